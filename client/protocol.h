@@ -1,0 +1,216 @@
+/* protocol.h - the wire format of requests and answers, and of the operations in the log.
+ *
+ * A leaf: used by the client, the node and the replicated core; knows none of them.
+ * docs/protocol.md is the description for people; change both together, and read its
+ * check-list "changing the protocol" first.
+ *
+ * Everything is msgpack. Writing uses msgpack-c. Reading uses the bounded cursor of cursor.h,
+ * because msgpack-c's unpacker allocates what a hostile array header claims (24 bytes for each
+ * announced element) before it has seen one of them.
+ *
+ *   request  = [version, cluster, flags, [operation, ...]]
+ *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
+ *               [result, ...], text]
+ *   result   = [error, state, deadline_ms, remaining_ms, index, body]
+ *
+ * An operation is a msgpack array whose first element is its code. A mutating operation's
+ * bytes go into the log as they came: decoded once for the check on entry and once at apply,
+ * never encoded again.
+ */
+#ifndef PROTOCOL_H
+#define PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ordersched.h"
+
+#define PROTOCOL_VERSION 1
+#define PROTOCOL_MESSAGE_MAX (1024u * 1024) /* bytes of a request */
+#define PROTOCOL_ANSWER_MAX (4096u * 1024)  /* bytes of an answer */
+#define PROTOCOL_OPERATIONS_MAX 1024        /* operations of a request */
+#define PROTOCOL_CLUSTER_MAX 64
+#define PROTOCOL_ADDRESS_MAX 263 /* host (255) + ':' + port + NUL */
+#define PROTOCOL_URL_MAX 2048
+#define PROTOCOL_SECRET_MAX 128 /* decoded bytes are 24..64 by Standard Webhooks */
+#define PROTOCOL_SECRETS_MAX 4
+#define PROTOCOL_RETRIES_MAX 32
+#define PROTOCOL_LIST_MAX 256 /* orders in a page */
+#define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
+
+/* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
+ * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
+#define PROTOCOL_REQUEST_LIFETIME_MS (600u * 1000) /* an unseen id older than this is STALE */
+#define PROTOCOL_REQUEST_AHEAD_MS (10u * 1000)     /* further ahead of now: EARLY_REQUEST */
+
+/* Flags of a request. */
+#define PROTOCOL_LOCAL 1u /* reads only: answer from this node's state, without the log */
+
+/* Operation codes. 1-15 mutate an order, 16-31 read, 32-47 mutate routes, 48-63 are carried
+ * out by the leader beside the log, 64-79 exist only in the log and are refused on entry. */
+enum operation_code {
+    OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
+    OPERATION_PAY = 2,      /* [2, request_id, id] */
+    OPERATION_CANCEL = 3,   /* [3, request_id, id] */
+    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms] */
+
+    OPERATION_GET = 16,        /* [16, id] */
+    OPERATION_LIST = 17,       /* [17, state or 0 = all, route or "", limit, cursor] */
+    OPERATION_STATUS = 18,     /* [18] */
+    OPERATION_ROUTE_LIST = 19, /* [19] */
+    OPERATION_DIGEST = 20,     /* [20] digest of the whole state; slow, for tests and repair */
+
+    OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, url, [secret...], timeout_ms,
+                                     window, [retry_ms...]] */
+    OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
+
+    OPERATION_MEMBER_LIST = 48,   /* [48] */
+    OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
+    OPERATION_MEMBER_REMOVE = 50, /* [50, node_id] */
+    OPERATION_TRANSFER = 51,      /* [51, node_id or 0 = any] */
+
+    OPERATION_EPOCH = 64,   /* [64, seed, retention_ms]: a leader takes office */
+    OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms,
+                                jitter_ms] */
+};
+
+/* What a callback said of an order (OPERATION_OUTCOME). */
+enum outcome {
+    OUTCOME_EXPIRED = 1,
+    OUTCOME_PAID = 2,
+    OUTCOME_LATER = 3,
+    OUTCOME_FAILED = 4,
+};
+
+/* A run of bytes inside somebody else's buffer. */
+struct slice {
+    const uint8_t *data;
+    size_t len;
+};
+
+/* One decoded operation. Slices point into the message. Only the fields of its code are set. */
+struct operation {
+    enum operation_code code;
+    struct slice bytes;        /* the whole operation, as it came */
+    const uint8_t *request_id; /* 16 bytes, or NULL */
+    struct slice id;           /* order id, or route name for route operations */
+    bool relative;
+    uint64_t time_ms;
+    struct slice route;
+    struct slice payload;
+    /* list */
+    uint32_t state;
+    uint32_t limit;
+    struct slice cursor;
+    /* route put */
+    struct slice url;
+    uint32_t n_secrets;
+    struct slice secrets[PROTOCOL_SECRETS_MAX];
+    uint32_t timeout_ms;
+    uint32_t window;
+    uint32_t n_retries;
+    uint32_t retries_ms[PROTOCOL_RETRIES_MAX];
+    /* members */
+    uint64_t node_id;
+    struct slice address;
+    /* epoch */
+    uint64_t seed;
+    uint64_t retention_ms;
+    /* outcome */
+    uint64_t epoch;
+    uint32_t version;
+    uint32_t attempt;
+    enum outcome outcome;
+    uint64_t delay_ms;
+    uint32_t jitter_ms;
+};
+
+/* Decode the operation that starts at `data`, and check its limits. Returns ORDERSCHED_OK and
+ * how many bytes it took in op->bytes.len, or ORDERSCHED_INVALID, UNKNOWN_OPERATION, BAD_ID,
+ * PAYLOAD_TOO_LARGE. Never reads past data + len, never allocates. Log-only operations are
+ * decoded too; whoever takes messages from outside refuses them. Pure. */
+int operation_decode(const uint8_t *data, size_t len, struct operation *op)
+    ORDERSCHED_MUST_CHECK;
+
+/* Does this code change replicated state, and so go through the log? */
+bool operation_is_logged(enum operation_code code);
+/* Is this code one of those that read the replicated state? */
+bool operation_is_read(enum operation_code code);
+
+/* The time part of a request id, in milliseconds of the cluster's time. */
+uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
+/* Make a request id from a time and 10 random bytes. */
+void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
+                     const uint8_t random[10]);
+
+/* A growing byte buffer for encoders. Zero it to start. On lack of memory `failed` is set and
+ * further writes do nothing; check it once at the end. Owned by who zeroed it. */
+struct buffer {
+    uint8_t *data;
+    size_t len;
+    size_t cap;
+    bool failed;
+};
+void buffer_append(struct buffer *b, const void *data, size_t len);
+void buffer_reset(struct buffer *b); /* len = 0, memory kept */
+void buffer_free(struct buffer *b);
+
+/* msgpack writers on a buffer (thin wrappers over msgpack-c's packer). */
+void write_array(struct buffer *b, uint32_t n);
+void write_uint(struct buffer *b, uint64_t v);
+void write_bin(struct buffer *b, const void *data, size_t len);
+void write_str(struct buffer *b, const void *data, size_t len);
+void write_nil(struct buffer *b);
+
+/* Encode an operation from its decoded form (the fields of its code; `bytes` is ignored). */
+void operation_encode(struct buffer *b, const struct operation *op);
+
+/* A request, decoded. */
+struct request {
+    struct slice cluster;
+    uint32_t flags;
+    uint32_t n_operations;
+    struct slice operations; /* the bytes of all operations, back to back */
+};
+/* Decode the envelope of a request; the operations are walked with operation_decode(). Returns
+ * ORDERSCHED_OK, INVALID, UNSUPPORTED_VERSION or TOO_MANY_OPERATIONS. */
+int request_decode(const uint8_t *data, size_t len, struct request *request)
+    ORDERSCHED_MUST_CHECK;
+/* Start a request; append exactly n_operations encoded operations behind it. */
+void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
+                         uint32_t n_operations);
+
+/* One result. */
+struct result {
+    int error;
+    int state;
+    uint64_t deadline_ms;
+    uint64_t remaining_ms;
+    uint64_t index;
+    struct slice body; /* an encoded msgpack value; len 0 = nil. An error's body is a str. */
+};
+void result_encode(struct buffer *b, const struct result *result);
+/* Decode the result at `data`; *used tells how many bytes it took. */
+int result_decode(const uint8_t *data, size_t len, struct result *result, size_t *used)
+    ORDERSCHED_MUST_CHECK;
+
+/* The envelope of an answer. With error != OK the whole request was refused, nothing was done,
+ * and there are no results. */
+struct answer {
+    int error;
+    uint64_t node_id;
+    uint64_t leader_id;           /* 0 = not known */
+    struct slice leader_address;  /* the leader's client API, HOST:PORT, or empty */
+    uint64_t term;
+    uint64_t now_ms;              /* the cluster's time, as well as this node knows */
+    uint64_t applied;
+    uint32_t n_results;
+    struct slice results;         /* encoded results, back to back */
+    struct slice text;            /* a sentence about the error, or empty */
+};
+void answer_encode(struct buffer *b, const struct answer *answer);
+int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
+    ORDERSCHED_MUST_CHECK;
+
+#endif

@@ -1,0 +1,47 @@
+/* callback_http.h - deliveries as HTTP requests (Standard Webhooks 1.0), with libcurl.
+ *
+ * Owns a thread with its own uv loop and a curl multi handle; deliveries go there through a
+ * bounded queue and come back to the raft loop the same way (uv_async_t both times).
+ *
+ * Request: POST, body {"type":"order.expired","timestamp":RFC 3339,"data":{"order_id":...,
+ * "deadline":RFC 3339 with milliseconds,"attempt":N,"payload":...}}. A payload that is a JSON
+ * object or array is embedded as it is; other UTF-8 is a JSON string; anything else is
+ * "payload_base64". An order_id that is not UTF-8 is "order_id_base64".
+ *
+ * Headers: webhook-id, webhook-timestamp (seconds, the machine's clock), webhook-signature (one
+ * "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret, separated by spaces),
+ * idempotency-key ("\"...\"" quoted, a structured-field string), orderschedd-fence: EPOCH.INDEX,
+ * content-type: application/json, user-agent: orderschedd/VERSION.
+ *
+ * Answer: 2xx with an empty body or {"outcome":"expired"} = EXPIRED; {"outcome":"paid"} = PAID;
+ * {"outcome":"later","delay_ms":N} = LATER; any other 2xx body, 3xx (not followed), 4xx, 5xx and
+ * time-outs = FAILED, with Retry-After (seconds or HTTP date) taken from 429 and 503. At most
+ * CALLBACK_BODY_MAX bytes of an answer are read; a longer one is FAILED. */
+#ifndef CALLBACK_HTTP_H
+#define CALLBACK_HTTP_H
+
+#include <uv.h>
+
+#include "receiver.h"
+
+#define CALLBACK_BODY_MAX (64u * 1024)
+
+struct callback_http; /* opaque */
+
+/* Start the thread. `loop` is the raft loop, where done() will run. NULL = no memory/threads. */
+struct callback_http *callback_http_new(uv_loop_t *loop);
+struct receiver *callback_http_receiver(struct callback_http *c);
+/* Stop: every delivery still under way ends as FAILED ("shutting down"), done() runs on the raft
+ * loop, then cb. */
+void callback_http_close(struct callback_http *c, void (*cb)(void *arg), void *arg);
+void callback_http_free(struct callback_http *c); /* after cb */
+
+/* The parts that need no network, for tests. Body and signature are malloc'ed strings. */
+char *callback_body(const struct delivery *d, uint64_t now_ms);
+char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,
+                         const char *body); /* "v1,..." or NULL: not a whsec_ secret */
+/* Judge an answer: fills d->outcome, delay_ms and reason. retry_after may be NULL. */
+void callback_judge(struct delivery *d, long status, const char *body, size_t len,
+                    const char *retry_after, uint64_t now_s);
+
+#endif

@@ -1,0 +1,39 @@
+/* disk.h - the data directory: whose it is, whether it is whole, and the raft_io on it.
+ *
+ *   DIR/lock            flock'ed while a node runs
+ *   DIR/identity        JSON: format, cluster, node id; written once, fsynced
+ *   DIR/raft/           libraft's metadata, segments and snapshots
+ *
+ * disk_open() refuses, with a sentence for the operator, a directory of another cluster or id,
+ * one in use, one with segments but no metadata, and one in which a damaged batch is followed by
+ * a valid one (corruption, which libraft would take for a torn tail and silently cut). A refused
+ * node is re-added under a NEW id: under its old one it could vote twice. */
+#ifndef DISK_H
+#define DISK_H
+
+#include "transport.h"
+
+struct disk; /* opaque */
+
+struct disk_config {
+    const char *dir; /* created, with its parents' last component, when missing */
+    const char *cluster;
+    uint64_t id;
+    void (*fatal)(void *arg, const char *sentence); /* disk errors libraft only traces */
+    void (*log)(void *arg, const char *level, const char *sentence);
+    void *arg;
+};
+
+/* Check and lock the directory. NULL: the reason is in errbuf. */
+struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t errbuf_len);
+/* Nothing of libraft's is in it yet: it may be bootstrapped, or join. */
+bool disk_is_pristine(const struct disk *d);
+/* The raft_io over this directory and transport. 0 or -1 (errbuf). Call before replica_new. */
+int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,
+               struct raft_io **io, char *errbuf, size_t errbuf_len);
+/* Bytes free for the data directory's file system (statvfs), and its size. */
+int disk_free_bytes(const struct disk *d, uint64_t *free_bytes, uint64_t *total_bytes);
+/* After replica_close's callback: releases the raft_io and the lock. */
+void disk_close(struct disk *d);
+
+#endif

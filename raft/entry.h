@@ -1,0 +1,37 @@
+/* entry.h - one entry of the replicated log: the leader's time and a batch of operations.
+ *
+ * Layout, little-endian, padded with zeros to a multiple of 8 (LIBRAFT: other lengths kill):
+ *
+ *   0  u32 magic "OSE1"     4  u32 n_operations
+ *   8  u64 now_ms           the leader's clock reading
+ *  16  u64 epoch            the proposer's term
+ *  24  u64 sequence         the proposer's count, to recognise its own entry
+ *  32  u64 checksum         XXH3-64 of the whole entry with this field 0
+ *  40  u32 length           bytes of operations that follow
+ *  44  u32 reserved 0
+ *  48  operations, back to back, as the clients sent them
+ *
+ * Changing this: a new magic; both decoded for one release; docs/semantics.md. */
+#ifndef ENTRY_H
+#define ENTRY_H
+
+#include "../client/protocol.h"
+
+#define ENTRY_HEADER_SIZE 48
+
+struct entry {
+    uint64_t now_ms;
+    uint64_t epoch;
+    uint64_t sequence;
+    uint32_t n_operations;
+    struct slice operations;
+};
+
+/* Size of the encoded entry with `operations_len` bytes of operations. */
+size_t entry_size(size_t operations_len);
+/* Encode into `out`, which has entry_size(e->operations.len) bytes. */
+void entry_encode(const struct entry *e, uint8_t *out);
+/* 0, or -1 when it is not a whole and unaltered entry. Slices point into data. */
+int entry_decode(const uint8_t *data, size_t len, struct entry *e) ORDERSCHED_MUST_CHECK;
+
+#endif

@@ -1,0 +1,126 @@
+/* machine.h - the deterministic state machine: what all replicas agree on.
+ *
+ * State: the replicated time, the orders, the routes, the epoch, the recent requests that
+ * belong to no order, and the settings that came with the epoch. It changes only through
+ * machine_apply(), which reads nothing but the entry and the state: no clock, no randomness,
+ * no iteration order. docs/semantics.md states every rule; each test names the rule it checks.
+ *
+ * Beside the state the machine keeps indexes derived from it (wheel, closing list, ready lists,
+ * terminal list). They are rebuilt by a restore, and only the leader drains the ready lists.
+ *
+ * Not thread-safe; lives on the raft loop. Lack of memory during an apply aborts the process:
+ * a replica that cannot apply must stop rather than diverge. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "entry.h"
+#include "order.h"
+#include "store.h"
+#include "wheel.h"
+
+#define MACHINE_ROUTES_MAX 1024
+#define MACHINE_RECENT_MAX 65536   /* recent requests that belong to no order */
+#define MACHINE_RETENTION_DEFAULT_MS (24ull * 3600 * 1000)
+#define MACHINE_PURGE_MAX 256      /* log indexes' worth of decisions forgotten per entry */
+
+/* A callback route. Slots are stable: orders point to them by number. */
+struct route {
+    bool used;
+    uint8_t name_len;
+    char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
+    char *url;      /* owned */
+    uint32_t n_secrets;
+    char *secrets[PROTOCOL_SECRETS_MAX]; /* owned, "whsec_..." */
+    uint32_t timeout_ms;
+    uint32_t window; /* deliveries in flight */
+    uint32_t n_retries;
+    uint32_t retries_ms[PROTOCOL_RETRIES_MAX]; /* delay before attempt 2, 3, ...; then DEAD */
+    uint64_t revision; /* log index of the last put */
+    uint64_t orders;   /* orders that point here (derived) */
+    struct link ready; /* derived: closing orders to deliver now, oldest first */
+};
+
+/* A request that belongs to no known order, with its answer (see "floor" in semantics.md). */
+struct recent_request {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    uint64_t index;
+    uint64_t deadline_ms;
+    uint8_t error;
+    uint8_t state;
+};
+
+struct machine_counts { /* of orders, by state as seen at now */
+    uint64_t pending, closing, paid, cancelled, expired, dead;
+};
+
+struct machine {
+    /* replicated */
+    uint64_t now_ms;
+    uint64_t applied;       /* index of the last entry applied */
+    uint64_t epoch;
+    uint64_t seed;
+    uint64_t retention_ms;
+    uint64_t request_floor_ms;
+    struct store store;
+    struct route *routes;   /* n_routes slots */
+    uint32_t n_routes;
+    struct recent *recent;  /* ring and its index (recent.h) */
+    /* derived */
+    struct wheel wheel;
+    struct link closing;    /* order_extra.closing, in order of becoming due */
+    struct link terminal;   /* order.link, in order of decision */
+    struct machine_counts stored; /* by stored state; closing counts those in the closing list */
+    size_t memory;          /* bytes of orders and tables */
+};
+
+/* Results of the operations of one entry, in their order. */
+struct machine_results {
+    struct result *results; /* n_operations of them; bodies empty */
+    uint32_t n;
+    uint32_t cap;
+};
+
+void machine_init(struct machine *m);
+void machine_close(struct machine *m);
+
+/* Apply the committed entry at `index`, which must be above m->applied (barriers and
+ * configuration changes use indexes too). `results` may be NULL (a follower). Returns 0, or -1
+ * when the bytes are no entry of ours or an operation cannot be decoded: the log is corrupt or
+ * from a newer version, and the caller must stop the process. */
+int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
+                  struct machine_results *results) ORDERSCHED_MUST_CHECK;
+
+/* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
+ * and ready lists. At most about `max` orders a call; true when done, false: call again. */
+bool machine_advance(struct machine *m, unsigned max);
+/* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
+uint64_t machine_next_ms(const struct machine *m);
+
+/* Leader only. Take the first ready order of a route (NULL if none): it is then in flight, in
+ * no list, until an outcome is applied or it is put back. */
+struct order *machine_take_ready(struct machine *m, uint16_t route);
+/* Put an order in flight back to the head of its route's ready list. */
+void machine_put_back(struct machine *m, struct order *o);
+/* Put all orders in flight back (the office is lost). O(closing). */
+void machine_put_back_all(struct machine *m);
+
+/* Reads. The order as seen at now, or NULL also when it is past its retention. */
+struct order *machine_find(const struct machine *m, struct slice id);
+struct route *machine_find_route(const struct machine *m, struct slice name); /* or NULL */
+/* Fill `result` for a read operation (GET, LIST, STATUS's share is the node's, ROUTE_LIST,
+ * DIGEST), appending its body to `body`; result->body points into it until it grows again. */
+void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
+                  struct result *result);
+void machine_counts(const struct machine *m, struct machine_counts *counts);
+/* now - deadline of the oldest closing order; 0 when none. */
+uint64_t machine_oldest_overdue_ms(const struct machine *m);
+
+/* Order-independent digest of the replicated state: equal on all replicas at equal `applied`.
+ * O(n). Must be independent of physical purging only in so far as purging is deterministic. */
+uint64_t machine_digest(const struct machine *m);
+
+/* Consistency of state and indexes; aborts with a message on a violation. O(n). For tests and
+ * the simulator. */
+void machine_check(const struct machine *m);
+
+#endif

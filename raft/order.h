@@ -1,0 +1,108 @@
+/* order.h - one order: its record and the moves it may make.
+ *
+ *            pay                     terminal, known for `retention`
+ *   PENDING ------------------------> PAID <--------- callback says "paid" (veto) -----.
+ *      |  '--- cancel --------------> CANCELLED                                        |
+ *      |                                                                               |
+ *      | now >= deadline                                                               |
+ *      '--> CLOSING -- callback says "expired" --> EXPIRED                             |
+ *            |  ^ '--------------------------------------------------------------------'
+ *            |  '- "later", or a failed attempt: next attempt at next_ms
+ *            '--- attempts used up --> DEAD (kept until someone acts)
+ *
+ * CLOSING is not stored: it is PENDING with deadline_ms <= now (docs/semantics.md).
+ */
+#ifndef ORDER_H
+#define ORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../client/protocol.h"
+
+#define ORDER_REQUESTS_MAX 64 /* recorded requests of one order, its schedule not counted */
+#define ORDER_ROUTE_NONE UINT16_MAX
+
+/* A node of an intrusive doubly linked list; the head is a node too. Unlinked: next == NULL. */
+struct link {
+    struct link *next;
+    struct link *prev;
+};
+void link_head_init(struct link *head);
+bool link_empty(const struct link *head);
+bool link_linked(const struct link *l);
+void link_append(struct link *head, struct link *l);  /* behind the last */
+void link_prepend(struct link *head, struct link *l); /* before the first */
+void link_remove(struct link *l);                     /* leaves it unlinked */
+
+/* The answer once given to a mutating request: a copy of the request gets it again. */
+struct order_request {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    uint64_t index;       /* the answer's decision index */
+    uint64_t deadline_ms; /* the answer's deadline */
+    uint8_t error;
+    uint8_t state;
+};
+
+/* What most orders never need. Allocated on first use. Replicated, except `closing`. */
+struct order_extra {
+    struct link closing;          /* derived: in machine.closing, in order of becoming due */
+    uint64_t next_ms;             /* replicated: next attempt not before; 0 = at once */
+    uint64_t first_deadline_ms;   /* replicated: the deadline given to the schedule */
+    uint32_t attempts;            /* replicated: deliveries that ended */
+    uint16_t failures;            /* replicated: of these, failed since the last "later" */
+    uint16_t n_requests;          /* replicated */
+    uint16_t cap_requests;
+    struct order_request *requests;
+};
+
+/* One order, one allocation: the record, then the id, then the payload. */
+struct order {
+    struct link link;         /* derived: wheel slot, route's ready list, or terminal list */
+    uint64_t deadline_ms;     /* while PENDING or CLOSING; the last one afterwards */
+    uint64_t decided_ms;      /* terminal: cluster time of the decision */
+    uint64_t decision_index;  /* terminal: log index of the decision; 0 before */
+    uint64_t schedule_index;  /* log index of the schedule */
+    struct order_extra *extra;
+    uint8_t schedule_request[ORDERSCHED_REQUEST_ID_SIZE];
+    uint32_t version;         /* deadline version: 1, and one more at each extend */
+    uint16_t payload_len;
+    uint16_t route;           /* slot of the route in the machine */
+    uint8_t id_len;
+    uint8_t state;            /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
+    uint8_t in_flight;        /* derived: the dispatcher holds it */
+    uint8_t due;              /* derived: in machine.closing */
+    uint8_t bytes[];
+};
+
+static inline const uint8_t *order_id(const struct order *o) { return o->bytes; }
+static inline const uint8_t *order_payload(const struct order *o) { return o->bytes + o->id_len; }
+
+/* Allocate an order with its id and payload copied in, PENDING, everything else 0.
+ * NULL = no memory. */
+struct order *order_new(struct slice id, struct slice payload);
+void order_free(struct order *o);
+/* The extra part, made on first use. NULL = no memory. */
+struct order_extra *order_extra(struct order *o);
+/* Bytes of memory this order takes, its extra part included. */
+size_t order_memory(const struct order *o);
+
+/* The state as the world sees it at `now_ms`: CLOSING instead of PENDING once due. */
+int order_state(const struct order *o, uint64_t now_ms);
+/* The time the timing wheel waits for: the deadline, or for a closing order its next attempt. */
+uint64_t order_time_ms(const struct order *o);
+bool order_is_terminal(const struct order *o); /* PAID, CANCELLED or EXPIRED; DEAD is not */
+
+/* The table of allowed moves between stored states; every change of `state` goes through here
+ * and a move that is not in the table is a bug of ours: it aborts. */
+void order_move(struct order *o, enum ordersched_state to);
+
+/* The recorded answer of a request id, or NULL. The schedule's own is built into *scratch. */
+const struct order_request *order_find_request(const struct order *o, const uint8_t *request_id,
+                                               struct order_request *scratch);
+/* Record an answer. False when ORDER_REQUESTS_MAX are recorded already. Aborts on lack of
+ * memory (a replica that cannot apply must stop). */
+bool order_add_request(struct order *o, const struct order_request *request);
+
+#endif

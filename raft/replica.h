@@ -1,0 +1,100 @@
+/* replica.h - one member of the consensus group: the only user of libraft's state machine side.
+ *
+ * Takes a raft_io from outside (raft/disk.h in production, an in-memory one in the simulator)
+ * and gives: propose, who leads, membership, transfer. What is committed goes to `apply`; the
+ * image of the state is asked and given through `snapshot` and `restore`.
+ *
+ * All on one thread, the raft loop. Callbacks never run inside replica_propose(). */
+#ifndef REPLICA_H
+#define REPLICA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct raft_io;
+struct replica; /* opaque */
+
+enum replica_role { REPLICA_FOLLOWER, REPLICA_CANDIDATE, REPLICA_LEADER };
+
+/* Why a proposal ended. COMMITTED: applied just before the callback. LOST: leadership was lost
+ * with it in the log, it may still be committed by another leader: unknown. */
+enum replica_status { REPLICA_COMMITTED, REPLICA_LOST };
+
+struct replica_callbacks {
+    void *arg;
+    /* The entry at `index` is committed. Must not fail. */
+    void (*apply)(void *arg, uint64_t index, const uint8_t *data, size_t len);
+    /* Give the image in one raft_malloc'ed buffer; 0 = given, else "not now". */
+    int (*snapshot)(void *arg, uint8_t **data, size_t *len);
+    /* Replace the state by an image. 0, or fatal. `index` of the last entry in it is not known
+     * to libraft's callback; the image carries its own. */
+    int (*restore)(void *arg, const uint8_t *data, size_t len);
+    /* Role or term changed. Not called from inside replica_propose. */
+    void (*changed)(void *arg, enum replica_role role, uint64_t term);
+    /* Something that must stop the process. Does not return in production. */
+    void (*fatal)(void *arg, const char *sentence);
+};
+
+struct replica_config {
+    uint64_t id;
+    const char *address; /* HOST:PORT, as in --peers */
+    unsigned election_timeout_ms;  /* 500 */
+    unsigned heartbeat_timeout_ms; /* 50; the election timeout must be a multiple */
+    unsigned snapshot_threshold;   /* entries; 0 = default */
+    unsigned snapshot_trailing;    /* entries; 0 = default; never below 1024 in production */
+    unsigned random_seed;          /* for election timers */
+};
+
+struct replica_member {
+    uint64_t id;
+    const char *address;
+    bool voter;
+    bool self;
+    uint64_t match; /* on the leader: log index known to be stored there, else 0 */
+};
+
+typedef void (*replica_propose_cb)(void *arg, enum replica_status status);
+/* error: 0, or an ordersched error (MEMBER_CHANGE, NOT_FOUND, UNKNOWN_OUTCOME); text may be NULL */
+typedef void (*replica_change_cb)(void *arg, int error, const char *text);
+
+/* `io` is wrapped by the guards and stays the caller's. NULL = no memory or invalid (errbuf). */
+struct replica *replica_new(const struct replica_config *config, struct raft_io *io,
+                            const struct replica_callbacks *callbacks, char *errbuf,
+                            size_t errbuf_len);
+/* Bootstrap a pristine disk with these voters. Before replica_start. 0 or -1 (errbuf). */
+int replica_bootstrap(struct replica *r, const struct replica_member *members, unsigned n,
+                      char *errbuf, size_t errbuf_len);
+/* Load the disk (restore and apply callbacks may run) and take part. 0 or -1 (errbuf). */
+int replica_start(struct replica *r, char *errbuf, size_t errbuf_len);
+/* Asynchronous; pending proposals end as LOST first; cb runs last, then replica_free. */
+void replica_close(struct replica *r, void (*cb)(void *arg), void *arg);
+void replica_free(struct replica *r);
+
+/* Propose an entry (length: a positive multiple of 8; raft_malloc'ed by replica_alloc). On 0 the
+ * buffer belongs to the library and cb runs later, exactly once. -1: not the leader (or
+ * leadership is being transferred); the buffer stays the caller's. Any other failure is fatal. */
+int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb,
+                    void *arg) __attribute__((warn_unused_result));
+uint8_t *replica_alloc(size_t len);
+void replica_dealloc(uint8_t *data);
+
+enum replica_role replica_role(const struct replica *r);
+uint64_t replica_term(const struct replica *r);
+uint64_t replica_commit_index(const struct replica *r);
+uint64_t replica_applied_index(const struct replica *r);
+uint64_t replica_last_index(const struct replica *r);
+/* 0 when unknown. *address stays valid until the next event. */
+uint64_t replica_leader(const struct replica *r, const char **address);
+/* Members of the present configuration; returns their number, fills at most max. */
+unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max);
+
+/* Leader only. Add an empty node as a non-voter, let it catch up, make it a voter; then cb. One
+ * change at a time: else MEMBER_CHANGE at once. */
+void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
+                 void *arg);
+void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);
+/* id 0 = the most up-to-date voter. cb when the other leads, or it did not come about. */
+void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);
+
+#endif

@@ -1,0 +1,44 @@
+/* store.h - the map from order id to order.
+ *
+ * Open addressing with linear probing, kept sorted by hash ("Robin Hood" order), in
+ * STORE_SHARDS shards chosen by the top bits of the hash. A shard grows by itself, so that the
+ * longest single resize is that of one shard (10 M orders: some 10,000 slots), not of the whole.
+ * Iteration runs in order of (hash, id) and can be resumed from any such position, across
+ * insertions, deletions, resizes, and on another replica, because the seed of the hash is
+ * replicated state.
+ *
+ * Owns nothing: orders belong to the machine. Not thread-safe. */
+#ifndef STORE_H
+#define STORE_H
+
+#include "order.h"
+
+#define STORE_SHARDS 1024
+
+struct store_shard {
+    struct order **slots;
+    uint32_t cap; /* power of two, or 0 */
+    uint32_t n;
+};
+
+struct store {
+    uint64_t seed;
+    uint64_t n;
+    size_t memory; /* bytes of the tables */
+    struct store_shard shards[STORE_SHARDS];
+};
+
+void store_init(struct store *s, uint64_t seed);
+void store_close(struct store *s); /* frees the tables, not the orders */
+uint64_t store_hash(const struct store *s, struct slice id);
+struct order *store_find(const struct store *s, struct slice id); /* or NULL */
+/* The id must not be in the store. Aborts on lack of memory. */
+void store_insert(struct store *s, struct order *o);
+/* The order must be in the store. */
+void store_remove(struct store *s, struct order *o);
+
+/* The first order at or behind (hash, id), id excluded when exclude_id; NULL at the end. To
+ * begin: hash 0 and an empty id. To continue: the hash and id of the last order seen. */
+struct order *store_next(const struct store *s, uint64_t hash, struct slice id);
+
+#endif

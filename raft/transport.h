@@ -1,0 +1,44 @@
+/* transport.h - connections between the members (a raft_uv_transport).
+ *
+ * libraft's own parser trusts every byte, so nothing reaches it before the handshake, and then
+ * only whole, checked frames: each connection is a TCP socket on the wire side and one end of a
+ * socketpair on libraft's side, with a pump between them (where TLS will sit).
+ *
+ *   handshake (both ways): magic, protocol version, cluster, sender's id, expected receiver's
+ *     id, sender's address. A mismatch closes the connection with one log line that names it.
+ *   frames: u32 length (at most TRANSPORT_FRAME_MAX), u32 checksum, then a run of libraft's byte
+ *     stream. On the receiving side libraft's own message headers are parsed and validated
+ *     (type, lengths, counts, terms that do not leap) before the bytes are let through.
+ *
+ * TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT are set; names are resolved in the thread pool.
+ * Peers off the loopback are refused unless `insecure` is set. One thread: the raft loop. */
+#ifndef TRANSPORT_H
+#define TRANSPORT_H
+
+#include "libraft.h"
+
+#define TRANSPORT_FRAME_MAX (256u * 1024)
+#define TRANSPORT_MESSAGE_MAX (4ull * 1024 * 1024 * 1024) /* an InstallSnapshot */
+#define TRANSPORT_CONNECTIONS_MAX 64     /* incoming, handshaken or not */
+#define TRANSPORT_HANDSHAKE_MS 2000
+
+struct transport_config {
+    const char *cluster;
+    const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
+    bool insecure;    /* plain TCP off the loopback allowed */
+    unsigned user_timeout_ms; /* TCP_USER_TIMEOUT; 0 = 5000 */
+    /* One line for the log: level "info" | "warn" | "error", never with secrets. May be NULL. */
+    void (*log)(void *arg, const char *level, const char *sentence);
+    void *log_arg;
+};
+
+/* Fill `t`. The config's strings are copied. 0, or -1 (out of memory). The loop must outlive it.
+ * libraft calls init/listen/connect/close; transport_free after raft_uv_close. */
+int transport_init(struct raft_uv_transport *t, uv_loop_t *loop,
+                   const struct transport_config *config);
+void transport_free(struct raft_uv_transport *t);
+
+/* Is HOST of "HOST:PORT" a loopback address or name ("localhost", 127/8, ::1)? */
+bool transport_is_loopback(const char *address);
+
+#endif
