@@ -162,6 +162,7 @@ void write_uint(struct buffer *b, uint64_t v);
 void write_bin(struct buffer *b, const void *data, size_t len);
 void write_str(struct buffer *b, const void *data, size_t len);
 void write_nil(struct buffer *b);
+void write_map(struct buffer *b, uint32_t n); /* n keys, each followed by its value */
 
 /* Encode an operation from its decoded form (the fields of its code; `bytes` is ignored). */
 void operation_encode(struct buffer *b, const struct operation *op);
@@ -181,7 +182,20 @@ int request_decode(const uint8_t *data, size_t len, struct request *request)
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations);
 
-/* One result. */
+/* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
+ *
+ *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
+ *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
+ *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
+ *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
+ *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
+ *                "memory_bytes" "deliveries" "queued" "version"
+ *   ROUTE_LIST   [[name, url, number of secrets, timeout_ms, window, [retry_ms...], orders,
+ *                 revision], ...]
+ *   DIGEST       [applied, digest]
+ *   MEMBER_LIST  [[id, address, "voter" | "standby" | "spare", leads (bool), match], ...]
+ *   others       nil
+ */
 struct result {
     int error;
     int state;
