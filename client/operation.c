@@ -1,0 +1,408 @@
+/* operation.c - one operation: its bytes, its fields, its limits. */
+#include <string.h>
+
+#include "cursor.h"
+#include "protocol.h"
+
+bool operation_is_logged(enum operation_code code)
+{
+    return (code >= 1 && code <= 15) || (code >= 32 && code <= 47) || (code >= 64 && code <= 79);
+}
+
+bool operation_is_read(enum operation_code code)
+{
+    return code >= 16 && code <= 31;
+}
+
+static int decode_request_id(struct cursor *c, struct operation *op)
+{
+    struct slice s = cursor_bytes(c);
+
+    if (!cursor_ok(c) || s.len != ORDERSCHED_REQUEST_ID_SIZE) {
+        return ORDERSCHED_INVALID;
+    }
+    op->request_id = s.data;
+    return ORDERSCHED_OK;
+}
+
+static int decode_order_id(struct cursor *c, struct operation *op)
+{
+    op->id = cursor_bytes(c);
+    if (!cursor_ok(c)) {
+        return ORDERSCHED_INVALID;
+    }
+    return op->id.len == 0 || op->id.len > ORDERSCHED_ID_MAX ? ORDERSCHED_BAD_ID : ORDERSCHED_OK;
+}
+
+/* Route names go into log lines, URLs of dashboards and shell scripts: printable, no spaces. */
+static int decode_route_name(struct cursor *c, struct slice *name)
+{
+    *name = cursor_bytes(c);
+    if (!cursor_ok(c) || name->len == 0 || name->len > ORDERSCHED_ROUTE_NAME_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    for (size_t i = 0; i < name->len; i++) {
+        uint8_t b = name->data[i];
+        bool ok = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+                  b == '-' || b == '_' || b == '.';
+        if (!ok) {
+            return ORDERSCHED_INVALID;
+        }
+    }
+    return ORDERSCHED_OK;
+}
+
+static int decode_u32(struct cursor *c, uint32_t *out)
+{
+    uint64_t v = cursor_uint(c);
+
+    if (!cursor_ok(c) || v > UINT32_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    *out = (uint32_t)v;
+    return ORDERSCHED_OK;
+}
+
+static int decode_schedule(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_order_id(c, op);
+    }
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    op->relative = cursor_bool(c);
+    op->time_ms = cursor_uint(c);
+    rv = decode_route_name(c, &op->route);
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    op->payload = cursor_bytes(c);
+    if (!cursor_ok(c)) {
+        return ORDERSCHED_INVALID;
+    }
+    return op->payload.len > ORDERSCHED_PAYLOAD_MAX ? ORDERSCHED_PAYLOAD_TOO_LARGE
+                                                    : ORDERSCHED_OK;
+}
+
+static int decode_order(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+
+    return rv != ORDERSCHED_OK ? rv : decode_order_id(c, op);
+}
+
+static int decode_extend(struct cursor *c, struct operation *op)
+{
+    int rv = decode_order(c, op);
+
+    op->relative = cursor_bool(c);
+    op->time_ms = cursor_uint(c);
+    return rv;
+}
+
+static int decode_list(struct cursor *c, struct operation *op)
+{
+    int rv = decode_u32(c, &op->state);
+
+    op->route = cursor_bytes(c);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->limit);
+    }
+    op->cursor = cursor_bytes(c);
+    if (rv == ORDERSCHED_OK &&
+        (op->state > ORDERSCHED_DEAD || op->route.len > ORDERSCHED_ROUTE_NAME_MAX ||
+         op->cursor.len > PROTOCOL_CURSOR_MAX || (op->cursor.len > 0 && op->cursor.len < 8))) {
+        rv = ORDERSCHED_INVALID;
+    }
+    return rv;
+}
+
+static bool url_is_plausible(struct slice url)
+{
+    bool scheme = (url.len > 7 && memcmp(url.data, "http://", 7) == 0) ||
+                  (url.len > 8 && memcmp(url.data, "https://", 8) == 0);
+
+    for (size_t i = 0; i < url.len; i++) {
+        if (url.data[i] <= 0x20 || url.data[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return scheme && url.len <= PROTOCOL_URL_MAX;
+}
+
+/* "whsec_" and base64 text; whether it decodes is for the encoder of signatures to say. */
+static bool secret_is_plausible(struct slice secret)
+{
+    if (secret.len <= 6 || secret.len > PROTOCOL_SECRET_MAX ||
+        memcmp(secret.data, "whsec_", 6) != 0) {
+        return false;
+    }
+    for (size_t i = 6; i < secret.len; i++) {
+        if (secret.data[i] <= 0x20 || secret.data[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int decode_route_put(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_route_name(c, &op->id);
+    }
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    op->url = cursor_bytes(c);
+    op->n_secrets = cursor_array(c);
+    if (!cursor_ok(c) || op->n_secrets > PROTOCOL_SECRETS_MAX || !url_is_plausible(op->url)) {
+        return ORDERSCHED_INVALID;
+    }
+    for (uint32_t i = 0; i < op->n_secrets; i++) {
+        op->secrets[i] = cursor_bytes(c);
+        if (!cursor_ok(c) || !secret_is_plausible(op->secrets[i])) {
+            return ORDERSCHED_INVALID;
+        }
+    }
+    rv = decode_u32(c, &op->timeout_ms);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->window);
+    }
+    op->n_retries = cursor_array(c);
+    if (!cursor_ok(c) || op->n_retries > PROTOCOL_RETRIES_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    for (uint32_t i = 0; rv == ORDERSCHED_OK && i < op->n_retries; i++) {
+        rv = decode_u32(c, &op->retries_ms[i]);
+    }
+    if (rv == ORDERSCHED_OK && (op->timeout_ms < 10 || op->timeout_ms > 300000 ||
+                                op->window < 1 || op->window > 65535)) {
+        rv = ORDERSCHED_INVALID;
+    }
+    return rv;
+}
+
+static int decode_route_delete(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+
+    return rv != ORDERSCHED_OK ? rv : decode_route_name(c, &op->id);
+}
+
+static int decode_member_add(struct cursor *c, struct operation *op)
+{
+    op->node_id = cursor_uint(c);
+    op->address = cursor_bytes(c);
+    return op->node_id == 0 || op->address.len == 0 ||
+                   op->address.len >= PROTOCOL_ADDRESS_MAX
+               ? ORDERSCHED_INVALID
+               : ORDERSCHED_OK;
+}
+
+static int decode_epoch(struct cursor *c, struct operation *op)
+{
+    op->seed = cursor_uint(c);
+    op->retention_ms = cursor_uint(c);
+    return ORDERSCHED_OK;
+}
+
+static int decode_outcome(struct cursor *c, struct operation *op)
+{
+    int rv = decode_order_id(c, op);
+
+    op->epoch = cursor_uint(c);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->version);
+    }
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->attempt);
+    }
+    uint64_t outcome = cursor_uint(c);
+    op->delay_ms = cursor_uint(c);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->jitter_ms);
+    }
+    if (outcome < OUTCOME_EXPIRED || outcome > OUTCOME_FAILED) {
+        return ORDERSCHED_INVALID;
+    }
+    op->outcome = (enum outcome)outcome;
+    return rv;
+}
+
+/* The shape of each operation: how many elements its array has, and who reads them. */
+struct shape {
+    enum operation_code code;
+    uint32_t elements;
+    int (*decode)(struct cursor *c, struct operation *op); /* NULL: nothing but the code */
+};
+
+static int decode_get(struct cursor *c, struct operation *op)
+{
+    return decode_order_id(c, op);
+}
+
+static int decode_node_id(struct cursor *c, struct operation *op)
+{
+    op->node_id = cursor_uint(c);
+    return ORDERSCHED_OK;
+}
+
+static const struct shape shapes[] = {
+    {OPERATION_SCHEDULE, 7, decode_schedule},
+    {OPERATION_PAY, 3, decode_order},
+    {OPERATION_CANCEL, 3, decode_order},
+    {OPERATION_EXTEND, 5, decode_extend},
+    {OPERATION_GET, 2, decode_get},
+    {OPERATION_LIST, 5, decode_list},
+    {OPERATION_STATUS, 1, NULL},
+    {OPERATION_ROUTE_LIST, 1, NULL},
+    {OPERATION_DIGEST, 1, NULL},
+    {OPERATION_ROUTE_PUT, 8, decode_route_put},
+    {OPERATION_ROUTE_DELETE, 3, decode_route_delete},
+    {OPERATION_MEMBER_LIST, 1, NULL},
+    {OPERATION_MEMBER_ADD, 3, decode_member_add},
+    {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
+    {OPERATION_TRANSFER, 2, decode_node_id},
+    {OPERATION_EPOCH, 3, decode_epoch},
+    {OPERATION_OUTCOME, 8, decode_outcome},
+};
+
+static const struct shape *shape_of(uint64_t code)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        if (shapes[i].code == code) {
+            return &shapes[i];
+        }
+    }
+    return NULL;
+}
+
+int operation_decode(const uint8_t *data, size_t len, struct operation *op)
+{
+    struct cursor c;
+
+    /* Only the scalar head is cleared: the arrays at the end are valid up to their counts. */
+    memset(op, 0, sizeof *op);
+    cursor_init(&c, data, len);
+    uint32_t n = cursor_array(&c);
+    uint64_t code = cursor_uint(&c);
+    if (!cursor_ok(&c) || n < 1) {
+        return ORDERSCHED_INVALID;
+    }
+    const struct shape *shape = shape_of(code);
+    if (shape == NULL) {
+        return ORDERSCHED_UNKNOWN_OPERATION;
+    }
+    op->code = shape->code;
+    if (n != shape->elements) {
+        return ORDERSCHED_INVALID;
+    }
+    int rv = shape->decode == NULL ? ORDERSCHED_OK : shape->decode(&c, op);
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    if (!cursor_ok(&c)) {
+        return ORDERSCHED_INVALID;
+    }
+    op->bytes = (struct slice){data, (size_t)(c.at - data)};
+    return ORDERSCHED_OK;
+}
+
+static void encode_head(struct buffer *b, const struct operation *op)
+{
+    write_array(b, shape_of(op->code)->elements);
+    write_uint(b, op->code);
+    if (op->request_id != NULL) {
+        write_bin(b, op->request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    }
+}
+
+static void encode_route_put(struct buffer *b, const struct operation *op)
+{
+    write_str(b, op->id.data, op->id.len);
+    write_str(b, op->url.data, op->url.len);
+    write_array(b, op->n_secrets);
+    for (uint32_t i = 0; i < op->n_secrets; i++) {
+        write_str(b, op->secrets[i].data, op->secrets[i].len);
+    }
+    write_uint(b, op->timeout_ms);
+    write_uint(b, op->window);
+    write_array(b, op->n_retries);
+    for (uint32_t i = 0; i < op->n_retries; i++) {
+        write_uint(b, op->retries_ms[i]);
+    }
+}
+
+static void encode_outcome(struct buffer *b, const struct operation *op)
+{
+    write_bin(b, op->id.data, op->id.len);
+    write_uint(b, op->epoch);
+    write_uint(b, op->version);
+    write_uint(b, op->attempt);
+    write_uint(b, op->outcome);
+    write_uint(b, op->delay_ms);
+    write_uint(b, op->jitter_ms);
+}
+
+static void encode_when(struct buffer *b, const struct operation *op)
+{
+    write_uint(b, op->relative ? 1 : 0);
+    write_uint(b, op->time_ms);
+}
+
+void operation_encode(struct buffer *b, const struct operation *op)
+{
+    encode_head(b, op);
+    switch (op->code) {
+        case OPERATION_SCHEDULE:
+            write_bin(b, op->id.data, op->id.len);
+            encode_when(b, op);
+            write_str(b, op->route.data, op->route.len);
+            write_bin(b, op->payload.data, op->payload.len);
+            break;
+        case OPERATION_PAY:
+        case OPERATION_CANCEL:
+        case OPERATION_GET:
+            write_bin(b, op->id.data, op->id.len);
+            break;
+        case OPERATION_EXTEND:
+            write_bin(b, op->id.data, op->id.len);
+            encode_when(b, op);
+            break;
+        case OPERATION_LIST:
+            write_uint(b, op->state);
+            write_str(b, op->route.data, op->route.len);
+            write_uint(b, op->limit);
+            write_bin(b, op->cursor.data, op->cursor.len);
+            break;
+        case OPERATION_ROUTE_PUT:
+            encode_route_put(b, op);
+            break;
+        case OPERATION_ROUTE_DELETE:
+            write_str(b, op->id.data, op->id.len);
+            break;
+        case OPERATION_MEMBER_ADD:
+            write_uint(b, op->node_id);
+            write_str(b, op->address.data, op->address.len);
+            break;
+        case OPERATION_MEMBER_REMOVE:
+        case OPERATION_TRANSFER:
+            write_uint(b, op->node_id);
+            break;
+        case OPERATION_EPOCH:
+            write_uint(b, op->seed);
+            write_uint(b, op->retention_ms);
+            break;
+        case OPERATION_OUTCOME:
+            encode_outcome(b, op);
+            break;
+        case OPERATION_STATUS:
+        case OPERATION_ROUTE_LIST:
+        case OPERATION_DIGEST:
+        case OPERATION_MEMBER_LIST:
+            break;
+    }
+}
