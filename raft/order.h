@@ -48,6 +48,7 @@ struct order_request {
 /* What most orders never need. Allocated on first use. Replicated, except `closing`. */
 struct order_extra {
     struct link closing;          /* derived: in machine.closing, in order of becoming due */
+    struct order *order;          /* derived: whose extra part this is, set while in closing */
     uint64_t next_ms;             /* replicated: next attempt not before; 0 = at once */
     uint64_t first_deadline_ms;   /* replicated: the deadline given to the schedule */
     uint32_t attempts;            /* replicated: deliveries that ended */
@@ -73,6 +74,7 @@ struct order {
     uint8_t state;            /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
     uint8_t in_flight;        /* derived: the dispatcher holds it */
     uint8_t due;              /* derived: in machine.closing */
+    uint8_t ready;            /* derived: link is in its route's ready list */
     uint8_t bytes[];
 };
 
