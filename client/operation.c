@@ -284,7 +284,6 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
 {
     struct cursor c;
 
-    /* Only the scalar head is cleared: the arrays at the end are valid up to their counts. */
     memset(op, 0, sizeof *op);
     cursor_init(&c, data, len);
     uint32_t n = cursor_array(&c);

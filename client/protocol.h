@@ -47,8 +47,8 @@
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u /* reads only: answer from this node's state, without the log */
 
-/* Operation codes. 1-15 mutate an order, 16-31 read, 32-47 mutate routes, 48-63 are carried
- * out by the leader beside the log, 64-79 exist only in the log and are refused on entry. */
+/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes, 49-63 are
+ * carried out by the leader beside the log (alone in their message), 64-79 exist only in the log and are refused on entry. */
 enum operation_code {
     OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
     OPERATION_PAY = 2,      /* [2, request_id, id] */
@@ -189,7 +189,7 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
  *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
- *                "memory_bytes" "deliveries" "queued" "version"
+ *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
  *   ROUTE_LIST   [[name, url, number of secrets, timeout_ms, window, [retry_ms...], orders,
  *                 revision], ...]
  *   DIGEST       [applied, digest]

@@ -1,0 +1,300 @@
+/* batcher.c - see batcher.h. */
+#include "batcher.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One proposed entry and the messages that wait for it. */
+struct batch {
+    struct batch *next;
+    struct inbound *messages; /* in the order of their operations */
+    uint64_t epoch;
+    uint64_t sequence;
+    uint32_t n_internal; /* operations of our own, in front of the clients' */
+    bool applied;        /* its messages are answered */
+};
+
+void batcher_init(struct batcher *b, const struct batcher_host *host, uint32_t queued_max,
+                  uint64_t queued_bytes_max)
+{
+    memset(b, 0, sizeof *b);
+    b->host = *host;
+    b->queued_max = queued_max;
+    b->queued_bytes_max = queued_bytes_max;
+    b->last = &b->first;
+    b->inflight_last = &b->inflight_first;
+}
+
+void batcher_close(struct batcher *b)
+{
+    assert(b->first == NULL && b->inflight_first == NULL);
+    buffer_free(&b->internal);
+    free(b->results.results);
+    memset(b, 0, sizeof *b);
+}
+
+bool batcher_submit(struct batcher *b, struct inbound *in)
+{
+    if (b->queued >= b->queued_max ||
+        b->queued_bytes + in->message_len > b->queued_bytes_max) {
+        return false;
+    }
+    in->next = NULL;
+    *b->last = in;
+    b->last = &in->next;
+    b->queued++;
+    b->queued_operations += in->n_logged;
+    b->queued_bytes += in->message_len;
+    return true;
+}
+
+void batcher_submit_internal(struct batcher *b, const struct operation *op)
+{
+    operation_encode(&b->internal, op);
+    if (b->internal.failed) {
+        abort(); /* no memory for a hundred bytes: nothing sensible is left to do */
+    }
+    b->n_internal++;
+}
+
+void batcher_want_time(struct batcher *b)
+{
+    b->want_time = true;
+}
+
+void batcher_open(struct batcher *b)
+{
+    b->open = true;
+    b->last_now_ms = 0;
+}
+
+static struct inbound *batcher_shift(struct batcher *b)
+{
+    struct inbound *in = b->first;
+
+    b->first = in->next;
+    if (b->first == NULL) {
+        b->last = &b->first;
+    }
+    b->queued--;
+    b->queued_operations -= in->n_logged;
+    b->queued_bytes -= in->message_len;
+    in->next = NULL;
+    return in;
+}
+
+void batcher_close_office(struct batcher *b, int error, const char *text)
+{
+    b->open = false;
+    b->want_time = false;
+    buffer_reset(&b->internal);
+    b->n_internal = 0;
+    while (b->first != NULL) {
+        b->host.refuse(b->host.arg, batcher_shift(b), error, text);
+    }
+}
+
+static bool batcher_ready(const struct batcher *b)
+{
+    bool anything = b->first != NULL || b->n_internal > 0 || b->want_time;
+
+    if (!b->open || !anything || b->inflight >= BATCHER_ENTRIES_MAX) {
+        return false;
+    }
+    return b->inflight < BATCHER_ENTRIES_EAGER ||
+           b->queued_operations + b->n_internal >= BATCHER_FILL_OPERATIONS ||
+           b->queued_bytes + b->internal.len >= BATCHER_FILL_BYTES;
+}
+
+/* Choose the messages of the next entry: how many, and the bytes and operations they bring. */
+static uint32_t batcher_choose(const struct batcher *b, size_t *bytes, uint32_t *operations)
+{
+    uint32_t n = 0;
+
+    *bytes = b->internal.len;
+    *operations = b->n_internal;
+    for (const struct inbound *in = b->first; in != NULL; in = in->next) {
+        bool full = *operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
+                    *bytes + in->logged_bytes > BATCHER_ENTRY_BYTES;
+        if (full && n > 0) {
+            break;
+        }
+        *bytes += in->logged_bytes;
+        *operations += in->n_logged;
+        n++;
+    }
+    return n;
+}
+
+/* Copy the logged operations of a message, as they came. */
+static uint8_t *batcher_copy(uint8_t *out, const struct inbound *in)
+{
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        const struct inbound_item *item = &in->items[i];
+        if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
+            memcpy(out, in->message + item->offset, item->len);
+            out += item->len;
+        }
+    }
+    return out;
+}
+
+static void batcher_compose(struct batcher *b, uint8_t *data, size_t bytes, uint32_t operations,
+                            uint32_t n_messages, const struct batch *batch, uint64_t now_ms)
+{
+    uint8_t *at = data + ENTRY_HEADER_SIZE;
+
+    if (b->internal.len > 0) {
+        memcpy(at, b->internal.data, b->internal.len);
+        at += b->internal.len;
+    }
+    const struct inbound *in = b->first;
+    for (uint32_t i = 0; i < n_messages; i++, in = in->next) {
+        at = batcher_copy(at, in);
+    }
+    assert((size_t)(at - data) == ENTRY_HEADER_SIZE + bytes);
+    struct entry entry = {
+        .now_ms = now_ms,
+        .epoch = batch->epoch,
+        .sequence = batch->sequence,
+        .n_operations = operations,
+        .operations = {data + ENTRY_HEADER_SIZE, bytes},
+    };
+    entry_encode(&entry, data);
+}
+
+/* The entry was taken: its messages and operations leave the queue. */
+static void batcher_commit_choice(struct batcher *b, struct batch *batch, uint32_t n_messages,
+                                  uint64_t now_ms)
+{
+    struct inbound **tail = &batch->messages;
+
+    for (uint32_t i = 0; i < n_messages; i++) {
+        *tail = batcher_shift(b);
+        tail = &(*tail)->next;
+    }
+    batch->n_internal = b->n_internal;
+    b->n_internal = 0;
+    buffer_reset(&b->internal);
+    b->want_time = false;
+    b->last_now_ms = now_ms;
+    *b->inflight_last = batch;
+    b->inflight_last = &batch->next;
+    b->inflight++;
+}
+
+static void batcher_unlink(struct batcher *b, struct batch *batch)
+{
+    struct batch **at = &b->inflight_first;
+
+    while (*at != batch) {
+        assert(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = batch->next;
+    if (b->inflight_last == &batch->next) {
+        b->inflight_last = at;
+    }
+    b->inflight--;
+}
+
+/* Take a batch out and refuse the messages that still wait for it. */
+static void batcher_end(struct batcher *b, struct batch *batch, int error)
+{
+    batcher_unlink(b, batch);
+    while (batch->messages != NULL) {
+        struct inbound *in = batch->messages;
+        batch->messages = in->next;
+        b->host.refuse(b->host.arg, in, in->n_logged > 0 ? error : ORDERSCHED_NOT_LEADER, NULL);
+    }
+    free(batch);
+}
+
+/* Propose one entry. False: the office is gone; the queue keeps everything until
+ * batcher_close_office. */
+static bool batcher_propose(struct batcher *b)
+{
+    size_t bytes;
+    uint32_t operations;
+    uint32_t n = batcher_choose(b, &bytes, &operations);
+    struct batch *batch = calloc(1, sizeof *batch);
+    uint8_t *data = b->host.alloc(b->host.arg, entry_size(bytes));
+    uint64_t now_ms = b->host.now_ms(b->host.arg);
+
+    if (batch == NULL || data == NULL) {
+        abort();
+    }
+    batch->epoch = b->host.term(b->host.arg);
+    batch->sequence = ++b->sequence;
+    batcher_compose(b, data, bytes, operations, n, batch, now_ms);
+    /* Listed before it is proposed: the library may call back at any time after. */
+    batcher_commit_choice(b, batch, n, now_ms);
+    if (!b->host.propose(b->host.arg, data, entry_size(bytes), batch)) {
+        b->open = false;
+        batcher_end(b, batch, ORDERSCHED_NOT_LEADER);
+        return false;
+    }
+    return true;
+}
+
+void batcher_pump(struct batcher *b)
+{
+    while (batcher_ready(b)) {
+        if (!batcher_propose(b)) {
+            return;
+        }
+    }
+}
+
+/* Entries are applied in the order they were proposed: only the first unapplied one can match. */
+static struct batch *batcher_next_unapplied(struct batcher *b)
+{
+    struct batch *batch = b->inflight_first;
+
+    while (batch != NULL && batch->applied) {
+        batch = batch->next;
+    }
+    return batch;
+}
+
+struct machine_results *batcher_results(struct batcher *b, const uint8_t *data, size_t len)
+{
+    struct entry entry;
+    struct batch *batch = batcher_next_unapplied(b);
+
+    if (batch == NULL || entry_decode(data, len, &entry) != 0) {
+        return NULL;
+    }
+    return entry.epoch == batch->epoch && entry.sequence == batch->sequence ? &b->results : NULL;
+}
+
+void batcher_applied(struct batcher *b)
+{
+    struct batch *batch = batcher_next_unapplied(b);
+    uint32_t used = batch->n_internal;
+
+    batch->applied = true;
+    while (batch->messages != NULL) {
+        struct inbound *in = batch->messages;
+        uint32_t n_logged = in->n_logged;
+        batch->messages = in->next;
+        assert(used + n_logged <= b->results.n);
+        b->host.answer(b->host.arg, in, b->results.results + used);
+        used += n_logged;
+    }
+    assert(used == b->results.n);
+}
+
+void batcher_settled(struct batcher *b, void *entry, bool committed)
+{
+    struct batch *batch = entry;
+
+    assert(batch->applied || !committed);
+    batcher_end(b, batch, ORDERSCHED_UNKNOWN_OUTCOME);
+}
+
+bool batcher_idle(const struct batcher *b)
+{
+    return b->first == NULL && b->inflight == 0 && b->n_internal == 0;
+}

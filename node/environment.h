@@ -1,0 +1,16 @@
+/* environment.h - what the leader's logic takes from outside: clocks and randomness.
+ *
+ * In production these are the system's; in the simulator they are a node's simulated ones. */
+#ifndef ENVIRONMENT_H
+#define ENVIRONMENT_H
+
+#include <stdint.h>
+
+struct environment {
+    void *impl;
+    uint64_t (*wall_us)(void *impl);      /* since the Unix epoch; may step */
+    uint64_t (*monotonic_us)(void *impl); /* never steps */
+    uint64_t (*random)(void *impl);       /* 64 random bits, for jitter and seeds */
+};
+
+#endif

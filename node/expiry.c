@@ -1,0 +1,18 @@
+/* expiry.c - see expiry.h. */
+#include "expiry.h"
+
+uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_ms)
+{
+    uint64_t next_ms = machine_next_ms(m);
+
+    if (next_ms == UINT64_MAX || next_ms <= m->now_ms) {
+        return UINT64_MAX; /* nothing to wait for, or machine_advance has it already */
+    }
+    if (clock_ms < next_ms) {
+        return next_ms;
+    }
+    if (b->inflight == 0 || b->last_now_ms < next_ms) {
+        batcher_want_time(b);
+    }
+    return UINT64_MAX; /* its commit will bring us back */
+}

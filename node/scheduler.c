@@ -1,0 +1,530 @@
+/* scheduler.c - see scheduler.h. */
+#include "scheduler.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../raft/snapshot.h"
+#include "expiry.h"
+#include "scheduler_internal.h"
+
+#define SCHEDULER_ADVANCE_MAX 4096       /* orders moved by the wheel in one run */
+#define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
+#define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
+#define SCHEDULER_CLOCK_WARN_MS 1000
+#define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
+
+uint64_t scheduler_monotonic_us(const struct scheduler *s)
+{
+    return s->environment->monotonic_us(s->environment->impl);
+}
+
+uint64_t scheduler_now_ms(struct scheduler *s)
+{
+    const struct environment *e = s->environment;
+
+    return clock_read(&s->clock, e->wall_us(e->impl), e->monotonic_us(e->impl));
+}
+
+static void scheduler_fatal(struct scheduler *s, const char *sentence)
+{
+    s->config.fatal(s->config.fatal_arg, sentence);
+}
+
+/* --- what the batcher asks for --- */
+
+static uint64_t host_now_ms(void *arg)
+{
+    return scheduler_now_ms(arg);
+}
+
+static uint64_t host_term(void *arg)
+{
+    return ((struct scheduler *)arg)->term;
+}
+
+static uint8_t *host_alloc(void *arg, size_t len)
+{
+    (void)arg;
+    return replica_alloc(len);
+}
+
+/* The library tells only the entry's end; whose it is, is kept here. */
+struct proposal {
+    struct scheduler *scheduler;
+    void *entry;
+};
+
+static void host_settled(void *arg, enum replica_status status)
+{
+    struct proposal *p = arg;
+
+    batcher_settled(&p->scheduler->batcher, p->entry, status == REPLICA_COMMITTED);
+    p->scheduler->again = true;
+    free(p);
+}
+
+static bool host_propose(void *arg, uint8_t *data, size_t len, void *entry)
+{
+    struct scheduler *s = arg;
+    struct proposal *p = malloc(sizeof *p);
+
+    if (p == NULL) {
+        abort();
+    }
+    p->scheduler = s;
+    p->entry = entry;
+    if (replica_propose(s->replica, data, len, host_settled, p) != 0) {
+        free(p);
+        replica_dealloc(data);
+        return false;
+    }
+    return true;
+}
+
+static void host_answer(void *arg, struct inbound *in, const struct result *logged)
+{
+    scheduler_answer(arg, in, logged);
+}
+
+static void host_refuse(void *arg, struct inbound *in, int error, const char *text)
+{
+    scheduler_refuse(arg, in, error, text);
+}
+
+/* --- the office --- */
+
+static void scheduler_enter_office(struct scheduler *s)
+{
+    s->state = SCHEDULER_IN_OFFICE;
+    dispatch_open(&s->dispatch);
+    if (s->config.log != NULL) {
+        log_line(s->config.log, LOG_INFO, "in office: this node decides and fires",
+                 LOG_U64("term", s->term), LOG_U64("index", s->machine.applied));
+    }
+}
+
+static void scheduler_take_office(struct scheduler *s)
+{
+    (void)scheduler_now_ms(s);
+    clock_raise(&s->clock, s->machine.now_ms);
+    batcher_open(&s->batcher);
+    s->state = SCHEDULER_TAKING_OFFICE;
+    if (s->machine.epoch == s->term) {
+        scheduler_enter_office(s); /* again, after a transfer that did not come about */
+        return;
+    }
+    struct operation op = {
+        .code = OPERATION_EPOCH,
+        .seed = s->environment->random(s->environment->impl) | 1,
+        .retention_ms = s->config.retention_ms,
+    };
+    batcher_submit_internal(&s->batcher, &op);
+}
+
+static void scheduler_leave_office(struct scheduler *s, int error)
+{
+    if (s->state == SCHEDULER_FOLLOWING) {
+        return;
+    }
+    s->state = SCHEDULER_FOLLOWING;
+    s->retry_office_us = scheduler_monotonic_us(s) + SCHEDULER_OFFICE_RETRY_US;
+    dispatch_close_office(&s->dispatch);
+    batcher_close_office(&s->batcher, error, NULL);
+    if (s->config.log != NULL) {
+        log_line(s->config.log, LOG_INFO, "out of office", LOG_U64("term", s->term));
+    }
+}
+
+/* --- what the replica tells --- */
+
+static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, size_t len)
+{
+    struct scheduler *s = arg;
+    struct machine_results *results = batcher_results(&s->batcher, data, len);
+
+    if (machine_apply(&s->machine, index, data, len, results) != 0) {
+        char sentence[160];
+        snprintf(sentence, sizeof sentence,
+                 "log entry %" PRIu64 " is damaged or written by a newer version: refusing to "
+                 "go on with a state that others do not share",
+                 index);
+        scheduler_fatal(s, sentence);
+        return;
+    }
+    if (results != NULL) {
+        batcher_applied(&s->batcher);
+    }
+    s->again = true;
+    if (s->state == SCHEDULER_TAKING_OFFICE && s->machine.epoch == s->term) {
+        scheduler_enter_office(s);
+    }
+}
+
+static int replica_told_snapshot(void *arg, uint8_t **data, size_t *len)
+{
+    struct scheduler *s = arg;
+
+    return snapshot_encode(&s->machine, (void *(*)(size_t))replica_alloc, data, len);
+}
+
+static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
+{
+    struct scheduler *s = arg;
+    enum snapshot_error error;
+
+    assert(!s->dispatch.active);
+    error = snapshot_restore(&s->machine, data, len);
+    s->again = true;
+    if (error == SNAPSHOT_OK) {
+        return 0;
+    }
+    scheduler_fatal(s, error == SNAPSHOT_TOO_NEW
+                           ? "the snapshot was written by a newer version of orderschedd"
+                       : error == SNAPSHOT_CORRUPT
+                           ? "the snapshot is damaged (its checksum or structure is wrong); move "
+                             "the data directory away and add this machine again under a new id"
+                           : "not enough memory to restore the snapshot");
+    return -1;
+}
+
+static void replica_told_changed(void *arg, enum replica_role role, uint64_t term)
+{
+    struct scheduler *s = arg;
+    bool was_leader = s->role == REPLICA_LEADER;
+
+    if (s->config.log != NULL && (role != s->role || term != s->term)) {
+        log_line(s->config.log, LOG_INFO,
+                 role == REPLICA_LEADER      ? "elected leader"
+                 : role == REPLICA_CANDIDATE ? "standing for election"
+                                             : "following",
+                 LOG_U64("term", term));
+    }
+    if (was_leader && (role != REPLICA_LEADER || term != s->term)) {
+        scheduler_leave_office(s, ORDERSCHED_NOT_LEADER);
+    }
+    s->role = role;
+    s->term = term;
+    s->retry_office_us = 0;
+    s->again = true;
+}
+
+static void replica_told_fatal(void *arg, const char *sentence)
+{
+    scheduler_fatal(arg, sentence);
+}
+
+static void scheduler_woken(void *arg)
+{
+    ((struct scheduler *)arg)->again = true;
+}
+
+/* --- life --- */
+
+static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
+{
+    struct batcher_host host = {
+        .arg = s,
+        .now_ms = host_now_ms,
+        .term = host_term,
+        .alloc = host_alloc,
+        .propose = host_propose,
+        .answer = host_answer,
+        .refuse = host_refuse,
+    };
+
+    machine_init(&s->machine);
+    batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
+    dispatch_init(&s->dispatch);
+    s->dispatch.machine = &s->machine;
+    s->dispatch.batcher = &s->batcher;
+    s->dispatch.receiver = receiver;
+    s->dispatch.environment = s->environment;
+    s->dispatch.log = s->config.log;
+    s->dispatch.cluster = s->config.cluster;
+    s->dispatch.max = s->config.max_deliveries;
+    s->dispatch.woken = scheduler_woken;
+    s->dispatch.woken_arg = s;
+    clock_init(&s->clock, s->environment->wall_us(s->environment->impl),
+               scheduler_monotonic_us(s));
+}
+
+struct scheduler *scheduler_new(const struct scheduler_config *config, struct raft_io *io,
+                                const struct environment *environment,
+                                struct receiver *receiver, char *errbuf, size_t errbuf_len)
+{
+    struct scheduler *s = calloc(1, sizeof *s);
+    struct replica_callbacks callbacks = {
+        .arg = s,
+        .apply = replica_told_apply,
+        .snapshot = replica_told_snapshot,
+        .restore = replica_told_restore,
+        .changed = replica_told_changed,
+        .fatal = replica_told_fatal,
+    };
+
+    if (s == NULL) {
+        snprintf(errbuf, errbuf_len, "out of memory");
+        return NULL;
+    }
+    s->config = *config;
+    s->environment = environment;
+    scheduler_init_parts(s, receiver);
+    s->replica = replica_new(&config->replica, io, &callbacks, errbuf, errbuf_len);
+    if (s->replica == NULL) {
+        machine_close(&s->machine);
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+int scheduler_bootstrap(struct scheduler *s, const struct replica_member *members, unsigned n,
+                        char *errbuf, size_t errbuf_len)
+{
+    return replica_bootstrap(s->replica, members, n, errbuf, errbuf_len);
+}
+
+int scheduler_start(struct scheduler *s, char *errbuf, size_t errbuf_len)
+{
+    return replica_start(s->replica, errbuf, errbuf_len);
+}
+
+void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk)
+{
+    static const char *const sentences[] = {
+        [SCHEDULER_DISK_OK] = "the data disk has room again: all writes are accepted",
+        [SCHEDULER_DISK_LOW] = "the data disk is nearly full: new orders are refused (NO_SPACE), "
+                               "free some space",
+        [SCHEDULER_DISK_FULL] = "the data disk is full: all client writes are refused "
+                                "(NO_SPACE), free space now",
+    };
+
+    if (disk != s->disk && s->config.log != NULL) {
+        log_line(s->config.log, disk == SCHEDULER_DISK_OK ? LOG_INFO : LOG_ERROR,
+                 sentences[disk]);
+    }
+    s->disk = disk;
+}
+
+/* --- clients --- */
+
+/* Why this item may not enter now, or OK. */
+static int scheduler_admit(const struct scheduler *s, enum operation_code code)
+{
+    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
+
+    if (!operation_is_logged(code)) {
+        return ORDERSCHED_OK;
+    }
+    if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
+        return ORDERSCHED_NO_SPACE;
+    }
+    /* What is queued counts as orders, so that the overshoot is that of the entries in flight. */
+    if (grows && (s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders ||
+                  s->machine.memory + s->batcher.queued_bytes >= s->config.max_bytes)) {
+        return ORDERSCHED_FULL;
+    }
+    return ORDERSCHED_OK;
+}
+
+static bool inbound_has_work(const struct inbound *in)
+{
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        if (in->items[i].error == ORDERSCHED_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void scheduler_submit(struct scheduler *s, struct inbound *in)
+{
+    s->again = true;
+    if (s->draining || s->closing) {
+        scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
+        return;
+    }
+    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0) {
+        scheduler_answer(s, in, NULL);
+        return;
+    }
+    if (s->state == SCHEDULER_FOLLOWING) {
+        scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        int error = in->items[i].error == ORDERSCHED_OK
+                        ? scheduler_admit(s, (enum operation_code)in->items[i].code)
+                        : ORDERSCHED_OK;
+        if (error != ORDERSCHED_OK) {
+            inbound_refuse(in, i, error);
+        }
+    }
+    if (!inbound_has_work(in)) {
+        scheduler_answer(s, in, NULL);
+    } else if (in->administers) {
+        scheduler_administer(s, in);
+    } else if (!batcher_submit(&s->batcher, in)) {
+        scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
+    }
+}
+
+/* --- the pump --- */
+
+static void scheduler_watch_clock(struct scheduler *s, uint64_t now_us)
+{
+    int64_t offset_ms = clock_offset_ms(&s->clock);
+
+    if ((offset_ms < SCHEDULER_CLOCK_WARN_MS && offset_ms > -SCHEDULER_CLOCK_WARN_MS) ||
+        now_us < s->clock_warned_us || s->config.log == NULL) {
+        return;
+    }
+    s->clock_warned_us = now_us + SCHEDULER_CLOCK_WARN_EVERY_US;
+    log_line(s->config.log, LOG_WARN,
+             "this node's wall clock stepped; orders keep their pace while the scheduler follows "
+             "it by at most 10 %; restart the node to take the wall clock as it is",
+             LOG_I64("offset_ms", offset_ms));
+}
+
+static void scheduler_drained(void *arg, int error, const char *text)
+{
+    struct scheduler *s = arg;
+
+    if (error != ORDERSCHED_OK && s->config.log != NULL) {
+        log_line(s->config.log, LOG_INFO, "leadership was not handed over",
+                 LOG_STR("reason", text != NULL ? text : ordersched_error_text(error)));
+    }
+    if (s->drain_cb != NULL) {
+        void (*cb)(void *) = s->drain_cb;
+        s->drain_cb = NULL;
+        cb(s->drain_arg);
+    }
+}
+
+/* Deliveries under way may end and their outcomes be logged before the office is handed over,
+ * for a while: it spares their receivers a repetition. */
+static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
+{
+    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight == 0 && s->administering == 0;
+
+    if (s->drain_cb == NULL || s->transfer_tried || (!quiet && now_us < s->drain_until_us)) {
+        return;
+    }
+    s->transfer_tried = true;
+    if (s->role != REPLICA_LEADER) {
+        scheduler_drained(s, ORDERSCHED_OK, NULL);
+        return;
+    }
+    replica_transfer(s->replica, 0, scheduler_drained, s);
+}
+
+void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *arg), void *arg)
+{
+    s->draining = true;
+    s->drain_until_us = scheduler_monotonic_us(s) + (uint64_t)timeout_ms * 1000;
+    s->drain_cb = cb;
+    s->drain_arg = arg;
+    s->again = true;
+}
+
+/* One round. Returns the leader-clock time of the next time entry, UINT64_MAX for none. */
+static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
+{
+    uint64_t clock_ms = scheduler_now_ms(s);
+    uint64_t next_ms = UINT64_MAX;
+
+    if (s->role == REPLICA_LEADER && s->state == SCHEDULER_FOLLOWING &&
+        now_us >= s->retry_office_us && !s->transfer_tried) {
+        scheduler_take_office(s);
+    }
+    if (!machine_advance(&s->machine, SCHEDULER_ADVANCE_MAX)) {
+        s->again = true;
+    }
+    if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
+        if (dispatch_run(&s->dispatch, clock_ms)) {
+            s->again = true;
+        }
+        next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
+    }
+    batcher_pump(&s->batcher);
+    if (s->state != SCHEDULER_FOLLOWING && !s->batcher.open) {
+        scheduler_leave_office(s, ORDERSCHED_NOT_LEADER);
+    }
+    return next_ms;
+}
+
+static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64_t now_us)
+{
+    uint64_t sleep_us = SCHEDULER_IDLE_US;
+
+    if (s->again) {
+        return 0;
+    }
+    if (next_ms != UINT64_MAX) {
+        uint64_t clock_ms = scheduler_now_ms(s);
+        uint64_t wait_us = next_ms > clock_ms ? (next_ms - clock_ms) * 1000 : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (s->role == REPLICA_LEADER && s->state == SCHEDULER_FOLLOWING &&
+        s->retry_office_us > now_us && s->retry_office_us - now_us < sleep_us) {
+        sleep_us = s->retry_office_us - now_us;
+    }
+    if (s->drain_cb != NULL && !s->transfer_tried) {
+        uint64_t wait_us = s->drain_until_us > now_us ? s->drain_until_us - now_us : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    return sleep_us;
+}
+
+uint64_t scheduler_run(struct scheduler *s)
+{
+    if (s->running || s->closing) {
+        return SCHEDULER_IDLE_US;
+    }
+    s->running = true;
+    s->again = false;
+    uint64_t now_us = scheduler_monotonic_us(s);
+    uint64_t next_ms = scheduler_round(s, now_us);
+    scheduler_watch_clock(s, now_us);
+    scheduler_drain_step(s, now_us);
+    s->running = false;
+    return scheduler_sleep_us(s, next_ms, now_us);
+}
+
+void scheduler_close(struct scheduler *s, void (*cb)(void *arg), void *arg)
+{
+    scheduler_leave_office(s, ORDERSCHED_SHUTTING_DOWN);
+    s->closing = true;
+    replica_close(s->replica, cb, arg);
+}
+
+void scheduler_free(struct scheduler *s)
+{
+    replica_free(s->replica);
+    batcher_close(&s->batcher);
+    assert(s->dispatch.deliveries == NULL);
+    machine_close(&s->machine);
+    buffer_free(&s->answer);
+    buffer_free(&s->results);
+    buffer_free(&s->body);
+    free(s);
+}
+
+const struct machine *scheduler_machine(const struct scheduler *s)
+{
+    return &s->machine;
+}
+
+struct replica *scheduler_replica(struct scheduler *s)
+{
+    return s->replica;
+}
+
+bool scheduler_in_office(const struct scheduler *s)
+{
+    return s->state == SCHEDULER_IN_OFFICE;
+}

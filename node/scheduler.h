@@ -1,0 +1,78 @@
+/* scheduler.h - one node's life without its I/O: replica, machine, batcher, expiry, dispatcher.
+ *
+ *               replica_changed(leader)
+ *   FOLLOWING ---------------------------> TAKING OFFICE   proposes its epoch, accepts clients
+ *       ^                                       |
+ *       |  deposed, or a proposal refused       | own epoch entry applied
+ *       '------------------------- IN OFFICE <--'  fires
+ *
+ * Everything it needs (disk and network as a raft_io, clocks, randomness, the receiver, client
+ * messages) comes from outside, so that the simulator runs this very code. Raft loop only.
+ *
+ * Its owner calls scheduler_run() after every event it handed in and whenever the time it asked
+ * for has come; the scheduler never starts a timer itself. */
+#ifndef SCHEDULER_H
+#define SCHEDULER_H
+
+#include "../raft/replica.h"
+#include "batcher.h"
+#include "clock.h"
+#include "dispatch.h"
+#include "environment.h"
+#include "inbound.h"
+#include "log.h"
+
+struct raft_io;
+
+enum scheduler_disk { SCHEDULER_DISK_OK, SCHEDULER_DISK_LOW, SCHEDULER_DISK_FULL };
+
+struct scheduler_config {
+    struct replica_config replica;
+    const char *cluster;
+    uint64_t retention_ms;
+    uint64_t max_orders; /* more: schedule is answered FULL */
+    uint64_t max_bytes;  /* memory of orders; more: FULL */
+    unsigned max_deliveries;
+    uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
+    uint64_t max_queued_bytes;
+    const struct log *log; /* may be NULL */
+    /* Something that must end the process; does not return in production. */
+    void (*fatal)(void *arg, const char *sentence);
+    void *fatal_arg;
+};
+
+struct scheduler; /* opaque */
+
+/* NULL: no memory, or the reason is in errbuf. `io`, `environment` and `receiver` stay the
+ * caller's and must outlive the scheduler. The config's strings too. */
+struct scheduler *scheduler_new(const struct scheduler_config *config, struct raft_io *io,
+                                const struct environment *environment,
+                                struct receiver *receiver, char *errbuf, size_t errbuf_len);
+/* Pristine disk only: become a founding member with these voters. 0 or -1. */
+int scheduler_bootstrap(struct scheduler *s, const struct replica_member *members, unsigned n,
+                        char *errbuf, size_t errbuf_len);
+/* Load the disk and take part. 0 or -1. */
+int scheduler_start(struct scheduler *s, char *errbuf, size_t errbuf_len);
+
+/* A checked client message. Its reply() runs exactly once, maybe before this returns. */
+void scheduler_submit(struct scheduler *s, struct inbound *in);
+/* A message that inbound_check refused. Replies at once. */
+void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const char *text);
+/* How the data disk is doing: LOW refuses new orders, FULL every client write. */
+void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk);
+
+/* Do what there is to do. Returns in how many microseconds to call again at the latest. */
+uint64_t scheduler_run(struct scheduler *s);
+
+/* Stop accepting; hand the office to another voter if leading; then `cb`. Pending requests are
+ * still answered. Bounded by `timeout_ms`. */
+void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *arg), void *arg);
+/* Close the replica; every pending message is answered; cb; then scheduler_free. */
+void scheduler_close(struct scheduler *s, void (*cb)(void *arg), void *arg);
+void scheduler_free(struct scheduler *s);
+
+const struct machine *scheduler_machine(const struct scheduler *s);
+struct replica *scheduler_replica(struct scheduler *s);
+bool scheduler_in_office(const struct scheduler *s);
+
+#endif

@@ -1,0 +1,76 @@
+/* scheduler_admin.c - operations that the leader carries out beside the log: membership and the
+ * transfer of leadership. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../client/units.h"
+#include "scheduler_internal.h"
+
+/* One membership operation under way. */
+struct administration {
+    struct scheduler *scheduler;
+    struct inbound *in;
+};
+
+static void scheduler_administered(void *arg, int error, const char *text)
+{
+    struct administration *a = arg;
+    struct scheduler *s = a->scheduler;
+    struct result result = {.error = error};
+
+    buffer_reset(&s->body);
+    if (error != ORDERSCHED_OK) {
+        text = text != NULL ? text : ordersched_error_text(error);
+        write_str(&s->body, text, strlen(text));
+        result.body = (struct slice){s->body.data, s->body.len};
+    }
+    s->administering--;
+    scheduler_answer_one(s, a->in, &result);
+    free(a);
+}
+
+static void scheduler_add_member(struct administration *a, const struct operation *op)
+{
+    char address[PROTOCOL_ADDRESS_MAX];
+    char host[256];
+    unsigned port;
+
+    memcpy(address, op->address.data, op->address.len);
+    address[op->address.len] = '\0';
+    if (memchr(address, '\0', op->address.len) != NULL ||
+        !units_split_address(address, host, sizeof host, &port) || port > 65533) {
+        scheduler_administered(a, ORDERSCHED_INVALID, "the member's address must be HOST:PORT, "
+                                                      "with PORT at most 65533");
+        return;
+    }
+    replica_add(a->scheduler->replica, op->node_id, address, scheduler_administered, a);
+}
+
+void scheduler_administer(struct scheduler *s, struct inbound *in)
+{
+    struct administration *a = malloc(sizeof *a);
+    struct operation op;
+
+    if (a == NULL ||
+        operation_decode(in->message + in->items[0].offset, in->items[0].len, &op) != 0) {
+        abort();
+    }
+    a->scheduler = s;
+    a->in = in;
+    s->administering++;
+    switch (op.code) {
+        case OPERATION_MEMBER_ADD:
+            scheduler_add_member(a, &op);
+            break;
+        case OPERATION_MEMBER_REMOVE:
+            replica_remove(s->replica, op.node_id, scheduler_administered, a);
+            break;
+        case OPERATION_TRANSFER:
+            replica_transfer(s->replica, op.node_id, scheduler_administered, a);
+            break;
+        default:
+            scheduler_administered(a, ORDERSCHED_UNKNOWN_OPERATION, NULL);
+            break;
+    }
+}

@@ -1,0 +1,211 @@
+/* scheduler_answers.c - from results and state to the bytes of an answer. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../client/units.h"
+#include "scheduler_internal.h"
+
+static struct slice slice_of(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
+}
+
+/* Wrap what is in s->results (n of them) and send it. */
+static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, const char *text,
+                            uint32_t n_results)
+{
+    char leader[PROTOCOL_ADDRESS_MAX] = "";
+    const char *address = NULL;
+    uint64_t leader_id = s->closing ? 0 : replica_leader(s->replica, &address);
+
+    if (leader_id != 0 && address != NULL) {
+        (void)units_move_port(address, 1, leader, sizeof leader);
+    }
+    uint64_t now_ms = s->machine.now_ms;
+    if (s->state != SCHEDULER_FOLLOWING) {
+        uint64_t clock_ms = scheduler_now_ms(s);
+        now_ms = clock_ms > now_ms ? clock_ms : now_ms;
+    }
+    struct answer answer = {
+        .error = error,
+        .node_id = s->config.replica.id,
+        .leader_id = leader_id,
+        .leader_address = slice_of(leader),
+        .term = s->term,
+        .now_ms = now_ms,
+        .applied = s->machine.applied,
+        .n_results = n_results,
+        .results = {s->results.data, s->results.len},
+        .text = slice_of(text),
+    };
+    buffer_reset(&s->answer);
+    answer_encode(&s->answer, &answer);
+    if (s->answer.failed || s->results.failed) {
+        abort();
+    }
+    in->reply(in, s->answer.data, s->answer.len);
+}
+
+void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const char *text)
+{
+    buffer_reset(&s->results);
+    scheduler_reply(s, in, error, text != NULL ? text : ordersched_error_text(error), 0);
+}
+
+static void write_key(struct buffer *b, const char *key)
+{
+    write_str(b, key, strlen(key));
+}
+
+static void write_key_uint(struct buffer *b, const char *key, uint64_t v)
+{
+    write_key(b, key);
+    write_uint(b, v);
+}
+
+static void write_key_str(struct buffer *b, const char *key, const char *v)
+{
+    write_key(b, key);
+    write_str(b, v, strlen(v));
+}
+
+static const char *role_name(enum replica_role role)
+{
+    switch (role) {
+        case REPLICA_LEADER: return "leader";
+        case REPLICA_CANDIDATE: return "candidate";
+        case REPLICA_FOLLOWER: break;
+    }
+    return "follower";
+}
+
+void scheduler_write_status(struct scheduler *s)
+{
+    struct buffer *b = &s->body;
+    struct machine_counts counts;
+    const char *address;
+
+    machine_counts(&s->machine, &counts);
+    buffer_reset(b);
+    write_map(b, 23);
+    write_key_str(b, "cluster", s->config.cluster);
+    write_key_uint(b, "id", s->config.replica.id);
+    write_key_str(b, "address", s->config.replica.address);
+    write_key_str(b, "role", role_name(s->role));
+    write_key_uint(b, "leader", replica_leader(s->replica, &address));
+    write_key_uint(b, "term", s->term);
+    write_key_uint(b, "commit", replica_commit_index(s->replica));
+    write_key_uint(b, "applied", s->machine.applied);
+    write_key_uint(b, "last", replica_last_index(s->replica));
+    write_key_uint(b, "now_ms", s->machine.now_ms);
+    write_key_uint(b, "epoch", s->machine.epoch);
+    write_key_uint(b, "pending", counts.pending);
+    write_key_uint(b, "closing", counts.closing);
+    write_key_uint(b, "paid", counts.paid);
+    write_key_uint(b, "cancelled", counts.cancelled);
+    write_key_uint(b, "expired", counts.expired);
+    write_key_uint(b, "dead", counts.dead);
+    write_key_uint(b, "oldest_overdue_ms", machine_oldest_overdue_ms(&s->machine));
+    write_key_uint(b, "memory_bytes", s->machine.memory);
+    write_key_uint(b, "deliveries", s->dispatch.inflight);
+    write_key_uint(b, "queued", s->batcher.queued);
+    write_key_str(b, "disk", s->disk == SCHEDULER_DISK_OK    ? "ok"
+                             : s->disk == SCHEDULER_DISK_LOW ? "low"
+                                                             : "full");
+    write_key_str(b, "version", ORDERSCHEDD_VERSION);
+}
+
+#define MEMBERS_MAX 64
+
+void scheduler_write_members(struct scheduler *s)
+{
+    struct replica_member members[MEMBERS_MAX];
+    unsigned n = replica_members(s->replica, members, MEMBERS_MAX);
+    const char *address;
+    uint64_t leader = replica_leader(s->replica, &address);
+
+    n = n < MEMBERS_MAX ? n : MEMBERS_MAX;
+    buffer_reset(&s->body);
+    write_array(&s->body, n);
+    for (unsigned i = 0; i < n; i++) {
+        write_array(&s->body, 5);
+        write_uint(&s->body, members[i].id);
+        write_str(&s->body, members[i].address, strlen(members[i].address));
+        const char *kind = members[i].voter ? "voter" : "standby";
+        write_str(&s->body, kind, strlen(kind));
+        write_uint(&s->body, members[i].id == leader);
+        write_uint(&s->body, members[i].match);
+    }
+}
+
+/* Fill the result of an operation that reads. Its body lies in s->body. */
+static void scheduler_read(struct scheduler *s, const struct operation *op,
+                           struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    buffer_reset(&s->body);
+    if (op->code == OPERATION_STATUS) {
+        scheduler_write_status(s);
+        result->body = (struct slice){s->body.data, s->body.len};
+    } else if (op->code == OPERATION_MEMBER_LIST) {
+        scheduler_write_members(s);
+        result->body = (struct slice){s->body.data, s->body.len};
+    } else {
+        machine_read(&s->machine, op, &s->body, result);
+    }
+    if (s->body.failed) {
+        abort();
+    }
+}
+
+static void scheduler_item_result(struct scheduler *s, const struct inbound *in,
+                                  const struct inbound_item *item, struct result *result)
+{
+    struct operation op;
+
+    if (item->error != ORDERSCHED_OK) {
+        const char *text = ordersched_error_text(item->error);
+        memset(result, 0, sizeof *result);
+        result->error = item->error;
+        buffer_reset(&s->body);
+        write_str(&s->body, text, strlen(text));
+        result->body = (struct slice){s->body.data, s->body.len};
+        return;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    scheduler_read(s, &op, result);
+}
+
+void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged)
+{
+    uint32_t used = 0;
+
+    buffer_reset(&s->results);
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        const struct inbound_item *item = &in->items[i];
+        struct result read;
+        if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
+            result_encode(&s->results, &logged[used++]);
+        } else if (s->results.len > PROTOCOL_ANSWER_MAX / 2) {
+            /* A page or two less than the cap of an answer: the reader asks again. */
+            memset(&read, 0, sizeof read);
+            read.error = ORDERSCHED_BUSY;
+            result_encode(&s->results, &read);
+        } else {
+            scheduler_item_result(s, in, item, &read);
+            result_encode(&s->results, &read);
+        }
+    }
+    assert(used == in->n_logged);
+    scheduler_reply(s, in, ORDERSCHED_OK, NULL, in->n_items);
+}
+
+void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct result *result)
+{
+    buffer_reset(&s->results);
+    result_encode(&s->results, result);
+    scheduler_reply(s, in, ORDERSCHED_OK, NULL, 1);
+}

@@ -1,0 +1,51 @@
+/* scheduler_internal.h - the scheduler's inside, shared by its files: scheduler.c (life),
+ * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log). */
+#ifndef SCHEDULER_INTERNAL_H
+#define SCHEDULER_INTERNAL_H
+
+#include "scheduler.h"
+
+enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OFFICE, SCHEDULER_IN_OFFICE };
+
+struct scheduler {
+    struct scheduler_config config;
+    const struct environment *environment;
+    struct machine machine;
+    struct replica *replica;
+    struct batcher batcher;
+    struct dispatch dispatch;
+    struct clock clock;
+    enum scheduler_state state;
+    enum replica_role role; /* as last told by the replica */
+    uint64_t term;
+    uint64_t retry_office_us; /* not before: take office again after a refused proposal */
+    uint64_t clock_warned_us;
+    enum scheduler_disk disk;
+    bool running; /* inside scheduler_run: it is not re-entrant */
+    bool again;   /* something happened inside it */
+    bool draining;
+    bool closing;
+    uint64_t drain_until_us;
+    void (*drain_cb)(void *arg);
+    void *drain_arg;
+    bool transfer_tried;
+    unsigned administering; /* membership operations not answered yet */
+    struct buffer answer;   /* scratch of the replies */
+    struct buffer results;
+    struct buffer body;
+};
+
+uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
+uint64_t scheduler_monotonic_us(const struct scheduler *s);
+
+/* scheduler_answers.c */
+void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged);
+void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct result *result);
+/* Body of MEMBER_LIST and STATUS into s->body. */
+void scheduler_write_members(struct scheduler *s);
+void scheduler_write_status(struct scheduler *s);
+
+/* scheduler_admin.c */
+void scheduler_administer(struct scheduler *s, struct inbound *in);
+
+#endif
