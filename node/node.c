@@ -1,0 +1,407 @@
+/* node.c - see node.h. */
+#include "node.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "../client/units.h"
+#include "../raft/disk.h"
+#include "api.h"
+#include "callback_http.h"
+#include "scheduler.h"
+
+#define NODE_DRAIN_MS 3000
+#define NODE_DISK_POLL_MS 1000
+#define NODE_QUEUED_BYTES_MAX (256ull * 1024 * 1024)
+#define NODE_EXIT_FATAL 74 /* EX_IOERR: the supervisor starts the node again */
+
+struct node {
+    const struct config *config;
+    struct log log;
+    uv_loop_t loop;
+    struct raft_uv_transport transport;
+    struct disk *disk;
+    struct environment environment;
+    struct callback_http *callback;
+    struct scheduler *scheduler;
+    struct api *api;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t wake;
+    uv_timer_t disk_poll;
+    uv_signal_t sigterm, sigint;
+    bool stopping;
+    bool stopped; /* the scheduler is closed: run it no more */
+};
+
+/* --- the outside world --- */
+
+static uint64_t system_wall_us(void *impl)
+{
+    struct timespec ts;
+
+    (void)impl;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* CLOCK_BOOTTIME: a suspended machine's orders were due while it slept. */
+static uint64_t system_monotonic_us(void *impl)
+{
+    struct timespec ts;
+
+    (void)impl;
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static uint64_t system_random(void *impl)
+{
+    uint64_t v;
+
+    (void)impl;
+    if (getrandom(&v, sizeof v, 0) != sizeof v) {
+        abort();
+    }
+    return v;
+}
+
+static void node_log(void *arg, const char *level, const char *sentence)
+{
+    struct node *n = arg;
+    enum log_level l = strcmp(level, "error") == 0  ? LOG_ERROR
+                       : strcmp(level, "warn") == 0 ? LOG_WARN
+                                                    : LOG_INFO;
+
+    log_line(&n->log, l, sentence);
+}
+
+/* May run on a thread of libraft's pool. What is durable is on disk; the rest must not be
+ * guessed at: leave, and start again from the disk. */
+static void node_fatal(void *arg, const char *sentence)
+{
+    struct node *n = arg;
+
+    log_line(&n->log, LOG_ERROR, "stopping at once", LOG_STR("reason", sentence));
+    _exit(NODE_EXIT_FATAL);
+}
+
+/* --- the loop --- */
+
+static void node_wake_cb(uv_timer_t *timer)
+{
+    (void)timer; /* waking was all: prepare and check do the work */
+}
+
+static void node_pump(struct node *n)
+{
+    if (n->scheduler == NULL || n->stopped) {
+        return;
+    }
+    uint64_t sleep_us = scheduler_run(n->scheduler);
+    /* Rounded up: a timer that fires a fraction early would only spin. */
+    uv_timer_start(&n->wake, node_wake_cb, (sleep_us + 999) / 1000, 0);
+}
+
+/* Before the loop sleeps: whatever libraft's own handles did in this round is followed up. */
+static void node_prepare_cb(uv_prepare_t *prepare)
+{
+    node_pump(prepare->data);
+}
+
+/* After the poll: what just arrived is acted on at once. */
+static void node_check_cb(uv_check_t *check)
+{
+    node_pump(check->data);
+}
+
+static void node_disk_poll_cb(uv_timer_t *timer)
+{
+    struct node *n = timer->data;
+    uint64_t free_bytes, total_bytes;
+    enum scheduler_disk state = SCHEDULER_DISK_OK;
+
+    if (n->stopped || disk_free_bytes(n->disk, &free_bytes, &total_bytes) != 0) {
+        return;
+    }
+    if (free_bytes < n->config->min_free_bytes / 2) {
+        state = SCHEDULER_DISK_FULL;
+    } else if (free_bytes < n->config->min_free_bytes) {
+        state = SCHEDULER_DISK_LOW;
+    }
+    scheduler_set_disk(n->scheduler, state);
+}
+
+static void node_received(void *arg, struct inbound *in, int error, const char *text)
+{
+    struct node *n = arg;
+
+    if (error != ORDERSCHED_OK) {
+        scheduler_refuse(n->scheduler, in, error, text);
+    } else {
+        scheduler_submit(n->scheduler, in);
+    }
+}
+
+/* --- the end --- */
+
+static void node_api_closed(void *arg)
+{
+    (void)arg;
+}
+
+static void node_callback_closed(void *arg)
+{
+    struct node *n = arg;
+
+    api_close(n->api, node_api_closed, n);
+    uv_close((uv_handle_t *)&n->prepare, NULL);
+    uv_close((uv_handle_t *)&n->check, NULL);
+    uv_close((uv_handle_t *)&n->wake, NULL);
+    uv_close((uv_handle_t *)&n->disk_poll, NULL);
+    uv_close((uv_handle_t *)&n->sigterm, NULL);
+    uv_close((uv_handle_t *)&n->sigint, NULL);
+}
+
+static void node_scheduler_closed(void *arg)
+{
+    struct node *n = arg;
+
+    n->stopped = true;
+    callback_http_close(n->callback, node_callback_closed, n);
+}
+
+static void node_drained(void *arg)
+{
+    struct node *n = arg;
+
+    scheduler_close(n->scheduler, node_scheduler_closed, n);
+}
+
+static void node_signal_cb(uv_signal_t *handle, int signum)
+{
+    struct node *n = handle->data;
+
+    if (n->stopping) {
+        log_line(&n->log, LOG_WARN, "second signal: stopping without draining");
+        _exit(1);
+    }
+    n->stopping = true;
+    log_line(&n->log, LOG_INFO, "stopping: no new requests, hand over leadership, drain",
+             LOG_STR("signal", signum == SIGTERM ? "SIGTERM" : "SIGINT"));
+    (void)sd_notify(0, "STOPPING=1");
+    scheduler_drain(n->scheduler, NODE_DRAIN_MS, node_drained, n);
+}
+
+/* --- the start --- */
+
+static int node_fail(struct node *n, const char *what, const char *why)
+{
+    log_line(&n->log, LOG_ERROR, what, LOG_STR("reason", why));
+    return -1;
+}
+
+static int node_open_disk(struct node *n, struct raft_io **io)
+{
+    char err[512];
+    struct disk_config disk = {
+        .dir = n->config->data,
+        .cluster = n->config->cluster,
+        .id = n->config->id,
+        .fatal = node_fatal,
+        .log = node_log,
+        .arg = n,
+    };
+    char bind[PROTOCOL_ADDRESS_MAX + 16];
+    struct transport_config transport = {
+        .cluster = n->config->cluster,
+        .insecure = n->config->insecure,
+        .log = node_log,
+        .log_arg = n,
+    };
+
+    if (n->config->bind != NULL) {
+        const char *colon = strrchr(n->config->address, ':');
+        snprintf(bind, sizeof bind, "%s%s", n->config->bind, colon);
+        transport.bind = bind;
+    }
+    n->disk = disk_open(&disk, err, sizeof err);
+    if (n->disk == NULL) {
+        return node_fail(n, "cannot use the data directory", err);
+    }
+    if (transport_init(&n->transport, &n->loop, &transport) != 0) {
+        return node_fail(n, "cannot start", "out of memory");
+    }
+    if (disk_start(n->disk, &n->loop, &n->transport, io, err, sizeof err) != 0) {
+        return node_fail(n, "cannot use the data directory", err);
+    }
+    return 0;
+}
+
+static int node_start_scheduler(struct node *n, struct raft_io *io)
+{
+    const struct config *c = n->config;
+    char err[512];
+    struct scheduler_config config = {
+        .replica =
+            {
+                .id = c->id,
+                .address = c->address,
+                .election_timeout_ms = c->election_timeout_ms,
+                .heartbeat_timeout_ms = c->heartbeat_ms,
+                .snapshot_threshold = c->snapshot_threshold,
+                .snapshot_trailing = c->snapshot_trailing,
+                .random_seed = (unsigned)system_random(NULL),
+            },
+        .cluster = c->cluster,
+        .retention_ms = c->retention_ms,
+        .max_orders = c->max_orders,
+        .max_bytes = c->max_bytes,
+        .max_deliveries = c->max_deliveries,
+        .max_queued = c->max_requests,
+        .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
+        .log = &n->log,
+        .fatal = node_fatal,
+        .fatal_arg = n,
+    };
+    struct replica_member members[CONFIG_PEERS_MAX + 1];
+    unsigned n_members = 0;
+
+    n->scheduler = scheduler_new(&config, io, &n->environment,
+                                 callback_http_receiver(n->callback), err, sizeof err);
+    if (n->scheduler == NULL) {
+        return node_fail(n, "cannot start", err);
+    }
+    for (unsigned i = 0; i < c->n_peers; i++) {
+        members[n_members++] = (struct replica_member){
+            .id = c->peers[i].id, .address = c->peers[i].address, .voter = true};
+    }
+    if (c->n_peers == 0) {
+        members[n_members++] =
+            (struct replica_member){.id = c->id, .address = c->address, .voter = true};
+    }
+    if (disk_is_pristine(n->disk) && !c->join &&
+        scheduler_bootstrap(n->scheduler, members, n_members, err, sizeof err) != 0) {
+        return node_fail(n, "cannot found the cluster", err);
+    }
+    if (scheduler_start(n->scheduler, err, sizeof err) != 0) {
+        return node_fail(n, "cannot start", err);
+    }
+    return 0;
+}
+
+static int node_start_api(struct node *n)
+{
+    char api[PROTOCOL_ADDRESS_MAX], bound[PROTOCOL_ADDRESS_MAX + 16], host[256], err[512];
+    char url[PROTOCOL_ADDRESS_MAX + 32];
+    unsigned port;
+
+    if (!units_move_port(n->config->address, 1, api, sizeof api) ||
+        !units_split_address(api, host, sizeof host, &port)) {
+        return node_fail(n, "cannot serve clients", "the address has no room for the client port");
+    }
+    if (n->config->bind != NULL) {
+        snprintf(bound, sizeof bound, "%s:%u", n->config->bind, port);
+    } else {
+        snprintf(bound, sizeof bound, "%s", api);
+    }
+    snprintf(url, sizeof url, "tcp://%s", bound);
+    struct api_config config = {
+        .url = url,
+        .cluster = n->config->cluster,
+        .slots = n->config->max_requests,
+        .bytes_max = NODE_QUEUED_BYTES_MAX,
+        .log = &n->log,
+        .received = node_received,
+        .arg = n,
+    };
+    n->api = api_new(&config, &n->loop, err, sizeof err);
+    if (n->api == NULL) {
+        return node_fail(n, "cannot start", err);
+    }
+    log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
+             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", url),
+             LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
+    return 0;
+}
+
+static void node_start_handles(struct node *n)
+{
+    uv_prepare_init(&n->loop, &n->prepare);
+    uv_check_init(&n->loop, &n->check);
+    uv_timer_init(&n->loop, &n->wake);
+    uv_timer_init(&n->loop, &n->disk_poll);
+    uv_signal_init(&n->loop, &n->sigterm);
+    uv_signal_init(&n->loop, &n->sigint);
+    n->prepare.data = n->check.data = n->wake.data = n->disk_poll.data = n;
+    n->sigterm.data = n->sigint.data = n;
+    uv_prepare_start(&n->prepare, node_prepare_cb);
+    uv_check_start(&n->check, node_check_cb);
+    uv_timer_start(&n->disk_poll, node_disk_poll_cb, 0, NODE_DISK_POLL_MS);
+    uv_signal_start(&n->sigterm, node_signal_cb, SIGTERM);
+    uv_signal_start(&n->sigint, node_signal_cb, SIGINT);
+}
+
+static int node_start(struct node *n)
+{
+    struct raft_io *io;
+
+    n->log = (struct log){.level = n->config->log_level,
+                          .format = n->config->log_format,
+                          .node_id = n->config->id,
+                          .fd = STDERR_FILENO};
+    n->environment = (struct environment){.wall_us = system_wall_us,
+                                          .monotonic_us = system_monotonic_us,
+                                          .random = system_random};
+    if (uv_loop_init(&n->loop) != 0) {
+        return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");
+    }
+    if (node_open_disk(n, &io) != 0) {
+        return -1;
+    }
+    n->callback = callback_http_new(&n->loop);
+    if (n->callback == NULL) {
+        return node_fail(n, "cannot start", "no thread for callbacks: out of memory");
+    }
+    node_start_handles(n);
+    if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0) {
+        return -1;
+    }
+    (void)sd_notify(0, "READY=1");
+    return 0;
+}
+
+int node_run(const struct config *config)
+{
+    struct node *n = calloc(1, sizeof *n);
+
+    if (n == NULL) {
+        fputs("orderschedd: out of memory\n", stderr);
+        return 1;
+    }
+    n->config = config;
+    if (node_start(n) != 0) {
+        /* Nothing was promised to anyone yet; the system takes back what was opened. */
+        _exit(1);
+    }
+    uv_run(&n->loop, UV_RUN_DEFAULT);
+    scheduler_free(n->scheduler);
+    callback_http_free(n->callback);
+    api_free(n->api);
+    disk_close(n->disk);
+    transport_free(&n->transport);
+    int rv = uv_loop_close(&n->loop);
+    assert(rv == 0);
+    log_line(&n->log, LOG_INFO, "stopped");
+    free(n);
+    return 0;
+}

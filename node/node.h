@@ -1,0 +1,11 @@
+/* node.h - wires the parts of a daemon together and owns their life, on one uv loop. */
+#ifndef NODE_H
+#define NODE_H
+
+#include "config.h"
+
+/* Run until SIGTERM or SIGINT (drains, hands over leadership) or until something fatal. Returns
+ * the exit code: 0 after a clean stop, 1 when it could not start (the reason was logged). */
+int node_run(const struct config *config);
+
+#endif
