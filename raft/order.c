@@ -1,0 +1,210 @@
+/* order.c - one order: its memory, its table of moves, its recorded requests. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "order.h"
+
+#define REQUESTS_CAP_FIRST 2
+
+static_assert(ORDERSCHED_ID_MAX <= UINT8_MAX, "order.id_len is one byte");
+static_assert(ORDERSCHED_PAYLOAD_MAX <= UINT16_MAX, "order.payload_len is two bytes");
+
+/* --- lists --- */
+
+void link_head_init(struct link *head)
+{
+    head->next = head;
+    head->prev = head;
+}
+
+bool link_empty(const struct link *head)
+{
+    return head->next == head;
+}
+
+bool link_linked(const struct link *l)
+{
+    return l->next != NULL;
+}
+
+static void insert_between(struct link *before, struct link *l, struct link *behind)
+{
+    assert(!link_linked(l));
+    l->prev = before;
+    l->next = behind;
+    before->next = l;
+    behind->prev = l;
+}
+
+void link_append(struct link *head, struct link *l)
+{
+    insert_between(head->prev, l, head);
+}
+
+void link_prepend(struct link *head, struct link *l)
+{
+    insert_between(head, l, head->next);
+}
+
+void link_remove(struct link *l)
+{
+    assert(link_linked(l));
+    l->prev->next = l->next;
+    l->next->prev = l->prev;
+    l->next = NULL;
+    l->prev = NULL;
+}
+
+/* --- memory --- */
+
+struct order *order_new(struct slice id, struct slice payload)
+{
+    assert(id.len >= 1 && id.len <= ORDERSCHED_ID_MAX);
+    assert(payload.len <= ORDERSCHED_PAYLOAD_MAX);
+    struct order *o = malloc(sizeof *o + id.len + payload.len);
+    if (o == NULL) {
+        return NULL;
+    }
+    memset(o, 0, sizeof *o);
+    o->state = ORDERSCHED_PENDING;
+    o->id_len = (uint8_t)id.len;
+    o->payload_len = (uint16_t)payload.len;
+    memcpy(o->bytes, id.data, id.len);
+    if (payload.len > 0) { /* an empty slice may have no address */
+        memcpy(o->bytes + id.len, payload.data, payload.len);
+    }
+    return o;
+}
+
+void order_free(struct order *o)
+{
+    if (o == NULL) {
+        return;
+    }
+    if (o->extra != NULL) {
+        free(o->extra->requests);
+        free(o->extra);
+    }
+    free(o);
+}
+
+struct order_extra *order_extra(struct order *o)
+{
+    if (o->extra == NULL) {
+        o->extra = calloc(1, sizeof *o->extra);
+        if (o->extra != NULL) {
+            /* Whoever changes the deadline asks for the extra part first. */
+            o->extra->first_deadline_ms = o->deadline_ms;
+        }
+    }
+    return o->extra;
+}
+
+size_t order_memory(const struct order *o)
+{
+    size_t size = sizeof *o + o->id_len + o->payload_len;
+    if (o->extra != NULL) {
+        size += sizeof *o->extra + o->extra->cap_requests * sizeof *o->extra->requests;
+    }
+    return size;
+}
+
+/* --- states --- */
+
+int order_state(const struct order *o, uint64_t now_ms)
+{
+    if (o->state == ORDERSCHED_PENDING && o->deadline_ms <= now_ms) {
+        return ORDERSCHED_CLOSING;
+    }
+    return o->state;
+}
+
+uint64_t order_time_ms(const struct order *o)
+{
+    if (!o->due) {
+        return o->deadline_ms;
+    }
+    return o->extra != NULL ? o->extra->next_ms : 0;
+}
+
+bool order_is_terminal(const struct order *o)
+{
+    return o->state == ORDERSCHED_PAID || o->state == ORDERSCHED_CANCELLED ||
+           o->state == ORDERSCHED_EXPIRED;
+}
+
+#define TO(state) (1u << (state))
+
+/* Stored state -> the states it may move to. What is not named here moves nowhere: the terminal
+ * states are never undone, and CLOSING is never stored. */
+static const uint8_t moves[ORDERSCHED_DEAD + 1] = {
+    [ORDERSCHED_PENDING] = TO(ORDERSCHED_PAID) | TO(ORDERSCHED_CANCELLED) |
+                           TO(ORDERSCHED_EXPIRED) | TO(ORDERSCHED_DEAD),
+};
+
+void order_move(struct order *o, enum ordersched_state to)
+{
+    assert(o->state <= ORDERSCHED_DEAD && (unsigned)to <= ORDERSCHED_DEAD);
+    assert((moves[o->state] & TO(to)) != 0);
+    o->state = (uint8_t)to;
+}
+
+/* --- requests --- */
+
+static bool same_request(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, ORDERSCHED_REQUEST_ID_SIZE) == 0;
+}
+
+/* A schedule that made an order has but one possible answer, so that it need not be stored. */
+static void build_schedule_answer(const struct order *o, struct order_request *scratch)
+{
+    bool known = o->extra != NULL && o->extra->first_deadline_ms != 0;
+    memset(scratch, 0, sizeof *scratch);
+    memcpy(scratch->id, o->schedule_request, sizeof scratch->id);
+    scratch->deadline_ms = known ? o->extra->first_deadline_ms : o->deadline_ms;
+    scratch->error = ORDERSCHED_OK;
+    scratch->state = ORDERSCHED_PENDING;
+}
+
+const struct order_request *order_find_request(const struct order *o, const uint8_t *request_id,
+                                               struct order_request *scratch)
+{
+    if (same_request(o->schedule_request, request_id)) {
+        build_schedule_answer(o, scratch);
+        return scratch;
+    }
+    for (unsigned i = 0; o->extra != NULL && i < o->extra->n_requests; i++) {
+        if (same_request(o->extra->requests[i].id, request_id)) {
+            return &o->extra->requests[i];
+        }
+    }
+    return NULL;
+}
+
+static void *must_have(void *memory)
+{
+    if (memory == NULL) {
+        fprintf(stderr, "orderschedd: out of memory in the state machine\n");
+        abort();
+    }
+    return memory;
+}
+
+bool order_add_request(struct order *o, const struct order_request *request)
+{
+    struct order_extra *extra = must_have(order_extra(o));
+    if (extra->n_requests >= ORDER_REQUESTS_MAX) {
+        return false;
+    }
+    if (extra->n_requests == extra->cap_requests) {
+        unsigned cap = extra->cap_requests == 0 ? REQUESTS_CAP_FIRST : extra->cap_requests * 2u;
+        extra->requests = must_have(realloc(extra->requests, cap * sizeof *extra->requests));
+        extra->cap_requests = (uint16_t)cap;
+    }
+    assert(extra->n_requests < extra->cap_requests);
+    extra->requests[extra->n_requests++] = *request;
+    return true;
+}
