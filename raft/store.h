@@ -7,6 +7,12 @@
  * insertions, deletions, resizes, and on another replica, because the seed of the hash is
  * replicated state.
  *
+ * Inside a shard the 16 hash bits below the shard's are the order's tag, kept beside the slots:
+ * a search reads tags and looks only at orders whose tag is the same. The home slot grows with
+ * the tag, and the last few slots are nobody's home: the orders pushed past the end of the homes
+ * stand there, and nothing ever wraps around, so that the order of the slots is the order of
+ * (hash, id). A shard whose last slot is needed grows.
+ *
  * Owns nothing: orders belong to the machine. Not thread-safe. */
 #ifndef STORE_H
 #define STORE_H
@@ -16,8 +22,8 @@
 #define STORE_SHARDS 1024
 
 struct store_shard {
-    struct order **slots;
-    uint32_t cap; /* power of two, or 0 */
+    struct order **slots; /* cap of them, NULL = free; behind them cap tags, same memory */
+    uint32_t cap;         /* power of two, or 0 */
     uint32_t n;
 };
 
@@ -37,8 +43,10 @@ void store_insert(struct store *s, struct order *o);
 /* The order must be in the store. */
 void store_remove(struct store *s, struct order *o);
 
-/* The first order at or behind (hash, id), id excluded when exclude_id; NULL at the end. To
- * begin: hash 0 and an empty id. To continue: the hash and id of the last order seen. */
+/* The first order behind (hash, id), by hash, then by the bytes of the id; NULL at the end. An
+ * empty id stands before all others. To begin: hash 0 and an empty id. To continue: the hash and
+ * id of the last order seen, which may have left the store since. A whole walk takes
+ * O(n + STORE_SHARDS). */
 struct order *store_next(const struct store *s, uint64_t hash, struct slice id);
 
 #endif
