@@ -22,12 +22,14 @@ static void fail(const struct cluster *c, const char *what)
 static void cluster_place(struct cluster *c, unsigned i, uint64_t id, unsigned port)
 {
     struct cluster_node *node = &c->nodes[i];
+    char dir[sizeof c->dir]; /* a copy: gcc cannot tell that the two never overlap */
 
+    memcpy(dir, c->dir, sizeof dir);
     memset(node, 0, sizeof *node);
     node->id = id;
     node->port = port;
-    snprintf(node->data, sizeof node->data, "%s/node-%llu", c->dir, (unsigned long long)id);
-    snprintf(node->log, sizeof node->log, "%s/node-%llu.log", c->dir, (unsigned long long)id);
+    snprintf(node->data, sizeof node->data, "%s/node-%llu", dir, (unsigned long long)id);
+    snprintf(node->log, sizeof node->log, "%s/node-%llu.log", dir, (unsigned long long)id);
     size_t len = strlen(c->endpoints);
     snprintf(c->endpoints + len, sizeof c->endpoints - len, "%s127.0.0.1:%u", len > 0 ? "," : "",
              port + 1);
