@@ -12,7 +12,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 
 CC ?= cc
-PKGS := raft libuv libcurl jansson libcyaml libxxhash libsystemd openssl
+PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml libxxhash libsystemd openssl
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
 PKG_LIBS = $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm

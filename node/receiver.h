@@ -36,6 +36,7 @@ struct delivery {
     void *done_arg;
     struct delivery *next; /* the holder's list */
     struct delivery *prev;
+    struct delivery *queued; /* the receiver's list, from start() until done() */
     bool orphan; /* dispatcher: the office it was started in is over */
 };
 
