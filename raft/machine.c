@@ -1,0 +1,237 @@
+/* machine.c - the walk of the state machine through one entry of the log: time first, then the
+ * operations, then the purge. The rules are in docs/semantics.md. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine_parts.h"
+#include "recent.h"
+
+uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(time_ms, delay_ms, &sum) ? UINT64_MAX : sum;
+}
+
+void *machine_must_have(void *memory)
+{
+    if (!memory) {
+        fprintf(stderr, "orderschedd: out of memory in the state machine\n");
+        abort();
+    }
+    return memory;
+}
+
+struct order *machine_walk_next(const struct machine *m, struct machine_walk *walk)
+{
+    for (; walk->shard < STORE_SHARDS; walk->shard++, walk->slot = 0) {
+        const struct store_shard *shard = &m->store.shards[walk->shard];
+
+        while (walk->slot < shard->cap) {
+            struct order *o = shard->slots[walk->slot++];
+
+            if (o) {
+                return o;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* What init and the hand-over of a restore have in common: indexes that hold nothing. */
+static void reset_indexes(struct machine *m)
+{
+    wheel_init(&m->wheel, m->now_ms);
+    link_head_init(&m->closing);
+    link_head_init(&m->terminal);
+    memset(&m->stored, 0, sizeof m->stored);
+}
+
+void machine_init(struct machine *m)
+{
+    memset(m, 0, sizeof *m);
+    m->retention_ms = MACHINE_RETENTION_DEFAULT_MS;
+    store_init(&m->store, 0);
+    m->memory = m->store.memory;
+    /* All slots at once, so that a route never moves: its ready list has its head in it. */
+    m->routes = machine_must_have(calloc(MACHINE_ROUTES_MAX, sizeof *m->routes));
+    m->recent = machine_must_have(recent_new());
+    reset_indexes(m);
+}
+
+/* Free the state; the lists through it are void afterwards. */
+static void free_state(struct machine *m)
+{
+    struct machine_walk walk = {0};
+    struct order *o;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        order_free(o);
+    }
+    store_close(&m->store);
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        machine_route_clear(&m->routes[i]);
+    }
+    free(m->routes);
+    recent_free(m->recent);
+}
+
+void machine_close(struct machine *m)
+{
+    free_state(m);
+    memset(m, 0, sizeof *m);
+}
+
+void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild)
+{
+    free_state(m);
+    m->now_ms = fresh->now_ms;
+    m->applied = fresh->applied;
+    m->epoch = fresh->epoch;
+    m->seed = fresh->seed;
+    m->retention_ms = fresh->retention_ms;
+    m->request_floor_ms = fresh->request_floor_ms;
+    m->store = fresh->store;
+    m->routes = fresh->routes;
+    m->n_routes = fresh->n_routes;
+    m->recent = fresh->recent;
+    m->memory = fresh->memory;
+    reset_indexes(m);
+    machine_rebuild_commit(m, rebuild);
+    memset(fresh, 0, sizeof *fresh);
+}
+
+void machine_raise_floor(struct machine *m, uint64_t time_ms)
+{
+    if (m->request_floor_ms < time_ms) {
+        m->request_floor_ms = time_ms;
+    }
+}
+
+/* "Time": now never decreases. */
+static void advance_now(struct machine *m, uint64_t now_ms)
+{
+    if (m->now_ms >= now_ms) {
+        return;
+    }
+    m->now_ms = now_ms;
+    if (m->wheel.n == 0) {
+        /* An empty wheel follows at no cost, so that it measures from the present and not from
+         * 1970. */
+        struct link none;
+        bool done;
+
+        link_head_init(&none);
+        done = wheel_advance(&m->wheel, now_ms, &none, 1);
+        assert(done && link_empty(&none));
+    }
+}
+
+/* "Requests": the floor follows now, and the recent requests follow the floor. */
+static void advance_floor(struct machine *m)
+{
+    if (m->now_ms > PROTOCOL_REQUEST_LIFETIME_MS) {
+        machine_raise_floor(m, m->now_ms - PROTOCOL_REQUEST_LIFETIME_MS);
+    }
+    recent_trim(m->recent, m->request_floor_ms);
+}
+
+void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
+                         struct result *result)
+{
+    if (epoch <= m->epoch) {
+        result->error = ORDERSCHED_DECIDED;
+        return;
+    }
+    m->epoch = epoch;
+    m->retention_ms = op->retention_ms;
+    if (m->seed == 0 && m->store.n == 0) {
+        m->memory -= m->store.memory;
+        store_close(&m->store);
+        store_init(&m->store, op->seed);
+        m->memory += m->store.memory;
+        m->seed = op->seed;
+    }
+    result->error = ORDERSCHED_OK;
+}
+
+/* 0, or -1 for an operation that no log of ours holds. */
+static int apply_operation(struct machine *m, const struct entry *e, const struct operation *op,
+                           struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    switch (op->code) {
+    case OPERATION_SCHEDULE:
+    case OPERATION_PAY:
+    case OPERATION_CANCEL:
+    case OPERATION_EXTEND:
+        machine_apply_order(m, op, result);
+        return 0;
+    case OPERATION_ROUTE_PUT:
+    case OPERATION_ROUTE_DELETE:
+        machine_apply_route(m, op, result);
+        return 0;
+    case OPERATION_EPOCH:
+        machine_apply_epoch(m, e->epoch, op, result);
+        return 0;
+    case OPERATION_OUTCOME:
+        machine_apply_outcome(m, op, result);
+        return 0;
+    default:
+        return -1;
+    }
+}
+
+static void results_reserve(struct machine_results *results, uint32_t n)
+{
+    results->n = 0;
+    if (results->cap < n) {
+        results->results =
+            machine_must_have(realloc(results->results, n * sizeof *results->results));
+        results->cap = n;
+    }
+}
+
+int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
+                  struct machine_results *results)
+{
+    struct entry e;
+    const uint8_t *at;
+    const uint8_t *end;
+
+    assert(index > m->applied);
+    if (entry_decode(data, len, &e) != 0 || e.n_operations > e.operations.len) {
+        return -1;
+    }
+    m->applied = index;
+    advance_now(m, e.now_ms);
+    if (e.n_operations > 0) {
+        advance_floor(m);
+    }
+    if (results) {
+        results_reserve(results, e.n_operations);
+    }
+    at = e.operations.data;
+    end = at + e.operations.len;
+    for (uint32_t i = 0; i < e.n_operations; i++) {
+        struct operation op;
+        struct result unheard;
+        struct result *result = results ? &results->results[i] : &unheard;
+
+        if (operation_decode(at, (size_t)(end - at), &op) != ORDERSCHED_OK ||
+            apply_operation(m, &e, &op, result) != 0) {
+            return -1;
+        }
+        at += op.bytes.len;
+        if (results) {
+            results->n++;
+        }
+    }
+    if (at != end) {
+        return -1;
+    }
+    machine_purge_forgotten(m);
+    return 0;
+}

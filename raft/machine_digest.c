@@ -1,0 +1,130 @@
+/* machine_digest.c - one number for the whole replicated state (docs/semantics.md, "Digest").
+ *
+ * Each part is hashed in a canonical encoding: numbers as 8 bytes little-endian, byte strings
+ * behind their length, an extra part that says nothing as if it were not there. A field added to
+ * the replicated state is added here, in the snapshot and in docs/semantics.md. */
+#define XXH_STATIC_LINKING_ONLY /* a hash state on the stack: nothing here can fail */
+#include <string.h>
+#include <xxhash.h>
+
+#include "machine_parts.h"
+#include "recent.h"
+
+static void add_uint(XXH3_state_t *hash, uint64_t value)
+{
+    uint8_t bytes[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(value >> (8 * i));
+    }
+    XXH3_64bits_update(hash, bytes, sizeof bytes);
+}
+
+static void add_bytes(XXH3_state_t *hash, const void *data, size_t len)
+{
+    add_uint(hash, len);
+    if (len > 0) {
+        XXH3_64bits_update(hash, data, len);
+    }
+}
+
+static void add_answer(XXH3_state_t *hash, const uint8_t *request_id, int error, int state,
+                       uint64_t deadline_ms, uint64_t index)
+{
+    add_bytes(hash, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    add_uint(hash, (uint64_t)error);
+    add_uint(hash, (uint64_t)state);
+    add_uint(hash, deadline_ms);
+    add_uint(hash, index);
+}
+
+static uint64_t hash_order(const struct order *o)
+{
+    const struct order_extra *extra = o->extra;
+    uint32_t n_requests = extra ? extra->n_requests : 0;
+    XXH3_state_t hash;
+
+    XXH3_64bits_reset(&hash);
+    add_bytes(&hash, order_id(o), o->id_len);
+    add_bytes(&hash, order_payload(o), o->payload_len);
+    add_uint(&hash, o->state);
+    add_uint(&hash, o->deadline_ms);
+    add_uint(&hash, o->decided_ms);
+    add_uint(&hash, o->decision_index);
+    add_uint(&hash, o->schedule_index);
+    add_bytes(&hash, o->schedule_request, sizeof o->schedule_request);
+    add_uint(&hash, o->version);
+    add_uint(&hash, o->route);
+    add_uint(&hash, extra ? extra->next_ms : 0);
+    add_uint(&hash, extra ? extra->first_deadline_ms : o->deadline_ms);
+    add_uint(&hash, extra ? extra->attempts : 0);
+    add_uint(&hash, extra ? extra->failures : 0);
+    add_uint(&hash, n_requests);
+    for (uint32_t i = 0; i < n_requests; i++) {
+        const struct order_request *r = &extra->requests[i];
+
+        add_answer(&hash, r->id, r->error, r->state, r->deadline_ms, r->index);
+    }
+    return XXH3_64bits_digest(&hash);
+}
+
+static void add_routes(XXH3_state_t *hash, const struct machine *m)
+{
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        const struct route *r = &m->routes[i];
+
+        if (!r->used) {
+            continue;
+        }
+        add_uint(hash, i);
+        add_bytes(hash, r->name, r->name_len);
+        add_bytes(hash, r->url, strlen(r->url));
+        add_uint(hash, r->n_secrets);
+        for (uint32_t j = 0; j < r->n_secrets; j++) {
+            add_bytes(hash, r->secrets[j], strlen(r->secrets[j]));
+        }
+        add_uint(hash, r->timeout_ms);
+        add_uint(hash, r->window);
+        add_uint(hash, r->n_retries);
+        for (uint32_t j = 0; j < r->n_retries; j++) {
+            add_uint(hash, r->retries_ms[j]);
+        }
+        add_uint(hash, r->revision);
+    }
+    add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */
+}
+
+static void add_recent(XXH3_state_t *hash, const struct machine *m)
+{
+    uint32_t n = recent_count(m->recent);
+
+    add_uint(hash, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct recent_request *r = recent_at(m->recent, i);
+
+        add_answer(hash, r->id, r->error, r->state, r->deadline_ms, r->index);
+    }
+}
+
+uint64_t machine_digest(const struct machine *m)
+{
+    struct machine_walk walk = {0};
+    const struct order *o;
+    uint64_t orders = 0;
+    XXH3_state_t hash;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        orders += hash_order(o);
+    }
+    XXH3_64bits_reset(&hash);
+    add_uint(&hash, m->store.n);
+    add_uint(&hash, orders);
+    add_routes(&hash, m);
+    add_recent(&hash, m);
+    add_uint(&hash, m->now_ms);
+    add_uint(&hash, m->epoch);
+    add_uint(&hash, m->seed);
+    add_uint(&hash, m->retention_ms);
+    add_uint(&hash, m->request_floor_ms);
+    return XXH3_64bits_digest(&hash);
+}

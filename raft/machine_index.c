@@ -1,0 +1,201 @@
+/* machine_index.c - the lists that the machine derives from its state: who waits in the wheel,
+ * who is closing, who is ready to be delivered, who is decided.
+ *
+ *   stored state   closing list   main link
+ *   PENDING        no             wheel, at the deadline
+ *   PENDING        yes            wheel, at next_ms | the route's ready list | none: in flight
+ *   terminal       no             terminal list
+ *   DEAD           no             none
+ */
+#include <assert.h>
+
+#include "machine_parts.h"
+
+#define ADVANCE_STEP 256u
+
+static struct order *order_of_link(struct link *link)
+{
+    return (struct order *)((char *)link - offsetof(struct order, link));
+}
+
+static struct order *order_of_closing(struct link *link)
+{
+    char *extra = (char *)link - offsetof(struct order_extra, closing);
+
+    return ((struct order_extra *)extra)->order;
+}
+
+uint64_t *machine_count_of(struct machine *m, const struct order *o)
+{
+    switch (o->state) {
+    case ORDERSCHED_PENDING:
+        return o->due ? &m->stored.closing : &m->stored.pending;
+    case ORDERSCHED_PAID:
+        return &m->stored.paid;
+    case ORDERSCHED_CANCELLED:
+        return &m->stored.cancelled;
+    case ORDERSCHED_EXPIRED:
+        return &m->stored.expired;
+    default:
+        assert(o->state == ORDERSCHED_DEAD);
+        return &m->stored.dead;
+    }
+}
+
+struct order_extra *machine_extra(struct machine *m, struct order *o)
+{
+    size_t before = order_memory(o);
+    struct order_extra *extra = machine_must_have(order_extra(o));
+
+    m->memory += order_memory(o) - before;
+    return extra;
+}
+
+void machine_index_add(struct machine *m, struct order *o)
+{
+    m->memory -= m->store.memory;
+    store_insert(&m->store, o);
+    m->memory += m->store.memory + order_memory(o);
+    m->routes[o->route].orders++;
+    m->stored.pending++;
+    wheel_insert(&m->wheel, o);
+}
+
+void machine_index_detach(struct machine *m, struct order *o)
+{
+    assert(o->state == ORDERSCHED_PENDING);
+    if (o->in_flight) {
+        o->in_flight = 0;
+    } else if (o->ready) {
+        link_remove(&o->link);
+        o->ready = 0;
+    } else {
+        wheel_remove(&m->wheel, o);
+    }
+}
+
+static void enter_closing(struct machine *m, struct order *o)
+{
+    struct order_extra *extra = machine_extra(m, o);
+
+    m->stored.pending--;
+    o->due = 1;
+    extra->order = o;
+    link_append(&m->closing, &extra->closing);
+    m->stored.closing++;
+}
+
+static void leave_closing(struct order *o)
+{
+    link_remove(&o->extra->closing);
+    o->extra->order = NULL;
+    o->due = 0;
+}
+
+void machine_index_make_due(struct machine *m, struct order *o)
+{
+    /* The wheel gives orders out in order of time, so that this moves those before it as well,
+     * and the closing list stays in order of deadline. */
+    while (!o->due) {
+        bool done = machine_advance(m, ADVANCE_STEP);
+
+        assert(!done || o->due);
+    }
+}
+
+void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state)
+{
+    assert(!o->in_flight && !o->ready && !link_linked(&o->link));
+    --*machine_count_of(m, o);
+    if (o->due) {
+        leave_closing(o);
+    }
+    order_move(o, state);
+    ++*machine_count_of(m, o);
+    if (order_is_terminal(o)) {
+        o->decided_ms = m->now_ms;
+        o->decision_index = m->applied;
+        link_append(&m->terminal, &o->link);
+    }
+}
+
+bool machine_advance(struct machine *m, unsigned max)
+{
+    struct link due;
+    bool done;
+
+    link_head_init(&due);
+    done = wheel_advance(&m->wheel, m->now_ms, &due, max);
+    while (!link_empty(&due)) {
+        struct order *o = order_of_link(due.next);
+
+        link_remove(&o->link);
+        if (!o->due) {
+            enter_closing(m, o);
+        }
+        o->ready = 1;
+        link_append(&m->routes[o->route].ready, &o->link);
+    }
+    return done;
+}
+
+uint64_t machine_next_ms(const struct machine *m)
+{
+    return wheel_next_ms(&m->wheel);
+}
+
+struct order *machine_take_ready(struct machine *m, uint16_t route)
+{
+    struct route *r;
+    struct order *o;
+
+    if (route >= m->n_routes || !m->routes[route].used) {
+        return NULL;
+    }
+    r = &m->routes[route];
+    if (link_empty(&r->ready)) {
+        return NULL;
+    }
+    o = order_of_link(r->ready.next);
+    link_remove(&o->link);
+    o->ready = 0;
+    o->in_flight = 1;
+    return o;
+}
+
+void machine_put_back(struct machine *m, struct order *o)
+{
+    assert(o->in_flight && o->due);
+    o->in_flight = 0;
+    o->ready = 1;
+    link_prepend(&m->routes[o->route].ready, &o->link);
+}
+
+void machine_put_back_all(struct machine *m)
+{
+    /* From the newest to the oldest, so that the oldest ends up at the head. */
+    for (struct link *link = m->closing.prev; link != &m->closing; link = link->prev) {
+        struct order *o = order_of_closing(link);
+
+        if (o->in_flight) {
+            machine_put_back(m, o);
+        }
+    }
+}
+
+void machine_counts(const struct machine *m, struct machine_counts *counts)
+{
+    *counts = m->stored;
+}
+
+uint64_t machine_oldest_overdue_ms(const struct machine *m)
+{
+    uint64_t deadline_ms;
+
+    if (link_empty(&m->closing)) {
+        deadline_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
+    } else {
+        deadline_ms = order_of_closing(m->closing.next)->deadline_ms;
+    }
+    return deadline_ms < m->now_ms ? m->now_ms - deadline_ms : 0;
+}

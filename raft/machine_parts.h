@@ -1,0 +1,98 @@
+/* machine_parts.h - what the files of the state machine say to each other.
+ *
+ *   machine.c           life, time, and the walk through one entry
+ *   machine_orders.c    the operations on orders, by the table of docs/semantics.md
+ *   machine_outcomes.c  what a callback's answer does to an order
+ *   machine_requests.c  one effect for each request id
+ *   machine_routes.c    the callback routes
+ *   machine_index.c     the derived lists
+ *   machine_rebuild.c   the derived lists, made anew after a restore
+ *   machine_purge.c     giving back the memory of forgotten orders
+ *   machine_read.c      reads
+ *   machine_digest.c    digest
+ *   machine_check.c     invariants
+ *
+ * Only these files and snapshot_*.c include it. */
+#ifndef MACHINE_PARTS_H
+#define MACHINE_PARTS_H
+
+#include "machine.h"
+
+/* A place in the store's tables, for walks whose order does not matter. Zero it to start. The
+ * store must not change during the walk. */
+struct machine_walk {
+    uint32_t shard;
+    uint32_t slot;
+};
+struct order *machine_walk_next(const struct machine *m, struct machine_walk *walk);
+
+uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms); /* ends at UINT64_MAX */
+/* A terminal order past its retention: unknown, whether or not it is still in memory. */
+bool machine_is_forgotten(const struct machine *m, const struct order *o);
+void machine_raise_floor(struct machine *m, uint64_t time_ms);
+/* Ends the process with a message: the machine cannot go on without this memory. */
+void *machine_must_have(void *memory);
+
+/* Fill the part of a result that describes an order; NULL: none is known. */
+void machine_describe(const struct machine *m, const struct order *o, int error,
+                      struct result *result);
+
+/* --- requests --- */
+/* Steps 1 to 4 of "Requests": true when they gave the answer, and the operation is not carried
+ * out. `o` is the known order, or NULL. */
+bool machine_answer_early(const struct machine *m, const struct order *o,
+                          const uint8_t *request_id, struct result *result);
+void machine_record_recent(struct machine *m, const uint8_t *request_id,
+                           const struct result *result);
+/* With the order if it has room, else among the recent. */
+void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
+                    const struct result *result);
+/* The latest time among the request ids of an order. */
+uint64_t machine_latest_request_ms(const struct order *o);
+
+/* --- operations: op has been decoded; result is filled --- */
+void machine_apply_order(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
+                         struct result *result);
+
+/* --- routes --- */
+void machine_route_clear(struct route *r); /* frees what it owns; the slot is unused then */
+
+/* --- derived indexes --- */
+/* Bring a new PENDING order, not due, into the store and the indexes. */
+void machine_index_add(struct machine *m, struct order *o);
+/* Take an order that is PENDING out of the wheel or the ready list it is in. Its time must not
+ * have changed since it went in. */
+void machine_index_detach(struct machine *m, struct order *o);
+/* Bring an order whose deadline is due into the closing list, if the wheel still holds it. */
+void machine_index_make_due(struct machine *m, struct order *o);
+/* Decide or bury a detached order: state, counts and lists follow. */
+void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state);
+/* Forget an order for good: out of all lists and the store, floor raised, memory given back. */
+void machine_purge(struct machine *m, struct order *o);
+/* The purging that ends each entry. */
+void machine_purge_forgotten(struct machine *m);
+/* The number that counts orders of this stored state; closing tells CLOSING from PENDING. */
+uint64_t *machine_count_of(struct machine *m, const struct order *o);
+/* The extra part, made if needed, its memory counted. */
+struct order_extra *machine_extra(struct machine *m, struct order *o);
+
+/* --- rebuilding the derived indexes of a machine filled by a restore --- */
+struct machine_rebuild {
+    struct order **due; /* in order of deadline */
+    size_t n_due;
+    struct order **terminal; /* in order of decision */
+    size_t n_terminal;
+};
+/* Allocate all that the rebuild needs, and count. Nothing is linked yet, so that the contents
+ * of `fresh` can still move into another machine. False on lack of memory. */
+bool machine_rebuild_prepare(struct machine *fresh, struct machine_rebuild *rebuild);
+/* Link everything; cannot fail. The contents of `m` must be those that were prepared. */
+void machine_rebuild_commit(struct machine *m, struct machine_rebuild *rebuild);
+void machine_rebuild_free(struct machine_rebuild *rebuild);
+/* Replace the contents of `m` by those of `fresh`, which is left empty, to be closed. */
+void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild);
+
+#endif

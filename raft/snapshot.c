@@ -1,0 +1,232 @@
+/* snapshot.c - writes the image of a machine (docs/semantics.md, "Snapshot format").
+ *
+ * The image is written once, into one buffer of an upper bound of its size: the state can be
+ * gigabytes, so neither a second copy nor a second pass is affordable. Each record has its bound
+ * here beside its writer; change both together. */
+#include "snapshot.h"
+
+#include <assert.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "machine_parts.h"
+#include "recent.h"
+#include "snapshot_format.h"
+
+/* Most bytes that msgpack takes for a number, and in front of an array or a byte string. */
+#define UINT_BOUND 9u
+#define HEAD_BOUND 5u
+
+static size_t bound_of_answer(void)
+{
+    return HEAD_BOUND + HEAD_BOUND + ORDERSCHED_REQUEST_ID_SIZE + 4 * UINT_BOUND;
+}
+
+static void write_answer(struct buffer *b, const uint8_t *request_id, uint64_t index,
+                         uint64_t deadline_ms, uint8_t error, uint8_t state)
+{
+    write_array(b, SNAPSHOT_ANSWER_FIELDS);
+    write_bin(b, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    write_uint(b, index);
+    write_uint(b, deadline_ms);
+    write_uint(b, error);
+    write_uint(b, state);
+}
+
+static size_t bound_of_machine(void)
+{
+    return SNAPSHOT_HEAD_SIZE + HEAD_BOUND + SNAPSHOT_MACHINE_FIELDS * UINT_BOUND;
+}
+
+static void write_machine(struct buffer *b, const struct machine *m)
+{
+    uint8_t version[4];
+
+    for (unsigned i = 0; i < sizeof version; i++) {
+        version[i] = (uint8_t)(SNAPSHOT_VERSION >> (8 * i));
+    }
+    buffer_append(b, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC));
+    buffer_append(b, version, sizeof version);
+    write_array(b, SNAPSHOT_MACHINE_FIELDS);
+    write_uint(b, m->now_ms);
+    write_uint(b, m->applied);
+    write_uint(b, m->epoch);
+    write_uint(b, m->seed);
+    write_uint(b, m->retention_ms);
+    write_uint(b, m->request_floor_ms);
+}
+
+static size_t bound_of_route(const struct route *r)
+{
+    size_t bound = HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + HEAD_BOUND +
+                   strlen(r->url) + HEAD_BOUND + 2 * UINT_BOUND + HEAD_BOUND +
+                   r->n_retries * UINT_BOUND + UINT_BOUND;
+
+    for (uint32_t i = 0; i < r->n_secrets; i++) {
+        bound += HEAD_BOUND + strlen(r->secrets[i]);
+    }
+    return bound;
+}
+
+static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
+{
+    write_array(b, SNAPSHOT_ROUTE_FIELDS);
+    write_uint(b, slot);
+    write_str(b, r->name, r->name_len);
+    write_str(b, r->url, strlen(r->url));
+    write_array(b, r->n_secrets);
+    for (uint32_t i = 0; i < r->n_secrets; i++) {
+        write_str(b, r->secrets[i], strlen(r->secrets[i]));
+    }
+    write_uint(b, r->timeout_ms);
+    write_uint(b, r->window);
+    write_array(b, r->n_retries);
+    for (uint32_t i = 0; i < r->n_retries; i++) {
+        write_uint(b, r->retries_ms[i]);
+    }
+    write_uint(b, r->revision);
+}
+
+static size_t bound_of_routes(const struct machine *m)
+{
+    size_t bound = HEAD_BOUND;
+
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        bound += m->routes[i].used ? bound_of_route(&m->routes[i]) : 0;
+    }
+    return bound;
+}
+
+static void write_routes(struct buffer *b, const struct machine *m)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        n += m->routes[i].used;
+    }
+    write_array(b, n);
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        if (m->routes[i].used) {
+            write_route(b, &m->routes[i], i);
+        }
+    }
+}
+
+static size_t bound_of_recent(const struct machine *m)
+{
+    return HEAD_BOUND + recent_count(m->recent) * bound_of_answer();
+}
+
+static void write_recent(struct buffer *b, const struct machine *m)
+{
+    uint32_t n = recent_count(m->recent);
+
+    write_array(b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct recent_request *r = recent_at(m->recent, i);
+
+        write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
+    }
+}
+
+/* Is there anything in the extra part that must be kept? A place in the closing list is not. */
+static bool has_extra(const struct order *o)
+{
+    const struct order_extra *extra = o->extra;
+
+    return extra && (extra->next_ms > 0 || extra->first_deadline_ms != o->deadline_ms ||
+                     extra->attempts > 0 || extra->failures > 0 || extra->n_requests > 0);
+}
+
+static size_t bound_of_order(const struct order *o)
+{
+    size_t bound = HEAD_BOUND + HEAD_BOUND + o->id_len + HEAD_BOUND + o->payload_len +
+                   HEAD_BOUND + ORDERSCHED_REQUEST_ID_SIZE +
+                   (SNAPSHOT_ORDER_FIELDS - 3) * UINT_BOUND;
+
+    if (has_extra(o)) {
+        bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
+                 o->extra->n_requests * bound_of_answer();
+    }
+    return bound;
+}
+
+static void write_order(struct buffer *b, const struct order *o)
+{
+    bool extra = has_extra(o);
+
+    write_array(b, SNAPSHOT_ORDER_FIELDS + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
+    write_bin(b, order_id(o), o->id_len);
+    write_uint(b, o->state);
+    write_uint(b, o->deadline_ms);
+    write_uint(b, o->decided_ms);
+    write_uint(b, o->decision_index);
+    write_uint(b, o->schedule_index);
+    write_bin(b, o->schedule_request, sizeof o->schedule_request);
+    write_uint(b, o->version);
+    write_uint(b, o->route);
+    write_bin(b, order_payload(o), o->payload_len);
+    if (!extra) {
+        return;
+    }
+    write_uint(b, o->extra->next_ms);
+    write_uint(b, o->extra->first_deadline_ms);
+    write_uint(b, o->extra->attempts);
+    write_uint(b, o->extra->failures);
+    write_array(b, o->extra->n_requests);
+    for (unsigned i = 0; i < o->extra->n_requests; i++) {
+        const struct order_request *r = &o->extra->requests[i];
+
+        write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
+    }
+}
+
+static size_t bound_of_orders(const struct machine *m)
+{
+    struct machine_walk walk = {0};
+    const struct order *o;
+    size_t bound = UINT_BOUND;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        bound += bound_of_order(o);
+    }
+    return bound;
+}
+
+static void write_orders(struct buffer *b, const struct machine *m)
+{
+    struct machine_walk walk = {0};
+    const struct order *o;
+
+    write_uint(b, m->store.n);
+    while ((o = machine_walk_next(m, &walk))) {
+        /* The buffer must never grow: its memory may not be malloc's. */
+        assert(b->cap - b->len >= bound_of_order(o));
+        write_order(b, o);
+    }
+}
+
+int snapshot_encode(const struct machine *m, void *(*alloc)(size_t), uint8_t **data, size_t *len)
+{
+    struct buffer b = {0};
+    uint64_t sum;
+
+    b.cap = bound_of_machine() + bound_of_routes(m) + bound_of_recent(m) + bound_of_orders(m) +
+            SNAPSHOT_SUM_SIZE;
+    b.data = alloc(b.cap);
+    if (!b.data) {
+        return -1;
+    }
+    write_machine(&b, m);
+    write_routes(&b, m);
+    write_recent(&b, m);
+    write_orders(&b, m);
+    sum = XXH3_64bits(b.data, b.len);
+    assert(!b.failed && b.cap - b.len >= SNAPSHOT_SUM_SIZE);
+    for (unsigned i = 0; i < SNAPSHOT_SUM_SIZE; i++) {
+        b.data[b.len++] = (uint8_t)(sum >> (8 * i));
+    }
+    *data = b.data;
+    *len = b.len;
+    return 0;
+}

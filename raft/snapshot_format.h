@@ -1,0 +1,13 @@
+/* snapshot_format.h - the numbers that the writer and the reader of a snapshot share. */
+#ifndef SNAPSHOT_FORMAT_H
+#define SNAPSHOT_FORMAT_H
+
+#define SNAPSHOT_HEAD_SIZE 12u /* magic and version */
+#define SNAPSHOT_SUM_SIZE 8u   /* checksum at the end */
+#define SNAPSHOT_MACHINE_FIELDS 6u
+#define SNAPSHOT_ROUTE_FIELDS 8u
+#define SNAPSHOT_ANSWER_FIELDS 5u
+#define SNAPSHOT_ORDER_FIELDS 10u
+#define SNAPSHOT_EXTRA_FIELDS 5u /* more, for an order that has something in its extra part */
+
+#endif

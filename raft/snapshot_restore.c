@@ -1,0 +1,387 @@
+/* snapshot_restore.c - reads an image that nobody vouches for, and makes a machine of it.
+ *
+ * The state is built aside and checked field by field; only then does it replace the machine's.
+ * What passes here satisfies machine_check(), whatever the bytes were. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "../client/cursor.h"
+#include "machine_parts.h"
+#include "recent.h"
+#include "snapshot.h"
+#include "snapshot_format.h"
+
+static bool is_text(struct slice s, size_t max)
+{
+    return s.len <= max && (s.len == 0 || memchr(s.data, '\0', s.len) == NULL);
+}
+
+static uint64_t read_at_most(struct cursor *c, uint64_t max)
+{
+    uint64_t value = cursor_uint(c);
+
+    if (value > max) {
+        c->failed = true;
+    }
+    return value;
+}
+
+static bool read_array_of(struct cursor *c, uint32_t n)
+{
+    return cursor_array(c) == n && cursor_ok(c);
+}
+
+static bool read_machine(struct cursor *c, struct machine *m)
+{
+    if (!read_array_of(c, SNAPSHOT_MACHINE_FIELDS)) {
+        return false;
+    }
+    m->now_ms = cursor_uint(c);
+    m->applied = cursor_uint(c);
+    m->epoch = cursor_uint(c);
+    m->seed = cursor_uint(c);
+    m->retention_ms = cursor_uint(c);
+    m->request_floor_ms = cursor_uint(c);
+    store_close(&m->store);
+    store_init(&m->store, m->seed);
+    return cursor_ok(c);
+}
+
+/* --- routes --- */
+
+static char *read_text(struct cursor *c, size_t max)
+{
+    struct slice text = cursor_bytes(c);
+    char *copy;
+
+    if (!cursor_ok(c) || !is_text(text, max)) {
+        return NULL;
+    }
+    copy = machine_must_have(malloc(text.len + 1));
+    if (text.len > 0) {
+        memcpy(copy, text.data, text.len);
+    }
+    copy[text.len] = '\0';
+    return copy;
+}
+
+static bool read_secrets(struct cursor *c, struct route *r)
+{
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n > PROTOCOL_SECRETS_MAX) {
+        return false;
+    }
+    while (r->n_secrets < n) {
+        char *secret = read_text(c, PROTOCOL_SECRET_MAX);
+
+        if (!secret) {
+            return false;
+        }
+        r->secrets[r->n_secrets++] = secret;
+    }
+    return true;
+}
+
+static bool read_retries(struct cursor *c, struct route *r)
+{
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n < 1 || n > PROTOCOL_RETRIES_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        r->retries_ms[i] = (uint32_t)read_at_most(c, UINT32_MAX);
+    }
+    r->n_retries = n;
+    return cursor_ok(c);
+}
+
+static bool read_route(struct cursor *c, struct machine *m)
+{
+    uint64_t slot;
+    struct slice name;
+    struct route *r;
+
+    if (!read_array_of(c, SNAPSHOT_ROUTE_FIELDS)) {
+        return false;
+    }
+    slot = read_at_most(c, MACHINE_ROUTES_MAX - 1);
+    name = cursor_bytes(c);
+    if (!cursor_ok(c) || m->routes[slot].used || name.len == 0 ||
+        !is_text(name, ORDERSCHED_ROUTE_NAME_MAX) || machine_find_route(m, name)) {
+        return false;
+    }
+    r = &m->routes[slot];
+    r->used = true;
+    r->name_len = (uint8_t)name.len;
+    memcpy(r->name, name.data, name.len);
+    link_head_init(&r->ready);
+    if (m->n_routes <= slot) {
+        m->n_routes = (uint32_t)slot + 1;
+    }
+    r->url = read_text(c, PROTOCOL_URL_MAX);
+    if (!r->url || !read_secrets(c, r)) {
+        return false;
+    }
+    r->timeout_ms = (uint32_t)read_at_most(c, UINT32_MAX);
+    r->window = (uint32_t)read_at_most(c, UINT32_MAX);
+    if (!read_retries(c, r)) {
+        return false;
+    }
+    r->revision = read_at_most(c, m->applied);
+    return cursor_ok(c);
+}
+
+static bool read_routes(struct cursor *c, struct machine *m)
+{
+    uint32_t n = cursor_array(c);
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_route(c, m)) {
+            return false;
+        }
+    }
+    return cursor_ok(c);
+}
+
+/* --- requests --- */
+
+static bool read_answer(struct cursor *c, struct order_request *request)
+{
+    struct slice id;
+
+    if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS)) {
+        return false;
+    }
+    id = cursor_bytes(c);
+    if (!cursor_ok(c) || id.len != sizeof request->id) {
+        return false;
+    }
+    memcpy(request->id, id.data, sizeof request->id);
+    request->index = cursor_uint(c);
+    request->deadline_ms = cursor_uint(c);
+    request->error = (uint8_t)read_at_most(c, UINT8_MAX);
+    request->state = (uint8_t)read_at_most(c, ORDERSCHED_DEAD);
+    return cursor_ok(c);
+}
+
+static bool read_recent(struct cursor *c, struct machine *m)
+{
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n > MACHINE_RECENT_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct order_request r;
+        struct recent_request recent;
+
+        if (!read_answer(c, &r) || recent_find(m->recent, r.id)) {
+            return false;
+        }
+        recent = (struct recent_request){
+            .index = r.index,
+            .deadline_ms = r.deadline_ms,
+            .error = r.error,
+            .state = r.state,
+        };
+        memcpy(recent.id, r.id, sizeof recent.id);
+        recent_add(m->recent, &recent, &m->request_floor_ms);
+    }
+    return true;
+}
+
+/* --- orders --- */
+
+static bool is_stored_state(uint64_t state)
+{
+    return state == ORDERSCHED_PENDING || state == ORDERSCHED_PAID ||
+           state == ORDERSCHED_CANCELLED || state == ORDERSCHED_EXPIRED ||
+           state == ORDERSCHED_DEAD;
+}
+
+/* Do the fields agree with each other, so that the indexes can be built on them? */
+static bool is_consistent(const struct machine *m, const struct order *o)
+{
+    const struct order_extra *extra = o->extra;
+    bool decided = order_is_terminal(o);
+
+    if (o->route >= m->n_routes || !m->routes[o->route].used || o->version < 1 ||
+        o->schedule_index < 1 || o->schedule_index > m->applied) {
+        return false;
+    }
+    if (decided ? o->decision_index < o->schedule_index || o->decision_index > m->applied ||
+                      o->decided_ms > m->now_ms
+                : o->decision_index != 0 || o->decided_ms != 0) {
+        return false;
+    }
+    if (!extra) {
+        return true;
+    }
+    return extra->first_deadline_ms <= o->deadline_ms && extra->failures <= extra->attempts &&
+           extra->failures <= PROTOCOL_RETRIES_MAX + 1 &&
+           (extra->attempts == 0 || o->deadline_ms <= m->now_ms) &&
+           (extra->next_ms == 0 || (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
+}
+
+static bool read_extra(struct cursor *c, struct order *o)
+{
+    struct order_extra *extra = machine_must_have(order_extra(o));
+    uint32_t n;
+
+    extra->next_ms = cursor_uint(c);
+    extra->first_deadline_ms = cursor_uint(c);
+    extra->attempts = (uint32_t)read_at_most(c, UINT32_MAX);
+    extra->failures = (uint16_t)read_at_most(c, UINT16_MAX);
+    n = cursor_array(c);
+    if (!cursor_ok(c) || n > ORDER_REQUESTS_MAX) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct order_request request;
+        bool recorded;
+
+        if (!read_answer(c, &request)) {
+            return false;
+        }
+        recorded = order_add_request(o, &request);
+        assert(recorded); /* n is within the limit */
+    }
+    return true;
+}
+
+/* The fields in their order; id and payload come first and last, and are needed to begin. */
+struct order_fields {
+    struct slice id, schedule_request, payload;
+    uint64_t state, deadline_ms, decided_ms, decision_index, schedule_index, version, route;
+};
+
+static bool read_fields(struct cursor *c, struct order_fields *f)
+{
+    f->id = cursor_bytes(c);
+    f->state = cursor_uint(c);
+    f->deadline_ms = cursor_uint(c);
+    f->decided_ms = cursor_uint(c);
+    f->decision_index = cursor_uint(c);
+    f->schedule_index = cursor_uint(c);
+    f->schedule_request = cursor_bytes(c);
+    f->version = read_at_most(c, UINT32_MAX);
+    f->route = read_at_most(c, MACHINE_ROUTES_MAX - 1);
+    f->payload = cursor_bytes(c);
+    return cursor_ok(c) && f->id.len > 0 && f->id.len <= ORDERSCHED_ID_MAX &&
+           f->payload.len <= ORDERSCHED_PAYLOAD_MAX &&
+           f->schedule_request.len == ORDERSCHED_REQUEST_ID_SIZE && is_stored_state(f->state);
+}
+
+static bool read_order(struct cursor *c, struct machine *m)
+{
+    struct order_fields f;
+    uint32_t n = cursor_array(c);
+    struct order *o;
+
+    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + SNAPSHOT_EXTRA_FIELDS) ||
+        !read_fields(c, &f) || store_find(&m->store, f.id)) {
+        return false;
+    }
+    o = machine_must_have(order_new(f.id, f.payload));
+    o->state = (uint8_t)f.state;
+    o->deadline_ms = f.deadline_ms;
+    o->decided_ms = f.decided_ms;
+    o->decision_index = f.decision_index;
+    o->schedule_index = f.schedule_index;
+    memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
+    o->version = (uint32_t)f.version;
+    o->route = (uint16_t)f.route;
+    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o)) || !is_consistent(m, o)) {
+        order_free(o);
+        return false;
+    }
+    store_insert(&m->store, o);
+    return true;
+}
+
+static bool read_orders(struct cursor *c, struct machine *m)
+{
+    uint64_t n = cursor_uint(c);
+
+    for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
+        if (!read_order(c, m)) {
+            return false;
+        }
+    }
+    return cursor_ok(c) && c->at == c->end;
+}
+
+/* Later decisions are not of earlier times; else forgetting in order would not be sound. */
+static bool decisions_are_in_order(const struct machine_rebuild *rebuild)
+{
+    for (size_t i = 1; i < rebuild->n_terminal; i++) {
+        if (rebuild->terminal[i - 1]->decided_ms > rebuild->terminal[i]->decided_ms) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint64_t little_endian(const uint8_t *data, unsigned n)
+{
+    uint64_t value = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        value |= (uint64_t)data[i] << (8 * i);
+    }
+    return value;
+}
+
+static enum snapshot_error check_envelope(const uint8_t *data, size_t len)
+{
+    uint64_t version;
+
+    if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_SUM_SIZE ||
+        memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0 ||
+        little_endian(data + len - SNAPSHOT_SUM_SIZE, SNAPSHOT_SUM_SIZE) !=
+            XXH3_64bits(data, len - SNAPSHOT_SUM_SIZE)) {
+        return SNAPSHOT_CORRUPT;
+    }
+    /* Behind the checksum, so that a damaged version is not taken for a newer one. */
+    version = little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
+    if (version > SNAPSHOT_VERSION) {
+        return SNAPSHOT_TOO_NEW;
+    }
+    return version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
+}
+
+enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
+{
+    enum snapshot_error error = check_envelope(data, len);
+    struct machine *fresh;
+    struct machine_rebuild rebuild = {0};
+    struct cursor c;
+
+    if (error != SNAPSHOT_OK) {
+        return error;
+    }
+    fresh = malloc(sizeof *fresh);
+    if (!fresh) {
+        return SNAPSHOT_NO_MEMORY;
+    }
+    machine_init(fresh);
+    cursor_init(&c, data + SNAPSHOT_HEAD_SIZE, len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
+    if (!read_machine(&c, fresh) || !read_routes(&c, fresh) || !read_recent(&c, fresh) ||
+        !read_orders(&c, fresh)) {
+        error = SNAPSHOT_CORRUPT;
+    } else if (!machine_rebuild_prepare(fresh, &rebuild)) {
+        error = SNAPSHOT_NO_MEMORY;
+    } else if (!decisions_are_in_order(&rebuild)) {
+        error = SNAPSHOT_CORRUPT;
+    } else {
+        machine_adopt(m, fresh, &rebuild);
+    }
+    machine_rebuild_free(&rebuild);
+    machine_close(fresh);
+    free(fresh);
+    return error;
+}
