@@ -216,10 +216,12 @@ static void load_journal_line(void *arg, const char *kind, const char *order_id,
         j->report->effects++;
     } else if (strcmp(kind, "delivery") == 0) {
         j->report->deliveries++;
-        if (t_ms < deadline_ms) {
+        uint64_t late_ms = t_ms > deadline_ms ? t_ms - deadline_ms : 0;
+        if (t_ms + j->load->early_ms < deadline_ms) {
             violation(j->report, i, "delivered before its deadline");
-        } else if (j->deliveries[i]++ == 0 && t_ms - deadline_ms > j->report->lateness_max_ms) {
-            j->report->lateness_max_ms = t_ms - deadline_ms;
+        }
+        if (j->deliveries[i]++ == 0 && late_ms > j->report->lateness_max_ms) {
+            j->report->lateness_max_ms = late_ms;
         }
     }
 }

@@ -37,6 +37,7 @@ struct load {
     unsigned rate; /* orders a second */
     unsigned n_max;
     unsigned delay_min_ms, delay_max_ms;
+    unsigned early_ms; /* how early by this host's clock is no violation: 0 but in clock tests */
     volatile bool stop;
     volatile unsigned n; /* orders made so far */
     struct load_order *orders;
