@@ -21,16 +21,18 @@ struct config {
     uint64_t id;          /* --id N (1..2^63-1) */
     char *data;           /* --data DIR (required) */
     char *cluster;        /* --cluster NAME, default "orderschedd" */
-    struct config_peer peers[CONFIG_PEERS_MAX]; /* --peers 1=HOST:PORT,... */
+    /* --peers 1=HOST:PORT,...; without it this node alone, or none with --join */
+    struct config_peer peers[CONFIG_PEERS_MAX];
     unsigned n_peers;
     char *address;        /* own HOST:PORT: from --peers, or --address, default 127.0.0.1:7400 */
     bool join;            /* --join: an empty node that waits to be added */
     bool insecure;        /* --insecure: peers and clients off the loopback without TLS */
-    char *bind;           /* --bind HOST: listen there instead of on the own address's host */
+    char *bind;           /* --bind HOST: listen there instead of on the own address's host; as it
+                           * stands before ":PORT" (IPv6 in brackets), or NULL */
     enum log_level log_level;   /* --log-level debug|info|warn|error */
     enum log_format log_format; /* --log-format logfmt|json */
-    unsigned election_timeout_ms;  /* 500 */
-    unsigned heartbeat_ms;         /* 50 */
+    unsigned election_timeout_ms;  /* --election-timeout 500ms */
+    unsigned heartbeat_ms;         /* --heartbeat 50ms */
     uint64_t retention_ms;         /* --retention 24h */
     uint64_t max_orders;           /* --max-orders 20000000 */
     uint64_t max_bytes;            /* --max-bytes 8GiB, memory of orders */
