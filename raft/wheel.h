@@ -40,9 +40,10 @@ void wheel_init(struct wheel *w, uint64_t now_ms);
 void wheel_insert(struct wheel *w, struct order *o);
 /* The order must be in this wheel (its time unchanged since the insert). */
 void wheel_remove(struct wheel *w, struct order *o);
-/* Move orders with time <= now_ms to the end of `due`, at most about `max` (> 0); returns true
- * when all of them were moved, false when more is left: call again. In between, orders may be
- * inserted and removed. Never goes back in time: a now_ms before w->now_ms counts as that. */
+/* Move orders with time <= now_ms to the end of `due`, at most `max` (> 0); returns true when all
+ * of them were moved, false when `max` stopped the work and more may be left: call again. In
+ * between, orders may be inserted and removed. Each order costs at most WHEEL_LEVELS of `max` in
+ * its life. Never goes back in time: a now_ms before w->now_ms counts as that. */
 bool wheel_advance(struct wheel *w, uint64_t now_ms, struct link *due, unsigned max);
 /* The exact earliest time of an order in the wheel, or UINT64_MAX when empty. May be <= now.
  * O(1) after an advance that returned true, until that earliest order is removed; then it may
