@@ -1,0 +1,279 @@
+/* orderbench.c - replays real orders against a cluster and judges what came of them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "flags.h"
+#include "orderbench_generate.h"
+#include "orderbench_replay.h"
+#include "protocol.h"
+#include "units.h"
+
+enum bench_flag {
+    BENCH_ENDPOINTS, BENCH_CLUSTER, BENCH_TIMEOUT, BENCH_WRITE, BENCH_HELP, BENCH_ORDERS,
+    BENCH_WINDOW, BENCH_SPEED, BENCH_RATE, BENCH_ROUTE, BENCH_JOURNAL, BENCH_PREFIX, BENCH_SETTLE,
+    BENCH_QUIET, BENCH_COUNT, BENCH_SEED, BENCH_FLAGS
+};
+
+static const struct flag replay_flags[] = {
+    {BENCH_ORDERS, "orders", 0, "FILE.csv", "order_id,purchased_at,paid_at in Unix seconds"},
+    {BENCH_WINDOW, "window", 0, "DURATION", "the time to pay, such as 30.5m"},
+    {BENCH_SPEED, "speed", 0, "N", "how many times faster than real time (1)"},
+    {BENCH_RATE, "rate", 0, "N", "orders scheduled a second (100)"},
+    {BENCH_ROUTE, "route", 0, "NAME", "callback route of the orders"},
+    {BENCH_JOURNAL, "journal", 0, "FILE", "what the receiver (ordersink) writes down"},
+    {BENCH_PREFIX, "prefix", 0, "TEXT", "put before each order id, to replay a file again"},
+    {BENCH_SETTLE, "settle", 0, "DURATION", "wait so long after the last deadline (60s)"},
+    {BENCH_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
+     "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
+    {BENCH_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    {BENCH_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (10s)"},
+    {BENCH_WRITE, "write", 'w', "table|json", "how to print the verdict (table)"},
+    {BENCH_QUIET, "quiet", 'q', NULL, "no progress lines"},
+    {BENCH_HELP, "help", 'h', NULL, "this text"},
+    {0},
+};
+
+static const struct flag generate_flags[] = {
+    {BENCH_COUNT, "count", 0, "N", "how many orders"},
+    {BENCH_SEED, "seed", 0, "N", "the same seed makes the same orders (1)"},
+    {BENCH_HELP, "help", 'h', NULL, "this text"},
+    {0},
+};
+
+static int usage(const char *what, const char *value)
+{
+    fprintf(stderr, "orderbench: %s%s%s%s\nTry: orderbench --help\n", what,
+            value != NULL ? ": \"" : "", value != NULL ? value : "", value != NULL ? "\"" : "");
+    return 2;
+}
+
+static int help(void)
+{
+    printf("Usage: orderbench replay --orders FILE.csv --window DURATION --route NAME [FLAGS]\n"
+           "       orderbench generate --count N [--seed S] > FILE.csv\n\n"
+           "replay schedules each order, pays it after its real delay, both divided by the speed,\n"
+           "and then compares every answer, the orders' ends and the receiver's journal. A pay\n"
+           "later than twice the window is not sent.\n\n"
+           "Exit codes of replay: 0 every order had the one right end; 1 not so, or refused;\n"
+           "2 wrong usage or a malformed file; 3 unreachable, nothing can be said.\n\n"
+           "Flags of replay:\n");
+    flags_print(replay_flags, NULL, stdout);
+    printf("\ngenerate writes orders with a realistic spread of payment delays.\n\n"
+           "Flags of generate:\n");
+    flags_print(generate_flags, NULL, stdout);
+    return 0;
+}
+
+/* Values of the flags that were given. 0; -1 for --help; else 2 after a sentence. */
+static int read_flags(const struct flag *table, int argc, char **argv,
+                      const char *values[BENCH_FLAGS])
+{
+    struct flags f;
+    const char *value;
+
+    flags_init(&f, argc, argv, table, NULL);
+    for (;;) {
+        int key = flags_next(&f, &value);
+        if (key == FLAGS_END) {
+            return 0;
+        }
+        if (key == FLAGS_ERROR) {
+            return usage(f.error, NULL);
+        }
+        if (key == FLAGS_OPERAND) {
+            return usage("one argument too many", value);
+        }
+        if (key == BENCH_HELP) {
+            return -1;
+        }
+        if (values[key] != NULL) {
+            return usage("a flag is given twice", f.name);
+        }
+        values[key] = value != NULL ? value : "";
+    }
+}
+
+static bool parse_number(const char *text, double min, double max, double *out)
+{
+    char *end;
+
+    *out = strtod(text, &end);
+    return *text != 0 && *end == 0 && isfinite(*out) && *out >= min && *out <= max;
+}
+
+static bool parse_count(const char *text, uint64_t *out)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    *out = strtoull(text, &end, 10);
+    return *end == 0 && strlen(text) < 20;
+}
+
+/* NULL, or the flag that is wrong, which then is in *value. */
+static const char *settle_durations(const char *values[BENCH_FLAGS], struct replay_config *c,
+                                    const char **value)
+{
+    uint64_t timeout_ms = 10000;
+
+    *value = values[BENCH_WINDOW];
+    if (!units_parse_duration(*value, &c->window_ms) || c->window_ms == 0 ||
+        c->window_ms > ORDERSCHED_DEADLINE_MAX_MS) {
+        return "--window is no duration from 1ms to 400d";
+    }
+    *value = values[BENCH_TIMEOUT];
+    if (*value != NULL && (!units_parse_duration(*value, &timeout_ms) || timeout_ms == 0 ||
+                           timeout_ms > 3600000)) {
+        return "--timeout is no duration from 1ms to 1h";
+    }
+    c->timeout_ms = (unsigned)timeout_ms;
+    c->settle_ms = 60000;
+    *value = values[BENCH_SETTLE];
+    if (*value != NULL &&
+        (!units_parse_duration(*value, &c->settle_ms) || c->settle_ms > 24ull * 3600 * 1000)) {
+        return "--settle is no duration up to 24h";
+    }
+    *value = values[BENCH_SPEED];
+    c->speed = 1;
+    if (*value != NULL && !parse_number(*value, 0.001, 1e6, &c->speed)) {
+        return "--speed is no number from 0.001 to 1000000";
+    }
+    if (replay_delay_ms(c) == 0) {
+        return "--speed leaves less than a millisecond of the window";
+    }
+    *value = values[BENCH_RATE];
+    c->rate = 100;
+    if (*value != NULL && !parse_number(*value, 0.001, 1e6, &c->rate)) {
+        return "--rate is no number from 0.001 to 1000000";
+    }
+    *value = values[BENCH_WRITE];
+    if (*value != NULL && strcmp(*value, "json") != 0 && strcmp(*value, "table") != 0) {
+        return "-w is neither table nor json";
+    }
+    return NULL;
+}
+
+static void settle_names(const char *values[BENCH_FLAGS], struct replay_config *c)
+{
+    const char *environment = getenv("ORDERSCHED_ENDPOINTS");
+
+    c->endpoints = values[BENCH_ENDPOINTS];
+    if (c->endpoints == NULL) {
+        c->endpoints = environment != NULL && *environment != 0 ? environment : "127.0.0.1:7401";
+    }
+    c->cluster = values[BENCH_CLUSTER] != NULL ? values[BENCH_CLUSTER] : "orderschedd";
+    c->route = values[BENCH_ROUTE];
+    c->journal = values[BENCH_JOURNAL];
+    c->quiet = values[BENCH_QUIET] != NULL;
+}
+
+static int print_verdict(const struct replay_config *c, const struct verdict *v, bool json)
+{
+    int rv = 0;
+
+    if (json) {
+        json_t *object = verdict_as_json(v);
+        json_object_set_new(object, "window_ms", json_integer((json_int_t)c->window_ms));
+        json_object_set_new(object, "speed", json_real(c->speed));
+        json_object_set_new(object, "rate", json_real(c->rate));
+        rv = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+        putchar('\n');
+        json_decref(object);
+    } else {
+        verdict_print(v, stdout);
+    }
+    if (rv != 0 || fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "orderbench: the verdict could not be written\n");
+        return 3;
+    }
+    return v->passed ? 0 : 1;
+}
+
+static int run_replay(int argc, char **argv)
+{
+    const char *values[BENCH_FLAGS] = {NULL};
+    const char *value;
+    struct replay_config config = {0};
+    struct bench_orders orders;
+    struct verdict verdict;
+    char reason[512];
+
+    int rv = read_flags(replay_flags, argc, argv, values);
+    if (rv != 0) {
+        return rv < 0 ? help() : rv;
+    }
+    if (values[BENCH_ORDERS] == NULL || values[BENCH_WINDOW] == NULL ||
+        values[BENCH_ROUTE] == NULL) {
+        return usage("replay needs --orders, --window and --route", NULL);
+    }
+    const char *wrong = settle_durations(values, &config, &value);
+    if (wrong != NULL) {
+        return usage(wrong, value);
+    }
+    settle_names(values, &config);
+    if (strlen(config.cluster) > PROTOCOL_CLUSTER_MAX || *config.cluster == 0) {
+        return usage("--cluster must have 1 to 64 bytes", config.cluster);
+    }
+    rv = bench_orders_read(&orders, values[BENCH_ORDERS],
+                           values[BENCH_PREFIX] != NULL ? values[BENCH_PREFIX] : "", reason,
+                           sizeof reason);
+    if (rv != 0) {
+        fprintf(stderr, "orderbench: %s\n", reason);
+        rv = 2;
+    } else {
+        rv = replay_run(&config, &orders, &verdict);
+        if (rv == 0) {
+            rv = print_verdict(&config, &verdict, values[BENCH_WRITE] != NULL &&
+                                                      strcmp(values[BENCH_WRITE], "json") == 0);
+        }
+    }
+    bench_orders_free(&orders);
+    return rv;
+}
+
+static int run_generate(int argc, char **argv)
+{
+    const char *values[BENCH_FLAGS] = {NULL};
+    uint64_t count = 0;
+    uint64_t seed = 1;
+
+    int rv = read_flags(generate_flags, argc, argv, values);
+    if (rv != 0) {
+        return rv < 0 ? help() : rv;
+    }
+    if (values[BENCH_COUNT] == NULL || !parse_count(values[BENCH_COUNT], &count) || count == 0) {
+        return usage("generate needs --count with a number from 1 on", values[BENCH_COUNT]);
+    }
+    if (values[BENCH_SEED] != NULL && !parse_count(values[BENCH_SEED], &seed)) {
+        return usage("--seed is no number", values[BENCH_SEED]);
+    }
+    if (bench_generate(stdout, count, seed) != 0) {
+        fprintf(stderr, "orderbench: the orders could not be written\n");
+        return 3;
+    }
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage("a command is missing: replay or generate", NULL);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        return help();
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("orderbench %s\n", ORDERSCHEDD_VERSION);
+        return 0;
+    }
+    if (strcmp(argv[1], "replay") == 0) {
+        return run_replay(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "generate") == 0) {
+        return run_generate(argc - 2, argv + 2);
+    }
+    return usage("unknown command", argv[1]);
+}

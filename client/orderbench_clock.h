@@ -1,0 +1,28 @@
+/* orderbench_clock.h - the replay's two clocks: one that only runs, one that tells the time. */
+#ifndef ORDERBENCH_CLOCK_H
+#define ORDERBENCH_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t bench_clock_ms(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* For waiting: never set back. */
+static inline uint64_t bench_running_ms(void)
+{
+    return bench_clock_ms(CLOCK_MONOTONIC);
+}
+
+/* For comparing with deadlines: since the epoch. */
+static inline uint64_t bench_wall_ms(void)
+{
+    return bench_clock_ms(CLOCK_REALTIME);
+}
+
+#endif

@@ -1,0 +1,417 @@
+/* orderctl_cluster.c - the cluster itself: status, members, leadership, digests. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cursor.h"
+#include "orderctl.h"
+#include "survey.h"
+#include "table.h"
+#include "units.h"
+
+#define MEMBER_TIMEOUT_MS 60000 /* a new member catches up first */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* ---- status ---- */
+
+static void json_number(json_t *object, const char *key, bool known, uint64_t v)
+{
+    json_object_set_new(object, key, known ? json_integer((json_int_t)v) : json_null());
+}
+
+static void json_text(json_t *object, const char *key, const char *text)
+{
+    if (*text == 0) {
+        json_object_set_new(object, key, json_null());
+    } else {
+        ctl_json_bytes(object, key, text, strlen(text));
+    }
+}
+
+static json_t *node_as_json(const struct survey_node *node)
+{
+    const struct node_status *s = &node->status;
+    json_t *object = json_object();
+    bool up = node->up;
+
+    json_number(object, "id", node->id != 0, node->id);
+    json_text(object, "address", node->address);
+    json_text(object, "api", node->api);
+    json_text(object, "member", node->member);
+    json_object_set_new(object, "up", json_boolean(up));
+    json_text(object, "role", up ? s->role : "");
+    json_number(object, "term", up, s->term);
+    json_number(object, "commit", up, s->commit);
+    json_number(object, "applied", up, s->applied);
+    json_number(object, "last", up, s->last);
+    json_number(object, "epoch", up, s->epoch);
+    json_number(object, "now_ms", up, s->now_ms);
+    json_number(object, "pending", up, s->pending);
+    json_number(object, "closing", up, s->closing);
+    json_number(object, "paid", up, s->paid);
+    json_number(object, "cancelled", up, s->cancelled);
+    json_number(object, "expired", up, s->expired);
+    json_number(object, "dead", up, s->dead);
+    json_number(object, "oldest_overdue_ms", up, s->oldest_overdue_ms);
+    json_number(object, "memory_bytes", up, s->memory_bytes);
+    json_number(object, "deliveries", up, s->deliveries);
+    json_number(object, "queued", up, s->queued);
+    json_text(object, "version", up ? s->version : "");
+    json_text(object, "error", up ? "" : ordersched_error_name(node->error));
+    return object;
+}
+
+struct summary {
+    const struct survey_node *leader;
+    const char *cluster;
+    uint64_t now_ms;
+    unsigned up;
+};
+
+static struct summary summarize(const struct ctl *ctl, const struct survey *s)
+{
+    struct summary sum = {survey_leader(s), ctl->cluster, 0, 0};
+
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        sum.up += node->up;
+        if (node->up && node->status.now_ms > sum.now_ms) {
+            sum.now_ms = node->status.now_ms;
+        }
+    }
+    return sum;
+}
+
+static int status_print_json(const struct survey *s, const struct summary *sum)
+{
+    json_t *object = json_object();
+    json_t *nodes = json_array();
+
+    for (unsigned i = 0; i < s->n; i++) {
+        json_array_append_new(nodes, node_as_json(&s->nodes[i]));
+    }
+    ctl_json_bytes(object, "cluster", sum->cluster, strlen(sum->cluster));
+    json_number(object, "leader", sum->leader != NULL, sum->leader != NULL ? sum->leader->id : 0);
+    json_number(object, "now_ms", sum->up > 0, sum->now_ms);
+    json_object_set_new(object, "members_known", json_boolean(s->members_known));
+    json_object_set_new(object, "nodes", nodes);
+    return ctl_print_json(object);
+}
+
+static void status_row(struct table *t, const struct survey_node *node)
+{
+    const struct node_status *s = &node->status;
+    char overdue[32] = "-";
+
+    if (node->id != 0) {
+        table_printf(t, "%llu", (unsigned long long)node->id);
+    } else {
+        table_text(t, "?");
+    }
+    table_text(t, node->address[0] != 0 ? node->address : node->api);
+    if (!node->up) {
+        table_printf(t, "down (%s)", ordersched_error_name(node->error));
+        for (int i = 0; i < 7; i++) {
+            table_text(t, "-");
+        }
+        return;
+    }
+    if (s->closing > 0) {
+        units_format_duration(s->oldest_overdue_ms, overdue, sizeof overdue);
+    }
+    table_text(t, s->role);
+    table_printf(t, "%llu", (unsigned long long)s->term);
+    table_printf(t, "%llu", (unsigned long long)s->commit);
+    table_printf(t, "%llu", (unsigned long long)s->applied);
+    table_printf(t, "%llu", (unsigned long long)s->pending);
+    table_printf(t, "%llu", (unsigned long long)s->closing);
+    table_text(t, overdue);
+    table_text(t, s->version);
+}
+
+static int status_print_table(const struct survey *s, const struct summary *sum)
+{
+    struct table t;
+    char now[32];
+
+    table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED",
+                                         "PENDING", "CLOSING", "OVERDUE", "VERSION", NULL});
+    for (unsigned i = 0; i < s->n; i++) {
+        status_row(&t, &s->nodes[i]);
+    }
+    int rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
+    table_free(&t);
+    units_format_time(sum->now_ms, now, sizeof now);
+    printf("\ncluster %s: ", sum->cluster);
+    if (sum->leader != NULL) {
+        printf("node %llu leads, ", (unsigned long long)sum->leader->id);
+    } else {
+        printf("no leader was found, ");
+    }
+    printf("%u of %u %s up%s%s\n", sum->up, s->n, s->members_known ? "members" : "endpoints asked",
+           sum->up > 0 ? ", cluster time " : "", sum->up > 0 ? now : "");
+    return rv;
+}
+
+static int run_status(struct ctl *ctl)
+{
+    struct survey *s = calloc(1, sizeof *s);
+    int rv;
+
+    if (s == NULL) {
+        fprintf(stderr, "orderctl: status: out of memory\n");
+        return CTL_UNKNOWN;
+    }
+    survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
+    survey_ask_status(s, ctl->client, least(SURVEY_STATUS_MS, ctl->timeout_ms));
+    struct summary sum = summarize(ctl, s);
+    rv = ctl->json ? status_print_json(s, &sum) : status_print_table(s, &sum);
+    if (sum.up == 0) {
+        fprintf(stderr, "orderctl: status: UNREACHABLE: no node answered. Check that they run, and"
+                        " --endpoints (%s).\n", ctl->endpoints);
+        rv = CTL_UNKNOWN;
+    } else if (sum.leader == NULL) {
+        fprintf(stderr, "orderctl: status: no node leads at the moment: nothing is decided or fired"
+                        " until a majority of the members is up.\n");
+    }
+    free(s);
+    return rv;
+}
+
+/* ---- members and leadership ---- */
+
+static int check_member_add(struct ctl *ctl)
+{
+    char host[256];
+    unsigned port;
+    uint64_t id;
+
+    if (!ctl_parse_number(ctl->operands[0], 1, INT64_MAX, &id)) {
+        return ctl_usage(ctl, "\"%s\" is no node id (a number from 1 on)", ctl->operands[0]);
+    }
+    if (strlen(ctl->operands[1]) >= PROTOCOL_ADDRESS_MAX ||
+        !units_split_address(ctl->operands[1], host, sizeof host, &port)) {
+        return ctl_usage(ctl, "\"%s\" is no HOST:PORT (the node's Raft address)", ctl->operands[1]);
+    }
+    return CTL_DONE;
+}
+
+static int check_node_id(struct ctl *ctl)
+{
+    uint64_t id;
+
+    if (ctl->n_operands > 0 && !ctl_parse_number(ctl->operands[0], 1, INT64_MAX, &id)) {
+        return ctl_usage(ctl, "\"%s\" is no node id (a number from 1 on)", ctl->operands[0]);
+    }
+    return CTL_DONE;
+}
+
+/* Carry out a change of members or leadership, and say so. */
+static int change_cluster(struct ctl *ctl, struct operation *op, const char *done)
+{
+    struct ask_reply reply;
+    int rv;
+
+    if (ctl->n_operands > 0) {
+        ctl_parse_number(ctl->operands[0], 1, INT64_MAX, &op->node_id);
+    }
+    ask_leader(ctl->client, op, ctl->given_timeout ? ctl->timeout_ms : MEMBER_TIMEOUT_MS, &reply);
+    if (reply.error != ORDERSCHED_OK) {
+        rv = ctl_fail(ctl, ctl->n_operands > 0 ? ctl->operands[0] : NULL, NULL, &reply);
+    } else if (ctl->json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "command", json_string(ctl->command->name));
+        json_number(object, "id", op->node_id != 0, op->node_id);
+        json_object_set_new(object, "error", json_string("OK"));
+        rv = ctl_print_json(object);
+    } else {
+        printf(ctl->n_operands > 0 ? "node %s %s\n" : "%s%s\n",
+               ctl->n_operands > 0 ? ctl->operands[0] : "", done);
+        rv = CTL_DONE;
+    }
+    if (ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
+        fprintf(stderr, "orderctl: see what holds with: orderctl member list\n");
+    }
+    ask_reply_free(&reply);
+    return rv;
+}
+
+static int run_member_add(struct ctl *ctl)
+{
+    const char *address = ctl->operands[1];
+    struct operation op = {.code = OPERATION_MEMBER_ADD,
+                           .address = {(const uint8_t *)address, strlen(address)}};
+
+    return change_cluster(ctl, &op, "has caught up and is a member");
+}
+
+static int run_member_remove(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_MEMBER_REMOVE};
+
+    return change_cluster(ctl, &op, "is no member any more");
+}
+
+static int run_transfer(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_TRANSFER};
+
+    return change_cluster(ctl, &op, ctl->n_operands > 0 ? "leads" : "another node leads");
+}
+
+/* [[id, address, kind, leads, match], ...] */
+static bool take_members(const struct ask_reply *reply, json_t *members, struct table *t)
+{
+    struct cursor c;
+
+    cursor_init(&c, reply->body, reply->body_len);
+    uint32_t n = cursor_array(&c);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t fields = cursor_array(&c);
+        uint64_t id = cursor_uint(&c);
+        struct slice address = cursor_bytes(&c);
+        struct slice kind = cursor_bytes(&c);
+        bool leads = cursor_bool(&c);
+        uint64_t match = cursor_uint(&c);
+        if (!cursor_ok(&c) || fields != 5) {
+            return false;
+        }
+        json_t *member = json_object();
+        json_number(member, "id", true, id);
+        ctl_json_bytes(member, "address", address.data, address.len);
+        ctl_json_bytes(member, "member", kind.data, kind.len);
+        json_object_set_new(member, "leads", json_boolean(leads));
+        json_number(member, "match", true, match);
+        json_array_append_new(members, member);
+        table_printf(t, "%llu", (unsigned long long)id);
+        table_bytes(t, address.data, address.len);
+        table_bytes(t, kind.data, kind.len);
+        table_text(t, leads ? "yes" : "no");
+        table_printf(t, "%llu", (unsigned long long)match);
+    }
+    return cursor_ok(&c);
+}
+
+static int run_members(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_MEMBER_LIST};
+    struct ask_reply reply;
+    struct table t;
+    json_t *members = json_array();
+    int rv;
+
+    table_init(&t, (const char *const[]){"ID", "ADDRESS", "MEMBER", "LEADS", "STORED TO", NULL});
+    ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
+    if (reply.error == ORDERSCHED_OK && !take_members(&reply, members, &t)) {
+        reply.error = ORDERSCHED_INVALID;
+        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+    }
+    if (reply.error != ORDERSCHED_OK) {
+        rv = ctl_fail(ctl, NULL, NULL, &reply);
+    } else if (ctl->json) {
+        rv = ctl_print_json(json_pack("{sO}", "members", members));
+    } else {
+        rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
+    }
+    ask_reply_free(&reply);
+    table_free(&t);
+    json_decref(members);
+    return rv;
+}
+
+/* ---- digest ---- */
+
+static void digest_row(const struct survey_node *node, const struct ask_reply *reply,
+                       json_t *nodes, struct table *t)
+{
+    struct cursor c;
+    char digest[24] = "";
+    json_t *object = json_object();
+
+    cursor_init(&c, reply->body, reply->body_len);
+    cursor_array(&c);
+    uint64_t applied = cursor_uint(&c);
+    uint64_t value = cursor_uint(&c);
+    bool ok = reply->error == ORDERSCHED_OK && cursor_ok(&c);
+    if (ok) {
+        snprintf(digest, sizeof digest, "%016llx", (unsigned long long)value);
+    }
+    json_number(object, "id", node->id != 0, node->id);
+    json_text(object, "api", node->api);
+    json_number(object, "applied", ok, applied);
+    json_text(object, "digest", digest);
+    json_text(object, "error", ok ? "" : ordersched_error_name(reply->error));
+    json_array_append_new(nodes, object);
+    table_printf(t, "%llu", (unsigned long long)node->id);
+    table_text(t, node->api);
+    table_printf(t, "%llu", (unsigned long long)applied);
+    table_text(t, ok ? digest : ordersched_error_name(reply->error));
+}
+
+static int digest_nodes(struct ctl *ctl, struct survey *s, json_t *nodes, struct table *t)
+{
+    struct operation op = {.code = OPERATION_DIGEST};
+    struct ask asks[SURVEY_NODES_MAX];
+    int rv = CTL_DONE;
+
+    survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
+    for (unsigned i = 0; i < s->n; i++) {
+        asks[i].target = s->nodes[i].api;
+    }
+    ask_nodes(ctl->client, &op, ctl->timeout_ms, asks, s->n);
+    for (unsigned i = 0; i < s->n; i++) {
+        if (asks[i].reply.error != ORDERSCHED_OK) {
+            rv = CTL_UNKNOWN;
+        }
+        digest_row(&s->nodes[i], &asks[i].reply, nodes, t);
+        ask_reply_free(&asks[i].reply);
+    }
+    return rv;
+}
+
+static int run_digest(struct ctl *ctl)
+{
+    struct survey *s = calloc(1, sizeof *s);
+    struct table t;
+    json_t *nodes = json_array();
+
+    if (s == NULL) {
+        json_decref(nodes);
+        fprintf(stderr, "orderctl: digest: out of memory\n");
+        return CTL_UNKNOWN;
+    }
+    table_init(&t, (const char *const[]){"ID", "API", "APPLIED", "DIGEST", NULL});
+    int rv = digest_nodes(ctl, s, nodes, &t);
+    int printed = ctl->json ? ctl_print_json(json_pack("{sO}", "nodes", nodes))
+                            : table_print(&t, stdout);
+    table_free(&t);
+    json_decref(nodes);
+    free(s);
+    return rv != CTL_DONE || printed == 0 ? rv : CTL_UNKNOWN;
+}
+
+const struct ctl_command ctl_cluster_commands[] = {
+    {.name = "member list", .summary = "Show the members, and to where each has stored the log",
+     .run = run_members},
+    {.name = "member add", .operands = "ID HOST:PORT", .operands_min = 2, .operands_max = 2,
+     .summary = "Add a node that was started empty with --join",
+     .details = "The node catches up first and then becomes a voter: waits up to 60s for that,\n"
+                "unless --timeout says otherwise. HOST:PORT is its Raft address.",
+     .check = check_member_add, .run = run_member_add},
+    {.name = "member remove", .operands = "ID", .operands_min = 1, .operands_max = 1,
+     .summary = "Remove a member", .check = check_node_id, .run = run_member_remove},
+    {.name = "status", .summary = "Show every node: role, term, progress, orders",
+     .details = "Works without a leader too: then only the endpoints given are asked.",
+     .run = run_status},
+    {.name = "leader transfer", .operands = "[ID]", .operands_max = 1,
+     .summary = "Hand the leadership to another member, or to the one given",
+     .check = check_node_id, .run = run_transfer},
+    {.name = "digest", .summary = "Show each node's digest of the replicated state", .hidden = true,
+     .details = "Nodes that agree have the same digest at the same \"applied\". Slow: reads every\n"
+                "order.",
+     .run = run_digest},
+    {0},
+};

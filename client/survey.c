@@ -1,0 +1,192 @@
+/* survey.c - see survey.h. */
+#include "survey.h"
+
+#include <msgpack.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cursor.h"
+#include "units.h"
+
+struct status_key {
+    const char *name;
+    size_t offset;
+    size_t text; /* size of a text field, 0 = uint64_t */
+};
+
+#define TEXT_KEY(k) {#k, offsetof(struct node_status, k), sizeof(((struct node_status *)0)->k)}
+#define UINT_KEY(k) {#k, offsetof(struct node_status, k), 0}
+
+static const struct status_key status_keys[] = {
+    TEXT_KEY(cluster), TEXT_KEY(address),   TEXT_KEY(role),
+    TEXT_KEY(version), UINT_KEY(id),        UINT_KEY(leader),
+    UINT_KEY(term),    UINT_KEY(commit),    UINT_KEY(applied),
+    UINT_KEY(last),    UINT_KEY(now_ms),    UINT_KEY(epoch),
+    UINT_KEY(pending), UINT_KEY(closing),   UINT_KEY(paid),
+    UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
+    UINT_KEY(oldest_overdue_ms), UINT_KEY(memory_bytes),
+    UINT_KEY(deliveries), UINT_KEY(queued),
+};
+
+static void status_take(struct node_status *status, const msgpack_object_kv *kv)
+{
+    if (kv->key.type != MSGPACK_OBJECT_STR) {
+        return;
+    }
+    for (size_t i = 0; i < sizeof status_keys / sizeof *status_keys; i++) {
+        const struct status_key *k = &status_keys[i];
+        char *field = (char *)status + k->offset;
+        if (kv->key.via.str.size != strlen(k->name) ||
+            memcmp(kv->key.via.str.ptr, k->name, kv->key.via.str.size) != 0) {
+            continue;
+        }
+        if (k->text > 0 && kv->val.type == MSGPACK_OBJECT_STR) {
+            snprintf(field, k->text, "%.*s", (int)kv->val.via.str.size, kv->val.via.str.ptr);
+        } else if (k->text == 0 && kv->val.type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
+            memcpy(field, &kv->val.via.u64, sizeof kv->val.via.u64);
+        }
+    }
+}
+
+bool node_status_decode(const uint8_t *body, size_t len, struct node_status *status)
+{
+    msgpack_unpacked unpacked;
+    bool ok = false;
+
+    *status = (struct node_status){0};
+    if (body == NULL) {
+        return false;
+    }
+    msgpack_unpacked_init(&unpacked);
+    if (msgpack_unpack_next(&unpacked, (const char *)body, len, NULL) == MSGPACK_UNPACK_SUCCESS &&
+        unpacked.data.type == MSGPACK_OBJECT_MAP) {
+        const msgpack_object_map *map = &unpacked.data.via.map;
+        for (uint32_t i = 0; i < map->size; i++) {
+            status_take(status, &map->ptr[i]);
+        }
+        ok = status->id != 0;
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    return ok;
+}
+
+static void copy_slice(char *out, size_t cap, struct slice s)
+{
+    snprintf(out, cap, "%.*s", (int)s.len, s.data != NULL ? (const char *)s.data : "");
+}
+
+/* MEMBER_LIST: [[id, address, kind, leads, match], ...] */
+static bool survey_decode_members(struct survey *s, const uint8_t *body, size_t len)
+{
+    struct cursor c;
+
+    cursor_init(&c, body, len);
+    uint32_t n = cursor_array(&c);
+    for (uint32_t i = 0; i < n && cursor_ok(&c) && s->n < SURVEY_NODES_MAX; i++) {
+        struct survey_node *node = &s->nodes[s->n];
+        *node = (struct survey_node){0};
+        uint32_t fields = cursor_array(&c);
+        node->id = cursor_uint(&c);
+        copy_slice(node->address, sizeof node->address, cursor_bytes(&c));
+        copy_slice(node->member, sizeof node->member, cursor_bytes(&c));
+        for (uint32_t k = 3; k < fields; k++) {
+            cursor_skip(&c);
+        }
+        if (!units_move_port(node->address, 1, node->api, sizeof node->api)) {
+            node->api[0] = 0;
+        }
+        s->n++;
+    }
+    return cursor_ok(&c) && n > 0;
+}
+
+static void survey_take_endpoints(struct survey *s, const char *endpoints)
+{
+    while (*endpoints != 0 && s->n < SURVEY_NODES_MAX) {
+        size_t len = strcspn(endpoints, ",");
+        struct survey_node *node = &s->nodes[s->n];
+        *node = (struct survey_node){0};
+        snprintf(node->api, sizeof node->api, "%.*s", (int)len, endpoints);
+        if (len > 0) {
+            s->n++;
+        }
+        endpoints += len + (endpoints[len] == ',');
+    }
+}
+
+void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
+                       unsigned timeout_ms)
+{
+    struct operation op = {.code = OPERATION_MEMBER_LIST};
+    struct ask_reply reply;
+
+    s->n = 0;
+    int rv = ask_leader(client, &op, timeout_ms != 0 ? timeout_ms : SURVEY_MEMBERS_MS, &reply);
+    s->members_known = rv == ORDERSCHED_OK && reply.body != NULL &&
+                       survey_decode_members(s, reply.body, reply.body_len);
+    ask_reply_free(&reply);
+    if (!s->members_known) {
+        s->n = 0;
+        survey_take_endpoints(s, endpoints);
+    }
+}
+
+static bool survey_has_earlier(const struct survey *s, unsigned i)
+{
+    for (unsigned k = 0; k < i; k++) {
+        if (s->nodes[k].up && s->nodes[i].up && s->nodes[k].id == s->nodes[i].id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void survey_take_reply(struct survey_node *node, const struct ask_reply *reply)
+{
+    node->error = reply->error;
+    node->up = reply->error == ORDERSCHED_OK &&
+               node_status_decode(reply->body, reply->body_len, &node->status);
+    if (reply->error == ORDERSCHED_OK && !node->up) {
+        node->error = ORDERSCHED_INVALID;
+    }
+    if (node->up && node->id == 0) {
+        node->id = node->status.id;
+        snprintf(node->address, sizeof node->address, "%s", node->status.address);
+    }
+}
+
+void survey_ask_status(struct survey *s, ordersched_client *client, unsigned timeout_ms)
+{
+    struct operation op = {.code = OPERATION_STATUS};
+    struct ask asks[SURVEY_NODES_MAX];
+
+    for (unsigned i = 0; i < s->n; i++) {
+        asks[i].target = s->nodes[i].api;
+    }
+    ask_nodes(client, &op, timeout_ms != 0 ? timeout_ms : SURVEY_STATUS_MS, asks, s->n);
+    for (unsigned i = 0; i < s->n; i++) {
+        survey_take_reply(&s->nodes[i], &asks[i].reply);
+        ask_reply_free(&asks[i].reply);
+    }
+    unsigned kept = 0;
+    for (unsigned i = 0; i < s->n; i++) {
+        if (!survey_has_earlier(s, i)) {
+            s->nodes[kept++] = s->nodes[i];
+        }
+    }
+    s->n = kept;
+}
+
+const struct survey_node *survey_leader(const struct survey *s)
+{
+    const struct survey_node *leader = NULL;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        if (node->up && strcmp(node->status.role, "leader") == 0 &&
+            (leader == NULL || node->status.term > leader->status.term)) {
+            leader = node;
+        }
+    }
+    return leader;
+}

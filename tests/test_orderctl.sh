@@ -1,0 +1,165 @@
+#!/bin/bash
+# test_orderctl.sh - orderctl and orderbench without a cluster: arguments, errors, exit codes.
+#
+#   tests/test_orderctl.sh [BUILD]     the directory with the programs, default: build
+set -u
+build=${1:-${BUILD:-build}}
+ctl=$build/orderctl
+bench=$build/orderbench
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0
+failed=0
+unset ORDERSCHED_ENDPOINTS
+nobody="--endpoints 127.0.0.1:1 --timeout 300ms" # port 1: nobody listens there
+
+# expect NAME EXIT STDOUT-REGEX STDERR-REGEX COMMAND...: a regex of "-" means: nothing at all.
+expect() {
+    local name=$1 want=$2 want_out=$3 want_err=$4 got problem=
+    shift 4
+    timeout 30 "$@" >"$dir/out" 2>"$dir/err" </dev/null
+    got=$?
+    [ "$got" = "$want" ] || problem="exit code $got, expected $want"
+    for stream in out err; do
+        local regex=$want_out
+        [ $stream = err ] && regex=$want_err
+        if [ "$regex" = - ]; then
+            [ -s "$dir/$stream" ] && problem="$problem; unexpected std$stream"
+        elif ! grep -Eq -- "$regex" "$dir/$stream"; then
+            problem="$problem; std$stream does not match $regex"
+        fi
+    done
+    if [ -z "$problem" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s: %s\n  command: %s\n' "$name" "$problem" "$*"
+        sed 's/^/  out: /' "$dir/out"
+        sed 's/^/  err: /' "$dir/err"
+    fi
+}
+
+long=$(printf 'x%.0s' $(seq 129))
+good_secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
+head -c 4097 /dev/zero >"$dir/large"
+
+# Help and version need no cluster.
+expect "help of the program" 0 'schedule ID' - $ctl --help
+expect "help hides the operators' digest" 0 'member add' - $ctl -h
+expect "help of a command" 0 '--payload-file FILE' - $ctl schedule --help
+expect "help of a command of two words" 0 '--secret whsec_' - $ctl route put --help
+expect "help wins over a missing argument" 0 'Usage: orderctl pay ID' - $ctl pay --help
+expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
+for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
+    "member list" "member add" "member remove" status "leader transfer" digest; do
+    expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
+done
+
+# Usage: exit code 2, a sentence, nothing on stdout.
+expect "no command" 2 - 'a command is missing' $ctl
+expect "unknown command" 2 - 'unknown command "frobnicate"' $ctl frobnicate
+expect "half a command" 2 - '"route" needs' $ctl route
+expect "wrong half of a command" 2 - '"member" needs' $ctl member frobnicate
+expect "unknown flag" 2 - 'unknown flag --frobnicate' $ctl pay x --frobnicate
+expect "unknown flag before the command" 2 - 'unknown flag --in' $ctl --in 30m pay x
+expect "abbreviated flag" 2 - 'unknown flag --time' $ctl --time 3s pay x
+expect "flag without its value" 2 - '--route needs a value' $ctl schedule x --in 30m --route
+expect "flag given twice" 2 - '--in is given twice' $ctl schedule x --in 1m --in 2m --route r
+expect "value for a flag without one" 2 - 'takes no value' $ctl get x --local=yes
+expect "missing id" 2 - 'missing argument: ID' $ctl pay
+expect "too many arguments" 2 - '"y" is one argument too many' $ctl pay x y
+expect "schedule without a deadline" 2 - 'either --in or --at' $ctl schedule x --route r
+expect "schedule with two deadlines" 2 - 'either --in or --at' \
+    $ctl schedule x --in 1m --at 2099-01-01T00:00:00Z --route r
+expect "schedule without a route" 2 - '--route NAME is missing' $ctl schedule x --in 30m
+expect "duration without a unit" 2 - '"30" is no duration' $ctl schedule x --in 30 --route r
+expect "malformed time" 2 - 'is no RFC 3339 time' $ctl schedule x --at tomorrow --route r
+expect "two payloads" 2 - 'exclude each other' \
+    $ctl schedule x --in 1m --route r --payload a --payload-file b
+expect "missing payload file" 2 - 'No such file' \
+    $ctl schedule x --in 1m --route r --payload-file "$dir/missing"
+expect "request id too short" 2 - '32 hex digits' $ctl pay x --request-id abcd
+expect "request id not hexadecimal" 2 - '32 hex digits' \
+    $ctl pay x --request-id zz112233445566778899aabbccddeeff
+expect "unknown state" 2 - 'is no state' $ctl list --state frozen
+expect "limit of zero" 2 - 'is no number' $ctl list --limit 0
+expect "limit with a sign" 2 - 'is no number' $ctl list --limit=-5
+expect "limit beyond all numbers" 2 - 'is no number' $ctl list --limit 99999999999999999999999
+expect "bad -w" 2 - 'neither table nor json' $ctl status -w yaml
+expect "bad timeout" 2 - 'is no duration' $ctl --timeout soon status
+expect "bad endpoints" 2 - 'is no list of HOST:PORT' $ctl --endpoints nowhere status
+expect "bad endpoints from the environment" 2 - 'is no list of HOST:PORT' \
+    env ORDERSCHED_ENDPOINTS=nowhere $ctl status
+expect "empty cluster" 2 - '--cluster must' $ctl --cluster "" status
+expect "route without a URL" 2 - '--url URL is missing' $ctl route put r
+expect "route with a URL of another kind" 2 - 'is no http' $ctl route put r --url ftp://h/
+expect "route with a space in its URL" 2 - 'without spaces' $ctl route put r --url 'http://h/a b'
+expect "route with a bad name" 2 - 'is no route name' $ctl route put 'a/b' --url http://h/
+expect "route with a bad secret" 2 - '--secret number 1 is not' \
+    $ctl route put r --url http://h/ --secret whsec_abc
+expect "route with a bad window" 2 - 'from 1 to 65535' $ctl route put r --url http://h/ --window 65536
+expect "route with a bad timeout" 2 - 'from 10ms to 5m' $ctl route put r --url http://h/ --timeout 1h
+expect "route with bad retries" 2 - 'is no list' $ctl route put r --url http://h/ --retry 1s,,2s
+expect "member with a bad id" 2 - 'is no node id' $ctl member add zero 127.0.0.1:7400
+expect "member with id 0" 2 - 'is no node id' $ctl member add 0 127.0.0.1:7400
+expect "member with a bad address" 2 - 'is no HOST:PORT' $ctl member add 4 127.0.0.1
+expect "member without an address" 2 - 'missing argument' $ctl member add 4
+expect "transfer to a bad id" 2 - 'is no node id' $ctl leader transfer x
+
+# A bad secret is not repeated to the terminal.
+$ctl route put r --url http://h/ --secret whsec_hush 2>&1 | grep -q hush &&
+    { failed=$((failed + 1)); echo "FAILED: a secret is printed"; } || passed=$((passed + 1))
+
+# Refused before anything is sent: exit code 1 and the named error.
+expect "id too long" 1 - 'BAD_ID' $ctl pay "$long"
+expect "empty id" 1 - 'BAD_ID' $ctl pay ""
+expect "id too long, as JSON" 1 '"error": "BAD_ID"' 'BAD_ID' $ctl pay "$long" -w json
+expect "payload too large" 1 - 'x: PAYLOAD_TOO_LARGE: 4097 bytes' \
+    $ctl $nobody schedule x --in 1m --route r --payload-file "$dir/large"
+
+# Nobody there: exit code 3; the line names the order and says what now.
+expect "pay" 3 - 'pay x: UNREACHABLE: .*Nothing was done; check --endpoints' $ctl $nobody pay x
+expect "get" 3 - 'get x: UNREACHABLE' $ctl $nobody get x
+expect "get from one node" 3 - 'get x: UNREACHABLE' $ctl $nobody get x --local
+expect "get as JSON" 3 '"error": "UNREACHABLE"' 'UNREACHABLE' $ctl $nobody get x -w json
+expect "flags may stand anywhere" 3 '"unknown_outcome": false' UNREACHABLE $ctl -w json $nobody pay x
+expect "schedule" 3 - 'schedule x: UNREACHABLE' $ctl $nobody schedule x --in 1m --route r --payload p
+expect "list" 3 - 'list: UNREACHABLE' $ctl $nobody list
+expect "route put: both time-outs" 3 - 'route put r: UNREACHABLE' \
+    $ctl $nobody route put r --url http://h/ --timeout 5s --secret $good_secret --retry 1s,1m30s
+expect "member add" 3 - 'member add 4: UNREACHABLE' $ctl $nobody member add 4 127.0.0.1:7440
+expect "status" 3 'down' 'no node answered' $ctl $nobody status
+expect "status as JSON" 3 '"leader": null' 'no node answered' $ctl $nobody status -w json
+expect "an id with a dash, and control characters" 3 - 'pay -a\\x1b\[2J: UNREACHABLE' \
+    $ctl $nobody pay -- "$(printf -- '-a\033[2J')"
+expect "endpoints from the environment" 3 'down' '127.0.0.1:2' \
+    env ORDERSCHED_ENDPOINTS=127.0.0.1:2 $ctl --timeout 300ms status
+expect "an answer that cannot be written" 3 - 'could not be written' \
+    bash -c "$ctl --help >/dev/full"
+
+# orderbench.
+printf 'order_id,purchased_at,paid_at\na,1,2\nb,1,x\n' >"$dir/bad.csv"
+printf 'order_id,purchased_at,paid_at\na,1,2\n' >"$dir/good.csv"
+replay="$bench replay --window 30.5m --speed 36 --route r"
+expect "help of orderbench" 0 'orderbench generate' - $bench --help
+expect "help of replay" 0 '--journal FILE' - $bench replay --help
+expect "no command of orderbench" 2 - 'command is missing' $bench
+expect "unknown command of orderbench" 2 - 'unknown command' $bench fly
+expect "replay without orders" 2 - 'needs --orders' $replay
+expect "replay of a missing file" 2 - 'missing.csv: No such file' $replay --orders "$dir/missing.csv"
+expect "replay of a malformed file" 2 - 'bad.csv:3: paid_at' $replay --orders "$dir/bad.csv"
+expect "replay at no speed" 2 - '--speed' $bench replay --orders "$dir/good.csv" --window 1m --route r --speed 0
+expect "replay at a wrong rate" 2 - '--rate' $replay --orders "$dir/good.csv" --rate many
+expect "replay with a wrong window" 2 - '--window' $bench replay --orders "$dir/good.csv" --window 30 --route r
+expect "replay faster than a millisecond" 2 - 'less than a millisecond' \
+    $bench replay --orders "$dir/good.csv" --window 10ms --route r --speed 1000
+expect "replay with a flag twice" 2 - 'twice' $replay --orders "$dir/good.csv" --route s
+expect "replay with nobody there" 3 - 'UNREACHABLE: no leader answers' \
+    $replay $nobody --orders "$dir/good.csv"
+expect "generate" 0 '^[0-9a-f]{32},[0-9]+,[0-9]+$' - $bench generate --count 10
+expect "generate without a count" 2 - '--count' $bench generate
+expect "generate with a bad seed" 2 - '--seed' $bench generate --count 1 --seed x
+expect "generate to a full disk" 3 - 'could not be written' bash -c "$bench generate --count 9 >/dev/full"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

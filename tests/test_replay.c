@@ -1,0 +1,667 @@
+/* test_replay.c - the replay's judge is shown hand-made histories, good and bad; and the files it
+ * reads, whole and damaged.
+ *
+ * These parts belong to the program orderbench and are in no archive, hence the .c files here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../client/orderbench_generate.c"
+#include "../client/orderbench_journal.c"
+#include "../client/orderbench_judge.c"
+#include "../client/orderbench_orders.c"
+#include "../client/ordersched.h"
+
+#define DEADLINE 50000u
+#define WINDOW_MS 1830000u
+
+/* ---- histories ---- */
+
+static struct judge_call answered(int error, int state, uint64_t index, uint64_t sent_ms)
+{
+    return (struct judge_call){.sent = true, .answered = true, .error = error, .state = state,
+                               .deadline_ms = DEADLINE, .index = index, .due_ms = sent_ms,
+                               .sent_ms = sent_ms};
+}
+
+static struct judge_call ended(int state, uint64_t index)
+{
+    int error = state == ORDERSCHED_STATE_NONE ? ORDERSCHED_NOT_FOUND : ORDERSCHED_OK;
+    struct judge_call call = answered(error, state, index, 90000);
+
+    call.deadline_ms = state == ORDERSCHED_STATE_NONE ? 0 : DEADLINE;
+    return call;
+}
+
+static struct judge_order paid_in_time(void)
+{
+    return (struct judge_order){
+        .id = "paid", .expect_paid = true,
+        .schedule = answered(ORDERSCHED_OK, ORDERSCHED_PENDING, 0, 1000),
+        .pay = answered(ORDERSCHED_OK, ORDERSCHED_PAID, 7, 20000),
+        .final = ended(ORDERSCHED_PAID, 7)};
+}
+
+static struct judge_order never_paid(void)
+{
+    return (struct judge_order){
+        .id = "expired",
+        .schedule = answered(ORDERSCHED_OK, ORDERSCHED_PENDING, 0, 1000),
+        .final = ended(ORDERSCHED_EXPIRED, 9)};
+}
+
+static struct judge_order paid_too_late(void)
+{
+    struct judge_order o = never_paid();
+
+    o.pay = answered(ORDERSCHED_TOO_LATE, ORDERSCHED_EXPIRED, 9, DEADLINE + 800);
+    return o;
+}
+
+static struct judge_event delivery(size_t order, const char *id, uint64_t t_ms)
+{
+    struct judge_event e = {.order = order, .kind = JUDGE_DELIVERY, .t_ms = t_ms,
+                            .deadline_ms = DEADLINE};
+
+    snprintf(e.webhook_id, sizeof e.webhook_id, "%s", id);
+    return e;
+}
+
+static struct judge_event effect(size_t order, const char *id, uint64_t t_ms)
+{
+    struct judge_event e = delivery(order, id, t_ms);
+
+    e.kind = JUDGE_EFFECT;
+    return e;
+}
+
+static struct verdict judged(const struct judge_order *orders, size_t n, struct judge_event *events,
+                             size_t n_events, unsigned failovers)
+{
+    struct judge_evidence evidence = {orders, n, events != NULL, events, n_events, failovers};
+    struct verdict v;
+
+    assert_int_equal(judge(&evidence, NULL, &v), 0);
+    return v;
+}
+
+/* One order, without a journal. */
+static struct verdict judged_alone(const struct judge_order *o, unsigned failovers)
+{
+    return judged(o, 1, NULL, 0, failovers);
+}
+
+/* ---- good ---- */
+
+static void orders_that_end_as_expected_pass(void **state)
+{
+    (void)state;
+    struct judge_order orders[] = {paid_in_time(), never_paid(), paid_too_late()};
+    struct judge_event events[] = {
+        delivery(2, "b", DEADLINE + 30), effect(2, "b", DEADLINE + 30),
+        delivery(1, "a", DEADLINE + 10), effect(1, "a", DEADLINE + 11)};
+    struct verdict v = judged(orders, 3, events, 4, 0);
+
+    assert_true(v.passed);
+    assert_int_equal(v.orders, 3);
+    assert_int_equal(v.expected_paid, 1);
+    assert_int_equal(v.expected_expired, 2);
+    assert_int_equal(v.paid, 1);
+    assert_int_equal(v.expired, 2);
+    assert_int_equal(v.effects, 2);
+    assert_int_equal(v.deliveries, 2);
+    assert_int_equal(v.late_p50_ms, 10);
+    assert_int_equal(v.late_p99_ms, 30);
+    assert_int_equal(v.late_max_ms, 30);
+    assert_int_equal(v.wrong + v.lost + v.early + v.double_effects + v.contested +
+                         v.duplicate_deliveries + v.unknown_outcomes, 0);
+}
+
+static void a_delivery_told_again_is_a_duplicate_and_no_fault(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 900), effect(0, "a", DEADLINE + 10),
+                                   delivery(0, "a", DEADLINE + 10)};
+    struct verdict v = judged(&o, 1, events, 3, 1);
+
+    assert_true(v.passed);
+    assert_int_equal(v.duplicate_deliveries, 1);
+    assert_int_equal(v.effects, 1);
+    assert_int_equal(v.late_max_ms, 10); /* the first arrival counts */
+}
+
+static void an_honest_too_late_between_leaders_is_contested(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.expect_paid = true;
+    o.pay = answered(ORDERSCHED_TOO_LATE, ORDERSCHED_CLOSING, 0, DEADLINE - 800);
+    struct verdict v = judged_alone(&o, 1);
+    assert_int_equal(v.contested, 1);
+    assert_int_equal(v.wrong, 0);
+    assert_true(v.passed);
+    assert_false(judged_alone(&o, 0).passed); /* without a failover there is no excuse */
+}
+
+static void a_late_pay_before_a_stretched_deadline_is_no_fault_of_a_failover(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_in_time();
+
+    o.expect_paid = false;
+    o.pay.sent_ms = DEADLINE - 1;
+    struct verdict v = judged_alone(&o, 1);
+    assert_int_equal(v.stretched, 1);
+    assert_int_equal(v.wrong, 0);
+    assert_true(v.passed);
+    assert_false(judged_alone(&o, 0).passed);
+}
+
+static void unknown_outcomes_are_resolved_by_the_end(void **state)
+{
+    (void)state;
+    struct judge_order orders[4] = {paid_in_time(), never_paid(), never_paid(), never_paid()};
+
+    orders[0].pay.error = ORDERSCHED_TIMEOUT; /* and it was taken */
+    orders[1].expect_paid = true;             /* and it was not */
+    orders[1].pay = answered(ORDERSCHED_UNKNOWN_OUTCOME, ORDERSCHED_STATE_NONE, 0, DEADLINE - 9);
+    orders[2].schedule.error = ORDERSCHED_TIMEOUT; /* and it is there */
+    orders[3].schedule.error = ORDERSCHED_TIMEOUT; /* and it is not */
+    orders[3].final = ended(ORDERSCHED_STATE_NONE, 0);
+    struct verdict v = judged(orders, 4, NULL, 0, 1);
+    assert_int_equal(v.unknown_outcomes, 4);
+    assert_int_equal(v.unpaid, 1);
+    assert_int_equal(v.unresolved, 1);
+    assert_int_equal(v.wrong, 0);
+    assert_int_equal(v.lost, 0);
+    assert_true(v.passed);
+}
+
+static void a_veto_of_the_callback_makes_an_order_paid(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_too_late();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 10)};
+
+    o.pay.state = ORDERSCHED_CLOSING;
+    o.pay.index = 0;
+    o.final = ended(ORDERSCHED_PAID, 9);
+    events[0].said_paid = true;
+    struct verdict v = judged(&o, 1, events, 1, 1);
+    assert_int_equal(v.vetoed, 1);
+    assert_int_equal(v.wrong, 0);
+    assert_true(v.passed);
+}
+
+/* ---- bad ---- */
+
+static void expect_wrong(const struct judge_order *o)
+{
+    struct verdict v = judged_alone(o, 1);
+
+    assert_int_equal(v.wrong, 1);
+    assert_false(v.passed);
+}
+
+static void an_acknowledged_pay_that_expired_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_in_time();
+
+    o.final = ended(ORDERSCHED_EXPIRED, 9);
+    expect_wrong(&o);
+}
+
+static void a_pay_without_an_acknowledgement_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.final = ended(ORDERSCHED_PAID, 9);
+    expect_wrong(&o); /* nobody paid */
+    o = paid_too_late();
+    o.final = ended(ORDERSCHED_PAID, 9);
+    expect_wrong(&o); /* it was told that it is too late */
+}
+
+static void a_pay_taken_after_the_deadline_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_in_time();
+
+    o.expect_paid = false;
+    o.pay.sent_ms = DEADLINE;
+    expect_wrong(&o);
+    o.pay.error = ORDERSCHED_TIMEOUT; /* unknown, but the end shows it */
+    expect_wrong(&o);
+}
+
+static void two_indexes_of_one_decision_are_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_in_time();
+
+    o.final.index = 8;
+    expect_wrong(&o);
+    o = paid_too_late();
+    o.final.index = 10;
+    expect_wrong(&o);
+}
+
+static void a_deadline_that_moved_by_itself_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.final.deadline_ms = DEADLINE + 1;
+    expect_wrong(&o);
+}
+
+static void an_end_that_nobody_asked_for_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.final = ended(ORDERSCHED_CANCELLED, 9);
+    expect_wrong(&o);
+}
+
+static void a_deadline_before_the_payment_in_time_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_too_late();
+
+    o.expect_paid = true;
+    expect_wrong(&o);
+}
+
+static void a_pay_that_does_not_find_its_acknowledged_order_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_too_late();
+
+    o.pay.error = ORDERSCHED_NOT_FOUND;
+    o.pay.state = ORDERSCHED_STATE_NONE;
+    expect_wrong(&o);
+}
+
+static void an_order_that_was_not_taken_is_wrong(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.schedule.error = ORDERSCHED_EXISTS;
+    expect_wrong(&o);
+    assert_int_equal(judged_alone(&o, 1).refused, 1);
+}
+
+static void an_acknowledged_order_without_an_end_is_lost(void **state)
+{
+    (void)state;
+    const int ends[] = {ORDERSCHED_STATE_NONE, ORDERSCHED_PENDING, ORDERSCHED_CLOSING,
+                        ORDERSCHED_DEAD};
+
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct judge_order o = never_paid();
+        o.final = ended(ends[i], 0);
+        struct verdict v = judged_alone(&o, 1);
+        assert_int_equal(v.lost, 1);
+        assert_false(v.passed);
+    }
+}
+
+static void an_order_of_unknown_schedule_that_was_heard_of_and_is_gone_is_lost(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 10)};
+
+    o.schedule.error = ORDERSCHED_TIMEOUT;
+    o.final = ended(ORDERSCHED_STATE_NONE, 0);
+    assert_int_equal(judged(&o, 1, events, 1, 1).lost, 1);
+}
+
+static void an_expiry_the_receiver_knows_nothing_of_is_lost(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 10)}; /* told, but not settled */
+    struct verdict v = judged(&o, 1, events, 1, 1);
+
+    assert_int_equal(v.lost, 1);
+    assert_false(v.passed);
+}
+
+static void a_delivery_before_the_deadline_is_early(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE - 1), effect(0, "a", DEADLINE - 1)};
+    struct verdict v = judged(&o, 1, events, 2, 1);
+
+    assert_int_equal(v.early, 1);
+    assert_false(v.passed);
+}
+
+static void a_delivery_before_the_deadline_it_carries_is_early(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 5), effect(0, "a", DEADLINE + 5)};
+
+    events[0].deadline_ms = DEADLINE + 6;
+    assert_int_equal(judged(&o, 1, events, 2, 1).early, 1);
+}
+
+static void two_effects_of_one_order_are_a_double_effect(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 1), effect(0, "a", DEADLINE + 1),
+                                   delivery(0, "b", DEADLINE + 2), effect(0, "b", DEADLINE + 2)};
+    struct verdict v = judged(&o, 1, events, 4, 1);
+
+    assert_int_equal(v.double_effects, 1);
+    assert_int_equal(v.effects, 2);
+    assert_int_equal(v.duplicate_deliveries, 0);
+    assert_false(v.passed);
+}
+
+static void an_effect_of_a_paid_order_is_a_double_effect(void **state)
+{
+    (void)state;
+    struct judge_order o = paid_in_time();
+    struct judge_event events[] = {delivery(0, "a", DEADLINE + 1), effect(0, "a", DEADLINE + 1)};
+    struct verdict v = judged(&o, 1, events, 2, 1);
+
+    assert_int_equal(v.double_effects, 1);
+    assert_false(v.passed);
+}
+
+static void counts_that_differ_fail_only_without_a_failover(void **state)
+{
+    (void)state;
+    struct judge_order o = never_paid();
+
+    o.expect_paid = true;
+    o.pay = answered(ORDERSCHED_UNREACHABLE, ORDERSCHED_STATE_NONE, 0, DEADLINE - 800);
+    assert_false(judged_alone(&o, 0).passed);
+    struct verdict v = judged_alone(&o, 1);
+    assert_true(v.passed);
+    assert_int_equal(v.unpaid, 1);
+}
+
+static void percentiles_are_by_nearest_rank(void **state)
+{
+    (void)state;
+    uint64_t values[200];
+
+    for (size_t i = 0; i < 200; i++) {
+        values[i] = i + 1;
+    }
+    assert_int_equal(percentile(values, 200, 50), 100);
+    assert_int_equal(percentile(values, 200, 99), 198);
+    assert_int_equal(percentile(values, 200, 100), 200);
+    assert_int_equal(percentile(values, 1, 50), 1);
+    assert_int_equal(percentile(values, 0, 50), 0);
+}
+
+/* ---- files ---- */
+
+/* A file with this content; its path is in `path` and it is to be unlinked. */
+static void write_file(char path[64], const char *content, size_t len)
+{
+    snprintf(path, 64, "/tmp/test_replay_XXXXXX");
+    int fd = mkstemp(path);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, content, len), (ssize_t)len);
+    close(fd);
+}
+
+static int read_orders_from(const char *content, const char *prefix, struct bench_orders *orders,
+                            char reason[256])
+{
+    char path[64];
+
+    write_file(path, content, strlen(content));
+    reason[0] = 0;
+    int rv = bench_orders_read(orders, path, prefix, reason, 256);
+    unlink(path);
+    return rv;
+}
+
+static void orders_are_read_with_and_without_a_payment(void **state)
+{
+    (void)state;
+    struct bench_orders orders;
+    char reason[256];
+
+    assert_int_equal(read_orders_from("order_id,purchased_at,paid_at\r\nb,100,160\r\na,100,\r\n", "x-",
+                                      &orders, reason), 0);
+    assert_int_equal(orders.n, 2);
+    assert_string_equal(orders.items[0].id, "x-b");
+    assert_true(orders.items[0].has_payment);
+    assert_int_equal(orders.items[0].pay_delay_ms, 60000);
+    assert_false(orders.items[1].has_payment);
+    assert_int_equal(bench_orders_find(&orders, "x-a"), 1);
+    assert_int_equal(bench_orders_find(&orders, "x-b"), 0);
+    assert_true(bench_orders_find(&orders, "x-c") == SIZE_MAX);
+    bench_orders_free(&orders);
+}
+
+static void a_malformed_order_is_named_by_file_and_line(void **state)
+{
+    (void)state;
+    const struct {
+        const char *line;
+        const char *reason;
+    } bad[] = {
+        {"b,1", "three fields"},       {"b,1,2,3", "three fields"}, {",1,2", "empty"},
+        {"b,x,2", "purchased_at"},     {"b,,2", "purchased_at"},    {"b,-1,2", "purchased_at"},
+        {"b,1,2x", "paid_at"},         {"b,5,4", "before"},         {"b c,1,2", "space"},
+        {"b,99999999999999999999,1", "purchased_at"}, {"a,1,2", "that of line 2"}, {"", "three"},
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct bench_orders orders;
+        char content[256];
+        char reason[256];
+        snprintf(content, sizeof content, "order_id,purchased_at,paid_at\na,1,2\n%s\n", bad[i].line);
+        assert_int_equal(read_orders_from(content, "", &orders, reason), -1);
+        assert_non_null(strstr(reason, ":3: "));
+        assert_non_null(strstr(reason, bad[i].reason));
+        bench_orders_free(&orders);
+    }
+}
+
+static void a_file_without_orders_is_refused(void **state)
+{
+    (void)state;
+    struct bench_orders orders;
+    char reason[256];
+
+    assert_int_equal(read_orders_from("", "", &orders, reason), -1);
+    bench_orders_free(&orders);
+    assert_int_equal(read_orders_from("order_id,purchased_at,paid_at\n", "", &orders, reason), -1);
+    bench_orders_free(&orders);
+    assert_int_equal(read_orders_from("id;paid\n", "", &orders, reason), -1);
+    assert_non_null(strstr(reason, ":1: "));
+    bench_orders_free(&orders);
+    assert_int_equal(bench_orders_read(&orders, "/nonexistent/x.csv", "", reason, 256), -1);
+    assert_non_null(strstr(reason, "/nonexistent/x.csv"));
+    bench_orders_free(&orders);
+}
+
+#define LINE(kind, order, id, t, more)                                                            \
+    "{\"t_ms\":" t ",\"kind\":\"" kind "\",\"webhook_id\":\"" id "\",\"order_id\":\"" order       \
+    "\",\"attempt\":1,\"fence\":\"2.9\",\"deadline_ms\":40" more "}\n"
+
+static int read_journal_from(const char *content, uint64_t offset, struct bench_journal *journal,
+                             char reason[256])
+{
+    struct bench_orders orders;
+    char path[64];
+
+    assert_int_equal(read_orders_from("order_id,purchased_at,paid_at\na,1,2\nb,1,2\n", "", &orders,
+                                      reason), 0);
+    write_file(path, content, strlen(content));
+    assert_int_equal(bench_journal_length(path), strlen(content));
+    int rv = bench_journal_read(journal, path, offset, &orders, reason, 256);
+    unlink(path);
+    bench_orders_free(&orders);
+    return rv;
+}
+
+static void the_journal_gives_the_events_of_known_orders(void **state)
+{
+    (void)state;
+    const char *before = LINE("effect", "a", "old", "1", "");
+    const char *after = LINE("delivery", "b", "w1", "41", ",\"answer\":\"expired\"")
+        LINE("effect", "b", "w1", "42", "") LINE("delivery", "stranger", "w2", "43", "")
+        LINE("refused", "a", "w3", "44", "") LINE("delivery", "a", "w4", "45", ",\"answer\":\"paid\"")
+        "{\"t_ms\":46,\"ki";
+    struct bench_journal journal;
+    char content[2048];
+    char reason[256];
+
+    snprintf(content, sizeof content, "%s%s", before, after);
+    assert_int_equal(read_journal_from(content, strlen(before), &journal, reason), 0);
+    assert_int_equal(journal.n, 3);
+    assert_int_equal(journal.events[0].order, 1);
+    assert_int_equal(journal.events[0].kind, JUDGE_DELIVERY);
+    assert_int_equal(journal.events[0].t_ms, 41);
+    assert_int_equal(journal.events[0].deadline_ms, 40);
+    assert_false(journal.events[0].said_paid);
+    assert_int_equal(journal.events[1].kind, JUDGE_EFFECT);
+    assert_string_equal(journal.events[1].webhook_id, "w1");
+    assert_int_equal(journal.events[2].order, 0);
+    assert_true(journal.events[2].said_paid);
+    bench_journal_free(&journal);
+}
+
+static void a_damaged_journal_is_named_by_line(void **state)
+{
+    (void)state;
+    const char *const bad[] = {"nonsense\n", "[]\n", "{\"order_id\":\"a\"}\n",
+                               LINE("delivery", "a", "w", "\"x\"", ""), LINE("effect", "a", "w", "-1", "")};
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct bench_journal journal;
+        char content[1024];
+        char reason[256];
+        snprintf(content, sizeof content, "%s%s", LINE("delivery", "a", "w", "1", ""), bad[i]);
+        assert_int_equal(read_journal_from(content, 0, &journal, reason), -1);
+        assert_non_null(strstr(reason, ":2: "));
+        bench_journal_free(&journal);
+    }
+}
+
+/* ---- generated orders ---- */
+
+static char *generated(uint64_t count, uint64_t seed, size_t *len)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, len);
+
+    assert_non_null(out);
+    assert_int_equal(bench_generate(out, count, seed), 0);
+    fclose(out);
+    return text;
+}
+
+static void generated_orders_are_the_same_for_the_same_seed(void **state)
+{
+    (void)state;
+    size_t len[3];
+    char *a = generated(100, 7, &len[0]);
+    char *b = generated(100, 7, &len[1]);
+    char *c = generated(100, 8, &len[2]);
+
+    assert_string_equal(a, b);
+    assert_string_not_equal(a, c);
+    /* On every machine, today and later: */
+    assert_non_null(strstr(a, "\n53fcd6513d02befe225ec07a99506761,1767225716,1767225883\n"));
+    free(a);
+    free(b);
+    free(c);
+}
+
+static void generated_orders_have_the_spread_they_promise(void **state)
+{
+    (void)state;
+    struct bench_orders orders;
+    char reason[256];
+    size_t len;
+    char *text = generated(20000, 3, &len);
+    unsigned in_time = 0;
+    unsigned never = 0;
+    unsigned within_minutes = 0;
+    unsigned days = 0;
+
+    assert_int_equal(read_orders_from(text, "", &orders, reason), 0);
+    free(text);
+    assert_int_equal(orders.n, 20000);
+    for (size_t i = 0; i < orders.n; i++) {
+        const struct bench_order *o = &orders.items[i];
+        never += !o->has_payment;
+        in_time += o->has_payment && o->pay_delay_ms <= WINDOW_MS;
+        within_minutes += o->has_payment && o->pay_delay_ms <= 300000;
+        days += o->has_payment && o->pay_delay_ms > 86400000;
+        if (o->has_payment) {
+            assert_false(o->pay_delay_ms > WINDOW_MS - 30000 && o->pay_delay_ms < WINDOW_MS + 30000);
+        }
+    }
+    assert_in_range(in_time, 20000 * 56 / 100, 20000 * 58 / 100);
+    assert_in_range(never, 20000 * 5 / 1000, 20000 * 15 / 1000);
+    assert_true(within_minutes > in_time / 2);
+    assert_true(days > 20000 / 10);
+    bench_orders_free(&orders);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(orders_that_end_as_expected_pass),
+        cmocka_unit_test(a_delivery_told_again_is_a_duplicate_and_no_fault),
+        cmocka_unit_test(an_honest_too_late_between_leaders_is_contested),
+        cmocka_unit_test(a_late_pay_before_a_stretched_deadline_is_no_fault_of_a_failover),
+        cmocka_unit_test(unknown_outcomes_are_resolved_by_the_end),
+        cmocka_unit_test(a_veto_of_the_callback_makes_an_order_paid),
+        cmocka_unit_test(an_acknowledged_pay_that_expired_is_wrong),
+        cmocka_unit_test(a_pay_without_an_acknowledgement_is_wrong),
+        cmocka_unit_test(a_pay_taken_after_the_deadline_is_wrong),
+        cmocka_unit_test(two_indexes_of_one_decision_are_wrong),
+        cmocka_unit_test(a_deadline_that_moved_by_itself_is_wrong),
+        cmocka_unit_test(an_end_that_nobody_asked_for_is_wrong),
+        cmocka_unit_test(a_deadline_before_the_payment_in_time_is_wrong),
+        cmocka_unit_test(a_pay_that_does_not_find_its_acknowledged_order_is_wrong),
+        cmocka_unit_test(an_order_that_was_not_taken_is_wrong),
+        cmocka_unit_test(an_acknowledged_order_without_an_end_is_lost),
+        cmocka_unit_test(an_order_of_unknown_schedule_that_was_heard_of_and_is_gone_is_lost),
+        cmocka_unit_test(an_expiry_the_receiver_knows_nothing_of_is_lost),
+        cmocka_unit_test(a_delivery_before_the_deadline_is_early),
+        cmocka_unit_test(a_delivery_before_the_deadline_it_carries_is_early),
+        cmocka_unit_test(two_effects_of_one_order_are_a_double_effect),
+        cmocka_unit_test(an_effect_of_a_paid_order_is_a_double_effect),
+        cmocka_unit_test(counts_that_differ_fail_only_without_a_failover),
+        cmocka_unit_test(percentiles_are_by_nearest_rank),
+        cmocka_unit_test(orders_are_read_with_and_without_a_payment),
+        cmocka_unit_test(a_malformed_order_is_named_by_file_and_line),
+        cmocka_unit_test(a_file_without_orders_is_refused),
+        cmocka_unit_test(the_journal_gives_the_events_of_known_orders),
+        cmocka_unit_test(a_damaged_journal_is_named_by_line),
+        cmocka_unit_test(generated_orders_are_the_same_for_the_same_seed),
+        cmocka_unit_test(generated_orders_have_the_spread_they_promise),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
