@@ -32,8 +32,10 @@ struct transport_config {
     void *log_arg;
 };
 
-/* Fill `t`. The config's strings are copied. 0, or -1 (out of memory). The loop must outlive it.
- * libraft calls init/listen/connect/close; transport_free after raft_uv_close. */
+/* Fill `t`. The config's strings are copied. 0, or -1 (out of memory, or cluster or bind too
+ * long). The loop must outlive it. libraft calls init/listen/connect/close, whose errors leave a
+ * sentence in t->errmsg; transport_free after raft_uv_close. Sets SIGPIPE to be ignored if the
+ * process has no handler for it: libuv's writes to a closed connection would kill it. */
 int transport_init(struct raft_uv_transport *t, uv_loop_t *loop,
                    const struct transport_config *config);
 void transport_free(struct raft_uv_transport *t);

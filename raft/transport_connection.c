@@ -1,0 +1,381 @@
+/* transport_connection.c - one TCP socket between members, from dial or accept to its end.
+ *
+ *   dial ──► DIALING ──► SHAKING ──► ESTABLISHED ──► closing ──► freed
+ *   accept ─────────────────┘  │          ▲ │            ▲
+ *                  deadline, mismatch ────┼─┴─ end ──────┤
+ *                              └──────────┼──────────────┘
+ *                                         └ pump runs, libraft has its stream
+ *
+ * One deadline covers dialing and handshake. The accepting side reads the peer's handshake, and
+ * answers with its own when all of it fits; the dialing side speaks first. */
+#include <assert.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport_internal.h"
+
+#define KEEPALIVE_IDLE_S 5
+#define KEEPALIVE_INTERVAL_S 1
+
+static void unlink_connection(struct connection *c)
+{
+    struct transport *t = c->t;
+    if (c->prev != NULL) {
+        c->prev->next = c->next;
+    } else {
+        t->connections = c->next;
+    }
+    if (c->next != NULL) {
+        c->next->prev = c->prev;
+    } else {
+        t->connections_end = c->prev != NULL ? &c->prev->next : &t->connections;
+    }
+}
+
+static void handle_closed(struct connection *c)
+{
+    assert(c->handles > 0);
+    if (--c->handles > 0) {
+        return;
+    }
+    struct transport *t = c->t;
+    unlink_connection(c);
+    pump_free(&c->pump);
+    free(c);
+    transport_part_freed(t);
+}
+
+static struct connection *connection_of(uv_handle_t *handle, size_t offset)
+{
+    return (struct connection *)((char *)handle - offset);
+}
+
+static void tcp_close_cb(uv_handle_t *handle)
+{
+    handle_closed(connection_of(handle, offsetof(struct connection, tcp)));
+}
+
+static void timer_close_cb(uv_handle_t *handle)
+{
+    handle_closed(connection_of(handle, offsetof(struct connection, timer)));
+}
+
+static void near_close_cb(uv_handle_t *handle)
+{
+    handle_closed(connection_of(handle, offsetof(struct connection, pump.near)));
+}
+
+void connection_close(struct connection *c, const char *reason)
+{
+    if (c->closing) {
+        return;
+    }
+    c->closing = true;
+    c->pump.ended = true;
+    if (c->incoming) {
+        c->t->n_incoming--;
+    }
+    uv_close((uv_handle_t *)&c->tcp, tcp_close_cb);
+    uv_close((uv_handle_t *)&c->timer, timer_close_cb);
+    if (c->pump.near_open) {
+        c->handles++;
+        uv_close((uv_handle_t *)&c->pump.near, near_close_cb);
+    }
+    struct connector *k = c->connector;
+    if (k != NULL) {
+        c->connector = NULL;
+        connector_fail_attempt(k, reason);
+    }
+}
+
+static struct log_limit *events_of(struct connection *c)
+{
+    return &c->t->events[c->peer_id % TRANSPORT_COMPLAINTS];
+}
+
+/* The handshake failed: tell the log (a connector tells it itself), and close. */
+static void refuse(struct connection *c, const char *reason)
+{
+    if (c->incoming) {
+        transport_log_limited(c->t, &c->t->refusals, "warn", "connection from %s refused: %s",
+                              c->remote, reason);
+    }
+    connection_close(c, reason);
+}
+
+static void pump_ended(struct pump *p, const char *reason)
+{
+    struct connection *c = (struct connection *)((char *)p - offsetof(struct connection, pump));
+    if (reason != NULL) {
+        transport_log_limited(c->t, events_of(c), "warn",
+                              "connection %s node %" PRIu64 " at %s lost: %s",
+                              c->incoming ? "from" : "to", c->peer_id, c->remote, reason);
+    }
+    connection_close(c, reason);
+}
+
+static void deadline_cb(uv_timer_t *timer)
+{
+    struct connection *c = timer->data;
+    refuse(c, "no handshake in time");
+}
+
+/* Latency first; and a peer that vanished is noticed within seconds, traffic or none. */
+static int set_options(struct connection *c)
+{
+    int fd;
+    int idle = KEEPALIVE_IDLE_S;
+    int interval = KEEPALIVE_INTERVAL_S;
+    unsigned timeout = c->t->user_timeout_ms;
+    int rv = uv_tcp_nodelay(&c->tcp, 1);
+    if (rv == 0) {
+        rv = uv_tcp_keepalive(&c->tcp, 1, (unsigned)idle);
+    }
+    if (rv == 0) {
+        rv = uv_fileno((uv_handle_t *)&c->tcp, &fd);
+    }
+    if (rv != 0) {
+        return rv;
+    }
+    if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout) != 0) {
+        return UV_EINVAL;
+    }
+    return 0;
+}
+
+/* Our handshake fits any fresh socket's buffer: what is not taken at once is a failure. */
+static int send_hello(struct connection *c)
+{
+    uint8_t bytes[HANDSHAKE_MAX];
+    struct handshake h = {.sender = c->t->id, .receiver = c->peer_id};
+    snprintf(h.cluster, sizeof h.cluster, "%s", c->t->cluster);
+    snprintf(h.address, sizeof h.address, "%s", c->t->address);
+    size_t len = handshake_encode(&h, bytes);
+    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)len);
+    int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
+    return n < 0 ? n : (size_t)n == len ? 0 : UV_EAGAIN;
+}
+
+/* A member has one connection to us: a newer one means that it gave up the older. */
+static void replace_older(struct connection *c)
+{
+    struct connection *next;
+    for (struct connection *other = c->t->connections; other != NULL; other = next) {
+        next = other->next;
+        if (other != c && other->incoming && other->established && !other->closing &&
+            other->peer_id == c->peer_id) {
+            transport_log_limited(c->t, events_of(c), "info",
+                                  "node %" PRIu64 " connected anew from %s, its connection from "
+                                  "%s is closed", c->peer_id, c->remote, other->remote);
+            connection_close(other, NULL);
+        }
+    }
+}
+
+/* Both agree: start the pump and give libraft its stream. */
+static void establish(struct connection *c, const struct handshake *peer)
+{
+    uv_stream_t *stream;
+    int rv = uv_timer_stop(&c->timer);
+    assert(rv == 0);
+    uv_read_stop((uv_stream_t *)&c->tcp);
+    rv = pump_start(&c->pump, c->t->loop, (uv_stream_t *)&c->tcp, c->incoming, c->peer_id,
+                    &c->t->scratch, pump_ended, &stream);
+    if (rv != 0) {
+        refuse(c, uv_strerror(rv));
+        return;
+    }
+    c->established = true;
+    if (c->incoming) {
+        replace_older(c);
+        c->t->accept_cb(c->t->raft, peer->sender, peer->address, stream);
+        return;
+    }
+    struct connector *k = c->connector;
+    c->connector = NULL;
+    connector_succeed(k, stream);
+}
+
+static void finish_handshake(struct connection *c, const struct handshake *peer, size_t used)
+{
+    char reason[TRANSPORT_SENTENCE_MAX];
+    struct transport_address address;
+    if (used != c->hello_len) {
+        refuse(c, "bytes behind the handshake"); /* nobody may send before it has the answer */
+        return;
+    }
+    if (transport_address_split(peer->address, &address) != 0) {
+        refuse(c, "its own address is not HOST:PORT");
+        return;
+    }
+    if (handshake_judge(peer, c->t->cluster, c->t->id, c->peer_id, reason, sizeof reason) != 0) {
+        refuse(c, reason);
+        return;
+    }
+    if (c->incoming) {
+        c->peer_id = peer->sender;
+        int rv = send_hello(c);
+        if (rv != 0) {
+            refuse(c, uv_strerror(rv));
+            return;
+        }
+    }
+    establish(c, peer);
+}
+
+static void hello_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct connection *c = handle->data;
+    (void)suggested;
+    buf->base = (char *)c->hello + c->hello_len;
+    buf->len = sizeof c->hello - c->hello_len;
+}
+
+static void hello_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+{
+    struct connection *c = stream->data;
+    char reason[TRANSPORT_SENTENCE_MAX];
+    struct handshake peer;
+    size_t used;
+    (void)buf;
+    if (nread < 0) {
+        refuse(c, nread != UV_EOF ? uv_strerror((int)nread)
+                  : c->incoming   ? "closed before its handshake was whole"
+                                  : "closed during the handshake; the peer's log says why");
+        return;
+    }
+    c->hello_len += (size_t)nread;
+    switch (handshake_decode(c->hello, c->hello_len, &peer, &used, reason, sizeof reason)) {
+    case HANDSHAKE_BAD:
+        refuse(c, reason);
+        break;
+    case HANDSHAKE_DONE:
+        finish_handshake(c, &peer, used);
+        break;
+    default:
+        assert(c->hello_len < sizeof c->hello); /* no handshake is longer */
+        break;
+    }
+}
+
+static void dial_cb(uv_connect_t *request, int status)
+{
+    struct connection *c = request->data;
+    if (c->closing) {
+        return;
+    }
+    if (status == 0) {
+        status = set_options(c);
+    }
+    if (status == 0) {
+        status = send_hello(c);
+    }
+    if (status == 0) {
+        status = uv_read_start((uv_stream_t *)&c->tcp, hello_alloc_cb, hello_read_cb);
+    }
+    if (status != 0) {
+        refuse(c, uv_strerror(status));
+    }
+}
+
+/* Make a connection in the transport's list, with its deadline running. */
+static struct connection *connection_new(struct transport *t, bool incoming)
+{
+    struct connection *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return NULL;
+    }
+    int rv = uv_timer_init(t->loop, &c->timer);
+    assert(rv == 0); /* libuv: never fails */
+    rv = uv_tcp_init(t->loop, &c->tcp);
+    assert(rv == 0); /* no socket is made yet: never fails */
+    rv = uv_timer_start(&c->timer, deadline_cb, TRANSPORT_HANDSHAKE_MS, 0);
+    assert(rv == 0);
+    c->t = t;
+    c->incoming = incoming;
+    c->tcp.data = c;
+    c->timer.data = c;
+    c->handles = 2;
+    c->prev = t->connections == NULL
+                  ? NULL
+                  : connection_of((uv_handle_t *)t->connections_end,
+                                  offsetof(struct connection, next));
+    *t->connections_end = c;
+    t->connections_end = &c->next;
+    t->n_incoming += incoming;
+    return c;
+}
+
+int connection_dial(struct connector *k, const struct sockaddr *sa, struct connection **out)
+{
+    struct connection *c = connection_new(connector_transport(k), false);
+    if (c == NULL) {
+        return UV_ENOMEM;
+    }
+    transport_sockaddr_name(sa, c->remote);
+    c->peer_id = connector_peer_id(k);
+    c->dialing.data = c;
+    int rv = uv_tcp_connect(&c->dialing, &c->tcp, sa, dial_cb);
+    if (rv != 0) {
+        connection_close(c, NULL);
+        return rv;
+    }
+    c->connector = k;
+    *out = c;
+    return 0;
+}
+
+/* Room for one more: the oldest that has not shaken hands goes. False: all have. */
+static bool make_room(struct transport *t)
+{
+    if (t->n_incoming <= TRANSPORT_CONNECTIONS_MAX) {
+        return true;
+    }
+    for (struct connection *c = t->connections; c != NULL; c = c->next) {
+        if (c->incoming && !c->established && !c->closing) {
+            transport_log_limited(t, &t->crowding, "warn",
+                                  "%u incoming connections: the oldest without a handshake, from "
+                                  "%s, is dropped", t->n_incoming, c->remote);
+            bool is_newest = c->next == NULL;
+            connection_close(c, NULL);
+            return !is_newest;
+        }
+    }
+    return true; /* not reached: the newest has not shaken hands */
+}
+
+void connection_accept(struct listener *listener)
+{
+    struct transport *t = listener->t;
+    struct sockaddr_storage sa;
+    int len = sizeof sa;
+    struct connection *c = connection_new(t, true);
+    listener->stalled = c == NULL;
+    if (c == NULL) {
+        transport_log(t, "error", "out of memory: an incoming connection has to wait");
+        return;
+    }
+    snprintf(c->remote, sizeof c->remote, "unknown address");
+    int rv = uv_accept((uv_stream_t *)&listener->tcp, (uv_stream_t *)&c->tcp);
+    if (rv == 0) {
+        rv = uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&sa, &len);
+    }
+    if (rv == 0) {
+        transport_sockaddr_name((struct sockaddr *)&sa, c->remote);
+        if (!make_room(t)) {
+            return;
+        }
+        rv = set_options(c);
+    }
+    if (rv == 0) {
+        rv = uv_read_start((uv_stream_t *)&c->tcp, hello_alloc_cb, hello_read_cb);
+    }
+    if (rv != 0) {
+        refuse(c, uv_strerror(rv));
+    }
+}

@@ -1,0 +1,237 @@
+/* transport_connector.c - one connect request of libraft: resolve the name, try each address.
+ *
+ * Whatever happens, the request's callback is called exactly once, from the close callback of the
+ * connector's timer: never from inside connect() or close(), and with RAFT_CANCELED if the
+ * transport was closed before. A resolver that is still running then outlives the request. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transport_internal.h"
+
+struct connector {
+    struct transport *t;
+    struct connector *next, **link; /* *link is what points to this one */
+    struct raft_uv_connect *request;
+    raft_uv_connect_cb cb;
+    uint64_t id;
+    char address[HANDSHAKE_ADDRESS_MAX + 1];
+    char reason[TRANSPORT_SENTENCE_MAX]; /* why the last attempt failed */
+    uv_timer_t timer;                    /* the resolver's deadline */
+    bool timer_closed;
+    bool finished;
+    bool resolving;
+    uv_getaddrinfo_t resolver;
+    struct addrinfo *found; /* what the resolver gave */
+    struct addrinfo *untried;
+    struct connection *connection; /* the attempt under way */
+    uv_stream_t *stream;           /* on success, until the callback */
+    int status;
+};
+
+struct connector *connector_next(struct connector *k)
+{
+    return k->next;
+}
+
+struct transport *connector_transport(struct connector *k)
+{
+    return k->t;
+}
+
+uint64_t connector_peer_id(const struct connector *k)
+{
+    return k->id;
+}
+
+static void free_when_done(struct connector *k)
+{
+    if (!k->timer_closed || k->resolving) {
+        return;
+    }
+    struct transport *t = k->t;
+    *k->link = k->next;
+    if (k->next != NULL) {
+        k->next->link = k->link;
+    }
+    uv_freeaddrinfo(k->found);
+    free(k);
+    transport_part_freed(t);
+}
+
+static void timer_close_cb(uv_handle_t *handle)
+{
+    struct connector *k = handle->data;
+    k->timer_closed = true;
+    if (k->status != 0 && k->stream != NULL) {
+        pump_close_stream(k->stream);
+        k->stream = NULL;
+    }
+    k->cb(k->request, k->stream, k->status);
+    free_when_done(k);
+}
+
+static void finish(struct connector *k, int status)
+{
+    assert(!k->finished);
+    k->finished = true;
+    k->status = status;
+    if (k->resolving) {
+        uv_cancel((uv_req_t *)&k->resolver); /* too late when it already runs: we wait for it */
+    }
+    uv_close((uv_handle_t *)&k->timer, timer_close_cb);
+}
+
+static void finish_failed(struct connector *k)
+{
+    char sentence[TRANSPORT_SENTENCE_MAX * 2];
+    snprintf(sentence, sizeof sentence, "cannot connect to node %" PRIu64 " at %s: %s", k->id,
+             k->address, k->reason);
+    transport_complain(k->t, k->id, sentence);
+    finish(k, transport_error(k->t, RAFT_NOCONNECTION, "%s", sentence));
+}
+
+void connector_cancel(struct connector *k)
+{
+    struct connection *c = k->connection;
+    if (k->finished) {
+        k->status = RAFT_CANCELED; /* a stream that libraft has not seen is closed */
+        return;
+    }
+    finish(k, RAFT_CANCELED);
+    k->connection = NULL;
+    if (c != NULL) {
+        connection_close(c, NULL);
+    }
+}
+
+void connector_succeed(struct connector *k, uv_stream_t *stream)
+{
+    assert(!k->finished);
+    k->connection = NULL;
+    k->stream = stream;
+    finish(k, 0);
+}
+
+/* Dial the addresses not yet tried until one dial is under way; else it was all in vain. */
+static void try_next(struct connector *k)
+{
+    while (k->untried != NULL) {
+        const struct sockaddr *sa = k->untried->ai_addr;
+        k->untried = k->untried->ai_next;
+        if (!k->t->insecure && !transport_sockaddr_is_loopback(sa)) {
+            snprintf(k->reason, sizeof k->reason, "the name resolves to another machine: plain "
+                     "TCP between machines needs --insecure (TLS between members is coming)");
+            continue;
+        }
+        int rv = connection_dial(k, sa, &k->connection);
+        if (rv == 0) {
+            return;
+        }
+        snprintf(k->reason, sizeof k->reason, "%s", uv_strerror(rv));
+    }
+    finish_failed(k);
+}
+
+void connector_fail_attempt(struct connector *k, const char *reason)
+{
+    k->connection = NULL;
+    if (k->finished) {
+        return;
+    }
+    snprintf(k->reason, sizeof k->reason, "%s", reason);
+    try_next(k);
+}
+
+static void resolved_cb(uv_getaddrinfo_t *resolver, int status, struct addrinfo *found)
+{
+    struct connector *k = resolver->data;
+    k->resolving = false;
+    k->found = found;
+    if (k->finished) {
+        free_when_done(k);
+        return;
+    }
+    uv_timer_stop(&k->timer);
+    k->untried = found;
+    if (status != 0) {
+        snprintf(k->reason, sizeof k->reason, "cannot resolve the name: %s", uv_strerror(status));
+    }
+    try_next(k);
+}
+
+/* The name is not resolved in time, or (with a timeout of 0) the first dial failed at once. */
+static void timer_cb(uv_timer_t *timer)
+{
+    struct connector *k = timer->data;
+    if (k->resolving) {
+        snprintf(k->reason, sizeof k->reason, "cannot resolve the name: no answer in time");
+    }
+    finish_failed(k);
+}
+
+static int start_resolving(struct connector *k, const struct transport_address *a)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICSERV};
+    k->resolver.data = k;
+    int rv = uv_getaddrinfo(k->t->loop, &k->resolver, resolved_cb, a->host, a->port, &hints);
+    k->resolving = rv == 0;
+    return rv;
+}
+
+/* Numeric addresses need no thread of the pool, which may be busy with the disk. */
+static void begin(struct connector *k, const struct transport_address *a)
+{
+    struct sockaddr_storage sa;
+    uint64_t timeout_ms = 0;
+    int rv;
+    if (transport_address_numeric(a, &sa)) {
+        rv = connection_dial(k, (const struct sockaddr *)&sa, &k->connection);
+        if (rv == 0) {
+            return;
+        }
+    } else {
+        rv = start_resolving(k, a);
+        timeout_ms = TRANSPORT_HANDSHAKE_MS;
+    }
+    if (rv != 0) {
+        snprintf(k->reason, sizeof k->reason, "%s", uv_strerror(rv));
+        timeout_ms = 0;
+    }
+    rv = uv_timer_start(&k->timer, timer_cb, timeout_ms, 0);
+    assert(rv == 0);
+}
+
+int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,
+                    const char *address, raft_uv_connect_cb cb)
+{
+    struct transport_address a;
+    if (strlen(address) > HANDSHAKE_ADDRESS_MAX || transport_address_split(address, &a) != 0) {
+        return transport_error(t, RAFT_INVALID, "\"%.*s\" is not HOST:PORT",
+                               HANDSHAKE_ADDRESS_MAX / 2, address);
+    }
+    struct connector *k = calloc(1, sizeof *k);
+    if (k == NULL) {
+        return transport_error(t, RAFT_NOMEM, "out of memory");
+    }
+    int rv = uv_timer_init(t->loop, &k->timer);
+    assert(rv == 0); /* libuv: never fails */
+    k->timer.data = k;
+    k->t = t;
+    k->request = request;
+    k->cb = cb;
+    request->cb = cb;
+    k->id = id;
+    snprintf(k->address, sizeof k->address, "%s", address);
+    k->next = t->connectors;
+    k->link = &t->connectors;
+    if (k->next != NULL) {
+        k->next->link = &k->next;
+    }
+    t->connectors = k;
+    begin(k, &a);
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* transport_internal.h - what the parts of the transport know of each other.
+ *
+ *   transport.c             the raft_uv_transport: listening, closing, logging
+ *   transport_connector.c   one connect request of libraft: resolve, try each address
+ *   transport_connection.c  one TCP socket: dial or accept, handshake, then a pump
+ *
+ * Everything here lives on the raft loop. A connection or connector closes asynchronously, frees
+ * itself, and tells transport_part_freed(); the transport's own close waits for all of them. */
+#ifndef TRANSPORT_INTERNAL_H
+#define TRANSPORT_INTERNAL_H
+
+#include "transport.h"
+#include "transport_address.h"
+#include "transport_handshake.h"
+#include "transport_pump.h"
+
+#define TRANSPORT_LISTENERS_MAX 8
+#define TRANSPORT_COMPLAINTS 32
+#define TRANSPORT_SENTENCE_MAX 512
+
+struct transport;
+struct connector;
+
+struct listener {
+    uv_tcp_t tcp;
+    struct transport *t;
+    bool open;
+    bool stalled; /* a connection waits for memory */
+};
+
+/* Lets one line through in a while, and counts the others. */
+struct log_limit {
+    uint64_t last_ms; /* 0 = never */
+    uint64_t suppressed;
+};
+
+/* The last complaint about one peer that cannot be reached: repeated only when it changes. */
+struct complaint {
+    uint64_t peer_id;
+    uint64_t text_hash;
+    struct log_limit limit;
+};
+
+/* One TCP socket, from dial or accept to its last close callback. */
+struct connection {
+    struct transport *t;
+    struct connection *prev, *next;
+    bool incoming;
+    bool established; /* handshaken; the pump runs */
+    bool closing;
+    unsigned handles; /* not closed yet */
+    uint64_t peer_id; /* 0 = not known yet */
+    char remote[TRANSPORT_NAME_SIZE];
+    uv_tcp_t tcp;
+    uv_timer_t timer; /* the handshake's deadline */
+    uv_connect_t dialing;
+    struct connector *connector; /* outgoing, until it is established or has failed */
+    struct pump pump;
+    uint8_t hello[HANDSHAKE_MAX];
+    size_t hello_len;
+};
+
+struct transport {
+    struct raft_uv_transport *raft;
+    uv_loop_t *loop;
+    uint64_t id;
+    char cluster[PROTOCOL_CLUSTER_MAX + 1];
+    char address[HANDSHAKE_ADDRESS_MAX + 1];
+    char bind[HANDSHAKE_ADDRESS_MAX + 1]; /* empty: the own address */
+    bool insecure;
+    unsigned user_timeout_ms;
+    void (*log)(void *arg, const char *level, const char *sentence);
+    void *log_arg;
+
+    raft_uv_accept_cb accept_cb;
+    struct listener listeners[TRANSPORT_LISTENERS_MAX];
+    unsigned n_listeners; /* ever initialised */
+    struct connection *connections, **connections_end; /* oldest first */
+    unsigned n_incoming;                               /* incoming, not closing */
+    struct connector *connectors;
+    struct pump_scratch scratch;
+
+    bool closing;
+    bool closer_open;
+    uv_idle_t closer; /* makes the close callback asynchronous even when nothing is open */
+    raft_uv_transport_close_cb close_cb;
+
+    struct log_limit refusals, crowding;
+    struct log_limit events[TRANSPORT_COMPLAINTS]; /* of handshaken connections, by peer */
+    struct complaint complaints[TRANSPORT_COMPLAINTS];
+};
+
+/* transport.c */
+void transport_log(struct transport *t, const char *level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* At most one line each second under this limit; the next one tells how many were left out. */
+void transport_log_limited(struct transport *t, struct log_limit *limit, const char *level,
+                           const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* A warning about a peer: once, when it changes, and every half a minute. */
+void transport_complain(struct transport *t, uint64_t peer_id, const char *sentence);
+/* Put a sentence into raft->errmsg and return `code`. */
+int transport_error(struct transport *t, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* May we talk to this address? Else errmsg says why not. */
+bool transport_may_use(struct transport *t, const char *address);
+void transport_part_freed(struct transport *t);
+
+/* transport_connection.c */
+/* Take the connection that waits at a listener. */
+void connection_accept(struct listener *listener);
+/* Dial one address for a connector, which hears of the outcome, never from inside this call.
+ * 0, or a libuv error: nothing was started. */
+int connection_dial(struct connector *k, const struct sockaddr *sa, struct connection **out)
+    __attribute__((warn_unused_result));
+/* Close. Idempotent. `reason` is what a connector is told. Says nothing to the log. */
+void connection_close(struct connection *c, const char *reason);
+
+/* transport_connector.c */
+int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,
+                    const char *address, raft_uv_connect_cb cb);
+void connector_cancel(struct connector *k);
+struct connector *connector_next(struct connector *k);
+struct transport *connector_transport(struct connector *k);
+uint64_t connector_peer_id(const struct connector *k);
+/* The connection dialed last is established: `stream` goes to libraft. */
+void connector_succeed(struct connector *k, uv_stream_t *stream);
+/* The connection dialed last failed. */
+void connector_fail_attempt(struct connector *k, const char *reason);
+
+#endif

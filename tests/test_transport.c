@@ -1,0 +1,642 @@
+/* test_transport.c - connections between members, over real sockets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../raft/transport_internal.h"
+#include "support/random.h"
+#include "support/transport_bed.h"
+
+struct bed {
+    uv_loop_t loop;
+    struct side one, two;
+};
+
+static int open_bed(void **state)
+{
+    struct bed *bed = calloc(1, sizeof *bed);
+    assert_non_null(bed);
+    bed_loop_open(&bed->loop);
+    side_open(&bed->one, &bed->loop, 1, "shop");
+    side_open(&bed->two, &bed->loop, 2, "shop");
+    *state = bed;
+    return 0;
+}
+
+static int close_bed(void **state)
+{
+    struct bed *bed = *state;
+    side_close(&bed->one);
+    side_close(&bed->two);
+    bed_loop_close(&bed->loop);
+    free(bed);
+    return 0;
+}
+
+static void a_connection_carries_messages_to_libraft(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet o;
+    struct buffer message = {0};
+    outlet_open(&o, &bed->one, &bed->two);
+    assert_int_equal(bed->two.n_inlets, 1);
+    struct inlet *i = bed->two.inlets[0];
+    assert_int_equal(i->peer_id, 1);
+    assert_string_equal(i->address, bed->one.address);
+    stream_request_vote(&message, 7, 1);
+    stream_timeout_now(&message, 8);
+    outlet_write(&o, message.data, message.len);
+    assert_true(bed_run_until(&bed->loop, i->received.len == message.len, 5000));
+    assert_memory_equal(i->received.data, message.data, message.len);
+    outlet_close(&o);
+    assert_true(bed_run_until(&bed->loop, i->ended, 5000));
+    buffer_free(&message);
+}
+
+/* The longest queue of any pump of a side. */
+static size_t longest_queue(const struct side *s)
+{
+    const struct transport *t = s->t.impl;
+    size_t longest = 0;
+    for (const struct connection *c = t->connections; c != NULL; c = c->next) {
+        if (c->established && !c->closing) {
+            size_t wire = uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+            size_t near = uv_stream_get_write_queue_size((const uv_stream_t *)&c->pump.near);
+            longest = wire > longest ? wire : longest;
+            longest = near > longest ? near : longest;
+        }
+    }
+    return longest;
+}
+
+static size_t watch_queues(struct bed *bed)
+{
+    size_t one = longest_queue(&bed->one);
+    size_t two = longest_queue(&bed->two);
+    assert_true(one <= PUMP_QUEUE_MAX + 2 * TRANSPORT_FRAME_MAX);
+    assert_true(two <= PUMP_QUEUE_MAX + 2 * TRANSPORT_FRAME_MAX);
+    return one < two ? one : two;
+}
+
+static void a_snapshot_of_64_mib_arrives_intact_in_bounded_memory(void **state)
+{
+    struct bed *bed = *state;
+    struct random random = random_start();
+    struct stream_server member = {1, "127.0.0.1:7410", RAFT_VOTER};
+    struct buffer message = {0};
+    struct outlet o;
+    size_t held = 0;
+    stream_install_snapshot_head(&message, 3, &member, 1, 64u << 20);
+    while (message.len < (64u << 20)) {
+        put_u64(&message, random_next(&random));
+    }
+    while (message.len % 8 != 0 || message.len < (64u << 20) + 16 + 56 + 40) {
+        put_u8(&message, (uint8_t)random_next(&random));
+    }
+    bed->two.hold = true; /* libraft is busy: everything between backs up, and stops */
+    outlet_open(&o, &bed->one, &bed->two);
+    outlet_write(&o, message.data, message.len);
+    bed_run_until(&bed->loop, (held = watch_queues(bed)) > PUMP_QUEUE_MAX, 5000);
+    assert_true(held > PUMP_QUEUE_MAX);
+    for (int i = 0; i < 50; i++) {
+        bed_turn(&bed->loop);
+        watch_queues(bed);
+    }
+    assert_int_equal(o.in_flight, 1);
+    side_resume(&bed->two);
+    struct inlet *i = bed->two.inlets[0];
+    assert_true(bed_run_until(&bed->loop, (watch_queues(bed), i->received.len >= message.len),
+                              30000));
+    assert_int_equal(i->received.len, message.len);
+    assert_memory_equal(i->received.data, message.data, message.len);
+    assert_int_equal(o.in_flight, 0);
+    outlet_close(&o);
+    buffer_free(&message);
+}
+
+static void both_directions_work_over_two_connections(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet there, back;
+    struct buffer message = {0};
+    outlet_open(&there, &bed->one, &bed->two);
+    outlet_open(&back, &bed->two, &bed->one);
+    stream_timeout_now(&message, 8);
+    outlet_write(&there, message.data, message.len);
+    outlet_write(&back, message.data, message.len);
+    assert_true(bed_run_until(&bed->loop,
+                              bed->one.inlets[0]->received.len == message.len &&
+                                  bed->two.inlets[0]->received.len == message.len, 5000));
+    outlet_close(&there);
+    outlet_close(&back);
+    buffer_free(&message);
+}
+
+static void connect_fails(struct bed *bed, uint64_t id, const char *address, const char *line)
+{
+    struct outlet o;
+    assert_int_equal(outlet_connect(&o, &bed->one, id, address), 0);
+    assert_true(bed_run_until(&bed->loop, o.done, 5000));
+    assert_int_equal(o.status, RAFT_NOCONNECTION);
+    assert_non_null(side_find_line(&bed->one, line));
+    assert_non_null(strstr(bed->one.t.errmsg, line));
+}
+
+static void a_port_where_nobody_listens_is_no_connection(void **state)
+{
+    char address[64];
+    bed_free_address(address);
+    connect_fails(*state, 2, address, "connection refused");
+}
+
+static void a_peer_of_another_cluster_is_refused(void **state)
+{
+    struct bed *bed = *state;
+    struct side other;
+    side_open(&other, &bed->loop, 3, "warehouse");
+    connect_fails(bed, 3, other.address, "closed during the handshake");
+    assert_non_null(side_find_line(&other, "belongs to cluster \"shop\", this node to \"wareh"));
+    assert_int_equal(other.n_inlets, 0);
+    side_close(&other);
+}
+
+static void a_peer_with_another_id_than_dialed_is_refused(void **state)
+{
+    struct bed *bed = *state;
+    connect_fails(bed, 5, bed->two.address, "closed during the handshake");
+    assert_non_null(side_find_line(&bed->two, "node 1 expects node 5 here, this is node 2"));
+    assert_non_null(side_find_line(&bed->two, "127.0.0.1:"));
+    assert_int_equal(bed->two.n_inlets, 0);
+}
+
+static void a_name_is_resolved(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet o;
+    char address[64];
+    snprintf(address, sizeof address, "localhost%s", strrchr(bed->two.address, ':'));
+    assert_int_equal(outlet_connect(&o, &bed->one, 2, address), 0);
+    assert_true(bed_run_until(&bed->loop, o.done, 10000));
+    assert_int_equal(o.status, 0);
+    outlet_close(&o);
+}
+
+static void an_address_off_the_loopback_needs_insecure(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct outlet o;
+    struct transport_config plain = {.cluster = "shop"};
+    struct transport_config any = {.cluster = "shop", .bind = "0.0.0.0:17400"};
+    assert_int_equal(outlet_connect(&o, &bed->one, 3, "192.0.2.1:7400"), RAFT_UNAUTHORIZED);
+    assert_non_null(strstr(bed->one.t.errmsg, "--insecure"));
+    assert_non_null(side_find_line(&bed->one, "192.0.2.1:7400"));
+    assert_int_equal(side_init(&s, &bed->loop, 3, &plain, "192.0.2.1:7400"), RAFT_UNAUTHORIZED);
+    assert_non_null(strstr(s.t.errmsg, "--insecure"));
+    transport_free(&s.t); /* libraft does not close what it could not initialise */
+    assert_int_equal(side_init(&s, &bed->loop, 3, &any, "127.0.0.1:17400"), 0);
+    assert_int_equal(s.t.listen(&s.t, NULL), RAFT_UNAUTHORIZED);
+    assert_non_null(strstr(s.t.errmsg, "--insecure"));
+    side_close(&s);
+    plain.insecure = true;
+    assert_int_equal(side_init(&s, &bed->loop, 3, &plain, "192.0.2.1:7400"), 0);
+    side_close(&s);
+}
+
+static void a_malformed_address_is_refused(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct outlet o;
+    struct transport_config config = {.cluster = "shop", .insecure = true};
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, "nowhere"), RAFT_INVALID);
+    transport_free(&s.t);
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, "127.0.0.1:7400"), 0);
+    assert_int_equal(outlet_connect(&o, &s, 2, "nowhere"), RAFT_INVALID);
+    side_close(&s);
+}
+
+static void a_port_in_use_is_named_in_the_error(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct transport_config config = {.cluster = "shop", .bind = bed->two.address};
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, "127.0.0.1:7400"), 0);
+    assert_int_equal(s.t.listen(&s.t, NULL), RAFT_IOERR);
+    assert_non_null(strstr(s.t.errmsg, "address already in use"));
+    assert_non_null(strstr(s.t.errmsg, bed->two.address));
+    side_close(&s);
+}
+
+/* --- strangers -------------------------------------------------------------------------------- */
+
+static void raw_is_refused(struct bed *bed, const void *data, size_t len, const char *line)
+{
+    struct buffer got = {0};
+    struct transport *t = bed->two.t.impl;
+    t->refusals.last_ms = 0; /* the limit of one line a second is tested elsewhere */
+    int fd = raw_connect(bed->two.address);
+    raw_write(fd, data, len);
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(fd, &got), 5000));
+    assert_int_equal(got.len, 0); /* a stranger learns nothing */
+    assert_int_equal(bed->two.n_inlets, 0);
+    assert_non_null(side_find_line(&bed->two, line));
+    close(fd);
+}
+
+static void strangers_are_refused_without_a_word(void **state)
+{
+    struct bed *bed = *state;
+    uint8_t hello[HANDSHAKE_MAX + 1] = {0};
+    size_t len;
+    raw_is_refused(bed, "GET / HTTP/1.1\r\n\r\n", 18, "not an orderschedd peer");
+    len = raw_hello(hello, 1, 2, "warehouse");
+    raw_is_refused(bed, hello, len, "cluster \"warehouse\"");
+    len = raw_hello(hello, 2, 2, "shop");
+    raw_is_refused(bed, hello, len, "this node's own");
+    len = raw_hello(hello, 0, 2, "shop");
+    raw_is_refused(bed, hello, len, "no id");
+    len = raw_hello(hello, 1, 3, "shop");
+    raw_is_refused(bed, hello, len, "expects node 3 here");
+    len = raw_hello(hello, 1, 2, "shop");
+    raw_is_refused(bed, hello, len + 1, "bytes behind the handshake");
+    hello[4] = 2;
+    raw_is_refused(bed, hello, len, "speaks peer protocol 2");
+    len = raw_hello(hello, 1, 2, "shop");
+    hello[len - 1] ^= 1;
+    raw_is_refused(bed, hello, len, "checksum");
+}
+
+static void refusals_are_logged_at_most_once_a_second(void **state)
+{
+    struct bed *bed = *state;
+    for (int i = 0; i < 20; i++) {
+        int fd = raw_connect(bed->two.address);
+        raw_write(fd, "nonsense", 8);
+        assert_true(bed_run_until(&bed->loop, raw_is_closed(fd, NULL), 5000));
+        close(fd);
+    }
+    assert_in_range(bed->two.n_lines, 1, 2);
+}
+
+static void a_silent_or_slow_peer_is_given_up_after_the_deadline(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet o;
+    uint8_t hello[HANDSHAKE_MAX];
+    char address[64];
+    size_t sent = 0;
+    uint64_t start_ms = uv_hrtime() / 1000000;
+    size_t len = raw_hello(hello, 1, 2, "shop");
+    int silent = raw_connect(bed->two.address);
+    int slow = raw_connect(bed->two.address);
+    int listener = raw_listen(address);
+    assert_int_equal(outlet_connect(&o, &bed->one, 3, address), 0);
+    bool slow_closed = false;
+    while (!(slow_closed && o.done && raw_is_closed(silent, NULL))) {
+        uint64_t elapsed_ms = uv_hrtime() / 1000000 - start_ms;
+        assert_true(elapsed_ms < TRANSPORT_HANDSHAKE_MS + 2000);
+        if (!slow_closed && sent < len - 1 && elapsed_ms / 40 > sent) {
+            raw_write(slow, hello + sent++, 1); /* a byte each 40 ms: 3 s for the whole */
+        }
+        bed_turn(&bed->loop);
+        slow_closed = slow_closed || raw_is_closed(slow, NULL);
+    }
+    assert_true(uv_hrtime() / 1000000 - start_ms >= TRANSPORT_HANDSHAKE_MS - 100);
+    assert_true(sent > 10);
+    assert_int_equal(o.status, RAFT_NOCONNECTION);
+    assert_non_null(side_find_line(&bed->one, "no handshake in time"));
+    assert_non_null(side_find_line(&bed->two, "no handshake in time"));
+    assert_int_equal(bed->two.n_inlets, 0);
+    close(silent);
+    close(slow);
+    close(listener);
+}
+
+static void a_crowd_of_strangers_does_not_keep_a_member_out(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet o;
+    int fds[TRANSPORT_CONNECTIONS_MAX + 10];
+    unsigned n = sizeof fds / sizeof fds[0];
+    for (unsigned i = 0; i < n; i++) {
+        fds[i] = raw_connect(bed->two.address);
+    }
+    outlet_open(&o, &bed->one, &bed->two);
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(fds[9], NULL), 1000)); /* the oldest */
+    assert_false(raw_is_closed(fds[n - 1], NULL));
+    struct transport *t = bed->two.t.impl;
+    assert_true(t->n_incoming <= TRANSPORT_CONNECTIONS_MAX);
+    assert_non_null(side_find_line(&bed->two, "the oldest without a handshake"));
+    assert_true(bed->two.n_lines <= 2);
+    for (unsigned i = 0; i < n; i++) {
+        close(fds[i]);
+    }
+    outlet_close(&o);
+}
+
+static void members_are_not_dropped_for_strangers(void **state)
+{
+    struct bed *bed = *state;
+    int fds[TRANSPORT_CONNECTIONS_MAX];
+    for (unsigned i = 0; i < TRANSPORT_CONNECTIONS_MAX; i++) {
+        fds[i] = raw_join(&bed->two, 10 + i);
+    }
+    int stranger = raw_connect(bed->two.address);
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(stranger, NULL), 1000));
+    for (unsigned i = 0; i < TRANSPORT_CONNECTIONS_MAX; i++) {
+        assert_false(bed->two.inlets[i]->ended);
+        close(fds[i]);
+    }
+    close(stranger);
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+/* Send bytes as member 1; libraft must see just the end. */
+static void libraft_sees_only_the_end(struct bed *bed, const uint8_t *data, size_t len,
+                                      const char *line)
+{
+    struct transport *t = bed->two.t.impl;
+    memset(t->events, 0, sizeof t->events);
+    int fd = raw_join(&bed->two, 1);
+    struct inlet *i = bed->two.inlets[bed->two.n_inlets - 1];
+    raw_write(fd, data, len);
+    if (line == NULL) {
+        close(fd);
+        fd = -1;
+    }
+    assert_true(bed_run_until(&bed->loop, i->ended, 5000));
+    assert_int_equal(i->received.len, 0);
+    if (line != NULL) {
+        assert_non_null(side_find_line(&bed->two, line));
+        assert_true(bed_run_until(&bed->loop, raw_is_closed(fd, NULL), 5000));
+        close(fd);
+    }
+}
+
+static size_t build_frame(uint8_t *frame, const struct buffer *run)
+{
+    memcpy(frame + FRAME_HEADER_SIZE, run->data, run->len);
+    frame_seal(frame, run->len, 0);
+    return FRAME_HEADER_SIZE + run->len;
+}
+
+static void a_bad_frame_ends_the_connection(void **state)
+{
+    struct bed *bed = *state;
+    struct buffer run = {0};
+    uint8_t frame[256];
+    stream_timeout_now(&run, 5);
+    size_t len = build_frame(frame, &run);
+    libraft_sees_only_the_end(bed, frame, len - 1, NULL); /* truncated */
+    frame[20] ^= 1;
+    libraft_sees_only_the_end(bed, frame, len, "wrong checksum");
+    frame[3] = 1;
+    libraft_sees_only_the_end(bed, frame, len, "impossible length");
+    buffer_reset(&run);
+    stream_timeout_now(&run, UINT64_MAX);
+    len = build_frame(frame, &run);
+    libraft_sees_only_the_end(bed, frame, len, "TimeoutNow: implausible term");
+    buffer_reset(&run);
+    stream_request_vote(&run, 5, 3); /* a candidate that is not the sender */
+    len = build_frame(frame, &run);
+    libraft_sees_only_the_end(bed, frame, len, "the candidate is not the sender");
+    buffer_free(&run);
+}
+
+static void a_message_cut_off_by_the_peer_ends_with_what_came(void **state)
+{
+    struct bed *bed = *state;
+    struct stream_entry entry = {5, RAFT_COMMAND, 64, NULL};
+    struct buffer run = {0};
+    uint8_t frame[256];
+    stream_append_entries(&run, 5, 16, 3, &entry, 1);
+    run.len -= 24;
+    size_t len = build_frame(frame, &run);
+    int fd = raw_join(&bed->two, 1);
+    raw_write(fd, frame, len);
+    close(fd);
+    struct inlet *i = bed->two.inlets[0];
+    assert_true(bed_run_until(&bed->loop, i->ended, 5000));
+    assert_int_equal(i->received.len, run.len);
+    buffer_free(&run);
+}
+
+static void a_byte_against_the_direction_ends_the_connection(void **state)
+{
+    struct bed *bed = *state;
+    struct outlet o;
+    char address[64];
+    uint8_t hello[HANDSHAKE_MAX + 1];
+    int listener = raw_listen(address);
+    assert_int_equal(outlet_connect(&o, &bed->one, 3, address), 0);
+    bed_turn(&bed->loop);
+    int fd = accept(listener, NULL, NULL);
+    raw_write(fd, hello, raw_hello(hello, 3, 1, "shop"));
+    assert_true(bed_run_until(&bed->loop, o.done, 5000));
+    assert_int_equal(o.status, 0);
+    raw_write(fd, "x", 1);
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(fd, NULL), 5000));
+    assert_non_null(side_find_line(&bed->one, "connection it only reads"));
+    outlet_write(&o, "message", 7); /* libraft learns of it by its next write */
+    assert_true(bed_run_until(&bed->loop, o.in_flight == 0, 5000));
+    assert_int_equal(o.write_status, UV_EPIPE);
+    outlet_close(&o);
+    close(fd);
+    close(listener);
+}
+
+/* --- ends ------------------------------------------------------------------------------------- */
+
+static void libraft_closing_its_stream_closes_the_socket(void **state)
+{
+    struct bed *bed = *state;
+    int fd = raw_join(&bed->two, 1);
+    inlet_close(bed->two.inlets[0]);
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(fd, NULL), 5000));
+    close(fd);
+}
+
+static void a_newer_connection_of_a_member_replaces_the_older(void **state)
+{
+    struct bed *bed = *state;
+    int first = raw_join(&bed->two, 1);
+    int other = raw_join(&bed->two, 3);
+    int second = raw_join(&bed->two, 1);
+    assert_true(bed_run_until(&bed->loop, bed->two.inlets[0]->ended, 5000));
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(first, NULL), 5000));
+    assert_false(bed->two.inlets[1]->ended);
+    assert_false(bed->two.inlets[2]->ended);
+    assert_non_null(side_find_line(&bed->two, "node 1 connected anew"));
+    close(first);
+    close(other);
+    close(second);
+}
+
+static void closing_cancels_pending_connects_first(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct outlet silent, named, succeeding;
+    struct transport_config config = {.cluster = "shop", .insecure = true};
+    char address[64];
+    int listener = raw_listen(address);
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, "127.0.0.1:7400"), 0);
+    assert_int_equal(outlet_connect(&silent, &s, 4, address), 0);
+    assert_int_equal(outlet_connect(&succeeding, &s, 2, bed->two.address), 0);
+    assert_int_equal(outlet_connect(&named, &s, 5, "localhost:1"), 0);
+    side_close(&s); /* its connected_cb asserts that the side is not closed yet */
+    assert_true(silent.done && named.done && succeeding.done);
+    assert_int_equal(silent.status, RAFT_CANCELED);
+    assert_int_equal(named.status, RAFT_CANCELED);
+    assert_int_equal(succeeding.status, RAFT_CANCELED);
+    assert_int_equal(outlet_connect(&silent, &bed->one, 2, bed->two.address), 0);
+    assert_true(bed_run_until(&bed->loop, silent.done, 5000)); /* others go on */
+    outlet_close(&silent);
+    close(listener);
+}
+
+static void closing_with_traffic_under_way_ends_both_sides(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct outlet out, back;
+    struct stream_server member = {1, "127.0.0.1:7410", RAFT_VOTER};
+    struct buffer message = {0};
+    stream_install_snapshot_head(&message, 3, &member, 1, 1u << 30);
+    while (message.len < (32u << 20)) {
+        put_u64(&message, 0);
+    }
+    side_open(&s, &bed->loop, 3, "shop");
+    outlet_open(&out, &s, &bed->two);
+    outlet_open(&back, &bed->two, &s);
+    outlet_write(&out, message.data, message.len);
+    outlet_write(&back, message.data, message.len);
+    struct inlet *i = bed->two.inlets[0];
+    assert_true(bed_run_until(&bed->loop, i->received.len > (2u << 20), 5000));
+    outlet_close(&out);
+    side_close(&s);
+    assert_true(bed_run_until(&bed->loop, i->ended && back.in_flight == 0, 5000));
+    assert_true(back.write_status != 0);
+    assert_true(i->received.len < message.len);
+    outlet_close(&back);
+    buffer_free(&message);
+}
+
+/* One random step against a pair of members; returns whether a new connection was asked for. */
+static void random_step(struct bed *bed, struct random *random, struct outlet *o, int *fd)
+{
+    struct buffer message = {0};
+    struct side *two = &bed->two;
+    switch (random_below(random, 8)) {
+    case 0:
+    case 1:
+        if (o->side == NULL || (o->done && o->stream == NULL)) {
+            assert_int_equal(outlet_connect(o, &bed->one, 2, two->address), 0);
+        }
+        break;
+    case 2:
+    case 3:
+        if (o->side != NULL && o->stream != NULL) {
+            struct stream_entry entry = {5, RAFT_COMMAND, 8u << random_below(random, 15), NULL};
+            stream_append_entries(&message, 5, 16, 3, &entry, 1);
+            outlet_write(o, message.data, random_below(random, message.len) + 1);
+        }
+        break;
+    case 4:
+        if (o->side != NULL && o->stream != NULL) {
+            outlet_close(o);
+        }
+        break;
+    case 5:
+        if (two->n_inlets > 0) {
+            inlet_close(two->inlets[two->n_inlets - 1]);
+        }
+        break;
+    case 6:
+        if (*fd >= 0) {
+            close(*fd);
+        }
+        *fd = raw_connect(two->address);
+        raw_write(*fd, "OSDP", 1 + random_below(random, 4));
+        break;
+    default:
+        break;
+    }
+    buffer_free(&message);
+}
+
+static void a_thousand_random_closes_leave_nothing_behind(void **state)
+{
+    struct random random = random_start();
+    (void)state;
+    for (int round = 0; round < 40; round++) {
+        struct bed *bed;
+        struct outlet o = {0};
+        int fd = -1;
+        open_bed((void **)&bed);
+        for (int step = 0; step < 25; step++) {
+            random_step(bed, &random, &o, &fd);
+            for (uint64_t turns = random_below(&random, 4); turns > 0; turns--) {
+                bed_turn(&bed->loop);
+            }
+        }
+        if (random_below(&random, 2) == 0 && o.side != NULL && o.stream != NULL) {
+            outlet_close(&o);
+        }
+        for (unsigned n = 0; n < bed->two.n_inlets; n++) {
+            if (random_below(&random, 2) == 0) {
+                inlet_close(bed->two.inlets[n]);
+            }
+        }
+        side_close(&bed->one);
+        assert_true(o.side == NULL || o.done);
+        if (o.side != NULL) {
+            outlet_close(&o);
+        }
+        side_close(&bed->two);
+        bed_loop_close(&bed->loop);
+        if (fd >= 0) {
+            close(fd);
+        }
+        free(bed);
+    }
+}
+
+#define on_bed(test) cmocka_unit_test_setup_teardown(test, open_bed, close_bed)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        on_bed(a_connection_carries_messages_to_libraft),
+        on_bed(a_snapshot_of_64_mib_arrives_intact_in_bounded_memory),
+        on_bed(both_directions_work_over_two_connections),
+        on_bed(a_port_where_nobody_listens_is_no_connection),
+        on_bed(a_peer_of_another_cluster_is_refused),
+        on_bed(a_peer_with_another_id_than_dialed_is_refused),
+        on_bed(a_name_is_resolved),
+        on_bed(an_address_off_the_loopback_needs_insecure),
+        on_bed(a_malformed_address_is_refused),
+        on_bed(a_port_in_use_is_named_in_the_error),
+        on_bed(strangers_are_refused_without_a_word),
+        on_bed(refusals_are_logged_at_most_once_a_second),
+        on_bed(a_silent_or_slow_peer_is_given_up_after_the_deadline),
+        on_bed(a_crowd_of_strangers_does_not_keep_a_member_out),
+        on_bed(members_are_not_dropped_for_strangers),
+        on_bed(a_bad_frame_ends_the_connection),
+        on_bed(a_message_cut_off_by_the_peer_ends_with_what_came),
+        on_bed(a_byte_against_the_direction_ends_the_connection),
+        on_bed(libraft_closing_its_stream_closes_the_socket),
+        on_bed(a_newer_connection_of_a_member_replaces_the_older),
+        on_bed(closing_cancels_pending_connects_first),
+        on_bed(closing_with_traffic_under_way_ends_both_sides),
+        cmocka_unit_test(a_thousand_random_closes_leave_nothing_behind),
+    };
+    return cmocka_run_group_tests_name("transport", tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* test_transport_frame.c - the frame, the handshake and the address of the transport. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../raft/transport_address.h"
+#include "../raft/transport_frame.h"
+#include "../raft/transport_handshake.h"
+#include "support/random.h"
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+static size_t build_frame(uint8_t *out, size_t len, uint64_t number)
+{
+    for (size_t i = 0; i < len; i++) {
+        out[FRAME_HEADER_SIZE + i] = (uint8_t)(i * 7 + number);
+    }
+    frame_seal(out, len, number);
+    return FRAME_HEADER_SIZE + len;
+}
+
+static void frames_are_read_back_in_pieces_of_any_size(void **state)
+{
+    static const size_t sizes[] = {1, 8, 100, 1, 999};
+    uint8_t stream[2000];
+    size_t total = 0;
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
+        total += build_frame(stream + total, sizes[i], i);
+    }
+    for (size_t piece = 1; piece <= total; piece++) {
+        struct frame_reader r = {0};
+        size_t n_frames = 0;
+        for (size_t at = 0; at < total; at += piece) {
+            const uint8_t *data = stream + at;
+            size_t len = total - at < piece ? total - at : piece;
+            const uint8_t *run;
+            size_t run_len;
+            enum frame_status status;
+            while ((status = frame_read(&r, &data, &len, &run, &run_len)) == FRAME_READY) {
+                assert_int_equal(run_len, sizes[n_frames]);
+                assert_int_equal(run[run_len - 1], (uint8_t)((run_len - 1) * 7 + n_frames));
+                n_frames++;
+            }
+            assert_int_equal(status, FRAME_MORE);
+            assert_int_equal(len, 0);
+        }
+        assert_int_equal(n_frames, 5);
+        frame_reader_free(&r);
+    }
+}
+
+static enum frame_status read_one(struct frame_reader *r, const uint8_t *data, size_t len)
+{
+    const uint8_t *run;
+    size_t run_len;
+    return frame_read(r, &data, &len, &run, &run_len);
+}
+
+static void a_flipped_bit_anywhere_is_noticed(void **state)
+{
+    uint8_t frame[64];
+    (void)state;
+    size_t len = build_frame(frame, 40, 0);
+    for (size_t bit = 0; bit < len * 8; bit++) {
+        struct frame_reader r = {0};
+        frame[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        assert_int_not_equal(read_one(&r, frame, len), FRAME_READY);
+        frame[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+        frame_reader_free(&r);
+    }
+    struct frame_reader r = {0};
+    assert_int_equal(read_one(&r, frame, len), FRAME_READY);
+}
+
+static void a_repeated_or_missing_frame_is_noticed(void **state)
+{
+    uint8_t frame[64];
+    struct frame_reader r = {0};
+    (void)state;
+    size_t len = build_frame(frame, 40, 0);
+    assert_int_equal(read_one(&r, frame, len), FRAME_READY);
+    assert_int_equal(read_one(&r, frame, len), FRAME_BAD_CHECKSUM);
+    frame_reader_free(&r);
+    r = (struct frame_reader){0};
+    len = build_frame(frame, 40, 1);
+    assert_int_equal(read_one(&r, frame, len), FRAME_BAD_CHECKSUM);
+    frame_reader_free(&r);
+}
+
+static void an_impossible_length_takes_no_memory(void **state)
+{
+    static const uint8_t empty[FRAME_HEADER_SIZE] = {0};
+    static const uint8_t huge[FRAME_HEADER_SIZE + 1] = {1, 0, 4, 0};
+    struct frame_reader r = {0};
+    (void)state;
+    assert_int_equal(read_one(&r, empty, sizeof empty), FRAME_BAD_LENGTH);
+    r = (struct frame_reader){0};
+    assert_int_equal(read_one(&r, huge, sizeof huge), FRAME_BAD_LENGTH);
+    assert_null(r.run);
+}
+
+/* --- handshakes ------------------------------------------------------------------------------- */
+
+static const struct handshake sample = {
+    .sender = 2, .receiver = 1, .cluster = "shop", .address = "127.0.0.1:7420"};
+
+static enum handshake_status decode(const uint8_t *data, size_t len, struct handshake *h)
+{
+    char reason[256] = "";
+    size_t used = 0;
+    enum handshake_status status = handshake_decode(data, len, h, &used, reason, sizeof reason);
+    assert_int_equal(status == HANDSHAKE_BAD, reason[0] != '\0');
+    return status;
+}
+
+static void a_handshake_is_read_back_as_soon_as_it_is_whole(void **state)
+{
+    uint8_t bytes[HANDSHAKE_MAX];
+    struct handshake h;
+    (void)state;
+    size_t len = handshake_encode(&sample, bytes);
+    for (size_t n = 0; n < len; n++) {
+        assert_int_equal(decode(bytes, n, &h), HANDSHAKE_MORE);
+    }
+    assert_int_equal(decode(bytes, len, &h), HANDSHAKE_DONE);
+    assert_int_equal(h.sender, 2);
+    assert_int_equal(h.receiver, 1);
+    assert_string_equal(h.cluster, "shop");
+    assert_string_equal(h.address, "127.0.0.1:7420");
+}
+
+static void a_stranger_is_known_by_its_first_byte(void **state)
+{
+    struct handshake h;
+    (void)state;
+    assert_int_equal(decode((const uint8_t *)"G", 1, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDX", 4, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDP\2\0", 6, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDP\1\0\377\377", 8, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDP\1\0\0\0", 8, &h), HANDSHAKE_BAD);
+}
+
+static void an_altered_handshake_is_refused(void **state)
+{
+    struct random random = random_start();
+    uint8_t bytes[HANDSHAKE_MAX];
+    struct handshake h;
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        size_t len = handshake_encode(&sample, bytes);
+        bytes[random_below(&random, len)] ^= (uint8_t)(1 + random_below(&random, 255));
+        assert_int_not_equal(decode(bytes, len, &h), HANDSHAKE_DONE);
+    }
+}
+
+static int judge(const char *cluster, uint64_t own, uint64_t expected)
+{
+    char reason[256] = "";
+    int rv = handshake_judge(&sample, cluster, own, expected, reason, sizeof reason);
+    assert_int_equal(rv != 0, reason[0] != '\0');
+    return rv;
+}
+
+static void only_the_right_peer_of_the_right_cluster_is_agreed_with(void **state)
+{
+    (void)state;
+    assert_int_equal(judge("shop", 1, 0), 0);
+    assert_int_equal(judge("shop", 1, 2), 0);
+    assert_int_equal(judge("shop", 1, 3), -1);  /* another was dialed */
+    assert_int_equal(judge("shop", 3, 0), -1);  /* it wants another */
+    assert_int_equal(judge("shop", 2, 0), -1);  /* it has our id */
+    assert_int_equal(judge("other", 1, 0), -1);
+}
+
+/* --- addresses -------------------------------------------------------------------------------- */
+
+static void addresses_are_split_at_the_port(void **state)
+{
+    struct transport_address a;
+    (void)state;
+    assert_int_equal(transport_address_split("node-1.example:7400", &a), 0);
+    assert_string_equal(a.host, "node-1.example");
+    assert_string_equal(a.port, "7400");
+    assert_int_equal(transport_address_split("[fe80::1]:1", &a), 0);
+    assert_string_equal(a.host, "fe80::1");
+    static const char *const wrong[] = {"", ":", "host", "host:", ":80", "host:0", "host:65536",
+                                        "host:80x", "host:-1", "host: 80", "fe80::1:80", "[]:80",
+                                        "[::1:80", "host:100000"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        assert_int_equal(transport_address_split(wrong[i], &a), -1);
+    }
+}
+
+static void the_loopback_is_told_from_the_network(void **state)
+{
+    (void)state;
+    assert_true(transport_is_loopback("127.0.0.1:1"));
+    assert_true(transport_is_loopback("127.200.3.4:1"));
+    assert_true(transport_is_loopback("[::1]:1"));
+    assert_true(transport_is_loopback("[::ffff:127.0.0.1]:1"));
+    assert_true(transport_is_loopback("localhost:1"));
+    assert_false(transport_is_loopback("0.0.0.0:1"));
+    assert_false(transport_is_loopback("[::]:1"));
+    assert_false(transport_is_loopback("10.0.0.1:1"));
+    assert_false(transport_is_loopback("[::ffff:10.0.0.1]:1"));
+    assert_false(transport_is_loopback("127.0.0.1.example:1"));
+    assert_false(transport_is_loopback("localhost.example:1"));
+    assert_false(transport_is_loopback("127.0.0.1"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(frames_are_read_back_in_pieces_of_any_size),
+        cmocka_unit_test(a_flipped_bit_anywhere_is_noticed),
+        cmocka_unit_test(a_repeated_or_missing_frame_is_noticed),
+        cmocka_unit_test(an_impossible_length_takes_no_memory),
+        cmocka_unit_test(a_handshake_is_read_back_as_soon_as_it_is_whole),
+        cmocka_unit_test(a_stranger_is_known_by_its_first_byte),
+        cmocka_unit_test(an_altered_handshake_is_refused),
+        cmocka_unit_test(only_the_right_peer_of_the_right_cluster_is_agreed_with),
+        cmocka_unit_test(addresses_are_split_at_the_port),
+        cmocka_unit_test(the_loopback_is_told_from_the_network),
+    };
+    return cmocka_run_group_tests_name("transport_frame", tests, NULL, NULL);
+}
