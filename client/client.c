@@ -1,0 +1,574 @@
+/* client.c - the public client: one thread that runs the client's logic, and the queue through
+ * which all other threads hand it their calls.
+ *
+ *   callers --inbox--> client thread (client_logic.h) --> client_nng.h --> nodes
+ *                            ^--------- reports ---------------'
+ *
+ * Callers and nng's threads only enqueue and wake; everything else happens on the client's own
+ * thread, without the mutex held, so callbacks may submit. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "client_logic.h"
+#include "client_nng.h"
+#include "ordersched.h"
+#include "units.h"
+
+#define CLIENT_CALLS_MAX 65536u
+#define CLIENT_BYTES_MAX (64u * 1024 * 1024)
+#define CLIENT_TIMEOUT_MS 10000u
+#define CLIENT_ENDPOINTS "127.0.0.1:7401"
+#define CLIENT_CLUSTER "orderschedd"
+#define RANDOM_POOL 1024u
+
+struct ordersched_client {
+    struct call_budget budget;
+    unsigned timeout_ms;
+    pthread_t thread;
+
+    pthread_mutex_t mutex; /* guards from here... */
+    pthread_cond_t work;   /* something for the client's thread */
+    pthread_cond_t time;   /* the cluster's time has become known */
+    struct call_queue inbox;
+    bool woken;
+    bool closing;
+    uint64_t want_time_until_ms;
+    bool time_known;
+    uint64_t cluster_ms; /* the cluster's time at... */
+    uint64_t cluster_at_ms;
+    /* ...to here; the rest is the client thread's alone. */
+
+    struct client_logic logic;
+    struct client_nng *nng;
+    uint8_t random[RANDOM_POOL];
+    size_t random_left;
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void random_fill(void *out, size_t len)
+{
+    uint8_t *at = out;
+
+    while (len > 0) {
+        ssize_t got = getrandom(at, len, 0);
+        if (got < 0) {
+            assert(errno == EINTR); /* the only failure that getrandom(2) knows for our arguments */
+            continue;
+        }
+        at += got;
+        len -= (size_t)got;
+    }
+}
+
+/* -------------------------------------------------------------- the client's thread */
+
+static bool client_send(void *arg, unsigned slot, const char *address, const uint8_t *message,
+                        size_t len, uint64_t handle, unsigned timeout_ms)
+{
+    struct ordersched_client *c = arg;
+
+    return client_nng_send(c->nng, slot, address, message, len, handle, timeout_ms, clock_ms());
+}
+
+static void client_random(void *arg, void *out, size_t len)
+{
+    struct ordersched_client *c = arg;
+
+    assert(len <= sizeof c->random);
+    if (c->random_left < len) {
+        random_fill(c->random, sizeof c->random);
+        c->random_left = sizeof c->random;
+    }
+    c->random_left -= len;
+    memcpy(out, c->random + c->random_left, len);
+}
+
+static void client_wake(void *arg)
+{
+    struct ordersched_client *c = arg;
+
+    pthread_mutex_lock(&c->mutex);
+    c->woken = true;
+    pthread_cond_signal(&c->work);
+    pthread_mutex_unlock(&c->mutex);
+}
+
+static void client_take_reports(struct ordersched_client *c)
+{
+    struct client_nng_report report;
+
+    while (client_nng_take(c->nng, &report, clock_ms())) {
+        if (report.answered) {
+            client_logic_on_answer(&c->logic, report.handle, report.data, report.len, clock_ms());
+        } else {
+            client_logic_on_send_failed(&c->logic, report.handle, report.unknown, clock_ms());
+        }
+    }
+}
+
+static void client_take_calls(struct ordersched_client *c, struct call_queue *calls)
+{
+    struct call *call;
+
+    while ((call = call_queue_pop(calls)) != NULL) {
+        int error = client_logic_submit(&c->logic, call, call->deadline_ms);
+        if (error != ORDERSCHED_OK) {
+            struct ordersched_answer answer = {.error = error,
+                                               .text = ordersched_error_text(error)};
+            ordersched_cb cb = call->cb;
+            void *arg = call->arg;
+            call_free(call);
+            cb(arg, &answer);
+        }
+    }
+}
+
+static void client_publish_time(struct ordersched_client *c)
+{
+    if (!c->logic.time_known) {
+        return;
+    }
+    pthread_mutex_lock(&c->mutex);
+    if (!c->time_known) {
+        pthread_cond_broadcast(&c->time);
+    }
+    c->time_known = true;
+    c->cluster_ms = c->logic.cluster_ms;
+    c->cluster_at_ms = c->logic.cluster_at_ms;
+    pthread_mutex_unlock(&c->mutex);
+}
+
+static void client_sleep(struct ordersched_client *c, uint64_t wake_ms)
+{
+    struct timespec ts = {.tv_sec = (time_t)(wake_ms / 1000),
+                          .tv_nsec = (long)(wake_ms % 1000) * 1000000};
+
+    while (!c->woken && c->inbox.first == NULL && !c->closing) {
+        if (wake_ms == UINT64_MAX) {
+            pthread_cond_wait(&c->work, &c->mutex);
+        } else if (pthread_cond_timedwait(&c->work, &c->mutex, &ts) == ETIMEDOUT) {
+            break;
+        }
+    }
+}
+
+static void *client_run(void *arg)
+{
+    struct ordersched_client *c = arg;
+    uint64_t wake_ms = UINT64_MAX;
+    bool closing;
+
+    do {
+        pthread_mutex_lock(&c->mutex);
+        client_sleep(c, wake_ms);
+        struct call_queue calls = c->inbox;
+        c->inbox = (struct call_queue){0};
+        c->woken = false;
+        closing = c->closing;
+        uint64_t want_time_until_ms = c->want_time_until_ms;
+        pthread_mutex_unlock(&c->mutex);
+
+        client_take_reports(c);
+        client_take_calls(c, &calls);
+        client_logic_want_time(&c->logic, want_time_until_ms);
+        if (!closing) {
+            uint64_t now_ms = clock_ms();
+            client_logic_tick(&c->logic, now_ms);
+            wake_ms = client_logic_next_wake_ms(&c->logic, now_ms);
+        }
+        client_publish_time(c);
+    } while (!closing);
+    client_logic_close(&c->logic);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------ open and close */
+
+/* Give the endpoints of "HOST:PORT,HOST:PORT" to the logic. */
+static int client_add_endpoints(struct client_logic *l, const char *endpoints)
+{
+    while (true) {
+        char address[PROTOCOL_ADDRESS_MAX];
+        char host[256];
+        unsigned port;
+        endpoints += strspn(endpoints, " ");
+        size_t len = strcspn(endpoints, ", ");
+        if (len >= sizeof address) {
+            return ORDERSCHED_ARGUMENT;
+        }
+        memcpy(address, endpoints, len);
+        address[len] = '\0';
+        if (!units_split_address(address, host, sizeof host, &port)) {
+            return ORDERSCHED_ARGUMENT;
+        }
+        int error = client_logic_add_endpoint(l, address);
+        endpoints += len;
+        endpoints += strspn(endpoints, " ");
+        if (error != ORDERSCHED_OK || *endpoints == '\0') {
+            return error;
+        }
+        if (*endpoints++ != ',') {
+            return ORDERSCHED_ARGUMENT;
+        }
+    }
+}
+
+static int client_init_logic(struct ordersched_client *c, const struct ordersched_config *config)
+{
+    struct client_logic_config logic = {0};
+    const struct client_io io = {.arg = c, .send = client_send, .random = client_random};
+    const char *cluster = config->cluster != NULL ? config->cluster : CLIENT_CLUSTER;
+    size_t len = strlen(cluster);
+
+    if (len == 0 || len > PROTOCOL_CLUSTER_MAX) {
+        return ORDERSCHED_ARGUMENT;
+    }
+    memcpy(logic.cluster, cluster, len + 1);
+    if (!client_logic_init(&c->logic, &logic, &io)) {
+        return ORDERSCHED_NO_MEMORY;
+    }
+    int error = client_add_endpoints(
+        &c->logic, config->endpoints != NULL ? config->endpoints : CLIENT_ENDPOINTS);
+    if (error != ORDERSCHED_OK) {
+        client_logic_close(&c->logic);
+    }
+    return error;
+}
+
+static int client_init_locks(struct ordersched_client *c)
+{
+    pthread_condattr_t attr;
+
+    if (pthread_condattr_init(&attr) != 0) {
+        return ORDERSCHED_NO_MEMORY;
+    }
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    int rv = pthread_mutex_init(&c->mutex, NULL);
+    if (rv == 0 && (rv = pthread_cond_init(&c->work, &attr)) != 0) {
+        pthread_mutex_destroy(&c->mutex);
+    }
+    if (rv == 0 && (rv = pthread_cond_init(&c->time, &attr)) != 0) {
+        pthread_cond_destroy(&c->work);
+        pthread_mutex_destroy(&c->mutex);
+    }
+    pthread_condattr_destroy(&attr);
+    return rv == 0 ? ORDERSCHED_OK : ORDERSCHED_NO_MEMORY;
+}
+
+static void client_destroy_locks(struct ordersched_client *c)
+{
+    pthread_cond_destroy(&c->time);
+    pthread_cond_destroy(&c->work);
+    pthread_mutex_destroy(&c->mutex);
+}
+
+/* The program's signals are not for our thread. nng's threads see to theirs. */
+static int client_start_thread(struct ordersched_client *c)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
+        return ORDERSCHED_NO_MEMORY;
+    }
+    int rv = pthread_create(&c->thread, NULL, client_run, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rv == 0 ? ORDERSCHED_OK : ORDERSCHED_NO_MEMORY;
+}
+
+static int client_start(struct ordersched_client *c)
+{
+    c->nng = client_nng_new(client_wake, c);
+    if (c->nng == NULL) {
+        return ORDERSCHED_NO_MEMORY;
+    }
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        if (c->logic.endpoints[i].address[0] != '\0') {
+            client_nng_connect(c->nng, i, c->logic.endpoints[i].address, clock_ms());
+        }
+    }
+    int error = client_start_thread(c);
+    if (error != ORDERSCHED_OK) {
+        client_nng_free(c->nng);
+    }
+    return error;
+}
+
+int ordersched_open(const struct ordersched_config *config, struct ordersched_client **client)
+{
+    static const struct ordersched_config defaults;
+    struct ordersched_client *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        return ORDERSCHED_NO_MEMORY;
+    }
+    config = config != NULL ? config : &defaults;
+    c->timeout_ms = config->timeout_ms != 0 ? config->timeout_ms : CLIENT_TIMEOUT_MS;
+    c->budget.calls_max = CLIENT_CALLS_MAX;
+    c->budget.bytes_max = CLIENT_BYTES_MAX;
+    int error = client_init_locks(c);
+    if (error != ORDERSCHED_OK) {
+        goto out;
+    }
+    error = client_init_logic(c, config);
+    if (error != ORDERSCHED_OK) {
+        goto out_locks;
+    }
+    error = client_start(c);
+    if (error != ORDERSCHED_OK) {
+        goto out_logic;
+    }
+    *client = c;
+    return ORDERSCHED_OK;
+
+out_logic:
+    client_logic_close(&c->logic);
+out_locks:
+    client_destroy_locks(c);
+out:
+    free(c);
+    return error;
+}
+
+void ordersched_close(struct ordersched_client *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    assert(!pthread_equal(pthread_self(), c->thread));
+    pthread_mutex_lock(&c->mutex);
+    c->closing = true;
+    pthread_cond_signal(&c->work);
+    pthread_cond_broadcast(&c->time);
+    pthread_mutex_unlock(&c->mutex);
+    pthread_join(c->thread, NULL);
+    client_nng_free(c->nng);
+    assert(atomic_load(&c->budget.calls) == 0);
+    client_destroy_locks(c);
+    free(c);
+}
+
+/* --------------------------------------------------------------------------- calls */
+
+int ordersched_submit_raw(struct ordersched_client *c, const void *operation,
+                          size_t operation_len, bool mutating, const char *target,
+                          unsigned timeout_ms, ordersched_cb cb, void *arg)
+{
+    char host[256];
+    unsigned port;
+    struct call *call;
+
+    if (target != NULL && !units_split_address(target, host, sizeof host, &port)) {
+        return ORDERSCHED_ARGUMENT;
+    }
+    int error = call_new(&c->budget, operation, operation_len, mutating, target, cb, arg, &call);
+    if (error != ORDERSCHED_OK) {
+        return error;
+    }
+    call->deadline_ms = clock_ms() + (timeout_ms != 0 ? timeout_ms : c->timeout_ms);
+    pthread_mutex_lock(&c->mutex);
+    if (c->closing) {
+        pthread_mutex_unlock(&c->mutex);
+        call_free(call);
+        return ORDERSCHED_CLOSED;
+    }
+    bool idle = c->inbox.first == NULL;
+    call_queue_push(&c->inbox, call);
+    if (idle) {
+        pthread_cond_signal(&c->work);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return ORDERSCHED_OK;
+}
+
+/* The caller's description of an operation as the protocol's. False: a kind we do not know, or a
+ * pointer that must not be NULL is. */
+static bool client_describe(const struct ordersched_operation *o, struct operation *op)
+{
+    static const uint8_t made_later[ORDERSCHED_REQUEST_ID_SIZE];
+
+    *op = (struct operation){.relative = o->relative, .time_ms = o->time_ms};
+    switch (o->kind) {
+        case ORDERSCHED_SCHEDULE:
+            if (o->route == NULL || (o->payload == NULL && o->payload_len > 0)) {
+                return false;
+            }
+            op->code = OPERATION_SCHEDULE;
+            op->route = (struct slice){(const uint8_t *)o->route, strlen(o->route)};
+            op->payload = (struct slice){o->payload, o->payload_len};
+            break;
+        case ORDERSCHED_PAY: op->code = OPERATION_PAY; break;
+        case ORDERSCHED_CANCEL: op->code = OPERATION_CANCEL; break;
+        case ORDERSCHED_EXTEND: op->code = OPERATION_EXTEND; break;
+        case ORDERSCHED_GET: op->code = OPERATION_GET; break;
+        default: return false;
+    }
+    if (o->id == NULL || o->id_len > ORDERSCHED_ID_MAX ||
+        op->route.len > ORDERSCHED_ROUTE_NAME_MAX || op->payload.len > ORDERSCHED_PAYLOAD_MAX) {
+        return false;
+    }
+    op->id = (struct slice){(const uint8_t *)o->id, o->id_len};
+    if (op->code != OPERATION_GET) {
+        op->request_id = o->request_id != NULL ? o->request_id : made_later;
+    }
+    return true;
+}
+
+int ordersched_submit(struct ordersched_client *c, const struct ordersched_operation *operation,
+                      unsigned timeout_ms, ordersched_cb cb, void *arg)
+{
+    struct buffer b = {0};
+    struct operation op;
+    int error = ORDERSCHED_ARGUMENT;
+
+    if (client_describe(operation, &op)) {
+        operation_encode(&b, &op);
+        error = b.failed ? ORDERSCHED_NO_MEMORY
+                         : ordersched_submit_raw(c, b.data, b.len, op.request_id != NULL, NULL,
+                                                 timeout_ms, cb, arg);
+    }
+    buffer_free(&b);
+    return error;
+}
+
+/* A thread that waits for its call. */
+struct waiter {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool done;
+    struct ordersched_answer answer;
+};
+
+static void waiter_cb(void *arg, const struct ordersched_answer *answer)
+{
+    struct waiter *w = arg;
+
+    pthread_mutex_lock(&w->mutex);
+    w->answer = *answer;
+    w->answer.body = NULL;
+    w->answer.body_len = 0;
+    w->answer.text = NULL;
+    w->done = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->mutex); /* the last touch: the waiter's stack may go now */
+}
+
+int ordersched_call(struct ordersched_client *c, const struct ordersched_operation *operation,
+                    unsigned timeout_ms, struct ordersched_answer *answer)
+{
+    struct waiter w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+
+    /* On the client's own thread nobody would be left to answer. */
+    int error = pthread_equal(pthread_self(), c->thread)
+                    ? ORDERSCHED_ARGUMENT
+                    : ordersched_submit(c, operation, timeout_ms, waiter_cb, &w);
+    if (error != ORDERSCHED_OK) {
+        w.answer.error = error;
+    } else {
+        pthread_mutex_lock(&w.mutex);
+        while (!w.done) {
+            pthread_cond_wait(&w.cond, &w.mutex);
+        }
+        pthread_mutex_unlock(&w.mutex);
+    }
+    pthread_cond_destroy(&w.cond);
+    pthread_mutex_destroy(&w.mutex);
+    if (answer != NULL) {
+        *answer = w.answer;
+    }
+    return w.answer.error;
+}
+
+static int client_call_id(struct ordersched_client *c, struct ordersched_operation *operation,
+                          const char *id, struct ordersched_answer *answer)
+{
+    operation->id = id;
+    operation->id_len = id != NULL ? strlen(id) : 0;
+    return ordersched_call(c, operation, 0, answer);
+}
+
+int ordersched_schedule(struct ordersched_client *c, const char *id, uint64_t delay_ms,
+                        const char *route, const void *payload, size_t payload_len,
+                        struct ordersched_answer *answer)
+{
+    struct ordersched_operation operation = {
+        .kind = ORDERSCHED_SCHEDULE,
+        .relative = true,
+        .time_ms = delay_ms,
+        .route = route,
+        .payload = payload,
+        .payload_len = payload_len,
+    };
+    return client_call_id(c, &operation, id, answer);
+}
+
+int ordersched_pay(struct ordersched_client *c, const char *id, struct ordersched_answer *answer)
+{
+    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_PAY}, id, answer);
+}
+
+int ordersched_cancel(struct ordersched_client *c, const char *id,
+                      struct ordersched_answer *answer)
+{
+    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_CANCEL}, id,
+                          answer);
+}
+
+int ordersched_extend(struct ordersched_client *c, const char *id, uint64_t delay_ms,
+                      struct ordersched_answer *answer)
+{
+    struct ordersched_operation operation = {
+        .kind = ORDERSCHED_EXTEND,
+        .relative = true,
+        .time_ms = delay_ms,
+    };
+    return client_call_id(c, &operation, id, answer);
+}
+
+int ordersched_get(struct ordersched_client *c, const char *id, struct ordersched_answer *answer)
+{
+    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_GET}, id, answer);
+}
+
+int ordersched_request_id(struct ordersched_client *c, unsigned timeout_ms,
+                          uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    uint64_t until_ms = clock_ms() + (timeout_ms != 0 ? timeout_ms : c->timeout_ms);
+    struct timespec ts = {.tv_sec = (time_t)(until_ms / 1000),
+                          .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    uint8_t chance[10];
+
+    pthread_mutex_lock(&c->mutex);
+    if (!c->time_known && until_ms > c->want_time_until_ms) {
+        c->want_time_until_ms = until_ms;
+        c->woken = true;
+        pthread_cond_signal(&c->work);
+    }
+    while (!c->time_known && !c->closing) {
+        if (pthread_cond_timedwait(&c->time, &c->mutex, &ts) == ETIMEDOUT) {
+            break;
+        }
+    }
+    bool known = c->time_known;
+    uint64_t now_ms = c->cluster_ms + (clock_ms() - c->cluster_at_ms);
+    pthread_mutex_unlock(&c->mutex);
+    if (!known) {
+        return ORDERSCHED_UNREACHABLE;
+    }
+    random_fill(chance, sizeof chance);
+    request_id_make(request_id, now_ms, chance);
+    return ORDERSCHED_OK;
+}
