@@ -1,0 +1,509 @@
+/* callback_http.c - see callback_http.h. The thread, its queues, and libcurl's multi interface on
+ * its loop.
+ *
+ *   raft loop                          callback thread
+ *   start() --> todo ---- wake ------> waiting --> transfers (at most transfers_max)
+ *   done() <--- ended <-- ended_wake --'             |
+ *                     '------------------------------'
+ *
+ * The two queues under the mutex are all the threads share. They hold at most
+ * CALLBACK_QUEUE_MAX deliveries, which is checked where deliveries come in. */
+#include "callback_http.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "callback_http_transfer.h"
+
+#define CALLBACK_QUEUE_MAX 65536u /* what --max-deliveries may be at most */
+#define CALLBACK_TRANSFERS_MAX 4096u
+#define CALLBACK_TRANSFERS_MIN 16u
+
+struct delivery_queue {
+    struct delivery *first; /* linked by delivery.queued */
+    struct delivery *last;
+};
+
+enum callback_state { CALLBACK_OPEN, CALLBACK_CLOSING, CALLBACK_CLOSED };
+
+struct callback_http {
+    /* Shared, under the mutex. */
+    uv_mutex_t mutex;
+    struct delivery_queue todo;
+    struct delivery_queue ended;
+    bool stop;        /* the thread shall end everything and return */
+    bool thread_over; /* it has */
+
+    /* The raft loop's. */
+    struct receiver receiver;
+    uv_async_t ended_wake;
+    uv_thread_t thread;
+    enum callback_state state;
+    unsigned held; /* deliveries between start() and done() */
+    void (*closed)(void *arg);
+    void *closed_arg;
+
+    /* The callback thread's. */
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t timer;
+    CURLM *multi;
+    struct delivery_queue waiting;
+    struct transfer *transfers;
+    unsigned n_transfers;
+    unsigned transfers_max;
+};
+
+static void queue_push(struct delivery_queue *q, struct delivery *d)
+{
+    d->queued = NULL;
+    if (q->last != NULL) {
+        q->last->queued = d;
+    } else {
+        q->first = d;
+    }
+    q->last = d;
+}
+
+static struct delivery *queue_pop(struct delivery_queue *q)
+{
+    struct delivery *d = q->first;
+
+    if (d != NULL) {
+        q->first = d->queued;
+        if (q->first == NULL) {
+            q->last = NULL;
+        }
+    }
+    return d;
+}
+
+/* Move all of `from` behind `to`. */
+static void queue_move(struct delivery_queue *to, struct delivery_queue *from)
+{
+    if (from->first == NULL) {
+        return;
+    }
+    if (to->last != NULL) {
+        to->last->queued = from->first;
+    } else {
+        to->first = from->first;
+    }
+    to->last = from->last;
+    *from = (struct delivery_queue){0};
+}
+
+/* Either thread: done() will follow on the raft loop. */
+static void callback_hand_back(struct callback_http *c, struct delivery *d)
+{
+    uv_mutex_lock(&c->mutex);
+    queue_push(&c->ended, d);
+    uv_mutex_unlock(&c->mutex);
+    uv_async_send(&c->ended_wake);
+}
+
+/* ---- callback thread: transfers ---- */
+
+static void thread_link(struct callback_http *c, struct transfer *t)
+{
+    t->prev = NULL;
+    t->next = c->transfers;
+    if (t->next != NULL) {
+        t->next->prev = t;
+    }
+    c->transfers = t;
+    c->n_transfers++;
+}
+
+static void thread_unlink(struct callback_http *c, struct transfer *t)
+{
+    if (t->prev != NULL) {
+        t->prev->next = t->next;
+    } else {
+        c->transfers = t->next;
+    }
+    if (t->next != NULL) {
+        t->next->prev = t->prev;
+    }
+    c->n_transfers--;
+}
+
+static void thread_start_waiting(struct callback_http *c)
+{
+    while (c->n_transfers < c->transfers_max && c->waiting.first != NULL) {
+        struct delivery *d = queue_pop(&c->waiting);
+        struct transfer *t = callback_transfer_new(d);
+        if (t == NULL) {
+            callback_hand_back(c, d);
+        } else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
+            callback_hand_back(c, callback_transfer_abort(t, "libcurl refused the request"));
+        } else {
+            thread_link(c, t);
+        }
+    }
+}
+
+/* Whatever libcurl has finished goes back; places that became free are taken. */
+static void thread_collect(struct callback_http *c)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(c->multi, &left)) != NULL) {
+        if (message->msg != CURLMSG_DONE) {
+            continue;
+        }
+        CURLcode result = message->data.result; /* the message dies with remove_handle */
+        struct transfer *t = NULL;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        curl_multi_remove_handle(c->multi, t->easy);
+        thread_unlink(c, t);
+        callback_hand_back(c, callback_transfer_end(t, result));
+    }
+    thread_start_waiting(c);
+}
+
+/* ---- callback thread: libcurl on the uv loop ---- */
+
+static void free_handle_cb(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void poll_cb(uv_poll_t *poll, int status, int events)
+{
+    struct callback_http *c = poll->loop->data;
+    uv_os_fd_t fd;
+    int flags = 0;
+    int running;
+
+    if (uv_fileno((const uv_handle_t *)poll, &fd) != 0) {
+        return;
+    }
+    if (status < 0) {
+        flags = CURL_CSELECT_ERR;
+    }
+    if (events & UV_READABLE) {
+        flags |= CURL_CSELECT_IN;
+    }
+    if (events & UV_WRITABLE) {
+        flags |= CURL_CSELECT_OUT;
+    }
+    curl_multi_socket_action(c->multi, fd, flags, &running);
+    thread_collect(c);
+}
+
+/* libcurl wants a socket watched, or no longer. A socket that cannot be watched (no memory) is
+ * left alone, and its transfer runs into its time-out: an error returned from here would kill all
+ * transfers of the multi handle. */
+static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
+    struct callback_http *c = arg;
+    uv_poll_t *poll = socket_arg;
+    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        if (poll != NULL) {
+            curl_multi_assign(c->multi, fd, NULL);
+            uv_close((uv_handle_t *)poll, free_handle_cb);
+        }
+        return 0;
+    }
+    if (poll == NULL) {
+        poll = malloc(sizeof *poll);
+        if (poll == NULL || uv_poll_init_socket(&c->loop, poll, fd) != 0) {
+            free(poll);
+            return 0;
+        }
+        curl_multi_assign(c->multi, fd, poll);
+    }
+    uv_poll_start(poll, events, poll_cb);
+    return 0;
+}
+
+static void timer_cb(uv_timer_t *timer)
+{
+    struct callback_http *c = timer->data;
+    int running;
+
+    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    thread_collect(c);
+}
+
+/* libcurl sets its one timer; -1 stops it. Acting on it from here would re-enter libcurl. */
+static int set_timer_cb(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct callback_http *c = arg;
+
+    (void)multi;
+    if (timeout_ms < 0) {
+        uv_timer_stop(&c->timer);
+    } else {
+        uv_timer_start(&c->timer, timer_cb, (uint64_t)timeout_ms, 0);
+    }
+    return 0;
+}
+
+/* ---- callback thread: life ---- */
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle)) {
+        uv_close(handle, handle->type == UV_POLL ? free_handle_cb : NULL);
+    }
+}
+
+/* End everything. The loop ends by itself when its handles are closed. */
+static void thread_stop(struct callback_http *c)
+{
+    static const char reason[] = "shutting down";
+
+    while (c->transfers != NULL) {
+        struct transfer *t = c->transfers;
+        thread_unlink(c, t);
+        curl_multi_remove_handle(c->multi, t->easy);
+        callback_hand_back(c, callback_transfer_abort(t, reason));
+    }
+    for (struct delivery *d; (d = queue_pop(&c->waiting)) != NULL;) {
+        callback_delivery_fail(d, reason);
+        callback_hand_back(c, d);
+    }
+    curl_multi_cleanup(c->multi);
+    uv_walk(&c->loop, close_handle, NULL);
+}
+
+static void wake_cb(uv_async_t *wake)
+{
+    struct callback_http *c = wake->data;
+
+    uv_mutex_lock(&c->mutex);
+    queue_move(&c->waiting, &c->todo);
+    bool stop = c->stop;
+    uv_mutex_unlock(&c->mutex);
+    if (stop) {
+        thread_stop(c);
+    } else {
+        thread_start_waiting(c);
+    }
+}
+
+static void thread_main(void *arg)
+{
+    struct callback_http *c = arg;
+
+    uv_run(&c->loop, UV_RUN_DEFAULT); /* until thread_stop has closed every handle */
+    uv_mutex_lock(&c->mutex);
+    c->thread_over = true;
+    uv_mutex_unlock(&c->mutex);
+    uv_async_send(&c->ended_wake);
+}
+
+/* ---- raft loop ---- */
+
+static void callback_start(struct receiver *r, struct delivery *d)
+{
+    struct callback_http *c = r->impl;
+
+    assert(c->state != CALLBACK_CLOSED);
+    if (c->state != CALLBACK_OPEN || c->held >= CALLBACK_QUEUE_MAX) {
+        callback_delivery_fail(d, c->state != CALLBACK_OPEN ? "shutting down" : "queue full");
+        c->held++;
+        callback_hand_back(c, d);
+        return;
+    }
+    c->held++;
+    uv_mutex_lock(&c->mutex);
+    queue_push(&c->todo, d);
+    uv_mutex_unlock(&c->mutex);
+    uv_async_send(&c->wake);
+}
+
+/* Run done() of all that has ended; a done() may start() another delivery. Returns whether the
+ * thread is over. */
+static bool callback_deliver_ended(struct callback_http *c)
+{
+    struct delivery_queue ended = {0};
+
+    uv_mutex_lock(&c->mutex);
+    queue_move(&ended, &c->ended);
+    bool over = c->thread_over;
+    uv_mutex_unlock(&c->mutex);
+    for (struct delivery *d; (d = queue_pop(&ended)) != NULL;) {
+        assert(c->held > 0);
+        c->held--;
+        d->done(d, d->done_arg);
+    }
+    return over;
+}
+
+static void ended_closed_cb(uv_handle_t *handle)
+{
+    struct callback_http *c = handle->data;
+
+    while (c->held > 0) { /* started after the thread was over */
+        (void)callback_deliver_ended(c);
+    }
+    c->state = CALLBACK_CLOSED;
+    c->closed(c->closed_arg);
+}
+
+static void ended_wake_cb(uv_async_t *async)
+{
+    struct callback_http *c = async->data;
+
+    bool over = callback_deliver_ended(c);
+    if (over && !uv_is_closing((uv_handle_t *)async)) {
+        uv_thread_join(&c->thread); /* it is at its last instruction */
+        int rv = uv_loop_close(&c->loop);
+        assert(rv == 0);
+        uv_close((uv_handle_t *)async, ended_closed_cb);
+    }
+}
+
+struct receiver *callback_http_receiver(struct callback_http *c)
+{
+    return &c->receiver;
+}
+
+void callback_http_close(struct callback_http *c, void (*cb)(void *arg), void *arg)
+{
+    assert(c->state == CALLBACK_OPEN);
+    c->state = CALLBACK_CLOSING;
+    c->closed = cb;
+    c->closed_arg = arg;
+    uv_mutex_lock(&c->mutex);
+    c->stop = true;
+    uv_mutex_unlock(&c->mutex);
+    uv_async_send(&c->wake);
+}
+
+void callback_http_free(struct callback_http *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    assert(c->state == CALLBACK_CLOSED && c->held == 0);
+    uv_mutex_destroy(&c->mutex);
+    curl_global_cleanup();
+    free(c);
+}
+
+/* ---- start ---- */
+
+/* Half of the process's file descriptors at most: a receiver that holds connections open must not
+ * keep the log from opening its next segment. */
+static unsigned transfers_limit(void)
+{
+    struct rlimit limit;
+    unsigned max = CALLBACK_TRANSFERS_MAX;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < max) {
+        max = (unsigned)(limit.rlim_cur / 2);
+    }
+    return max > CALLBACK_TRANSFERS_MIN ? max : CALLBACK_TRANSFERS_MIN;
+}
+
+static bool callback_init_multi(struct callback_http *c)
+{
+    c->transfers_max = transfers_limit();
+    c->multi = curl_multi_init();
+    return c->multi != NULL &&
+           curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK &&
+           curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) == CURLM_OK &&
+           curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer_cb) == CURLM_OK &&
+           curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c) == CURLM_OK &&
+           /* Kept-alive connections count: idle ones are closed when the places are needed. */
+           curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)c->transfers_max) == CURLM_OK &&
+           curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)c->transfers_max) ==
+               CURLM_OK;
+}
+
+/* Take back what callback_init_thread() made, when there is no thread to do it. */
+static void callback_unwind_thread(struct callback_http *c)
+{
+    thread_stop(c);
+    uv_run(&c->loop, UV_RUN_DEFAULT);
+    int rv = uv_loop_close(&c->loop);
+    assert(rv == 0);
+}
+
+/* The loop with its two handles, and libcurl. False: nothing of it is left. */
+static bool callback_init_thread(struct callback_http *c)
+{
+    if (uv_loop_init(&c->loop) != 0) {
+        return false;
+    }
+    c->loop.data = c;
+    c->wake.data = c;
+    c->timer.data = c;
+    if (uv_timer_init(&c->loop, &c->timer) == 0 &&
+        uv_async_init(&c->loop, &c->wake, wake_cb) == 0 && callback_init_multi(c)) {
+        return true;
+    }
+    callback_unwind_thread(c);
+    return false;
+}
+
+/* Signals are the main thread's. */
+static int callback_create_thread(struct callback_http *c)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rv = uv_thread_create(&c->thread, thread_main, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rv;
+}
+
+static void abandoned_cb(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+struct callback_http *callback_http_new(uv_loop_t *loop)
+{
+    struct callback_http *c = calloc(1, sizeof *c);
+
+    if (c == NULL) {
+        return NULL;
+    }
+    c->receiver = (struct receiver){.impl = c, .start = callback_start};
+    c->ended_wake.data = c;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        goto err_free;
+    }
+    if (uv_mutex_init(&c->mutex) != 0) {
+        goto err_curl;
+    }
+    if (!callback_init_thread(c)) {
+        goto err_mutex;
+    }
+    if (uv_async_init(loop, &c->ended_wake, ended_wake_cb) != 0) {
+        goto err_thread;
+    }
+    if (callback_create_thread(c) == 0) {
+        return c;
+    }
+
+    /* The raft loop still knows a handle in `c`, and gives it back when it runs. */
+    callback_unwind_thread(c);
+    uv_mutex_destroy(&c->mutex);
+    curl_global_cleanup();
+    uv_close((uv_handle_t *)&c->ended_wake, abandoned_cb);
+    return NULL;
+
+err_thread:
+    callback_unwind_thread(c);
+err_mutex:
+    uv_mutex_destroy(&c->mutex);
+err_curl:
+    curl_global_cleanup();
+err_free:
+    free(c);
+    return NULL;
+}

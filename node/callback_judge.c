@@ -1,0 +1,132 @@
+/* callback_judge.c - what an HTTP answer means for the order. See callback_http.h. */
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "callback_http.h"
+
+/* The machine clamps to the same bounds (docs/semantics.md); here they keep nonsense small. */
+#define RETRY_AFTER_MAX_S (24ull * 3600)
+
+#define STATUS_TOO_MANY_REQUESTS 429
+#define STATUS_SERVICE_UNAVAILABLE 503
+
+__attribute__((format(printf, 2, 3))) static void judge_failed(struct delivery *d,
+                                                               const char *format, ...)
+{
+    va_list args;
+
+    d->outcome = OUTCOME_FAILED;
+    va_start(args, format);
+    vsnprintf(d->reason, sizeof d->reason, format, args);
+    va_end(args);
+}
+
+/* The three forms of RFC 9110, 5.6.7: the preferred one, and two that recipients must accept.
+ * The process stays in the C locale, in which strptime knows the English names. */
+static bool parse_http_date(const char *text, uint64_t *seconds)
+{
+    static const char *const forms[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                        "%a %b %d %H:%M:%S %Y"};
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, forms[i], &tm);
+        if (end != NULL && *end == '\0') {
+            time_t t = timegm(&tm);
+            *seconds = t > 0 ? (uint64_t)t : 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Seconds to wait; 0 when the header is missing, unreadable or in the past. */
+static uint64_t retry_after_s(const char *text, uint64_t now_s)
+{
+    uint64_t at_s;
+    uint64_t wait_s = 0;
+
+    if (text == NULL || *text == '\0') {
+        return 0;
+    }
+    if (strspn(text, "0123456789") == strlen(text)) {
+        wait_s = strlen(text) > 9 ? RETRY_AFTER_MAX_S : strtoull(text, NULL, 10);
+    } else if (parse_http_date(text, &at_s) && at_s > now_s) {
+        wait_s = at_s - now_s;
+    }
+    return wait_s < RETRY_AFTER_MAX_S ? wait_s : RETRY_AFTER_MAX_S;
+}
+
+static void judge_refusal(struct delivery *d, long status, const char *retry_after,
+                          uint64_t now_s)
+{
+    uint64_t wait_s = 0;
+
+    if (status == STATUS_TOO_MANY_REQUESTS || status == STATUS_SERVICE_UNAVAILABLE) {
+        wait_s = retry_after_s(retry_after, now_s);
+    }
+    if (wait_s > 0) {
+        judge_failed(d, "HTTP %ld, retry after %llu s", status, (unsigned long long)wait_s);
+        d->delay_ms = wait_s * 1000;
+    } else if (status >= 300 && status < 400) {
+        judge_failed(d, "HTTP %ld: redirects are not followed", status);
+    } else {
+        judge_failed(d, "HTTP %ld", status);
+    }
+}
+
+static void judge_later(struct delivery *d, long status, const json_t *object)
+{
+    const json_t *delay = json_object_get(object, "delay_ms");
+
+    if (!json_is_integer(delay) || json_integer_value(delay) < 0) {
+        judge_failed(d, "HTTP %ld: outcome \"later\" without a delay_ms in whole milliseconds",
+                     status);
+        return;
+    }
+    uint64_t delay_ms = (uint64_t)json_integer_value(delay);
+    d->outcome = OUTCOME_LATER;
+    d->delay_ms = delay_ms < ORDERSCHED_DEADLINE_MAX_MS ? delay_ms : ORDERSCHED_DEADLINE_MAX_MS;
+}
+
+static void judge_object(struct delivery *d, long status, const json_t *object)
+{
+    const char *outcome = json_string_value(json_object_get(object, "outcome"));
+
+    if (outcome == NULL) {
+        judge_failed(d, "HTTP %ld: the answer is no JSON object with an outcome", status);
+    } else if (strcmp(outcome, "expired") == 0) {
+        d->outcome = OUTCOME_EXPIRED;
+    } else if (strcmp(outcome, "paid") == 0) {
+        d->outcome = OUTCOME_PAID;
+    } else if (strcmp(outcome, "later") == 0) {
+        judge_later(d, status, object);
+    } else {
+        judge_failed(d, "HTTP %ld: the answer's outcome is not expired, paid or later", status);
+    }
+}
+
+void callback_judge(struct delivery *d, long status, const char *body, size_t len,
+                    const char *retry_after, uint64_t now_s)
+{
+    d->delay_ms = 0;
+    d->reason[0] = '\0';
+    if (status < 200 || status > 299) {
+        judge_refusal(d, status, retry_after, now_s);
+    } else if (len == 0) {
+        d->outcome = OUTCOME_EXPIRED;
+    } else {
+        /* An answer that says two things says nothing: duplicate keys are refused. */
+        json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+        if (answer == NULL) {
+            judge_failed(d, "HTTP %ld: the answer is not JSON", status);
+        } else {
+            judge_object(d, status, answer);
+        }
+        json_decref(answer);
+    }
+}
