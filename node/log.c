@@ -76,7 +76,7 @@ static void line_add_escaped(struct line *line, const unsigned char *s, size_t l
     for (size_t at = 0; at < len && !line->overflow;) {
         uint32_t c = 0;
         size_t n = utf8_decode(s + at, len - at, &c);
-        char escape[8];
+        char escape[16];
         if (n == 0) {
             line_add_text(line, "\xef\xbf\xbd");
             n = 1;
