@@ -186,6 +186,35 @@ static void a_name_is_resolved(void **state)
     outlet_close(&o);
 }
 
+static void a_member_listens_by_name(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct transport_config config = {.cluster = "shop"};
+    char port[64];
+    char address[64];
+    bed_free_address(port);
+    snprintf(address, sizeof address, "localhost%s", strrchr(port, ':'));
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, address), 0);
+    assert_int_equal(s.t.listen(&s.t, NULL), 0);
+    close(raw_connect(port)); /* at 127.0.0.1 in any case */
+    side_close(&s);
+}
+
+static void a_name_that_does_not_resolve_is_no_connection(void **state)
+{
+    struct bed *bed = *state;
+    struct side s;
+    struct outlet o;
+    struct transport_config config = {.cluster = "shop", .insecure = true};
+    assert_int_equal(side_init(&s, &bed->loop, 3, &config, "127.0.0.1:7400"), 0);
+    assert_int_equal(outlet_connect(&o, &s, 2, "no-such-host.invalid:7400"), 0);
+    assert_true(bed_run_until(&bed->loop, o.done, TRANSPORT_HANDSHAKE_MS + 2000));
+    assert_int_equal(o.status, RAFT_NOCONNECTION);
+    assert_non_null(side_find_line(&s, "cannot resolve the name"));
+    side_close(&s);
+}
+
 static void an_address_off_the_loopback_needs_insecure(void **state)
 {
     struct bed *bed = *state;
@@ -529,7 +558,7 @@ static void closing_with_traffic_under_way_ends_both_sides(void **state)
     buffer_free(&message);
 }
 
-/* One random step against a pair of members; returns whether a new connection was asked for. */
+/* One random step against a pair of members. */
 static void random_step(struct bed *bed, struct random *random, struct outlet *o, int *fd)
 {
     struct buffer message = {0};
@@ -621,6 +650,8 @@ int main(void)
         on_bed(a_peer_of_another_cluster_is_refused),
         on_bed(a_peer_with_another_id_than_dialed_is_refused),
         on_bed(a_name_is_resolved),
+        on_bed(a_member_listens_by_name),
+        on_bed(a_name_that_does_not_resolve_is_no_connection),
         on_bed(an_address_off_the_loopback_needs_insecure),
         on_bed(a_malformed_address_is_refused),
         on_bed(a_port_in_use_is_named_in_the_error),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,18 +53,32 @@ static void address_of(int fd, char address[64])
     snprintf(address, 64, "127.0.0.1:%u", ntohs(sa.sin_port));
 }
 
+/* A socket bound to a port below those that the system hands out to outgoing connections: a port
+ * of theirs could be taken again between the choice and its use. */
 static int bound_socket(void)
 {
     struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    return fd;
+    int on = 1;
+    for (int i = 0; i < 1000; i++) {
+        uint16_t random;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(fd >= 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), 0);
+        assert_int_equal(getrandom(&random, sizeof random, 0), sizeof random);
+        sa.sin_port = htons((uint16_t)(12000 + random % 20000));
+        if (bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0) {
+            return fd;
+        }
+        close(fd);
+    }
+    fail_msg("no free port");
+    return -1;
 }
 
 void bed_free_address(char address[64])
 {
     int fd = bound_socket();
+    assert_int_equal(listen(fd, 1), 0); /* also free to listen at */
     address_of(fd, address);
     close(fd);
 }

@@ -1,0 +1,303 @@
+/* test_transport_raft.c - real libraft members over the transport: elect, commit, catch up.
+ *
+ * This is also the test that the parser lets through everything libraft really sends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/transport_bed.h"
+
+#define MEMBERS 3
+#define SNAPSHOT_SIZE (3u << 20) /* many frames, more than a socket's buffer */
+#define SNAPSHOT_THRESHOLD 64
+#define SNAPSHOT_TRAILING 16
+
+struct cluster;
+
+/* A libraft instance whose state machine adds numbers. */
+struct member {
+    struct cluster *cluster;
+    unsigned slot;
+    char dir[128];
+    char address[64];
+    struct raft_uv_transport transport;
+    struct raft_io io;
+    struct raft_fsm fsm;
+    struct raft raft;
+    bool running;
+    bool closed;
+    uint64_t count; /* commands applied */
+    uint64_t sum;
+    unsigned restored;
+    unsigned warnings; /* of the transport, about damage */
+};
+
+struct cluster {
+    uv_loop_t loop;
+    char dir[64];
+    struct member members[MEMBERS];
+};
+
+static int apply_cb(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
+{
+    struct member *m = fsm->data;
+    uint64_t v;
+    assert_int_equal(buf->len % 8, 0);
+    memcpy(&v, buf->base, sizeof v);
+    m->count++;
+    m->sum += v;
+    *result = NULL;
+    return 0;
+}
+
+static int snapshot_cb(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+    struct member *m = fsm->data;
+    *bufs = raft_malloc(sizeof **bufs);
+    assert_non_null(*bufs);
+    (*bufs)[0].base = raft_calloc(1, SNAPSHOT_SIZE);
+    (*bufs)[0].len = SNAPSHOT_SIZE;
+    assert_non_null((*bufs)[0].base);
+    uint64_t state[2] = {m->count, m->sum};
+    memcpy((char *)(*bufs)[0].base + SNAPSHOT_SIZE - sizeof state, state, sizeof state);
+    *n_bufs = 1;
+    return 0;
+}
+
+static int restore_cb(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+    struct member *m = fsm->data;
+    uint64_t state[2];
+    assert_int_equal(buf->len, SNAPSHOT_SIZE);
+    memcpy(state, (char *)buf->base + SNAPSHOT_SIZE - sizeof state, sizeof state);
+    m->count = state[0];
+    m->sum = state[1];
+    m->restored++;
+    raft_free(buf->base);
+    return 0;
+}
+
+static void log_cb(void *arg, const char *level, const char *sentence)
+{
+    struct member *m = arg;
+    if (getenv("VERBOSE") != NULL) {
+        printf("member %u: %s: %s\n", m->slot + 1, level, sentence);
+    }
+    /* Nothing that libraft sends may be refused: connections are lost by closing only. */
+    m->warnings += strstr(sentence, " refused: ") != NULL;
+    m->warnings += strstr(sentence, " lost: ") != NULL && !strstr(sentence, "closed by the peer") &&
+                   !strstr(sentence, "reset") && !strstr(sentence, "broken pipe");
+}
+
+static void member_open(struct member *m)
+{
+    struct transport_config config = {.cluster = "shop", .log = log_cb, .log_arg = m};
+    m->fsm = (struct raft_fsm){.version = 1, .data = m, .apply = apply_cb,
+                               .snapshot = snapshot_cb, .restore = restore_cb};
+    m->count = 0;
+    m->sum = 0;
+    m->closed = false;
+    uv_loop_t *loop = &m->cluster->loop;
+    assert_int_equal(transport_init(&m->transport, loop, &config), 0);
+    assert_int_equal(raft_uv_init(&m->io, loop, m->dir, &m->transport), 0);
+    assert_int_equal(raft_init(&m->raft, &m->io, &m->fsm, m->slot + 1, m->address), 0);
+    raft_uv_set_connect_retry_delay(&m->io, 100);
+    raft_set_election_timeout(&m->raft, 250);
+    raft_set_heartbeat_timeout(&m->raft, 50);
+    raft_set_pre_vote(&m->raft, true);
+    raft_set_capacity_threshold(&m->raft, 0);
+    raft_set_snapshot_threshold(&m->raft, SNAPSHOT_THRESHOLD);
+    raft_set_snapshot_trailing(&m->raft, SNAPSHOT_TRAILING);
+}
+
+static void member_bootstrap(struct member *m)
+{
+    struct raft_configuration configuration;
+    raft_configuration_init(&configuration);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        assert_int_equal(raft_configuration_add(&configuration, i + 1,
+                                                m->cluster->members[i].address, RAFT_VOTER), 0);
+    }
+    assert_int_equal(raft_bootstrap(&m->raft, &configuration), 0);
+    raft_configuration_close(&configuration);
+}
+
+static void member_start(struct member *m)
+{
+    if (raft_start(&m->raft) != 0) {
+        fail_msg("raft_start: %s", raft_errmsg(&m->raft));
+    }
+    m->running = true;
+}
+
+static void raft_closed_cb(struct raft *raft)
+{
+    struct member *m = raft->data;
+    m->closed = true;
+}
+
+static void member_close(struct member *m)
+{
+    m->running = false;
+    m->raft.data = m;
+    raft_close(&m->raft, raft_closed_cb);
+    assert_true(bed_run_until(&m->cluster->loop, m->closed, 10000));
+    raft_uv_close(&m->io);
+    transport_free(&m->transport);
+}
+
+static void cluster_open(struct cluster *c)
+{
+    memset(c, 0, sizeof *c);
+    bed_loop_open(&c->loop);
+    snprintf(c->dir, sizeof c->dir, "/tmp/test-transport-XXXXXX");
+    assert_non_null(mkdtemp(c->dir));
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        struct member *m = &c->members[i];
+        m->cluster = c;
+        m->slot = i;
+        snprintf(m->dir, sizeof m->dir, "%s/%u", c->dir, i + 1);
+        assert_int_equal(mkdir(m->dir, 0700), 0);
+        bed_free_address(m->address);
+    }
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        member_open(&c->members[i]);
+        member_bootstrap(&c->members[i]);
+    }
+}
+
+static void cluster_close(struct cluster *c)
+{
+    char command[128];
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        if (c->members[i].running) {
+            member_close(&c->members[i]);
+        }
+        assert_int_equal(c->members[i].warnings, 0);
+    }
+    bed_loop_close(&c->loop);
+    snprintf(command, sizeof command, "rm -rf '%s'", c->dir);
+    assert_int_equal(system(command), 0);
+}
+
+static struct member *leader_of(struct cluster *c)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        struct member *m = &c->members[i];
+        if (m->running && raft_state(&m->raft) == RAFT_LEADER) {
+            return m;
+        }
+    }
+    return NULL;
+}
+
+struct command {
+    struct raft_apply request;
+    unsigned *left;
+};
+
+static void applied_cb(struct raft_apply *request, int status, void *result)
+{
+    struct command *command = request->data;
+    (void)result;
+    assert_int_equal(status, 0);
+    (*command->left)--;
+    free(command);
+}
+
+/* Commit `n` commands of `len` bytes, some at a time. */
+static void commit(struct cluster *c, unsigned n, size_t len)
+{
+    unsigned left = 0;
+    assert_true(bed_run_until(&c->loop, leader_of(c) != NULL, 10000));
+    struct member *leader = leader_of(c);
+    for (unsigned i = 0; i < n; i++) {
+        struct command *command = calloc(1, sizeof *command);
+        struct raft_buffer buf = {.base = raft_calloc(1, len), .len = len};
+        assert_non_null(command);
+        assert_non_null(buf.base);
+        ((uint64_t *)buf.base)[0] = i + 1;
+        command->request.data = command;
+        command->left = &left;
+        left++;
+        assert_int_equal(raft_apply(&leader->raft, &command->request, &buf, 1, applied_cb), 0);
+        assert_true(bed_run_until(&c->loop, left < 16, 10000));
+    }
+    assert_true(bed_run_until(&c->loop, left == 0, 10000));
+}
+
+static bool all_have(const struct cluster *c, uint64_t count, uint64_t sum)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        const struct member *m = &c->members[i];
+        if (m->running && (m->count != count || m->sum != sum)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void three_members_elect_a_leader_and_commit(void **state)
+{
+    struct cluster c;
+    (void)state;
+    cluster_open(&c);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        member_start(&c.members[i]);
+    }
+    commit(&c, 100, 128);
+    commit(&c, 8, 1u << 20); /* entries of many frames */
+    assert_true(bed_run_until(&c.loop, all_have(&c, 108, 5050 + 36), 10000));
+    cluster_close(&c);
+}
+
+static void a_new_leader_is_elected_when_the_old_one_closes(void **state)
+{
+    struct cluster c;
+    (void)state;
+    cluster_open(&c);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        member_start(&c.members[i]);
+    }
+    commit(&c, 20, 128);
+    struct member *old = leader_of(&c);
+    member_close(old);
+    commit(&c, 20, 128);
+    assert_true(bed_run_until(&c.loop, all_have(&c, 40, 420), 10000));
+    member_open(old); /* it comes back and catches up from its log and the leader's */
+    member_start(old);
+    assert_true(bed_run_until(&c.loop, all_have(&c, 40, 420), 10000));
+    cluster_close(&c);
+}
+
+static void a_member_that_was_away_gets_the_snapshot(void **state)
+{
+    struct cluster c;
+    (void)state;
+    cluster_open(&c);
+    member_start(&c.members[0]);
+    member_start(&c.members[1]);
+    commit(&c, 200, 128);
+    member_start(&c.members[2]);
+    assert_true(bed_run_until(&c.loop, all_have(&c, 200, 20100), 20000));
+    assert_int_equal(c.members[2].restored, 1);
+    commit(&c, 10, 128);
+    assert_true(bed_run_until(&c.loop, all_have(&c, 210, 20155), 10000));
+    cluster_close(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(three_members_elect_a_leader_and_commit),
+        cmocka_unit_test(a_new_leader_is_elected_when_the_old_one_closes),
+        cmocka_unit_test(a_member_that_was_away_gets_the_snapshot),
+    };
+    return cmocka_run_group_tests_name("transport_raft", tests, NULL, NULL);
+}
