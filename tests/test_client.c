@@ -1,0 +1,801 @@
+/* test_client.c - the client library over real connections, against small servers in this
+ * process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <nng/supplemental/util/platform.h>
+
+#include "../client/client_logic.h"
+
+#define NOW 1790000000000ull
+#define WORKERS 32
+
+enum behaviour {
+    LEADS,
+    FOLLOWS,   /* names server->leader */
+    SILENT,    /* answers searches, but no operation */
+    DEAF,      /* answers nothing */
+    CUTS,      /* carries out, and cuts the connection instead of answering, now and then */
+};
+
+struct worker {
+    struct server *server;
+    nng_ctx ctx;
+    nng_aio *aio;
+    bool sending;
+};
+
+/* Which requests were carried out: shared by the servers of a cluster. */
+struct ledger {
+    pthread_mutex_t mutex;
+    uint8_t (*ids)[16];
+    size_t n;
+    size_t cap;
+    size_t repeated;
+    unsigned messages;
+};
+
+struct server {
+    uint64_t id;
+    nng_socket socket;
+    int port;
+    char address[32];
+    _Atomic enum behaviour behaviour;
+    const char *leader;
+    uint64_t term;
+    struct ledger *ledger;
+    atomic_uint received; /* messages */
+    struct worker workers[WORKERS];
+};
+
+static uint64_t clock_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static void ledger_note(struct ledger *l, const uint8_t *request_id)
+{
+    for (size_t i = l->n; i > 0; i--) {
+        if (memcmp(l->ids[i - 1], request_id, 16) == 0) {
+            l->repeated++;
+            return;
+        }
+    }
+    if (l->n == l->cap) {
+        l->cap = l->cap == 0 ? 1024 : 2 * l->cap;
+        l->ids = realloc(l->ids, l->cap * sizeof *l->ids);
+        assert_non_null(l->ids);
+    }
+    memcpy(l->ids[l->n++], request_id, 16);
+}
+
+static struct ledger *ledger_new(void)
+{
+    struct ledger *l = calloc(1, sizeof *l);
+
+    pthread_mutex_init(&l->mutex, NULL);
+    return l;
+}
+
+static void ledger_free(struct ledger *l)
+{
+    pthread_mutex_destroy(&l->mutex);
+    free(l->ids);
+    free(l);
+}
+
+/* Carry out the operations of a request: their results. */
+static void server_results(struct server *s, const struct request *request, struct buffer *out)
+{
+    const uint8_t *at = request->operations.data;
+    size_t left = request->operations.len;
+
+    pthread_mutex_lock(&s->ledger->mutex);
+    s->ledger->messages++;
+    for (uint32_t i = 0; i < request->n_operations; i++) {
+        struct operation op;
+        struct buffer body = {0};
+        if (operation_decode(at, left, &op) != ORDERSCHED_OK) {
+            abort();
+        }
+        at += op.bytes.len;
+        left -= op.bytes.len;
+        if (op.request_id != NULL) {
+            ledger_note(s->ledger, op.request_id);
+        }
+        struct result result = {.state = op.code == OPERATION_PAY      ? ORDERSCHED_PAID
+                                         : op.code == OPERATION_CANCEL ? ORDERSCHED_CANCELLED
+                                                                       : ORDERSCHED_PENDING,
+                                .deadline_ms = op.time_ms,
+                                .remaining_ms = op.relative,
+                                .index = op.id.len};
+        if (op.code == OPERATION_GET || op.code == OPERATION_STATUS) {
+            write_uint(&body, s->id);
+            result.body = (struct slice){body.data, body.len};
+        }
+        result_encode(out, &result);
+        buffer_free(&body);
+    }
+    pthread_mutex_unlock(&s->ledger->mutex);
+}
+
+/* The answer to a request, or false: none. */
+static bool server_answer(struct server *s, const uint8_t *data, size_t len, struct buffer *out)
+{
+    enum behaviour behaviour = s->behaviour;
+    struct buffer results = {0};
+    struct request request;
+    struct answer answer = {.node_id = s->id, .term = s->term, .now_ms = NOW};
+
+    if (request_decode(data, len, &request) != ORDERSCHED_OK) {
+        abort();
+    }
+    bool local = (request.flags & PROTOCOL_LOCAL) != 0;
+    if (behaviour == DEAF || (behaviour == SILENT && request.n_operations > 0)) {
+        return false;
+    }
+    if (behaviour == FOLLOWS) {
+        answer.leader_id = s->leader != NULL ? 99 : 0;
+        answer.leader_address =
+            (struct slice){(const uint8_t *)s->leader, s->leader != NULL ? strlen(s->leader) : 0};
+        answer.error = request.n_operations > 0 && !local ? ORDERSCHED_NOT_LEADER : ORDERSCHED_OK;
+    } else {
+        answer.leader_id = s->id;
+        answer.leader_address = (struct slice){(const uint8_t *)s->address, strlen(s->address)};
+    }
+    if (answer.error == ORDERSCHED_OK) {
+        server_results(s, &request, &results);
+        answer.n_results = request.n_operations;
+        answer.results = (struct slice){results.data, results.len};
+    }
+    answer_encode(out, &answer);
+    buffer_free(&results);
+    return true;
+}
+
+static void worker_receive(struct worker *w)
+{
+    w->sending = false;
+    nng_ctx_recv(w->ctx, w->aio);
+}
+
+static void worker_cb(void *arg)
+{
+    struct worker *w = arg;
+    struct server *s = w->server;
+    struct buffer out = {0};
+
+    if (nng_aio_result(w->aio) != 0) {
+        if (w->sending) {
+            nng_msg_free(nng_aio_get_msg(w->aio));
+            worker_receive(w);
+        }
+        return;
+    }
+    if (w->sending) {
+        worker_receive(w);
+        return;
+    }
+    nng_msg *msg = nng_aio_get_msg(w->aio);
+    unsigned n = atomic_fetch_add(&s->received, 1);
+    bool answered = server_answer(s, nng_msg_body(msg), nng_msg_len(msg), &out);
+    if (answered && s->behaviour == CUTS && n % 7 == 3) {
+        nng_pipe_close(nng_msg_get_pipe(msg));
+        answered = false;
+    }
+    if (!answered) {
+        nng_msg_free(msg);
+        worker_receive(w); /* gives the request up */
+    } else {
+        nng_msg_clear(msg);
+        if (nng_msg_append(msg, out.data, out.len) != 0) {
+            abort();
+        }
+        w->sending = true;
+        nng_aio_set_msg(w->aio, msg);
+        nng_ctx_send(w->ctx, w->aio);
+    }
+    buffer_free(&out);
+}
+
+/* port 0: any. */
+static struct server *server_new(struct ledger *ledger, uint64_t id, int port,
+                                 enum behaviour behaviour)
+{
+    struct server *s = calloc(1, sizeof *s);
+    nng_listener listener;
+    char url[64];
+
+    s->id = id;
+    s->term = 1;
+    s->ledger = ledger;
+    s->behaviour = behaviour;
+    assert_int_equal(nng_rep0_open(&s->socket), 0);
+    assert_int_equal(nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, PROTOCOL_MESSAGE_MAX + 64),
+                     0);
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
+    int rv = NNG_EADDRINUSE;
+    for (int i = 0; i < 100 && rv == NNG_EADDRINUSE; i++) {
+        rv = nng_listen(s->socket, url, &listener, 0);
+        if (rv == NNG_EADDRINUSE) {
+            nng_msleep(20);
+        }
+    }
+    assert_int_equal(rv, 0);
+    assert_int_equal(nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &s->port), 0);
+    snprintf(s->address, sizeof s->address, "127.0.0.1:%d", s->port);
+    for (int i = 0; i < WORKERS; i++) {
+        struct worker *w = &s->workers[i];
+        w->server = s;
+        assert_int_equal(nng_ctx_open(&w->ctx, s->socket), 0);
+        assert_int_equal(nng_aio_alloc(&w->aio, worker_cb, w), 0);
+        worker_receive(w);
+    }
+    return s;
+}
+
+static void server_free(struct server *s)
+{
+    nng_close(s->socket);
+    for (int i = 0; i < WORKERS; i++) {
+        nng_aio_stop(s->workers[i].aio);
+        nng_aio_free(s->workers[i].aio);
+    }
+    free(s);
+}
+
+static struct ordersched_client *open_client(const char *endpoints, unsigned timeout_ms)
+{
+    struct ordersched_config config = {.endpoints = endpoints, .timeout_ms = timeout_ms};
+    struct ordersched_client *client = NULL;
+
+    assert_int_equal(ordersched_open(&config, &client), ORDERSCHED_OK);
+    return client;
+}
+
+/* A TCP socket that listens; with accept_never its backlog answers, and nobody else. */
+static int listen_raw(char address[32])
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof in;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
+    snprintf(address, 32, "127.0.0.1:%d", ntohs(in.sin_port));
+    return fd;
+}
+
+/* An address where nobody listens. */
+static void nobody(char address[32])
+{
+    close(listen_raw(address));
+}
+
+struct collected {
+    atomic_int calls;
+    atomic_int error;
+    struct ordersched_client *client; /* submit once more, from the callback */
+    atomic_int from_callback;
+};
+
+static void collect(void *arg, const struct ordersched_answer *answer)
+{
+    struct collected *c = arg;
+
+    c->error = answer->error;
+    if (c->client != NULL) {
+        struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "b", .id_len = 1};
+        struct ordersched_client *client = c->client;
+        c->client = NULL;
+        c->from_callback = ordersched_call(client, &op, 0, NULL);
+        assert_int_equal(ordersched_submit(client, &op, 0, collect, c), ORDERSCHED_OK);
+    }
+    c->calls++;
+}
+
+static void wait_for(atomic_int *n, int wanted, unsigned ms)
+{
+    uint64_t end = clock_ms() + ms;
+
+    while (*n < wanted && clock_ms() < end) {
+        nng_msleep(1);
+    }
+    assert_int_equal(*n, wanted);
+}
+
+static void every_kind_of_call_is_answered(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct ordersched_client *client = open_client(s->address, 5000);
+    struct ordersched_answer answer;
+
+    assert_int_equal(ordersched_schedule(client, "order-1", 1800000, "shop", "{}", 2, &answer),
+                     ORDERSCHED_OK);
+    assert_int_equal(answer.error, ORDERSCHED_OK);
+    assert_int_equal(answer.state, ORDERSCHED_PENDING);
+    assert_int_equal(answer.deadline_ms, 1800000);
+    assert_int_equal(answer.remaining_ms, 1); /* this server's way to say "relative" */
+    assert_int_equal(answer.index, 7);
+    assert_null(answer.body);
+    assert_null(answer.text);
+    assert_int_equal(ordersched_extend(client, "order-1", 5000, &answer), ORDERSCHED_OK);
+    assert_int_equal(answer.deadline_ms, 5000);
+    assert_int_equal(ordersched_pay(client, "order-1", &answer), ORDERSCHED_OK);
+    assert_int_equal(answer.state, ORDERSCHED_PAID);
+    assert_int_equal(ordersched_cancel(client, "order-22", &answer), ORDERSCHED_OK);
+    assert_int_equal(answer.state, ORDERSCHED_CANCELLED);
+    assert_int_equal(answer.index, 8);
+    assert_int_equal(ordersched_get(client, "order-1", NULL), ORDERSCHED_OK);
+    assert_int_equal(ledger->n, 4);
+    assert_int_equal(ledger->repeated, 0);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void a_redirect_leads_to_the_leader(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *leader = server_new(ledger, 99, 0, LEADS);
+    struct server *follower = server_new(ledger, 1, 0, FOLLOWS);
+    follower->leader = leader->address;
+    struct ordersched_client *client = open_client(follower->address, 5000);
+
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
+    assert_int_equal(ledger->n, 1);
+    /* They change places. */
+    follower->term = leader->term = 2;
+    follower->id = 99;
+    leader->id = 1;
+    leader->leader = follower->address;
+    follower->behaviour = LEADS;
+    leader->behaviour = FOLLOWS;
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
+    assert_int_equal(ledger->n, 2);
+    assert_int_equal(ledger->repeated, 0);
+    ordersched_close(client);
+    server_free(leader);
+    server_free(follower);
+    ledger_free(ledger);
+}
+
+static void a_leader_that_never_answers_leaves_the_outcome_unknown(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, SILENT);
+    struct ordersched_client *client = open_client(s->address, 400);
+    uint64_t start = clock_ms();
+
+    int error = ordersched_pay(client, "a", NULL);
+    assert_int_equal(error, ORDERSCHED_TIMEOUT);
+    assert_int_equal(ordersched_error_class(error), ORDERSCHED_UNKNOWN);
+    assert_in_range(clock_ms() - start, 390, 1500);
+    assert_int_equal(ordersched_get(client, "a", NULL), ORDERSCHED_UNREACHABLE);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void where_nobody_listens_nothing_has_happened(void **state)
+{
+    (void)state;
+    char address[32];
+    char both[80];
+    uint8_t id[16];
+
+    nobody(address);
+    snprintf(both, sizeof both, "%s, localhost:%s", address, strchr(address, ':') + 1);
+    struct ordersched_client *client = open_client(both, 700);
+    uint64_t start = clock_ms();
+    int error = ordersched_pay(client, "a", NULL);
+    assert_int_equal(error, ORDERSCHED_UNREACHABLE);
+    assert_int_equal(ordersched_error_class(error), ORDERSCHED_DEFINITE);
+    assert_in_range(clock_ms() - start, 690, 2000);
+    start = clock_ms();
+    assert_int_equal(ordersched_request_id(client, 200, id), ORDERSCHED_UNREACHABLE);
+    assert_in_range(clock_ms() - start, 190, 1000);
+    ordersched_close(client);
+}
+
+static void nodes_that_hang_or_talk_nonsense_do_not_keep_the_client_from_the_others(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    char hung[32];
+    char all[128];
+    int fd = listen_raw(hung); /* connects, but never says a word */
+    struct server *deaf = server_new(ledger, 2, 0, DEAF);
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+
+    snprintf(all, sizeof all, "%s,%s,%s", hung, deaf->address, s->address);
+    struct ordersched_client *client = open_client(all, 5000);
+    uint64_t start = clock_ms();
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
+    assert_in_range(clock_ms() - start, 0, 2000);
+    ordersched_close(client);
+
+    snprintf(all, sizeof all, "%s", hung);
+    client = open_client(all, 600);
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_UNREACHABLE);
+    ordersched_close(client);
+    close(fd);
+    server_free(s);
+    server_free(deaf);
+    ledger_free(ledger);
+}
+
+struct payer {
+    struct ordersched_client *client;
+    pthread_t thread;
+    int calls;
+    int failed;
+    int number;
+};
+
+static void *payer_run(void *arg)
+{
+    struct payer *p = arg;
+
+    for (int i = 0; i < p->calls; i++) {
+        char id[32];
+        struct ordersched_answer answer;
+        snprintf(id, sizeof id, "%d-%d", p->number, i);
+        if (ordersched_pay(p->client, id, &answer) != ORDERSCHED_OK ||
+            answer.index != strlen(id)) {
+            p->failed++;
+        }
+    }
+    return NULL;
+}
+
+static void payers_start(struct payer *payers, int n, int calls, struct ordersched_client *client)
+{
+    for (int i = 0; i < n; i++) {
+        payers[i] = (struct payer){.client = client, .calls = calls, .number = i};
+        assert_int_equal(pthread_create(&payers[i].thread, NULL, payer_run, &payers[i]), 0);
+    }
+}
+
+static int payers_join(struct payer *payers, int n)
+{
+    int failed = 0;
+
+    for (int i = 0; i < n; i++) {
+        pthread_join(payers[i].thread, NULL);
+        failed += payers[i].failed;
+    }
+    return failed;
+}
+
+static void sixty_four_threads_share_a_client_and_its_messages(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct ordersched_client *client = open_client(s->address, 20000);
+    struct payer payers[64];
+
+    payers_start(payers, 64, 50, client);
+    assert_int_equal(payers_join(payers, 64), 0);
+    assert_int_equal(ledger->n, 64 * 50);
+    assert_int_equal(ledger->repeated, 0);
+    assert_true(ledger->messages < 64 * 50); /* some travelled together */
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void lost_connections_are_mended_and_repeat_nothing_but_the_request_id(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, CUTS);
+    struct ordersched_client *client = open_client(s->address, 20000);
+    struct payer payers[8];
+
+    payers_start(payers, 8, 8, client);
+    assert_int_equal(payers_join(payers, 8), 0);
+    assert_int_equal(ledger->n, 64); /* 64 requests, however often they came */
+    assert_true(ledger->repeated > 0);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void calls_survive_the_death_of_the_leader(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *first = server_new(ledger, 1, 0, LEADS);
+    struct server *second = server_new(ledger, 2, 0, FOLLOWS);
+    char both[80];
+    char dead[32];
+    struct payer payers[16];
+
+    strcpy(dead, first->address);
+    second->leader = dead;
+    snprintf(both, sizeof both, "%s,%s", first->address, second->address);
+    struct ordersched_client *client = open_client(both, 20000);
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
+    payers_start(payers, 16, 100, client);
+    nng_msleep(20);
+    int port = first->port;
+    server_free(first);
+    uint64_t died = clock_ms();
+    nng_msleep(200); /* the others have not noticed yet */
+    second->leader = NULL;
+    nng_msleep(200); /* election */
+    second->term = 2;
+    second->behaviour = LEADS;
+    assert_int_equal(payers_join(payers, 16), 0);
+    assert_true(clock_ms() - died < 10000);
+    assert_int_equal(ledger->n, 1 + 16 * 100);
+
+    /* And back: the first comes up again under its old address, and leads. */
+    first = server_new(ledger, 1, port, LEADS);
+    first->term = 3;
+    server_free(second);
+    assert_int_equal(ordersched_pay(client, "b", NULL), ORDERSCHED_OK);
+    ordersched_close(client);
+    server_free(first);
+    ledger_free(ledger);
+}
+
+static void a_connection_that_went_dead_is_replaced(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct ordersched_client *client = open_client(s->address, 8000);
+
+    assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
+    s->behaviour = DEAF; /* as behind a partition: what is sent vanishes */
+    struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "b", .id_len = 1};
+    struct collected c = {0};
+    assert_int_equal(ordersched_submit(client, &op, 0, collect, &c), ORDERSCHED_OK);
+    nng_msleep(2500);
+    assert_int_equal(c.calls, 0);
+    s->behaviour = LEADS;
+    wait_for(&c.calls, 1, 4000);
+    assert_int_equal(c.error, ORDERSCHED_OK);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void closing_completes_what_is_pending(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, SILENT);
+    struct ordersched_client *client = open_client(s->address, 60000);
+    struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
+    struct collected sent = {0};
+    struct collected read = {0};
+    struct collected unsent = {0};
+    char address[32];
+
+    assert_int_equal(ordersched_submit(client, &op, 0, collect, &sent), ORDERSCHED_OK);
+    op.kind = ORDERSCHED_GET;
+    assert_int_equal(ordersched_submit(client, &op, 0, collect, &read), ORDERSCHED_OK);
+    for (int i = 0; i < 2000 && s->received < 2; i++) {
+        nng_msleep(1);
+    }
+    assert_true(s->received >= 2);
+    ordersched_close(client);
+    assert_int_equal(sent.calls, 1);
+    assert_int_equal(sent.error, ORDERSCHED_TIMEOUT);
+    assert_int_equal(read.calls, 1);
+    assert_int_equal(read.error, ORDERSCHED_CLOSED);
+
+    nobody(address);
+    client = open_client(address, 60000);
+    op.kind = ORDERSCHED_PAY;
+    assert_int_equal(ordersched_submit(client, &op, 0, collect, &unsent), ORDERSCHED_OK);
+    nng_msleep(50);
+    ordersched_close(client);
+    assert_int_equal(unsent.calls, 1);
+    assert_int_equal(unsent.error, ORDERSCHED_CLOSED);
+    ordersched_close(NULL);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void a_callback_may_submit_but_not_wait(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct ordersched_client *client = open_client(s->address, 5000);
+    struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
+    struct collected c = {.client = client};
+
+    assert_int_equal(ordersched_submit(client, &op, 0, collect, &c), ORDERSCHED_OK);
+    wait_for(&c.calls, 2, 5000);
+    assert_int_equal(c.error, ORDERSCHED_OK);
+    assert_int_equal(c.from_callback, ORDERSCHED_ARGUMENT);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+static void a_made_request_id_repeats_a_call_safely(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct ordersched_client *client = open_client(s->address, 5000);
+    uint8_t id[16];
+    uint8_t other[16];
+
+    assert_int_equal(ordersched_request_id(client, 0, id), ORDERSCHED_OK);
+    assert_int_equal(ordersched_request_id(client, 0, other), ORDERSCHED_OK);
+    assert_memory_not_equal(id + 6, other + 6, 10);
+    assert_in_range(request_id_time_ms(id), NOW, NOW + 10000);
+    struct ordersched_operation op = {.kind = ORDERSCHED_CANCEL, .id = "a", .id_len = 1,
+                                      .request_id = id};
+    assert_int_equal(ordersched_call(client, &op, 0, NULL), ORDERSCHED_OK);
+    assert_int_equal(ordersched_call(client, &op, 0, NULL), ORDERSCHED_OK);
+    assert_int_equal(ledger->n, 1);
+    assert_int_equal(ledger->repeated, 1);
+    ordersched_close(client);
+    server_free(s);
+    ledger_free(ledger);
+}
+
+struct status {
+    atomic_int calls;
+    int error;
+    uint8_t body;
+};
+
+static void take_status(void *arg, const struct ordersched_answer *answer)
+{
+    struct status *st = arg;
+
+    st->error = answer->error;
+    st->body = answer->body_len == 1 ? answer->body[0] : 0;
+    st->calls++;
+}
+
+static void a_target_is_asked_even_if_it_does_not_lead(void **state)
+{
+    (void)state;
+    struct ledger *ledger = ledger_new();
+    struct server *leader = server_new(ledger, 1, 0, LEADS);
+    struct server *follower = server_new(ledger, 2, 0, FOLLOWS);
+    struct ordersched_client *client = open_client(leader->address, 5000);
+    struct status st = {0};
+    struct buffer b = {0};
+
+    operation_encode(&b, &(struct operation){.code = OPERATION_STATUS});
+    assert_int_equal(ordersched_submit_raw(client, b.data, b.len, false, follower->address, 0,
+                                           take_status, &st), ORDERSCHED_OK);
+    wait_for(&st.calls, 1, 5000);
+    assert_int_equal(st.error, ORDERSCHED_OK);
+    assert_int_equal(st.body, 2);
+    assert_int_equal(ordersched_submit_raw(client, b.data, b.len, false, NULL, 0, take_status,
+                                           &st), ORDERSCHED_OK);
+    wait_for(&st.calls, 2, 5000);
+    assert_int_equal(st.body, 1);
+    assert_int_equal(ordersched_submit_raw(client, b.data, b.len, false, "nonsense", 0,
+                                           take_status, &st), ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_submit_raw(client, b.data, 0, false, NULL, 0, take_status, &st),
+                     ORDERSCHED_ARGUMENT);
+    buffer_free(&b);
+    ordersched_close(client);
+    server_free(leader);
+    server_free(follower);
+    ledger_free(ledger);
+}
+
+static void wrong_arguments_are_refused_before_anything_is_sent(void **state)
+{
+    (void)state;
+    const char *bad[] = {"", ",", "host", "host:", ":7401", "host:0", "host:70000", "a:1,,b:2",
+                         "a:1 b:2", "a:1,"};
+    struct ordersched_client *client = NULL;
+    char address[32];
+    char long_id[ORDERSCHED_ID_MAX + 2];
+    static char payload[ORDERSCHED_PAYLOAD_MAX + 1];
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct ordersched_config config = {.endpoints = bad[i]};
+        if (ordersched_open(&config, &client) != ORDERSCHED_ARGUMENT) {
+            fail_msg("\"%s\" was taken for endpoints", bad[i]);
+        }
+    }
+    struct ordersched_config config = {.cluster = ""};
+    assert_int_equal(ordersched_open(&config, &client), ORDERSCHED_ARGUMENT);
+
+    nobody(address);
+    client = open_client(address, 60000);
+    memset(long_id, 'x', sizeof long_id);
+    long_id[sizeof long_id - 1] = '\0';
+    assert_int_equal(ordersched_pay(client, "", NULL), ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_pay(client, NULL, NULL), ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_pay(client, long_id, NULL), ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_schedule(client, "a", 1, NULL, NULL, 0, NULL),
+                     ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_schedule(client, "a", 1, "no spaces", NULL, 0, NULL),
+                     ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_schedule(client, "a", 1, "r", payload, sizeof payload, NULL),
+                     ORDERSCHED_ARGUMENT);
+    assert_int_equal(ordersched_schedule(client, "a", 1, "r", NULL, 5, NULL),
+                     ORDERSCHED_ARGUMENT);
+    struct ordersched_operation op = {.kind = 77, .id = "a", .id_len = 1};
+    struct ordersched_answer answer;
+    assert_int_equal(ordersched_call(client, &op, 0, &answer), ORDERSCHED_ARGUMENT);
+    assert_int_equal(answer.error, ORDERSCHED_ARGUMENT);
+    ordersched_close(client);
+}
+
+static void a_full_queue_answers_busy(void **state)
+{
+    (void)state;
+    char address[32];
+    struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
+    struct collected c = {0};
+    int taken = 0;
+    int error;
+
+    nobody(address);
+    struct ordersched_client *client = open_client(address, 60000);
+    while ((error = ordersched_submit(client, &op, 0, collect, &c)) == ORDERSCHED_OK) {
+        taken++;
+        assert_true(taken <= 65536);
+    }
+    assert_int_equal(error, ORDERSCHED_BUSY);
+    assert_int_equal(taken, 65536);
+    ordersched_close(client);
+    assert_int_equal(c.calls, 65536);
+    assert_int_equal(c.error, ORDERSCHED_CLOSED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_of_call_is_answered),
+        cmocka_unit_test(a_redirect_leads_to_the_leader),
+        cmocka_unit_test(a_leader_that_never_answers_leaves_the_outcome_unknown),
+        cmocka_unit_test(where_nobody_listens_nothing_has_happened),
+        cmocka_unit_test(
+            nodes_that_hang_or_talk_nonsense_do_not_keep_the_client_from_the_others),
+        cmocka_unit_test(sixty_four_threads_share_a_client_and_its_messages),
+        cmocka_unit_test(lost_connections_are_mended_and_repeat_nothing_but_the_request_id),
+        cmocka_unit_test(calls_survive_the_death_of_the_leader),
+        cmocka_unit_test(a_connection_that_went_dead_is_replaced),
+        cmocka_unit_test(closing_completes_what_is_pending),
+        cmocka_unit_test(a_callback_may_submit_but_not_wait),
+        cmocka_unit_test(a_made_request_id_repeats_a_call_safely),
+        cmocka_unit_test(a_target_is_asked_even_if_it_does_not_lead),
+        cmocka_unit_test(wrong_arguments_are_refused_before_anything_is_sent),
+        cmocka_unit_test(a_full_queue_answers_busy),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    nng_fini();
+    return failed;
+}
