@@ -4,19 +4,37 @@
  * level so that the simulator, whose disk and network are another raft_io, runs them too.
  *
  *   set_term       an unchanged term is not written again (it would first persist vote = 0)
+ *   set_vote       an unchanged vote is not written again
  *   set_term/vote  a failure is fatal
  *   append         a status other than 0 or CANCELED is fatal; entry lengths are checked
+ *   truncate       a failure is fatal
+ *   send           never fails towards libraft: a message that cannot be sent is lost
  *   send           one InstallSnapshot in flight for each follower, released when the follower's
- *                  match index moves or guard_install_timeout_ms is over
- *   snapshot_get   one at a time for each follower; served from one loaded copy
- *   snapshot_put   an install never overlaps our own snapshot
+ *                  match index moves, it shows that it did not get it, or
+ *                  GUARD_INSTALL_TIMEOUT_MS is over
+ *   snapshot_get   never fails and never loads: the image is loaded when it is known to be sent,
+ *                  and shared by all followers that need it
+ *   snapshot_put   a failure is fatal
+ *   recv           an InstallSnapshot waits for our own snapshot to be stored, and is dropped
+ *                  while another is being installed
+ *   recv           entries of impossible length or type are dropped; a configuration change
+ *                  always comes first in its batch
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor
- * restarts the node from what is durable). */
+ * restarts the node from what is durable).
+ *
+ * What the guard asks of the inner raft_io: `inner->data` is set to the struct raft (raft_uv needs
+ * it there to complete requests), and the tick and receive callbacks are called with a raft_io
+ * whose `data` is that. When snapshot_get fails, a snapshot struct that is handed over
+ * nevertheless is freed, what it points to is not. All on one thread, the raft loop. */
 #ifndef GUARD_H
 #define GUARD_H
 
 #include "libraft.h"
+
+#define GUARD_INSTALL_TIMEOUT_MS 300000u
+/* A follower that refuses entries this long after a snapshot was sent has not got it. */
+#define GUARD_INSTALL_DOUBT_MS 2000u
 
 typedef void (*guard_fatal_cb)(void *arg, const char *sentence);
 
@@ -31,5 +49,11 @@ struct guard *guard_new(struct raft_io *inner, struct raft_io *outer, struct raf
 void guard_free(struct guard *g);
 /* May a snapshot of our own be started now (no install under way)? Asked by fsm->snapshot. */
 bool guard_may_snapshot(const struct guard *g);
+/* `settled` runs after each event that libraft handled, outside of it: libraft may be called. */
+void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg);
+/* Is an InstallSnapshot on its way to this follower? */
+bool guard_is_installing(const struct guard *g, raft_id id);
+/* When a message of this member last came in, by the raft_io's clock; 0 = never. */
+raft_time guard_last_heard(const struct guard *g, raft_id id);
 
 #endif

@@ -1,0 +1,112 @@
+/* guard_parts.h - the guard's state, shared by its files and by nothing else. */
+#ifndef GUARD_PARTS_H
+#define GUARD_PARTS_H
+
+#include "guard.h"
+
+/* A snapshot_put on its way to the disk; at most one of each kind exists. */
+struct guard_put {
+    struct raft_io_snapshot_put request; /* the inner one */
+    struct raft_io_snapshot_put *outer;
+    struct guard *guard;
+    bool busy;
+};
+
+/* What is known of another member. */
+struct guard_peer {
+    raft_id id;
+    raft_time heard_ms;
+    uint64_t transfer; /* serial of the InstallSnapshot that counts as under way, or 0 */
+    raft_term transfer_term;
+    raft_index transfer_match;
+    raft_time started_ms;
+    raft_time sent_ms; /* written out; 0 = not yet */
+    struct guard_peer *next;
+};
+
+/* A snapshot loaded from disk, shared by the transfers that carry it. */
+struct guard_image {
+    struct raft_io_snapshot_get request;
+    struct guard *guard;
+    struct raft_snapshot *snapshot; /* NULL while loading */
+    raft_index wanted;              /* it holds at least this index */
+    unsigned n_users;
+    struct guard_image *next;
+};
+
+/* One InstallSnapshot that libraft believes to be sending. */
+struct guard_transfer {
+    struct raft_io_send request; /* the inner one */
+    struct raft_io_send *outer;
+    struct guard *guard;
+    struct raft_message message; /* what is really sent */
+    uint64_t serial;
+    raft_id id;
+    raft_term term;
+    struct guard_image *image;
+    struct guard_transfer *next; /* in guard.waiting */
+};
+
+/* A request that libraft made and that is completed from the next tick. */
+struct guard_deferred {
+    struct raft_io_send *send; /* lost: its callback gets `status` */
+    struct raft_io_snapshot_get *get;
+    raft_index index; /* of the snapshot that libraft has in mind */
+    int status;
+    struct guard_deferred *next;
+};
+
+struct guard {
+    struct raft_io *inner;
+    struct raft_io *outer;
+    struct raft *raft;
+    guard_fatal_cb fatal;
+    void *fatal_arg;
+    void (*settled)(void *arg);
+    void *settled_arg;
+    raft_io_tick_cb tick;
+    raft_io_recv_cb recv;
+    raft_io_close_cb close_cb;
+    bool closing;
+
+    raft_term term; /* as stored */
+    raft_id vote;
+
+    struct guard_put own;     /* a snapshot of ours */
+    struct guard_put install; /* the leader's */
+    bool held;                /* held_message waits for own */
+    struct raft_message held_message;
+
+    struct guard_peer *peers;
+    struct guard_image *images;
+    struct guard_transfer *waiting; /* for their image */
+    struct guard_deferred *deferred;
+    struct guard_deferred **deferred_tail;
+    uint64_t last_serial;
+    unsigned load_failures; /* in a row */
+};
+
+struct guard *guard_of(const struct raft_io *outer);
+void guard_fail(struct guard *g, const char *what, int rv);
+struct guard_peer *guard_peer_find(const struct guard *g, raft_id id); /* or NULL */
+struct guard_peer *guard_peer_get(struct guard *g, raft_id id);        /* made when missing */
+const struct raft_server *guard_server(const struct guard *g, raft_id id); /* or NULL */
+void guard_defer(struct guard *g, struct raft_io_send *send, struct raft_io_snapshot_get *get,
+                 int status);
+
+/* guard_install.c: the sending side of InstallSnapshot. */
+int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
+                       raft_io_snapshot_get_cb cb);
+int guard_install_send(struct guard *g, struct raft_io_send *req,
+                       const struct raft_message *message, raft_io_send_cb cb);
+void guard_install_review(struct guard *g);                  /* at each tick */
+void guard_install_rejected(struct guard *g, raft_id id);    /* the follower refuses entries */
+void guard_complete_deferred(struct guard *g);
+void guard_install_close(struct guard *g);
+
+/* guard_receive.c: what may come in. */
+void guard_receive(struct guard *g, struct raft_message *message);
+void guard_release_held(struct guard *g);
+void guard_discard_message(struct raft_message *message); /* free what it owns */
+
+#endif

@@ -1,0 +1,198 @@
+/* guard_receive.c - what may come in: the guards between the network and libraft. */
+#include "guard_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void entries_discard(struct raft_entry *entries, unsigned n)
+{
+    void *batch = NULL;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (entries[i].batch != batch) {
+            batch = entries[i].batch;
+            raft_free(batch);
+        }
+    }
+    raft_free(entries);
+}
+
+void guard_discard_message(struct raft_message *message)
+{
+    switch (message->type) {
+        case RAFT_APPEND_ENTRIES:
+            if (message->append_entries.n_entries > 0) {
+                entries_discard(message->append_entries.entries,
+                                message->append_entries.n_entries);
+            }
+            break;
+        case RAFT_INSTALL_SNAPSHOT:
+            raft_configuration_close(&message->install_snapshot.conf);
+            raft_free(message->install_snapshot.data.base);
+            break;
+        default:
+            break;
+    }
+}
+
+/* --- InstallSnapshot --- */
+
+/* Keep it until our own snapshot is stored; a later one takes its place. */
+static void guard_hold(struct guard *g, struct raft_message *message)
+{
+    char *address = strdup(message->server_address);
+
+    if (address == NULL) {
+        guard_discard_message(message);
+        return;
+    }
+    if (g->held) {
+        guard_discard_message(&g->held_message);
+        free((void *)g->held_message.server_address);
+    }
+    g->held = true;
+    g->held_message = *message;
+    g->held_message.server_address = address;
+}
+
+void guard_release_held(struct guard *g)
+{
+    struct raft_message message;
+
+    if (!g->held || g->closing || g->own.busy || g->install.busy) {
+        return;
+    }
+    message = g->held_message;
+    g->held = false;
+    g->recv(g->outer, &message);
+    free((void *)message.server_address);
+}
+
+static void guard_receive_install(struct guard *g, struct raft_message *message)
+{
+    if (g->install.busy) {
+        /* libraft would keep neither it nor a reference to it. */
+        guard_discard_message(message);
+    } else if (g->own.busy) {
+        guard_hold(g, message);
+    } else {
+        g->recv(g->outer, message);
+    }
+}
+
+/* --- AppendEntries --- */
+
+static bool entries_are_sound(const struct raft_append_entries *args)
+{
+    for (unsigned i = 0; i < args->n_entries; i++) {
+        const struct raft_entry *e = &args->entries[i];
+        if (e->buf.base == NULL || e->buf.len == 0 || e->buf.len % 8 != 0 || e->term == 0 ||
+            e->batch == NULL ||
+            (e->type != RAFT_COMMAND && e->type != RAFT_BARRIER && e->type != RAFT_CHANGE)) {
+            return false;
+        }
+    }
+    return args->n_entries == 0 || args->prev_log_index < UINT64_MAX - args->n_entries;
+}
+
+/* The first configuration change that has entries in front of it, or n_entries. */
+static unsigned entries_find_change(const struct raft_append_entries *args)
+{
+    unsigned i = 1;
+
+    while (i < args->n_entries && args->entries[i].type != RAFT_CHANGE) {
+        i++;
+    }
+    return i;
+}
+
+/* The entries from `from` on in a batch of their own. 0 or RAFT_NOMEM. */
+static int entries_copy(const struct raft_append_entries *args, unsigned from,
+                        struct raft_append_entries *out)
+{
+    unsigned n = args->n_entries - from;
+    size_t size = 0;
+    uint8_t *batch;
+
+    for (unsigned i = 0; i < n; i++) {
+        size += args->entries[from + i].buf.len;
+    }
+    *out = *args;
+    out->n_entries = n;
+    out->prev_log_index = args->prev_log_index + from;
+    out->prev_log_term = args->entries[from - 1].term;
+    out->entries = raft_malloc(n * sizeof *out->entries);
+    batch = raft_malloc(size);
+    if (out->entries == NULL || batch == NULL) {
+        raft_free(out->entries);
+        raft_free(batch);
+        return RAFT_NOMEM;
+    }
+    size = 0;
+    for (unsigned i = 0; i < n; i++) {
+        struct raft_entry *e = &out->entries[i];
+        *e = args->entries[from + i];
+        memcpy(batch + size, e->buf.base, e->buf.len);
+        e->buf.base = batch + size;
+        e->batch = batch;
+        size += e->buf.len;
+    }
+    return 0;
+}
+
+/* A follower's libraft records a configuration change under the index of its batch's first new
+ * entry: anywhere else in the batch the change never counts as committed there, and the
+ * follower's next snapshot carries the configuration before it. So the message is cut in front
+ * of each change. */
+static void guard_receive_entries(struct guard *g, struct raft_message *message)
+{
+    struct raft_message part = *message;
+
+    if (!entries_are_sound(&message->append_entries)) {
+        guard_discard_message(message);
+        return;
+    }
+    for (;;) {
+        struct raft_append_entries *args = &part.append_entries;
+        struct raft_message rest = part;
+        unsigned n = entries_find_change(args);
+        bool more = n < args->n_entries;
+        bool copied = more && entries_copy(args, n, &rest.append_entries) == 0;
+
+        if (more) {
+            args->n_entries = n; /* without a copy the leader sends the rest again */
+        }
+        g->recv(g->outer, &part);
+        if (!copied) {
+            return;
+        }
+        part = rest;
+    }
+}
+
+void guard_receive(struct guard *g, struct raft_message *message)
+{
+    if (guard_server(g, message->server_id) != NULL) {
+        struct guard_peer *peer = guard_peer_get(g, message->server_id);
+        if (peer != NULL) {
+            peer->heard_ms = g->inner->time(g->inner);
+        }
+    }
+    switch (message->type) {
+        case RAFT_INSTALL_SNAPSHOT:
+            guard_receive_install(g, message);
+            break;
+        case RAFT_APPEND_ENTRIES:
+            guard_receive_entries(g, message);
+            break;
+        case RAFT_APPEND_ENTRIES_RESULT:
+            if (message->append_entries_result.rejected > 0) {
+                guard_install_rejected(g, message->server_id);
+            }
+            g->recv(g->outer, message);
+            break;
+        default:
+            g->recv(g->outer, message);
+            break;
+    }
+}
