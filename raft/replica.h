@@ -4,7 +4,9 @@
  * and gives: propose, who leads, membership, transfer. What is committed goes to `apply`; the
  * image of the state is asked and given through `snapshot` and `restore`.
  *
- * All on one thread, the raft loop. Callbacks never run inside replica_propose(). */
+ * All on one thread, the raft loop. Callbacks never run inside replica_propose(). An entry is
+ * applied first, and its proposer told COMMITTED later in the same turn of the loop, or in the
+ * next. */
 #ifndef REPLICA_H
 #define REPLICA_H
 
@@ -17,20 +19,24 @@ struct replica; /* opaque */
 
 enum replica_role { REPLICA_FOLLOWER, REPLICA_CANDIDATE, REPLICA_LEADER };
 
+#define REPLICA_MEMBERS_MAX 32
+
 /* Why a proposal ended. COMMITTED: applied just before the callback. LOST: leadership was lost
  * with it in the log, it may still be committed by another leader: unknown. */
 enum replica_status { REPLICA_COMMITTED, REPLICA_LOST };
 
 struct replica_callbacks {
     void *arg;
-    /* The entry at `index` is committed. Must not fail. */
+    /* The entry at `index` is committed. Must not fail, nor call the replica but for reading. */
     void (*apply)(void *arg, uint64_t index, const uint8_t *data, size_t len);
-    /* Give the image in one raft_malloc'ed buffer; 0 = given, else "not now". */
+    /* Give the image in one buffer of replica_alloc, which it then belongs to; 0 = given, else
+     * "not now": asked again after later entries. Not empty. Must not call the replica but for
+     * reading. */
     int (*snapshot)(void *arg, uint8_t **data, size_t *len);
     /* Replace the state by an image. 0, or fatal. `index` of the last entry in it is not known
      * to libraft's callback; the image carries its own. */
     int (*restore)(void *arg, const uint8_t *data, size_t len);
-    /* Role or term changed. Not called from inside replica_propose. */
+    /* Role or term changed. Called outside of any step of the library: it may propose. */
     void (*changed)(void *arg, enum replica_role role, uint64_t term);
     /* Something that must stop the process. Does not return in production. */
     void (*fatal)(void *arg, const char *sentence);
@@ -44,6 +50,7 @@ struct replica_config {
     unsigned snapshot_threshold;   /* entries; 0 = default */
     unsigned snapshot_trailing;    /* entries; 0 = default; never below 1024 in production */
     unsigned random_seed;          /* for election timers */
+    unsigned add_patience_ms;      /* replica_add gives up on a silent member; 0 = 60000 */
 };
 
 struct replica_member {
@@ -55,7 +62,8 @@ struct replica_member {
 };
 
 typedef void (*replica_propose_cb)(void *arg, enum replica_status status);
-/* error: 0, or an ordersched error (MEMBER_CHANGE, NOT_FOUND, UNKNOWN_OUTCOME); text may be NULL */
+/* error: 0, or an ordersched error: NOT_LEADER, MEMBER_CHANGE and NOT_FOUND are definite,
+ * UNKNOWN_OUTCOME is not. text may be NULL. */
 typedef void (*replica_change_cb)(void *arg, int error, const char *text);
 
 /* `io` is wrapped by the guards and stays the caller's. NULL = no memory or invalid (errbuf). */
@@ -90,7 +98,10 @@ uint64_t replica_leader(const struct replica *r, const char **address);
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max);
 
 /* Leader only. Add an empty node as a non-voter, let it catch up, make it a voter; then cb. One
- * change at a time: else MEMBER_CHANGE at once. */
+ * change at a time, a transfer included: else MEMBER_CHANGE at once. All three may call cb before
+ * they return. A non-voter that is there already under the same id and address is taken up where
+ * it stands, so that an add that got stuck can be repeated. The leader does not remove itself, nor
+ * a member whose leaving would stop the cluster; the text says what to do. */
 void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
                  void *arg);
 void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);

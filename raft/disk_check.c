@@ -1,0 +1,602 @@
+/* disk_check.c - is what libraft will find in its directory whole? See disk_check.h. */
+#include "disk_check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk_segment.h"
+
+#define METADATA_SIZE 32
+#define SNAPSHOT_CONFIGURATION_MAX (1024 * 1024)
+
+struct segment {
+    char name[NAME_MAX + 1];
+    bool open;
+    uint64_t counter;    /* open */
+    uint64_t first, last; /* closed */
+    struct segment_scan scan;
+    bool removed;
+};
+
+struct image {
+    char name[NAME_MAX + 1]; /* of the data file */
+    uint64_t term, index, timestamp;
+};
+
+enum metadata_state { METADATA_ABSENT, METADATA_SHORT, METADATA_VALID };
+
+struct metadata {
+    enum metadata_state state;
+    uint64_t version, term, vote;
+};
+
+struct check {
+    const struct disk_check *c;
+    int fd; /* of the directory */
+    char *errbuf;
+    size_t errbuf_len;
+    struct segment *segments; /* closed by first index, then open by counter */
+    size_t n_segments;
+    struct image *images; /* oldest first; complete pairs only */
+    size_t n_images;
+    struct metadata metadata[2];
+};
+
+/* --- saying it --- */
+
+__attribute__((format(printf, 2, 3))) static int check_refuse(struct check *k, const char *format,
+                                                              ...)
+{
+    va_list args;
+    int n = snprintf(k->errbuf, k->errbuf_len, "%s: ", k->c->dir);
+
+    va_start(args, format);
+    if (n >= 0 && (size_t)n < k->errbuf_len) {
+        int m = vsnprintf(k->errbuf + n, k->errbuf_len - (size_t)n, format, args);
+        n = m < 0 ? -1 : n + m;
+    }
+    va_end(args);
+    if (n >= 0 && (size_t)n < k->errbuf_len) {
+        snprintf(k->errbuf + n, k->errbuf_len - (size_t)n, ". %s", DISK_READD);
+    }
+    return -1;
+}
+
+__attribute__((format(printf, 3, 4))) static void check_log(const struct check *k,
+                                                            const char *level,
+                                                            const char *format, ...)
+{
+    char sentence[NAME_MAX * 2 + 256];
+    va_list args;
+
+    if (k->c->log == NULL) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    k->c->log(k->c->arg, level, sentence);
+}
+
+/* --- files --- */
+
+/* The whole file. NULL: errno. */
+static uint8_t *check_read(struct check *k, const char *name, size_t *len)
+{
+    int fd = openat(k->fd, name, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    uint8_t *data = NULL;
+    size_t n = 0;
+    int error;
+
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fstat(fd, &st) != 0 || (data = malloc((size_t)st.st_size + 1)) == NULL) {
+        goto err;
+    }
+    while (n < (size_t)st.st_size) {
+        ssize_t m = read(fd, data + n, (size_t)st.st_size - n);
+        if (m < 0 && errno == EINTR) {
+            continue;
+        }
+        if (m < 0) {
+            goto err;
+        }
+        if (m == 0) {
+            break;
+        }
+        n += (size_t)m;
+    }
+    close(fd);
+    *len = n;
+    return data;
+err:
+    error = errno;
+    free(data);
+    close(fd);
+    errno = error;
+    return NULL;
+}
+
+static int check_remove(struct check *k, const char *name, const char *why)
+{
+    check_log(k, "warn", "removing %s: %s", name, why);
+    if (unlinkat(k->fd, name, 0) != 0) {
+        return check_refuse(k, "%s cannot be removed (%s): %s", name, why, strerror(errno));
+    }
+    return 0;
+}
+
+/* --- the directory's list --- */
+
+static int segment_compare(const void *a, const void *b)
+{
+    const struct segment *x = a, *y = b;
+
+    if (x->open != y->open) {
+        return x->open ? 1 : -1;
+    }
+    if (x->open) {
+        return x->counter < y->counter ? -1 : x->counter > y->counter;
+    }
+    if (x->first != y->first) {
+        return x->first < y->first ? -1 : 1;
+    }
+    return x->last < y->last ? -1 : x->last > y->last;
+}
+
+static int image_compare(const void *a, const void *b)
+{
+    const struct image *x = a, *y = b;
+
+    if (x->term != y->term) {
+        return x->term < y->term ? -1 : 1;
+    }
+    if (x->index != y->index) {
+        return x->index < y->index ? -1 : 1;
+    }
+    return x->timestamp < y->timestamp ? -1 : x->timestamp > y->timestamp;
+}
+
+static bool segment_parse(const char *name, struct segment *s)
+{
+    int used = 0;
+
+    *s = (struct segment){0};
+    if (sscanf(name, "%16" SCNu64 "-%16" SCNu64 "%n", &s->first, &s->last, &used) == 2 &&
+        name[used] == '\0') {
+        s->open = false;
+    } else if (sscanf(name, "open-%" SCNu64 "%n", &s->counter, &used) == 1 && name[used] == '\0') {
+        s->open = true;
+    } else {
+        return false;
+    }
+    snprintf(s->name, sizeof s->name, "%s", name);
+    return true;
+}
+
+/* A meta file whose data file has something in it; the rest is what a crash may leave, and
+ * libraft tidies it up itself. */
+static bool image_parse(struct check *k, const char *name, struct image *s)
+{
+    int used = 0;
+    struct stat st;
+
+    *s = (struct image){0};
+    if (sscanf(name, "snapshot-%" SCNu64 "-%" SCNu64 "-%" SCNu64 ".meta%n", &s->term, &s->index,
+               &s->timestamp, &used) != 3 ||
+        used == 0 || name[used] != '\0') {
+        return false;
+    }
+    snprintf(s->name, sizeof s->name, "%.*s", used - (int)strlen(".meta"), name);
+    return fstatat(k->fd, s->name, &st, 0) == 0 && st.st_size > 0;
+}
+
+static int check_list(struct check *k)
+{
+    int fd = dup(k->fd);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *e;
+    int rv = 0;
+
+    if (d == NULL) {
+        rv = check_refuse(k, "cannot be read: %s", strerror(errno));
+        if (fd >= 0) {
+            close(fd);
+        }
+        return rv;
+    }
+    rewinddir(d);
+    while (rv == 0 && (errno = 0, e = readdir(d)) != NULL) {
+        struct segment segment;
+        struct image image;
+        if (segment_parse(e->d_name, &segment)) {
+            void *p = realloc(k->segments, (k->n_segments + 1) * sizeof segment);
+            if (p == NULL) {
+                rv = check_refuse(k, "not enough memory to look at it");
+                break;
+            }
+            k->segments = p;
+            k->segments[k->n_segments++] = segment;
+        } else if (image_parse(k, e->d_name, &image)) {
+            void *p = realloc(k->images, (k->n_images + 1) * sizeof image);
+            if (p == NULL) {
+                rv = check_refuse(k, "not enough memory to look at it");
+                break;
+            }
+            k->images = p;
+            k->images[k->n_images++] = image;
+        }
+    }
+    if (rv == 0 && errno != 0) {
+        rv = check_refuse(k, "cannot be read: %s", strerror(errno));
+    }
+    closedir(d);
+    if (k->n_segments > 0) {
+        qsort(k->segments, k->n_segments, sizeof *k->segments, segment_compare);
+    }
+    if (k->n_images > 0) {
+        qsort(k->images, k->n_images, sizeof *k->images, image_compare);
+    }
+    return rv;
+}
+
+/* --- metadata1 and metadata2: term and vote, written in turn --- */
+
+static int metadata_read(struct check *k, int i)
+{
+    const char *name = i == 0 ? "metadata1" : "metadata2";
+    struct metadata *m = &k->metadata[i];
+    size_t len;
+    uint8_t *data = check_read(k, name, &len);
+    int rv = 0;
+
+    *m = (struct metadata){.state = METADATA_ABSENT};
+    if (data == NULL) {
+        return errno == ENOENT ? 0 : check_refuse(k, "%s cannot be read: %s", name,
+                                                  strerror(errno));
+    }
+    if (len < METADATA_SIZE) {
+        m->state = METADATA_SHORT;
+    } else if (len > METADATA_SIZE || disk_get64(data) != 1 || disk_get64(data + 8) == 0) {
+        rv = check_refuse(k, "%s is damaged (%s), so the term and vote of this node are not known",
+                          name,
+                          len > METADATA_SIZE        ? "it has more than 32 bytes"
+                          : disk_get64(data) != 1    ? "unknown format"
+                                                     : "its version is 0");
+    } else {
+        m->state = METADATA_VALID;
+        m->version = disk_get64(data + 8);
+        m->term = disk_get64(data + 16);
+        m->vote = disk_get64(data + 24);
+    }
+    free(data);
+    return rv;
+}
+
+/* Odd versions are in metadata1, even ones in metadata2, each overwritten in place: apart from
+ * the very first two writes, one without the other is a loss, perhaps of the newest vote. */
+static int metadata_check(struct check *k)
+{
+    const struct metadata *a = &k->metadata[0], *b = &k->metadata[1];
+
+    if (a->state == METADATA_VALID && b->state == METADATA_VALID) {
+        uint64_t step = a->version > b->version ? a->version - b->version
+                                                : b->version - a->version;
+        if (a->version % 2 != 1 || b->version % 2 != 0 || step != 1) {
+            return check_refuse(k,
+                                "metadata1 (version %" PRIu64 ") and metadata2 (version %" PRIu64
+                                ") do not belong together",
+                                a->version, b->version);
+        }
+    } else if (a->state == METADATA_VALID && a->version != 1) {
+        return check_refuse(k, "metadata2 is %s, and it may have held the last vote",
+                            b->state == METADATA_ABSENT ? "missing" : "cut short");
+    } else if (b->state == METADATA_VALID) {
+        return check_refuse(k, "metadata1 is %s, and it may have held the last vote",
+                            a->state == METADATA_ABSENT ? "missing" : "cut short");
+    }
+    return 0;
+}
+
+static const struct metadata *metadata_newest(const struct check *k)
+{
+    const struct metadata *a = &k->metadata[0], *b = &k->metadata[1];
+
+    if (a->state != METADATA_VALID) {
+        return NULL;
+    }
+    return b->state == METADATA_VALID && b->version > a->version ? b : a;
+}
+
+/* --- snapshots --- */
+
+/* NULL when whole, else what is wrong. */
+static const char *image_verify(const uint8_t *data, size_t len)
+{
+    uint64_t n;
+    uint32_t crc;
+
+    if (len < 32) {
+        return "it is cut short";
+    }
+    if (disk_get64(data) != 1) {
+        return "unknown format";
+    }
+    n = disk_get64(data + 24);
+    if (n == 0 || n > SNAPSHOT_CONFIGURATION_MAX || n != len - 32) {
+        return "its length is wrong";
+    }
+    crc = disk_crc32(data + 16, 16, 0);
+    crc = disk_crc32(data + 32, n, crc);
+    return crc != (uint32_t)disk_get64(data + 8) ? "its checksum is wrong" : NULL;
+}
+
+static int images_check(struct check *k)
+{
+    for (size_t i = k->n_images; i-- > 0;) {
+        char name[NAME_MAX + 8];
+        size_t len;
+        uint8_t *data;
+        const char *wrong;
+
+        snprintf(name, sizeof name, "%s.meta", k->images[i].name);
+        data = check_read(k, name, &len);
+        wrong = data != NULL ? image_verify(data, len) : strerror(errno);
+        free(data);
+        if (wrong == NULL) {
+            continue;
+        }
+        if (i == k->n_images - 1) {
+            return check_refuse(k, "%s, of the newest snapshot, is damaged: %s", name, wrong);
+        }
+        check_log(k, "warn", "%s, of an older snapshot, is damaged: %s", name, wrong);
+    }
+    return 0;
+}
+
+static uint64_t check_snapshot_index(const struct check *k)
+{
+    return k->n_images > 0 ? k->images[k->n_images - 1].index : 0;
+}
+
+/* --- segments --- */
+
+static int segments_scan(struct check *k)
+{
+    for (size_t i = 0; i < k->n_segments; i++) {
+        struct segment *s = &k->segments[i];
+        size_t len;
+        uint8_t *data = check_read(k, s->name, &len);
+
+        if (data == NULL) {
+            return check_refuse(k, "%s cannot be read: %s", s->name, strerror(errno));
+        }
+        s->scan = segment_scan(data, len);
+        free(data);
+    }
+    return 0;
+}
+
+static bool segment_is_whole(const struct segment *s)
+{
+    return s->scan.state == SEGMENT_WHOLE && s->first > 0 && s->last >= s->first &&
+           s->scan.n_entries == s->last - s->first + 1;
+}
+
+static int segment_refuse(struct check *k, const struct segment *s)
+{
+    if (s->scan.state == SEGMENT_BROKEN && s->scan.valid_offset == 0) {
+        return check_refuse(k, "%s does not begin like a segment of the log", s->name);
+    }
+    if (s->scan.state == SEGMENT_BROKEN) {
+        return check_refuse(k,
+                            "%s is damaged: the entries at byte %zu are bad, and valid ones "
+                            "follow at byte %zu, so this is no interrupted write",
+                            s->name, s->scan.bad_offset, s->scan.valid_offset);
+    }
+    if (s->scan.state == SEGMENT_TORN) {
+        return check_refuse(k, "%s is damaged: the entries at byte %zu are bad", s->name,
+                            s->scan.bad_offset);
+    }
+    return check_refuse(k, "%s is damaged: it holds %" PRIu64 " entries", s->name,
+                        s->scan.n_entries);
+}
+
+/* libraft truncates a closed segment by writing the shorter one beside it and removing the longer
+ * one then. Both there: it was interrupted, and nothing was appended since. Undo it. */
+static int segments_undo_truncation(struct check *k)
+{
+    for (size_t i = 0; i + 1 < k->n_segments; i++) {
+        struct segment *s = &k->segments[i];
+        const struct segment *longer = &k->segments[i + 1];
+
+        if (s->open || longer->open || s->first != longer->first || !segment_is_whole(longer)) {
+            continue;
+        }
+        if (check_remove(k, s->name, "a truncation of the log was interrupted") != 0) {
+            return -1;
+        }
+        s->removed = true;
+    }
+    return 0;
+}
+
+/* When a snapshot of the leader is installed, the log before it goes. Interrupted before that,
+ * libraft would try to load the old log and give up. */
+static int segments_finish_install(struct check *k)
+{
+    uint64_t snapshot = check_snapshot_index(k);
+    bool behind = false;
+
+    for (size_t i = 0; i < k->n_segments; i++) {
+        const struct segment *s = &k->segments[i];
+        if (s->removed) {
+            continue;
+        }
+        if (s->open ? s->scan.n_entries > 0 || s->scan.state != SEGMENT_WHOLE
+                    : s->last >= snapshot) {
+            return 0;
+        }
+        behind = behind || !s->open;
+    }
+    for (size_t i = 0; behind && i < k->n_segments; i++) {
+        struct segment *s = &k->segments[i];
+        if (!s->removed && !s->open) {
+            if (check_remove(k, s->name, "the snapshot holds all of it") != 0) {
+                return -1;
+            }
+            s->removed = true;
+        }
+    }
+    return 0;
+}
+
+static int segments_check_closed(struct check *k)
+{
+    const struct segment *previous = NULL;
+    uint64_t snapshot = check_snapshot_index(k);
+
+    for (size_t i = 0; i < k->n_segments && !k->segments[i].open; i++) {
+        const struct segment *s = &k->segments[i];
+        if (s->removed) {
+            continue;
+        }
+        if (!segment_is_whole(s)) {
+            return segment_refuse(k, s);
+        }
+        /* A gap is harmless only when the snapshot holds all that is before this segment. */
+        if (s->first != (previous != NULL ? previous->last + 1 : 1) && s->first > snapshot + 1) {
+            return check_refuse(k,
+                                "the log is not whole: entries %" PRIu64 " to %" PRIu64
+                                " are missing in front of %s",
+                                previous != NULL && previous->last > snapshot ? previous->last + 1
+                                                                              : snapshot + 1,
+                                s->first - 1, s->name);
+        }
+        if (previous != NULL && s->first <= previous->last) {
+            return check_refuse(k, "%s and %s hold the same entries", previous->name, s->name);
+        }
+        previous = s;
+    }
+    return 0;
+}
+
+static int segments_check_open(struct check *k)
+{
+    const struct segment *torn = NULL;
+
+    for (size_t i = 0; i < k->n_segments; i++) {
+        const struct segment *s = &k->segments[i];
+        if (!s->open) {
+            continue;
+        }
+        if (s->scan.state == SEGMENT_BROKEN) {
+            return segment_refuse(k, s);
+        }
+        if (torn != NULL && s->scan.n_entries > 0) {
+            return check_refuse(k,
+                                "%s is damaged: the entries at byte %zu are bad, and %s has valid "
+                                "ones that were written later, so this is no interrupted write",
+                                torn->name, torn->scan.bad_offset, s->name);
+        }
+        if (s->scan.state == SEGMENT_TORN) {
+            torn = s;
+            check_log(k, "warn",
+                      "%s ends with an interrupted write at byte %zu, which was never "
+                      "acknowledged and will be cut off",
+                      s->name, s->scan.bad_offset);
+        }
+    }
+    return 0;
+}
+
+/* Is there anything of the log at all? Prepared but unused segments do not count. */
+static bool check_has_log(const struct check *k)
+{
+    for (size_t i = 0; i < k->n_segments; i++) {
+        const struct segment *s = &k->segments[i];
+        if (!s->open || s->scan.n_entries > 0 || s->scan.state != SEGMENT_WHOLE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Founding a cluster writes term 1, which no election ever has, and then the first segment with
+ * the first entry. Interrupted in between nothing has happened yet: begin again. */
+static int check_undo_founding(struct check *k)
+{
+    const struct metadata *m = metadata_newest(k);
+    const struct segment *first = k->n_segments > 0 ? &k->segments[0] : NULL;
+
+    if (m == NULL || m->term != 1 || m->vote != 0 || m->version != 1 || k->n_images > 0) {
+        return 0;
+    }
+    if (first != NULL && !first->open) {
+        if (k->n_segments > 1 || first->first != 1 || first->last != 1 ||
+            segment_is_whole(first)) {
+            return 0;
+        }
+        if (check_remove(k, first->name, "the founding of the cluster was interrupted") != 0) {
+            return -1;
+        }
+        k->n_segments = 0;
+    } else if (check_has_log(k)) {
+        return 0;
+    }
+    k->metadata[0].state = METADATA_ABSENT;
+    return check_remove(k, "metadata1", "the founding of the cluster was interrupted");
+}
+
+static int check_all(struct check *k, bool *pristine)
+{
+    if (check_list(k) != 0 || metadata_read(k, 0) != 0 || metadata_read(k, 1) != 0 ||
+        metadata_check(k) != 0 || segments_scan(k) != 0 || check_undo_founding(k) != 0) {
+        return -1;
+    }
+    if (metadata_newest(k) == NULL) {
+        if (check_has_log(k) || k->n_images > 0) {
+            return check_refuse(k, "it holds %s but no metadata, so the term and vote of this "
+                                   "node are not known",
+                                k->n_images > 0 ? "snapshots" : "a log");
+        }
+        *pristine = true;
+        return 0;
+    }
+    *pristine = false;
+    if (images_check(k) != 0 || segments_undo_truncation(k) != 0 ||
+        segments_finish_install(k) != 0 || segments_check_closed(k) != 0) {
+        return -1;
+    }
+    return segments_check_open(k);
+}
+
+int disk_check(const struct disk_check *c, bool *pristine, char *errbuf, size_t errbuf_len)
+{
+    struct check k = {.c = c, .errbuf = errbuf, .errbuf_len = errbuf_len};
+    int rv;
+
+    k.fd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (k.fd < 0) {
+        return check_refuse(&k, "cannot be opened: %s", strerror(errno));
+    }
+    rv = check_all(&k, pristine);
+    if (rv == 0 && fsync(k.fd) != 0) {
+        rv = check_refuse(&k, "cannot be synced: %s", strerror(errno));
+    }
+    close(k.fd);
+    free(k.segments);
+    free(k.images);
+    return rv;
+}

@@ -1,0 +1,65 @@
+/* replica_parts.h - the replica's state, shared by its files and by nothing else. */
+#ifndef REPLICA_PARTS_H
+#define REPLICA_PARTS_H
+
+#include "guard.h"
+#include "replica.h"
+
+/* A change of members, or a transfer. One at a time:
+ *
+ *   add:       BARRIER ─► ADDING ─► STANDING_BY ─► CATCHING_UP ─► PROMOTING ─► done
+ *                 └── known as a non-voter ──────────►┘
+ *   remove:    BARRIER ─► REMOVING ─► done
+ *   transfer:  TRANSFERRING ─► done
+ *
+ * The barrier makes sure that an entry of the leader's own term is committed first: without it
+ * two leaders' changes could both count on quorums that do not overlap (Ongaro, raft-dev 2015). */
+enum change_phase {
+    CHANGE_NONE,
+    CHANGE_BARRIER,
+    CHANGE_ADDING,
+    CHANGE_STANDING_BY,
+    CHANGE_CATCHING_UP,
+    CHANGE_PROMOTING,
+    CHANGE_REMOVING,
+    CHANGE_TRANSFERRING,
+};
+
+struct change {
+    enum change_phase phase;
+    enum change_phase then; /* behind the barrier */
+    struct raft_barrier barrier;
+    struct raft_change request;
+    struct raft_transfer transfer;
+    uint64_t id;
+    char *address;
+    uint64_t term;
+    raft_time moved_ms; /* CATCHING_UP: when the match index moved last */
+    raft_index match;
+    replica_change_cb cb;
+    void *arg;
+};
+
+struct replica {
+    struct raft raft;
+    struct raft_fsm fsm;
+    struct raft_io io; /* the guarded one */
+    struct raft_tracer tracer;
+    struct guard *guard;
+    struct replica_callbacks callbacks;
+    unsigned add_patience_ms;
+    bool starting;
+    bool closing;
+    bool stepping; /* inside a callback of libraft's step */
+    enum replica_role role; /* as last told */
+    uint64_t term;
+    struct change change;
+    void (*close_cb)(void *arg);
+    void *close_arg;
+};
+
+/* replica_members.c */
+void replica_change_review(struct replica *r); /* after each event */
+void replica_change_close(struct replica *r);  /* after libraft gave its requests back */
+
+#endif
