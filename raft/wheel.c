@@ -13,6 +13,7 @@
 #include "wheel.h"
 
 #define WORD_BITS 64u
+#define SORT_STEPS 16u
 
 static_assert(WHEEL_LEVELS * WHEEL_BITS == 64, "each byte of a time is a level");
 static_assert(WHEEL_SLOTS % WORD_BITS == 0, "a level's bitmap has whole words");
@@ -62,16 +63,27 @@ static unsigned first_occupied(const struct wheel *w, unsigned level)
     return WHEEL_SLOTS;
 }
 
+/* Hang an order behind all of its slot whose time is not later. Deadlines come nearly in order, so
+ * that a few steps from the end mostly suffice, and the first of a sorted slot is its earliest;
+ * else it goes to the end, and the slot is unsorted until it is empty, or sorted. */
 static void slot_append(struct wheel *w, unsigned level, unsigned slot, struct link *l,
                         uint64_t time_ms)
 {
     struct link *head = &w->slots[level][slot];
-    if (link_empty(head)) {
-        bit_set(w->occupied[level], slot);
-    } else if (time_of(head->prev) > time_ms) {
-        bit_set(w->unsorted[level], slot);
+    struct link *before = head->prev;
+    if (!bit_get(w->unsorted[level], slot)) {
+        unsigned steps = 0;
+        while (before != head && time_of(before) > time_ms && steps < SORT_STEPS) {
+            before = before->prev;
+            steps++;
+        }
+        if (before != head && time_of(before) > time_ms) {
+            bit_set(w->unsorted[level], slot);
+            before = head->prev;
+        }
     }
-    link_append(head, l);
+    bit_set(w->occupied[level], slot);
+    link_prepend(before, l); /* a node of a list is a head to those behind it */
 }
 
 /* Take an order off its slot, which is known by its head alone once the order is the last. */

@@ -248,6 +248,34 @@ static void an_order_inserted_while_its_slot_cascades_waits_its_turn(void **stat
     }
 }
 
+/* Three of each of a hundred times, the latest first: far more than find their place at once. */
+static void orders_inserted_after_their_time_still_come_in_order_of_time(void **state)
+{
+    (void)state;
+    enum { TIMES = 100, EACH = 3 };
+    static struct order *orders[TIMES][EACH]; /* [0] = the latest time */
+    struct wheel w;
+    struct link due;
+    link_head_init(&due);
+    wheel_init(&w, NOW);
+    for (unsigned each = 0; each < EACH; each++) {
+        for (unsigned i = 0; i < TIMES; i++) {
+            orders[i][each] = make(NOW - i);
+            wheel_insert(&w, orders[i][each]);
+            check_wheel(&w);
+        }
+    }
+    assert_true(wheel_next_ms(&w) == NOW - (TIMES - 1));
+    assert_true(wheel_advance(&w, NOW, &due, UNLIMITED));
+    for (unsigned i = TIMES; i-- > 0;) {
+        for (unsigned each = 0; each < EACH; each++) {
+            assert_ptr_equal(take(&due), orders[i][each]);
+            order_free(orders[i][each]);
+        }
+    }
+    assert_null(take(&due));
+}
+
 /* --- against a naive model --- */
 
 #define ORDERS_MAX 400
@@ -483,6 +511,7 @@ int main(void)
         cmocka_unit_test(a_closing_order_comes_at_its_next_attempt),
         cmocka_unit_test(orders_of_one_millisecond_come_in_bounded_calls_in_order_of_insertion),
         cmocka_unit_test(an_order_inserted_while_its_slot_cascades_waits_its_turn),
+        cmocka_unit_test(orders_inserted_after_their_time_still_come_in_order_of_time),
         cmocka_unit_test(a_wheel_of_today_agrees_with_a_naive_model),
         cmocka_unit_test(a_wheel_that_begins_at_zero_agrees_with_a_naive_model),
         cmocka_unit_test(a_wheel_that_turns_over_agrees_with_a_naive_model),
