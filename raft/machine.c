@@ -163,24 +163,24 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
 {
     memset(result, 0, sizeof *result);
     switch (op->code) {
-    case OPERATION_SCHEDULE:
-    case OPERATION_PAY:
-    case OPERATION_CANCEL:
-    case OPERATION_EXTEND:
-        machine_apply_order(m, op, result);
-        return 0;
-    case OPERATION_ROUTE_PUT:
-    case OPERATION_ROUTE_DELETE:
-        machine_apply_route(m, op, result);
-        return 0;
-    case OPERATION_EPOCH:
-        machine_apply_epoch(m, e->epoch, op, result);
-        return 0;
-    case OPERATION_OUTCOME:
-        machine_apply_outcome(m, op, result);
-        return 0;
-    default:
-        return -1;
+        case OPERATION_SCHEDULE:
+        case OPERATION_PAY:
+        case OPERATION_CANCEL:
+        case OPERATION_EXTEND:
+            machine_apply_order(m, op, result);
+            return 0;
+        case OPERATION_ROUTE_PUT:
+        case OPERATION_ROUTE_DELETE:
+            machine_apply_route(m, op, result);
+            return 0;
+        case OPERATION_EPOCH:
+            machine_apply_epoch(m, e->epoch, op, result);
+            return 0;
+        case OPERATION_OUTCOME:
+            machine_apply_outcome(m, op, result);
+            return 0;
+        default:
+            return -1;
     }
 }
 

@@ -62,18 +62,19 @@ struct machine {
     uint64_t retention_ms;
     uint64_t request_floor_ms;
     struct store store;
-    struct route *routes;   /* n_routes slots */
-    uint32_t n_routes;
+    struct route *routes;   /* MACHINE_ROUTES_MAX slots that never move */
+    uint32_t n_routes;      /* slots from here on have never been used */
     struct recent *recent;  /* ring and its index (recent.h) */
     /* derived */
     struct wheel wheel;
     struct link closing;    /* order_extra.closing, in order of becoming due */
     struct link terminal;   /* order.link, in order of decision */
-    struct machine_counts stored; /* by stored state; closing counts those in the closing list */
+    struct machine_counts stored; /* pending: not in the closing list; closing: in it */
     size_t memory;          /* bytes of orders and tables */
 };
 
-/* Results of the operations of one entry, in their order. */
+/* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
+ * needed, and is the caller's to free(). */
 struct machine_results {
     struct result *results; /* n_operations of them; bodies empty */
     uint32_t n;
@@ -111,6 +112,7 @@ struct route *machine_find_route(const struct machine *m, struct slice name); /*
  * DIGEST), appending its body to `body`; result->body points into it until it grows again. */
 void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
                   struct result *result);
+/* Exact once machine_advance() has returned true; decided orders count until they are purged. */
 void machine_counts(const struct machine *m, struct machine_counts *counts);
 /* now - deadline of the oldest closing order; 0 when none. */
 uint64_t machine_oldest_overdue_ms(const struct machine *m);

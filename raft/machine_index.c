@@ -28,17 +28,17 @@ static struct order *order_of_closing(struct link *link)
 uint64_t *machine_count_of(struct machine *m, const struct order *o)
 {
     switch (o->state) {
-    case ORDERSCHED_PENDING:
-        return o->due ? &m->stored.closing : &m->stored.pending;
-    case ORDERSCHED_PAID:
-        return &m->stored.paid;
-    case ORDERSCHED_CANCELLED:
-        return &m->stored.cancelled;
-    case ORDERSCHED_EXPIRED:
-        return &m->stored.expired;
-    default:
-        assert(o->state == ORDERSCHED_DEAD);
-        return &m->stored.dead;
+        case ORDERSCHED_PENDING:
+            return o->due ? &m->stored.closing : &m->stored.pending;
+        case ORDERSCHED_PAID:
+            return &m->stored.paid;
+        case ORDERSCHED_CANCELLED:
+            return &m->stored.cancelled;
+        case ORDERSCHED_EXPIRED:
+            return &m->stored.expired;
+        default:
+            assert(o->state == ORDERSCHED_DEAD);
+            return &m->stored.dead;
     }
 }
 

@@ -110,17 +110,17 @@ static int carry_out(struct machine *m, struct order *o, const struct operation 
         return error;
     }
     switch (op->code) {
-    case OPERATION_PAY:
-        decide(m, o, ORDERSCHED_PAID);
-        break;
-    case OPERATION_CANCEL:
-        decide(m, o, ORDERSCHED_CANCELLED);
-        break;
-    case OPERATION_EXTEND:
-        error = extend(m, o, op);
-        break;
-    default:
-        assert(false); /* a schedule of a known id is never OK */
+        case OPERATION_PAY:
+            decide(m, o, ORDERSCHED_PAID);
+            break;
+        case OPERATION_CANCEL:
+            decide(m, o, ORDERSCHED_CANCELLED);
+            break;
+        case OPERATION_EXTEND:
+            error = extend(m, o, op);
+            break;
+        default:
+            assert(false); /* a schedule of a known id is never OK */
     }
     return error;
 }

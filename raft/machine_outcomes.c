@@ -74,18 +74,18 @@ void machine_apply_outcome(struct machine *m, const struct operation *op, struct
     machine_index_detach(m, o);
     o->extra->attempts++;
     switch (op->outcome) {
-    case OUTCOME_EXPIRED:
-        settle(m, o, ORDERSCHED_EXPIRED);
-        break;
-    case OUTCOME_PAID:
-        settle(m, o, ORDERSCHED_PAID);
-        break;
-    case OUTCOME_LATER:
-        take_later(m, o, op->delay_ms);
-        break;
-    case OUTCOME_FAILED:
-        take_failure(m, o, op);
-        break;
+        case OUTCOME_EXPIRED:
+            settle(m, o, ORDERSCHED_EXPIRED);
+            break;
+        case OUTCOME_PAID:
+            settle(m, o, ORDERSCHED_PAID);
+            break;
+        case OUTCOME_LATER:
+            take_later(m, o, op->delay_ms);
+            break;
+        case OUTCOME_FAILED:
+            take_failure(m, o, op);
+            break;
     }
     machine_describe(m, o, ORDERSCHED_OK, result);
 }

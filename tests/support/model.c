@@ -1,0 +1,431 @@
+/* model.c - see model.h. */
+#include "model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MINUTE_MS 60000ull
+#define DAY_MS (24 * 60 * MINUTE_MS)
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static void *grow(void *memory, uint64_t *cap, uint64_t need, size_t size)
+{
+    uint64_t before = *cap;
+
+    if (need <= before) {
+        return memory;
+    }
+    *cap = need * 2;
+    memory = realloc(memory, *cap * size);
+    if (!memory) {
+        abort();
+    }
+    memset((char *)memory + before * size, 0, (*cap - before) * size);
+    return memory;
+}
+
+struct model *model_new(void)
+{
+    struct model *m = calloc(1, sizeof *m);
+
+    if (!m) {
+        abort();
+    }
+    m->retention_ms = DAY_MS;
+    return m;
+}
+
+void model_free(struct model *m)
+{
+    free(m->recent);
+    free(m->recent_of_serial);
+    free(m);
+}
+
+static bool is_decided(const struct model_order *o)
+{
+    return o->state == ORDERSCHED_PAID || o->state == ORDERSCHED_CANCELLED ||
+           o->state == ORDERSCHED_EXPIRED;
+}
+
+static bool is_forgotten(const struct model *m, const struct model_order *o)
+{
+    return o->exists && is_decided(o) && plus(o->decided_ms, m->retention_ms) <= m->now_ms;
+}
+
+bool model_is_known(const struct model *m, unsigned id)
+{
+    return m->orders[id].exists && !is_forgotten(m, &m->orders[id]);
+}
+
+static int seen(const struct model *m, const struct model_order *o)
+{
+    return o->state == ORDERSCHED_PENDING && o->deadline_ms <= m->now_ms ? ORDERSCHED_CLOSING
+                                                                         : o->state;
+}
+
+int model_state(const struct model *m, unsigned id)
+{
+    return model_is_known(m, id) ? seen(m, &m->orders[id]) : ORDERSCHED_STATE_NONE;
+}
+
+bool model_is_deliverable(const struct model *m, unsigned id)
+{
+    return model_state(m, id) == ORDERSCHED_CLOSING && m->orders[id].next_ms <= m->now_ms;
+}
+
+static void lift(struct model *m, uint64_t time_ms)
+{
+    m->floor_ms = time_ms > m->floor_ms ? time_ms : m->floor_ms;
+}
+
+static void purge(struct model *m, struct model_order *o)
+{
+    lift(m, o->schedule.time_ms);
+    for (unsigned i = 0; i < o->n_requests; i++) {
+        lift(m, o->requests[i].time_ms);
+    }
+    memset(o, 0, sizeof *o);
+}
+
+void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations)
+{
+    m->index = index;
+    m->now_ms = now_ms > m->now_ms ? now_ms : m->now_ms;
+    if (n_operations > 0) {
+        lift(m, m->now_ms < 10 * MINUTE_MS ? 0 : m->now_ms - 10 * MINUTE_MS);
+        while (m->first_recent < m->n_recent &&
+               m->recent[m->first_recent].time_ms <= m->floor_ms) {
+            m->first_recent++;
+        }
+    }
+}
+
+void model_end(struct model *m)
+{
+    /* There are fewer orders than indexes that may be purged at once: all can go. */
+    _Static_assert(NOISE_IDS <= MACHINE_PURGE_MAX, "the bound on purging is tested elsewhere");
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        if (is_forgotten(m, &m->orders[i])) {
+            purge(m, &m->orders[i]);
+        }
+    }
+}
+
+static struct model_answer describe(const struct model *m, const struct model_order *o, int error)
+{
+    struct model_answer a = {.error = error};
+
+    if (o) {
+        a.state = seen(m, o);
+        a.deadline_ms = o->deadline_ms;
+        a.index = o->decision;
+    }
+    return a;
+}
+
+static void give(const struct model *m, const struct model_answer *a, struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    result->error = a->error;
+    result->state = a->state;
+    result->deadline_ms = a->deadline_ms;
+    result->remaining_ms = a->deadline_ms > m->now_ms ? a->deadline_ms - m->now_ms : 0;
+    result->index = a->index;
+}
+
+static void remember_recent(struct model *m, struct model_answer a)
+{
+    if (m->n_recent - m->first_recent == MODEL_RECENT_MAX) {
+        lift(m, m->recent[m->first_recent++].time_ms);
+    }
+    m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
+    m->recent_of_serial =
+        grow(m->recent_of_serial, &m->cap_serial, a.serial + 1, sizeof *m->recent_of_serial);
+    m->recent[m->n_recent++] = a;
+    m->recent_of_serial[a.serial] = m->n_recent;
+}
+
+static const struct model_answer *recall(const struct model *m, const struct model_order *o,
+                                         uint64_t serial)
+{
+    uint64_t place = serial < m->cap_serial ? m->recent_of_serial[serial] : 0;
+
+    if (o && o->schedule.serial == serial) {
+        return &o->schedule;
+    }
+    for (unsigned i = 0; o && i < o->n_requests; i++) {
+        if (o->requests[i].serial == serial) {
+            return &o->requests[i];
+        }
+    }
+    return place > m->first_recent ? &m->recent[place - 1] : NULL;
+}
+
+static void decide(struct model *m, struct model_order *o, int state)
+{
+    o->state = state;
+    o->decided_ms = m->now_ms;
+    o->decision = m->index;
+    o->next_ms = 0;
+    o->in_flight = false;
+}
+
+static uint64_t wanted_deadline(const struct model *m, const struct operation *op)
+{
+    return op->relative ? plus(m->now_ms, op->time_ms) : op->time_ms;
+}
+
+static int do_schedule(struct model *m, struct model_order *o, const struct operation *op,
+                       unsigned route)
+{
+    uint64_t deadline_ms = wanted_deadline(m, op);
+
+    if (o->exists) {
+        return ORDERSCHED_EXISTS;
+    }
+    if (!m->routes[route].exists) {
+        return ORDERSCHED_UNKNOWN_ROUTE;
+    }
+    if (deadline_ms <= m->now_ms || deadline_ms > m->now_ms + 400 * DAY_MS) {
+        return ORDERSCHED_BAD_DEADLINE;
+    }
+    memset(o, 0, sizeof *o);
+    o->exists = true;
+    o->state = ORDERSCHED_PENDING;
+    o->deadline_ms = deadline_ms;
+    o->scheduled = m->index;
+    o->route = route;
+    o->version = 1;
+    return ORDERSCHED_OK;
+}
+
+static int do_pay(struct model *m, struct model_order *o)
+{
+    switch (seen(m, o)) {
+        case ORDERSCHED_PENDING: decide(m, o, ORDERSCHED_PAID); return ORDERSCHED_OK;
+        case ORDERSCHED_PAID: return ORDERSCHED_OK;
+        case ORDERSCHED_CANCELLED: return ORDERSCHED_DECIDED;
+        default: return ORDERSCHED_TOO_LATE;
+    }
+}
+
+static int do_cancel(struct model *m, struct model_order *o)
+{
+    switch (seen(m, o)) {
+        case ORDERSCHED_PENDING: decide(m, o, ORDERSCHED_CANCELLED); return ORDERSCHED_OK;
+        case ORDERSCHED_CANCELLED: return ORDERSCHED_OK;
+        case ORDERSCHED_PAID: return ORDERSCHED_DECIDED;
+        default: return ORDERSCHED_TOO_LATE;
+    }
+}
+
+static int do_extend(struct model *m, struct model_order *o, const struct operation *op)
+{
+    uint64_t deadline_ms = wanted_deadline(m, op);
+    int state = seen(m, o);
+
+    if (state == ORDERSCHED_PAID || state == ORDERSCHED_CANCELLED) {
+        return ORDERSCHED_DECIDED;
+    }
+    if (state != ORDERSCHED_PENDING) {
+        return ORDERSCHED_TOO_LATE;
+    }
+    if (deadline_ms < o->deadline_ms || deadline_ms > m->now_ms + 400 * DAY_MS) {
+        return ORDERSCHED_BAD_DEADLINE;
+    }
+    o->deadline_ms = deadline_ms;
+    o->version++;
+    return ORDERSCHED_OK;
+}
+
+static int do_route(struct model *m, const struct operation *op, unsigned route)
+{
+    static const uint32_t usual_s[] = {1,    2,    5,    15,   30,   60,   300, 900,
+                                       3600, 3600, 3600, 3600, 3600, 3600, 3600};
+    struct model_route *r = &m->routes[route];
+
+    if (op->code == OPERATION_ROUTE_DELETE) {
+        if (!r->exists) {
+            return ORDERSCHED_NOT_FOUND;
+        }
+        for (unsigned i = 0; i < NOISE_IDS; i++) {
+            if (m->orders[i].exists && m->orders[i].route == route) {
+                return ORDERSCHED_ROUTE_IN_USE;
+            }
+        }
+        r->exists = false;
+        return ORDERSCHED_OK;
+    }
+    r->exists = true;
+    r->n_retries = op->n_retries > 0 ? op->n_retries : 15;
+    for (uint32_t i = 0; i < r->n_retries; i++) {
+        r->retries_ms[i] = op->n_retries > 0 ? op->retries_ms[i] : usual_s[i] * 1000;
+    }
+    return ORDERSCHED_OK;
+}
+
+static int do_outcome(struct model *m, struct model_order *o, const struct operation *op)
+{
+    const struct model_route *r;
+
+    if (!o) {
+        return ORDERSCHED_NOT_FOUND;
+    }
+    if (seen(m, o) != ORDERSCHED_CLOSING || op->epoch != m->epoch || op->version != o->version ||
+        op->attempt != o->attempts + 1) {
+        return ORDERSCHED_DECIDED;
+    }
+    r = &m->routes[o->route];
+    o->attempts++;
+    o->in_flight = false;
+    if (op->outcome == OUTCOME_EXPIRED) {
+        decide(m, o, ORDERSCHED_EXPIRED);
+    } else if (op->outcome == OUTCOME_PAID) {
+        decide(m, o, ORDERSCHED_PAID);
+    } else if (op->outcome == OUTCOME_LATER) {
+        o->failures = 0;
+        o->next_ms = m->now_ms + clamp(op->delay_ms, 1000, 400 * DAY_MS);
+    } else if (++o->failures > r->n_retries) {
+        o->state = ORDERSCHED_DEAD;
+        o->next_ms = 0;
+    } else {
+        o->next_ms = m->now_ms +
+                     clamp(clamp(op->delay_ms, 0, DAY_MS), r->retries_ms[o->failures - 1],
+                           UINT64_MAX) +
+                     clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
+    }
+    return ORDERSCHED_OK;
+}
+
+static void do_epoch(struct model *m, uint64_t epoch, const struct operation *op,
+                     struct result *result)
+{
+    bool empty = true;
+
+    memset(result, 0, sizeof *result);
+    result->error = ORDERSCHED_DECIDED;
+    if (epoch <= m->epoch) {
+        return;
+    }
+    result->error = ORDERSCHED_OK;
+    m->epoch = epoch;
+    m->retention_ms = op->retention_ms;
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        empty = empty && !m->orders[i].exists;
+    }
+    if (m->seed == 0 && empty) {
+        m->seed = op->seed;
+    }
+}
+
+/* Steps 1 to 4 of "Requests"; true when one of them answered. */
+static bool answered_before(struct model *m, const struct model_order *o,
+                            const struct operation *op, struct result *result)
+{
+    const struct model_answer *a = recall(m, o, noise_serial(op->request_id));
+    uint64_t time_ms = request_id_time_ms(op->request_id);
+    struct model_answer refused;
+
+    if (a) {
+        give(m, a, result);
+        return true;
+    }
+    if (time_ms <= m->floor_ms || time_ms > m->now_ms + 10000) {
+        refused = describe(m, o, time_ms <= m->floor_ms ? ORDERSCHED_STALE_REQUEST
+                                                        : ORDERSCHED_EARLY_REQUEST);
+        give(m, &refused, result);
+        return true;
+    }
+    return false;
+}
+
+static int carry_out(struct model *m, struct model_order *o, const struct operation *op,
+                     unsigned route)
+{
+    if (o->exists && !is_decided(o) && o->n_requests == MODEL_REQUESTS_MAX) {
+        return ORDERSCHED_EXHAUSTED;
+    }
+    if (op->code == OPERATION_SCHEDULE) {
+        return do_schedule(m, o, op, route);
+    }
+    if (!o->exists) {
+        return ORDERSCHED_NOT_FOUND;
+    }
+    return op->code == OPERATION_PAY      ? do_pay(m, o)
+           : op->code == OPERATION_CANCEL ? do_cancel(m, o)
+                                          : do_extend(m, o, op);
+}
+
+static void do_order(struct model *m, const struct operation *op, unsigned id, unsigned route,
+                     struct result *result)
+{
+    struct model_order nobody;
+    struct model_order *o = &m->orders[id];
+    struct model_answer a;
+    int error;
+
+    if (is_forgotten(m, o) && op->code == OPERATION_SCHEDULE) {
+        purge(m, o);
+    }
+    if (is_forgotten(m, o)) {
+        memset(&nobody, 0, sizeof nobody);
+        o = &nobody; /* nothing but a schedule can make it exist */
+    }
+    if (answered_before(m, o->exists ? o : NULL, op, result)) {
+        return;
+    }
+    error = carry_out(m, o, op, route);
+    a = describe(m, o->exists ? o : NULL, error);
+    a.serial = noise_serial(op->request_id);
+    a.time_ms = request_id_time_ms(op->request_id);
+    if (error == ORDERSCHED_OK && op->code == OPERATION_SCHEDULE) {
+        o->schedule = a;
+    } else if (o->exists && error != ORDERSCHED_EXISTS && error != ORDERSCHED_EXHAUSTED &&
+               o->n_requests < MODEL_REQUESTS_MAX) {
+        o->requests[o->n_requests++] = a;
+    } else {
+        remember_recent(m, a);
+    }
+    give(m, &a, result);
+}
+
+void model_apply(struct model *m, uint64_t epoch, const struct operation *op, unsigned id,
+                 unsigned route, struct result *result)
+{
+    struct model_order *o;
+    struct model_answer a = {0};
+
+    switch (op->code) {
+        case OPERATION_EPOCH:
+            do_epoch(m, epoch, op, result);
+            return;
+        case OPERATION_OUTCOME:
+            o = model_is_known(m, id) ? &m->orders[id] : NULL;
+            a.error = do_outcome(m, o, op);
+            a = describe(m, o, a.error);
+            give(m, &a, result);
+            return;
+        case OPERATION_ROUTE_PUT:
+        case OPERATION_ROUTE_DELETE:
+            if (!answered_before(m, NULL, op, result)) {
+                a.serial = noise_serial(op->request_id);
+                a.time_ms = request_id_time_ms(op->request_id);
+                a.error = do_route(m, op, route);
+                remember_recent(m, a);
+                give(m, &a, result);
+            }
+            return;
+        default:
+            do_order(m, op, id, route, result);
+    }
+}

@@ -1,0 +1,75 @@
+/* model.h - a second reading of docs/semantics.md: the same rules in plain arrays and linear
+ * scans, without any index, to be compared with the state machine. Shares no code with it. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "noise.h"
+
+#define MODEL_RECENT_MAX 65536u
+#define MODEL_REQUESTS_MAX 64
+
+struct model_answer {
+    uint64_t serial; /* of the request */
+    uint64_t time_ms;
+    int error;
+    int state;
+    uint64_t deadline_ms;
+    uint64_t index;
+};
+
+struct model_order {
+    bool exists; /* in memory, maybe forgotten */
+    int state;   /* never CLOSING */
+    uint64_t deadline_ms;
+    uint64_t decided_ms;
+    uint64_t decision;
+    uint64_t scheduled;
+    unsigned route;
+    uint32_t version;
+    uint32_t attempts;
+    uint32_t failures;
+    uint64_t next_ms;
+    struct model_answer schedule;
+    unsigned n_requests;
+    struct model_answer requests[MODEL_REQUESTS_MAX];
+    bool in_flight; /* as the test drives it */
+};
+
+struct model_route {
+    bool exists;
+    uint32_t n_retries;
+    uint32_t retries_ms[PROTOCOL_RETRIES_MAX];
+};
+
+struct model {
+    uint64_t now_ms;
+    uint64_t index;
+    uint64_t epoch;
+    uint64_t seed;
+    uint64_t retention_ms;
+    uint64_t floor_ms;
+    struct model_order orders[NOISE_IDS];
+    struct model_route routes[NOISE_ROUTES];
+    /* The recent requests: all ever recorded, and the first that is still there. */
+    struct model_answer *recent;
+    uint64_t first_recent;
+    uint64_t n_recent;
+    uint64_t cap_recent;
+    uint64_t *recent_of_serial; /* place in recent + 1 */
+    uint64_t cap_serial;
+};
+
+struct model *model_new(void);
+void model_free(struct model *m);
+/* An entry begins, an operation of it, and the entry ends. `id` and `route` are numbers. */
+void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations);
+void model_apply(struct model *m, uint64_t epoch, const struct operation *op, unsigned id,
+                 unsigned route, struct result *result);
+void model_end(struct model *m);
+/* As seen at now. */
+int model_state(const struct model *m, unsigned id);
+bool model_is_known(const struct model *m, unsigned id);
+/* Must be with the dispatcher, or ready for it. */
+bool model_is_deliverable(const struct model *m, unsigned id);
+
+#endif

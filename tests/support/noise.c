@@ -1,0 +1,225 @@
+/* noise.c - see noise.h. */
+#include "noise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOUR_MS (3600ull * 1000)
+#define DAY_MS (24 * HOUR_MS)
+
+uint64_t noise_seed(uint64_t fallback)
+{
+    const char *text = getenv("SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : fallback;
+
+    printf("SEED=%llu\n", (unsigned long long)seed);
+    fflush(stdout);
+    return seed;
+}
+
+void noise_init(struct noise *n, uint64_t seed)
+{
+    memset(n, 0, sizeof *n);
+    n->random = seed * 2 + 1; /* never 0 */
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        snprintf(n->ids[i], sizeof n->ids[i], "i%u", i);
+    }
+    for (unsigned i = 0; i < NOISE_ROUTES; i++) {
+        snprintf(n->routes[i], sizeof n->routes[i], "r%u", i);
+    }
+}
+
+/* xorshift64* (Vigna 2014): the same numbers everywhere. */
+uint64_t noise_random(struct noise *n)
+{
+    n->random ^= n->random >> 12;
+    n->random ^= n->random << 25;
+    n->random ^= n->random >> 27;
+    return n->random * 2685821657736338717ull;
+}
+
+uint64_t noise_below(struct noise *n, uint64_t limit)
+{
+    return (noise_random(n) >> 8) % limit;
+}
+
+struct slice noise_id(struct noise *n, unsigned i)
+{
+    return (struct slice){(const uint8_t *)n->ids[i], strlen(n->ids[i])};
+}
+
+struct slice noise_route(struct noise *n, unsigned i)
+{
+    return (struct slice){(const uint8_t *)n->routes[i], strlen(n->routes[i])};
+}
+
+uint64_t noise_serial(const uint8_t *request_id)
+{
+    uint64_t serial = 0;
+
+    if (request_id) {
+        memcpy(&serial, request_id + 6, sizeof serial);
+    }
+    return serial;
+}
+
+static uint64_t request_time(struct noise *n, uint64_t now_ms)
+{
+    switch (n->is_calm ? 4 : noise_below(n, 40)) {
+        case 0: return now_ms - PROTOCOL_REQUEST_LIFETIME_MS + noise_below(n, 5) - 2;
+        case 1: return now_ms - noise_below(n, 2 * PROTOCOL_REQUEST_LIFETIME_MS);
+        case 2: return now_ms + noise_below(n, PROTOCOL_REQUEST_AHEAD_MS);
+        case 3: return now_ms + PROTOCOL_REQUEST_AHEAD_MS + noise_below(n, 500);
+        default: return now_ms - noise_below(n, 2000);
+    }
+}
+
+static void choose_deadline(struct noise *n, const struct machine *m, struct operation *op)
+{
+    uint64_t delay_ms;
+
+    switch (noise_below(n, 30)) {
+        case 0: delay_ms = 0; break;
+        case 1: delay_ms = 1; break;
+        case 2: delay_ms = ORDERSCHED_DEADLINE_MAX_MS + noise_below(n, 300) - 150; break;
+        case 3: delay_ms = UINT64_MAX - noise_below(n, m->now_ms + 1000); break;
+        case 4: delay_ms = noise_below(n, DAY_MS); break;
+        default: delay_ms = noise_below(n, 4000);
+    }
+    op->relative = noise_below(n, 2) == 0;
+    op->time_ms = op->relative ? delay_ms : m->now_ms + delay_ms; /* may wrap: any number is */
+}
+
+static void choose_route(struct noise *n, struct operation *op)
+{
+    op->id = noise_route(n, (unsigned)noise_below(n, NOISE_ROUTES));
+    op->url = (struct slice){(const uint8_t *)"http://x/", 9};
+    op->timeout_ms = 1000 + (uint32_t)noise_below(n, 50);
+    op->window = 1 + (uint32_t)noise_below(n, 9);
+    op->n_secrets = (uint32_t)noise_below(n, 3);
+    for (uint32_t i = 0; i < op->n_secrets; i++) {
+        op->secrets[i] = (struct slice){(const uint8_t *)"whsec_c2VjcmV0", 14};
+    }
+    op->n_retries = (uint32_t)noise_below(n, 4);
+    for (uint32_t i = 0; i < op->n_retries; i++) {
+        op->retries_ms[i] = (uint32_t)noise_below(n, 3000);
+    }
+}
+
+static void choose_outcome(struct noise *n, const struct machine *m, struct operation *op)
+{
+    const struct order *o = machine_find(m, op->id);
+
+    op->epoch = m->epoch;
+    op->version = o ? o->version : 1;
+    op->attempt = o && o->extra ? o->extra->attempts + 1 : 1;
+    op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    op->delay_ms = noise_below(n, 20) == 0 ? noise_random(n) : noise_below(n, 3000);
+    op->jitter_ms = noise_below(n, 20) == 0 ? (uint32_t)noise_random(n)
+                                            : (uint32_t)noise_below(n, 100);
+    switch (noise_below(n, 20)) {
+        case 0: op->epoch += noise_below(n, 3) - 1; break;
+        case 1: op->version += (uint32_t)noise_below(n, 3) - 1; break;
+        case 2: op->attempt += (uint32_t)noise_below(n, 3) - 1; break;
+        default: break;
+    }
+}
+
+static void choose_epoch(struct noise *n, struct operation *op)
+{
+    static const uint64_t retentions_ms[] = {0,       1000,   60000,  HOUR_MS,
+                                             HOUR_MS, DAY_MS, DAY_MS, UINT64_MAX};
+
+    op->seed = noise_random(n);
+    op->retention_ms = retentions_ms[n->is_calm ? 3 + noise_below(n, 5) : noise_below(n, 8)];
+}
+
+static enum operation_code choose_code(struct noise *n)
+{
+    uint64_t dice = noise_below(n, 1000);
+
+    return dice < 280   ? OPERATION_SCHEDULE
+           : dice < 400 ? OPERATION_PAY
+           : dice < 480 ? OPERATION_CANCEL
+           : dice < 640 ? OPERATION_EXTEND
+           : dice < 970 ? OPERATION_OUTCOME
+           : dice < 985 ? OPERATION_ROUTE_PUT
+           : dice < 997 ? OPERATION_ROUTE_DELETE
+                        : OPERATION_EPOCH;
+}
+
+const struct operation *noise_operation(struct noise *n, const struct machine *m)
+{
+    static const uint8_t payload[] = "payload";
+    struct noise_past *past;
+    struct operation *op;
+
+    if (n->n_past > 0 && noise_below(n, 6) == 0) {
+        uint64_t most = NOISE_PAST - NOISE_VALID;
+        uint64_t kept = n->n_past < most ? n->n_past : most;
+
+        /* Half of the copies come at once, the others much later. */
+        kept = noise_below(n, 2) == 0 && kept > 8 ? 8 : kept;
+        return &n->past[(n->n_past - 1 - noise_below(n, kept)) % NOISE_PAST].op;
+    }
+    past = &n->past[n->n_past++ % NOISE_PAST];
+    op = &past->op;
+    *op = (struct operation){.code = choose_code(n)};
+    op->id = noise_id(n, (unsigned)noise_below(n, NOISE_IDS));
+    if (op->code < OPERATION_EPOCH) {
+        uint8_t random[10] = {0};
+
+        n->serial++;
+        memcpy(random, &n->serial, sizeof n->serial);
+        request_id_make(past->request, request_time(n, m->now_ms), random);
+        op->request_id = past->request;
+    }
+    switch (op->code) {
+        case OPERATION_SCHEDULE:
+            op->route = noise_route(n, (unsigned)noise_below(n, NOISE_ROUTES));
+            op->payload = (struct slice){payload, noise_below(n, sizeof payload)};
+            choose_deadline(n, m, op);
+            break;
+        case OPERATION_EXTEND:
+            choose_deadline(n, m, op);
+            break;
+        case OPERATION_OUTCOME:
+            choose_outcome(n, m, op);
+            break;
+        case OPERATION_ROUTE_PUT:
+        case OPERATION_ROUTE_DELETE:
+            choose_route(n, op);
+            break;
+        case OPERATION_EPOCH:
+            choose_epoch(n, op);
+            break;
+        default:
+            break;
+    }
+    return op;
+}
+
+uint64_t noise_time(struct noise *n, uint64_t now_ms)
+{
+    switch (noise_below(n, 2000)) {
+        case 0: return now_ms + noise_below(n, 2 * DAY_MS);
+        case 1:
+        case 2: return now_ms + noise_below(n, HOUR_MS);
+        case 3:
+        case 4:
+        case 5:
+        case 6:
+        case 7:
+        case 8: return now_ms + noise_below(n, PROTOCOL_REQUEST_LIFETIME_MS);
+        case 9: return now_ms - noise_below(n, HOUR_MS);
+        default: break;
+    }
+    switch (noise_below(n, 10)) {
+        case 0:
+        case 1:
+        case 2: return now_ms;
+        case 3: return now_ms - noise_below(n, 100);
+        default: return now_ms + noise_below(n, 300);
+    }
+}

@@ -1,0 +1,401 @@
+/* test_model.c - the state machine against a naive model of docs/semantics.md, over a million
+ * random operations that collide on few orders. They come in lives, each a machine of its own
+ * (orders that are DEAD stay for ever, and dull a life in the end); the first has the seed
+ * given, each later one the next number.
+ *
+ *   SEED=N         begins with the life of this seed
+ *   OPERATIONS=N   more or fewer operations */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../raft/recent.h"
+#include "../raft/snapshot.h"
+#include "support/model.h"
+
+#define T0 1800000000000ull
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define OPERATIONS_USUAL 300000u
+#else
+#define OPERATIONS_USUAL 1200000u
+#endif
+
+#define ENTRY_MAX 8
+#define LIFE_OPERATIONS 50000u
+#define LONG_LIFE_OPERATIONS 200000u /* one life in eight, in which time soon stands still */
+
+struct run {
+    struct machine m;
+    struct model *model;
+    struct noise noise;
+    struct machine_results results;
+    struct buffer operations;
+    struct buffer entry;
+    uint64_t index;
+    uint64_t done; /* operations */
+    uint64_t seed;
+    bool is_long;
+    struct tally *tally;
+};
+
+/* How often things happened, over all lives: a test that meets few of them tests little. */
+struct tally {
+    uint64_t operations;
+    uint64_t errors[64];
+    uint64_t deliveries;
+    uint64_t restores;
+    uint64_t full_rings;
+};
+
+/* 17 of "i17": the names of the noise. */
+static unsigned number_of(struct slice name)
+{
+    unsigned number = 0;
+
+    for (size_t i = 1; i < name.len; i++) {
+        number = number * 10 + (unsigned)(name.data[i] - '0');
+    }
+    return number;
+}
+
+static void start(struct run *r, uint64_t seed, struct tally *tally)
+{
+    memset(r, 0, sizeof *r);
+    r->tally = tally;
+    r->seed = seed;
+    r->is_long = seed % 8 == 3;
+    machine_init(&r->m);
+    r->model = model_new();
+    noise_init(&r->noise, seed);
+    r->noise.is_calm = r->is_long;
+}
+
+static void end(struct run *r)
+{
+    machine_close(&r->m);
+    model_free(r->model);
+    buffer_free(&r->operations);
+    buffer_free(&r->entry);
+    free(r->results.results);
+}
+
+#define EXPECT(run, got, want)                                                                 \
+    do {                                                                                       \
+        uint64_t got_ = (uint64_t)(got);                                                       \
+        uint64_t want_ = (uint64_t)(want);                                                     \
+        if (got_ != want_) {                                                                   \
+            print_error("%s is %" PRIu64 ", the model says %" PRIu64                           \
+                        " (life %" PRIu64 ", index %" PRIu64 ", now %" PRIu64 ")\n",           \
+                        #got, got_, want_, (run)->seed, (run)->index, (run)->m.now_ms);        \
+            fail();                                                                            \
+        }                                                                                      \
+    } while (0)
+
+static void expect_result(struct run *r, const struct result *got, const struct result *want)
+{
+    EXPECT(r, got->error, want->error);
+    EXPECT(r, got->state, want->state);
+    EXPECT(r, got->deadline_ms, want->deadline_ms);
+    EXPECT(r, got->remaining_ms, want->remaining_ms);
+    EXPECT(r, got->index, want->index);
+    r->tally->errors[got->error]++;
+}
+
+/* --- comparing states --- */
+
+static void compare_order(struct run *r, unsigned id)
+{
+    const struct model_order *want = &r->model->orders[id];
+    const struct order *o = machine_find(&r->m, noise_id(&r->noise, id));
+
+    EXPECT(r, o != NULL, model_is_known(r->model, id));
+    EXPECT(r, store_find(&r->m.store, noise_id(&r->noise, id)) != NULL, want->exists);
+    if (!o) {
+        return;
+    }
+    EXPECT(r, order_state(o, r->m.now_ms), model_state(r->model, id));
+    EXPECT(r, o->deadline_ms, want->deadline_ms);
+    EXPECT(r, o->decided_ms, want->decided_ms);
+    EXPECT(r, o->decision_index, want->decision);
+    EXPECT(r, o->schedule_index, want->scheduled);
+    EXPECT(r, o->version, want->version);
+    EXPECT(r, o->in_flight, want->in_flight);
+    EXPECT(r, number_of((struct slice){(uint8_t *)r->m.routes[o->route].name, 2}), want->route);
+    EXPECT(r, o->extra ? o->extra->attempts : 0, want->attempts);
+    EXPECT(r, o->extra ? o->extra->failures : 0, want->failures);
+    EXPECT(r, o->extra ? o->extra->next_ms : 0, want->next_ms);
+    EXPECT(r, o->extra ? o->extra->n_requests : 0, want->n_requests);
+}
+
+static void compare(struct run *r)
+{
+    EXPECT(r, r->m.now_ms, r->model->now_ms);
+    EXPECT(r, r->m.epoch, r->model->epoch);
+    EXPECT(r, r->m.seed, r->model->seed);
+    EXPECT(r, r->m.retention_ms, r->model->retention_ms);
+    EXPECT(r, r->m.request_floor_ms, r->model->floor_ms);
+    EXPECT(r, recent_count(r->m.recent), r->model->n_recent - r->model->first_recent);
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        compare_order(r, i);
+    }
+    for (unsigned i = 0; i < NOISE_ROUTES; i++) {
+        const struct route *route = machine_find_route(&r->m, noise_route(&r->noise, i));
+
+        EXPECT(r, route != NULL, r->model->routes[i].exists);
+        EXPECT(r, route ? route->n_retries : 0,
+               route ? r->model->routes[i].n_retries : 0);
+    }
+}
+
+/* Once all that is due was moved: the numbers, and the time of the next work. */
+static void compare_indexes(struct run *r)
+{
+    struct machine_counts got;
+    struct machine_counts want = {0};
+    uint64_t oldest_ms = UINT64_MAX;
+    uint64_t next_ms = UINT64_MAX;
+
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        const struct model_order *o = &r->model->orders[i];
+        int state = o->exists ? model_state(r->model, i) : 0;
+
+        want.pending += state == ORDERSCHED_PENDING;
+        want.closing += state == ORDERSCHED_CLOSING;
+        want.paid += state == ORDERSCHED_PAID;
+        want.cancelled += state == ORDERSCHED_CANCELLED;
+        want.expired += state == ORDERSCHED_EXPIRED;
+        want.dead += state == ORDERSCHED_DEAD;
+        if (state == ORDERSCHED_PENDING && o->deadline_ms < next_ms) {
+            next_ms = o->deadline_ms;
+        }
+        if (state == ORDERSCHED_CLOSING) {
+            oldest_ms = o->deadline_ms < oldest_ms ? o->deadline_ms : oldest_ms;
+            if (o->next_ms > r->m.now_ms && o->next_ms < next_ms) {
+                next_ms = o->next_ms;
+            }
+        }
+    }
+    machine_counts(&r->m, &got);
+    EXPECT(r, got.pending, want.pending);
+    EXPECT(r, got.closing, want.closing);
+    EXPECT(r, got.paid, want.paid);
+    EXPECT(r, got.cancelled, want.cancelled);
+    EXPECT(r, got.expired, want.expired);
+    EXPECT(r, got.dead, want.dead);
+    EXPECT(r, machine_oldest_overdue_ms(&r->m),
+           oldest_ms == UINT64_MAX ? 0 : r->m.now_ms - oldest_ms);
+    EXPECT(r, machine_next_ms(&r->m), next_ms);
+}
+
+/* --- what a leader does --- */
+
+static void take(struct run *r, uint16_t route)
+{
+    struct order *o = machine_take_ready(&r->m, route);
+    unsigned id;
+
+    if (!o) {
+        return;
+    }
+    id = number_of((struct slice){order_id(o), o->id_len});
+    EXPECT(r, model_is_deliverable(r->model, id), true);
+    EXPECT(r, r->model->orders[id].in_flight, false);
+    EXPECT(r, o->version, r->model->orders[id].version);
+    r->model->orders[id].in_flight = true;
+    r->tally->deliveries++;
+    if (noise_below(&r->noise, 10) == 0) {
+        machine_put_back(&r->m, o);
+        r->model->orders[id].in_flight = false;
+    }
+}
+
+/* All that the model wants delivered is delivered. */
+static void drain(struct run *r)
+{
+    while (!machine_advance(&r->m, 8)) {
+    }
+    compare_indexes(r);
+    for (uint16_t route = 0; route < NOISE_ROUTES; route++) {
+        while (r->m.routes[route].used && !link_empty(&r->m.routes[route].ready)) {
+            take(r, route);
+        }
+    }
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        EXPECT(r, r->model->orders[i].in_flight, model_is_deliverable(r->model, i));
+    }
+}
+
+static void put_all_back(struct run *r)
+{
+    machine_put_back_all(&r->m);
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        r->model->orders[i].in_flight = false;
+    }
+}
+
+static void restore(struct run *r)
+{
+    uint64_t digest = machine_digest(&r->m);
+    uint8_t *image;
+    size_t len;
+
+    assert_int_equal(snapshot_encode(&r->m, malloc, &image, &len), 0);
+    if (noise_below(&r->noise, 2) == 0) { /* into another machine, or over this one */
+        machine_close(&r->m);
+        machine_init(&r->m);
+    }
+    assert_int_equal(snapshot_restore(&r->m, image, len), SNAPSHOT_OK);
+    free(image);
+    EXPECT(r, machine_digest(&r->m), digest);
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        r->model->orders[i].in_flight = false;
+    }
+    r->tally->restores++;
+}
+
+static void lead(struct run *r)
+{
+    struct noise *n = &r->noise;
+
+    if (noise_below(n, 2) == 0) {
+        machine_advance(&r->m, 1 + (unsigned)noise_below(n, 6));
+        take(r, (uint16_t)noise_below(n, NOISE_ROUTES + 1));
+    }
+    switch (noise_below(n, r->is_long ? 8000 : 400)) { /* a full ring is slow to look at */
+        case 0: put_all_back(r); break;
+        case 1:
+        case 2:
+        case 3: drain(r); break;
+        case 4: restore(r); break;
+        case 5: machine_check(&r->m); break;
+        default: break;
+    }
+}
+
+/* --- one entry --- */
+
+static uint64_t time_of_entry(struct run *r)
+{
+    if (r->index == 1) {
+        return T0;
+    }
+    /* The clock of a long life stands, so that the ring of recent requests fills. */
+    if (r->is_long && r->done > 5000) {
+        return r->m.now_ms + (noise_below(&r->noise, 100) == 0);
+    }
+    return noise_time(&r->noise, r->m.now_ms);
+}
+
+static void step(struct run *r)
+{
+    const struct operation *ops[ENTRY_MAX];
+    struct entry e = {.n_operations = (uint32_t)noise_below(&r->noise, ENTRY_MAX + 1)};
+    uint8_t *bytes;
+    size_t size;
+
+    r->index += 1 + (noise_below(&r->noise, 20) == 0); /* barriers take indexes too */
+    e.now_ms = time_of_entry(r);
+    e.epoch = r->m.epoch + noise_below(&r->noise, 2);
+    buffer_reset(&r->operations);
+    for (uint32_t i = 0; i < e.n_operations; i++) {
+        ops[i] = noise_operation(&r->noise, &r->m);
+        operation_encode(&r->operations, ops[i]);
+    }
+    e.operations = (struct slice){r->operations.data, r->operations.len};
+    size = entry_size(e.operations.len);
+    bytes = malloc(size);
+    entry_encode(&e, bytes);
+    assert_int_equal(machine_apply(&r->m, r->index, bytes, size, &r->results), 0);
+    free(bytes);
+    EXPECT(r, r->results.n, e.n_operations);
+    model_begin(r->model, r->index, e.now_ms, e.n_operations);
+    for (uint32_t i = 0; i < e.n_operations; i++) {
+        struct slice route = ops[i]->code == OPERATION_SCHEDULE ? ops[i]->route : ops[i]->id;
+        struct result want;
+
+        model_apply(r->model, e.epoch, ops[i], number_of(ops[i]->id) % NOISE_IDS,
+                    number_of(route) % NOISE_ROUTES, &want);
+        expect_result(r, &r->results.results[i], &want);
+        r->done++;
+    }
+    model_end(r->model);
+    EXPECT(r, r->m.request_floor_ms, r->model->floor_ms);
+}
+
+static void live(uint64_t seed, struct tally *tally)
+{
+    struct run *r = malloc(sizeof *r);
+    uint64_t operations;
+
+    assert_non_null(r);
+    start(r, seed, tally);
+    operations = r->is_long ? LONG_LIFE_OPERATIONS : LIFE_OPERATIONS;
+    for (unsigned i = 0; r->done < operations; i++) {
+        step(r);
+        lead(r);
+        tally->full_rings += recent_count(r->m.recent) == MACHINE_RECENT_MAX;
+        if (i % 8 == 0) {
+            compare(r);
+        }
+    }
+    drain(r);
+    compare(r);
+    machine_check(&r->m);
+    tally->operations += r->done;
+    end(r);
+    free(r);
+}
+
+static void print_tally(const struct tally *t)
+{
+    print_message("%" PRIu64 " operations, %" PRIu64 " deliveries, %" PRIu64 " restores, %" PRIu64
+                  " entries with a full ring\n",
+                  t->operations, t->deliveries, t->restores, t->full_rings);
+    for (unsigned i = 0; i < sizeof t->errors / sizeof *t->errors; i++) {
+        if (t->errors[i] > 0) {
+            print_message("  %10" PRIu64 " %s\n", t->errors[i], ordersched_error_name((int)i));
+        }
+    }
+}
+
+static void the_machine_agrees_with_the_model(void **state)
+{
+    static const int answers[] = {
+        ORDERSCHED_OK,           ORDERSCHED_EXISTS,        ORDERSCHED_NOT_FOUND,
+        ORDERSCHED_TOO_LATE,     ORDERSCHED_DECIDED,       ORDERSCHED_STALE_REQUEST,
+        ORDERSCHED_EXHAUSTED,    ORDERSCHED_UNKNOWN_ROUTE, ORDERSCHED_ROUTE_IN_USE,
+        ORDERSCHED_BAD_DEADLINE, ORDERSCHED_EARLY_REQUEST,
+    };
+    const char *text = getenv("OPERATIONS");
+    uint64_t operations = text ? strtoull(text, NULL, 0) : OPERATIONS_USUAL;
+    uint64_t seed = noise_seed(20261123);
+    struct tally tally = {0};
+
+    (void)state;
+    while (tally.operations < operations) {
+        live(seed++, &tally);
+    }
+    print_tally(&tally);
+    if (operations >= OPERATIONS_USUAL) {
+        for (unsigned i = 0; i < sizeof answers / sizeof *answers; i++) {
+            assert_true(tally.errors[answers[i]] > 0);
+        }
+        assert_true(tally.deliveries > 1000 && tally.restores > 10);
+        assert_true(tally.full_rings > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_machine_agrees_with_the_model),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

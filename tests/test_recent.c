@@ -1,0 +1,201 @@
+/* test_recent.c - the ring of recent requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../raft/recent.h"
+
+static int setup(void **state)
+{
+    *state = recent_new();
+    return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    recent_free(*state);
+    return 0;
+}
+
+static struct recent_request request_of(uint64_t time_ms, uint64_t serial)
+{
+    struct recent_request r = {.index = serial, .deadline_ms = 2 * serial, .error = 3, .state = 4};
+    uint8_t random[10] = {0};
+
+    memcpy(random, &serial, sizeof serial);
+    request_id_make(r.id, time_ms, random);
+    return r;
+}
+
+static void add(struct recent *r, uint64_t time_ms, uint64_t serial, uint64_t *floor_ms)
+{
+    struct recent_request request = request_of(time_ms, serial);
+
+    recent_add(r, &request, floor_ms);
+}
+
+static const struct recent_request *find(struct recent *r, uint64_t time_ms, uint64_t serial)
+{
+    struct recent_request request = request_of(time_ms, serial);
+
+    return recent_find(r, request.id);
+}
+
+static void a_request_is_found_with_its_answer(void **state)
+{
+    struct recent *r = *state;
+    uint64_t floor_ms = 0;
+
+    assert_null(find(r, 1000, 7));
+    add(r, 1000, 7, &floor_ms);
+    assert_non_null(find(r, 1000, 7));
+    assert_int_equal(find(r, 1000, 7)->index, 7);
+    assert_int_equal(find(r, 1000, 7)->deadline_ms, 14);
+    assert_int_equal(find(r, 1000, 7)->error, 3);
+    assert_int_equal(find(r, 1000, 7)->state, 4);
+    assert_null(find(r, 1000, 8));
+    assert_null(find(r, 1001, 7));
+    assert_int_equal(floor_ms, 0);
+}
+
+static void requests_stand_in_order_of_arrival(void **state)
+{
+    struct recent *r = *state;
+    uint64_t floor_ms = 0;
+
+    for (uint64_t i = 0; i < 300; i++) {
+        add(r, 1000 + i * 7 % 100, i, &floor_ms);
+    }
+    assert_int_equal(recent_count(r), 300);
+    for (uint32_t i = 0; i < 300; i++) {
+        assert_int_equal(recent_at(r, i)->index, i);
+    }
+}
+
+static void trimming_stops_at_the_first_above_the_floor(void **state)
+{
+    struct recent *r = *state;
+    uint64_t floor_ms = 0;
+
+    add(r, 1000, 1, &floor_ms);
+    add(r, 1001, 2, &floor_ms);
+    add(r, 1005, 3, &floor_ms);
+    add(r, 1002, 4, &floor_ms); /* behind a younger one */
+    recent_trim(r, 999);
+    assert_int_equal(recent_count(r), 4);
+    recent_trim(r, 1002);
+    assert_int_equal(recent_count(r), 2);
+    assert_null(find(r, 1000, 1));
+    assert_null(find(r, 1001, 2));
+    assert_non_null(find(r, 1005, 3));
+    assert_non_null(find(r, 1002, 4));
+    recent_trim(r, 1005);
+    assert_int_equal(recent_count(r), 0);
+    recent_trim(r, UINT64_MAX);
+    add(r, 1006, 5, &floor_ms);
+    assert_int_equal(recent_at(r, 0)->index, 5);
+}
+
+static void a_full_ring_lets_the_oldest_go_and_raises_the_floor(void **state)
+{
+    struct recent *r = *state;
+    uint64_t floor_ms = 0;
+
+    for (uint64_t i = 0; i < MACHINE_RECENT_MAX; i++) {
+        add(r, 1000 + i, i, &floor_ms);
+    }
+    assert_int_equal(recent_count(r), MACHINE_RECENT_MAX);
+    assert_int_equal(floor_ms, 0);
+    add(r, 5, MACHINE_RECENT_MAX, &floor_ms);
+    assert_int_equal(recent_count(r), MACHINE_RECENT_MAX);
+    assert_int_equal(floor_ms, 1000);
+    assert_null(find(r, 1000, 0));
+    assert_int_equal(recent_at(r, 0)->index, 1);
+    assert_int_equal(recent_at(r, MACHINE_RECENT_MAX - 1)->index, MACHINE_RECENT_MAX);
+    floor_ms = 1000000;
+    add(r, 6, MACHINE_RECENT_MAX + 1, &floor_ms);
+    assert_int_equal(floor_ms, 1000000); /* never lowered */
+}
+
+/* xorshift64*: enough for a test, and the same everywhere. */
+static uint64_t next_random(uint64_t *random)
+{
+    *random ^= *random >> 12;
+    *random ^= *random << 25;
+    *random ^= *random >> 27;
+    return *random * 2685821657736338717ull;
+}
+
+static void a_long_random_life_agrees_with_a_plain_queue(void **state)
+{
+    struct recent *r = *state;
+    const char *text = getenv("SEED");
+    uint64_t seed = text ? strtoull(text, NULL, 0) : 20260101;
+    uint64_t random = seed * 2 + 1;
+    uint64_t *queue = malloc(400000 * sizeof *queue); /* times; the place is the serial */
+    uint64_t first = 0;
+    uint64_t end = 0;
+    uint64_t floor_ms = 0;
+    uint64_t want_floor_ms = 0;
+    uint64_t now_ms = 1000;
+
+    assert_non_null(queue);
+    print_message("SEED=%llu\n", (unsigned long long)seed);
+    while (end < 400000) {
+        uint64_t dice = next_random(&random) % 1000;
+
+        if (dice < 995) {
+            uint64_t time_ms = now_ms - next_random(&random) % 500;
+
+            if (end - first == MACHINE_RECENT_MAX) {
+                want_floor_ms = queue[first] > want_floor_ms ? queue[first] : want_floor_ms;
+                first++;
+            }
+            add(r, time_ms, end, &floor_ms);
+            queue[end++] = time_ms;
+        } else if (dice == 999 && end % 3 == 0) {
+            uint64_t to_ms = now_ms - next_random(&random) % 900;
+
+            recent_trim(r, to_ms);
+            while (first < end && queue[first] <= to_ms) {
+                first++;
+            }
+        } else {
+            now_ms += next_random(&random) % 8;
+        }
+        assert_int_equal(floor_ms, want_floor_ms);
+        assert_int_equal(recent_count(r), end - first);
+        if (end > first) {
+            uint64_t i = first + next_random(&random) % (end - first);
+
+            assert_non_null(find(r, queue[i], i));
+            assert_int_equal(find(r, queue[i], i)->index, i);
+            assert_int_equal(recent_at(r, (uint32_t)(i - first))->index, i);
+        }
+        if (first > 0) {
+            uint64_t i = next_random(&random) % first;
+
+            assert_null(find(r, queue[i], i));
+        }
+    }
+    free(queue);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_request_is_found_with_its_answer),
+        TEST(requests_stand_in_order_of_arrival),
+        TEST(trimming_stops_at_the_first_above_the_floor),
+        TEST(a_full_ring_lets_the_oldest_go_and_raises_the_floor),
+        TEST(a_long_random_life_agrees_with_a_plain_queue),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,459 @@
+/* test_snapshot.c - images of the machine: there and back, and every way to be damaged. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <xxhash.h>
+
+#include "../raft/recent.h"
+#include "../raft/snapshot.h"
+#include "support/bed.h"
+#include "support/noise.h"
+
+#define T BED_T0
+
+struct image {
+    uint8_t *data;
+    size_t len;
+};
+
+static struct image encode(const struct machine *m)
+{
+    struct image image;
+
+    assert_int_equal(snapshot_encode(m, malloc, &image.data, &image.len), 0);
+    return image;
+}
+
+static void mend(struct image *image)
+{
+    uint64_t sum = XXH3_64bits(image->data, image->len - 8);
+
+    for (unsigned i = 0; i < 8; i++) {
+        image->data[image->len - 8 + i] = (uint8_t)(sum >> (8 * i));
+    }
+}
+
+/* A bed with orders in every state and place, and a few recent requests. */
+static struct bed *lived(void)
+{
+    struct bed *b = bed_open();
+    struct operation op;
+
+    bed_apply(b, T, bed_route_put(b, "gone"));
+    op = bed_route_put(b, "other");
+    op.n_secrets = 0;
+    op.n_retries = 0;
+    bed_apply(b, T, op);
+    bed_apply(b, T, bed_route_delete(b, "gone")); /* leaves a gap in the slots */
+    for (char c = 'a'; c <= 'l'; c++) {
+        char id[2] = {c, '\0'};
+
+        op = bed_schedule(b, id, T + (c < 'e' ? 100000 : 100 + (uint64_t)c));
+        op.payload.len = (size_t)(c % 4);
+        op.route = bed_text(c % 2 ? "other" : BED_ROUTE);
+        bed_apply(b, T, op);
+    }
+    bed_apply(b, T, bed_pay(b, "a"));
+    bed_apply(b, T, bed_cancel(b, "b"));
+    bed_apply(b, T, bed_extend(b, "c", T + 200000));
+    bed_apply(b, T, bed_pay(b, "nobody"));
+    bed_pass(b, T + 1000);
+    assert_non_null(bed_take(b, 0));
+    bed_apply(b, T + 1000, bed_outcome(b, "e", 1, 1, OUTCOME_EXPIRED, 0));
+    bed_apply(b, T + 1000, bed_outcome(b, "f", 1, 1, OUTCOME_PAID, 0));
+    bed_apply(b, T + 1000, bed_outcome(b, "g", 1, 1, OUTCOME_LATER, 5000));
+    bed_apply(b, T + 1000, bed_outcome(b, "h", 1, 1, OUTCOME_FAILED, 0));
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        bed_apply(b, T + 1000, bed_outcome(b, "j", 1, attempt, OUTCOME_FAILED, 0));
+    }
+    bed_apply(b, T + 1000, bed_pay(b, "k")); /* too late, recorded */
+    return b;
+}
+
+static void a_machine_comes_back_as_it_was(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    struct machine m;
+    struct machine_counts counts;
+    struct machine_counts want;
+
+    (void)state;
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, image.data, image.len), SNAPSHOT_OK);
+    machine_check(&m);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    assert_int_equal(m.applied, b->m.applied);
+    assert_int_equal(m.store.n, 12);
+    assert_true(m.routes[2].used && !m.routes[1].used);
+    machine_counts(&m, &counts);
+    machine_counts(&b->m, &want);
+    assert_memory_equal(&counts, &want, sizeof counts);
+    assert_int_equal(machine_oldest_overdue_ms(&m), machine_oldest_overdue_ms(&b->m));
+    machine_close(&m);
+    free(image.data);
+    bed_close(b);
+}
+
+static void an_empty_machine_comes_back_empty(void **state)
+{
+    struct bed *b = lived();
+    struct machine empty;
+    struct image image;
+
+    (void)state;
+    machine_init(&empty);
+    image = encode(&empty);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&b->m), machine_digest(&empty));
+    assert_int_equal(b->m.store.n, 0);
+    assert_int_equal(b->m.n_routes, 0);
+    assert_int_equal(machine_next_ms(&b->m), UINT64_MAX);
+    machine_close(&empty);
+    free(image.data);
+    bed_close(b);
+}
+
+static void what_was_in_flight_is_ready_again_in_order_of_deadline(void **state)
+{
+    struct bed *b = bed_open();
+    struct image image;
+    static const char *const ids[] = {"d", "b", "c", "a"};
+    static const unsigned at[] = {400, 200, 300, 100};
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        bed_apply(b, T, bed_schedule(b, ids[i], T + at[i]));
+    }
+    bed_pass(b, T + 1000);
+    assert_non_null(bed_take(b, 0));
+    assert_non_null(bed_take(b, 0));
+    bed_apply(b, T + 1000, bed_outcome(b, "c", 1, 1, OUTCOME_LATER, 5000));
+    image = encode(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    machine_check(&b->m);
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "a"));
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "b"));
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "d"));
+    assert_null(bed_take(b, 0));
+    assert_int_equal(machine_oldest_overdue_ms(&b->m), 900);
+    assert_int_equal(machine_next_ms(&b->m), T + 6000);
+    free(image.data);
+    bed_close(b);
+}
+
+static void an_image_does_not_look_like_a_compressed_one(void **state)
+{
+    struct bed *b = bed_open();
+    struct image image = encode(&b->m);
+
+    (void)state;
+    assert_memory_equal(image.data, "OSDSNAP1\x01\0\0\0", 12);
+    free(image.data);
+    bed_close(b);
+}
+
+static void every_truncation_is_corrupt_and_changes_nothing(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    uint64_t digest = machine_digest(&b->m);
+
+    (void)state;
+    for (size_t len = 0; len < image.len; len++) {
+        uint8_t *cut = malloc(len + 1); /* of its own, so that a read past it is seen */
+
+        memcpy(cut, image.data, len);
+        assert_int_equal(snapshot_restore(&b->m, cut, len), SNAPSHOT_CORRUPT);
+        free(cut);
+    }
+    machine_check(&b->m);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(image.data);
+    bed_close(b);
+}
+
+static void every_truncation_with_a_right_checksum_is_corrupt(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    uint64_t digest = machine_digest(&b->m);
+
+    (void)state;
+    for (size_t len = 20; len < image.len; len++) {
+        struct image cut = {.data = malloc(len), .len = len};
+
+        memcpy(cut.data, image.data, len);
+        mend(&cut);
+        assert_int_equal(snapshot_restore(&b->m, cut.data, len), SNAPSHOT_CORRUPT);
+        free(cut.data);
+    }
+    machine_check(&b->m);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(image.data);
+    bed_close(b);
+}
+
+static void every_altered_byte_is_corrupt_and_changes_nothing(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    uint64_t digest = machine_digest(&b->m);
+
+    (void)state;
+    for (size_t i = 0; i < image.len; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            image.data[i] ^= (uint8_t)(1u << bit);
+            assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_CORRUPT);
+            image.data[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+    assert_int_equal(machine_digest(&b->m), digest);
+    machine_check(&b->m);
+    free(image.data);
+    bed_close(b);
+}
+
+/* Whatever a forger writes, what is accepted is a sound machine, and the rest changes nothing. */
+static void an_altered_image_with_a_right_checksum_is_refused_or_sound(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    struct machine m;
+    unsigned accepted = 0;
+    unsigned refused = 0;
+
+    (void)state;
+    machine_init(&m);
+    for (size_t i = 8; i < image.len - 8; i++) {
+        static const uint8_t values[] = {0x00, 0x01, 0x7f, 0x80, 0x90, 0xc0,
+                                         0xc4, 0xcc, 0xcf, 0xdd, 0xff};
+        uint8_t was = image.data[i];
+
+        for (unsigned v = 0; v < sizeof values + 8; v++) {
+            enum snapshot_error error;
+            uint64_t before = machine_digest(&m);
+
+            image.data[i] = v < sizeof values ? values[v]
+                                              : was ^ (uint8_t)(1u << (v - sizeof values));
+            mend(&image);
+            error = snapshot_restore(&m, image.data, image.len);
+            machine_check(&m);
+            if (error == SNAPSHOT_OK) {
+                accepted++;
+            } else {
+                assert_true(error == SNAPSHOT_CORRUPT ||
+                            (error == SNAPSHOT_TOO_NEW && i < 12));
+                assert_int_equal(machine_digest(&m), before);
+                refused++;
+            }
+        }
+        image.data[i] = was;
+    }
+    print_message("%u altered images accepted, %u refused\n", accepted, refused);
+    assert_true(accepted > 0 && refused > 0);
+    machine_close(&m);
+    free(image.data);
+    bed_close(b);
+}
+
+static void a_newer_version_is_told_from_a_corrupt_one(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+    uint64_t digest = machine_digest(&b->m);
+
+    (void)state;
+    image.data[8] = SNAPSHOT_VERSION + 1;
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_CORRUPT);
+    mend(&image);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_TOO_NEW);
+    image.data[8] = 0;
+    mend(&image);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_CORRUPT);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(image.data);
+    bed_close(b);
+}
+
+static void *no_memory(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+static void an_image_without_memory_is_an_error(void **state)
+{
+    struct bed *b = bed_open();
+    uint8_t *data = NULL;
+    size_t len = 0;
+
+    (void)state;
+    assert_int_equal(snapshot_encode(&b->m, no_memory, &data, &len), -1);
+    assert_null(data);
+    bed_close(b);
+}
+
+static void the_largest_of_everything_fits_its_bound(void **state)
+{
+    struct bed *b = bed_open();
+    char text[ORDERSCHED_PAYLOAD_MAX];
+    struct operation op;
+    struct image image;
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    b->epoch = UINT64_MAX;
+    bed_apply(b, T, bed_epoch(0, UINT64_MAX));
+    op = bed_route_put(b, BED_ROUTE);
+    op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ROUTE_NAME_MAX};
+    memcpy(text, "http://", 7);
+    op.url = (struct slice){(uint8_t *)text, PROTOCOL_URL_MAX};
+    op.id.data += 7;
+    op.n_secrets = PROTOCOL_SECRETS_MAX;
+    for (unsigned i = 0; i < PROTOCOL_SECRETS_MAX; i++) {
+        op.secrets[i] = bed_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    }
+    op.n_retries = PROTOCOL_RETRIES_MAX;
+    for (unsigned i = 0; i < PROTOCOL_RETRIES_MAX; i++) {
+        op.retries_ms[i] = UINT32_MAX;
+    }
+    assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
+    op = bed_schedule(b, "a", T + 100);
+    op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ID_MAX};
+    op.payload = (struct slice){(uint8_t *)text, ORDERSCHED_PAYLOAD_MAX};
+    assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
+    for (unsigned i = 0; i < ORDER_REQUESTS_MAX; i++) {
+        op = bed_extend(b, "a", T + 100 + i);
+        op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ID_MAX};
+        assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
+    }
+    image = encode(&b->m);
+    uint64_t digest = machine_digest(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(image.data);
+    bed_close(b);
+}
+
+static void a_full_ring_of_recent_requests_comes_back_in_its_order(void **state)
+{
+    struct bed *b = bed_open();
+    struct image image;
+    uint64_t digest;
+
+    (void)state;
+    for (unsigned i = 0; i < MACHINE_RECENT_MAX + 5000; i++) {
+        struct operation op = bed_pay(b, "a");
+
+        op.request_id = bed_request(b, T + 1 + i / 10);
+        bed_add(b, &op);
+        if (b->n == 1000) {
+            bed_commit(b, T);
+        }
+    }
+    bed_commit(b, T);
+    assert_int_equal(recent_count(b->m.recent), MACHINE_RECENT_MAX);
+    assert_int_equal(b->m.request_floor_ms, T + 500);
+    digest = machine_digest(&b->m);
+    image = encode(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(image.data);
+    bed_close(b);
+}
+
+/* --- the same log on several machines --- */
+
+#define ENTRIES 20000
+
+static void apply_to(struct machine *m, const struct bed *b)
+{
+    assert_int_equal(machine_apply(m, b->index, b->entry.data, b->entry.len, NULL), 0);
+}
+
+static void restart(struct machine *m)
+{
+    struct image image = encode(m);
+
+    machine_close(m);
+    machine_init(m);
+    assert_int_equal(snapshot_restore(m, image.data, image.len), SNAPSHOT_OK);
+    machine_check(m);
+    free(image.data);
+}
+
+/* One machine leads a busy life, one never looks at its indexes, one is restarted from its
+ * snapshot at random points: their states never differ. */
+static void the_same_log_gives_the_same_state_whatever_else_is_done(void **state)
+{
+    struct bed *b = bed_open();
+    struct noise *n = malloc(sizeof *n);
+    struct machine idle;
+    struct machine restarted;
+    struct image image = encode(&b->m);
+
+    (void)state;
+    noise_init(n, noise_seed(4711));
+    machine_init(&idle);
+    machine_init(&restarted);
+    assert_int_equal(snapshot_restore(&idle, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(snapshot_restore(&restarted, image.data, image.len), SNAPSHOT_OK);
+    free(image.data);
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        uint64_t k = noise_below(n, 9);
+
+        while (k-- > 0) {
+            bed_add(b, noise_operation(n, &b->m));
+        }
+        b->epoch = b->m.epoch + noise_below(n, 2);
+        bed_commit(b, noise_time(n, b->m.now_ms));
+        apply_to(&idle, b);
+        apply_to(&restarted, b);
+        machine_advance(&b->m, 1 + (unsigned)noise_below(n, 5));
+        machine_take_ready(&b->m, (uint16_t)noise_below(n, NOISE_ROUTES + 1));
+        if (noise_below(n, 50) == 0) {
+            machine_put_back_all(&b->m);
+        }
+        if (noise_below(n, 200) == 0) {
+            restart(&restarted);
+        }
+        if (i % 20 == 0) {
+            uint64_t digest = machine_digest(&b->m);
+
+            assert_int_equal(machine_digest(&idle), digest);
+            assert_int_equal(machine_digest(&restarted), digest);
+            machine_check(&b->m);
+            machine_check(&idle);
+        }
+    }
+    machine_close(&idle);
+    machine_close(&restarted);
+    free(n);
+    bed_close(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_machine_comes_back_as_it_was),
+        cmocka_unit_test(an_empty_machine_comes_back_empty),
+        cmocka_unit_test(what_was_in_flight_is_ready_again_in_order_of_deadline),
+        cmocka_unit_test(an_image_does_not_look_like_a_compressed_one),
+        cmocka_unit_test(every_truncation_is_corrupt_and_changes_nothing),
+        cmocka_unit_test(every_truncation_with_a_right_checksum_is_corrupt),
+        cmocka_unit_test(every_altered_byte_is_corrupt_and_changes_nothing),
+        cmocka_unit_test(an_altered_image_with_a_right_checksum_is_refused_or_sound),
+        cmocka_unit_test(a_newer_version_is_told_from_a_corrupt_one),
+        cmocka_unit_test(an_image_without_memory_is_an_error),
+        cmocka_unit_test(the_largest_of_everything_fits_its_bound),
+        cmocka_unit_test(a_full_ring_of_recent_requests_comes_back_in_its_order),
+        cmocka_unit_test(the_same_log_gives_the_same_state_whatever_else_is_done),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
