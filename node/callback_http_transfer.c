@@ -96,6 +96,7 @@ static size_t transfer_header_cb(char *data, size_t one, size_t len, void *arg)
         return 0;
     }
     t->head_len += len;
+    t->head_complete = len <= 2 && (data[0] == '\r' || data[0] == '\n');
     if (len >= 5 && strncmp(data, "HTTP/", 5) == 0) {
         t->retry_after[0] = '\0';
     } else if (len >= sizeof retry_after - 1 &&
@@ -247,9 +248,12 @@ struct delivery *callback_transfer_end(struct transfer *t, CURLcode result)
     long status = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    /* A refusal is one however its body ended; only a consent must have arrived in full. */
-    if (result == CURLE_OK || status >= 300) {
+    /* A refusal is one however it ended; only a consent must have arrived in full. (libcurl takes
+     * a connection that is closed amid the headers for the end of an empty answer.) */
+    if ((result == CURLE_OK && t->head_complete) || status >= 300) {
         callback_judge(d, status, t->answer, t->answer_len, t->retry_after, wall_ms() / 1000);
+    } else if (result == CURLE_OK) {
+        callback_delivery_fail(d, "the answer breaks off in its headers");
     } else if (t->answer_too_long) {
         callback_delivery_fail(d, "the answer is too long");
     } else {

@@ -23,6 +23,7 @@ struct transfer {
     size_t answer_cap;
     size_t head_len; /* header bytes of the answer so far */
     bool answer_too_long;
+    bool head_complete; /* the empty line behind the headers was seen */
     char retry_after[64]; /* of the answer's last header block; "" = none */
     char error[CURL_ERROR_SIZE];
 };

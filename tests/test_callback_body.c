@@ -1,0 +1,225 @@
+/* test_callback_body.c - what a delivery says, and what an answer means, without a network. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#include "../node/callback_http.h"
+
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define T0 1800000000000ull /* 2027-01-15T08:00:00Z */
+
+/* ---- the body ---- */
+
+static struct delivery a_delivery(const void *payload, size_t len)
+{
+    struct delivery d = {.deadline_ms = T0 + 1, .attempt = 3, .id = "order-42", .id_len = 8,
+                         .payload = (uint8_t *)payload, .payload_len = len};
+
+    return d;
+}
+
+static void assert_payload(const void *payload, size_t len, const char *expected)
+{
+    struct delivery d = a_delivery(payload, len);
+    char whole[512];
+    char *body = callback_body(&d, T0);
+
+    snprintf(whole, sizeof whole,
+             "{\"type\":\"order.expired\",\"timestamp\":\"2027-01-15T08:00:00.000Z\",\"data\":{"
+             "\"order_id\":\"order-42\",\"deadline\":\"2027-01-15T08:00:00.001Z\",\"attempt\":3,"
+             "%s}}",
+             expected);
+    assert_non_null(body);
+    assert_string_equal(body, whole);
+    json_t *parsed = json_loads(body, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    assert_non_null(parsed);
+    json_decref(parsed);
+    free(body);
+}
+
+static void a_json_payload_is_embedded_byte_for_byte(void **state)
+{
+    (void)state;
+    assert_payload("{\"sku\": 10.10}", 14, "\"payload\":{\"sku\": 10.10}");
+    assert_payload(" [1,2 ]\n", 8, "\"payload\": [1,2 ]\n");
+    assert_payload("{\"n\":123456789012345678901234567890}", 36,
+                   "\"payload\":{\"n\":123456789012345678901234567890}");
+    assert_payload("[\"\\u0000\"]", 10, "\"payload\":[\"\\u0000\"]");
+}
+
+static void other_text_is_a_json_string(void **state)
+{
+    (void)state;
+    assert_payload("", 0, "\"payload\":\"\"");
+    assert_payload("42", 2, "\"payload\":\"42\"");
+    assert_payload("{\"a\":1", 6, "\"payload\":\"{\\\"a\\\":1\"");
+    assert_payload("{}}", 3, "\"payload\":\"{}}\"");
+    assert_payload("{} {}", 5, "\"payload\":\"{} {}\"");
+    assert_payload("{}\0", 3, "\"payload\":\"{}\\u0000\"");
+    assert_payload("gr\xc3\xbc\xc3\x9f\n", 7, "\"payload\":\"gr\xc3\xbc\xc3\x9f\\n\"");
+}
+
+static void a_payload_that_is_no_text_is_base64(void **state)
+{
+    (void)state;
+    assert_payload("\xff\x00\x01", 3, "\"payload_base64\":\"/wAB\"");
+    assert_payload("[\"\xff\"]", 5, "\"payload_base64\":\"WyL/Il0=\"");
+    assert_payload("\xed\xa0\x80", 3, "\"payload_base64\":\"7aCA\""); /* a lone surrogate */
+}
+
+static void an_order_id_that_is_no_text_is_base64(void **state)
+{
+    struct delivery d = a_delivery("", 0);
+
+    (void)state;
+    memcpy(d.id, "\xfe\xfd", 2);
+    d.id_len = 2;
+    char *body = callback_body(&d, T0);
+    assert_non_null(strstr(body, "\"data\":{\"order_id_base64\":\"/v0=\","));
+    free(body);
+    memcpy(d.id, "a\"\r\n", 4);
+    d.id_len = 4;
+    body = callback_body(&d, T0);
+    assert_non_null(strstr(body, "\"data\":{\"order_id\":\"a\\\"\\r\\n\","));
+    free(body);
+}
+
+static void the_signature_is_that_of_the_published_example(void **state)
+{
+    char *signature = callback_signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
+                                         "{\"test\": 2432232314}");
+
+    (void)state;
+    assert_string_equal(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    free(signature);
+    assert_null(callback_signature("whsec_short", "id", 1, "{}"));
+}
+
+/* ---- the verdict ---- */
+
+static struct delivery judged(long status, const char *body, const char *retry_after)
+{
+    struct delivery d = {.delay_ms = 99, .reason = "old"};
+
+    callback_judge(&d, status, body, strlen(body), retry_after, T0 / 1000);
+    return d;
+}
+
+static void the_three_outcomes_are_read_from_any_2xx(void **state)
+{
+    (void)state;
+    for (long status = 200; status < 300; status += 33) {
+        assert_int_equal(judged(status, "", NULL).outcome, OUTCOME_EXPIRED);
+        assert_int_equal(judged(status, "{\"outcome\":\"expired\"}", NULL).outcome,
+                         OUTCOME_EXPIRED);
+        assert_int_equal(judged(status, " {\"x\":1,\"outcome\":\"paid\"} ", NULL).outcome,
+                         OUTCOME_PAID);
+        struct delivery d = judged(status, "{\"outcome\":\"later\",\"delay_ms\":1500}", NULL);
+        assert_int_equal(d.outcome, OUTCOME_LATER);
+        assert_int_equal(d.delay_ms, 1500);
+        assert_string_equal(d.reason, "");
+    }
+}
+
+static void an_answer_that_says_nothing_clear_is_a_failure(void **state)
+{
+    static const char *const bad[] = {
+        "ok", " ", "{", "{}", "[]", "null", "\"expired\"", "{\"outcome\":null}",
+        "{\"outcome\":\"EXPIRED\"}", "{\"outcome\":[\"expired\"]}", "{\"outcome\":\"expired\"}x",
+        "{\"outcome\":\"expired\",\"outcome\":\"paid\"}", "{\"outcome\":\"expired\\u0000\"}",
+        "{\"outcome\":\"later\"}", "{\"outcome\":\"later\",\"delay_ms\":-1}",
+        "{\"outcome\":\"later\",\"delay_ms\":\"5\"}", "{\"outcome\":\"later\",\"delay_ms\":1.5}",
+        "{\"outcome\":\"later\",\"delay_ms\":99999999999999999999}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct delivery d = judged(200, bad[i], NULL);
+        if (d.outcome != OUTCOME_FAILED || strncmp(d.reason, "HTTP 200: ", 10) != 0) {
+            fail_msg("%s: outcome %d, reason %s", bad[i], d.outcome, d.reason);
+        }
+        assert_int_equal(d.delay_ms, 0);
+    }
+}
+
+static void a_delay_is_at_most_that_of_a_deadline(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        judged(200, "{\"outcome\":\"later\",\"delay_ms\":9223372036854775807}", NULL).delay_ms,
+        ORDERSCHED_DEADLINE_MAX_MS);
+}
+
+static void every_other_status_is_a_failure_whatever_the_body_says(void **state)
+{
+    static const long statuses[] = {0, 100, 101, 199, 300, 301, 302, 304, 308, 400, 401, 404,
+                                    409, 410, 429, 500, 503, 599};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        struct delivery d = judged(statuses[i], "{\"outcome\":\"expired\"}", NULL);
+        assert_int_equal(d.outcome, OUTCOME_FAILED);
+        assert_int_equal(d.delay_ms, 0);
+        assert_non_null(strstr(d.reason, "HTTP "));
+    }
+}
+
+static void retry_after_is_taken_from_429_and_503_alone(void **state)
+{
+    (void)state;
+    assert_int_equal(judged(429, "", "120").delay_ms, 120000);
+    assert_int_equal(judged(503, "", "1").delay_ms, 1000);
+    assert_int_equal(judged(500, "", "120").delay_ms, 0);
+    assert_int_equal(judged(404, "", "120").delay_ms, 0);
+    assert_int_equal(judged(301, "", "120").delay_ms, 0);
+    assert_int_equal(judged(200, "no", "120").delay_ms, 0);
+}
+
+static void retry_after_may_be_any_http_date(void **state)
+{
+    (void)state;
+    assert_int_equal(judged(503, "", "Fri, 15 Jan 2027 08:01:00 GMT").delay_ms, 60000);
+    assert_int_equal(judged(503, "", "Friday, 15-Jan-27 08:01:00 GMT").delay_ms, 60000);
+    assert_int_equal(judged(503, "", "Fri Jan 15 08:01:00 2027").delay_ms, 60000);
+    assert_int_equal(judged(503, "", "Fri, 15 Jan 2027 08:00:00 GMT").delay_ms, 0);
+    assert_int_equal(judged(503, "", "Fri, 15 Jan 2027 07:00:00 GMT").delay_ms, 0);
+    assert_int_equal(judged(503, "", "Fri, 15 Jan 2027 08:01:00 GMT and more").delay_ms, 0);
+    assert_int_equal(judged(503, "", "Thu, 01 Jan 1970 00:00:00 GMT").delay_ms, 0);
+    assert_int_equal(judged(503, "", "soon").delay_ms, 0);
+    assert_int_equal(judged(503, "", "-5").delay_ms, 0);
+    assert_int_equal(judged(503, "", "").delay_ms, 0);
+}
+
+static void retry_after_is_at_most_a_day(void **state)
+{
+    (void)state;
+    assert_int_equal(judged(503, "", "86401").delay_ms, 86400000);
+    assert_int_equal(judged(503, "", "99999999999999999999999").delay_ms, 86400000);
+    assert_int_equal(judged(503, "", "Fri, 15 Jan 2038 08:01:00 GMT").delay_ms, 86400000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_json_payload_is_embedded_byte_for_byte),
+        cmocka_unit_test(other_text_is_a_json_string),
+        cmocka_unit_test(a_payload_that_is_no_text_is_base64),
+        cmocka_unit_test(an_order_id_that_is_no_text_is_base64),
+        cmocka_unit_test(the_signature_is_that_of_the_published_example),
+        cmocka_unit_test(the_three_outcomes_are_read_from_any_2xx),
+        cmocka_unit_test(an_answer_that_says_nothing_clear_is_a_failure),
+        cmocka_unit_test(a_delay_is_at_most_that_of_a_deadline),
+        cmocka_unit_test(every_other_status_is_a_failure_whatever_the_body_says),
+        cmocka_unit_test(retry_after_is_taken_from_429_and_503_alone),
+        cmocka_unit_test(retry_after_may_be_any_http_date),
+        cmocka_unit_test(retry_after_is_at_most_a_day),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
