@@ -1,21 +1,31 @@
 # orderschedd: one flat Makefile. `make help` lists the targets.
 #
 #   make demo     install what is missing, build, run three nodes, kill the leader, prove it
-#   make check    install what is missing, build, run all tests
-#   SAN=address|undefined|thread   build with a sanitizer, under build-$(SAN)/
+#                 (ORDERS=FILE.csv replays your own orders)
+#   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
+#   make all      build the programs and the client library under build/
+#   make deps     install the Debian packages that are missing
+#   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
+#   make clean    remove what was built
+#
+#   SAN=address|undefined|thread   build with a sanitizer, under build-$(SAN)/; several with commas
 
 SHELL := /bin/bash
+comma := ,
 SAN ?=
-BUILD ?= build$(if $(SAN),-$(SAN))
+BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 VERSION := 0.1.0
 PREFIX ?= /usr/local
 DESTDIR ?=
+TESTS ?=
+ORDERS ?=
 
 CC ?= cc
-PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml libxxhash libsystemd openssl
+RAFT_VERSION := 0.22
+PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash libsystemd openssl
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
-PKG_LIBS = $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPT := -O2 -g
@@ -28,23 +38,74 @@ ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
 MAINS := node/main.c client/orderctl.c client/orderbench.c client/ordersink.c
 PROGRAM_PARTS := $(wildcard client/orderctl_*.c client/orderbench_*.c client/ordersink_*.c)
 CLIENT_SRC := $(filter-out $(MAINS) $(PROGRAM_PARTS),$(wildcard client/*.c))
+# What the client library is made of; the other files it needs are taken from the archive.
+LIBRARY_SRC := $(wildcard client/client*.c) client/errors.c
 RAFT_SRC := $(wildcard raft/*.c)
 NODE_SRC := $(filter-out $(MAINS),$(wildcard node/*.c))
-TEST_SRC := $(wildcard tests/test_*.c)
+# test_*.c are unit tests, it_*.c start programs of the same build directory.
+TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
 TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
+PRELOAD_SRC := $(wildcard tests/preload/*.c)
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-LIBCLIENT := $(BUILD)/libordersched.a
+LIBCLIENT := $(BUILD)/obj/libosdclient.a
 LIBRAFT_ := $(BUILD)/obj/libosdraft.a
 LIBNODE := $(BUILD)/obj/libosdnode.a
 LIBSUPPORT := $(BUILD)/obj/libsupport.a
+LIBRARY := $(BUILD)/libordersched
+SONAME := libordersched.so.0
 PROGRAMS := $(addprefix $(BUILD)/,orderschedd orderctl orderbench ordersink)
-TESTS := $(patsubst tests/%.c,$(BUILD)/%,$(TEST_SRC))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(TEST_SRC))
+PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
+
+# Build on all cores unless told otherwise. Not where one goal must end before the next begins.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+ifeq ($(MAKELEVEL)$(filter deps check demo install clean,$(MAKECMDGOALS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.SUFFIXES:
+.SECONDARY: # keep the objects of programs
+.DELETE_ON_ERROR:
 
 .PHONY: all
-all: $(PROGRAMS) $(BUILD)/libordersched.so $(BUILD)/ordersched.pc
+all: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(BUILD)/ordersched.pc
 
-$(BUILD)/obj/%.o: %.c
+.PHONY: deps
+deps:
+	@packaging/deps.sh
+
+# The sub-make is needed: what pkg-config knows may have changed with deps.
+.PHONY: check
+check: deps
+	@$(MAKE) $(JOBS) --no-print-directory all tests
+	@tests/run.sh --build $(BUILD) $(TESTS)
+
+.PHONY: tests
+tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS)
+
+.PHONY: demo
+demo: deps
+	@$(MAKE) $(JOBS) --no-print-directory all
+	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD) build build-*
+
+.PHONY: help
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
+
+# Debian 12's own libraft loses acknowledged commands, so nothing is compiled against it.
+.PHONY: libraries
+libraries:
+	@$(if $(shell pkg-config --atleast-version=$(RAFT_VERSION) raft && echo found),,\
+	    $(error libraft $(RAFT_VERSION) or newer is needed but not installed: run `make deps`))
+	@$(if $(shell pkg-config --exists $(PKGS) $(MSGPACK) && echo found),,\
+	    $(error libraries are missing: run `make deps`))
+
+$(BUILD)/obj/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -65,7 +126,47 @@ $(BUILD)/orderctl: $(call objs,$(wildcard client/orderctl_*.c)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(wildcard client/orderbench_*.c)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(wildcard client/ordersink_*.c)) $(LIBCLIENT)
 
+# The client library, shared and static: only what is marked ORDERSCHED_API can be seen from
+# outside; in the static one by merging the objects and hiding the rest.
+$(LIBRARY).so: $(call objs,$(LIBRARY_SRC)) $(LIBCLIENT)
+	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	    -Wl,--as-needed -o $@.$(VERSION) $^ $(PKG_LIBS)
+	ln -sf $(@F).$(VERSION) $(@D)/$(SONAME)
+	ln -sf $(SONAME) $@
+$(LIBRARY).a: $(call objs,$(LIBRARY_SRC)) $(LIBCLIENT)
+	ld -r -o $(BUILD)/obj/ordersched.o $^
+	objcopy --localize-hidden $(BUILD)/obj/ordersched.o
+	@rm -f $@
+	ar rcs $@ $(BUILD)/obj/ordersched.o
+
+fill_pc = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' packaging/ordersched.pc.in
+$(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
+	@mkdir -p $(@D)
+	$(fill_pc) >$@
+
 $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+$(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+# Preloaded into programs built with a sanitizer too, so without it.
+$(BUILD)/%.so: tests/preload/%.c | libraries
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -MF $(BUILD)/obj/$*.d -shared -o $@ $< -ldl
+
+.PHONY: install
+install: all
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/pkgconfig lib/systemd/system \
+	    share/doc/orderschedd)
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 client/ordersched.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 $(LIBRARY).a $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(LIBRARY).so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
+	ln -sf libordersched.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libordersched.so
+	$(fill_pc) >$(DESTDIR)$(PREFIX)/lib/pkgconfig/ordersched.pc
+	sed 's|/usr/local/|$(PREFIX)/|g' packaging/orderschedd.service \
+	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/orderschedd.service
+	install -m 644 packaging/orderschedd.example.yaml LICENSE \
+	    $(DESTDIR)$(PREFIX)/share/doc/orderschedd
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
