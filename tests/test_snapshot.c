@@ -369,7 +369,11 @@ static void a_full_ring_of_recent_requests_comes_back_in_its_order(void **state)
 
 /* --- the same log on several machines --- */
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ENTRIES 6000
+#else
 #define ENTRIES 20000
+#endif
 
 static void apply_to(struct machine *m, const struct bed *b)
 {

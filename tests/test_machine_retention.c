@@ -1,0 +1,266 @@
+/* test_machine_retention.c - the rules of docs/semantics.md, "Retention" and "Epochs". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "support/answers.h"
+#include "support/bed.h"
+
+#define T BED_T0
+#define DAY_MS (24ull * 3600 * 1000)
+
+static int setup(void **state)
+{
+    *state = bed_open();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bed_close(*state);
+    return 0;
+}
+
+/* --- Retention --- */
+
+static void a_decided_order_is_known_until_its_retention_is_over(void **state)
+{
+    struct bed *b = *state;
+    const uint64_t end = T + 50 + MACHINE_RETENTION_DEFAULT_MS;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T + 50, bed_pay(b, "a"));
+    bed_pass(b, end - 1);
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_PAID);
+    bed_pass(b, end);
+    assert_answer(bed_get(b, "a"), ORDERSCHED_NOT_FOUND, 0, 0, 0);
+    assert_int_equal(b->m.store.n, 0);
+    assert_answer(bed_apply(b, end, bed_pay(b, "a")), ORDERSCHED_NOT_FOUND, 0, 0, 0);
+    assert_answer(bed_apply(b, end, bed_schedule(b, "a", end + 9)), ORDERSCHED_OK,
+                  ORDERSCHED_PENDING, end + 9, 0);
+}
+
+static void the_operations_of_an_entry_do_not_see_what_the_entry_will_purge(void **state)
+{
+    struct bed *b = *state;
+    const uint64_t end = T + 50 + 1000;
+    struct operation op;
+
+    bed_apply(b, T, bed_epoch(0, 5)); /* void: not a new term */
+    b->epoch = 2;
+    bed_apply(b, T, bed_epoch(0, 1000));
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T + 50, bed_pay(b, "a"));
+    op = bed_cancel(b, "a");
+    assert_answer(bed_apply(b, end, op), ORDERSCHED_NOT_FOUND, 0, 0, 0);
+}
+
+static void a_pending_or_closing_order_is_never_forgotten(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_pass(b, T + 1000 * DAY_MS);
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_CLOSING);
+}
+
+static void a_dead_order_is_never_forgotten(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    for (uint32_t attempt = 1; attempt <= 3; attempt++) {
+        bed_apply(b, T + 200, bed_outcome(b, "a", 1, attempt, OUTCOME_FAILED, 0));
+    }
+    bed_pass(b, T + 1000 * DAY_MS);
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_DEAD);
+}
+
+/* Decide `n` orders, `each` to an entry, at one time. */
+static void decide_many(struct bed *b, unsigned n, unsigned each)
+{
+    for (unsigned i = 0; i < n; i++) {
+        char id[16];
+        struct operation op;
+
+        snprintf(id, sizeof id, "many-%u", i);
+        op = bed_schedule(b, id, T + 1000);
+        bed_add(b, &op);
+        op = bed_pay(b, id);
+        bed_add(b, &op);
+        if ((i + 1) % each == 0) {
+            bed_commit(b, T);
+        }
+    }
+}
+
+static void memory_is_given_back_by_whole_indexes_and_a_bounded_number_of_them(void **state)
+{
+    struct bed *b = *state;
+    const uint64_t end = T + MACHINE_RETENTION_DEFAULT_MS;
+    size_t memory = b->m.memory;
+
+    decide_many(b, 3 * (MACHINE_PURGE_MAX + 10), 3);
+    assert_true(b->m.memory > memory);
+    bed_pass(b, end - 1);
+    assert_int_equal(b->m.store.n, 3 * (MACHINE_PURGE_MAX + 10));
+    bed_pass(b, end);
+    assert_int_equal(b->m.store.n, 3 * 10);
+    machine_check(&b->m);
+    /* Known or not does not depend on the memory. */
+    assert_int_equal(bed_get(b, "many-0").error, ORDERSCHED_NOT_FOUND);
+    assert_int_equal(bed_get(b, "many-797").error, ORDERSCHED_NOT_FOUND);
+    assert_non_null(store_find(&b->m.store, bed_text("many-797")));
+    bed_pass(b, end);
+    assert_int_equal(b->m.store.n, 0);
+    assert_int_equal(b->m.routes[0].orders, 0);
+}
+
+static void every_operation_sees_a_forgotten_order_as_unknown_before_its_purge(void **state)
+{
+    struct bed *b = *state;
+    const uint64_t end = T + MACHINE_RETENTION_DEFAULT_MS;
+
+    decide_many(b, MACHINE_PURGE_MAX + 300, 1);
+    bed_pass(b, end);
+    assert_int_equal(b->m.store.n, 300);
+    assert_int_equal(bed_get(b, "many-555").error, ORDERSCHED_NOT_FOUND);
+    assert_answer(bed_apply(b, end, bed_pay(b, "many-555")), ORDERSCHED_NOT_FOUND, 0, 0, 0);
+    assert_null(machine_find(&b->m, bed_text("many-540")));
+}
+
+static void a_schedule_purges_the_forgotten_order_of_its_id_first(void **state)
+{
+    struct bed *b = *state;
+    const uint64_t end = T + MACHINE_RETENTION_DEFAULT_MS;
+    uint64_t purged;
+
+    decide_many(b, 2 * MACHINE_PURGE_MAX + 44, 1);
+    bed_pass(b, end);
+    purged = b->m.store.n;
+    assert_true(purged > MACHINE_PURGE_MAX);
+    assert_answer(bed_apply(b, end, bed_schedule(b, "many-555", end + 5)), ORDERSCHED_OK,
+                  ORDERSCHED_PENDING, end + 5, 0);
+    assert_int_equal(bed_get(b, "many-555").state, ORDERSCHED_PENDING);
+    machine_check(&b->m);
+    bed_pass(b, end);
+    assert_int_equal(b->m.store.n, 1);
+}
+
+static void a_purge_raises_the_floor_to_the_latest_request_of_the_order(void **state)
+{
+    struct bed *b = *state;
+    struct operation op;
+
+    b->epoch = 2;
+    bed_apply(b, T, bed_epoch(0, 1000));
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    op = bed_pay(b, "a");
+    op.request_id = bed_request(b, T + 5000); /* early, but within the 10 s */
+    bed_apply(b, T + 10, op);
+    bed_apply(b, T + 11, bed_cancel(b, "a"));
+    bed_pass(b, T + 1009);
+    assert_true(b->m.request_floor_ms < T);
+    bed_pass(b, T + 1010);
+    assert_int_equal(b->m.store.n, 0);
+    assert_int_equal(b->m.request_floor_ms, T + 5000);
+    assert_int_equal(bed_apply(b, T + 1010, op).error, ORDERSCHED_STALE_REQUEST);
+}
+
+/* --- Epochs --- */
+
+static void an_epoch_must_grow_or_is_void(void **state)
+{
+    struct bed *b = *state;
+
+    assert_int_equal(b->m.epoch, 1);
+    b->epoch = 5;
+    assert_int_equal(bed_apply(b, T, bed_epoch(1, 1234)).error, ORDERSCHED_OK);
+    assert_int_equal(b->m.epoch, 5);
+    assert_int_equal(b->m.retention_ms, 1234);
+    assert_int_equal(bed_apply(b, T, bed_epoch(1, 99)).error, ORDERSCHED_DECIDED);
+    b->epoch = 4;
+    assert_int_equal(bed_apply(b, T, bed_epoch(1, 99)).error, ORDERSCHED_DECIDED);
+    assert_int_equal(b->m.epoch, 5);
+    assert_int_equal(b->m.retention_ms, 1234);
+}
+
+static void the_seed_is_set_once(void **state)
+{
+    struct bed *b = *state;
+
+    assert_int_equal(b->m.seed, 77);
+    assert_int_equal(b->m.store.seed, 77);
+    b->epoch = 2;
+    bed_apply(b, T, bed_epoch(88, 1000));
+    assert_int_equal(b->m.seed, 77);
+}
+
+static void the_seed_of_a_store_that_holds_orders_stays(void **state)
+{
+    struct machine *m = &((struct bed *)*state)->m;
+    struct bed *b = *state;
+
+    machine_close(m);
+    machine_init(m);
+    b->index = 0;
+    bed_pass(b, T);
+    bed_apply(b, T, bed_route_put(b, BED_ROUTE));
+    bed_apply(b, T, bed_schedule(b, "a", T + 1));
+    bed_apply(b, T, bed_epoch(88, 1000));
+    assert_int_equal(m->epoch, 1);
+    assert_int_equal(m->seed, 0);
+    assert_non_null(bed_order(b, "a"));
+}
+
+static void a_shorter_retention_forgets_at_once(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T, bed_pay(b, "a"));
+    bed_pass(b, T + 5000);
+    b->epoch = 2;
+    bed_apply(b, T + 5000, bed_epoch(0, 5000));
+    assert_int_equal(bed_get(b, "a").error, ORDERSCHED_NOT_FOUND);
+    assert_int_equal(b->m.store.n, 0);
+}
+
+static void an_endless_retention_does_not_overflow(void **state)
+{
+    struct bed *b = *state;
+
+    b->epoch = 2;
+    bed_apply(b, T, bed_epoch(0, UINT64_MAX));
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T, bed_pay(b, "a"));
+    bed_pass(b, T + 1000 * DAY_MS);
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_PAID);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_decided_order_is_known_until_its_retention_is_over),
+        TEST(the_operations_of_an_entry_do_not_see_what_the_entry_will_purge),
+        TEST(a_pending_or_closing_order_is_never_forgotten),
+        TEST(a_dead_order_is_never_forgotten),
+        TEST(memory_is_given_back_by_whole_indexes_and_a_bounded_number_of_them),
+        TEST(every_operation_sees_a_forgotten_order_as_unknown_before_its_purge),
+        TEST(a_schedule_purges_the_forgotten_order_of_its_id_first),
+        TEST(a_purge_raises_the_floor_to_the_latest_request_of_the_order),
+        TEST(an_epoch_must_grow_or_is_void),
+        TEST(the_seed_is_set_once),
+        TEST(the_seed_of_a_store_that_holds_orders_stays),
+        TEST(a_shorter_retention_forgets_at_once),
+        TEST(an_endless_retention_does_not_overflow),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
