@@ -1,4 +1,5 @@
 /* orderbench.c - replays real orders against a cluster and judges what came of them. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 enum bench_flag {
     BENCH_ENDPOINTS, BENCH_CLUSTER, BENCH_TIMEOUT, BENCH_WRITE, BENCH_HELP, BENCH_ORDERS,
     BENCH_WINDOW, BENCH_SPEED, BENCH_RATE, BENCH_ROUTE, BENCH_JOURNAL, BENCH_PREFIX, BENCH_SETTLE,
-    BENCH_QUIET, BENCH_COUNT, BENCH_SEED, BENCH_FLAGS
+    BENCH_QUIET, BENCH_REPORT, BENCH_COUNT, BENCH_SEED, BENCH_FLAGS
 };
 
 static const struct flag replay_flags[] = {
@@ -29,6 +30,7 @@ static const struct flag replay_flags[] = {
     {BENCH_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
     {BENCH_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (10s)"},
     {BENCH_WRITE, "write", 'w', "table|json", "how to print the verdict (table)"},
+    {BENCH_REPORT, "report", 0, "FILE", "write the verdict there too, in JSON"},
     {BENCH_QUIET, "quiet", 'q', NULL, "no progress lines"},
     {BENCH_HELP, "help", 'h', NULL, "this text"},
     {0},
@@ -170,23 +172,48 @@ static void settle_names(const char *values[BENCH_FLAGS], struct replay_config *
     c->quiet = values[BENCH_QUIET] != NULL;
 }
 
-static int print_verdict(const struct replay_config *c, const struct verdict *v, bool json)
+/* 0, or -1 when it could not be written whole. */
+static int write_json(const struct replay_config *c, const struct verdict *v, FILE *out)
+{
+    json_t *object = verdict_as_json(v);
+
+    json_object_set_new(object, "window_ms", json_integer((json_int_t)c->window_ms));
+    json_object_set_new(object, "speed", json_real(c->speed));
+    json_object_set_new(object, "rate", json_real(c->rate));
+    int rv = json_dumpf(object, out, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
+    fputc('\n', out);
+    json_decref(object);
+    return rv;
+}
+
+static int write_report(const struct replay_config *c, const struct verdict *v, const char *path)
+{
+    FILE *out = fopen(path, "w");
+
+    if (out == NULL) {
+        return -1;
+    }
+    int rv = write_json(c, v, out);
+    return fclose(out) != 0 ? -1 : rv;
+}
+
+static int print_verdict(const struct replay_config *c, const struct verdict *v, bool json,
+                         const char *report)
 {
     int rv = 0;
 
     if (json) {
-        json_t *object = verdict_as_json(v);
-        json_object_set_new(object, "window_ms", json_integer((json_int_t)c->window_ms));
-        json_object_set_new(object, "speed", json_real(c->speed));
-        json_object_set_new(object, "rate", json_real(c->rate));
-        rv = json_dumpf(object, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
-        putchar('\n');
-        json_decref(object);
+        rv = write_json(c, v, stdout);
     } else {
         verdict_print(v, stdout);
     }
     if (rv != 0 || fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "orderbench: the verdict could not be written\n");
+        return 3;
+    }
+    if (report != NULL && write_report(c, v, report) != 0) {
+        fprintf(stderr, "orderbench: the report could not be written to %s: %s\n", report,
+                strerror(errno));
         return 3;
     }
     return v->passed ? 0 : 1;
@@ -226,8 +253,8 @@ static int run_replay(int argc, char **argv)
     } else {
         rv = replay_run(&config, &orders, &verdict);
         if (rv == 0) {
-            rv = print_verdict(&config, &verdict, values[BENCH_WRITE] != NULL &&
-                                                      strcmp(values[BENCH_WRITE], "json") == 0);
+            bool json = values[BENCH_WRITE] != NULL && strcmp(values[BENCH_WRITE], "json") == 0;
+            rv = print_verdict(&config, &verdict, json, values[BENCH_REPORT]);
         }
     }
     bench_orders_free(&orders);
