@@ -83,7 +83,7 @@ static const struct setting settings[] = {
      .help = "callbacks in flight, all routes together (default 1024)"},
 
     {.name = "min-free", .kind = SETTING_SIZE, FIELD(min_free_bytes), .min = 0,
-     .max = 1024 * GIBIBYTE, .fallback = "256MiB", .argument = "SIZE",
+     .max = 1024 * 1024 * GIBIBYTE, .fallback = "256MiB", .argument = "SIZE",
      .group = "Disk",
      .help = "free space of the data disk below which writes get NO_SPACE (default 256MiB)"},
     {.name = "snapshot-threshold", .kind = SETTING_NUMBER, FIELD(snapshot_threshold), .min = 0,

@@ -391,7 +391,7 @@ static void a_damaged_log_is_refused_with_the_way_out(void **state)
 
 static void a_nearly_full_disk_refuses_orders_early_and_says_so(void **state)
 {
-    static const char *const flags[] = {"--min-free", "900000GiB", NULL};
+    static const char *const flags[] = {"--min-free", "1000000GiB", NULL};
     struct cluster c;
     struct ordersched_answer answer;
 

@@ -69,7 +69,10 @@ pid_t process_start(char *const argv[], const char *log_path, const char *preloa
 
 bool process_alive(pid_t pid)
 {
-    return pid > 0 && waitpid(pid, NULL, WNOHANG | WNOWAIT) == 0;
+    siginfo_t info = {0};
+
+    return pid > 0 && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == 0;
 }
 
 int process_end(pid_t pid, int signal)
