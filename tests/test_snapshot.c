@@ -44,7 +44,7 @@ static struct bed *lived(void)
     struct operation op;
 
     bed_apply(b, T, bed_route_put(b, "gone"));
-    op = bed_route_put(b, "other");
+    op = bed_route_put(b, "shoq"); /* one bit from BED_ROUTE */
     op.n_secrets = 0;
     op.n_retries = 0;
     bed_apply(b, T, op);
@@ -54,7 +54,7 @@ static struct bed *lived(void)
 
         op = bed_schedule(b, id, T + (c < 'e' ? 100000 : 100 + (uint64_t)c));
         op.payload.len = (size_t)(c % 4);
-        op.route = bed_text(c % 2 ? "other" : BED_ROUTE);
+        op.route = bed_text(c % 2 ? "shoq" : BED_ROUTE);
         bed_apply(b, T, op);
     }
     bed_apply(b, T, bed_pay(b, "a"));
