@@ -1,0 +1,591 @@
+/* test_replica.c - the replicas of a group: commit, fail over, restart, change, lose nothing. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../client/ordersched.h"
+#include "support/group.h"
+
+static int setup(void **state)
+{
+    *state = group_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    group_free(*state);
+    return 0;
+}
+
+static void open_three(struct group *g)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        group_open(g, id, 3);
+    }
+}
+
+static uint64_t other_than(uint64_t a, uint64_t b)
+{
+    for (uint64_t id = 1;; id++) {
+        if (id != a && id != b) {
+            return id;
+        }
+    }
+}
+
+static void assert_text(const struct group *g, const char *part)
+{
+    if (strstr(g->change_text, part) == NULL) {
+        fail_msg("\"%s\" does not say \"%s\"", g->change_text, part);
+    }
+}
+
+/* --- the log --- */
+
+static void a_group_of_three_commits(void **state)
+{
+    struct group *g = *state;
+    struct replica_member members[4];
+    struct group_member *leader;
+
+    open_three(g);
+    group_commit(g, 200);
+    group_converge(g);
+    leader = group_leader(g);
+    assert_int_equal(replica_members(leader->replica, members, 4), 3);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(members[i].id, i + 1);
+        assert_true(members[i].voter);
+        assert_string_equal(members[i].address, g->members[i + 1].address);
+        assert_int_equal(members[i].self, members[i].id == leader->id);
+        assert_true(members[i].match > 0);
+    }
+    assert_int_equal(replica_commit_index(leader->replica), replica_last_index(leader->replica));
+    assert_int_equal(replica_applied_index(leader->replica), leader->applied);
+}
+
+static void a_lone_member_leads_at_once(void **state)
+{
+    struct group *g = *state;
+
+    g->members[1].propose_on_lead = true; /* from inside `changed`, which must be allowed */
+    group_open(g, 1, 1);
+    assert_int_equal(g->members[1].role, REPLICA_LEADER);
+    assert_int_equal(g->n_pending, 1);
+    group_commit(g, 10);
+    group_close(g, 1);
+    group_open(g, 1, 1);
+    group_commit(g, 10);
+    group_converge(g);
+    assert_int_equal(g->members[1].n_values, 20);
+}
+
+static void a_follower_refuses_proposals(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    open_three(g);
+    leader = group_leader(g);
+    assert_false(group_propose(&g->members[other_than(leader->id, 0)]));
+}
+
+static void callbacks_never_run_inside_propose(void **state)
+{
+    struct group *g = *state;
+    struct group_member *m = &g->members[1];
+    unsigned values, acknowledged, changed;
+
+    group_open(g, 1, 1); /* alone: nothing has to be waited for but the disk */
+    group_commit(g, 1);
+    for (int i = 0; i < 50; i++) {
+        values = m->n_values;
+        acknowledged = g->n_acknowledged;
+        changed = m->n_changed;
+        assert_true(group_propose(m));
+        assert_int_equal(m->n_values, values);
+        assert_int_equal(g->n_acknowledged, acknowledged);
+        assert_int_equal(m->n_changed, changed);
+        if (i % 10 == 0) {
+            group_run(g, 5);
+        }
+    }
+}
+
+static void pending_proposals_end_as_lost_on_close(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    open_three(g);
+    group_commit(g, 5);
+    leader = group_leader(g);
+    group_isolate(g, leader->id, true);
+    for (int i = 0; i < 10; i++) {
+        assert_true(group_propose(leader));
+    }
+    group_close(g, leader->id);
+    assert_int_equal(g->n_pending, 0);
+    assert_int_equal(g->n_lost, 10);
+}
+
+static void a_closed_leader_is_followed_by_another(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t old, term;
+
+    open_three(g);
+    group_commit(g, 20);
+    leader = group_leader(g);
+    old = leader->id;
+    term = leader->term;
+    group_close(g, old);
+    leader = group_leader(g);
+    assert_int_not_equal(leader->id, old);
+    assert_true(leader->term > term);
+    group_commit(g, 20);
+    group_open(g, old, 3);
+    group_converge(g);
+}
+
+static void a_restart_from_disk_keeps_everything(void **state)
+{
+    struct group *g = *state;
+
+    open_three(g);
+    group_commit(g, 100);
+    for (uint64_t id = 1; id <= 3; id++) {
+        group_close(g, id);
+    }
+    open_three(g);
+    group_converge(g);
+    assert_int_equal(g->members[1].n_values, 100);
+    group_commit(g, 10);
+    group_converge(g);
+}
+
+static void a_restart_from_a_snapshot_keeps_everything(void **state)
+{
+    struct group *g = *state;
+
+    g->threshold = 64;
+    g->trailing = 16;
+    open_three(g);
+    group_commit(g, 300);
+    group_converge(g);
+    assert_true(g->members[1].n_snapshots > 1);
+    for (uint64_t id = 1; id <= 3; id++) {
+        group_close(g, id);
+    }
+    open_three(g);
+    assert_int_equal(g->members[1].n_restored, 1);
+    group_converge(g);
+    group_commit(g, 10);
+    group_converge(g);
+    assert_int_equal(g->members[1].n_values, 310);
+}
+
+static void a_follower_far_behind_gets_one_snapshot(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t behind;
+
+    g->threshold = 64;
+    g->trailing = 16;
+    open_three(g);
+    group_commit(g, 10);
+    behind = other_than(group_leader(g)->id, 0);
+    group_close(g, behind);
+    group_run(g, 300); /* the leader notices, and sends nothing to it */
+    group_commit(g, 300);
+    group_open(g, behind, 3);
+    group_converge(g);
+    assert_int_equal(g->members[behind].n_restored, 1);
+    leader = group_leader(g);
+    assert_int_equal(leader->lossy.n_installs, 1);
+    group_commit(g, 10);
+    group_converge(g);
+}
+
+/* --- nothing acknowledged is lost --- */
+
+/* The scenario with which libraft 0.15.0 loses acknowledged entries: a leader is cut off with
+ * entries that nobody else has; the others go on; half of the net heals; the new leader dies. */
+static void nothing_acknowledged_is_lost_when_half_heals_and_the_leader_dies(void **state)
+{
+    struct group *g = *state;
+    struct group_member *old, *leader;
+    uint64_t third;
+
+    open_three(g);
+    group_commit(g, 10);
+    old = group_leader(g);
+    group_isolate(g, old->id, true);
+    for (int i = 0; i < 20; i++) {
+        assert_true(group_propose(old)); /* stored here, and nowhere else */
+    }
+    group_run(g, 800); /* the others elect one of them */
+    leader = group_leader(g);
+    assert_int_not_equal(leader->id, old->id);
+    third = other_than(old->id, leader->id);
+    assert_int_equal(g->n_lost, 20);
+    group_commit(g, 10);
+    /* Half of it heals: the old leader hears the new one, which loses the third member. */
+    group_cut(g, old->id, leader->id, false);
+    group_cut(g, leader->id, third, true);
+    for (int i = 0; i < 10; i++) {
+        group_propose(leader);
+        group_run(g, 20);
+    }
+    group_run(g, 300);
+    group_close(g, leader->id);
+    group_cut(g, old->id, third, false);
+    group_commit(g, 10);
+    group_converge(g); /* every acknowledged value is there */
+    group_cut(g, leader->id, third, false);
+    group_open(g, leader->id, 3);
+    group_converge(g);
+}
+
+static void entries_of_a_leader_cut_off_are_lost_and_said_to_be(void **state)
+{
+    struct group *g = *state;
+    struct group_member *old;
+    uint64_t value;
+
+    open_three(g);
+    group_commit(g, 10);
+    old = group_leader(g);
+    group_isolate(g, old->id, true);
+    assert_true(group_propose(old));
+    value = g->next_value;
+    group_run(g, 800);
+    assert_int_equal(g->n_lost, 1);
+    assert_int_not_equal(old->role, REPLICA_LEADER);
+    group_commit(g, 10);
+    group_isolate(g, old->id, false);
+    group_commit(g, 10);
+    group_converge(g);
+    assert_false(group_has(old, value));
+}
+
+/* --- members --- */
+
+static void a_new_member_catches_up_and_votes(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    struct replica_member members[4];
+
+    open_three(g);
+    group_commit(g, 50);
+    leader = group_leader(g);
+    group_open(g, 4, 0);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    group_commit(g, 100); /* meanwhile */
+    assert_int_equal(group_change(g), 0);
+    group_converge(g);
+    assert_int_equal(replica_members(leader->replica, members, 4), 4);
+    assert_int_equal(members[3].id, 4);
+    assert_true(members[3].voter);
+    assert_string_equal(members[3].address, g->members[4].address);
+}
+
+static void a_wiped_member_comes_back_under_a_new_id_through_a_snapshot(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t lost;
+
+    g->threshold = 64;
+    g->trailing = 16;
+    open_three(g);
+    group_commit(g, 200);
+    lost = other_than(group_leader(g)->id, 0);
+    group_close(g, lost);
+    group_wipe(g, lost);
+    group_commit(g, 100);
+    leader = group_leader(g);
+    replica_remove(leader->replica, lost, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    group_open(g, 4, 0);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    group_commit(g, 20);
+    group_converge(g);
+    assert_int_equal(g->members[4].n_restored, 1);
+    assert_int_equal(replica_members(leader->replica, NULL, 0), 3);
+}
+
+static void a_removed_member_is_gone_and_the_rest_go_on(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    struct replica_member members[3];
+    uint64_t gone;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    gone = other_than(leader->id, 0);
+    replica_remove(leader->replica, gone, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    group_close(g, gone);
+    group_commit(g, 10);
+    group_converge(g);
+    assert_int_equal(replica_members(leader->replica, members, 3), 2);
+    assert_true(members[0].id != gone && members[1].id != gone);
+    replica_remove(leader->replica, gone, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_NOT_FOUND);
+}
+
+static void changes_hold_across_a_restart_and_a_failover(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    g->threshold = 64;
+    g->trailing = 16;
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    group_open(g, 4, 0);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    group_commit(g, 300); /* snapshots are taken of it */
+    group_converge(g);
+    for (uint64_t id = 1; id <= 4; id++) {
+        group_close(g, id);
+    }
+    for (uint64_t id = 1; id <= 4; id++) {
+        group_open(g, id, 3);
+    }
+    group_commit(g, 10);
+    group_converge(g);
+    for (uint64_t id = 1; id <= 4; id++) {
+        assert_int_equal(replica_members(g->members[id].replica, NULL, 0), 4);
+    }
+    group_close(g, group_leader(g)->id);
+    group_commit(g, 10);
+}
+
+static void impossible_additions_are_refused_with_a_reason(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t other;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    other = other_than(leader->id, 0);
+    replica_add(leader->replica, other, g->members[other].address, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "is a voter already");
+    replica_add(leader->replica, other, "127.0.0.1:1", group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "is known already, at 127.0.0.1:");
+    replica_add(leader->replica, 9, g->members[other].address, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "belongs to member");
+    replica_add(leader->replica, 0, "127.0.0.1:1", group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    replica_add(g->members[other].replica, 4, "127.0.0.1:1", group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_NOT_LEADER);
+    assert_int_equal(replica_members(leader->replica, NULL, 0), 3);
+}
+
+static void an_absent_member_is_given_up_and_can_be_taken_up_again(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    struct replica_member members[4];
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    replica_remove(leader->replica, other_than(leader->id, 0), group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE); /* the second, at once */
+    assert_text(g, "another change");
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE); /* the first, after its time */
+    assert_text(g, "nothing has come from 127.0.0.1:");
+    assert_text(g, "orderctl member remove 4");
+    assert_int_equal(replica_members(leader->replica, members, 4), 4);
+    assert_false(members[3].voter);
+    group_open(g, 4, 0);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    assert_int_equal(replica_members(leader->replica, members, 4), 4);
+    assert_true(members[3].voter);
+    group_commit(g, 10);
+    group_converge(g);
+}
+
+static void a_leader_that_loses_its_office_does_not_know_what_became_of_a_change(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    group_run(g, 300); /* added, and waiting for it to catch up */
+    group_isolate(g, leader->id, true);
+    assert_int_equal(group_change(g), ORDERSCHED_UNKNOWN_OUTCOME);
+    assert_text(g, "orderctl member list");
+    group_isolate(g, leader->id, false);
+    group_commit(g, 5);
+    leader = group_leader(g);
+    group_run(g, 100);
+    replica_add(leader->replica, 5, g->members[5].address, group_change_cb, g);
+    group_close(g, leader->id);
+    assert_int_not_equal(group_change(g), 0);
+}
+
+static void the_leader_is_not_removed(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    replica_remove(leader->replica, leader->id, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "transfer the leadership first");
+}
+
+static void a_removal_that_would_stop_the_cluster_is_refused(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t dead, alive;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    dead = other_than(leader->id, 0);
+    alive = other_than(leader->id, dead);
+    group_close(g, dead);
+    group_run(g, 2300);
+    assert_int_equal(leader->role, REPLICA_LEADER);
+    replica_remove(leader->replica, alive, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "no majority would answer");
+    replica_remove(leader->replica, dead, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    group_commit(g, 10);
+}
+
+static void the_leadership_is_transferred(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t target;
+
+    open_three(g);
+    group_commit(g, 10);
+    group_converge(g);
+    leader = group_leader(g);
+    target = other_than(leader->id, 0);
+    replica_transfer(leader->replica, target, group_change_cb, g);
+    assert_false(group_propose(leader)); /* from now on, until it is decided */
+    assert_int_equal(group_change(g), 0);
+    assert_int_equal(group_leader(g)->id, target);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    replica_transfer(leader->replica, 0, group_change_cb, g);
+    assert_int_equal(group_change(g), 0);
+    assert_int_not_equal(group_leader(g)->id, leader->id);
+    group_commit(g, 10);
+    group_converge(g);
+}
+
+static void impossible_transfers_are_refused_with_a_reason(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+    uint64_t target;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    target = other_than(leader->id, 0);
+    replica_transfer(leader->replica, 7, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_NOT_FOUND);
+    replica_transfer(g->members[target].replica, leader->id, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_NOT_LEADER);
+    /* One that hears nothing does not take over, and the leader stays. */
+    group_cut(g, leader->id, target, true);
+    replica_transfer(leader->replica, target, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE);
+    assert_text(g, "did not take over");
+    group_cut(g, leader->id, target, false);
+    group_commit(g, 10);
+}
+
+/* --- configuration --- */
+
+static void a_configuration_that_cannot_work_is_refused(void **state)
+{
+    struct group *g = *state;
+    struct raft_io io = {0};
+    struct replica_callbacks callbacks = {0};
+    struct replica_config c = {.id = 1, .address = "a:1", .election_timeout_ms = 500,
+                               .heartbeat_timeout_ms = 60};
+
+    assert_null(replica_new(&c, &io, &callbacks, g->err, sizeof g->err));
+    assert_non_null(strstr(g->err, "multiple"));
+    c.heartbeat_timeout_ms = 500;
+    assert_null(replica_new(&c, &io, &callbacks, g->err, sizeof g->err));
+    c.heartbeat_timeout_ms = 50;
+    c.id = 0;
+    assert_null(replica_new(&c, &io, &callbacks, g->err, sizeof g->err));
+    c.id = 1;
+    c.address = "";
+    assert_null(replica_new(&c, &io, &callbacks, g->err, sizeof g->err));
+}
+
+#define IN_GROUP(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_GROUP(a_group_of_three_commits),
+        IN_GROUP(a_lone_member_leads_at_once),
+        IN_GROUP(a_follower_refuses_proposals),
+        IN_GROUP(callbacks_never_run_inside_propose),
+        IN_GROUP(pending_proposals_end_as_lost_on_close),
+        IN_GROUP(a_closed_leader_is_followed_by_another),
+        IN_GROUP(a_restart_from_disk_keeps_everything),
+        IN_GROUP(a_restart_from_a_snapshot_keeps_everything),
+        IN_GROUP(a_follower_far_behind_gets_one_snapshot),
+        IN_GROUP(nothing_acknowledged_is_lost_when_half_heals_and_the_leader_dies),
+        IN_GROUP(entries_of_a_leader_cut_off_are_lost_and_said_to_be),
+        IN_GROUP(a_new_member_catches_up_and_votes),
+        IN_GROUP(a_wiped_member_comes_back_under_a_new_id_through_a_snapshot),
+        IN_GROUP(a_removed_member_is_gone_and_the_rest_go_on),
+        IN_GROUP(changes_hold_across_a_restart_and_a_failover),
+        IN_GROUP(impossible_additions_are_refused_with_a_reason),
+        IN_GROUP(an_absent_member_is_given_up_and_can_be_taken_up_again),
+        IN_GROUP(a_leader_that_loses_its_office_does_not_know_what_became_of_a_change),
+        IN_GROUP(the_leader_is_not_removed),
+        IN_GROUP(a_removal_that_would_stop_the_cluster_is_refused),
+        IN_GROUP(the_leadership_is_transferred),
+        IN_GROUP(impossible_transfers_are_refused_with_a_reason),
+        IN_GROUP(a_configuration_that_cannot_work_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
