@@ -1,0 +1,175 @@
+#!/bin/bash
+# test_deps.sh - packaging/deps.sh against an imitation of apt: what it adds, copies and refuses.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export SYSROOT=$scratch/root CALLS=$scratch/calls
+export PATH=$scratch/bin:$PATH
+mkdir "$scratch/bin"
+
+tool() {
+    printf '#!/bin/bash\n%s\n' "$2" >"$scratch/bin/$1"
+    chmod +x "$scratch/bin/$1"
+}
+tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
+tool id 'cat "$SYSROOT/uid"'
+tool sudo 'echo "sudo $*" >>"$CALLS"; exec "$@"'
+# A mirror whose Debian has libraft 0.15, and 0.22 in the suites of $SYSROOT/mirror only.
+tool apt-get 'echo "apt-get $*" >>"$CALLS"
+case "$*" in
+*indextargets*) cat "$SYSROOT/targets" ;;
+*"-t bookworm-backports libraft-dev") touch "$SYSROOT/installed" ;;
+esac'
+tool apt-cache 'backports=no
+grep -qs bookworm-backports -r "$SYSROOT/etc/apt" && [ -e "$SYSROOT/mirror" ] && backports=yes
+case "$1" in
+policy) echo "  Candidate: 0.15.0-1" ;;
+madison)
+    [ "$2" = libraft-dev ] || exit 0
+    [ $backports = no ] || echo "$2 | 0.22.1-1~bpo12+1 | http://mirror/debian bookworm-backports/main amd64 Packages"
+    echo "$2 | 0.15.0-1 | http://mirror/debian bookworm/main amd64 Packages"
+    ;;
+esac'
+
+# A Debian 12 that has everything but libraft.
+fresh() {
+    rm -rf "$SYSROOT" "$CALLS"
+    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT/usr/include/nng"
+    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng}.h
+    printf 'ID=debian\nVERSION_CODENAME=bookworm\n' >"$SYSROOT/etc/os-release"
+    echo 0 >"$SYSROOT/uid"
+    sources=$SYSROOT/etc/apt/sources.list.d
+    cat >"$sources/debian.sources" <<'END'
+# A comment.
+Types: deb
+URIs: http://security.mirror/debian-security
+Suites: bookworm-security
+Components: main
+
+Types: deb
+URIs: http://vendor.example/debian
+Suites: bookworm
+Components: main
+Signed-By: /vendor.gpg
+
+Types: deb deb-src
+# Another comment.
+URIs: http://other.mirror/debian http://mirror/debian/
+Suites: bookworm
+ bookworm-updates
+Components: main contrib
+Signed-By: /debian.gpg
+END
+    {
+        echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|http://vendor.example/debian/"
+        echo "Debian|bookworm-security|$sources/debian.sources:1|bookworm-security|http://security.mirror/debian-security/"
+        echo "Debian|bookworm|$sources/debian.sources:3|bookworm|http://mirror/debian/"
+    } >"$SYSROOT/targets"
+}
+
+one_line_sources() {
+    rm "$sources/debian.sources"
+    cat >"$SYSROOT/etc/apt/sources.list" <<'END'
+# deb http://mirror/debian bookworm main
+deb [ trusted=yes signed-by=/vendor.gpg ] http://vendor.example/debian bookworm main
+deb [ arch=amd64 signed-by=/debian.gpg ] http://mirror/debian bookworm main contrib # mine
+END
+    echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|http://mirror/debian/" >"$SYSROOT/targets"
+}
+
+number=0
+failures=0
+output=''
+rc=0
+run() {
+    output=$(packaging/deps.sh "$@" 2>&1)
+    rc=$?
+}
+check() { # name, then a condition as a command
+    local name=$1
+    shift
+    number=$((number + 1))
+    if "$@"; then
+        echo "ok $number - $name"
+    else
+        failures=$((failures + 1))
+        echo "not ok $number - $name"
+        printf 'rc %s\n%s\n%s\n' "$rc" "$output" "$(cat "$CALLS")" | sed 's/^/# /'
+    fi
+}
+says() { [[ $output == *"$1"* ]]; }
+called() { grep -qF -- "$1" "$CALLS"; }
+failed_saying() { [ "$rc" -ne 0 ] && says "$1"; }
+succeeded() { [ "$rc" -eq 0 ]; }
+not() { ! "$@"; }
+file_is() { diff -u "$1" - >&2; }
+
+fresh
+touch "$SYSROOT/installed"
+run
+check nothing_is_said_or_called_when_all_is_there [ "$rc-$output-$(cat "$CALLS")" = 0-- ]
+run --missing
+check nothing_is_listed_when_all_is_there [ "$rc-$output" = 0- ]
+
+fresh
+rm "$SYSROOT/usr/include/cmocka.h"
+run --missing
+check what_is_missing_is_listed [ "$rc-$output" = $'1-libraft-dev\nlibcmocka-dev' ]
+check listing_changes_nothing [ ! -s "$CALLS" ]
+
+fresh
+run
+check the_debian_source_is_copied_for_the_backports succeeded
+check only_the_suite_of_a_source_is_changed file_is "$sources/orderschedd-backports.sources" <<'END'
+# For libraft 0.22 or newer, needed by orderschedd.
+Types: deb
+URIs: http://other.mirror/debian http://mirror/debian/
+Suites: bookworm-backports
+Components: main contrib
+Signed-By: /debian.gpg
+END
+check it_says_what_it_adds_before_it_does says 'orderschedd-backports.sources, a copy of the Debian source in'
+check only_libraft_comes_from_the_backports called 'install -t bookworm-backports libraft-dev'
+rm "$SYSROOT/installed"
+before=$(cat "$sources"/*)
+echo damaged >"$SYSROOT/targets"
+run
+check configured_backports_are_not_added_again [ "$rc-$(cat "$sources"/*)" = "0-$before" ]
+
+fresh
+one_line_sources
+run
+check a_one_line_source_keeps_its_options_and_components \
+    file_is "$sources/orderschedd-backports.list" <<'END'
+# For libraft 0.22 or newer, needed by orderschedd.
+deb [ arch=amd64 signed-by=/debian.gpg ] http://mirror/debian bookworm-backports main contrib
+END
+
+fresh
+echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|http://vendor.example/debian/" >"$SYSROOT/targets"
+run
+check without_a_debian_source_it_says_so failed_saying 'no Debian source for bookworm'
+check without_a_debian_source_it_adds_none [ "$(ls "$sources")" = debian.sources ]
+
+fresh
+rm "$SYSROOT/mirror"
+run
+check a_mirror_without_backports_is_named failed_saying 'http://mirror/debian has no libraft 0.22'
+check a_source_that_does_not_help_is_removed [ "$(ls "$sources")" = debian.sources ]
+
+fresh
+printf 'ID=ubuntu\nVERSION_CODENAME=jammy\n' >"$SYSROOT/etc/os-release"
+run
+check another_system_is_told_which_ones_have_libraft failed_saying 'this is ubuntu:jammy'
+
+fresh
+echo 1000 >"$SYSROOT/uid"
+run
+check others_than_root_use_sudo called "sudo env DEBIAN_FRONTEND=noninteractive apt-get"
+check others_than_root_are_told says 'as root through sudo'
+check the_new_source_is_written_with_sudo called "sudo tee $sources/orderschedd-backports.sources"
+
+echo "1..$number"
+[ "$failures" -eq 0 ]

@@ -1,0 +1,72 @@
+#!/bin/bash
+# test_runner.sh - run.sh itself: it must not take a crash, a hang or an empty run for success.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/tests" "$scratch/b"
+cp tests/run.sh "$scratch/tests/"
+
+number=0
+failures=0
+
+# A fake test program: its source, and what it does as a script.
+program() {
+    touch "$scratch/tests/$1.c"
+    printf '#!/bin/bash\n%s\n' "$2" >"$scratch/b/$1"
+    chmod +x "$scratch/b/$1"
+}
+
+# Name, expected exit code, expected last line, words that the output must have.
+expect() {
+    local name=$1 code=$2 last=$3 words=$4 output rc problem=''
+    shift 4
+    output=$(UNIT_TIMEOUT=1 "$scratch/tests/run.sh" --build b "$@" 2>&1)
+    rc=$?
+    [ "$rc" -eq "$code" ] || problem="exit code $rc, not $code"
+    [ "$(tail -n 1 <<<"$output")" = "$last" ] || problem="the last line is not: $last"
+    grep -qF -- "$words" <<<"$output" || problem="nowhere: $words"
+    number=$((number + 1))
+    if [ -z "$problem" ]; then
+        echo "ok $number - $name"
+    else
+        failures=$((failures + 1))
+        echo "not ok $number - $name"
+        printf '%s\n%s\n' "$problem" "$output" | sed 's/^/# /'
+    fi
+}
+
+expect a_run_without_tests_fails 1 '0 passed, 1 failed' ''
+program test_good $'echo 1..2; echo "seed 5"; echo "ok 1 - one"; echo "ok 2 - two"; echo "# ok - tests"'
+expect each_test_of_a_program_counts 0 '2 passed, 0 failed' '  ok   two'
+expect a_name_that_is_no_test_fails 1 '2 passed, 1 failed' 'test_godo: no such test' test_good test_godo
+program test_bad $'echo 1..2; echo "ok 1 - fine"; echo said before >&2; echo "not ok 2 - wrong"; echo "# line 7: 1 != 2"; echo "# not ok - tests"; exit 1'
+expect a_failing_test_is_shown_with_what_it_said 1 '1 passed, 1 failed' '| said before' test_bad
+expect a_failing_test_is_shown_with_its_reason 1 '1 passed, 1 failed' '| # line 7: 1 != 2' test_bad
+expect a_failing_test_is_named_at_the_end 1 '3 passed, 1 failed' 'FAILED test_bad: wrong'
+program test_crash $'echo 1..3; echo "ok 1 - fine"; echo "last words"; kill -SEGV $$'
+expect a_crash_is_a_failure_and_so_is_what_did_not_run 1 '1 passed, 2 failed' \
+    'killed by signal 11 after 1 of its 3 tests' test_crash
+expect a_crash_is_shown_with_its_last_words 1 '1 passed, 2 failed' '| last words' test_crash
+program test_crash $'kill -ABRT $$'
+expect a_crash_before_the_first_test_is_a_failure 1 '0 passed, 1 failed' 'killed by signal 6' test_crash
+program test_hang $'echo 1..1; sleep 60'
+expect a_program_that_hangs_is_ended 1 '0 passed, 1 failed' 'ran out of time' test_hang
+program test_leak $'echo 1..1; echo "ok 1 - fine"; echo "leaked 8 bytes"; exit 23'
+expect a_failure_after_the_tests_is_one 1 '1 passed, 1 failed' 'exit code 23' test_leak
+program test_short $'echo 1..2; echo "ok 1 - fine"'
+expect a_program_that_ends_early_fails 1 '1 passed, 1 failed' 'it ended after 1 of its 2' test_short
+program test_silent 'true'
+expect a_program_without_tests_fails 1 '0 passed, 1 failed' 'it ran no test' test_silent
+touch "$scratch/tests/test_unbuilt.c"
+expect a_program_that_is_not_built_fails 1 '0 passed, 1 failed' 'is not built' test_unbuilt
+rm "$scratch"/tests/*.c
+printf '#!/bin/bash\ntrue\n' >"$scratch/tests/test_script.sh"
+chmod +x "$scratch/tests/test_script.sh"
+expect a_script_without_tests_of_its_own_is_one 0 '1 passed, 0 failed' 'ok   test_script.sh'
+printf '#!/bin/bash\necho why; exit 3\n' >"$scratch/tests/test_script.sh"
+expect a_script_that_fails_is_a_failure 1 '0 passed, 1 failed' '| why'
+
+echo "1..$number"
+[ "$failures" -eq 0 ]
