@@ -13,8 +13,8 @@
 /* A new member within so many entries of the log's end may become a voter: that much is in
  * flight anyway. */
 #define CHANGE_LAG_MAX 256
-/* A member not heard from for so long counts as silent. */
-#define CHANGE_SILENT_MS 2000
+/* A member not heard from for so many election timeouts counts as silent. */
+#define CHANGE_SILENT_ELECTIONS 4
 
 #define CHANGE_LIST "run orderctl member list to see where it stands"
 
@@ -81,7 +81,8 @@ static bool member_is_silent(const struct replica *r, uint64_t id)
     raft_time heard = guard_last_heard(r->guard, id);
 
     return id != r->raft.id &&
-           (heard == 0 || r->io.time((struct raft_io *)&r->io) - heard > CHANGE_SILENT_MS);
+           (heard == 0 || r->io.time((struct raft_io *)&r->io) - heard >
+                              CHANGE_SILENT_ELECTIONS * (raft_time)r->raft.election_timeout);
 }
 
 /* Would a majority of the voters still answer without this one? Silent ones are named. */

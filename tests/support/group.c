@@ -191,7 +191,7 @@ void group_open(struct group *g, uint64_t id, unsigned founders)
                                     .snapshot_threshold = g->threshold,
                                     .snapshot_trailing = g->trailing,
                                     .random_seed = (unsigned)id * 7919,
-                                    .add_patience_ms = 1500};
+                                    .add_patience_ms = 1000};
     struct replica_callbacks callbacks = {.arg = m, .apply = member_apply,
                                           .snapshot = member_snapshot, .restore = member_restore,
                                           .changed = member_changed, .fatal = member_fatal};
@@ -312,6 +312,18 @@ static bool there_is_a_leader(struct group *g)
 struct group_member *group_leader(struct group *g)
 {
     group_run_until(g, there_is_a_leader, GROUP_WAIT_MS);
+    return group_find_leader(g);
+}
+
+struct group_member *group_other_leader(struct group *g, uint64_t than)
+{
+    unsigned waited_ms = 0;
+
+    while (g->members[than].role == REPLICA_LEADER || group_leader(g)->id == than) {
+        group_run(g, 10);
+        waited_ms += 10;
+        assert_true(waited_ms < GROUP_WAIT_MS);
+    }
     return group_find_leader(g);
 }
 

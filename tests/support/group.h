@@ -65,11 +65,13 @@ void group_run_until(struct group *g, bool (*done)(struct group *g), unsigned ms
 void group_run(struct group *g, unsigned ms);
 /* The leader that a majority of the open members is in touch with, waited for. */
 struct group_member *group_leader(struct group *g);
+/* The same, and the member `than` (cut off) has stepped down. */
+struct group_member *group_other_leader(struct group *g, uint64_t than);
 /* Propose the next value. False: not the leader. */
 bool group_propose(struct group_member *m);
 /* Propose n values through whoever leads, and wait until all are acknowledged. */
 void group_commit(struct group *g, unsigned n);
-/* Wait until the open members not in `but` have applied the same, all that was acknowledged. */
+/* Wait until the open members have applied the same, and all that was acknowledged. */
 void group_converge(struct group *g);
 void group_cut(struct group *g, uint64_t a, uint64_t b, bool cut); /* both ways */
 void group_isolate(struct group *g, uint64_t a, bool cut);
