@@ -92,6 +92,12 @@ int ask_operation(ordersched_client *client, const struct ordersched_operation *
     return reply->error;
 }
 
+/* The client believes a call that does not change anything to be safely repeatable. */
+static bool operation_only_asks(enum operation_code code)
+{
+    return operation_is_read(code) || code == OPERATION_MEMBER_LIST;
+}
+
 int ask_leader(ordersched_client *client, const struct operation *operation, unsigned timeout_ms,
                struct ask_reply *reply)
 {
@@ -107,7 +113,7 @@ int ask_leader(ordersched_client *client, const struct operation *operation, uns
     }
     ask_wait_init(&wait, 1);
     ask_settle_refused(&slot, ordersched_submit_raw(client, bytes.data, bytes.len,
-                                                    !operation_is_read(operation->code), NULL,
+                                                    !operation_only_asks(operation->code), NULL,
                                                     timeout_ms, ask_cb, &slot));
     ask_wait_end(&wait);
     buffer_free(&bytes);

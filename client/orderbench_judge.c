@@ -6,7 +6,7 @@
 
 #include "ordersched.h"
 
-#define EXPLAIN_MAX 50
+#define EXPLAIN_MAX 20
 
 /* What the journal says of one order. */
 struct deliveries {
@@ -200,7 +200,10 @@ static void judge_order_alone(struct court *c, const struct judge_order *o,
     if (!call_is_ok(&o->schedule) && !call_is_unknown(&o->schedule)) {
         v->refused++;
         v->wrong++;
-        explain(c, o, "refused", "its schedule was not taken");
+        explain(c, o, "refused",
+                o->schedule.error == ORDERSCHED_EXISTS
+                    ? "it is known from an earlier run: use another --prefix"
+                    : "its schedule was not taken");
         return;
     }
     if (call_is_unknown(&o->schedule) && !there) {

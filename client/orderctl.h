@@ -73,6 +73,12 @@ bool ctl_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ou
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply);
 int ctl_exit_code(int error);
+/* Make a request id. ORDERSCHED_OK, or the error, which is then also in *reply, with the reason
+ * that the first endpoint gives if it is no cluster of ours. */
+int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
+                        struct ask_reply *reply);
+/* The first of the endpoints. */
+void ctl_first_endpoint(const struct ctl *ctl, char out[PROTOCOL_ADDRESS_MAX]);
 /* Print one object to stdout and release it. Returns CTL_DONE, or CTL_UNKNOWN without memory. */
 int ctl_print_json(json_t *object);
 /* Set `key` to the text, or, when it is not UTF-8, "<key>_base64" to its base64. */

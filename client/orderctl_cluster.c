@@ -59,6 +59,7 @@ static json_t *node_as_json(const struct survey_node *node)
     json_number(object, "memory_bytes", up, s->memory_bytes);
     json_number(object, "deliveries", up, s->deliveries);
     json_number(object, "queued", up, s->queued);
+    json_text(object, "disk", up ? s->disk : "");
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
     return object;
@@ -404,7 +405,7 @@ const struct ctl_command ctl_cluster_commands[] = {
     {.name = "member remove", .operands = "ID", .operands_min = 1, .operands_max = 1,
      .summary = "Remove a member", .check = check_node_id, .run = run_member_remove},
     {.name = "status", .summary = "Show every node: role, term, progress, orders",
-     .details = "Works without a leader too: then only the endpoints given are asked.",
+     .details = "Works without a leader too, as long as one of the endpoints answers.",
      .run = run_status},
     {.name = "leader transfer", .operands = "[ID]", .operands_max = 1,
      .summary = "Hand the leadership to another member, or to the one given",

@@ -274,7 +274,7 @@ static int print_order(const struct ctl *ctl, const struct ask_reply *reply,
     table_init(&t, (const char *const[]){"order", ctl->operands[0], NULL});
     row(&t, "state", ordersched_state_name(reply->state));
     row_time(&t, "deadline", reply->deadline_ms);
-    if (reply->remaining_ms > 0) {
+    if (reply->remaining_ms > 0 && reply->state == ORDERSCHED_PENDING) {
         units_format_duration(reply->remaining_ms, text, sizeof text);
         row(&t, "remaining", text);
     }
@@ -301,8 +301,7 @@ static int change_order(struct ctl *ctl, struct ordersched_operation *op)
     op->id = ctl->operands[0];
     op->id_len = strlen(op->id);
     if (given == NULL) {
-        reply.error = ordersched_request_id(ctl->client, ctl->timeout_ms, request_id);
-        if (reply.error != ORDERSCHED_OK) {
+        if (ctl_make_request_id(ctl, request_id, &reply) != ORDERSCHED_OK) {
             return ctl_fail(ctl, op->id, NULL, &reply);
         }
     } else if (!parse_request_id(given, request_id)) {
@@ -373,7 +372,7 @@ static int run_get(struct ctl *ctl)
     int rv;
 
     if (ctl_value(ctl, CTL_LOCAL) != NULL) {
-        snprintf(first, sizeof first, "%.*s", (int)strcspn(ctl->endpoints, ","), ctl->endpoints);
+        ctl_first_endpoint(ctl, first);
         ask_nodes(ctl->client, &op, ctl->timeout_ms, &ask, 1);
     } else {
         ask_leader(ctl->client, &op, ctl->timeout_ms, &ask.reply);

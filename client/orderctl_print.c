@@ -13,6 +13,7 @@ int ctl_exit_code(int error)
         case ORDERSCHED_OK:
             return CTL_DONE;
         case ORDERSCHED_UNREACHABLE:
+        case ORDERSCHED_NOT_LEADER: /* nodes were reached, but no leader, all the time long */
             return CTL_UNKNOWN;
         default:
             return ordersched_error_class(error) == ORDERSCHED_UNKNOWN ? CTL_UNKNOWN : CTL_REFUSED;
@@ -76,7 +77,7 @@ void ctl_hex(const uint8_t *data, size_t len, char *out)
 }
 
 /* What the person at the keyboard can do about it. */
-static const char *advice(int error)
+static const char *advice(int error, int state)
 {
     switch (error) {
         case ORDERSCHED_EXISTS:
@@ -84,7 +85,9 @@ static const char *advice(int error)
         case ORDERSCHED_NOT_FOUND:
             return "Check the name; an order is forgotten some time after its decision";
         case ORDERSCHED_TOO_LATE:
-            return "Do not ship on this: the callback settles it, see: orderctl get";
+            return state == ORDERSCHED_CLOSING
+                       ? "Do not ship yet: the callback's answer decides, see: orderctl get"
+                       : "Nothing was changed: do not ship, and return a payment";
         case ORDERSCHED_DECIDED:
             return "Nothing was changed; see: orderctl get";
         case ORDERSCHED_STALE_REQUEST:
@@ -106,9 +109,6 @@ static const char *advice(int error)
             return "Nothing was done; make room first, see: orderctl status";
         case ORDERSCHED_UNREACHABLE:
             return "Nothing was done; check --endpoints, and: orderctl status";
-        case ORDERSCHED_UNKNOWN_OUTCOME:
-        case ORDERSCHED_TIMEOUT:
-            return "It may or may not have happened";
         default:
             return NULL;
     }
@@ -143,7 +143,7 @@ static void fail_as_json(const struct ctl *ctl, const char *subject, const char 
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply)
 {
-    const char *what_now = advice(reply->error);
+    const char *what_now = advice(reply->error, reply->state);
     char *name = subject != NULL ? table_escape(subject, strlen(subject)) : NULL;
     char *why = table_escape(reply->text, strlen(reply->text));
     char request[2 * ORDERSCHED_REQUEST_ID_SIZE + 1] = "";

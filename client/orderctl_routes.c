@@ -171,9 +171,7 @@ static int ask_with_request_id(struct ctl *ctl, struct operation *op, struct ask
 {
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
 
-    *reply = (struct ask_reply){0};
-    reply->error = ordersched_request_id(ctl->client, ctl->timeout_ms, request_id);
-    if (reply->error != ORDERSCHED_OK) {
+    if (ctl_make_request_id(ctl, request_id, reply) != ORDERSCHED_OK) {
         return reply->error;
     }
     op->request_id = request_id;

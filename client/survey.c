@@ -18,14 +18,11 @@ struct status_key {
 #define UINT_KEY(k) {#k, offsetof(struct node_status, k), 0}
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster), TEXT_KEY(address),   TEXT_KEY(role),
-    TEXT_KEY(version), UINT_KEY(id),        UINT_KEY(leader),
-    UINT_KEY(term),    UINT_KEY(commit),    UINT_KEY(applied),
-    UINT_KEY(last),    UINT_KEY(now_ms),    UINT_KEY(epoch),
-    UINT_KEY(pending), UINT_KEY(closing),   UINT_KEY(paid),
-    UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
-    UINT_KEY(oldest_overdue_ms), UINT_KEY(memory_bytes),
-    UINT_KEY(deliveries), UINT_KEY(queued),
+    TEXT_KEY(cluster), TEXT_KEY(address), TEXT_KEY(role), TEXT_KEY(version), TEXT_KEY(disk),
+    UINT_KEY(id), UINT_KEY(leader), UINT_KEY(term), UINT_KEY(commit), UINT_KEY(applied),
+    UINT_KEY(last), UINT_KEY(now_ms), UINT_KEY(epoch), UINT_KEY(pending), UINT_KEY(closing),
+    UINT_KEY(paid), UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
+    UINT_KEY(oldest_overdue_ms), UINT_KEY(memory_bytes), UINT_KEY(deliveries), UINT_KEY(queued),
 };
 
 static void status_take(struct node_status *status, const msgpack_object_kv *kv)
@@ -114,20 +111,43 @@ static void survey_take_endpoints(struct survey *s, const char *endpoints)
     }
 }
 
+/* Does this reply name members? Then they replace the nodes known so far. */
+static bool survey_take_members(struct survey *s, const struct ask_reply *reply)
+{
+    struct survey found = {.members_known = true};
+
+    if (reply->error != ORDERSCHED_OK || reply->body == NULL ||
+        !survey_decode_members(&found, reply->body, reply->body_len)) {
+        return false;
+    }
+    *s = found;
+    return true;
+}
+
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
                        unsigned timeout_ms)
 {
     struct operation op = {.code = OPERATION_MEMBER_LIST};
     struct ask_reply reply;
+    struct ask asks[SURVEY_NODES_MAX];
 
-    s->n = 0;
-    int rv = ask_leader(client, &op, timeout_ms != 0 ? timeout_ms : SURVEY_MEMBERS_MS, &reply);
-    s->members_known = rv == ORDERSCHED_OK && reply.body != NULL &&
-                       survey_decode_members(s, reply.body, reply.body_len);
+    timeout_ms = timeout_ms != 0 ? timeout_ms : SURVEY_MEMBERS_MS;
+    ask_leader(client, &op, timeout_ms, &reply);
+    bool found = survey_take_members(s, &reply);
     ask_reply_free(&reply);
-    if (!s->members_known) {
-        s->n = 0;
-        survey_take_endpoints(s, endpoints);
+    if (found) {
+        return;
+    }
+    *s = (struct survey){0};
+    survey_take_endpoints(s, endpoints);
+    unsigned n = s->n;
+    for (unsigned i = 0; i < n; i++) {
+        asks[i].target = s->nodes[i].api;
+    }
+    ask_nodes(client, &op, timeout_ms, asks, n);
+    for (unsigned i = 0; i < n; i++) {
+        found = found || survey_take_members(s, &asks[i].reply);
+        ask_reply_free(&asks[i].reply);
     }
 }
 
@@ -151,7 +171,7 @@ static void survey_take_reply(struct survey_node *node, const struct ask_reply *
     }
     if (node->up && node->id == 0) {
         node->id = node->status.id;
-        snprintf(node->address, sizeof node->address, "%s", node->status.address);
+        memcpy(node->address, node->status.address, sizeof node->address);
     }
 }
 

@@ -1,7 +1,8 @@
 /* survey.h - who the cluster's nodes are, and how each of them says it is.
  *
- * The members come from the leader; without one, only the endpoints that were given are known.
- * Each node is then asked for its own status, all at the same time. */
+ * The members come from the leader; without one, from what a node at one of the endpoints that
+ * were given believes; and if none answers, only these endpoints are known. Each node is then
+ * asked for its own status, all at the same time. */
 #ifndef SURVEY_H
 #define SURVEY_H
 
@@ -17,6 +18,7 @@ struct node_status {
     char address[PROTOCOL_ADDRESS_MAX];
     char role[16];
     char version[32];
+    char disk[16]; /* "ok", "low", "full" */
     uint64_t id;
     uint64_t leader;
     uint64_t term;
@@ -48,15 +50,15 @@ struct survey_node {
 };
 
 struct survey {
-    bool members_known; /* from a leader, rather than from the endpoints given */
+    bool members_known; /* from a node, rather than from the endpoints given */
     unsigned n;
     struct survey_node nodes[SURVEY_NODES_MAX];
 };
 
 /* Decode the body of STATUS. Keys that are not known are passed over. False: not such a body. */
 bool node_status_decode(const uint8_t *body, size_t len, struct node_status *status);
-/* Learn the nodes: from the leader within timeout_ms (0 = SURVEY_MEMBERS_MS), else from
- * `endpoints` ("HOST:PORT,HOST:PORT"). */
+/* Learn the nodes: from the leader within timeout_ms (0 = SURVEY_MEMBERS_MS), else from the nodes
+ * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. */
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
                        unsigned timeout_ms);
 /* Ask every node for its status. A node reached through two endpoints is kept once. */
