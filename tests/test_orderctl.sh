@@ -1,17 +1,25 @@
 #!/bin/bash
 # test_orderctl.sh - orderctl and orderbench without a cluster: arguments, errors, exit codes.
 #
-#   tests/test_orderctl.sh [BUILD]     the directory with the programs, default: build
+#   tests/test_orderctl.sh [BUILD]     the directory with the programs, default: $BUILD or build
+#
+# Prints TAP.
 set -u
 build=${1:-${BUILD:-build}}
 ctl=$build/orderctl
 bench=$build/orderbench
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-passed=0
+tests=0
 failed=0
 unset ORDERSCHED_ENDPOINTS
 nobody="--endpoints 127.0.0.1:1 --timeout 300ms" # port 1: nobody listens there
+
+report() { # ok | "not ok", NAME
+    tests=$((tests + 1))
+    [ "$1" = ok ] || failed=$((failed + 1))
+    echo "$1 $tests - $2"
+}
 
 # expect NAME EXIT STDOUT-REGEX STDERR-REGEX COMMAND...: a regex of "-" means: nothing at all.
 expect() {
@@ -30,12 +38,12 @@ expect() {
         fi
     done
     if [ -z "$problem" ]; then
-        passed=$((passed + 1))
+        report ok "$name"
     else
-        failed=$((failed + 1))
-        printf 'FAILED: %s: %s\n  command: %s\n' "$name" "$problem" "$*"
-        sed 's/^/  out: /' "$dir/out"
-        sed 's/^/  err: /' "$dir/err"
+        report "not ok" "$name"
+        printf '# %s\n# command: %s\n' "$problem" "$*"
+        sed 's/^/# out: /' "$dir/out"
+        sed 's/^/# err: /' "$dir/err"
     fi
 }
 
@@ -106,9 +114,11 @@ expect "member with a bad address" 2 - 'is no HOST:PORT' $ctl member add 4 127.0
 expect "member without an address" 2 - 'missing argument' $ctl member add 4
 expect "transfer to a bad id" 2 - 'is no node id' $ctl leader transfer x
 
-# A bad secret is not repeated to the terminal.
-$ctl route put r --url http://h/ --secret whsec_hush 2>&1 | grep -q hush &&
-    { failed=$((failed + 1)); echo "FAILED: a secret is printed"; } || passed=$((passed + 1))
+if $ctl route put r --url http://h/ --secret whsec_hush 2>&1 | grep -q hush; then
+    report "not ok" "a bad secret is not repeated to the terminal"
+else
+    report ok "a bad secret is not repeated to the terminal"
+fi
 
 # Refused before anything is sent: exit code 1 and the named error.
 expect "id too long" 1 - 'BAD_ID' $ctl pay "$long"
@@ -161,5 +171,5 @@ expect "generate without a count" 2 - '--count' $bench generate
 expect "generate with a bad seed" 2 - '--seed' $bench generate --count 1 --seed x
 expect "generate to a full disk" 3 - 'could not be written' bash -c "$bench generate --count 9 >/dev/full"
 
-echo "$passed passed, $failed failed"
+echo "1..$tests"
 [ "$failed" = 0 ]
