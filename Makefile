@@ -9,6 +9,7 @@
 #   make clean    remove what was built
 #
 #   SAN=address|undefined|thread   build with a sanitizer, under build-$(SAN)/; several with commas
+#   V=1                            show the commands
 
 SHELL := /bin/bash
 comma := ,
@@ -19,6 +20,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TESTS ?=
 ORDERS ?=
+V ?=
+Q := $(if $(V),,@)
 
 CC ?= cc
 RAFT_VERSION := 0.22
@@ -107,7 +110,8 @@ libraries:
 
 $(BUILD)/obj/%.o: %.c | libraries
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo "  cc    $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(LIBCLIENT): $(call objs,$(CLIENT_SRC))
 $(LIBRAFT_): $(call objs,$(RAFT_SRC))
@@ -116,12 +120,14 @@ $(LIBSUPPORT): $(call objs,$(TEST_SUPPORT_SRC))
 $(LIBCLIENT) $(LIBRAFT_) $(LIBNODE) $(LIBSUPPORT):
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/orderschedd: $(call objs,node/main.c) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/order%: $(BUILD)/obj/client/order%.o
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/orderctl: $(call objs,$(wildcard client/orderctl_*.c)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(wildcard client/orderbench_*.c)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(wildcard client/ordersink_*.c)) $(LIBCLIENT)
@@ -129,29 +135,34 @@ $(BUILD)/ordersink: $(call objs,$(wildcard client/ordersink_*.c)) $(LIBCLIENT)
 # The client library, shared and static: only what is marked ORDERSCHED_API can be seen from
 # outside; in the static one by merging the objects and hiding the rest.
 $(LIBRARY).so: $(call objs,$(LIBRARY_SRC)) $(LIBCLIENT)
-	$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -shared -Wl,-soname,$(SONAME) $(if $(SAN),,-Wl$(comma)-z$(comma)defs) \
 	    -Wl,--as-needed -o $@.$(VERSION) $^ $(PKG_LIBS)
-	ln -sf $(@F).$(VERSION) $(@D)/$(SONAME)
-	ln -sf $(SONAME) $@
+	$(Q)ln -sf $(@F).$(VERSION) $(@D)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $@
 $(LIBRARY).a: $(call objs,$(LIBRARY_SRC)) $(LIBCLIENT)
-	ld -r -o $(BUILD)/obj/ordersched.o $^
-	objcopy --localize-hidden $(BUILD)/obj/ordersched.o
+	$(if $(V),,@echo "  link  $@")
+	$(Q)ld -r -o $(BUILD)/obj/ordersched.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/obj/ordersched.o
 	@rm -f $@
-	ar rcs $@ $(BUILD)/obj/ordersched.o
+	$(Q)ar rcs $@ $(BUILD)/obj/ordersched.o
 
 fill_pc = sed -e 's|@PREFIX@|$(PREFIX)|g' -e 's|@VERSION@|$(VERSION)|g' packaging/ordersched.pc.in
 $(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
 	@mkdir -p $(@D)
-	$(fill_pc) >$@
+	$(Q)$(fill_pc) >$@
 
 $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 # Preloaded into programs built with a sanitizer too, so without it.
 $(BUILD)/%.so: tests/preload/%.c | libraries
 	@mkdir -p $(@D)
-	$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -MF $(BUILD)/obj/$*.d -shared -o $@ $< -ldl
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -MF $(BUILD)/obj/$*.d -shared -o $@ $< -ldl
 
 .PHONY: install
 install: all

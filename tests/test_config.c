@@ -11,7 +11,7 @@
 
 #include <unistd.h>
 
-#include "../node/config.h"
+#include "../node/config_parts.h"
 
 struct fixture {
     struct config config;
@@ -411,6 +411,37 @@ static void help_and_version_are_printed_to_stdout(void **state)
     assert_string_equal(f->out, "orderschedd " ORDERSCHEDD_VERSION "\n");
 }
 
+/* docs/configuration.md has a row for every setting, with its default; run from the root. */
+static void every_setting_is_in_the_documentation(void **state)
+{
+    (void)state;
+    static char text[64 * 1024];
+    FILE *file = fopen("docs/configuration.md", "r");
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[len] = '\0';
+    unsigned n;
+    const struct setting *settings = config_settings(&n);
+    for (unsigned i = 0; i < n; i++) {
+        char row[64], value[64];
+        snprintf(row, sizeof row, "\n| `%s` | ", settings[i].name);
+        const char *found = strstr(text, row);
+        if (found == NULL) {
+            fail_msg("not documented: %s", settings[i].name);
+        }
+        if (settings[i].fallback == NULL || strcmp(settings[i].fallback, "0") == 0) {
+            continue;
+        }
+        snprintf(value, sizeof value, "| `%s` |", settings[i].fallback);
+        const char *fallback = strstr(found, value);
+        if (fallback == NULL || fallback > strchr(found + 1, '\n')) {
+            fail_msg("documented without its default %s: %s", settings[i].fallback,
+                     settings[i].name);
+        }
+    }
+}
+
 static void a_file_gives_the_same_settings_as_flags(void **state)
 {
     struct fixture *f = *state;
@@ -578,6 +609,7 @@ int main(void)
         CONFIG_TEST(addresses_off_the_loopback_need_insecure),
         CONFIG_TEST(a_bind_host_is_kept_as_it_stands_before_a_port),
         CONFIG_TEST(help_and_version_are_printed_to_stdout),
+        CONFIG_TEST(every_setting_is_in_the_documentation),
         CONFIG_TEST(a_file_gives_the_same_settings_as_flags),
         CONFIG_TEST(flags_win_over_the_file_wherever_they_stand),
         CONFIG_TEST(an_empty_file_sets_nothing),
