@@ -10,7 +10,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <ftw.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +120,6 @@ struct group *group_new(void)
     char *made;
 
     snprintf(g->root, sizeof g->root, "/tmp/orderschedd-group-XXXXXX");
-    signal(SIGPIPE, SIG_IGN); /* as the daemon does: peers vanish */
     made = mkdtemp(g->root);
     assert_non_null(made);
     assert_int_equal(uv_loop_init(&g->loop), 0);
@@ -186,6 +184,7 @@ void group_open(struct group *g, uint64_t id, unsigned founders)
     struct group_member *m = &g->members[id];
     struct disk_config disk = {.dir = m->dir, .cluster = "group", .id = id, .fatal = member_fatal,
                                .log = member_log, .arg = m};
+    struct transport_config transport = {.cluster = "group", .log = member_log, .log_arg = m};
     struct replica_config config = {.id = id, .address = m->address, .election_timeout_ms = 200,
                                     .heartbeat_timeout_ms = 20,
                                     .snapshot_threshold = g->threshold,
@@ -205,8 +204,7 @@ void group_open(struct group *g, uint64_t id, unsigned founders)
     if (m->disk == NULL) {
         fail_msg("%s", g->err);
     }
-    m->transport.version = 1;
-    assert_int_equal(raft_uv_tcp_init(&m->transport, &g->loop), 0);
+    assert_int_equal(transport_init(&m->transport, &g->loop, &transport), 0);
     if (disk_start(m->disk, &g->loop, &m->transport, &m->io, g->err, sizeof g->err) != 0) {
         fail_msg("%s", g->err);
     }
@@ -251,7 +249,7 @@ void group_close(struct group *g, uint64_t id)
     m->open = false;
     replica_free(m->replica);
     disk_close(m->disk);
-    raft_uv_tcp_close(&m->transport);
+    transport_free(&m->transport);
     m->replica = NULL;
     m->role = REPLICA_FOLLOWER;
 }
