@@ -14,6 +14,7 @@
 #define SCHEDULER_ADVANCE_MAX 4096       /* orders moved by the wheel in one run */
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
+#define SCHEDULER_TRANSFER_US 2000000    /* for another to take the office when draining */
 #define SCHEDULER_CLOCK_WARN_MS 1000
 #define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
 
@@ -411,10 +412,20 @@ static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
     bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight == 0 && s->administering == 0;
 
-    if (s->drain_cb == NULL || s->transfer_tried || (!quiet && now_us < s->drain_until_us)) {
+    if (s->drain_cb == NULL) {
+        return;
+    }
+    if (s->transfer_tried) { /* libraft goes on waiting where no new leader can be elected */
+        if (now_us >= s->drain_until_us) {
+            scheduler_drained(s, ORDERSCHED_UNKNOWN_OUTCOME, "no new leader in time");
+        }
+        return;
+    }
+    if (!quiet && now_us < s->drain_until_us) {
         return;
     }
     s->transfer_tried = true;
+    s->drain_until_us = now_us + SCHEDULER_TRANSFER_US;
     if (s->role != REPLICA_LEADER) {
         scheduler_drained(s, ORDERSCHED_OK, NULL);
         return;
@@ -473,7 +484,7 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
         s->retry_office_us > now_us && s->retry_office_us - now_us < sleep_us) {
         sleep_us = s->retry_office_us - now_us;
     }
-    if (s->drain_cb != NULL && !s->transfer_tried) {
+    if (s->drain_cb != NULL) {
         uint64_t wait_us = s->drain_until_us > now_us ? s->drain_until_us - now_us : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
     }

@@ -160,6 +160,27 @@ static void leadership_is_handed_over_on_request_and_on_sigterm(void **state)
     cluster_close(&c, false);
 }
 
+static void all_nodes_told_to_stop_at_once_all_stop(void **state)
+{
+    struct cluster c;
+
+    (void)state;
+    cluster_init(&c, 3);
+    cluster_start_all(&c);
+    (void)cluster_wait_leader(&c, 10000);
+    uint64_t start = monotonic_ms();
+    for (unsigned i = 0; i < 3; i++) {
+        kill(c.nodes[i].pid, SIGTERM);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        int status = process_wait(c.nodes[i].pid);
+        c.nodes[i].pid = 0;
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    assert_true(monotonic_ms() - start < 15000);
+    cluster_close(&c, false);
+}
+
 /* The shared offset that clock_shim.c adds to a node's wall clock. */
 static int64_t *shim_make(const char *dir, char *environment, size_t len)
 {
@@ -226,6 +247,7 @@ int main(void)
         cmocka_unit_test(a_cluster_of_one_grows_to_three_and_survives_its_founder),
         cmocka_unit_test(a_lost_disk_is_replaced_under_a_new_id_through_a_snapshot),
         cmocka_unit_test(leadership_is_handed_over_on_request_and_on_sigterm),
+        cmocka_unit_test(all_nodes_told_to_stop_at_once_all_stop),
         cmocka_unit_test(a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

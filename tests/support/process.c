@@ -77,10 +77,15 @@ bool process_alive(pid_t pid)
 
 int process_end(pid_t pid, int signal)
 {
+    kill(pid, signal);
+    return process_wait(pid);
+}
+
+int process_wait(pid_t pid)
+{
     uint64_t until = monotonic_ms() + PROCESS_END_MS;
     int status;
 
-    kill(pid, signal);
     while (waitpid(pid, &status, WNOHANG) == 0) {
         if (monotonic_ms() > until) {
             kill(pid, SIGKILL);

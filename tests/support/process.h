@@ -14,7 +14,9 @@ void process_path(const char *program, char *out, size_t len);
  * ("NAME=value") may be NULL. Fails the test when it cannot. */
 pid_t process_start(char *const argv[], const char *log_path, const char *preload,
                     const char *env);
-/* Send the signal and wait for the end; returns the wait status. Bounded: SIGKILL after 20 s. */
+/* Wait for the end; returns the wait status. Bounded: SIGKILL after 20 s. */
+int process_wait(pid_t pid);
+/* Send the signal, then wait as above. */
 int process_end(pid_t pid, int signal);
 bool process_alive(pid_t pid);
 
