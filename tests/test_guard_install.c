@@ -202,6 +202,40 @@ static void a_snapshot_is_sent_with_the_term_that_belongs_to_its_index(void **st
     guard_bench_close(b);
 }
 
+static void change_ended_cb(struct raft_change *req, int status)
+{
+    (void)status;
+    ++*(unsigned *)req->data;
+}
+
+/* libraft's message points to an address that goes with the configuration. */
+static void a_member_that_left_gets_no_snapshot(void **state)
+{
+    for (int loading = 0; loading < 2; loading++) {
+        struct guard_bench *b = guard_bench_open(3);
+        unsigned n = 0;
+        struct raft_change req = {.data = &n};
+
+        (void)state;
+        guard_bench_elect(b);
+        guard_bench_need_snapshot(b, 2);
+        if (loading) {
+            hand_tick(&b->hand, 50);
+            assert_int_equal(b->hand.n_gets, 1);
+        }
+        assert_int_equal(raft_remove(&b->raft, &req, 2, change_ended_cb), 0);
+        hand_tick(&b->hand, 50);
+        assert_int_equal(b->hand.n_gets_ever, loading);
+        if (loading) {
+            hand_complete_get(&b->hand, 0);
+        }
+        assert_int_equal(hand_count_sends(&b->hand, RAFT_INSTALL_SNAPSHOT, 0), 0);
+        assert_false(guard_is_installing(b->guard, 2));
+        guard_bench_close(b);
+        assert_int_equal(n, 1);
+    }
+}
+
 static void a_snapshot_that_cannot_be_loaded_is_tried_again_and_then_fatal(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -277,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_transfer_is_released_after_its_timeout),
         cmocka_unit_test(a_transfer_is_released_when_the_office_is_lost),
         cmocka_unit_test(a_snapshot_is_sent_with_the_term_that_belongs_to_its_index),
+        cmocka_unit_test(a_member_that_left_gets_no_snapshot),
         cmocka_unit_test(a_snapshot_that_cannot_be_loaded_is_tried_again_and_then_fatal),
         cmocka_unit_test(lack_of_memory_for_a_snapshot_is_never_fatal),
         cmocka_unit_test(closing_with_transfers_in_every_stage_frees_all),
