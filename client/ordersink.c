@@ -1,0 +1,123 @@
+/* ordersink.c - the reference receiver of callbacks: start, signals, counters, end. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "ordersink_http.h"
+
+struct sink {
+    struct sink_options options;
+    struct sink_judge *judge;
+    struct sink_http *http;
+    atomic_bool journal_failed;
+};
+
+/* SIGTERM, SIGINT and SIGUSR1 are taken by the main thread's sigwait alone. */
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* On the judge's thread: end as if told to, but with another exit code. */
+static void journal_failed_cb(void *arg, const char *sentence)
+{
+    struct sink *s = arg;
+
+    fprintf(stderr, "ordersink: %s\n", sentence);
+    atomic_store(&s->journal_failed, true);
+    kill(getpid(), SIGTERM);
+}
+
+static void print_counters(const struct sink *s)
+{
+    struct sink_counters c = sink_judge_counters(s->judge);
+
+    printf("{\"deliveries\":%llu,\"repeats\":%llu,\"effects\":%llu,\"paid\":%llu,"
+           "\"later\":%llu,\"failed\":%llu,\"hung\":%llu,\"refused\":%llu,"
+           "\"turned_away\":%llu,\"syncs\":%llu}\n",
+           (unsigned long long)c.deliveries, (unsigned long long)c.repeats,
+           (unsigned long long)c.effects, (unsigned long long)c.paid,
+           (unsigned long long)c.later, (unsigned long long)c.failed,
+           (unsigned long long)c.hung, (unsigned long long)c.refused,
+           (unsigned long long)sink_http_turned_away(s->http), (unsigned long long)c.syncs);
+    fflush(stdout);
+}
+
+static int sink_open(struct sink *s)
+{
+    char error[512];
+
+    s->judge = sink_judge_start(&s->options, sink_http_answer, journal_failed_cb, s, error,
+                                sizeof error);
+    if (s->judge == NULL) {
+        fprintf(stderr, "ordersink: %s\n", error);
+        return -1;
+    }
+    s->http = sink_http_start(&s->options, s->judge, error, sizeof error);
+    if (s->http == NULL) {
+        fprintf(stderr, "ordersink: %s\n", error);
+        sink_judge_stop(s->judge);
+        sink_judge_free(s->judge);
+        return -1;
+    }
+    return 0;
+}
+
+/* New connections end first, then all that waits is judged and answered, then the rest. */
+static void sink_close(struct sink *s)
+{
+    sink_http_quiesce(s->http);
+    sink_judge_stop(s->judge);
+    if (!s->options.quiet) {
+        print_counters(s);
+    }
+    sink_http_stop(s->http);
+    sink_judge_free(s->judge);
+}
+
+static int sink_run(struct sink *s)
+{
+    sigset_t signals;
+    int signal_number = 0;
+
+    block_signals(&signals); /* before there are threads, which inherit it */
+    if (sink_open(s) != 0) {
+        return 1;
+    }
+    if (!s->options.quiet) {
+        printf("ordersink: receiving on %s, journal %s, seed %llu\n", s->options.listen,
+               s->options.journal, (unsigned long long)s->options.seed);
+        fflush(stdout);
+    }
+    while (sigwait(&signals, &signal_number) == 0 && signal_number == SIGUSR1) {
+        print_counters(s);
+    }
+    sink_close(s);
+    return atomic_load(&s->journal_failed) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct sink s = {0};
+    int code = 2;
+
+    switch (sink_options_parse(&s.options, argc, argv)) {
+    case SINK_OPTIONS_OK:
+        code = sink_run(&s);
+        break;
+    case SINK_OPTIONS_HELP:
+        code = 0;
+        break;
+    case SINK_OPTIONS_ERROR:
+        break;
+    }
+    sink_options_free(&s.options);
+    return code;
+}
