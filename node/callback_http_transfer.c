@@ -23,14 +23,14 @@ static uint64_t wall_ms(void)
 
 void callback_delivery_fail(struct delivery *d, const char *reason)
 {
+    size_t len = 0;
+
     d->outcome = OUTCOME_FAILED;
     d->delay_ms = 0;
-    snprintf(d->reason, sizeof d->reason, "%s", reason);
-    for (char *at = d->reason; *at != '\0'; at++) {
-        if (*at < 0x20 || *at > 0x7e) {
-            *at = '?';
-        }
+    for (; reason[len] != '\0' && len < sizeof d->reason - 1; len++) {
+        d->reason[len] = reason[len] < 0x20 || reason[len] > 0x7e ? '?' : reason[len];
     }
+    d->reason[len] = '\0';
 }
 
 static void transfer_free(struct transfer *t)
@@ -211,7 +211,9 @@ static bool transfer_set_options(struct transfer *t)
 /* NULL, or what is wrong. */
 static const char *transfer_prepare(struct transfer *t)
 {
-    uint64_t now_ms = wall_ms();
+    /* The cluster's clock, not the machine's: a wall clock that stepped while the node ran would
+     * make receivers take the request for a replay. */
+    uint64_t now_ms = t->delivery->started_ms;
 
     t->body = callback_body(t->delivery, now_ms);
     t->easy = curl_easy_init();
