@@ -228,7 +228,7 @@ static void random_kills_lose_nothing_and_double_nothing(void **state)
     world_close(&w);
 }
 
-/* One order of the race: scheduled with a short delay, paid within a few ms of its deadline. */
+/* One order of the race: scheduled with a short delay, paid around its deadline. */
 struct race {
     struct load_call schedule, pay;
     uint64_t pay_at_ms;
@@ -279,7 +279,7 @@ static void pay_and_expiry_agree_on_who_won_thousands_of_times(void **state)
     for (unsigned i = 0; i < RACES || next_pay < RACES;) {
         uint64_t now = monotonic_ms();
         if (i < RACES) {
-            races[i].pay_at_ms = now + DELAY_MS - 6 + random_next(&rng) % 12;
+            races[i].pay_at_ms = now + DELAY_MS - 30 + random_next(&rng) % 40;
             race_submit(w.client, i, false, DELAY_MS, &races[i].schedule);
             i++;
         }
