@@ -268,10 +268,33 @@ int replica_bootstrap(struct replica *r, const struct replica_member *members, u
     return 0;
 }
 
+/* A lone voter elects itself in raft_start, in the term it had before: libraft begins a new one
+ * only with a vote. But a term must have one leader's life: entries that this node sent to a
+ * non-voter and lost in a crash would meet others of the same index and term, and an epoch would
+ * come twice. Nothing has been proposed yet, so the office moves to the next term as it stands. */
+static int replica_renew_term(struct replica *r)
+{
+    raft_term term = r->raft.current_term + 1;
+    int rv = r->io.set_term(&r->io, term);
+
+    if (rv == 0) {
+        r->raft.current_term = term;
+        r->raft.voted_for = 0;
+        rv = r->io.set_vote(&r->io, r->raft.id);
+    }
+    if (rv == 0) {
+        r->raft.voted_for = r->raft.id;
+    }
+    return rv;
+}
+
 int replica_start(struct replica *r, char *errbuf, size_t errbuf_len)
 {
     int rv = raft_start(&r->raft);
 
+    if (rv == 0 && r->raft.state == RAFT_LEADER) {
+        rv = replica_renew_term(r);
+    }
     if (rv != 0) {
         snprintf(errbuf, errbuf_len, "%s: %s", raft_strerror(rv), raft_errmsg(&r->raft));
         return -1;

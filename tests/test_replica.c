@@ -156,6 +156,26 @@ static void a_closed_leader_is_followed_by_another(void **state)
     group_converge(g);
 }
 
+/* libraft would go on in the old term, in which a non-voter may hold entries that the crash took
+ * from the leader's disk. */
+static void a_lone_member_leads_in_a_new_term_after_each_start(void **state)
+{
+    struct group *g = *state;
+    uint64_t term = 0;
+
+    for (int i = 0; i < 3; i++) {
+        group_open(g, 1, 1);
+        assert_int_equal(g->members[1].role, REPLICA_LEADER);
+        assert_true(g->members[1].term > term);
+        term = g->members[1].term;
+        group_commit(g, 5);
+        assert_int_equal(replica_term(g->members[1].replica), term);
+        group_close(g, 1);
+    }
+    group_open(g, 1, 1);
+    group_converge(g);
+}
+
 static void a_restart_from_disk_keeps_everything(void **state)
 {
     struct group *g = *state;
@@ -562,6 +582,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_GROUP(a_group_of_three_commits),
         IN_GROUP(a_lone_member_leads_at_once),
+        IN_GROUP(a_lone_member_leads_in_a_new_term_after_each_start),
         IN_GROUP(a_follower_refuses_proposals),
         IN_GROUP(callbacks_never_run_inside_propose),
         IN_GROUP(pending_proposals_end_as_lost_on_close),
