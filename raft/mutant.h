@@ -1,0 +1,30 @@
+/* mutant.h - deliberate bugs, compiled in only for the self-tests of the simulator and of the
+ * Jepsen-style suite, to prove that their checkers bite. In every other build MUTANT() is 0.
+ *
+ * Each is named after the invariant that must catch it (docs/testing.md). */
+#ifndef MUTANT_H
+#define MUTANT_H
+
+enum mutant {
+    MUTANT_NONE,
+    MUTANT_ACK_BEFORE_COMMIT,      /* answer a client when its entry is proposed */
+    MUTANT_FIRE_WITHOUT_EPOCH,     /* fire without an own committed entry in this term */
+    MUTANT_SNAPSHOT_FORGETS_REQUESTS,
+    MUTANT_DEADLINE_OFF_BY_ONE,    /* `<` for `<=` at the deadline */
+    MUTANT_FENCE_RESET_ON_RESTORE,
+    MUTANT_LOCAL_CLOCK_AT_APPLY,
+    MUTANT_OLD_EPOCH_OUTCOME,      /* the outcome of an old epoch is accepted */
+    MUTANT_PURGE_FORGETS_CLOSING,  /* retention forgets orders that are still closing */
+    MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
+    MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
+    MUTANT_COUNT
+};
+
+#ifdef ORDERSCHEDD_MUTANTS
+extern enum mutant mutant_chosen;
+#define MUTANT(m) (mutant_chosen == MUTANT_##m)
+#else
+#define MUTANT(m) 0
+#endif
+
+#endif

@@ -1,0 +1,63 @@
+/* options.h - what a seed draws before its run begins: sizes, rates, and which faults (swarm
+ * testing, Groce et al. 2012: a run with fewer kinds of faults goes deeper into each). */
+#ifndef SIM_OPTIONS_H
+#define SIM_OPTIONS_H
+
+#include "loop.h"
+
+#define SIM_NODES_MAX 5
+#define SIM_CLIENTS_MAX 8
+
+struct sim_options {
+    /* cluster */
+    unsigned nodes;               /* 1, 3 or 5 */
+    unsigned snapshot_threshold;  /* entries */
+    unsigned snapshot_trailing;
+    uint64_t retention_ms;
+    uint64_t max_orders;          /* sometimes near its edge: FULL */
+    unsigned max_deliveries;
+    uint32_t max_queued;          /* sometimes near its edge: BUSY */
+    /* network: 0 = the fault is off */
+    uint64_t latency_min_us, latency_max_us;
+    unsigned drop_per_mille, duplicate_per_mille, reorder_per_mille;
+    unsigned link_queue_max;      /* messages on a link, as bounded as the real one */
+    unsigned slow_link_per_mille; /* chance that a link is slow for a while */
+    uint64_t partition_every_ms;  /* mean time between partitions; each of FAULTS.md's shapes */
+    uint64_t partition_for_ms;
+    /* disk */
+    uint64_t write_min_us, write_max_us;
+    unsigned write_fail_per_million; /* a failed write: the node dies as in production */
+    /* processes */
+    uint64_t crash_every_ms, crash_for_ms; /* one, several or all at once */
+    uint64_t pause_every_ms, pause_for_ms;
+    uint64_t transfer_every_ms;
+    /* clocks */
+    int64_t clock_offset_max_ms;
+    unsigned clock_drift_max_ppm;
+    uint64_t clock_step_every_ms;
+    int64_t clock_step_max_ms;
+    /* load */
+    unsigned clients;
+    unsigned orders;           /* ids in use: small, so that operations collide */
+    uint64_t operation_every_us; /* of each client, mean */
+    uint64_t delay_min_ms, delay_max_ms; /* of schedules */
+    unsigned near_deadline_per_mille; /* operations aimed at the last ms before a deadline */
+    unsigned resend_per_mille; /* an old request sent again, with its request id */
+    unsigned client_delay_per_mille; /* a client's message that arrives much later */
+    /* receivers */
+    uint64_t receiver_min_us, receiver_max_us;
+    unsigned receiver_fail_per_mille, receiver_veto_per_mille, receiver_later_per_mille;
+    unsigned receiver_crash_per_mille; /* after the effect, before the answer */
+    unsigned routes;
+    unsigned route_change_per_mille;
+    /* phases */
+    uint64_t run_ms;    /* with faults */
+    uint64_t settle_ms; /* without: the liveness phase */
+};
+
+/* Draw everything from the loop's generator. */
+void options_draw(struct sim_options *o, struct sim_loop *l);
+/* One line, every field: the first line of a run's output. */
+void options_print(const struct sim_options *o, uint64_t seed, FILE *out);
+
+#endif
