@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../client/cursor.h"
+
 /* One proposed entry and the messages that wait for it. */
 struct batch {
     struct batch *next;
@@ -107,24 +109,46 @@ static bool batcher_ready(const struct batcher *b)
            b->queued_bytes + b->internal.len >= BATCHER_FILL_BYTES;
 }
 
-/* Choose the messages of the next entry: how many, and the bytes and operations they bring. */
-static uint32_t batcher_choose(const struct batcher *b, size_t *bytes, uint32_t *operations)
-{
-    uint32_t n = 0;
+/* What the next entry takes from the front of the queues. */
+struct choice {
+    uint32_t n_internal;
+    size_t internal_bytes;
+    uint32_t n_messages;
+    uint32_t operations; /* in all */
+    size_t bytes;
+};
 
-    *bytes = b->internal.len;
-    *operations = b->n_internal;
+/* A thousand callbacks that end at once do not make one huge entry. */
+static void batcher_choose_internal(const struct batcher *b, struct choice *choice)
+{
+    struct cursor c;
+
+    cursor_init(&c, b->internal.data, b->internal.len);
+    while (choice->n_internal < b->n_internal && choice->n_internal < BATCHER_ENTRY_OPERATIONS &&
+           choice->internal_bytes < BATCHER_ENTRY_BYTES) {
+        (void)cursor_skip(&c);
+        assert(cursor_ok(&c)); /* we wrote it */
+        choice->n_internal++;
+        choice->internal_bytes = (size_t)(c.at - b->internal.data);
+    }
+}
+
+static void batcher_choose(const struct batcher *b, struct choice *choice)
+{
+    memset(choice, 0, sizeof *choice);
+    batcher_choose_internal(b, choice);
+    choice->bytes = choice->internal_bytes;
+    choice->operations = choice->n_internal;
     for (const struct inbound *in = b->first; in != NULL; in = in->next) {
-        bool full = *operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
-                    *bytes + in->logged_bytes > BATCHER_ENTRY_BYTES;
-        if (full && n > 0) {
+        bool full = choice->operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
+                    choice->bytes + in->logged_bytes > BATCHER_ENTRY_BYTES;
+        if (full && choice->n_messages > 0) {
             break;
         }
-        *bytes += in->logged_bytes;
-        *operations += in->n_logged;
-        n++;
+        choice->bytes += in->logged_bytes;
+        choice->operations += in->n_logged;
+        choice->n_messages++;
     }
-    return n;
 }
 
 /* Copy the logged operations of a message, as they came. */
@@ -140,43 +164,51 @@ static uint8_t *batcher_copy(uint8_t *out, const struct inbound *in)
     return out;
 }
 
-static void batcher_compose(struct batcher *b, uint8_t *data, size_t bytes, uint32_t operations,
-                            uint32_t n_messages, const struct batch *batch, uint64_t now_ms)
+static void batcher_compose(struct batcher *b, uint8_t *data, const struct choice *choice,
+                            const struct batch *batch, uint64_t now_ms)
 {
     uint8_t *at = data + ENTRY_HEADER_SIZE;
 
-    if (b->internal.len > 0) {
-        memcpy(at, b->internal.data, b->internal.len);
-        at += b->internal.len;
+    if (choice->internal_bytes > 0) {
+        memcpy(at, b->internal.data, choice->internal_bytes);
+        at += choice->internal_bytes;
     }
     const struct inbound *in = b->first;
-    for (uint32_t i = 0; i < n_messages; i++, in = in->next) {
+    for (uint32_t i = 0; i < choice->n_messages; i++, in = in->next) {
         at = batcher_copy(at, in);
     }
-    assert((size_t)(at - data) == ENTRY_HEADER_SIZE + bytes);
+    assert((size_t)(at - data) == ENTRY_HEADER_SIZE + choice->bytes);
     struct entry entry = {
         .now_ms = now_ms,
         .epoch = batch->epoch,
         .sequence = batch->sequence,
-        .n_operations = operations,
-        .operations = {data + ENTRY_HEADER_SIZE, bytes},
+        .n_operations = choice->operations,
+        .operations = {data + ENTRY_HEADER_SIZE, choice->bytes},
     };
     entry_encode(&entry, data);
 }
 
+static void batcher_shift_internal(struct batcher *b, const struct choice *choice)
+{
+    b->n_internal -= choice->n_internal;
+    b->internal.len -= choice->internal_bytes;
+    if (b->internal.len > 0) {
+        memmove(b->internal.data, b->internal.data + choice->internal_bytes, b->internal.len);
+    }
+}
+
 /* The entry was taken: its messages and operations leave the queue. */
-static void batcher_commit_choice(struct batcher *b, struct batch *batch, uint32_t n_messages,
-                                  uint64_t now_ms)
+static void batcher_commit_choice(struct batcher *b, struct batch *batch,
+                                  const struct choice *choice, uint64_t now_ms)
 {
     struct inbound **tail = &batch->messages;
 
-    for (uint32_t i = 0; i < n_messages; i++) {
+    for (uint32_t i = 0; i < choice->n_messages; i++) {
         *tail = batcher_shift(b);
         tail = &(*tail)->next;
     }
-    batch->n_internal = b->n_internal;
-    b->n_internal = 0;
-    buffer_reset(&b->internal);
+    batch->n_internal = choice->n_internal;
+    batcher_shift_internal(b, choice);
     b->want_time = false;
     b->last_now_ms = now_ms;
     *b->inflight_last = batch;
@@ -215,11 +247,11 @@ static void batcher_end(struct batcher *b, struct batch *batch, int error)
  * batcher_close_office. */
 static bool batcher_propose(struct batcher *b)
 {
-    size_t bytes;
-    uint32_t operations;
-    uint32_t n = batcher_choose(b, &bytes, &operations);
+    struct choice choice;
+    batcher_choose(b, &choice);
     struct batch *batch = calloc(1, sizeof *batch);
-    uint8_t *data = b->host.alloc(b->host.arg, entry_size(bytes));
+    size_t size = entry_size(choice.bytes);
+    uint8_t *data = b->host.alloc(b->host.arg, size);
     uint64_t now_ms = b->host.now_ms(b->host.arg);
 
     if (batch == NULL || data == NULL) {
@@ -227,10 +259,10 @@ static bool batcher_propose(struct batcher *b)
     }
     batch->epoch = b->host.term(b->host.arg);
     batch->sequence = ++b->sequence;
-    batcher_compose(b, data, bytes, operations, n, batch, now_ms);
+    batcher_compose(b, data, &choice, batch, now_ms);
     /* Listed before it is proposed: the library may call back at any time after. */
-    batcher_commit_choice(b, batch, n, now_ms);
-    if (!b->host.propose(b->host.arg, data, entry_size(bytes), batch)) {
+    batcher_commit_choice(b, batch, &choice, now_ms);
+    if (!b->host.propose(b->host.arg, data, size, batch)) {
         b->open = false;
         batcher_end(b, batch, ORDERSCHED_NOT_LEADER);
         return false;
@@ -275,6 +307,7 @@ void batcher_applied(struct batcher *b)
     uint32_t used = batch->n_internal;
 
     batch->applied = true;
+    b->applied_sequence = batch->sequence;
     while (batch->messages != NULL) {
         struct inbound *in = batch->messages;
         uint32_t n_logged = in->n_logged;

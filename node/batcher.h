@@ -9,8 +9,8 @@
  * NOT_LEADER when it was never proposed, with UNKNOWN_OUTCOME when leadership was lost with it
  * in the log.
  *
- * Bounds: BATCHER_ENTRIES_MAX entries in flight; an entry takes messages until
- * BATCHER_ENTRY_OPERATIONS or BATCHER_ENTRY_BYTES is reached; queued messages and bytes are
+ * Bounds: BATCHER_ENTRIES_MAX entries in flight; an entry takes operations of our own, then
+ * messages, until BATCHER_ENTRY_OPERATIONS or BATCHER_ENTRY_BYTES is reached (one message always); queued messages and bytes are
  * capped by the config (BUSY). Outcomes are bounded by the dispatcher's deliveries in flight.
  *
  * Pure: proposes through a function given from outside. Raft loop only. */
@@ -45,7 +45,8 @@ struct batch; /* an entry in flight */
 struct batcher {
     struct batcher_host host;
     bool open;             /* leading: proposals allowed */
-    uint64_t sequence;
+    uint64_t sequence;         /* of the newest entry proposed */
+    uint64_t applied_sequence; /* of the newest entry of ours that was applied */
     struct inbound *first, **last; /* queue of messages */
     uint32_t queued;       /* messages */
     uint64_t queued_operations;

@@ -364,6 +364,47 @@ static void outcomes_time_and_reads_share_an_entry(void **state)
     batcher_close(&t.batcher);
 }
 
+static void outcomes_that_come_all_at_once_are_spread_over_entries_in_their_order(void **state)
+{
+    enum { N = 5000 };
+    struct bench t;
+    struct message m;
+    uint32_t seen = 0;
+
+    (void)state;
+    bench_init(&t, 100, 1 << 20);
+    for (uint32_t i = 1; i <= N; i++) {
+        struct operation op = {.code = OPERATION_OUTCOME,
+                               .id = {(const uint8_t *)"x", 1},
+                               .attempt = i,
+                               .outcome = OUTCOME_EXPIRED};
+        batcher_submit_internal(&t.batcher, &op);
+    }
+    message_init(&m, 1, 0);
+    assert_true(batcher_submit(&t.batcher, &m.in));
+    while (!batcher_idle(&t.batcher)) {
+        struct entry entry;
+        batcher_pump(&t.batcher);
+        assert_int_equal(
+            entry_decode(t.proposed[t.n_settled].data, t.proposed[t.n_settled].len, &entry), 0);
+        assert_true(entry.n_operations <= BATCHER_ENTRY_OPERATIONS + 1);
+        const uint8_t *at = entry.operations.data;
+        for (uint32_t i = 0; i < entry.n_operations; i++) {
+            struct operation op;
+            assert_int_equal(operation_decode(at, entry.operations.len, &op), ORDERSCHED_OK);
+            if (op.code == OPERATION_OUTCOME) {
+                assert_int_equal(op.attempt, ++seen);
+            }
+            at += op.bytes.len;
+        }
+        bench_commit(&t);
+    }
+    assert_int_equal(seen, N);
+    assert_int_equal(m.answers, 1);
+    message_free(&m);
+    batcher_close(&t.batcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_refused_proposal_is_definite),
         cmocka_unit_test(an_entry_of_another_leader_is_not_taken_for_ours),
         cmocka_unit_test(outcomes_time_and_reads_share_an_entry),
+        cmocka_unit_test(outcomes_that_come_all_at_once_are_spread_over_entries_in_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
