@@ -100,7 +100,9 @@ static void host_refuse(void *arg, struct inbound *in, int error, const char *te
 
 static void scheduler_enter_office(struct scheduler *s)
 {
+    assert(s->machine.epoch == s->term);
     s->state = SCHEDULER_IN_OFFICE;
+    clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
     dispatch_open(&s->dispatch);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "in office: this node decides and fires",
@@ -114,10 +116,10 @@ static void scheduler_take_office(struct scheduler *s)
     clock_raise(&s->clock, s->machine.now_ms);
     batcher_open(&s->batcher);
     s->state = SCHEDULER_TAKING_OFFICE;
-    if (s->machine.epoch == s->term) {
-        scheduler_enter_office(s); /* again, after a transfer that did not come about */
-        return;
-    }
+    /* In office from our own entry on: what was proposed before it, in an office of the same term
+     * that a transfer interrupted, is applied by then, and can decide no order behind the back of
+     * a delivery. (The operation in it is void in that case.) */
+    s->office_sequence = s->batcher.sequence + 1;
     struct operation op = {
         .code = OPERATION_EPOCH,
         .seed = s->environment->random(s->environment->impl) | 1,
@@ -160,7 +162,8 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         batcher_applied(&s->batcher);
     }
     s->again = true;
-    if (s->state == SCHEDULER_TAKING_OFFICE && s->machine.epoch == s->term) {
+    if (s->state == SCHEDULER_TAKING_OFFICE && results != NULL &&
+        s->batcher.applied_sequence >= s->office_sequence) {
         scheduler_enter_office(s);
     }
 }

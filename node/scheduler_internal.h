@@ -18,6 +18,7 @@ struct scheduler {
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
     uint64_t term;
+    uint64_t office_sequence; /* the batcher's first entry of this office */
     uint64_t retry_office_us; /* not before: take office again after a refused proposal */
     uint64_t clock_warned_us;
     enum scheduler_disk disk;
