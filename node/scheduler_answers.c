@@ -179,9 +179,27 @@ static void scheduler_item_result(struct scheduler *s, const struct inbound *in,
     scheduler_read(s, &op, result);
 }
 
+/* What the results of a message that are not reads, refusals included, may need of the answer,
+ * with its envelope. */
+#define ANSWER_REST (256u * 1024)
+/* Reads a message, so that one message cannot keep the loop from its heartbeats: the rest is
+ * answered BUSY, to be asked again. */
+#define READ_COST_MAX PROTOCOL_OPERATIONS_MAX
+
+static uint32_t read_cost(enum operation_code code)
+{
+    switch (code) {
+        case OPERATION_DIGEST: return READ_COST_MAX / 2;
+        case OPERATION_LIST:
+        case OPERATION_ROUTE_LIST: return 64;
+        default: return 1;
+    }
+}
+
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged)
 {
     uint32_t used = 0;
+    uint32_t cost = 0;
 
     buffer_reset(&s->results);
     for (uint32_t i = 0; i < in->n_items; i++) {
@@ -189,13 +207,18 @@ void scheduler_answer(struct scheduler *s, struct inbound *in, const struct resu
         struct result read;
         if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
             result_encode(&s->results, &logged[used++]);
-        } else if (s->results.len > PROTOCOL_ANSWER_MAX / 2) {
-            /* A page or two less than the cap of an answer: the reader asks again. */
-            memset(&read, 0, sizeof read);
-            read.error = ORDERSCHED_BUSY;
-            result_encode(&s->results, &read);
-        } else {
+            continue;
+        }
+        size_t before = s->results.len;
+        uint32_t own_cost = item->error == ORDERSCHED_OK ? read_cost(item->code) : 0;
+        if (cost + own_cost <= READ_COST_MAX) {
+            cost += own_cost;
             scheduler_item_result(s, in, item, &read);
+            result_encode(&s->results, &read);
+        }
+        if (s->results.len == before || s->results.len > PROTOCOL_ANSWER_MAX - ANSWER_REST) {
+            s->results.len = before;
+            read = (struct result){.error = ORDERSCHED_BUSY};
             result_encode(&s->results, &read);
         }
     }
