@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define API_HEADER_MAX 64 /* what nng puts in front of a request; it counts against the limit */
+
 enum slot_state { SLOT_RECEIVING, SLOT_HANDED_OVER, SLOT_SENDING, SLOT_ENDED };
 
 struct slot {
@@ -196,7 +198,8 @@ static int api_listen(struct api *a)
     }
     rv = nng_listener_create(&listener, a->socket, a->config.url);
     if (rv == 0) {
-        rv = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, PROTOCOL_MESSAGE_MAX);
+        rv = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ,
+                                   PROTOCOL_MESSAGE_MAX + API_HEADER_MAX);
     }
     if (rv == 0) {
         rv = nng_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);

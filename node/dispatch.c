@@ -180,11 +180,11 @@ static void dispatch_done(struct delivery *v, void *arg)
     struct dispatch *d = arg;
 
     dispatch_unlink(d, v);
-    if (v->outcome == OUTCOME_FAILED) {
-        dispatch_log_failure(d, v);
-    }
     if (!v->orphan) {
         assert(d->active);
+        if (v->outcome == OUTCOME_FAILED) {
+            dispatch_log_failure(d, v);
+        }
         d->route_inflight[v->route_slot]--;
         dispatch_report(d, v);
     }
