@@ -1,0 +1,1041 @@
+/* One node's life over a consensus group that the test plays: office, interrupted and lost, what
+ * clients are told, the drain and the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../node/scheduler_internal.h"
+#include "../raft/snapshot.h"
+#include "support/idle_receiver.h"
+
+#define START_MS 1764000000000ull
+#define ENTRIES_MAX 256
+
+/* --- the replica, played by the test: these stand in for raft/replica.c --- */
+
+struct replica {
+    struct replica_callbacks callbacks;
+    bool leads;
+    bool transferring; /* proposals are refused */
+    uint64_t leader;
+    uint64_t applied;
+    struct {
+        uint8_t *data;
+        size_t len;
+        bool applied;
+        replica_propose_cb cb;
+        void *arg;
+    } proposed[ENTRIES_MAX];
+    unsigned n_proposed; /* not yet ended */
+    unsigned n_ever;
+    replica_change_cb change_cb;
+    void *change_arg;
+    void (*close_cb)(void *arg);
+    void *close_arg;
+};
+
+struct replica *replica_new(const struct replica_config *config, struct raft_io *io,
+                            const struct replica_callbacks *callbacks, char *errbuf,
+                            size_t errbuf_len)
+{
+    struct replica *r = calloc(1, sizeof *r);
+
+    (void)config;
+    (void)io;
+    (void)errbuf;
+    (void)errbuf_len;
+    r->callbacks = *callbacks;
+    return r;
+}
+
+int replica_bootstrap(struct replica *r, const struct replica_member *members, unsigned n,
+                      char *errbuf, size_t errbuf_len)
+{
+    (void)r;
+    (void)members;
+    (void)n;
+    (void)errbuf;
+    (void)errbuf_len;
+    return 0;
+}
+
+int replica_start(struct replica *r, char *errbuf, size_t errbuf_len)
+{
+    (void)r;
+    (void)errbuf;
+    (void)errbuf_len;
+    return 0;
+}
+
+static void fake_end(struct replica *r, enum replica_status status)
+{
+    replica_propose_cb cb = r->proposed[0].cb;
+    void *arg = r->proposed[0].arg;
+
+    free(r->proposed[0].data);
+    r->n_proposed--;
+    memmove(&r->proposed[0], &r->proposed[1], r->n_proposed * sizeof r->proposed[0]);
+    cb(arg, status);
+}
+
+static void fake_apply(struct replica *r)
+{
+    r->proposed[0].applied = true;
+    r->callbacks.apply(r->callbacks.arg, ++r->applied, r->proposed[0].data, r->proposed[0].len);
+}
+
+/* The oldest proposal is committed. */
+static void fake_commit(struct replica *r)
+{
+    assert_true(r->n_proposed > 0);
+    fake_apply(r);
+    fake_end(r, REPLICA_COMMITTED);
+}
+
+static void fake_lose_all(struct replica *r)
+{
+    while (r->n_proposed > 0) {
+        fake_end(r, REPLICA_LOST);
+    }
+}
+
+void replica_close(struct replica *r, void (*cb)(void *arg), void *arg)
+{
+    fake_lose_all(r);
+    r->close_cb = cb;
+    r->close_arg = arg;
+}
+
+void replica_free(struct replica *r)
+{
+    free(r);
+}
+
+int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb, void *arg)
+{
+    if (!r->leads || r->transferring) {
+        return -1;
+    }
+    assert_true(r->n_proposed < ENTRIES_MAX);
+    r->proposed[r->n_proposed].data = data;
+    r->proposed[r->n_proposed].len = len;
+    r->proposed[r->n_proposed].applied = false;
+    r->proposed[r->n_proposed].cb = cb;
+    r->proposed[r->n_proposed++].arg = arg;
+    r->n_ever++;
+    return 0;
+}
+
+uint8_t *replica_alloc(size_t len)
+{
+    return malloc(len);
+}
+
+void replica_dealloc(uint8_t *data)
+{
+    free(data);
+}
+
+uint64_t replica_commit_index(const struct replica *r)
+{
+    return r->applied;
+}
+
+uint64_t replica_last_index(const struct replica *r)
+{
+    return r->applied + r->n_proposed;
+}
+
+uint64_t replica_leader(const struct replica *r, const char **address)
+{
+    *address = r->leader != 0 ? "10.0.0.2:7400" : NULL;
+    return r->leader;
+}
+
+unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max)
+{
+    (void)r;
+    (void)out;
+    (void)max;
+    return 0;
+}
+
+static void fake_change(struct replica *r, replica_change_cb cb, void *arg)
+{
+    assert_null(r->change_cb);
+    r->change_cb = cb;
+    r->change_arg = arg;
+}
+
+void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
+                 void *arg)
+{
+    (void)id;
+    (void)address;
+    fake_change(r, cb, arg);
+}
+
+void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *arg)
+{
+    (void)id;
+    fake_change(r, cb, arg);
+}
+
+void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void *arg)
+{
+    (void)id;
+    r->transferring = true;
+    fake_change(r, cb, arg);
+}
+
+static void fake_change_ends(struct replica *r, int error)
+{
+    replica_change_cb cb = r->change_cb;
+
+    r->change_cb = NULL;
+    r->transferring = false;
+    cb(r->change_arg, error, NULL);
+}
+
+/* --- the stage --- */
+
+struct stage {
+    struct scheduler *s;
+    struct replica *r;
+    struct environment environment;
+    struct idle_receiver receiver;
+    uint64_t us; /* since START */
+    uint64_t wall_ahead_us;
+    unsigned n_requests;
+    bool drained, closed;
+};
+
+static uint64_t stage_wall_us(void *impl)
+{
+    struct stage *t = impl;
+
+    return START_MS * 1000 + t->us + t->wall_ahead_us;
+}
+
+static uint64_t stage_monotonic_us(void *impl)
+{
+    return ((struct stage *)impl)->us;
+}
+
+static uint64_t stage_random(void *impl)
+{
+    (void)impl;
+    return 7;
+}
+
+static void stage_fatal(void *arg, const char *sentence)
+{
+    (void)arg;
+    fail_msg("fatal: %s", sentence);
+}
+
+static uint64_t stage_run(struct stage *t)
+{
+    for (unsigned i = 0; i < 10000; i++) {
+        uint64_t sleep_us = scheduler_run(t->s);
+        if (sleep_us > 0) {
+            return sleep_us;
+        }
+    }
+    fail_msg("the scheduler never sleeps");
+    return 0;
+}
+
+static void stage_changed(struct stage *t, enum replica_role role, uint64_t term)
+{
+    t->r->leads = role == REPLICA_LEADER;
+    t->r->leader = t->r->leads ? 1 : 0;
+    t->r->callbacks.changed(t->s, role, term);
+}
+
+/* Commit until nothing is left to commit. */
+static void stage_settle(struct stage *t)
+{
+    (void)stage_run(t);
+    while (t->r->n_proposed > 0) {
+        fake_commit(t->r);
+        (void)stage_run(t);
+    }
+}
+
+static void stage_lead(struct stage *t, uint64_t term)
+{
+    stage_changed(t, REPLICA_LEADER, term);
+    stage_settle(t);
+    assert_true(scheduler_in_office(t->s));
+}
+
+static void stage_pass(struct stage *t, uint64_t ms)
+{
+    t->us += ms * 1000;
+}
+
+static void stage_open(struct stage *t)
+{
+    struct scheduler_config config = {
+        .replica = {.id = 1, .address = "10.0.0.1:7400"},
+        .cluster = "c",
+        .retention_ms = 3600000,
+        .max_orders = 2000,
+        .max_bytes = 1u << 30,
+        .max_deliveries = 100,
+        .max_queued = 100,
+        .max_queued_bytes = 64u << 20,
+        .fatal = stage_fatal,
+    };
+    char err[128];
+
+    memset(t, 0, sizeof *t);
+    idle_receiver_init(&t->receiver);
+    t->environment =
+        (struct environment){t, stage_wall_us, stage_monotonic_us, stage_random};
+    t->s = scheduler_new(&config, NULL, &t->environment, &t->receiver.receiver, err, sizeof err);
+    assert_non_null(t->s);
+    t->r = t->s->replica;
+    assert_int_equal(scheduler_start(t->s, err, sizeof err), 0);
+}
+
+static void stage_closed(void *arg)
+{
+    ((struct stage *)arg)->closed = true;
+}
+
+static void stage_drained(void *arg)
+{
+    ((struct stage *)arg)->drained = true;
+}
+
+static void stage_close(struct stage *t)
+{
+    if (t->r->close_cb == NULL) {
+        scheduler_close(t->s, stage_closed, t);
+    }
+    t->r->close_cb(t->r->close_arg);
+    assert_true(t->closed);
+    while (t->receiver.n_held > 0) {
+        idle_receiver_end(&t->receiver, 0, OUTCOME_FAILED, 0);
+    }
+    machine_check(&t->s->machine);
+    scheduler_free(t->s);
+}
+
+/* --- clients --- */
+
+struct message {
+    struct inbound in;
+    struct buffer bytes;
+    unsigned replies;
+    size_t answer_len;
+    struct answer answer; /* its slices are void */
+    struct result results[1024];
+};
+
+static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
+{
+    struct message *m = in->owner;
+    size_t used, at = 0;
+
+    m->replies++;
+    m->answer_len = len;
+    assert_int_equal(answer_decode(data, len, &m->answer), ORDERSCHED_OK);
+    for (uint32_t i = 0; i < m->answer.n_results; i++) {
+        assert_int_equal(result_decode(m->answer.results.data + at, m->answer.results.len - at,
+                                       &m->results[i], &used),
+                         ORDERSCHED_OK);
+        at += used;
+    }
+    inbound_release(in);
+}
+
+static struct message *message_new(const struct operation *ops, unsigned n, uint32_t flags)
+{
+    struct message *m = calloc(1, sizeof *m);
+    char why[128];
+
+    request_encode_head(&m->bytes, "c", flags, n);
+    for (unsigned i = 0; i < n; i++) {
+        operation_encode(&m->bytes, &ops[i]);
+    }
+    m->in.message = m->bytes.data;
+    m->in.message_len = m->bytes.len;
+    m->in.owner = m;
+    m->in.reply = message_reply;
+    assert_int_equal(inbound_check(&m->in, "c", why, sizeof why), ORDERSCHED_OK);
+    return m;
+}
+
+static void message_free(struct message *m)
+{
+    assert_int_equal(m->replies, 1);
+    buffer_free(&m->bytes);
+    free(m);
+}
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+/* A fresh request id; it stays valid for long enough. */
+static const uint8_t *request_id(struct stage *t)
+{
+    static uint8_t ids[2048][ORDERSCHED_REQUEST_ID_SIZE];
+    uint8_t *id = ids[t->n_requests % 2048];
+    uint8_t random[10] = {(uint8_t)t->n_requests, (uint8_t)(t->n_requests >> 8)};
+
+    t->n_requests++;
+    request_id_make(id, START_MS + t->us / 1000, random);
+    return id;
+}
+
+static struct operation op_schedule(struct stage *t, const char *id, uint64_t delay_ms)
+{
+    return (struct operation){.code = OPERATION_SCHEDULE,
+                              .request_id = request_id(t),
+                              .id = text(id),
+                              .relative = true,
+                              .time_ms = delay_ms,
+                              .route = text("r")};
+}
+
+static struct operation op_route(struct stage *t, const char *name)
+{
+    return (struct operation){.code = OPERATION_ROUTE_PUT,
+                              .request_id = request_id(t),
+                              .id = text(name),
+                              .url = text("http://example.com/"),
+                              .timeout_ms = 5000,
+                              .window = 50};
+}
+
+static struct operation op_get(const char *id)
+{
+    return (struct operation){.code = OPERATION_GET, .id = text(id)};
+}
+
+static struct message *stage_send(struct stage *t, struct operation op)
+{
+    struct message *m = message_new(&op, 1, 0);
+
+    scheduler_submit(t->s, &m->in);
+    return m;
+}
+
+/* Send, commit everything, and return the one result's error. */
+static int stage_ask(struct stage *t, struct operation op)
+{
+    struct message *m = stage_send(t, op);
+
+    stage_settle(t);
+    assert_int_equal(m->replies, 1);
+    int error = m->answer.error != ORDERSCHED_OK ? m->answer.error : m->results[0].error;
+    message_free(m);
+    return error;
+}
+
+static int state_of(struct stage *t, const char *id)
+{
+    struct order *o = machine_find(&t->s->machine, text(id));
+
+    return o == NULL ? ORDERSCHED_STATE_NONE : order_state(o, t->s->machine.now_ms);
+}
+
+/* In office with a route and one order, in 1 s. */
+static void stage_with_order(struct stage *t)
+{
+    stage_open(t);
+    stage_lead(t, 3);
+    assert_int_equal(stage_ask(t, op_route(t, "r")), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(t, op_schedule(t, "a", 1000)), ORDERSCHED_OK);
+}
+
+/* ... and its first delivery under way. */
+static void stage_with_delivery(struct stage *t)
+{
+    stage_with_order(t);
+    stage_pass(t, 1000);
+    stage_settle(t);
+    assert_int_equal(t->receiver.n_held, 1);
+}
+
+/* --- the office --- */
+
+static void nothing_is_fired_before_the_own_epoch_entry_is_applied(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    stage_pass(&t, 5000);
+    stage_changed(&t, REPLICA_LEADER, 5);
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_proposed, 1);
+    assert_false(scheduler_in_office(t.s));
+    assert_int_equal(t.receiver.n_started, 0);
+    fake_commit(t.r);
+    (void)stage_run(&t);
+    assert_true(scheduler_in_office(t.s));
+    assert_int_equal(t.s->machine.epoch, 5);
+    assert_int_equal(t.receiver.n_started, 1);
+    stage_close(&t);
+}
+
+static void it_sleeps_until_the_deadline_and_not_past_it(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    stage_pass(&t, 400);
+    assert_int_equal(stage_run(&t), 600000);
+    assert_int_equal(t.r->n_proposed, 0);
+    t.us += 599000;
+    assert_int_equal(stage_run(&t), 1000);
+    assert_int_equal(t.r->n_proposed, 0);
+    t.us += 1000;
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_proposed, 1); /* an entry for its time */
+    assert_int_equal(t.receiver.n_started, 0);
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_proposed, 1); /* and one is enough */
+    fake_commit(t.r);
+    (void)stage_run(&t);
+    assert_int_equal(t.receiver.n_started, 1);
+    stage_close(&t);
+}
+
+static void an_idle_leader_writes_nothing(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    assert_int_equal(stage_ask(&t, (struct operation){.code = OPERATION_PAY,
+                                                      .request_id = request_id(&t),
+                                                      .id = text("a")}),
+                     ORDERSCHED_OK);
+    unsigned before = t.r->n_ever;
+    for (unsigned i = 0; i < 100; i++) {
+        stage_pass(&t, 1000);
+        assert_int_equal(stage_run(&t), 1000000);
+    }
+    assert_int_equal(t.r->n_ever, before);
+    stage_close(&t);
+}
+
+static void an_orphans_outcome_is_dropped_and_the_order_delivered_again(void **state)
+{
+    struct stage t;
+    char key[37];
+
+    (void)state;
+    stage_with_delivery(&t);
+    struct delivery *first = t.receiver.held[0];
+    memcpy(key, first->key, sizeof key);
+    uint64_t epoch = first->fence_epoch;
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    assert_true(first->orphan);
+    machine_check(&t.s->machine);
+    stage_lead(&t, 5);
+    assert_int_equal(t.receiver.n_held, 2);
+    struct delivery *second = t.receiver.held[1];
+    assert_string_equal(second->key, key);
+    assert_int_equal(second->attempt, 1);
+    assert_true(second->fence_epoch > epoch);
+    unsigned before = t.r->n_ever;
+    idle_receiver_end(&t.receiver, 0, OUTCOME_PAID, 0); /* the orphan */
+    stage_settle(&t);
+    assert_int_equal(t.r->n_ever, before);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_CLOSING);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    stage_close(&t);
+}
+
+static void an_orphan_may_outlive_its_order(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    stage_lead(&t, 5);
+    idle_receiver_end(&t.receiver, 1, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    stage_pass(&t, 2 * 3600000);
+    assert_int_equal(stage_ask(&t, op_route(&t, "s")), ORDERSCHED_OK); /* purges */
+    assert_int_equal(t.s->machine.store.n, 0);
+    assert_int_equal(stage_ask(&t, (struct operation){.code = OPERATION_ROUTE_DELETE,
+                                                      .request_id = request_id(&t),
+                                                      .id = text("r")}),
+                     ORDERSCHED_OK);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_FAILED, 0);
+    stage_settle(&t);
+    stage_close(&t);
+}
+
+/* A transfer makes proposals be refused; when it fails, the same node leads on in the same term,
+ * and what it proposed before is still to be applied. */
+static void an_office_is_resumed_behind_what_it_proposed_before(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    uint64_t fence = t.receiver.held[0]->fence_index;
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_proposed, 1); /* the outcome is in the log, not committed */
+    t.r->transferring = true;
+    struct message *refused = stage_send(&t, op_get("a"));
+    (void)stage_run(&t);
+    assert_int_equal(refused->answer.error, ORDERSCHED_NOT_LEADER);
+    message_free(refused);
+    t.r->transferring = false;
+    stage_pass(&t, 60);
+    (void)stage_run(&t);
+    assert_false(scheduler_in_office(t.s));
+    assert_int_equal(t.receiver.n_started, 1);
+    fake_commit(t.r);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    stage_settle(&t);
+    assert_true(scheduler_in_office(t.s));
+    assert_int_equal(t.receiver.n_started, 1); /* not once more */
+    assert_true(t.s->machine.applied > fence);
+    stage_close(&t);
+}
+
+static void deliveries_under_way_at_a_failed_transfer_repeat_with_a_higher_fence(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    t.r->transferring = true;
+    struct message *refused = stage_send(&t, op_get("a"));
+    for (unsigned i = 0; i < 20; i++) { /* it tries, and is refused, every 50 ms */
+        assert_in_range(stage_run(&t), 1, 50000);
+        stage_pass(&t, 25);
+    }
+    message_free(refused);
+    assert_int_equal(t.receiver.n_started, 1);
+    t.r->transferring = false;
+    stage_pass(&t, 60);
+    stage_settle(&t);
+    assert_int_equal(t.receiver.n_started, 2);
+    assert_string_equal(t.receiver.held[0]->key, t.receiver.held[1]->key);
+    assert_int_equal(t.receiver.held[0]->fence_epoch, t.receiver.held[1]->fence_epoch);
+    assert_true(t.receiver.held[0]->fence_index < t.receiver.held[1]->fence_index);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_PAID, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_CLOSING);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_LATER, 5000);
+    stage_settle(&t);
+    stage_pass(&t, 5000);
+    stage_settle(&t);
+    assert_int_equal(t.receiver.n_started, 3);
+    assert_int_equal(t.receiver.held[0]->attempt, 2);
+    stage_close(&t);
+}
+
+static void an_outcome_whose_entry_is_lost_is_asked_for_again(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_proposed, 1);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    fake_lose_all(t.r);
+    stage_lead(&t, 6);
+    assert_int_equal(t.receiver.n_started, 2);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    stage_close(&t);
+}
+
+/* The next leader commits what the last one proposed: here the entry is applied although its
+ * proposer was told that it is lost. */
+static void an_entry_that_survives_its_leader_is_applied_once(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    struct message *m = stage_send(&t, (struct operation){.code = OPERATION_PAY,
+                                                          .request_id = request_id(&t),
+                                                          .id = text("a")});
+    (void)stage_run(&t);
+    uint8_t *copy = malloc(t.r->proposed[0].len);
+    size_t len = t.r->proposed[0].len;
+    memcpy(copy, t.r->proposed[0].data, len);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    fake_lose_all(t.r);
+    assert_int_equal(m->answer.error, ORDERSCHED_UNKNOWN_OUTCOME);
+    message_free(m);
+    t.r->callbacks.apply(t.s, ++t.r->applied, copy, len);
+    free(copy);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_PAID);
+    stage_lead(&t, 5);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_PAID);
+    stage_close(&t);
+}
+
+static void time_goes_on_though_the_last_leaders_clock_was_ahead(void **state)
+{
+    struct stage t;
+    uint8_t bytes[ENTRY_HEADER_SIZE];
+    struct entry ahead = {.now_ms = START_MS + 3600000, .epoch = 3, .sequence = 1};
+
+    (void)state;
+    stage_with_order(&t);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    stage_changed(&t, REPLICA_LEADER, 5);
+    (void)stage_run(&t);
+    /* In the log before our epoch entry, applied after the office was taken. */
+    entry_encode(&ahead, bytes);
+    t.r->callbacks.apply(t.s, ++t.r->applied, bytes, sizeof bytes);
+    stage_settle(&t);
+    assert_int_equal(t.s->machine.now_ms, START_MS + 3600000);
+    uint64_t now_ms = t.s->machine.now_ms;
+    stage_pass(&t, 2000);
+    assert_int_equal(stage_ask(&t, op_get("a")), ORDERSCHED_OK);
+    assert_in_range(t.s->machine.now_ms - now_ms, 1700, 2000);
+    stage_close(&t);
+}
+
+static void a_snapshot_may_replace_the_state_while_orphans_run(void **state)
+{
+    struct stage t, other;
+    uint8_t *image;
+    size_t len;
+
+    (void)state;
+    stage_with_delivery(&t);
+    stage_with_order(&other);
+    other.s->machine.applied = 1000; /* it is far ahead */
+    assert_int_equal(snapshot_encode(&other.s->machine, malloc, &image, &len), 0);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    assert_int_equal(t.r->callbacks.restore(t.s, image, len), 0);
+    t.r->applied = 1000;
+    free(image);
+    (void)stage_run(&t);
+    stage_lead(&t, 7);
+    assert_int_equal(t.receiver.n_held, 2);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_CLOSING);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    stage_close(&other);
+    stage_close(&t);
+}
+
+/* --- what clients are told --- */
+
+static void a_node_that_knows_nothing_answers_local_reads(void **state)
+{
+    struct stage t;
+    struct operation ops[] = {op_get("a"),
+                              {.code = OPERATION_STATUS},
+                              {.code = OPERATION_LIST},
+                              {.code = OPERATION_ROUTE_LIST},
+                              {.code = OPERATION_DIGEST},
+                              {.code = OPERATION_MEMBER_LIST}};
+
+    (void)state;
+    stage_open(&t);
+    struct message *m = message_new(ops, 6, PROTOCOL_LOCAL);
+    scheduler_submit(t.s, &m->in);
+    assert_int_equal(m->answer.error, ORDERSCHED_OK);
+    assert_int_equal(m->results[0].error, ORDERSCHED_NOT_FOUND);
+    for (unsigned i = 1; i < 6; i++) {
+        assert_int_equal(m->results[i].error, ORDERSCHED_OK);
+    }
+    message_free(m);
+    m = stage_send(&t, op_get("a"));
+    assert_int_equal(m->answer.error, ORDERSCHED_NOT_LEADER);
+    assert_int_equal(m->answer.leader_id, 0);
+    message_free(m);
+    stage_close(&t);
+}
+
+static void refused_items_leave_the_others_of_their_message_alone(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    scheduler_set_disk(t.s, SCHEDULER_DISK_LOW);
+    struct operation ops[] = {
+        op_schedule(&t, "b", 1000),
+        op_get("a"),
+        {.code = OPERATION_PAY, .request_id = request_id(&t), .id = text("a")},
+        op_schedule(&t, "c", 1000),
+        op_get("a"),
+    };
+    struct message *m = message_new(ops, 5, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    static const int errors[] = {ORDERSCHED_NO_SPACE, ORDERSCHED_OK, ORDERSCHED_OK,
+                                 ORDERSCHED_NO_SPACE, ORDERSCHED_OK};
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(m->results[i].error, errors[i]);
+    }
+    assert_int_equal(m->results[4].state, ORDERSCHED_PAID);
+    message_free(m);
+    stage_close(&t);
+}
+
+static void a_message_of_refused_items_only_is_answered_without_the_log(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    scheduler_set_disk(t.s, SCHEDULER_DISK_FULL);
+    unsigned before = t.r->n_ever;
+    struct message *m = stage_send(&t, op_schedule(&t, "b", 1000));
+    assert_int_equal(m->replies, 1);
+    assert_int_equal(m->answer.error, ORDERSCHED_OK);
+    assert_int_equal(m->results[0].error, ORDERSCHED_NO_SPACE);
+    message_free(m);
+    (void)stage_run(&t);
+    assert_int_equal(t.r->n_ever, before);
+    scheduler_set_disk(t.s, SCHEDULER_DISK_OK);
+    t.s->config.max_orders = 1;
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_get("a")), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+static void a_full_queue_is_busy_and_empties_again(void **state)
+{
+    struct stage t;
+    struct message *m[101];
+
+    (void)state;
+    stage_with_order(&t);
+    for (unsigned i = 0; i < 101; i++) {
+        m[i] = stage_send(&t, op_get("a"));
+    }
+    assert_int_equal(m[100]->answer.error, ORDERSCHED_BUSY);
+    stage_settle(&t);
+    for (unsigned i = 0; i < 101; i++) {
+        assert_int_equal(m[i]->answer.error, i < 100 ? ORDERSCHED_OK : ORDERSCHED_BUSY);
+        message_free(m[i]);
+    }
+    stage_close(&t);
+}
+
+static void an_answer_never_exceeds_its_limit(void **state)
+{
+    static uint8_t payload[ORDERSCHED_PAYLOAD_MAX];
+    static struct operation ops[1024];
+    struct stage t;
+    unsigned done = 0;
+
+    (void)state;
+    stage_with_order(&t);
+    struct operation big = op_schedule(&t, "big", 1000000);
+    big.payload = (struct slice){payload, sizeof payload};
+    assert_int_equal(stage_ask(&t, big), ORDERSCHED_OK);
+    for (unsigned i = 0; i < 1024; i++) {
+        ops[i] = op_get("big");
+    }
+    struct message *m = message_new(ops, 1024, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    assert_int_equal(m->answer.n_results, 1024);
+    assert_true(m->answer_len <= PROTOCOL_ANSWER_MAX);
+    for (unsigned i = 0; i < 1024; i++) {
+        done += m->results[i].error == ORDERSCHED_OK;
+        assert_int_equal(m->results[i].error, i < done ? ORDERSCHED_OK : ORDERSCHED_BUSY);
+    }
+    assert_in_range(done, 500, 1000);
+    message_free(m);
+    stage_close(&t);
+}
+
+/* Five hundred large orders come to half the limit; the routes' list, the largest answer there
+ * is, does not fit behind them. */
+static void the_largest_list_at_the_end_of_a_message_keeps_the_limit(void **state)
+{
+    static uint8_t url[PROTOCOL_URL_MAX];
+    static char names[1024][ORDERSCHED_ROUTE_NAME_MAX + 1];
+    static uint8_t payload[ORDERSCHED_PAYLOAD_MAX];
+    static struct operation ops[512];
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    struct operation big = op_schedule(&t, "big", 1000000);
+    big.payload = (struct slice){payload, sizeof payload};
+    assert_int_equal(stage_ask(&t, big), ORDERSCHED_OK);
+    memset(url, 'u', sizeof url);
+    memcpy(url, "http://h/", 9);
+    for (unsigned i = 0; i < 1023; i++) {
+        snprintf(names[i], sizeof names[i], "%064u", i);
+        struct operation put = op_route(&t, names[i]);
+        put.url = (struct slice){url, PROTOCOL_URL_MAX - 1};
+        assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    }
+    for (unsigned i = 0; i < 500; i++) {
+        ops[i] = op_get("big");
+    }
+    ops[500] = (struct operation){.code = OPERATION_ROUTE_LIST};
+    struct message *m = message_new(ops, 501, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    assert_int_equal(m->answer.n_results, 501);
+    assert_true(m->answer_len <= PROTOCOL_ANSWER_MAX);
+    assert_int_equal(m->results[499].error, ORDERSCHED_OK);
+    assert_int_equal(m->results[500].error, ORDERSCHED_BUSY);
+    message_free(m);
+    m = stage_send(&t, ops[500]); /* alone it fits */
+    stage_settle(&t);
+    assert_int_equal(m->results[0].error, ORDERSCHED_OK);
+    message_free(m);
+    stage_close(&t);
+}
+
+static void one_message_cannot_ask_for_more_reading_than_the_loop_can_spare(void **state)
+{
+    struct stage t;
+    struct operation ops[40];
+
+    (void)state;
+    stage_with_order(&t);
+    for (unsigned i = 0; i < 40; i++) {
+        ops[i] = (struct operation){.code = i < 20 ? OPERATION_LIST : OPERATION_DIGEST};
+    }
+    struct message *m = message_new(ops, 40, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    for (unsigned i = 0; i < 40; i++) {
+        assert_int_equal(m->results[i].error, i < 16 ? ORDERSCHED_OK : ORDERSCHED_BUSY);
+    }
+    message_free(m);
+    assert_int_equal(stage_ask(&t, ops[39]), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+/* --- the end --- */
+
+static void draining_waits_for_deliveries_then_hands_over(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 500)), ORDERSCHED_OK);
+    scheduler_drain(t.s, 3000, stage_drained, &t);
+    stage_pass(&t, 1000);
+    stage_settle(&t);
+    assert_null(t.r->change_cb);
+    assert_int_equal(t.receiver.n_started, 1); /* "b" is due, but left to the next leader */
+    struct message *late = stage_send(&t, op_get("a"));
+    assert_int_equal(late->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    message_free(late);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    stage_settle(&t);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    assert_non_null(t.r->change_cb);
+    assert_false(t.drained);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    fake_change_ends(t.r, ORDERSCHED_OK);
+    assert_true(t.drained);
+    stage_close(&t);
+}
+
+static void draining_ends_in_time_though_nothing_else_does(void **state)
+{
+    struct stage t;
+    uint64_t start_us;
+
+    (void)state;
+    stage_with_delivery(&t);
+    start_us = t.us;
+    scheduler_drain(t.s, 3000, stage_drained, &t);
+    while (!t.drained) {
+        t.us += stage_run(&t);
+        assert_true(t.us - start_us < 10000000);
+    }
+    fake_change_ends(t.r, ORDERSCHED_UNKNOWN_OUTCOME); /* as the closing replica does */
+    stage_close(&t);
+}
+
+static void closing_answers_every_message(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_delivery(&t);
+    struct message *proposed = stage_send(&t, op_schedule(&t, "b", 1000));
+    (void)stage_run(&t);
+    struct message *read = stage_send(&t, op_get("a"));
+    (void)stage_run(&t);
+    struct message *queued = stage_send(&t, op_schedule(&t, "c", 1000));
+    struct message *change =
+        stage_send(&t, (struct operation){.code = OPERATION_MEMBER_REMOVE, .node_id = 2});
+    scheduler_close(t.s, stage_closed, &t);
+    assert_int_equal(proposed->answer.error, ORDERSCHED_UNKNOWN_OUTCOME);
+    assert_int_equal(read->answer.error, ORDERSCHED_NOT_LEADER);
+    assert_int_equal(queued->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    assert_int_equal(change->replies, 0);
+    struct message *late = stage_send(&t, op_get("a"));
+    assert_int_equal(late->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    fake_change_ends(t.r, ORDERSCHED_UNKNOWN_OUTCOME);
+    assert_int_equal(change->results[0].error, ORDERSCHED_UNKNOWN_OUTCOME);
+    message_free(proposed);
+    message_free(read);
+    message_free(queued);
+    message_free(change);
+    message_free(late);
+    stage_close(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_fired_before_the_own_epoch_entry_is_applied),
+        cmocka_unit_test(it_sleeps_until_the_deadline_and_not_past_it),
+        cmocka_unit_test(an_idle_leader_writes_nothing),
+        cmocka_unit_test(an_orphans_outcome_is_dropped_and_the_order_delivered_again),
+        cmocka_unit_test(an_orphan_may_outlive_its_order),
+        cmocka_unit_test(an_office_is_resumed_behind_what_it_proposed_before),
+        cmocka_unit_test(deliveries_under_way_at_a_failed_transfer_repeat_with_a_higher_fence),
+        cmocka_unit_test(an_outcome_whose_entry_is_lost_is_asked_for_again),
+        cmocka_unit_test(an_entry_that_survives_its_leader_is_applied_once),
+        cmocka_unit_test(time_goes_on_though_the_last_leaders_clock_was_ahead),
+        cmocka_unit_test(a_snapshot_may_replace_the_state_while_orphans_run),
+        cmocka_unit_test(a_node_that_knows_nothing_answers_local_reads),
+        cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
+        cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
+        cmocka_unit_test(a_full_queue_is_busy_and_empties_again),
+        cmocka_unit_test(an_answer_never_exceeds_its_limit),
+        cmocka_unit_test(the_largest_list_at_the_end_of_a_message_keeps_the_limit),
+        cmocka_unit_test(one_message_cannot_ask_for_more_reading_than_the_loop_can_spare),
+        cmocka_unit_test(draining_waits_for_deliveries_then_hands_over),
+        cmocka_unit_test(draining_ends_in_time_though_nothing_else_does),
+        cmocka_unit_test(closing_answers_every_message),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
