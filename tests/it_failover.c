@@ -176,7 +176,7 @@ static void everything_is_there_after_all_were_killed_and_restarted(void **state
 
     (void)state;
     world_open(&w, 3, NULL);
-    load_start(&load, &w.cluster, "shop", random_seed(), 200, 2000, 500, 6000);
+    load_start(&load, &w.cluster, "shop", random_start().state, 200, 2000, 500, 6000);
     sleep_ms(2500);
     for (unsigned i = 0; i < 3; i++) {
         cluster_kill(&w.cluster, i);
@@ -197,25 +197,26 @@ static void random_kills_lose_nothing_and_double_nothing(void **state)
 {
     struct world w;
     struct load load;
-    uint64_t seed = random_seed(), rng = seed;
+    struct random rng = random_start();
+    uint64_t seed = rng.state;
     unsigned kills = env_number("KILLS", 50);
 
     (void)state;
     world_open(&w, 3, NULL);
     load_start(&load, &w.cluster, "shop", seed, 50, 200000, 300, 4000);
     for (unsigned k = 0; k < kills; k++) {
-        unsigned victim = random_next(&rng) % 2 == 0 ? (unsigned)(random_next(&rng) % 3)
+        unsigned victim = random_below(&rng, 2) == 0 ? (unsigned)(random_below(&rng, 3))
                                                      : cluster_wait_leader(&w.cluster, 20000);
-        sleep_ms((unsigned)(random_next(&rng) % 700));
+        sleep_ms((unsigned)(random_below(&rng, 700)));
         cluster_kill(&w.cluster, victim);
-        if (random_next(&rng) % 5 == 0) { /* the majority at once */
+        if (random_below(&rng, 5) == 0) { /* the majority at once */
             unsigned second = (victim + 1) % 3;
             cluster_kill(&w.cluster, second);
-            sleep_ms((unsigned)(random_next(&rng) % 400));
+            sleep_ms((unsigned)(random_below(&rng, 400)));
             cluster_start(&w.cluster, second);
             k++;
         }
-        sleep_ms((unsigned)(random_next(&rng) % 600));
+        sleep_ms((unsigned)(random_below(&rng, 600)));
         cluster_start(&w.cluster, victim);
     }
     (void)cluster_wait_leader(&w.cluster, 20000);
@@ -270,7 +271,7 @@ static void pay_and_expiry_agree_on_who_won_thousands_of_times(void **state)
     enum { RACES = 3000, DELAY_MS = 400 };
     static struct race races[RACES];
     struct world w;
-    uint64_t rng = random_seed();
+    struct random rng = random_start();
     unsigned paid = 0, late = 0;
 
     (void)state;
@@ -279,7 +280,7 @@ static void pay_and_expiry_agree_on_who_won_thousands_of_times(void **state)
     for (unsigned i = 0; i < RACES || next_pay < RACES;) {
         uint64_t now = monotonic_ms();
         if (i < RACES) {
-            races[i].pay_at_ms = now + DELAY_MS - 30 + random_next(&rng) % 40;
+            races[i].pay_at_ms = now + DELAY_MS - 30 + random_below(&rng, 40);
             race_submit(w.client, i, false, DELAY_MS, &races[i].schedule);
             i++;
         }

@@ -242,7 +242,7 @@ static void clients_that_say_nothing_or_garbage_disturb_nobody(void **state)
     unsigned port = w->cluster.nodes[0].port;
     int silent[64];
     uint8_t garbage[4096];
-    uint64_t rng = random_seed();
+    struct random rng = random_start();
 
     for (unsigned i = 0; i < 64; i++) {
         silent[i] = connect_to(port + i % 2);

@@ -47,7 +47,7 @@ static void a_cluster_of_one_grows_to_three_and_survives_its_founder(void **stat
     unsigned second = cluster_grow(&c, 2), third = cluster_grow(&c, 3);
     cluster_start(&c, second);
     cluster_start(&c, third);
-    load_start(&load, &c, "shop", random_seed(), 100, 3000, 500, 3000);
+    load_start(&load, &c, "shop", random_start().state, 100, 3000, 500, 3000);
     assert_int_equal(cluster_member_add(client, 2, c.nodes[second].port), 0);
     assert_int_equal(cluster_member_add(client, 3, c.nodes[third].port), 0);
     assert_int_equal(cluster_member_add(client, 3, c.nodes[third].port),
@@ -98,7 +98,7 @@ static void a_lost_disk_is_replaced_under_a_new_id_through_a_snapshot(void **sta
     (void)cluster_wait_leader(&c, 10000);
     ordersched_client *client = cluster_client(&c);
     assert_int_equal(cluster_route_put(client, "shop", sink.url, SINK_SECRET, retries_ms, 5), 0);
-    load_start(&load, &c, "shop", random_seed(), 400, 8000, 500, 4000);
+    load_start(&load, &c, "shop", random_start().state, 400, 8000, 500, 4000);
     uint64_t until = monotonic_ms() + 30000;
     while (cluster_status(&c, 0).applied < 4000) { /* well past what is kept of the log */
         assert_true(monotonic_ms() < until);
@@ -218,7 +218,7 @@ static void a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late(void
         assert_int_equal(cluster_transfer(client, 1), 0);
     }
     assert_int_equal(cluster_route_put(client, "shop", sink.url, SINK_SECRET, retries_ms, 5), 0);
-    load_start(&load, &c, "shop", random_seed(), 100, 5000, 300, 2000);
+    load_start(&load, &c, "shop", random_start().state, 100, 5000, 300, 2000);
     /* While a step is on, the leader's clock follows it by a tenth of the time: 100 ms in the
      * second each one lasts, and a little for a second that lasts longer. */
     load.early_ms = 200;

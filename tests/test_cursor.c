@@ -9,28 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "../client/cursor.h"
-
-static uint64_t seed_of_run(void)
-{
-    const char *text = getenv("SEED");
-    uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-
-    printf("seed %llu (replay: SEED=%llu build/test_cursor)\n", (unsigned long long)seed,
-           (unsigned long long)seed);
-    return seed;
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15ull;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-    return x ^ x >> 31;
-}
+#include "support/random.h"
 
 static void every_unsigned_width_is_read(void **state)
 {
@@ -111,7 +92,7 @@ static void a_failed_cursor_stays_failed(void **state)
 }
 
 /* A random valid value, at most `depth` deep. */
-static void pack_random(msgpack_packer *p, uint64_t *rng, int depth)
+static void pack_random(msgpack_packer *p, struct random *rng, int depth)
 {
     static const char blob[300] = {1};
     uint64_t r = next_random(rng);
@@ -144,7 +125,7 @@ static void pack_random(msgpack_packer *p, uint64_t *rng, int depth)
 
 static void skipping_agrees_with_msgpack_c_on_valid_values(void **state)
 {
-    uint64_t rng = seed_of_run();
+    struct random rng = random_start();
 
     (void)state;
     for (int i = 0; i < 20000; i++) {
@@ -169,7 +150,7 @@ static void skipping_agrees_with_msgpack_c_on_valid_values(void **state)
 
 static void random_bytes_are_judged_as_msgpack_c_judges_them(void **state)
 {
-    uint64_t rng = seed_of_run();
+    struct random rng = random_start();
 
     (void)state;
     for (int i = 0; i < 200000; i++) {

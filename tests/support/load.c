@@ -4,29 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LOAD_CALL_TIMEOUT_MS 30000
-
-uint64_t random_next(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15ull;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ull;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebull;
-    return x ^ x >> 31;
-}
-
-uint64_t random_seed(void)
-{
-    const char *text = getenv("SEED");
-    uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-
-    printf("seed %llu (replay with SEED=%llu)\n", (unsigned long long)seed,
-           (unsigned long long)seed);
-    fflush(stdout);
-    return seed;
-}
 
 static void load_id(unsigned i, char *out)
 {
@@ -72,15 +51,15 @@ static void load_submit(struct load *l, unsigned i, enum ordersched_operation_ki
     }
 }
 
-static void load_make(struct load *l, uint64_t *rng)
+static void load_make(struct load *l, struct random *rng)
 {
     unsigned i = l->n;
     struct load_order *o = &l->orders[i];
     uint64_t delay_ms =
-        l->delay_min_ms + random_next(rng) % (l->delay_max_ms - l->delay_min_ms + 1);
+        l->delay_min_ms + random_below(rng, l->delay_max_ms - l->delay_min_ms + 1);
 
-    if (random_next(rng) % 100 < 60) {
-        o->pay_at_ms = monotonic_ms() + random_next(rng) % (delay_ms * 11 / 10);
+    if (random_below(rng, 100) < 60) {
+        o->pay_at_ms = monotonic_ms() + random_below(rng, delay_ms * 11 / 10);
     }
     load_submit(l, i, ORDERSCHED_SCHEDULE, delay_ms, &o->schedule);
     l->n = i + 1;
@@ -113,7 +92,7 @@ static unsigned load_pay_due(struct load *l, unsigned from)
 static void *load_thread(void *arg)
 {
     struct load *l = arg;
-    uint64_t rng = l->seed;
+    struct random rng = {l->seed};
     uint64_t start = monotonic_ms();
     unsigned paid_up_to = 0;
 

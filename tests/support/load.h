@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "cluster.h"
+#include "random.h"
 
 struct load_call {
     bool sent, done;
@@ -43,10 +44,6 @@ struct load {
     struct load_order *orders;
     pthread_t thread;
 };
-
-uint64_t random_next(uint64_t *state); /* splitmix64 */
-/* The seed of this run: $SEED or the time; printed with how to replay. */
-uint64_t random_seed(void);
 
 /* Start: makes orders until load_finish or n_max. Delays are uniform in the given range; 60 % of
  * the orders are paid at a random time between 0 and 110 % of their delay. */
