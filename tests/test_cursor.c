@@ -95,14 +95,14 @@ static void a_failed_cursor_stays_failed(void **state)
 static void pack_random(msgpack_packer *p, struct random *rng, int depth)
 {
     static const char blob[300] = {1};
-    uint64_t r = next_random(rng);
+    uint64_t r = random_next(rng);
     uint32_t n = (uint32_t)(r >> 8) % 5;
 
     switch (r % (depth > 0 ? 11 : 9)) {
         case 0: msgpack_pack_nil(p); break;
         case 1: msgpack_pack_true(p); break;
-        case 2: msgpack_pack_uint64(p, next_random(rng) >> (r >> 8) % 64); break;
-        case 3: msgpack_pack_int64(p, (int64_t)next_random(rng) >> (r >> 8) % 64); break;
+        case 2: msgpack_pack_uint64(p, random_next(rng) >> (r >> 8) % 64); break;
+        case 3: msgpack_pack_int64(p, (int64_t)random_next(rng) >> (r >> 8) % 64); break;
         case 4: msgpack_pack_double(p, 1.5); break;
         case 5: msgpack_pack_float(p, 2.5f); break;
         case 6: msgpack_pack_str_with_body(p, blob, (r >> 8) % 300); break;
@@ -139,7 +139,7 @@ static void skipping_agrees_with_msgpack_c_on_valid_values(void **state)
         assert_int_equal(cursor_skip(&c).len, sb.size);
         assert_true(cursor_ok(&c));
         if (sb.size > 1) { /* every true prefix is too short */
-            size_t cut = next_random(&rng) % sb.size;
+            size_t cut = random_next(&rng) % sb.size;
             cursor_init(&c, (uint8_t *)sb.data, cut);
             (void)cursor_skip(&c);
             assert_false(cursor_ok(&c));
@@ -155,9 +155,9 @@ static void random_bytes_are_judged_as_msgpack_c_judges_them(void **state)
     (void)state;
     for (int i = 0; i < 200000; i++) {
         uint8_t bytes[24];
-        size_t len = 1 + next_random(&rng) % sizeof bytes;
+        size_t len = 1 + random_next(&rng) % sizeof bytes;
         for (size_t k = 0; k < len; k++) {
-            bytes[k] = (uint8_t)next_random(&rng);
+            bytes[k] = (uint8_t)random_next(&rng);
         }
         struct cursor c;
         cursor_init(&c, bytes, len);
