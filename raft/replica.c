@@ -2,12 +2,19 @@
 #include "replica_parts.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLICA_SNAPSHOT_THRESHOLD 8192
-#define REPLICA_SNAPSHOT_TRAILING 4096
+/* A snapshot is taken when the log since the last one has outgrown the state: the log is read
+ * again at a start and is held in memory, the state is what each snapshot costs. */
+#define REPLICA_LOG_BYTES_MIN (64ull * 1024 * 1024)
+#define REPLICA_LOG_BYTES_MAX (512ull * 1024 * 1024)
+#define REPLICA_ENTRY_OVERHEAD 128 /* bytes that libraft keeps with each entry, about */
+#define REPLICA_TRAILING_BYTES (32ull * 1024 * 1024)
+#define REPLICA_TRAILING_MIN 1024
+#define REPLICA_TRAILING_MAX 8192
 #define REPLICA_INFLIGHT_ENTRIES 256
 #define REPLICA_ELECTION_MS 500
 #define REPLICA_HEARTBEAT_MS 50
@@ -25,6 +32,38 @@ static void replica_fatal(void *arg, const char *sentence)
     r->callbacks.fatal(r->callbacks.arg, sentence);
 }
 
+/* The image was taken, or restored: count anew. */
+static void replica_count_from(struct replica *r, uint64_t image_bytes)
+{
+    uint64_t target = image_bytes > REPLICA_LOG_BYTES_MIN ? image_bytes : REPLICA_LOG_BYTES_MIN;
+
+    r->log_bytes = 0;
+    r->log_entries = 0;
+    r->log_bytes_target = target < REPLICA_LOG_BYTES_MAX ? target : REPLICA_LOG_BYTES_MAX;
+    if (r->by_bytes) {
+        raft_set_snapshot_threshold(&r->raft, UINT_MAX);
+    }
+}
+
+static void replica_count_entry(struct replica *r, size_t len)
+{
+    r->log_bytes += len + REPLICA_ENTRY_OVERHEAD;
+    r->log_entries++;
+    if (r->by_bytes && r->log_bytes >= r->log_bytes_target) {
+        raft_set_snapshot_threshold(&r->raft, 1);
+    }
+}
+
+/* How much log to keep behind a snapshot, for followers that lag: by bytes, but some thousands. */
+static unsigned replica_trailing(const struct replica *r)
+{
+    uint64_t average = r->log_entries > 0 ? r->log_bytes / r->log_entries : REPLICA_ENTRY_OVERHEAD;
+    uint64_t trailing = REPLICA_TRAILING_BYTES / average;
+
+    trailing = trailing > REPLICA_TRAILING_MIN ? trailing : REPLICA_TRAILING_MIN;
+    return trailing < r->trailing ? (unsigned)trailing : r->trailing;
+}
+
 static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
 {
     struct replica *r = fsm->data;
@@ -33,6 +72,7 @@ static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf
     r->stepping = true;
     r->callbacks.apply(r->callbacks.arg, raft_last_applied(&r->raft) + 1, buf->base, buf->len);
     r->stepping = false;
+    replica_count_entry(r, buf->len);
     return 0;
 }
 
@@ -65,6 +105,8 @@ static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[]
     buf->len = len;
     *bufs = buf;
     *n_bufs = 1;
+    raft_set_snapshot_trailing(&r->raft, replica_trailing(r));
+    replica_count_from(r, len);
     return 0;
 }
 
@@ -91,6 +133,7 @@ static int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     r->stepping = true;
     rv = r->callbacks.restore(r->callbacks.arg, buf->base, buf->len);
     r->stepping = false;
+    replica_count_from(r, buf->len);
     if (rv == 0 || !r->starting) {
         raft_free(buf->base);
     }
@@ -184,10 +227,11 @@ static void replica_configure(struct replica *r, const struct replica_config *c,
     raft_set_max_catch_up_round_duration(&r->raft, REPLICA_CATCH_UP_ROUND_MS);
     /* libraft's own gate leaves a leader without barrier; the node has one of its own. */
     raft_set_capacity_threshold(&r->raft, 0);
-    raft_set_snapshot_threshold(&r->raft, c->snapshot_threshold != 0 ? c->snapshot_threshold
-                                                                     : REPLICA_SNAPSHOT_THRESHOLD);
-    raft_set_snapshot_trailing(&r->raft, c->snapshot_trailing != 0 ? c->snapshot_trailing
-                                                                   : REPLICA_SNAPSHOT_TRAILING);
+    r->by_bytes = c->snapshot_threshold == 0;
+    r->trailing = c->snapshot_trailing != 0 ? c->snapshot_trailing : REPLICA_TRAILING_MAX;
+    raft_set_snapshot_threshold(&r->raft, c->snapshot_threshold);
+    replica_count_from(r, 0);
+    raft_set_snapshot_trailing(&r->raft, r->trailing);
     raft_seed(&r->raft, c->random_seed);
     r->tracer = (struct raft_tracer){.impl = r, .version = 2, .emit = replica_trace};
     r->raft.tracer = &r->tracer;

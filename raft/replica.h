@@ -47,7 +47,7 @@ struct replica_config {
     const char *address; /* HOST:PORT, as in --peers */
     unsigned election_timeout_ms;  /* 500 */
     unsigned heartbeat_timeout_ms; /* 50; the election timeout must be a multiple */
-    unsigned snapshot_threshold;   /* entries; 0 = default */
+    unsigned snapshot_threshold;   /* entries; 0 = when the log has outgrown the state, by bytes */
     unsigned snapshot_trailing;    /* entries; 0 = default; never below 1024 in production */
     unsigned random_seed;          /* for election timers */
     unsigned add_patience_ms;      /* replica_add gives up on a silent member; 0 = 60000 */

@@ -48,6 +48,12 @@ struct replica {
     struct guard *guard;
     struct replica_callbacks callbacks;
     unsigned add_patience_ms;
+    /* When a snapshot is taken, unless a number of entries is configured. */
+    bool by_bytes;
+    uint64_t log_bytes;        /* applied since the last snapshot, with what each entry costs */
+    uint64_t log_entries;
+    uint64_t log_bytes_target; /* take one when log_bytes reaches this */
+    unsigned trailing;         /* entries to keep behind it, at most */
     bool starting;
     bool closing;
     bool stepping; /* inside a callback of libraft's step */

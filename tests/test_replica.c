@@ -213,6 +213,22 @@ static void a_restart_from_a_snapshot_keeps_everything(void **state)
     assert_int_equal(g->members[1].n_values, 310);
 }
 
+static void a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes(void **state)
+{
+    struct group *g = *state;
+
+    g->padding = 256 * 1024;
+    open_three(g);
+    group_commit(g, 100);
+    group_converge(g);
+    assert_int_equal(g->members[1].n_snapshots, 0);
+    group_commit(g, 200); /* past 64 MiB */
+    group_converge(g);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_in_range(g->members[id].n_snapshots, 1, 2);
+    }
+}
+
 static void a_follower_far_behind_gets_one_snapshot(void **state)
 {
     struct group *g = *state;
@@ -589,6 +605,7 @@ int main(void)
         IN_GROUP(a_closed_leader_is_followed_by_another),
         IN_GROUP(a_restart_from_disk_keeps_everything),
         IN_GROUP(a_restart_from_a_snapshot_keeps_everything),
+        IN_GROUP(a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes),
         IN_GROUP(a_follower_far_behind_gets_one_snapshot),
         IN_GROUP(nothing_acknowledged_is_lost_when_half_heals_and_the_leader_dies),
         IN_GROUP(entries_of_a_leader_cut_off_are_lost_and_said_to_be),

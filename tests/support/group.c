@@ -24,7 +24,7 @@ static void member_apply(void *arg, uint64_t index, const uint8_t *data, size_t 
 {
     struct group_member *m = arg;
 
-    assert(len == 16 && index > m->applied && m->n_values < GROUP_VALUES_MAX);
+    assert(len >= 16 && index > m->applied && m->n_values < GROUP_VALUES_MAX);
     memcpy(&m->values[m->n_values++], data, 8);
     m->applied = index;
 }
@@ -348,13 +348,14 @@ bool group_propose(struct group_member *m)
 {
     struct group *g = m->group;
     struct group_value *v = malloc(sizeof *v);
-    uint8_t *data = replica_alloc(16);
+    size_t len = 16 + g->padding;
+    uint8_t *data = replica_alloc(len);
 
     v->group = g;
     v->value = g->next_value + 1;
-    memset(data, 0, 16);
+    memset(data, 0, len);
     memcpy(data, &v->value, 8);
-    if (replica_propose(m->replica, data, 16, proposed_cb, v) != 0) {
+    if (replica_propose(m->replica, data, len, proposed_cb, v) != 0) {
         replica_dealloc(data);
         free(v);
         return false;
