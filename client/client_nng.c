@@ -10,13 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client_logic.h"
 
 #define NNG_GRACE_MS 250u    /* for the first connection after dialling */
-#define NNG_REDIAL_MS 2000u  /* without connection for so long: dial anew, when next needed */
+#define NNG_SILENCE_MS 2000u /* without connection, or answer, for so long: dial anew, on demand */
 #define NNG_RECONNECT_MIN_MS 50
 #define NNG_RECONNECT_MAX_MS 500
+#define NNG_DRAIN_MS 100     /* at the end: for answers that are just coming in */
+#define NNG_BURY_MS 2000     /* at the end: for nng to close its sockets */
 
 enum attempt_phase { ATTEMPT_SENDING, ATTEMPT_WAITING };
 
@@ -39,8 +42,9 @@ struct attempt {
 
 struct endpoint {
     struct client_nng *transport;
-    char address[PROTOCOL_ADDRESS_MAX]; /* "" = slot unused */
+    bool open;              /* the socket exists */
     nng_socket socket;
+    char address[PROTOCOL_ADDRESS_MAX]; /* what is dialled; "" = nothing yet */
     nng_dialer dialer;
     bool dialing;           /* the dialer exists */
     uint64_t dialed_ms;
@@ -59,6 +63,11 @@ struct client_nng {
     struct attempt *done_first; /* under the mutex */
     struct attempt **done_last;
     bool any_lost;
+    unsigned out;               /* attempts that have not ended yet */
+    bool closing;               /* nobody will look at the done ones any more */
+    bool buried;                /* nng has closed all sockets */
+    bool abandoned;             /* nobody waits for that any more */
+    pthread_cond_t change;      /* of `out` or `buried` */
     struct attempt *taken;      /* the report our caller is reading */
     struct endpoint endpoints[CLIENT_ENDPOINTS_MAX];
 };
@@ -66,11 +75,19 @@ struct client_nng {
 struct client_nng *client_nng_new(void (*wake)(void *arg), void *arg)
 {
     struct client_nng *t = calloc(1, sizeof *t);
+    pthread_condattr_t attr;
 
-    if (t == NULL) {
+    if (t == NULL || pthread_condattr_init(&attr) != 0) {
+        free(t);
         return NULL;
     }
-    if (pthread_mutex_init(&t->mutex, NULL) != 0) {
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    int rv = pthread_mutex_init(&t->mutex, NULL);
+    if (rv == 0 && (rv = pthread_cond_init(&t->change, &attr)) != 0) {
+        pthread_mutex_destroy(&t->mutex);
+    }
+    pthread_condattr_destroy(&attr);
+    if (rv != 0) {
         free(t);
         return NULL;
     }
@@ -100,10 +117,10 @@ static void endpoint_pipe_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
         e->pipe = 0;
         e->lost = t->any_lost = down = true;
     }
-    pthread_mutex_unlock(&t->mutex);
-    if (down) {
-        t->wake(t->wake_arg);
+    if (down && !t->closing) {
+        t->wake(t->wake_arg); /* under the mutex: who sets `closing` may free what it wakes */
     }
+    pthread_mutex_unlock(&t->mutex);
 }
 
 static int endpoint_dial(struct endpoint *e, uint64_t now_ms)
@@ -132,7 +149,10 @@ static void endpoint_redial(struct endpoint *e, uint64_t now_ms)
 {
     if (e->dialing) {
         e->dialing = false;
-        nng_dialer_close(e->dialer);
+        nng_dialer_close(e->dialer); /* and its connection with it */
+        pthread_mutex_lock(&e->transport->mutex);
+        e->pipe = 0;
+        pthread_mutex_unlock(&e->transport->mutex);
     }
     /* A failure shows as a connection that does not come; the next redial tries again. */
     (void)endpoint_dial(e, now_ms);
@@ -165,23 +185,43 @@ static int endpoint_configure(struct endpoint *e)
     return nng_pipe_notify(e->socket, NNG_PIPE_EV_REM_POST, endpoint_pipe_cb, e);
 }
 
-static bool endpoint_open(struct endpoint *e, const char *address, uint64_t now_ms)
+static bool endpoint_open(struct endpoint *e)
 {
-    assert(e->address[0] == '\0' && strlen(address) < sizeof e->address);
     if (nng_req0_open(&e->socket) != 0) {
         return false;
     }
     if (endpoint_configure(e) != 0) {
-        nng_close(e->socket);
+        nng_close(e->socket); /* it never had a connection */
         return false;
     }
-    snprintf(e->address, sizeof e->address, "%s", address);
-    e->pipe = 0;
-    e->lost = false;
-    e->answered_ms = 0;
-    e->dialing = false;
-    endpoint_redial(e, now_ms);
+    e->open = true;
     return true;
+}
+
+/* The endpoint of the slot, dialling this address. NULL: no memory. */
+static struct endpoint *client_nng_endpoint(struct client_nng *t, unsigned slot,
+                                            const char *address, uint64_t now_ms)
+{
+    struct endpoint *e = &t->endpoints[slot];
+
+    assert(slot < CLIENT_ENDPOINTS_MAX && address[0] != '\0' &&
+           strlen(address) < sizeof e->address);
+    if (!e->open && !endpoint_open(e)) {
+        return NULL;
+    }
+    if (strcmp(e->address, address) != 0) {
+        assert(e->active == NULL); /* the logic gives a slot away only when nothing is in flight */
+        strcpy(e->address, address);
+        e->answered_ms = 0;
+        endpoint_redial(e, now_ms);
+    }
+    return e;
+}
+
+void client_nng_connect(struct client_nng *t, unsigned slot, const char *address,
+                        uint64_t now_ms)
+{
+    (void)client_nng_endpoint(t, slot, address, now_ms);
 }
 
 /* ---------------------------------------------------------------- attempts */
@@ -214,11 +254,32 @@ static void attempt_done(struct attempt *a)
     struct client_nng *t = a->transport;
 
     pthread_mutex_lock(&t->mutex);
-    a->next_done = NULL;
-    *t->done_last = a;
-    t->done_last = &a->next_done;
+    bool closing = t->closing;
+    if (!closing) {
+        a->next_done = NULL;
+        *t->done_last = a;
+        t->done_last = &a->next_done;
+    }
+    t->out--;
+    pthread_cond_signal(&t->change);
     pthread_mutex_unlock(&t->mutex);
-    t->wake(t->wake_arg);
+    if (!closing) {
+        t->wake(t->wake_arg);
+    }
+}
+
+static void attempt_start(struct attempt *a, uint64_t handle, uint64_t now_ms)
+{
+    struct client_nng *t = a->transport;
+
+    a->handle = handle;
+    a->started_ms = now_ms;
+    a->error = 0;
+    atomic_store(&a->phase, ATTEMPT_SENDING);
+    attempt_link(&a->endpoint->active, a);
+    pthread_mutex_lock(&t->mutex);
+    t->out++;
+    pthread_mutex_unlock(&t->mutex);
 }
 
 /* nng is through with one step of the attempt: sending, then waiting. */
@@ -292,41 +353,6 @@ static struct attempt *endpoint_attempt(struct endpoint *e)
     return a;
 }
 
-static void endpoint_close(struct endpoint *e)
-{
-    if (e->address[0] == '\0') {
-        return;
-    }
-    /* Those that have ended but were not taken yet are still among the active ones. */
-    while (e->active != NULL) {
-        struct attempt *a = e->active;
-        attempt_unlink(&e->active, a);
-        attempt_free(a);
-    }
-    while (e->idle != NULL) {
-        struct attempt *a = e->idle;
-        attempt_unlink(&e->idle, a);
-        attempt_free(a);
-    }
-    nng_close(e->socket); /* no callback of it runs after this */
-    e->address[0] = '\0';
-}
-
-void client_nng_free(struct client_nng *t)
-{
-    if (t == NULL) {
-        return;
-    }
-    if (t->taken != NULL) {
-        attempt_free(t->taken);
-    }
-    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
-        endpoint_close(&t->endpoints[i]);
-    }
-    pthread_mutex_destroy(&t->mutex);
-    free(t);
-}
-
 /* The caller has read its last report. */
 static void client_nng_release(struct client_nng *t)
 {
@@ -345,37 +371,13 @@ static void client_nng_release(struct client_nng *t)
     attempt_link(&a->endpoint->idle, a);
 }
 
-/* The endpoint of the slot, for this address. NULL: no memory. */
-static struct endpoint *client_nng_endpoint(struct client_nng *t, unsigned slot,
-                                            const char *address, uint64_t now_ms)
-{
-    struct endpoint *e = &t->endpoints[slot];
-
-    assert(slot < CLIENT_ENDPOINTS_MAX);
-    client_nng_release(t);
-    if (e->address[0] != '\0' && strcmp(e->address, address) != 0) {
-        assert(e->active == NULL); /* the logic gives a slot away only when nothing is in flight */
-        endpoint_close(e);
-    }
-    if (e->address[0] == '\0' && !endpoint_open(e, address, now_ms)) {
-        return NULL;
-    }
-    return e;
-}
-
-void client_nng_connect(struct client_nng *t, unsigned slot, const char *address,
-                        uint64_t now_ms)
-{
-    (void)client_nng_endpoint(t, slot, address, now_ms);
-}
-
 /* How long a message may wait for the connection; 0: there is none and none is expected. */
 static nng_duration endpoint_patience(struct endpoint *e, unsigned timeout_ms, uint64_t now_ms)
 {
     if (endpoint_connected(e)) {
         return (nng_duration)timeout_ms;
     }
-    if (now_ms - e->dialed_ms > NNG_REDIAL_MS) {
+    if (now_ms - e->dialed_ms > NNG_SILENCE_MS) {
         endpoint_redial(e, now_ms);
     }
     uint64_t since_ms = now_ms - e->dialed_ms;
@@ -391,10 +393,8 @@ static bool endpoint_fail(struct endpoint *e, uint64_t handle, uint64_t now_ms)
     if (a == NULL) {
         return false;
     }
-    a->handle = handle;
-    a->started_ms = now_ms;
+    attempt_start(a, handle, now_ms);
     a->error = NNG_ECONNREFUSED;
-    attempt_link(&e->active, a);
     attempt_done(a);
     return true;
 }
@@ -402,9 +402,10 @@ static bool endpoint_fail(struct endpoint *e, uint64_t handle, uint64_t now_ms)
 bool client_nng_send(struct client_nng *t, unsigned slot, const char *address, const void *data,
                      size_t len, uint64_t handle, unsigned timeout_ms, uint64_t now_ms)
 {
-    struct endpoint *e = client_nng_endpoint(t, slot, address, now_ms);
     nng_msg *msg;
 
+    client_nng_release(t);
+    struct endpoint *e = client_nng_endpoint(t, slot, address, now_ms);
     if (e == NULL) {
         return false;
     }
@@ -421,12 +422,8 @@ bool client_nng_send(struct client_nng *t, unsigned slot, const char *address, c
         return false;
     }
     memcpy(nng_msg_body(msg), data, len);
-    attempt_link(&e->active, a);
-    a->handle = handle;
-    a->started_ms = now_ms;
+    attempt_start(a, handle, now_ms);
     a->until = nng_clock() + timeout_ms;
-    a->error = 0;
-    atomic_store(&a->phase, ATTEMPT_SENDING);
     nng_aio_set_msg(a->aio, msg);
     nng_aio_set_timeout(a->aio, patience_ms);
     nng_ctx_send(a->ctx, a->aio);
@@ -478,12 +475,13 @@ static struct attempt *client_nng_pop(struct client_nng *t)
     return a;
 }
 
-/* A node that was silent for the whole time may be behind a connection that no longer works. */
+/* A node that is connected, but has been silent for long, may be behind a connection that does not
+ * work any more. */
 static void endpoint_judge_silence(struct endpoint *e, const struct attempt *a, uint64_t now_ms)
 {
-    bool silent = a->error == NNG_ETIMEDOUT && atomic_load(&a->phase) == ATTEMPT_WAITING;
+    uint64_t since_ms = e->answered_ms > e->dialed_ms ? e->answered_ms : e->dialed_ms;
 
-    if (silent && e->answered_ms <= a->started_ms && e->dialed_ms <= a->started_ms) {
+    if (a->error == NNG_ETIMEDOUT && endpoint_connected(e) && since_ms + NNG_SILENCE_MS <= now_ms) {
         endpoint_redial(e, now_ms);
     }
 }
@@ -511,4 +509,112 @@ bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uin
         endpoint_judge_silence(e, a, now_ms);
     }
     return true;
+}
+
+/* ---------------------------------------------------------------- the end */
+
+static struct timespec clock_in(unsigned ms)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_sec += ms / 1000;
+    ts.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (ts.tv_nsec >= 1000000000) {
+        ts.tv_sec++;
+        ts.tv_nsec -= 1000000000;
+    }
+    return ts;
+}
+
+/* Let answers that are just coming in come in: see the head of client_nng.h. */
+static void client_nng_drain(struct client_nng *t)
+{
+    struct timespec until = clock_in(NNG_DRAIN_MS);
+
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        endpoint_abort_sending(&t->endpoints[i]);
+    }
+    pthread_mutex_lock(&t->mutex);
+    while (t->out > 0 && pthread_cond_timedwait(&t->change, &t->mutex, &until) == 0) {
+    }
+    t->closing = true;
+    pthread_mutex_unlock(&t->mutex);
+}
+
+static void client_nng_destroy(struct client_nng *t)
+{
+    pthread_cond_destroy(&t->change);
+    pthread_mutex_destroy(&t->mutex);
+    free(t);
+}
+
+/* Closing a socket waits for its connections to be reaped. */
+static void *client_nng_bury(void *arg)
+{
+    struct client_nng *t = arg;
+
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        if (t->endpoints[i].open) {
+            nng_close(t->endpoints[i].socket);
+        }
+    }
+    pthread_mutex_lock(&t->mutex);
+    t->buried = true;
+    bool abandoned = t->abandoned;
+    pthread_cond_signal(&t->change);
+    pthread_mutex_unlock(&t->mutex);
+    if (abandoned) {
+        client_nng_destroy(t);
+    }
+    return NULL;
+}
+
+/* True: nng is done with our memory. */
+static bool client_nng_wait_buried(struct client_nng *t, pthread_t thread)
+{
+    struct timespec until = clock_in(NNG_BURY_MS);
+
+    pthread_mutex_lock(&t->mutex);
+    while (!t->buried && pthread_cond_timedwait(&t->change, &t->mutex, &until) == 0) {
+    }
+    bool buried = t->buried;
+    t->abandoned = !buried;
+    pthread_mutex_unlock(&t->mutex);
+    if (buried) {
+        pthread_join(thread, NULL);
+    } else {
+        pthread_detach(thread);
+    }
+    return buried;
+}
+
+static void attempts_free(struct attempt *a)
+{
+    while (a != NULL) {
+        struct attempt *next = a->next;
+        attempt_free(a);
+        a = next;
+    }
+}
+
+void client_nng_free(struct client_nng *t)
+{
+    pthread_t thread;
+
+    if (t == NULL) {
+        return;
+    }
+    client_nng_release(t);
+    client_nng_drain(t);
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        attempts_free(t->endpoints[i].active); /* those that ended and were not taken as well */
+        attempts_free(t->endpoints[i].idle);
+    }
+    if (pthread_create(&thread, NULL, client_nng_bury, t) != 0) {
+        (void)client_nng_bury(t);
+        client_nng_destroy(t);
+    } else if (client_nng_wait_buried(t, thread)) {
+        client_nng_destroy(t);
+    }
 }
