@@ -235,6 +235,8 @@ static void number_format(const struct setting *setting, uint64_t value, char *o
 {
     if (setting->kind == SETTING_DURATION) {
         units_format_duration(value, out, len);
+    } else if (setting->kind == SETTING_SIZE && value >= GIBIBYTE) {
+        snprintf(out, len, "%" PRIu64 "GiB", value / GIBIBYTE);
     } else if (setting->kind == SETTING_SIZE && value >= MEBIBYTE) {
         snprintf(out, len, "%" PRIu64 "MiB", value / MEBIBYTE);
     } else {

@@ -254,7 +254,7 @@ static void values_out_of_range_or_kind_are_refused(void **state)
     assert_refused(f, "--data d --retention 24", "--retention: \"24\" is not a duration such as");
     assert_refused(f, "--data d --retention 401d", "outside the range 1.00s to 400d 0h");
     assert_refused(f, "--data d --max-bytes 8G", "--max-bytes: \"8G\" is not a size");
-    assert_refused(f, "--data d --max-bytes 1", "outside the range 1MiB to");
+    assert_refused(f, "--data d --max-bytes 1", "outside the range 1MiB to 1024GiB");
     assert_refused(f, "--data d --max-requests 4294967297", "outside the range 1 to 1000000");
     assert_refused(f, "--data d --log-level loud",
                    "--log-level: \"loud\" is none of debug, info, warn, error");
