@@ -41,6 +41,11 @@ struct api {
     atomic_uint_fast64_t bytes;
     void (*close_cb)(void *arg);
     void *close_arg;
+    uv_timer_t patience;    /* with nng, at the end */
+    unsigned handles_open;
+    nng_thread *undertaker;
+    bool buried;            /* under the mutex: nng has closed everything */
+    bool abandoned;         /* under the mutex: nobody waits for that any more */
 };
 
 static void slot_receive(struct slot *slot)
@@ -231,6 +236,8 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
         abort();
     }
     a->async.data = a;
+    uv_timer_init(loop, &a->patience);
+    a->patience.data = a;
     int rv = api_listen(a);
     if (rv != 0) {
         snprintf(errbuf, errbuf_len, "cannot serve clients at %s: %s", config->url,
@@ -248,25 +255,85 @@ static void api_closed_cb(uv_handle_t *handle)
 {
     struct api *a = handle->data;
 
-    a->close_cb(a->close_arg);
+    if (--a->handles_open == 0) {
+        a->close_cb(a->close_arg);
+    }
+}
+
+/* Either nng has let go, or its time is over. Raft loop. */
+static void api_end(struct api *a)
+{
+    if (!uv_is_closing((uv_handle_t *)&a->async)) {
+        a->handles_open = 2;
+        uv_close((uv_handle_t *)&a->async, api_closed_cb);
+        uv_close((uv_handle_t *)&a->patience, api_closed_cb);
+    }
+}
+
+static void api_patience_cb(uv_timer_t *timer)
+{
+    struct api *a = timer->data;
+
+    nng_mtx_lock(a->mutex);
+    a->abandoned = !a->buried;
+    nng_mtx_unlock(a->mutex);
+    if (a->abandoned && a->config.log != NULL) {
+        log_line(a->config.log, LOG_WARN, "the client port did not close in time; left behind");
+    }
+    api_end(a);
+}
+
+/* A thread of its own: nng 1.5.2 can wait for ever here for a connection whose message had come in
+ * by half (see client_nng.h). */
+static void api_bury(void *arg)
+{
+    struct api *a = arg;
+
+    nng_close(a->socket);
+    for (unsigned i = 0; i < a->n_slots; i++) {
+        nng_aio_stop(a->slots[i].aio);
+    }
+    nng_mtx_lock(a->mutex);
+    a->buried = true;
+    if (!a->abandoned) {
+        uv_async_send(&a->async);
+    }
+    nng_mtx_unlock(a->mutex);
+}
+
+static void api_burying_cb(uv_async_t *async)
+{
+    struct api *a = async->data;
+
+    nng_mtx_lock(a->mutex);
+    bool buried = a->buried;
+    nng_mtx_unlock(a->mutex);
+    if (buried) {
+        nng_thread_destroy(a->undertaker);
+        api_end(a);
+    }
 }
 
 void api_close(struct api *a, void (*cb)(void *arg), void *arg)
 {
     a->close_cb = cb;
     a->close_arg = arg;
+    /* From now on the wake-up means that nng has let go; what still comes in is not looked at. */
+    a->async.async_cb = api_burying_cb;
     /* Answers handed to nng are written by its own threads; give the last ones a moment, the
      * way a linger time would (nng has none). */
     nng_msleep(20);
-    nng_close(a->socket);
-    for (unsigned i = 0; i < a->n_slots; i++) {
-        nng_aio_stop(a->slots[i].aio);
+    if (nng_thread_create(&a->undertaker, api_bury, a) != 0) {
+        abort();
     }
-    uv_close((uv_handle_t *)&a->async, api_closed_cb);
+    uv_timer_start(&a->patience, api_patience_cb, API_CLOSE_TIMEOUT_MS, 0);
 }
 
 void api_free(struct api *a)
 {
+    if (a->abandoned) {
+        return; /* nng's threads still use it */
+    }
     for (unsigned i = 0; i < a->n_slots; i++) {
         struct slot *slot = &a->slots[i];
         if (slot->message != NULL) {

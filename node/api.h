@@ -14,6 +14,7 @@
 #include "log.h"
 
 #define API_SEND_TIMEOUT_MS 10000
+#define API_CLOSE_TIMEOUT_MS 2000
 
 struct api; /* opaque */
 
@@ -31,8 +32,9 @@ struct api_config {
 /* Listen. NULL: the reason is in errbuf ("address already in use" names the URL). */
 struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errbuf,
                     size_t errbuf_len);
-/* Raft loop, when every message handed over has been replied to: stop, wait for answers on their
- * way (bounded), close. cb runs on the loop; then api_free. */
+/* Raft loop, when every message handed over has been replied to: stop, let answers on their way
+ * go out, close; at most API_CLOSE_TIMEOUT_MS, after which what nng still holds is left to the
+ * process's end. cb runs on the loop; then api_free. */
 void api_close(struct api *a, void (*cb)(void *arg), void *arg);
 void api_free(struct api *a);
 
