@@ -329,10 +329,10 @@ void api_close(struct api *a, void (*cb)(void *arg), void *arg)
     uv_timer_start(&a->patience, api_patience_cb, API_CLOSE_TIMEOUT_MS, 0);
 }
 
-void api_free(struct api *a)
+bool api_free(struct api *a)
 {
     if (a->abandoned) {
-        return; /* nng's threads still use it */
+        return true;
     }
     for (unsigned i = 0; i < a->n_slots; i++) {
         struct slot *slot = &a->slots[i];
@@ -345,4 +345,5 @@ void api_free(struct api *a)
     free(a->slots);
     nng_mtx_free(a->mutex);
     free(a);
+    return false;
 }

@@ -36,6 +36,8 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
  * go out, close; at most API_CLOSE_TIMEOUT_MS, after which what nng still holds is left to the
  * process's end. cb runs on the loop; then api_free. */
 void api_close(struct api *a, void (*cb)(void *arg), void *arg);
-void api_free(struct api *a);
+/* True: nng still holds threads and memory, and the process must end without exit handlers (nng's
+ * would wait for them). */
+bool api_free(struct api *a);
 
 #endif

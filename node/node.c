@@ -396,12 +396,15 @@ int node_run(const struct config *config)
     uv_run(&n->loop, UV_RUN_DEFAULT);
     scheduler_free(n->scheduler);
     callback_http_free(n->callback);
-    api_free(n->api);
+    bool abandoned = api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);
     log_line(&n->log, LOG_INFO, "stopped");
     free(n);
+    if (abandoned) {
+        _exit(0);
+    }
     return 0;
 }

@@ -133,7 +133,7 @@ static struct stage *stage_open(unsigned slots, uint64_t bytes_max, struct rando
 static void stage_free(struct stage *t)
 {
     assert_true(t->closed);
-    api_free(t->api);
+    assert_false(api_free(t->api));
     assert_int_equal(uv_loop_close(&t->loop), 0);
     free(t);
 }
