@@ -1,65 +1,65 @@
-/* test_client.c - the client library over real connections, against small servers in this
- * process. */
+/* test_client.c - the client library over real connections, against small servers, each a process
+ * of its own (this program, started with --server), so that they can be killed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <arpa/inet.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include <cmocka.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/supplemental/util/platform.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "../client/client_logic.h"
 
 #define NOW 1790000000000ull
 #define WORKERS 32
+#define SERVERS 4
+#define LEDGER_MAX 32768
 
 enum behaviour {
     LEADS,
-    FOLLOWS,   /* names server->leader */
-    SILENT,    /* answers searches, but no operation */
-    DEAF,      /* answers nothing */
+    FOLLOWS, /* names the server at port `leader`, if any */
+    SILENT,  /* answers searches, but no operation */
+    DEAF,    /* answers nothing */
 };
 
-struct worker {
-    struct server *server;
-    nng_ctx ctx;
-    nng_aio *aio;
-    bool sending;
-};
-
-/* Which requests were carried out: shared by the servers of a cluster. */
-struct ledger {
-    pthread_mutex_t mutex;
-    uint8_t (*ids)[16];
-    size_t n;
-    size_t cap;
-    size_t repeated;
-    unsigned messages;
-};
-
+/* One server, as it and the test see it (in shared memory). */
 struct server {
-    uint64_t id;
-    nng_socket socket;
-    int port;
-    char address[32];
-    _Atomic enum behaviour behaviour;
-    const char *leader;
-    uint64_t term;
-    struct ledger *ledger;
+    atomic_int behaviour;
+    atomic_int leader; /* port, or 0 */
+    atomic_uint id;
+    atomic_uint term;
+    atomic_int port;   /* 0: not listening yet */
     atomic_uint received; /* messages */
-    struct worker workers[WORKERS];
+    char address[32];
+    pid_t pid;
 };
+
+/* A cluster: its servers, and which requests they carried out, with repetitions. */
+struct cluster {
+    int fd;
+    struct server servers[SERVERS];
+    atomic_uint messages;
+    atomic_uint n_ids;
+    uint8_t ids[LEDGER_MAX][16];
+};
+
+static const char *program; /* how we were started, to start servers likewise */
 
 static uint64_t clock_ms(void)
 {
@@ -69,45 +69,33 @@ static uint64_t clock_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-static void ledger_note(struct ledger *l, const uint8_t *request_id)
+/* ------------------------------------------------------------- in a server's process */
+
+struct worker {
+    struct cluster *cluster;
+    struct server *server;
+    nng_ctx ctx;
+    nng_aio *aio;
+    bool sending;
+};
+
+static void cluster_note(struct cluster *c, const uint8_t *request_id)
 {
-    for (size_t i = l->n; i > 0; i--) {
-        if (memcmp(l->ids[i - 1], request_id, 16) == 0) {
-            l->repeated++;
-            return;
-        }
+    unsigned at = atomic_fetch_add(&c->n_ids, 1);
+
+    if (at >= LEDGER_MAX) {
+        abort();
     }
-    if (l->n == l->cap) {
-        l->cap = l->cap == 0 ? 1024 : 2 * l->cap;
-        l->ids = realloc(l->ids, l->cap * sizeof *l->ids);
-        assert_non_null(l->ids);
-    }
-    memcpy(l->ids[l->n++], request_id, 16);
-}
-
-static struct ledger *ledger_new(void)
-{
-    struct ledger *l = calloc(1, sizeof *l);
-
-    pthread_mutex_init(&l->mutex, NULL);
-    return l;
-}
-
-static void ledger_free(struct ledger *l)
-{
-    pthread_mutex_destroy(&l->mutex);
-    free(l->ids);
-    free(l);
+    memcpy(c->ids[at], request_id, 16);
 }
 
 /* Carry out the operations of a request: their results. */
-static void server_results(struct server *s, const struct request *request, struct buffer *out)
+static void server_results(struct worker *w, const struct request *request, struct buffer *out)
 {
     const uint8_t *at = request->operations.data;
     size_t left = request->operations.len;
 
-    pthread_mutex_lock(&s->ledger->mutex);
-    s->ledger->messages++;
+    atomic_fetch_add(&w->cluster->messages, 1);
     for (uint32_t i = 0; i < request->n_operations; i++) {
         struct operation op;
         struct buffer body = {0};
@@ -117,7 +105,7 @@ static void server_results(struct server *s, const struct request *request, stru
         at += op.bytes.len;
         left -= op.bytes.len;
         if (op.request_id != NULL) {
-            ledger_note(s->ledger, op.request_id);
+            cluster_note(w->cluster, op.request_id);
         }
         struct result result = {.state = op.code == OPERATION_PAY      ? ORDERSCHED_PAID
                                          : op.code == OPERATION_CANCEL ? ORDERSCHED_CANCELLED
@@ -126,22 +114,23 @@ static void server_results(struct server *s, const struct request *request, stru
                                 .remaining_ms = op.relative,
                                 .index = op.id.len};
         if (op.code == OPERATION_GET || op.code == OPERATION_STATUS) {
-            write_uint(&body, s->id);
+            write_uint(&body, w->server->id);
             result.body = (struct slice){body.data, body.len};
         }
         result_encode(out, &result);
         buffer_free(&body);
     }
-    pthread_mutex_unlock(&s->ledger->mutex);
 }
 
 /* The answer to a request, or false: none. */
-static bool server_answer(struct server *s, const uint8_t *data, size_t len, struct buffer *out)
+static bool server_answer(struct worker *w, const uint8_t *data, size_t len, struct buffer *out)
 {
-    enum behaviour behaviour = s->behaviour;
+    struct server *s = w->server;
+    int behaviour = s->behaviour;
+    int leader = behaviour == FOLLOWS ? s->leader : s->port;
     struct buffer results = {0};
     struct request request;
-    struct answer answer = {.node_id = s->id, .term = s->term, .now_ms = NOW};
+    char address[32];
 
     if (request_decode(data, len, &request) != ORDERSCHED_OK) {
         abort();
@@ -150,17 +139,16 @@ static bool server_answer(struct server *s, const uint8_t *data, size_t len, str
     if (behaviour == DEAF || (behaviour == SILENT && request.n_operations > 0)) {
         return false;
     }
-    if (behaviour == FOLLOWS) {
-        answer.leader_id = s->leader != NULL ? 99 : 0;
-        answer.leader_address =
-            (struct slice){(const uint8_t *)s->leader, s->leader != NULL ? strlen(s->leader) : 0};
-        answer.error = request.n_operations > 0 && !local ? ORDERSCHED_NOT_LEADER : ORDERSCHED_OK;
+    int n = leader != 0 ? snprintf(address, sizeof address, "127.0.0.1:%d", leader) : 0;
+    struct answer answer = {.node_id = s->id,
+                            .leader_id = behaviour != FOLLOWS ? s->id : leader != 0 ? 99 : 0,
+                            .leader_address = {(const uint8_t *)address, (size_t)n},
+                            .term = s->term,
+                            .now_ms = NOW};
+    if (behaviour == FOLLOWS && request.n_operations > 0 && !local) {
+        answer.error = ORDERSCHED_NOT_LEADER;
     } else {
-        answer.leader_id = s->id;
-        answer.leader_address = (struct slice){(const uint8_t *)s->address, strlen(s->address)};
-    }
-    if (answer.error == ORDERSCHED_OK) {
-        server_results(s, &request, &results);
+        server_results(w, &request, &results);
         answer.n_results = request.n_operations;
         answer.results = (struct slice){results.data, results.len};
     }
@@ -178,82 +166,146 @@ static void worker_receive(struct worker *w)
 static void worker_cb(void *arg)
 {
     struct worker *w = arg;
-    struct server *s = w->server;
     struct buffer out = {0};
 
     if (nng_aio_result(w->aio) != 0) {
-        if (w->sending) {
-            nng_msg_free(nng_aio_get_msg(w->aio));
-            worker_receive(w);
-        }
-        return;
+        abort(); /* these servers are only ever killed */
     }
     if (w->sending) {
         worker_receive(w);
         return;
     }
     nng_msg *msg = nng_aio_get_msg(w->aio);
-    atomic_fetch_add(&s->received, 1);
-    bool answered = server_answer(s, nng_msg_body(msg), nng_msg_len(msg), &out);
-    if (!answered) {
+    atomic_fetch_add(&w->server->received, 1);
+    if (!server_answer(w, nng_msg_body(msg), nng_msg_len(msg), &out)) {
         nng_msg_free(msg);
         worker_receive(w); /* gives the request up */
-    } else {
-        nng_msg_clear(msg);
-        if (nng_msg_append(msg, out.data, out.len) != 0) {
-            abort();
-        }
-        w->sending = true;
-        nng_aio_set_msg(w->aio, msg);
-        nng_ctx_send(w->ctx, w->aio);
+        return;
+    }
+    nng_msg_clear(msg);
+    if (nng_msg_append(msg, out.data, out.len) != 0) {
+        abort();
     }
     buffer_free(&out);
+    w->sending = true;
+    nng_aio_set_msg(w->aio, msg);
+    nng_ctx_send(w->ctx, w->aio);
+}
+
+static int server_main(struct cluster *c, struct server *s, int port)
+{
+    struct worker workers[WORKERS];
+    nng_listener listener;
+    nng_socket socket_;
+    char url[64];
+    int bound;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
+    if (nng_rep0_open(&socket_) != 0 ||
+        nng_socket_set_size(socket_, NNG_OPT_RECVMAXSZ, PROTOCOL_MESSAGE_MAX + 64) != 0) {
+        return 1;
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.cluster = c, .server = s};
+        if (nng_ctx_open(&workers[i].ctx, socket_) != 0 ||
+            nng_aio_alloc(&workers[i].aio, worker_cb, &workers[i]) != 0) {
+            return 1;
+        }
+        worker_receive(&workers[i]);
+    }
+    if (nng_listen(socket_, url, &listener, 0) != 0 ||
+        nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &bound) != 0) {
+        return 1;
+    }
+    s->port = bound;
+    for (;;) {
+        pause();
+    }
+}
+
+static struct cluster *cluster_map(int fd)
+{
+    void *at = mmap(NULL, sizeof(struct cluster), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (at == MAP_FAILED) {
+        abort();
+    }
+    return at;
+}
+
+/* ------------------------------------------------------------------ in the test's process */
+
+static struct cluster *cluster_new(void)
+{
+    int fd = memfd_create("cluster", 0); /* the servers inherit it */
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, sizeof(struct cluster)), 0);
+    struct cluster *c = cluster_map(fd);
+    c->fd = fd;
+    return c;
+}
+
+static void server_kill(struct server *s)
+{
+    if (s->pid != 0) {
+        kill(s->pid, SIGKILL);
+        waitpid(s->pid, NULL, 0);
+        s->pid = 0;
+    }
+}
+
+static void cluster_free(struct cluster *c)
+{
+    for (int i = 0; i < SERVERS; i++) {
+        server_kill(&c->servers[i]);
+    }
+    close(c->fd);
+    munmap(c, sizeof *c);
 }
 
 /* port 0: any. */
-static struct server *server_new(struct ledger *ledger, uint64_t id, int port,
-                                 enum behaviour behaviour)
+static struct server *server_start(struct cluster *c, int number, unsigned id, int port,
+                                   enum behaviour behaviour)
 {
-    struct server *s = calloc(1, sizeof *s);
-    nng_listener listener;
-    char url[64];
+    extern char **environ;
+    struct server *s = &c->servers[number];
+    char args[3][16];
+    char *argv[] = {(char *)program, "--server", args[0], args[1], args[2], NULL};
 
+    s->port = 0;
     s->id = id;
     s->term = 1;
-    s->ledger = ledger;
     s->behaviour = behaviour;
-    assert_int_equal(nng_rep0_open(&s->socket), 0);
-    assert_int_equal(nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, PROTOCOL_MESSAGE_MAX + 64),
-                     0);
-    snprintf(url, sizeof url, "tcp://127.0.0.1:%d", port);
-    int rv = NNG_EADDRINUSE;
-    for (int i = 0; i < 100 && rv == NNG_EADDRINUSE; i++) {
-        rv = nng_listen(s->socket, url, &listener, 0);
-        if (rv == NNG_EADDRINUSE) {
-            nng_msleep(20);
-        }
+    snprintf(args[0], sizeof args[0], "%d", c->fd);
+    snprintf(args[1], sizeof args[1], "%d", number);
+    snprintf(args[2], sizeof args[2], "%d", port);
+    assert_int_equal(posix_spawn(&s->pid, program, NULL, NULL, argv, environ), 0);
+    for (int i = 0; i < 10000 && s->port == 0; i++) {
+        assert_int_equal(waitpid(s->pid, NULL, WNOHANG), 0);
+        nng_msleep(1);
     }
-    assert_int_equal(rv, 0);
-    assert_int_equal(nng_listener_get_int(listener, NNG_OPT_TCP_BOUND_PORT, &s->port), 0);
+    assert_true(s->port != 0);
     snprintf(s->address, sizeof s->address, "127.0.0.1:%d", s->port);
-    for (int i = 0; i < WORKERS; i++) {
-        struct worker *w = &s->workers[i];
-        w->server = s;
-        assert_int_equal(nng_ctx_open(&w->ctx, s->socket), 0);
-        assert_int_equal(nng_aio_alloc(&w->aio, worker_cb, w), 0);
-        worker_receive(w);
-    }
     return s;
 }
 
-static void server_free(struct server *s)
+static int id_compare(const void *a, const void *b)
 {
-    nng_close(s->socket);
-    for (int i = 0; i < WORKERS; i++) {
-        nng_aio_stop(s->workers[i].aio);
-        nng_aio_free(s->workers[i].aio);
+    return memcmp(a, b, 16);
+}
+
+/* How many different requests were carried out. */
+static unsigned cluster_requests(struct cluster *c)
+{
+    unsigned different = 0;
+
+    qsort(c->ids, c->n_ids, 16, id_compare);
+    for (unsigned i = 0; i < c->n_ids; i++) {
+        different += i == 0 || memcmp(c->ids[i], c->ids[i - 1], 16) != 0;
     }
-    free(s);
+    return different;
 }
 
 static struct ordersched_client *open_client(const char *endpoints, unsigned timeout_ms)
@@ -321,8 +373,8 @@ static void wait_for(atomic_int *n, int wanted, unsigned ms)
 static void every_kind_of_call_is_answered(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct ordersched_client *client = open_client(s->address, 5000);
     struct ordersched_answer answer;
 
@@ -343,45 +395,42 @@ static void every_kind_of_call_is_answered(void **state)
     assert_int_equal(answer.state, ORDERSCHED_CANCELLED);
     assert_int_equal(answer.index, 8);
     assert_int_equal(ordersched_get(client, "order-1", NULL), ORDERSCHED_OK);
-    assert_int_equal(ledger->n, 4);
-    assert_int_equal(ledger->repeated, 0);
+    assert_int_equal(cluster_requests(cluster), 4);
+    assert_int_equal(cluster->n_ids, cluster_requests(cluster));
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void a_redirect_leads_to_the_leader(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *leader = server_new(ledger, 99, 0, LEADS);
-    struct server *follower = server_new(ledger, 1, 0, FOLLOWS);
-    follower->leader = leader->address;
+    struct cluster *cluster = cluster_new();
+    struct server *leader = server_start(cluster, 0, 99, 0, LEADS);
+    struct server *follower = server_start(cluster, 1, 1, 0, FOLLOWS);
+    follower->leader = leader->port;
     struct ordersched_client *client = open_client(follower->address, 5000);
 
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
-    assert_int_equal(ledger->n, 1);
+    assert_int_equal(cluster_requests(cluster), 1);
     /* They change places. */
     follower->term = leader->term = 2;
     follower->id = 99;
     leader->id = 1;
-    leader->leader = follower->address;
+    leader->leader = follower->port;
     follower->behaviour = LEADS;
     leader->behaviour = FOLLOWS;
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
-    assert_int_equal(ledger->n, 2);
-    assert_int_equal(ledger->repeated, 0);
+    assert_int_equal(cluster_requests(cluster), 2);
+    assert_int_equal(cluster->n_ids, cluster_requests(cluster));
     ordersched_close(client);
-    server_free(leader);
-    server_free(follower);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void a_leader_that_never_answers_leaves_the_outcome_unknown(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, SILENT);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, SILENT);
     struct ordersched_client *client = open_client(s->address, 400);
     uint64_t start = clock_ms();
 
@@ -391,8 +440,7 @@ static void a_leader_that_never_answers_leaves_the_outcome_unknown(void **state)
     assert_in_range(clock_ms() - start, 390, 1500);
     assert_int_equal(ordersched_get(client, "a", NULL), ORDERSCHED_UNREACHABLE);
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void where_nobody_listens_nothing_has_happened(void **state)
@@ -419,12 +467,12 @@ static void where_nobody_listens_nothing_has_happened(void **state)
 static void nodes_that_hang_or_talk_nonsense_do_not_keep_the_client_from_the_others(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
+    struct cluster *cluster = cluster_new();
     char hung[32];
     char all[128];
     int fd = listen_raw(hung); /* connects, but never says a word */
-    struct server *deaf = server_new(ledger, 2, 0, DEAF);
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct server *deaf = server_start(cluster, 1, 2, 0, DEAF);
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
 
     snprintf(all, sizeof all, "%s,%s,%s", hung, deaf->address, s->address);
     struct ordersched_client *client = open_client(all, 5000);
@@ -438,9 +486,7 @@ static void nodes_that_hang_or_talk_nonsense_do_not_keep_the_client_from_the_oth
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_UNREACHABLE);
     ordersched_close(client);
     close(fd);
-    server_free(s);
-    server_free(deaf);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 struct payer {
@@ -490,19 +536,18 @@ static int payers_join(struct payer *payers, int n)
 static void sixty_four_threads_share_a_client_and_its_messages(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct ordersched_client *client = open_client(s->address, 20000);
     struct payer payers[64];
 
     payers_start(payers, 64, 50, client);
     assert_int_equal(payers_join(payers, 64), 0);
-    assert_int_equal(ledger->n, 64 * 50);
-    assert_int_equal(ledger->repeated, 0);
-    assert_true(ledger->messages < 64 * 50); /* some travelled together */
+    assert_int_equal(cluster_requests(cluster), 64 * 50);
+    assert_int_equal(cluster->n_ids, cluster_requests(cluster));
+    assert_true(cluster->messages < 64 * 50); /* some travelled together */
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 /* Stands between a client and a server, and now and then cuts the connection instead of passing
@@ -571,66 +616,64 @@ static void cutter_free(struct cutter *c)
 static void lost_connections_are_mended_and_repeat_nothing_but_the_request_id(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct cutter *cutter = cutter_new(s->port);
     struct ordersched_client *client = open_client(cutter->address, 20000);
     struct payer payers[8];
 
     payers_start(payers, 8, 8, client);
     assert_int_equal(payers_join(payers, 8), 0);
-    assert_int_equal(ledger->n, 64); /* 64 requests, however often they came */
-    assert_true(ledger->repeated > 0);
+    assert_int_equal(cluster_requests(cluster), 64); /* 64 requests, however often they came */
+    assert_true(cluster->n_ids > 64);
     ordersched_close(client);
     cutter_free(cutter);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void calls_survive_the_death_of_the_leader(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *first = server_new(ledger, 1, 0, LEADS);
-    struct server *second = server_new(ledger, 2, 0, FOLLOWS);
-    char both[80];
-    char dead[32];
+    struct cluster *cluster = cluster_new();
+    struct server *first = server_start(cluster, 0, 1, 0, LEADS);
+    struct server *second = server_start(cluster, 1, 2, 0, FOLLOWS);
     struct payer payers[16];
+    char both[80];
+    int port = first->port;
 
-    strcpy(dead, first->address);
-    second->leader = dead;
+    second->leader = port;
     snprintf(both, sizeof both, "%s,%s", first->address, second->address);
     struct ordersched_client *client = open_client(both, 20000);
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
-    payers_start(payers, 16, 100, client);
-    nng_msleep(20);
-    int port = first->port;
-    server_free(first);
+    payers_start(payers, 16, 400, client);
+    while (cluster->n_ids < 400) {
+        nng_msleep(1);
+    }
+    server_kill(first);
     uint64_t died = clock_ms();
-    nng_msleep(200); /* the others have not noticed yet */
-    second->leader = NULL;
-    nng_msleep(200); /* election */
+    nng_msleep(100); /* the others have not noticed yet */
+    second->leader = 0;
+    nng_msleep(100); /* election */
     second->term = 2;
     second->behaviour = LEADS;
     assert_int_equal(payers_join(payers, 16), 0);
-    assert_true(clock_ms() - died < 10000);
-    assert_int_equal(ledger->n, 1 + 16 * 100);
+    assert_true(clock_ms() - died < 8000);
+    assert_int_equal(cluster_requests(cluster), 1 + 16 * 400);
 
     /* And back: the first comes up again under its old address, and leads. */
-    first = server_new(ledger, 1, port, LEADS);
+    first = server_start(cluster, 0, 1, port, LEADS);
     first->term = 3;
-    server_free(second);
+    server_kill(second);
     assert_int_equal(ordersched_pay(client, "b", NULL), ORDERSCHED_OK);
     ordersched_close(client);
-    server_free(first);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void a_connection_that_went_dead_is_replaced(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct ordersched_client *client = open_client(s->address, 8000);
 
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
@@ -644,15 +687,14 @@ static void a_connection_that_went_dead_is_replaced(void **state)
     wait_for(&c.calls, 1, 4000);
     assert_int_equal(c.error, ORDERSCHED_OK);
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void closing_completes_what_is_pending(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, SILENT);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, SILENT);
     struct ordersched_client *client = open_client(s->address, 60000);
     struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
     struct collected sent = {0};
@@ -682,15 +724,14 @@ static void closing_completes_what_is_pending(void **state)
     assert_int_equal(unsent.calls, 1);
     assert_int_equal(unsent.error, ORDERSCHED_CLOSED);
     ordersched_close(NULL);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void a_callback_may_submit_but_not_wait(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct ordersched_client *client = open_client(s->address, 5000);
     struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
     struct collected c = {.client = client};
@@ -700,15 +741,14 @@ static void a_callback_may_submit_but_not_wait(void **state)
     assert_int_equal(c.error, ORDERSCHED_OK);
     assert_int_equal(c.from_callback, ORDERSCHED_ARGUMENT);
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void a_made_request_id_repeats_a_call_safely(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *s = server_new(ledger, 1, 0, LEADS);
+    struct cluster *cluster = cluster_new();
+    struct server *s = server_start(cluster, 0, 1, 0, LEADS);
     struct ordersched_client *client = open_client(s->address, 5000);
     uint8_t id[16];
     uint8_t other[16];
@@ -721,11 +761,10 @@ static void a_made_request_id_repeats_a_call_safely(void **state)
                                       .request_id = id};
     assert_int_equal(ordersched_call(client, &op, 0, NULL), ORDERSCHED_OK);
     assert_int_equal(ordersched_call(client, &op, 0, NULL), ORDERSCHED_OK);
-    assert_int_equal(ledger->n, 1);
-    assert_int_equal(ledger->repeated, 1);
+    assert_int_equal(cluster_requests(cluster), 1);
+    assert_int_equal(cluster->n_ids, 2);
     ordersched_close(client);
-    server_free(s);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 struct status {
@@ -746,9 +785,9 @@ static void take_status(void *arg, const struct ordersched_answer *answer)
 static void a_target_is_asked_even_if_it_does_not_lead(void **state)
 {
     (void)state;
-    struct ledger *ledger = ledger_new();
-    struct server *leader = server_new(ledger, 1, 0, LEADS);
-    struct server *follower = server_new(ledger, 2, 0, FOLLOWS);
+    struct cluster *cluster = cluster_new();
+    struct server *leader = server_start(cluster, 0, 1, 0, LEADS);
+    struct server *follower = server_start(cluster, 1, 2, 0, FOLLOWS);
     struct ordersched_client *client = open_client(leader->address, 5000);
     struct status st = {0};
     struct buffer b = {0};
@@ -769,9 +808,7 @@ static void a_target_is_asked_even_if_it_does_not_lead(void **state)
                      ORDERSCHED_ARGUMENT);
     buffer_free(&b);
     ordersched_close(client);
-    server_free(leader);
-    server_free(follower);
-    ledger_free(ledger);
+    cluster_free(cluster);
 }
 
 static void wrong_arguments_are_refused_before_anything_is_sent(void **state)
@@ -837,8 +874,13 @@ static void a_full_queue_answers_busy(void **state)
     assert_int_equal(c.error, ORDERSCHED_CLOSED);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 5 && strcmp(argv[1], "--server") == 0) {
+        struct cluster *c = cluster_map(atoi(argv[2]));
+        return server_main(c, &c->servers[atoi(argv[3])], atoi(argv[4]));
+    }
+    program = argv[0];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_call_is_answered),
         cmocka_unit_test(a_redirect_leads_to_the_leader),
