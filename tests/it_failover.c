@@ -288,9 +288,7 @@ static void pay_and_expiry_agree_on_who_won_thousands_of_times(void **state)
             race_submit(w.client, next_pay, true, 0, &races[next_pay].pay);
             next_pay++;
         }
-        if (i % 4 == 0 || i == RACES) {
-            sleep_ms(1);
-        }
+        sleep_ms(1); /* some 900 a second: what races here is not the queues */
     }
     for (unsigned i = 0; i < RACES; i++) {
         char id[32];
@@ -329,5 +327,6 @@ int main(void)
         cmocka_unit_test(pay_and_expiry_agree_on_who_won_thousands_of_times),
         cmocka_unit_test(random_kills_lose_nothing_and_double_nothing),
     };
+    cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
