@@ -101,8 +101,10 @@ static void slot_received(struct slot *slot)
     nng_mtx_lock(a->mutex);
     *a->last = slot;
     a->last = &slot->next;
+    if (!a->abandoned) { /* else the handle is closed */
+        uv_async_send(&a->async);
+    }
     nng_mtx_unlock(a->mutex);
-    uv_async_send(&a->async);
 }
 
 static void slot_cb(void *arg)
@@ -263,11 +265,12 @@ static void api_closed_cb(uv_handle_t *handle)
 /* Either nng has let go, or its time is over. Raft loop. */
 static void api_end(struct api *a)
 {
-    if (!uv_is_closing((uv_handle_t *)&a->async)) {
-        a->handles_open = 2;
-        uv_close((uv_handle_t *)&a->async, api_closed_cb);
-        uv_close((uv_handle_t *)&a->patience, api_closed_cb);
+    if (!a->abandoned) {
+        nng_thread_destroy(a->undertaker); /* it is at its last instruction */
     }
+    a->handles_open = 2;
+    uv_close((uv_handle_t *)&a->async, api_closed_cb);
+    uv_close((uv_handle_t *)&a->patience, api_closed_cb);
 }
 
 static void api_patience_cb(uv_timer_t *timer)
@@ -309,7 +312,6 @@ static void api_burying_cb(uv_async_t *async)
     bool buried = a->buried;
     nng_mtx_unlock(a->mutex);
     if (buried) {
-        nng_thread_destroy(a->undertaker);
         api_end(a);
     }
 }
