@@ -222,6 +222,7 @@ static void a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes(voi
     group_commit(g, 240);
     assert_int_equal(g->members[1].n_snapshots, 0);
     group_commit(g, 20); /* past 64 MiB */
+    group_run(g, 200);
     assert_int_equal(g->members[1].n_snapshots, 1);
 }
 
