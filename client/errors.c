@@ -56,8 +56,9 @@ static const struct error_entry error_table[] = {
 static const struct error_entry *error_find(int error)
 {
     for (size_t i = 0; i < sizeof error_table / sizeof error_table[0]; i++) {
-        if (error_table[i].error == error)
+        if (error_table[i].error == error) {
             return &error_table[i];
+        }
     }
     return NULL;
 }
@@ -78,33 +79,28 @@ const char *ordersched_error_text(int error)
  * outside of all ranges promises nothing. */
 enum ordersched_class ordersched_error_class(int error)
 {
-    if (error == ORDERSCHED_OK)
+    if (error == ORDERSCHED_OK) {
         return ORDERSCHED_DONE;
-    if (error > 0 && error < 64)
+    }
+    if (error > 0 && error < 64) {
         return ORDERSCHED_DEFINITE;
-    if (error >= 96 && error < 128)
+    }
+    if (error >= 96 && error < 128) {
         return ORDERSCHED_DEFINITE;
+    }
     return ORDERSCHED_UNKNOWN;
 }
 
 const char *ordersched_state_name(int state)
 {
     switch (state) {
-    case ORDERSCHED_STATE_NONE:
-        return "NONE";
-    case ORDERSCHED_PENDING:
-        return "PENDING";
-    case ORDERSCHED_CLOSING:
-        return "CLOSING";
-    case ORDERSCHED_PAID:
-        return "PAID";
-    case ORDERSCHED_CANCELLED:
-        return "CANCELLED";
-    case ORDERSCHED_EXPIRED:
-        return "EXPIRED";
-    case ORDERSCHED_DEAD:
-        return "DEAD";
-    default:
-        return "UNKNOWN_STATE";
+        case ORDERSCHED_STATE_NONE: return "NONE";
+        case ORDERSCHED_PENDING: return "PENDING";
+        case ORDERSCHED_CLOSING: return "CLOSING";
+        case ORDERSCHED_PAID: return "PAID";
+        case ORDERSCHED_CANCELLED: return "CANCELLED";
+        case ORDERSCHED_EXPIRED: return "EXPIRED";
+        case ORDERSCHED_DEAD: return "DEAD";
+        default: return "UNKNOWN_STATE";
     }
 }

@@ -200,7 +200,9 @@ ORDERSCHED_API int ordersched_request_id(ordersched_client *client, unsigned tim
 
 /* For tools: submit one operation that is already encoded (protocol.h). `mutating` says that
  * an attempt whose answer was lost makes the outcome unknown; `target` is an endpoint
- * "HOST:PORT" to ask that very node and no other, or NULL for the leader. */
+ * "HOST:PORT" to ask that very node and no other, or NULL for the leader. An operation whose
+ * request id is 16 zero bytes gets one when it is first sent. A read with a target is answered
+ * from that node's own state. */
 ORDERSCHED_API int ordersched_submit_raw(ordersched_client *client, const void *operation,
                                          size_t operation_len, bool mutating,
                                          const char *target, unsigned timeout_ms,
