@@ -158,6 +158,9 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         scheduler_fatal(s, sentence);
         return;
     }
+    if (s->config.applied != NULL) {
+        s->config.applied(s->config.applied_arg, index);
+    }
     if (results != NULL) {
         batcher_applied(&s->batcher);
     }

@@ -39,6 +39,10 @@ struct scheduler_config {
     /* Something that must end the process; does not return in production. */
     void (*fatal)(void *arg, const char *sentence);
     void *fatal_arg;
+    /* After each entry that was applied, before anyone is told of it. May be NULL. For reading
+     * the machine only. */
+    void (*applied)(void *arg, uint64_t index);
+    void *applied_arg;
 };
 
 struct scheduler; /* opaque */

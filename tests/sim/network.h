@@ -1,0 +1,46 @@
+/* network.h - messages between simulated nodes: delivered, delayed, reordered, duplicated,
+ * dropped, cut off.
+ *
+ * A link is one direction between two nodes: in order unless a message is drawn to be reordered,
+ * bounded (what does not fit is lost, as in raft_uv's queue and the sockets), sometimes slow for
+ * a while. Reordered and duplicated messages are more than TCP would do; Raft must stand them.
+ *
+ * A message is copied as the wire would copy it when it is sent, and belongs to the receiver when
+ * it arrives. A cut is tested when it is sent and again when it arrives. */
+#ifndef SIM_NETWORK_H
+#define SIM_NETWORK_H
+
+#include "../../raft/libraft.h"
+#include "cluster.h"
+
+struct sim_network; /* opaque */
+
+struct sim_network_host {
+    void *arg;
+    /* The address that a message of this node comes from. */
+    const char *(*address)(void *arg, unsigned node);
+    /* What the message owns is the callee's from now on. */
+    void (*deliver)(void *arg, unsigned to, struct raft_message *message);
+};
+
+struct sim_network *network_new(struct sim_loop *loop, const struct sim_options *options,
+                                struct sim_counters *counters,
+                                const struct sim_network_host *host);
+void network_free(struct sim_network *w);
+
+/* 0, or what the sender's callback is told: RAFT_NOCONNECTION. */
+int network_send(struct sim_network *w, unsigned from, unsigned to,
+                 const struct raft_message *message);
+/* A node that is held gets nothing; when it is let go, all at once. */
+void network_hold(struct sim_network *w, unsigned node, bool held);
+/* The process ended: what was held for it is lost. */
+void network_forget(struct sim_network *w, unsigned node);
+/* From now on messages are only delayed. */
+void network_calm(struct sim_network *w);
+
+void network_cut(struct sim_network *w, unsigned from, unsigned to);
+void network_cut_clients(struct sim_network *w, unsigned node);
+void network_heal(struct sim_network *w);
+bool network_client_reaches(const struct sim_network *w, unsigned node);
+
+#endif
