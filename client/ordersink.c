@@ -70,10 +70,9 @@ static int sink_open(struct sink *s)
     return 0;
 }
 
-/* New connections end first, then all that waits is judged and answered, then the rest. */
+/* All that waits is judged and answered first; what comes meanwhile gets 503. */
 static void sink_close(struct sink *s)
 {
-    sink_http_quiesce(s->http);
     sink_judge_stop(s->judge);
     if (!s->options.quiet) {
         print_counters(s);

@@ -27,7 +27,6 @@ struct sink_http {
     const struct sink_options *options;
     struct sink_judge *judge;
     struct MHD_Daemon *daemon;
-    int listener;
     atomic_uint active; /* requests between their first byte and the end of their answer */
     atomic_ullong turned_away;
 };
@@ -275,20 +274,20 @@ struct sink_http *sink_http_start(const struct sink_options *o, struct sink_judg
     }
     h->options = o;
     h->judge = judge;
-    h->listener = listen_on(o->listen, errbuf, errbuf_len);
-    if (h->listener < 0) {
+    int listener = listen_on(o->listen, errbuf, errbuf_len);
+    if (listener < 0) {
         free(h);
         return NULL;
     }
     h->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
-        http_request_cb, h, MHD_OPTION_LISTEN_SOCKET, h->listener, MHD_OPTION_THREAD_POOL_SIZE,
+        http_request_cb, h, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE,
         (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
         MHD_OPTION_NOTIFY_COMPLETED, http_completed_cb, h, MHD_OPTION_END);
     if (h->daemon == NULL) {
         snprintf(errbuf, errbuf_len, "libmicrohttpd does not start: out of memory or threads");
-        close(h->listener);
+        close(listener);
         free(h);
         return NULL;
     }
@@ -300,11 +299,8 @@ uint64_t sink_http_turned_away(const struct sink_http *h)
     return atomic_load(&h->turned_away);
 }
 
-void sink_http_quiesce(struct sink_http *h)
-{
-    h->listener = MHD_quiesce_daemon(h->daemon);
-}
-
+/* (Not MHD_quiesce_daemon(): its threads and its caller then race to take the listening socket out
+ * of epoll, and the loser aborts the process, in 0.9.75.) */
 void sink_http_stop(struct sink_http *h)
 {
     const struct timespec tick = {.tv_nsec = 2 * 1000 * 1000};
@@ -313,9 +309,6 @@ void sink_http_stop(struct sink_http *h)
          waited_ms += 2) {
         nanosleep(&tick, NULL);
     }
-    MHD_stop_daemon(h->daemon);
-    if (h->listener >= 0) {
-        close(h->listener);
-    }
+    MHD_stop_daemon(h->daemon); /* closes the listening socket */
     free(h);
 }

@@ -18,9 +18,8 @@ struct sink_http *sink_http_start(const struct sink_options *o, struct sink_judg
 void sink_http_answer(struct sink_request *r);
 /* Requests turned away before they were read: wrong method, or too large. */
 uint64_t sink_http_turned_away(const struct sink_http *h);
-/* No new connections. */
-void sink_http_quiesce(struct sink_http *h);
-/* After sink_judge_stop(): let the answers go out, at most a second, and end. */
+/* After sink_judge_stop(), since which new requests get 503: let the answers go out, at most for a
+ * second, and end. */
 void sink_http_stop(struct sink_http *h);
 
 #endif

@@ -8,9 +8,9 @@
  * object or array is embedded as it is; other UTF-8 is a JSON string; anything else is
  * "payload_base64". An order_id that is not UTF-8 is "order_id_base64".
  *
- * Headers: webhook-id, webhook-timestamp (seconds, started_ms: the
- * cluster's clock), webhook-signature (one
- * "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret, separated by spaces),
+ * Headers: webhook-id, webhook-timestamp (seconds, of started_ms: the cluster's clock),
+ * webhook-signature (one "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret,
+ * separated by spaces; missing when the route has no secret),
  * idempotency-key ("\"...\"" quoted, a structured-field string), orderschedd-fence: EPOCH.INDEX,
  * content-type: application/json, user-agent: orderschedd/VERSION.
  *

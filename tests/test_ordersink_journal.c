@@ -315,6 +315,28 @@ static void a_kill_under_load_loses_and_doubles_no_effect(void **state)
     sinkbed_close(&s);
 }
 
+/* Each end comes while connections are opened and closed. */
+static void sigterm_ends_it_cleanly_in_the_midst_of_requests(void **state)
+{
+    struct sinkbed s;
+
+    (void)state;
+    sinkbed_open(&s, NULL);
+    for (unsigned round = 0; round < 15; round++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            (void)load_run(&s, 3000, 0);
+            _exit(0);
+        }
+        sleep_ms(15 + 3 * round);
+        sinkbed_end(&s);
+        (void)process_end(child, SIGKILL);
+        sinkbed_run(&s, NULL);
+    }
+    sinkbed_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +348,7 @@ int main(void)
         cmocka_unit_test(bad_flags_are_named),
         cmocka_unit_test(many_requests_at_once_share_their_waits_for_the_disk),
         cmocka_unit_test(a_kill_under_load_loses_and_doubles_no_effect),
+        cmocka_unit_test(sigterm_ends_it_cleanly_in_the_midst_of_requests),
     };
 
     curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -168,7 +168,7 @@ int listen_somewhere(unsigned *port)
 
     must(fd >= 0);
     must(bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
-    must(listen(fd, 128) == 0);
+    must(listen(fd, 1024) == 0);
     must(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
     *port = ntohs(a.sin_port);
     return fd;
