@@ -12,6 +12,8 @@
 #include "../../node/scheduler.h"
 #include "options.h"
 
+#define SIM_CLUSTER_NAME "sim" /* the identity that clients and nodes check */
+
 struct sim_cluster; /* opaque; defined in cluster_internal.h for its own files */
 
 /* Who watches (checkers) and who is outside (receivers, clients). */
@@ -39,7 +41,7 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
                                 const struct sim_cluster_hooks *hooks);
-void cluster_free(struct sim_cluster *c);
+void cluster_free(struct sim_cluster *c); /* before loop_close */
 
 /* Start all nodes as founding members and begin the faults. */
 void cluster_begin(struct sim_cluster *c);

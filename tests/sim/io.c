@@ -561,12 +561,14 @@ static struct raft_apply *requests_pop(struct raft *raft)
     return (struct raft_apply *)((char *)head - offsetof(struct raft_apply, queue));
 }
 
-void sim_io_turn(struct sim_io *io)
+bool sim_io_turn(struct sim_io *io)
 {
     struct raft *raft = io->io.data;
     struct raft_apply *request;
+    bool told = false;
 
     while (!io->dead && (request = requests_pop(raft)) != NULL) {
+        told = true;
         switch (request->type) {
             case RAFT_COMMAND:
                 request->cb(request, request->status, request->result);
@@ -589,6 +591,7 @@ void sim_io_turn(struct sim_io *io)
             }
         }
     }
+    return told;
 }
 
 /* --- the end --- */

@@ -54,8 +54,8 @@ struct sim_io *sim_io_new(struct sim_loop *loop, struct storage *storage,
 struct raft_io *sim_io_raft(struct sim_io *io);
 /* Begin an event of the process: what it had sent is sent. */
 void sim_io_begin(struct sim_io *io);
-/* End one: tell the requests that libraft completed. */
-void sim_io_turn(struct sim_io *io);
+/* End one: tell the requests that libraft completed. False: there were none. */
+bool sim_io_turn(struct sim_io *io);
 /* A message came in; what it owns is the io's from now on. Only from the top level of an event. */
 void sim_io_receive(struct sim_io *io, struct raft_message *message);
 /* The process ends here and now; or its computer does. */

@@ -1,0 +1,260 @@
+/* cluster_faults.c - what happens to the nodes: crashes, pauses, partitions, steps of clocks,
+ * transfers of the leadership. Each kind has its own rhythm, drawn from the options. */
+#include <stdlib.h>
+
+#include "../../client/protocol.h"
+#include "cluster_internal.h"
+
+enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER };
+
+#define FAULTS_DRAIN_MS 1000
+
+/* From nothing to twice the mean. */
+static uint64_t draw_us(struct sim_cluster *c, uint64_t mean_ms)
+{
+    return loop_below(c->loop, 2000 * mean_ms + 1);
+}
+
+/* Which nodes: most often one, and that one often the leader; sometimes several, or all. */
+static void draw_nodes(struct sim_cluster *c, bool *chosen)
+{
+    unsigned n = c->options.nodes;
+    uint64_t kind = loop_below(c->loop, 20);
+    unsigned count = kind < 13 ? 1 : kind < 16 ? n / 2 : kind < 18 ? n / 2 + 1 : n;
+    unsigned left = count > 0 ? count : 1;
+
+    for (unsigned i = 0; i < n; i++) {
+        chosen[i] = false;
+    }
+    if (c->leader >= 0 && loop_chance(c->loop, 500)) {
+        chosen[c->leader] = true;
+        left--;
+    }
+    while (left > 0) {
+        unsigned i = (unsigned)loop_below(c->loop, n);
+        left -= !chosen[i];
+        chosen[i] = true;
+    }
+}
+
+/* --- crashes --- */
+
+static void fault_crash_one(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    uint64_t lost = c->io_counters.lost_writes;
+
+    node_end(n, "crashed");
+    c->counters.crashes++;
+    c->counters.crashes_with_lost_writes += c->io_counters.lost_writes > lost;
+    node_restart_after(n, draw_us(c, c->options.crash_for_ms));
+}
+
+static void fault_crash(struct sim_cluster *c)
+{
+    bool chosen[SIM_NODES_MAX];
+
+    draw_nodes(c, chosen);
+    for (unsigned i = 0; i < c->options.nodes; i++) {
+        if (chosen[i] && c->nodes[i].scheduler != NULL) {
+            fault_crash_one(&c->nodes[i]);
+        }
+    }
+}
+
+/* --- pauses --- */
+
+static void fault_resume_cb(void *arg)
+{
+    struct sim_node *n = arg;
+
+    n->resume = NULL;
+    node_resume(n);
+}
+
+static void fault_pause(struct sim_cluster *c)
+{
+    bool chosen[SIM_NODES_MAX];
+
+    draw_nodes(c, chosen);
+    for (unsigned i = 0; i < c->options.nodes; i++) {
+        struct sim_node *n = &c->nodes[i];
+        if (chosen[i] && n->scheduler != NULL && !n->paused) {
+            node_pause(n);
+            n->resume = loop_after(c->loop, draw_us(c, c->options.pause_for_ms), fault_resume_cb,
+                                   n);
+        }
+    }
+}
+
+/* --- partitions --- */
+
+static void fault_reconnect_cb(void *arg)
+{
+    struct sim_cluster *c = arg;
+
+    c->heal_partition = NULL;
+    loop_trace(c->loop, "partition ends");
+    network_heal(c->network);
+}
+
+static void fault_partition(struct sim_cluster *c)
+{
+    if (c->options.nodes < 2) {
+        return;
+    }
+    if (c->heal_partition != NULL) {
+        loop_cancel(c->loop, c->heal_partition);
+        network_heal(c->network);
+    }
+    partition_draw(c, c->leader);
+    c->heal_partition = loop_after(c->loop, draw_us(c, c->options.partition_for_ms),
+                                   fault_reconnect_cb, c);
+}
+
+/* --- clocks --- */
+
+/* As often by milliseconds as by all that is allowed. */
+static void fault_step(struct sim_cluster *c)
+{
+    struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.nodes)];
+    uint64_t max_us = (uint64_t)c->options.clock_step_max_ms * 1000;
+    int64_t step_us;
+
+    max_us >>= loop_below(c->loop, 12);
+    step_us = (int64_t)loop_between(c->loop, 0, 2 * max_us) - (int64_t)max_us;
+    n->offset_us += step_us;
+    c->counters.clock_steps++;
+    loop_trace(c->loop, "n%u clock steps by %lld us", n->number + 1, (long long)step_us);
+}
+
+/* --- transfers --- */
+
+static void fault_drained(void *arg)
+{
+    struct sim_node *n = arg;
+
+    n->leaving = true;
+}
+
+static void fault_drain(void *arg)
+{
+    struct sim_node *n = arg;
+
+    scheduler_drain(n->scheduler, FAULTS_DRAIN_MS, fault_drained, n);
+}
+
+static void fault_transferred(void *arg, const uint8_t *data, size_t len)
+{
+    (void)arg;
+    (void)data;
+    (void)len;
+}
+
+/* An operator's request, to whom it pleases the leader or to one node. */
+static void fault_ask_transfer(struct sim_cluster *c, unsigned node)
+{
+    struct buffer message = {0};
+    struct operation op = {
+        .code = OPERATION_TRANSFER,
+        .node_id = loop_chance(c->loop, 500) ? 0 : loop_between(c->loop, 1, c->options.nodes),
+    };
+
+    request_encode_head(&message, SIM_CLUSTER_NAME, 0, 1);
+    operation_encode(&message, &op);
+    if (message.failed) {
+        abort();
+    }
+    cluster_request(c, node, message.data, message.len, fault_transferred, NULL);
+    buffer_free(&message);
+}
+
+static void fault_transfer(struct sim_cluster *c)
+{
+    struct sim_node *n = c->leader >= 0 ? &c->nodes[c->leader] : NULL;
+
+    if (n == NULL || n->scheduler == NULL || n->paused || n->draining) {
+        return;
+    }
+    c->counters.transfers++;
+    loop_trace(c->loop, "n%u is to hand over", n->number + 1);
+    if (loop_chance(c->loop, 300)) {
+        n->draining = true;
+        node_enter(n, fault_drain, n); /* stopped in good order, and started again */
+    } else {
+        fault_ask_transfer(c, n->number);
+    }
+}
+
+/* --- rhythm --- */
+
+static void fault_schedule(struct sim_cluster *c, enum fault fault);
+
+static void fault_due(struct sim_cluster *c, enum fault fault, void (*happen)(struct sim_cluster *))
+{
+    c->faults[fault] = NULL;
+    fault_schedule(c, fault);
+    happen(c);
+}
+
+static void fault_crash_cb(void *arg)
+{
+    fault_due(arg, FAULT_CRASH, fault_crash);
+}
+
+static void fault_pause_cb(void *arg)
+{
+    fault_due(arg, FAULT_PAUSE, fault_pause);
+}
+
+static void fault_partition_cb(void *arg)
+{
+    fault_due(arg, FAULT_PARTITION, fault_partition);
+}
+
+static void fault_step_cb(void *arg)
+{
+    fault_due(arg, FAULT_STEP, fault_step);
+}
+
+static void fault_transfer_cb(void *arg)
+{
+    fault_due(arg, FAULT_TRANSFER, fault_transfer);
+}
+
+static void fault_schedule(struct sim_cluster *c, enum fault fault)
+{
+    const struct sim_options *o = &c->options;
+    const uint64_t every_ms[SIM_FAULTS] = {
+        o->crash_every_ms, o->pause_every_ms, o->partition_every_ms, o->clock_step_every_ms,
+        o->transfer_every_ms,
+    };
+    static const sim_event_cb cbs[SIM_FAULTS] = {
+        fault_crash_cb, fault_pause_cb, fault_partition_cb, fault_step_cb, fault_transfer_cb,
+    };
+
+    if (every_ms[fault] != 0) {
+        c->faults[fault] = loop_after(c->loop, draw_us(c, every_ms[fault]), cbs[fault], c);
+    }
+}
+
+void faults_begin(struct sim_cluster *c)
+{
+    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+        fault_schedule(c, (enum fault)i);
+    }
+}
+
+void faults_end(struct sim_cluster *c)
+{
+    for (unsigned i = 0; i < SIM_FAULTS; i++) {
+        if (c->faults[i] != NULL) {
+            loop_cancel(c->loop, c->faults[i]);
+            c->faults[i] = NULL;
+        }
+    }
+    if (c->heal_partition != NULL) {
+        loop_cancel(c->loop, c->heal_partition);
+        c->heal_partition = NULL;
+    }
+}

@@ -1,0 +1,131 @@
+/* cluster_internal.h - the inside of the simulated cluster, shared by its own files:
+ *
+ *   cluster.c         the cluster's life, and what the world sees of it
+ *   cluster_node.c    one node: start, events, end
+ *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
+ *   cluster_faults.c  what happens to the nodes
+ *   partition.c       which links are cut */
+#ifndef SIM_CLUSTER_INTERNAL_H
+#define SIM_CLUSTER_INTERNAL_H
+
+#include "cluster.h"
+#include "io.h"
+#include "network.h"
+
+struct sim_node;
+
+/* A client's message, from cluster_request until its reply. */
+struct sim_request {
+    struct sim_request *next, **at; /* in the node's list */
+    struct inbound in;
+    uint8_t *bytes;
+    struct sim_node *node;
+    struct sim_event *event; /* it has not arrived yet */
+    void (*reply)(void *arg, const uint8_t *data, size_t len);
+    void *arg;
+};
+
+/* A delivery, from the dispatcher's start until done. */
+struct sim_delivery {
+    struct sim_delivery *next, **at; /* in the node's list */
+    struct delivery *delivery;
+    struct sim_node *node;
+    uint64_t token;
+    struct sim_event *event; /* the answer is on its way */
+    bool answered;
+    enum outcome outcome;
+    uint64_t delay_ms;
+};
+
+struct sim_deferred {
+    sim_event_cb cb;
+    void *arg;
+};
+
+struct sim_node {
+    struct sim_cluster *cluster;
+    unsigned number; /* 0 ..; the node's id is one more */
+    char address[32];
+    char api_address[32];
+    struct storage storage;
+    struct environment environment;
+    struct receiver receiver;
+
+    /* the clocks of its computer */
+    int64_t drift_ppm;
+    int64_t offset_us;
+    /* the highest that this process's leader clock can be, as of its last reading */
+    uint64_t bound_us, bound_at_us;
+    bool bounded;
+
+    /* one life */
+    struct scheduler *scheduler; /* NULL: stopped */
+    struct sim_io *io;
+    bool paused;
+    bool dying;   /* fatal() was called, or the process is being taken down: it has no effects */
+    bool draining;
+    bool leaving; /* drained, to be stopped in good order */
+    char sentence[256];
+    struct sim_event *wake;
+    uint64_t wake_us;
+    struct sim_deferred *deferred; /* what happened to it while it was paused */
+    size_t n_deferred, cap_deferred;
+    struct sim_request *requests;
+    struct sim_delivery *deliveries;
+    unsigned n_deliveries;
+    bool leads;
+    uint64_t term;
+
+    struct sim_event *restart;
+    struct sim_event *resume;
+};
+
+enum { SIM_FAULTS = 5 };
+
+struct sim_cluster {
+    struct sim_loop *loop;
+    struct sim_options options;
+    struct sim_cluster_hooks hooks;
+    struct sim_counters counters;
+    struct sim_io_counters io_counters;
+    struct sim_io_options io_options;
+    struct sim_network *network;
+    struct sim_node nodes[SIM_NODES_MAX];
+    bool healed;
+    struct sim_event *heal_partition;
+    struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
+    int leader;               /* the node that was elected last, or -1 */
+    uint64_t leaders_us;      /* the highest a leader's clock can be, as of leaders_at_us */
+    uint64_t leaders_at_us;
+    uint64_t last_token;
+};
+
+/* cluster_node.c */
+void node_init(struct sim_node *n, struct sim_cluster *c, unsigned number);
+void node_start(struct sim_node *n);
+/* Run cb as an event of the node: now, or when it is resumed. The node is not stopped. */
+void node_enter(struct sim_node *n, sim_event_cb cb, void *arg);
+/* Between two events: the process is gone. `reason` is for the trace. */
+void node_end(struct sim_node *n, const char *reason);
+void node_pause(struct sim_node *n);
+void node_resume(struct sim_node *n);
+void node_restart_after(struct sim_node *n, uint64_t delay_us);
+
+/* cluster_world.c */
+void node_init_world(struct sim_node *n);
+uint64_t node_monotonic_us(const struct sim_node *n);
+uint64_t node_wall_us(const struct sim_node *n);
+uint64_t node_real_us(const struct sim_node *n, uint64_t monotonic_us);
+void cluster_raise_leaders_clock(struct sim_cluster *c);
+/* The process is being taken down: its deliveries end, and its clients are told. */
+void node_end_deliveries(struct sim_node *n);
+void node_end_requests(struct sim_node *n);
+
+/* cluster_faults.c */
+void faults_begin(struct sim_cluster *c);
+void faults_end(struct sim_cluster *c);
+
+/* partition.c: draw a shape and cut; `leader` may be -1. */
+void partition_draw(struct sim_cluster *c, int leader);
+
+#endif

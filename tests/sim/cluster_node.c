@@ -1,0 +1,388 @@
+/* cluster_node.c - one simulated node: a production scheduler over its disk and network. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster_internal.h"
+
+#define NODE_ROUNDS_MAX 8      /* of the scheduler after one event; then it is woken again */
+#define NODE_RESTART_US 500000 /* a supervisor's, when crashes are not among the faults */
+
+static void node_wake_cb(void *arg);
+
+/* --- what its io asks for --- */
+
+static uint64_t host_monotonic_us(void *arg)
+{
+    return node_monotonic_us(arg);
+}
+
+static uint64_t host_real_us(void *arg, uint64_t monotonic_us)
+{
+    return node_real_us(arg, monotonic_us);
+}
+
+static void host_enter(void *arg, sim_event_cb cb, void *cb_arg)
+{
+    node_enter(arg, cb, cb_arg);
+}
+
+static int host_send(void *arg, const struct raft_message *message)
+{
+    struct sim_node *n = arg;
+    unsigned to = (unsigned)message->server_id - 1;
+
+    assert(message->server_id > 0 && to < n->cluster->options.nodes && to != n->number);
+    return network_send(n->cluster->network, n->number, to, message);
+}
+
+/* --- what its scheduler tells --- */
+
+static void node_fatal(void *arg, const char *sentence)
+{
+    struct sim_node *n = arg;
+
+    if (n->dying) {
+        return;
+    }
+    n->dying = true;
+    snprintf(n->sentence, sizeof n->sentence, "%s", sentence);
+    sim_io_kill(n->io); /* from here on nothing it does reaches the outside */
+}
+
+static void node_applied(void *arg, uint64_t index)
+{
+    struct sim_node *n = arg;
+    struct sim_cluster *c = n->cluster;
+
+    if (n->dying || n->scheduler == NULL) {
+        return;
+    }
+    const struct machine *m = scheduler_machine(n->scheduler);
+    loop_trace(c->loop, "n%u apply %" PRIu64 " now %" PRIu64, n->number + 1, index, m->now_ms);
+    if (c->hooks.applied != NULL) {
+        c->hooks.applied(c->hooks.arg, n->number, index, m);
+    }
+}
+
+/* --- events --- */
+
+static void node_watch_role(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    const struct replica *r = scheduler_replica(n->scheduler);
+    bool leads = replica_role(r) == REPLICA_LEADER;
+    uint64_t term = replica_term(r);
+
+    if (n->leads && (!leads || term != n->term)) {
+        c->counters.leaders_lost++;
+        c->counters.failovers_with_deliveries += n->n_deliveries > 0;
+        loop_trace(c->loop, "n%u leads no more", n->number + 1);
+        n->leads = false;
+    }
+    if (leads && !n->leads) {
+        n->leads = true;
+        n->term = term;
+        c->leader = (int)n->number;
+        c->counters.elections++;
+        loop_trace(c->loop, "n%u leads term %" PRIu64, n->number + 1, term);
+        if (c->hooks.leads != NULL) {
+            c->hooks.leads(c->hooks.arg, n->number, term);
+        }
+    }
+}
+
+/* An earlier wake-up stays: it only looks once more. As in production, in whole ms. */
+static void node_sleep(struct sim_node *n, uint64_t sleep_us)
+{
+    struct sim_loop *loop = n->cluster->loop;
+    uint64_t at_us = loop->now_us + node_real_us(n, (sleep_us + 999) / 1000 * 1000);
+
+    if (n->wake != NULL) {
+        if (n->wake_us <= at_us) {
+            return;
+        }
+        loop_cancel(loop, n->wake);
+    }
+    n->wake_us = at_us;
+    n->wake = loop_after(loop, at_us - loop->now_us, node_wake_cb, n);
+}
+
+static void node_count(struct sim_node *n)
+{
+    const struct sim_io_counters *from = &n->cluster->io_counters;
+    struct sim_counters *to = &n->cluster->counters;
+
+    to->snapshots_taken = from->snapshots_taken;
+    to->snapshots_installed = from->snapshots_installed;
+    to->failed_writes = from->failed_writes;
+    to->torn_tails = from->torn_tails;
+}
+
+static void node_died(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    bool expected = sim_io_failed(n->io);
+    uint64_t delay_us = c->options.crash_for_ms * 1000;
+
+    node_end(n, n->sentence);
+    if (c->hooks.died != NULL) {
+        c->hooks.died(c->hooks.arg, n->number, n->sentence, expected);
+    }
+    node_restart_after(n, c->healed || delay_us == 0 ? NODE_RESTART_US
+                                                     : loop_below(c->loop, 2 * delay_us));
+}
+
+/* Whatever the event brought about is followed up, as raft_uv's and the node's own prepare and
+ * check handles do it. */
+static void node_settle(struct sim_node *n)
+{
+    uint64_t sleep_us = 0;
+
+    for (unsigned i = 0; i < NODE_ROUNDS_MAX && !n->dying; i++) {
+        bool told = sim_io_turn(n->io);
+        if (i > 0 && !told && sleep_us > 0) {
+            break;
+        }
+        sleep_us = scheduler_run(n->scheduler);
+    }
+    if (n->dying) {
+        node_died(n);
+        return;
+    }
+    node_count(n);
+    node_watch_role(n);
+    if (n->leaving) {
+        node_end(n, "stopped in good order");
+        node_restart_after(n, loop_below(n->cluster->loop, NODE_RESTART_US));
+        return;
+    }
+    node_sleep(n, sleep_us);
+}
+
+static void node_run(struct sim_node *n, sim_event_cb cb, void *arg)
+{
+    sim_io_begin(n->io);
+    cb(arg);
+    node_settle(n);
+}
+
+void node_enter(struct sim_node *n, sim_event_cb cb, void *arg)
+{
+    assert(n->scheduler != NULL && !n->dying);
+    if (!n->paused) {
+        node_run(n, cb, arg);
+        return;
+    }
+    if (n->n_deferred == n->cap_deferred) {
+        n->cap_deferred = 2 * n->cap_deferred + 16;
+        n->deferred = realloc(n->deferred, n->cap_deferred * sizeof n->deferred[0]);
+        if (n->deferred == NULL) {
+            abort();
+        }
+    }
+    n->deferred[n->n_deferred++] = (struct sim_deferred){cb, arg};
+}
+
+static void node_woken(void *arg)
+{
+    (void)arg; /* settling is all */
+}
+
+static void node_wake_cb(void *arg)
+{
+    struct sim_node *n = arg;
+
+    n->wake = NULL;
+    node_enter(n, node_woken, n);
+}
+
+/* --- life --- */
+
+static struct scheduler *node_make(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    const struct sim_options *o = &c->options;
+    struct scheduler_config config = {
+        .replica =
+            {
+                .id = n->number + 1,
+                .address = n->address,
+                .election_timeout_ms = 500,
+                .heartbeat_timeout_ms = 50,
+                .snapshot_threshold = o->snapshot_threshold,
+                .snapshot_trailing = o->snapshot_trailing,
+                .random_seed = (unsigned)loop_random(c->loop),
+            },
+        .cluster = SIM_CLUSTER_NAME,
+        .retention_ms = o->retention_ms,
+        .max_orders = o->max_orders,
+        .max_bytes = UINT64_C(1) << 30,
+        .max_deliveries = o->max_deliveries,
+        .max_queued = o->max_queued,
+        .max_queued_bytes = UINT64_C(64) << 20,
+        .fatal = node_fatal,
+        .fatal_arg = n,
+        .applied = node_applied,
+        .applied_arg = n,
+    };
+
+    return scheduler_new(&config, sim_io_raft(n->io), &n->environment, &n->receiver, n->sentence,
+                         sizeof n->sentence);
+}
+
+static int node_found(struct sim_node *n)
+{
+    struct replica_member members[SIM_NODES_MAX];
+    unsigned size = n->cluster->options.nodes;
+
+    for (unsigned i = 0; i < size; i++) {
+        members[i] = (struct replica_member){
+            .id = i + 1,
+            .address = n->cluster->nodes[i].address,
+            .voter = true,
+        };
+    }
+    return scheduler_bootstrap(n->scheduler, members, size, n->sentence, sizeof n->sentence);
+}
+
+void node_start(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    struct sim_io_host host = {
+        .arg = n,
+        .monotonic_us = host_monotonic_us,
+        .real_us = host_real_us,
+        .enter = host_enter,
+        .send = host_send,
+    };
+    int rv = 0;
+
+    assert(n->scheduler == NULL);
+    if (n->restart != NULL) {
+        loop_cancel(c->loop, n->restart);
+        n->restart = NULL;
+    }
+    loop_trace(c->loop, "n%u starts, term %llu, log %llu to %llu", n->number + 1,
+               (unsigned long long)n->storage.term, (unsigned long long)n->storage.first,
+               (unsigned long long)storage_last(&n->storage));
+    c->counters.restarts_from_snapshot += n->storage.has_snapshot;
+    n->dying = n->draining = n->leaving = n->paused = n->leads = n->bounded = false;
+    n->sentence[0] = '\0';
+    n->io = sim_io_new(c->loop, &n->storage, &c->io_options, &host, &c->io_counters);
+    n->scheduler = node_make(n);
+    if (n->scheduler == NULL) {
+        abort(); /* lack of memory or our own configuration */
+    }
+    if (storage_is_pristine(&n->storage)) {
+        rv = node_found(n);
+    }
+    if (rv == 0) {
+        rv = scheduler_start(n->scheduler, n->sentence, sizeof n->sentence);
+    }
+    if (rv != 0) {
+        n->dying = true;
+    }
+    node_settle(n);
+}
+
+static void node_restart_cb(void *arg)
+{
+    struct sim_node *n = arg;
+
+    n->restart = NULL;
+    node_start(n);
+}
+
+void node_restart_after(struct sim_node *n, uint64_t delay_us)
+{
+    assert(n->restart == NULL && n->scheduler == NULL);
+    n->restart = loop_after(n->cluster->loop, delay_us, node_restart_cb, n);
+}
+
+static void node_closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+/* The production code closes and frees itself, cut off from the world: a process that ends has
+ * no more effects, but its memory must go. */
+void node_end(struct sim_node *n, const char *reason)
+{
+    struct sim_cluster *c = n->cluster;
+    bool closed = false;
+
+    loop_trace(c->loop, "n%u ends: %s", n->number + 1, reason);
+    n->dying = true;
+    sim_io_kill(n->io);
+    node_count(n);
+    if (n->leads) {
+        c->counters.leaders_lost++;
+        c->counters.failovers_with_deliveries += n->n_deliveries > 0;
+    }
+    if (n->wake != NULL) {
+        loop_cancel(c->loop, n->wake);
+        n->wake = NULL;
+    }
+    if (n->resume != NULL) {
+        loop_cancel(c->loop, n->resume);
+        n->resume = NULL;
+    }
+    network_forget(c->network, n->number);
+    n->n_deferred = 0;
+    scheduler_close(n->scheduler, node_closed, &closed);
+    assert(closed);
+    node_end_deliveries(n);
+    scheduler_free(n->scheduler);
+    n->scheduler = NULL;
+    sim_io_free(n->io);
+    n->io = NULL;
+    n->paused = n->leads = false;
+    node_end_requests(n);
+}
+
+void node_pause(struct sim_node *n)
+{
+    loop_trace(n->cluster->loop, "n%u stands still", n->number + 1);
+    n->paused = true;
+    n->cluster->counters.pauses++;
+    network_hold(n->cluster->network, n->number, true);
+}
+
+void node_resume(struct sim_node *n)
+{
+    struct sim_deferred *deferred = n->deferred;
+    size_t count = n->n_deferred;
+
+    loop_trace(n->cluster->loop, "n%u goes on", n->number + 1);
+    n->paused = false;
+    n->deferred = NULL;
+    n->n_deferred = n->cap_deferred = 0;
+    if (n->resume != NULL) {
+        loop_cancel(n->cluster->loop, n->resume);
+        n->resume = NULL;
+    }
+    for (size_t i = 0; i < count && n->scheduler != NULL; i++) {
+        node_run(n, deferred[i].cb, deferred[i].arg);
+    }
+    free(deferred);
+    if (n->scheduler != NULL) {
+        network_hold(n->cluster->network, n->number, false);
+    }
+}
+
+void node_init(struct sim_node *n, struct sim_cluster *c, unsigned number)
+{
+    int64_t offset_max_us = c->options.clock_offset_max_ms * 1000;
+    int64_t drift_max_ppm = (int64_t)c->options.clock_drift_max_ppm;
+
+    n->cluster = c;
+    n->number = number;
+    snprintf(n->address, sizeof n->address, "node%u:7400", number + 1);
+    snprintf(n->api_address, sizeof n->api_address, "node%u:7401", number + 1);
+    n->offset_us = (int64_t)loop_between(c->loop, 0, (uint64_t)offset_max_us * 2) - offset_max_us;
+    n->drift_ppm = (int64_t)loop_between(c->loop, 0, (uint64_t)drift_max_ppm * 2) - drift_max_ppm;
+    storage_init(&n->storage);
+    node_init_world(n);
+}

@@ -1,0 +1,266 @@
+/* cluster_world.c - what a simulated node's scheduler sees of the world: its computer's clocks,
+ * its receiver, its clients. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster_internal.h"
+
+#define WORLD_EPOCH_US UINT64_C(1700000000000000) /* wall clocks at the beginning of a run */
+#define WORLD_UPTIME_US UINT64_C(1000000000)      /* monotonic clocks */
+
+/* --- clocks --- */
+
+static uint64_t drifted_us(const struct sim_node *n, uint64_t true_us)
+{
+    return (uint64_t)((int64_t)true_us + (int64_t)true_us * n->drift_ppm / 1000000);
+}
+
+uint64_t node_monotonic_us(const struct sim_node *n)
+{
+    return WORLD_UPTIME_US + drifted_us(n, n->cluster->loop->now_us);
+}
+
+uint64_t node_wall_us(const struct sim_node *n)
+{
+    return (uint64_t)((int64_t)(WORLD_EPOCH_US + drifted_us(n, n->cluster->loop->now_us)) +
+                      n->offset_us);
+}
+
+uint64_t node_real_us(const struct sim_node *n, uint64_t monotonic_us)
+{
+    return (uint64_t)((int64_t)monotonic_us * 1000000 / (1000000 + n->drift_ppm));
+}
+
+/* A leader's clock follows the wall clock without its steps, so it is bounded by the highest
+ * reading since the process began, carried on with the monotonic clock; and by the clocks of the
+ * leaders before, which it is raised to. Those are carried on with the fastest clock there is. */
+void cluster_raise_leaders_clock(struct sim_cluster *c)
+{
+    uint64_t passed_us = c->loop->now_us - c->leaders_at_us;
+
+    c->leaders_at_us = c->loop->now_us;
+    if (c->leaders_us != 0 && passed_us > 0) {
+        c->leaders_us += passed_us + passed_us * c->options.clock_drift_max_ppm / 1000000 + 1;
+    }
+}
+
+static uint64_t world_wall_us(void *impl)
+{
+    struct sim_node *n = impl;
+    struct sim_cluster *c = n->cluster;
+    uint64_t wall_us = node_wall_us(n);
+    uint64_t monotonic_us = node_monotonic_us(n);
+    uint64_t carried_us = n->bound_us + (monotonic_us - n->bound_at_us);
+
+    n->bound_us = !n->bounded || wall_us > carried_us ? wall_us : carried_us;
+    n->bound_at_us = monotonic_us;
+    n->bounded = true;
+    if (n->scheduler != NULL &&
+        replica_role(scheduler_replica(n->scheduler)) == REPLICA_LEADER) {
+        cluster_raise_leaders_clock(c);
+        if (n->bound_us > c->leaders_us) {
+            c->leaders_us = n->bound_us;
+        }
+    }
+    return wall_us;
+}
+
+static uint64_t world_monotonic_us(void *impl)
+{
+    return node_monotonic_us(impl);
+}
+
+static uint64_t world_random(void *impl)
+{
+    struct sim_node *n = impl;
+
+    return loop_random(n->cluster->loop);
+}
+
+/* --- the receiver --- */
+
+static void world_start_delivery(struct receiver *receiver, struct delivery *delivery)
+{
+    struct sim_node *n = receiver->impl;
+    struct sim_cluster *c = n->cluster;
+    struct sim_delivery *d = calloc(1, sizeof *d);
+
+    if (d == NULL) {
+        abort();
+    }
+    d->delivery = delivery;
+    d->node = n;
+    d->token = ++c->last_token;
+    d->next = n->deliveries;
+    d->at = &n->deliveries;
+    if (d->next != NULL) {
+        d->next->at = &d->next;
+    }
+    n->deliveries = d;
+    n->n_deliveries++;
+    if (n->dying) {
+        return;
+    }
+    loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
+               (const char *)delivery->id, (unsigned)delivery->attempt);
+    c->hooks.deliver(c->hooks.arg, n->number, d->token, delivery);
+}
+
+/* An event of the node. */
+static void delivery_end(void *arg)
+{
+    struct sim_delivery *d = arg;
+    struct delivery *delivery = d->delivery;
+
+    *d->at = d->next;
+    if (d->next != NULL) {
+        d->next->at = d->at;
+    }
+    d->node->n_deliveries--;
+    delivery->outcome = d->outcome;
+    delivery->delay_ms = d->delay_ms;
+    free(d);
+    delivery->done(delivery, delivery->done_arg);
+}
+
+static void delivery_answered_cb(void *arg)
+{
+    struct sim_delivery *d = arg;
+
+    d->event = NULL;
+    node_enter(d->node, delivery_end, d);
+}
+
+void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
+                          enum outcome outcome, uint64_t delay_ms)
+{
+    struct sim_delivery *d = c->nodes[node].deliveries;
+
+    while (d != NULL && d->token != token) {
+        d = d->next;
+    }
+    if (d == NULL) {
+        return; /* the process that asked is gone */
+    }
+    assert(!d->answered);
+    d->answered = true;
+    d->outcome = outcome;
+    d->delay_ms = delay_ms;
+    d->event = loop_after(c->loop, 0, delivery_answered_cb, d);
+}
+
+void node_end_deliveries(struct sim_node *n)
+{
+    while (n->deliveries != NULL) {
+        struct sim_delivery *d = n->deliveries;
+        if (d->event != NULL) {
+            loop_cancel(n->cluster->loop, d->event);
+        }
+        d->outcome = OUTCOME_FAILED;
+        d->delay_ms = 0;
+        delivery_end(d); /* the dispatcher frees it, as an orphan */
+    }
+}
+
+/* --- clients --- */
+
+static void request_free(struct sim_request *r)
+{
+    *r->at = r->next;
+    if (r->next != NULL) {
+        r->next->at = r->at;
+    }
+    inbound_release(&r->in);
+    free(r->bytes);
+    free(r);
+}
+
+/* The scheduler answers. What a process answers that is being taken down, nobody hears. */
+static void request_answered(struct inbound *in, const uint8_t *answer, size_t len)
+{
+    struct sim_request *r = in->owner;
+
+    if (r->node->dying) {
+        return;
+    }
+    r->reply(r->arg, answer, len);
+    request_free(r);
+}
+
+/* An event of the node, as api.c and node.c have it. */
+static void request_submit(void *arg)
+{
+    struct sim_request *r = arg;
+    char text[128];
+    int error;
+
+    r->in.message = r->bytes;
+    r->in.reply = request_answered;
+    r->in.owner = r;
+    error = inbound_check(&r->in, SIM_CLUSTER_NAME, text, sizeof text);
+    if (error != ORDERSCHED_OK) {
+        scheduler_refuse(r->node->scheduler, &r->in, error, text);
+    } else {
+        scheduler_submit(r->node->scheduler, &r->in);
+    }
+}
+
+static void request_arrived_cb(void *arg)
+{
+    struct sim_request *r = arg;
+
+    r->event = NULL;
+    node_enter(r->node, request_submit, r);
+}
+
+void cluster_request(struct sim_cluster *c, unsigned node, const uint8_t *message, size_t len,
+                     void (*reply)(void *arg, const uint8_t *data, size_t len), void *arg)
+{
+    struct sim_node *n = &c->nodes[node];
+    struct sim_request *r = calloc(1, sizeof *r);
+
+    assert(n->scheduler != NULL);
+    if (r == NULL) {
+        abort();
+    }
+    r->bytes = malloc(len > 0 ? len : 1);
+    if (r->bytes == NULL) {
+        abort();
+    }
+    memcpy(r->bytes, message, len);
+    r->in.message_len = len;
+    r->node = n;
+    r->reply = reply;
+    r->arg = arg;
+    r->next = n->requests;
+    r->at = &n->requests;
+    if (r->next != NULL) {
+        r->next->at = &r->next;
+    }
+    n->requests = r;
+    r->event = loop_after(c->loop, 0, request_arrived_cb, r);
+}
+
+void node_end_requests(struct sim_node *n)
+{
+    while (n->requests != NULL) {
+        struct sim_request *r = n->requests;
+        if (r->event != NULL) {
+            loop_cancel(n->cluster->loop, r->event);
+        }
+        r->reply(r->arg, NULL, 0);
+        request_free(r);
+    }
+}
+
+void node_init_world(struct sim_node *n)
+{
+    n->environment = (struct environment){
+        .impl = n,
+        .wall_us = world_wall_us,
+        .monotonic_us = world_monotonic_us,
+        .random = world_random,
+    };
+    n->receiver = (struct receiver){.impl = n, .start = world_start_delivery};
+}
