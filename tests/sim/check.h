@@ -1,0 +1,83 @@
+/* check.h - the judge of a simulated run: what was promised against what happened.
+ *
+ * It keeps a chronicle of the replicated log, written by whichever node applies an index first,
+ * and holds everything else against it: the other nodes' states, the answers that clients got, the
+ * deliveries that nodes start, and the effects at the receivers.
+ *
+ *   LEADER    one leader a term                        PREFIX  equal digest at equal index
+ *   CLOCK     now never decreases, and never runs ahead of every clock that ever led
+ *   ACKED     what was acknowledged is in the state of every node that is that far
+ *   I1        one ending                               I2      reads and writes are linearizable
+ *   I4        nothing that nobody asked for; what failed definitely stays undone
+ *   I5        one effect for an expired order, none for another
+ *   I6        no delivery before the deadline          I8      an extend that was done holds
+ *   I9        fences never decrease, keys do not change, only the office's outcomes count
+ *   I10       one request: one answer, one effect      I11     equal digests after healing
+ *   LIVENESS  after healing everything works again within bounded time
+ *
+ * The first violation is printed with both sides of the contradiction, and ends the run. */
+#ifndef SIM_CHECK_H
+#define SIM_CHECK_H
+
+#include "../../client/protocol.h"
+#include "cluster.h"
+#include "coverage.h"
+
+#define CHECK_PROBES 4 /* orders that each client makes anew after healing */
+
+struct check; /* opaque */
+
+/* What a client asked for. */
+struct check_call {
+    enum operation_code code;
+    unsigned id;               /* number of the order; not for routes */
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE]; /* not for GET */
+    bool has_request;          /* false: a mutating call that was never sent, or a GET */
+    uint64_t floor;            /* log index known to be acknowledged when the call began */
+};
+
+/* `only`: the one invariant that ends the run, others are counted only; NULL: all. */
+struct check *check_new(struct sim_loop *loop, const struct sim_options *options,
+                        struct coverage *coverage, const char *only);
+void check_free(struct check *c);
+void check_set_cluster(struct check *c, struct sim_cluster *cluster);
+/* The name of the invariant that was violated, or NULL. */
+const char *check_violation(const struct check *c);
+/* What there is to say about it; "" when all is well. */
+const char *check_report(const struct check *c);
+
+/* Orders have numbers: those of the load come first, then the probes. */
+unsigned check_orders(const struct check *c);
+size_t check_order_name(const struct check *c, unsigned id, char out[16]);
+
+/* --- nodes --- */
+void check_applied(struct check *c, unsigned node, uint64_t index, const struct machine *m);
+void check_leads(struct check *c, unsigned node, uint64_t term);
+/* A node starts a delivery. Returns the log index of the order's schedule, which with the
+ * order's number names the order for good; 0 when the run has failed. */
+uint64_t check_delivery(struct check *c, unsigned node, uint64_t token,
+                        const struct delivery *d, unsigned *id);
+/* The receiver's answer reached the node that asked. */
+void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum outcome outcome);
+/* A receiver carried out the cancellation. */
+void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key);
+
+/* --- clients --- */
+/* A call begins: its floor. */
+uint64_t check_floor(const struct check *c);
+/* A request is about to be sent for the first time, or again: from now on it may take effect. */
+void check_invoked(struct check *c, const struct check_call *call);
+/* A call ended. `alone`: no other call with this request was ever made. */
+void check_answered(struct check *c, const struct check_call *call, bool alone,
+                    const struct ordersched_answer *answer);
+
+/* --- the end --- */
+/* The faults have ended. */
+void check_healed(struct check *c);
+/* A call of the liveness phase ended: it must have been decided. */
+void check_probe(struct check *c, const struct check_call *call,
+                 const struct ordersched_answer *answer);
+/* After the liveness phase. */
+void check_end(struct check *c);
+
+#endif

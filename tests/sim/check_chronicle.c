@@ -1,0 +1,338 @@
+/* check_chronicle.c - the life of each order in log order, as the first node to apply an index
+ * shows it, with the rules of docs/semantics.md that can be told from the states before and after
+ * (I1, I2, I4, I9, I10), and the search of each node's state for what was acknowledged (ACKED). */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check_internal.h"
+
+static const struct order *order_of(const struct check *c, unsigned id, const struct machine *m)
+{
+    char name[16];
+    size_t len = check_order_name(c, id, name);
+
+    return store_find(&m->store, (struct slice){(const uint8_t *)name, len});
+}
+
+/* --- acknowledged means kept --- */
+
+static void verify_life(struct check *c, unsigned node, uint64_t index, const struct life *life,
+                        const struct order *o)
+{
+    if (life->acked && (o == NULL || o->schedule_index != life->scheduled)) {
+        check_fail(c, "ACKED", (int)life->id,
+                   "an acknowledged order is missing:\n"
+                   "  a client was told that it is scheduled, at log index %" PRIu64 "\n"
+                   "  node %u at log index %" PRIu64 " %s",
+                   life->scheduled, node + 1, index,
+                   o == NULL ? "does not know it" : "knows another order of this id");
+        return;
+    }
+    if (o == NULL || o->schedule_index != life->scheduled) {
+        return;
+    }
+    if (life->acked_ending && life->decision <= index &&
+        (o->state != life->state || o->decision_index != life->decision)) {
+        check_fail(c, "ACKED", (int)life->id,
+                   "an acknowledged decision is missing:\n"
+                   "  a client was told %s, at log index %" PRIu64 "\n"
+                   "  node %u at log index %" PRIu64 " has it %s, at %" PRIu64,
+                   ordersched_state_name(life->state), life->decision, node + 1, index,
+                   ordersched_state_name(o->state), o->decision_index);
+    } else if (life->acked_version_at <= index && o->version < life->acked_version) {
+        check_fail(c, "ACKED", (int)life->id,
+                   "an acknowledged extend is missing:\n"
+                   "  a client was told of it, version %" PRIu32 " at log index %" PRIu64 "\n"
+                   "  node %u at log index %" PRIu64 " has version %" PRIu32,
+                   life->acked_version, life->acked_version_at, node + 1, index, o->version);
+    }
+}
+
+void chronicle_verify(struct check *c, unsigned node, uint64_t index, const struct machine *m)
+{
+    uint64_t top = index < c->max_index ? index : c->max_index;
+
+    for (unsigned id = 0; id < c->n_ids && check_is_alive(c); id++) {
+        const struct life *life = check_life_at(c, id, top);
+        const struct order *o = order_of(c, id, m);
+        bool may_be_gone = life != NULL && check_is_terminal(life->state) &&
+                           life->decided_ms + m->retention_ms <= m->now_ms;
+        if (life != NULL && !may_be_gone) {
+            verify_life(c, node, index, life, o);
+        }
+    }
+}
+
+/* --- what one entry did to one order --- */
+
+static void stand_add(struct check *c, unsigned id, uint64_t index, const struct life *life)
+{
+    struct history *h = &c->histories[id];
+    bool known = life != NULL && life->gone == 0;
+    struct stand stand = {.index = index, .state = ORDERSCHED_STATE_NONE};
+
+    if (known) {
+        stand = (struct stand){index, life->state, life->deadline_ms, life->decision,
+                               life->version, life->scheduled};
+    }
+    const struct stand *last = h->n > 0 ? &h->stands[h->n - 1] : NULL;
+    if (last != NULL && last->state == stand.state && last->deadline_ms == stand.deadline_ms &&
+        last->version == stand.version && last->scheduled == stand.scheduled) {
+        return;
+    }
+    if (last == NULL && !known) {
+        return;
+    }
+    h->stands = check_grow(h->stands, h->n, &h->cap, sizeof *h->stands);
+    h->stands[h->n++] = stand;
+}
+
+static void life_end(struct check *c, struct life *life, uint64_t index, const struct machine *m)
+{
+    if (!check_is_terminal(life->state) || life->decided_ms + m->retention_ms > m->now_ms) {
+        check_fail(c, "ACKED", (int)life->id,
+                   "an order vanishes at log index %" PRIu64 " (now %" PRIu64 ", retention "
+                   "%" PRIu64 " ms):\n  it was scheduled at %" PRIu64 " and stood %s, deadline "
+                   "%" PRIu64 ", decided at %" PRIu64 " ms\n  it is not in the state any more",
+                   index, m->now_ms, m->retention_ms, life->scheduled,
+                   ordersched_state_name(life->state), life->deadline_ms, life->decided_ms);
+    }
+    life->gone = index;
+    c->coverage->forgotten++;
+}
+
+/* The order is new: who asked for it? */
+static struct life *life_begin(struct check *c, unsigned id, uint64_t index, const struct order *o)
+{
+    struct history *h = &c->histories[id];
+    struct request_record *r = check_request(c, o->schedule_request);
+    struct life *life = calloc(1, sizeof *life);
+
+    if (life == NULL) {
+        abort();
+    }
+    life->older = h->life;
+    c->coverage->id_used_again += h->life != NULL;
+    h->life = life;
+    life->id = id;
+    life->scheduled = o->schedule_index;
+    memcpy(life->request, o->schedule_request, sizeof life->request);
+    life->first_deadline_ms = o->extra != NULL && o->version > 1 ? o->extra->first_deadline_ms
+                                                                 : o->deadline_ms;
+    life->deadline_ms = life->first_deadline_ms;
+    life->version = 1;
+    life->state = ORDERSCHED_PENDING;
+    if (o->schedule_index != index) {
+        check_fail(c, "I2", (int)id, "an order appears late:\n  at log index %" PRIu64
+                   "\n  with its schedule at %" PRIu64, index, o->schedule_index);
+    } else if (r == NULL || r->code != OPERATION_SCHEDULE || r->order != id) {
+        check_fail(c, "I4", (int)id, "a phantom:\n  it is scheduled at log index %" PRIu64
+                   "\n  nobody asked for it with this request", index);
+    } else if (r->done != 0) {
+        check_fail(c, "I10", (int)id, "one request schedules twice:\n  at log index %" PRIu64
+                   "\n  at log index %" PRIu64, r->done, index);
+    } else if (r->failed) {
+        check_fail(c, "I4", (int)id, "what failed becomes visible:\n  its client was told for "
+                   "certain that it did not happen\n  it is scheduled at log index %" PRIu64, index);
+    } else {
+        r->done = index;
+        r->life = life;
+        r->answer = (struct order_request){.deadline_ms = life->first_deadline_ms,
+                                           .state = ORDERSCHED_PENDING};
+    }
+    return life;
+}
+
+/* Requests recorded with the order since; returns how many of them are new. */
+static unsigned note_requests(struct check *c, struct life *life, uint64_t index,
+                              const struct order *o)
+{
+    unsigned n = o->extra != NULL ? o->extra->n_requests : 0;
+    unsigned fresh = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        const struct order_request *q = &o->extra->requests[i];
+        struct request_record *r = check_request(c, q->id);
+        if (r == NULL || r->order != life->id) {
+            check_fail(c, "I4", (int)life->id, "a phantom:\n  log index %" PRIu64 " carries out a "
+                       "request on it\n  nobody made that request", index);
+        } else if (r->done == 0 && r->failed && q->error == ORDERSCHED_OK) {
+            check_fail(c, "I4", (int)life->id, "what failed becomes visible:\n  the client of a %s "
+                       "was told for certain that it did not happen\n  log index %" PRIu64
+                       " carries it out", check_code_name(r->code), index);
+        } else if (r->done == 0) {
+            r->done = index;
+            r->life = life;
+            r->answer = *q;
+            fresh += q->error == ORDERSCHED_OK && r->code == OPERATION_EXTEND;
+        } else if (r->answer.error != q->error || r->answer.state != q->state ||
+                   r->answer.deadline_ms != q->deadline_ms || r->answer.index != q->index) {
+            check_fail(c, "I10", (int)life->id, "one request is answered in two ways:\n"
+                       "  at log index %" PRIu64 ": %s, %s, deadline %" PRIu64 "\n"
+                       "  at log index %" PRIu64 ": %s, %s, deadline %" PRIu64, r->done,
+                       ordersched_error_name(r->answer.error),
+                       ordersched_state_name(r->answer.state), r->answer.deadline_ms, index,
+                       ordersched_error_name(q->error), ordersched_state_name(q->state),
+                       q->deadline_ms);
+        }
+    }
+    return fresh;
+}
+
+static const char *outcome_name(enum outcome outcome)
+{
+    switch (outcome) {
+        case OUTCOME_EXPIRED: return "expired";
+        case OUTCOME_PAID: return "paid";
+        case OUTCOME_LATER: return "later";
+        case OUTCOME_FAILED: return "failed";
+    }
+    return "?";
+}
+
+static bool outcome_gives(enum outcome outcome, const struct order *o)
+{
+    switch (outcome) {
+        case OUTCOME_EXPIRED: return o->state == ORDERSCHED_EXPIRED;
+        case OUTCOME_PAID: return o->state == ORDERSCHED_PAID;
+        case OUTCOME_LATER: return o->state == ORDERSCHED_PENDING;
+        case OUTCOME_FAILED:
+            return o->state == ORDERSCHED_PENDING || o->state == ORDERSCHED_DEAD;
+    }
+    return false;
+}
+
+/* A delivery's outcome was counted: it must be one that the office in power started and heard. */
+static void note_attempt(struct check *c, struct life *life, uint64_t index,
+                         const struct machine *m, const struct order *o, uint32_t attempts)
+{
+    const struct sent *sent = life->sent;
+
+    while (sent != NULL && !(sent->version == o->version && sent->attempt == attempts &&
+                             sent->fence_epoch == m->epoch && sent->answered)) {
+        sent = sent->next;
+    }
+    if (attempts != life->attempts + 1 || sent == NULL || !outcome_gives(sent->outcome, o)) {
+        check_fail(c, "I9", (int)life->id,
+                   "the outcome of attempt %" PRIu32 " (after %" PRIu32 ") is counted at log "
+                   "index %" PRIu64 ", epoch %" PRIu64 ", and the order stands %s:\n"
+                   "  of that epoch and attempt, its receiver answered: %s", attempts,
+                   life->attempts, index, m->epoch, ordersched_state_name(o->state),
+                   sent == NULL ? "nothing" : outcome_name(sent->outcome));
+        return;
+    }
+    c->coverage->retries += sent->outcome == OUTCOME_FAILED;
+    c->coverage->later += sent->outcome == OUTCOME_LATER;
+    c->coverage->dead += o->state == ORDERSCHED_DEAD;
+}
+
+static void note_extend(struct check *c, struct life *life, uint64_t index,
+                        const struct machine *m, const struct order *o, unsigned n_requests)
+{
+    uint32_t bumps = o->version - life->version;
+
+    if (o->version < life->version || o->deadline_ms < life->deadline_ms ||
+        (bumps == 0 && o->deadline_ms != life->deadline_ms)) {
+        check_fail(c, "I2", (int)life->id, "the deadline changes at log index %" PRIu64 ":\n"
+                   "  before: %" PRIu64 ", version %" PRIu32 "\n  after: %" PRIu64
+                   ", version %" PRIu32, index, life->deadline_ms, life->version, o->deadline_ms,
+                   o->version);
+    } else if (bumps > n_requests) {
+        check_fail(c, "I10", (int)life->id, "an extend without a new request, at log index "
+                   "%" PRIu64 ":\n  versions: %" PRIu32 " more\n  new requests: %u", index, bumps,
+                   n_requests);
+    } else if (bumps > 0 && life->deadline_ms <= m->now_ms) {
+        check_fail(c, "I2", (int)life->id, "an extend is accepted after the deadline, at log "
+                   "index %" PRIu64 ":\n  deadline: %" PRIu64 "\n  now: %" PRIu64, index,
+                   life->deadline_ms, m->now_ms);
+    } else if (bumps > 0 && life->sent != NULL) {
+        check_fail(c, "I8", (int)life->id, "an extend is accepted at log index %" PRIu64 ":\n"
+                   "  its new deadline: %" PRIu64 "\n  a delivery was started for the old one, "
+                   "%" PRIu64, index, o->deadline_ms, life->deadline_ms);
+    }
+    c->coverage->extended += bumps > 0;
+    life->version = o->version;
+    life->deadline_ms = o->deadline_ms;
+}
+
+static void note_ending(struct check *c, struct life *life, uint64_t index,
+                        const struct machine *m, const struct order *o, bool attempted)
+{
+    int64_t early = (int64_t)(o->deadline_ms - m->now_ms);
+    bool by_client = !attempted;
+
+    if (life->state != ORDERSCHED_PENDING) {
+        check_fail(c, "I1", (int)life->id, "two endings:\n  %s, decided at log index %" PRIu64
+                   "\n  %s, at log index %" PRIu64, ordersched_state_name(life->state),
+                   life->decision, ordersched_state_name(o->state), index);
+    } else if (o->state != ORDERSCHED_DEAD &&
+               (o->decision_index != index || o->decided_ms != m->now_ms)) {
+        check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
+                   "  %s, said to be decided at %" PRIu64, index, ordersched_state_name(o->state),
+                   o->decision_index);
+    } else if (by_client && (o->state == ORDERSCHED_EXPIRED || o->state == ORDERSCHED_DEAD)) {
+        check_fail(c, "I9", (int)life->id, "%s at log index %" PRIu64 ":\n  no outcome of a "
+                   "delivery was counted", ordersched_state_name(o->state), index);
+    } else if (by_client && early <= 0) {
+        check_fail(c, "I2", (int)life->id, "a client decides after the deadline: %s at log index "
+                   "%" PRIu64 "\n  deadline: %" PRIu64 "\n  now: %" PRIu64,
+                   ordersched_state_name(o->state), index, o->deadline_ms, m->now_ms);
+    }
+    c->coverage->races_won_by_pay += by_client && early <= 20 && o->state == ORDERSCHED_PAID;
+    c->coverage->races_won_by_cancel += by_client && early <= 20 &&
+                                        o->state == ORDERSCHED_CANCELLED;
+    c->coverage->expired += o->state == ORDERSCHED_EXPIRED;
+    c->coverage->vetoes += attempted && o->state == ORDERSCHED_PAID;
+}
+
+static void life_follow(struct check *c, struct life *life, uint64_t index,
+                        const struct machine *m, const struct order *o)
+{
+    uint32_t attempts = o->extra != NULL ? o->extra->attempts : 0;
+    bool attempted = attempts != life->attempts;
+
+    note_extend(c, life, index, m, o, note_requests(c, life, index, o));
+    if (attempted) {
+        note_attempt(c, life, index, m, o, attempts);
+        life->attempts = attempts;
+    }
+    if (o->state != life->state) {
+        note_ending(c, life, index, m, o, attempted);
+    } else if (check_is_terminal(life->state) && o->decision_index != life->decision) {
+        check_fail(c, "I1", (int)life->id, "a decision moves:\n  log index %" PRIu64
+                   "\n  log index %" PRIu64, life->decision, o->decision_index);
+    }
+    life->state = o->state;
+    life->decided_ms = o->decided_ms;
+    life->decision = o->decision_index;
+    life->next_ms = o->extra != NULL ? o->extra->next_ms : 0;
+}
+
+void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m)
+{
+    uint64_t known = 0;
+
+    for (unsigned id = 0; id < c->n_ids && check_is_alive(c); id++) {
+        const struct order *o = order_of(c, id, m);
+        struct life *life = c->histories[id].life;
+        if (life != NULL && life->gone != 0) {
+            life = NULL;
+        }
+        if (life != NULL && (o == NULL || o->schedule_index != life->scheduled)) {
+            life_end(c, life, index, m);
+            life = NULL;
+        }
+        if (o != NULL) {
+            known++;
+            life = life == NULL ? life_begin(c, id, index, o) : life;
+            life_follow(c, life, index, m, o);
+        }
+        stand_add(c, id, index, o != NULL ? life : NULL);
+    }
+    if (check_is_alive(c) && known != m->store.n) {
+        check_fail(c, "I4", -1, "phantoms on node %u at log index %" PRIu64 ":\n  it has %" PRIu64
+                   " orders\n  with ids that were ever asked for: %" PRIu64, node + 1, index,
+                   m->store.n, known);
+    }
+}

@@ -1,0 +1,94 @@
+/* check_end.c - after healing: the nodes agree (I11), there is a leader, everything due is settled,
+ * every call is decided (LIVENESS), and each order has the effects it should have (I5). */
+#include <inttypes.h>
+
+#include "check_internal.h"
+
+#define OVERDUE_MS 5000 /* an order may be due so long at the end and not yet be settled */
+
+void check_healed(struct check *c)
+{
+    c->healed = true;
+    c->healed_us = c->loop->now_us;
+}
+
+void check_probe(struct check *c, const struct check_call *call, const struct ordersched_answer *a)
+{
+    if (a->error < ORDERSCHED_INVALID || a->error == ORDERSCHED_FULL || !check_is_alive(c)) {
+        return;
+    }
+    check_fail(c, "LIVENESS", call->code <= OPERATION_GET ? (int)call->id : -1,
+               "a call fails although the faults ended at %" PRIu64 " ms:\n"
+               "  %s: %s", c->healed_us / 1000, check_code_name(call->code),
+               ordersched_error_name(a->error));
+}
+
+/* Every node runs, and one of them is in office. Returns it, or -1. */
+static int check_office(struct check *c)
+{
+    int office = -1;
+
+    for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
+        if (!cluster_is_serving(c->cluster, node)) {
+            check_fail(c, "LIVENESS", -1, "node %u does not run at the end", node + 1);
+            return -1;
+        }
+        if (scheduler_in_office(cluster_scheduler(c->cluster, node))) {
+            office = (int)node;
+        }
+    }
+    if (office < 0) {
+        check_fail(c, "LIVENESS", -1, "nobody is in office at the end");
+    }
+    return office;
+}
+
+static void check_converged(struct check *c, unsigned office)
+{
+    const struct machine *leader = scheduler_machine(cluster_scheduler(c->cluster, office));
+
+    for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
+        const struct machine *m = scheduler_machine(cluster_scheduler(c->cluster, node));
+        if (m->applied != leader->applied) {
+            check_fail(c, "LIVENESS", -1, "the nodes do not converge:\n"
+                       "  node %u, in office: applied %" PRIu64 "\n  node %u: applied %" PRIu64,
+                       office + 1, leader->applied, node + 1, m->applied);
+        } else if (machine_digest(m) != machine_digest(leader)) {
+            check_fail(c, "I11", -1, "digests differ at the end, log index %" PRIu64 ":\n"
+                       "  node %u: %016" PRIx64 "\n  node %u: %016" PRIx64, m->applied, office + 1,
+                       machine_digest(leader), node + 1, machine_digest(m));
+        }
+    }
+}
+
+static void check_settled(struct check *c, const struct life *life)
+{
+    uint64_t due_ms = life->next_ms > life->deadline_ms ? life->next_ms : life->deadline_ms;
+
+    if (life->gone == 0 && life->state == ORDERSCHED_PENDING && due_ms + OVERDUE_MS <= c->now_ms) {
+        check_fail(c, "LIVENESS", (int)life->id, "an order is not settled at the end:\n"
+                   "  due (deadline or next attempt): %" PRIu64 ", attempts %" PRIu32 "\n"
+                   "  now: %" PRIu64, due_ms, life->attempts, c->now_ms);
+    }
+    bool one = life->state == ORDERSCHED_EXPIRED;
+    bool none = life->state == ORDERSCHED_PAID || life->state == ORDERSCHED_CANCELLED;
+    if ((one && life->effects != 1) || (none && life->effects != 0)) {
+        check_fail(c, "I5", (int)life->id, "effects at the end:\n  the order is %s\n"
+                   "  its receivers cancelled it %u times", ordersched_state_name(life->state),
+                   life->effects);
+    }
+}
+
+void check_end(struct check *c)
+{
+    int office = check_office(c);
+
+    if (office >= 0) {
+        check_converged(c, (unsigned)office);
+    }
+    for (unsigned id = 0; id < c->n_ids; id++) {
+        for (const struct life *life = c->histories[id].life; life != NULL; life = life->older) {
+            check_settled(c, life);
+        }
+    }
+}

@@ -1,0 +1,150 @@
+/* check_internal.h - the judge's memory, shared by its files: check.c (life, reports, and what all
+ * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
+ * check_deliveries.c (deliveries, effects), check_end.c (after healing). */
+#ifndef SIM_CHECK_INTERNAL_H
+#define SIM_CHECK_INTERNAL_H
+
+#include "check.h"
+
+#define CHECK_REPORT_MAX 2000
+#define CHECK_TERMS_MAX 100000
+
+/* One delivery that a node started. */
+struct sent {
+    struct sent *next; /* of the same order, the newest first */
+    unsigned node;
+    uint64_t token;
+    uint64_t term; /* of the office that started it */
+    uint64_t fence_epoch;
+    uint64_t fence_index;
+    char key[37];
+    uint32_t version;
+    uint32_t attempt;
+    bool answered;
+    enum outcome outcome;
+};
+
+/* How an order stood after an entry. */
+struct stand {
+    uint64_t index;
+    int state; /* as stored: never CLOSING; NONE: unknown */
+    uint64_t deadline_ms;
+    uint64_t decision;
+    uint32_t version;
+    uint64_t scheduled;
+};
+
+/* One order, from its schedule until it is forgotten. */
+struct life {
+    struct life *older; /* of the same id */
+    unsigned id;
+    uint64_t scheduled; /* log index */
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE];
+    uint64_t first_deadline_ms;
+    uint64_t deadline_ms;
+    uint32_t version;
+    uint32_t attempts;
+    uint64_t next_ms;
+    int state; /* as stored */
+    uint64_t decided_ms;
+    uint64_t decision;
+    uint64_t gone; /* log index from which on it is unknown; 0 */
+    /* acknowledged to some client */
+    bool acked;
+    uint32_t acked_version;    /* of an extend... */
+    uint64_t acked_version_at; /* ...at this log index */
+    bool acked_ending;
+    unsigned effects;
+    char effect_key[37];
+    struct sent *sent;
+};
+
+struct history { /* of one id */
+    struct life *life; /* the newest */
+    struct stand *stands;
+    size_t n, cap;
+};
+
+/* Everything about one request id. */
+struct request_record {
+    bool used;
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    enum operation_code code;
+    unsigned order;
+    uint64_t floor;      /* when it was first sent */
+    bool failed;         /* ended definitely, and nobody sent it again */
+    uint64_t done;       /* log index at which it was recorded with its order; 0 */
+    struct life *life;
+    struct order_request answer; /* as recorded with the order */
+    bool answered;       /* a client has an answer: */
+    int error;
+    int state;
+    uint64_t deadline_ms;
+    uint64_t index;
+};
+
+struct entry_record { /* by log index */
+    bool known;
+    uint64_t digest;
+    uint64_t now_ms;
+    unsigned node; /* that applied it first */
+};
+
+struct check {
+    struct sim_loop *loop;
+    const struct sim_options *options;
+    struct sim_cluster *cluster;
+    struct coverage *coverage;
+    const char *only;
+    const char *violation;
+    char report[CHECK_REPORT_MAX];
+    /* the log */
+    struct entry_record *entries;
+    size_t n_entries; /* allocated */
+    uint64_t max_index;
+    uint64_t now_ms;
+    uint64_t retention_ms;
+    struct history *histories;
+    unsigned n_ids;
+    struct request_record *requests;
+    size_t n_requests, cap_requests;
+    uint64_t acked_index; /* everything up to here was acknowledged to somebody */
+    /* who led */
+    struct {
+        uint64_t term;
+        unsigned node;
+    } *terms;
+    size_t n_terms, cap_terms;
+    struct {
+        uint64_t epoch;
+        uint64_t term;
+    } *epochs;
+    size_t n_epochs, cap_epochs;
+    /* the clock */
+    uint64_t bound_us; /* no leader's clock can be past this */
+    uint64_t bound_at_us;
+    /* the end */
+    bool healed;
+    uint64_t healed_us;
+};
+
+/* The violation of an invariant. Later ones are ignored. */
+void check_fail(struct check *c, const char *invariant, int id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* False when the run has failed already. */
+bool check_is_alive(const struct check *c);
+void *check_grow(void *array, size_t n, size_t *cap, size_t size);
+
+struct request_record *check_request(struct check *c, const uint8_t *id); /* or NULL */
+struct request_record *check_request_add(struct check *c, const uint8_t *id);
+/* The order of an id as of this log index, or NULL. */
+struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
+bool check_is_terminal(int state);
+const char *check_code_name(enum operation_code code);
+
+/* check_chronicle.c */
+void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m);
+/* Is what was acknowledged in this node's state? */
+void chronicle_verify(struct check *c, unsigned node, uint64_t index, const struct machine *m);
+
+#endif

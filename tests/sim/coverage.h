@@ -1,0 +1,49 @@
+/* coverage.h - what a batch of runs must have met: one counter an occurrence, each above 0 at the
+ * end, or the batch proves less than it seems to. Add a line to the list and call cover(). */
+#ifndef SIM_COVERAGE_H
+#define SIM_COVERAGE_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cluster.h"
+
+#define COVERAGE_CLUSTER(X)                                                                     \
+    X(elections) X(leaders_lost) X(failovers_with_deliveries) X(snapshots_taken)                \
+    X(snapshots_installed) X(crashes) X(crashes_with_lost_writes) X(pauses) X(partitions)       \
+    X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
+    X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)
+
+#define COVERAGE_LOAD(X)                                                                        \
+    /* what calls ended with */                                                                 \
+    X(calls_ok) X(calls_exists) X(calls_not_found) X(calls_too_late) X(calls_decided)           \
+    X(calls_stale) X(calls_unknown_route) X(calls_route_in_use) X(calls_bad_deadline)           \
+    X(calls_full) X(calls_definite) X(calls_unknown)                                            \
+    /* what nodes answered */                                                                   \
+    X(answers_not_leader) X(answers_busy) X(answers_unknown_outcome)                            \
+    /* messages of clients */                                                                   \
+    X(messages_late) X(answers_lost) X(resent) X(resent_same_answer) X(refused_connection)      \
+    X(lost_with_node)                                                                           \
+    /* races around a deadline, of 20 ms, and how they ended */                                 \
+    X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \
+    X(extended_late) X(reads_checked) X(forgotten) X(id_used_again)                             \
+    /* deliveries */                                                                            \
+    X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
+    X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \
+    X(paid_while_closing) X(routes_changed) X(routes_deleted)
+
+struct coverage {
+#define COVERAGE_FIELD(name) uint64_t name;
+    COVERAGE_CLUSTER(COVERAGE_FIELD)
+    COVERAGE_LOAD(COVERAGE_FIELD)
+#undef COVERAGE_FIELD
+};
+
+/* Add a cluster's counters. */
+void coverage_add_cluster(struct coverage *c, const struct sim_counters *counters);
+void coverage_add(struct coverage *to, const struct coverage *from);
+void coverage_print(const struct coverage *c, FILE *out);
+/* Names each counter that stayed 0 on `out`; returns how many. */
+unsigned coverage_missing(const struct coverage *c, FILE *out);
+
+#endif

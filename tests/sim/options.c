@@ -1,0 +1,125 @@
+/* options.c - what a seed draws before its run begins. See options.h. */
+#include "options.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SETTLE_MS 20000
+
+/* Each kind of fault is on in about half of the runs. */
+static bool wanted(struct sim_loop *l)
+{
+    return loop_chance(l, 500);
+}
+
+static uint64_t one_of(struct sim_loop *l, const uint64_t *values, unsigned n)
+{
+    return values[loop_below(l, n)];
+}
+#define ONE_OF(l, ...)                                                                          \
+    one_of((l), (const uint64_t[]){__VA_ARGS__},                                                \
+           sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+static void draw_cluster(struct sim_options *o, struct sim_loop *l)
+{
+    o->nodes = (unsigned)ONE_OF(l, 1, 3, 3, 3, 3, 3, 5, 5);
+    o->snapshot_threshold = (unsigned)ONE_OF(l, 8, 20, 50, 200, 1024);
+    o->snapshot_trailing = (unsigned)ONE_OF(l, 4, 16, 64);
+    o->retention_ms = ONE_OF(l, 500, 2000, 5000, 60000, 86400000);
+    o->orders = (unsigned)loop_between(l, 2, 24);
+    o->max_orders = loop_chance(l, 200) ? loop_between(l, 1, o->orders) : 1000000;
+    o->max_deliveries = (unsigned)ONE_OF(l, 1, 4, 256, 4096);
+    o->max_queued = (uint32_t)ONE_OF(l, 1, 4, 1024, 16384);
+}
+
+static void draw_network(struct sim_options *o, struct sim_loop *l)
+{
+    o->latency_min_us = ONE_OF(l, 20, 100, 1000);
+    o->latency_max_us = o->latency_min_us + ONE_OF(l, 100, 2000, 20000, 60000);
+    o->drop_per_mille = wanted(l) ? (unsigned)loop_between(l, 1, 300) : 0;
+    o->duplicate_per_mille = wanted(l) ? (unsigned)loop_between(l, 1, 100) : 0;
+    o->reorder_per_mille = wanted(l) ? (unsigned)loop_between(l, 1, 200) : 0;
+    o->link_queue_max = (unsigned)ONE_OF(l, 4, 64, 1024);
+    o->slow_link_per_mille = wanted(l) ? (unsigned)loop_between(l, 1, 200) : 0;
+    o->partition_every_ms = wanted(l) ? loop_between(l, 500, 6000) : 0;
+    o->partition_for_ms = loop_between(l, 100, 3000);
+}
+
+static void draw_machines(struct sim_options *o, struct sim_loop *l)
+{
+    o->write_min_us = ONE_OF(l, 20, 200, 2000);
+    o->write_max_us = o->write_min_us + ONE_OF(l, 100, 3000, 30000);
+    o->write_fail_per_million = wanted(l) ? (unsigned)loop_between(l, 100, 5000) : 0;
+    o->crash_every_ms = wanted(l) ? loop_between(l, 500, 6000) : 0;
+    o->crash_for_ms = loop_between(l, 50, 3000);
+    o->pause_every_ms = wanted(l) ? loop_between(l, 500, 6000) : 0;
+    o->pause_for_ms = loop_between(l, 50, 4000);
+    o->transfer_every_ms = wanted(l) ? loop_between(l, 300, 6000) : 0;
+    o->clock_offset_max_ms = wanted(l) ? (int64_t)ONE_OF(l, 5, 200, 5000, 3600000) : 0;
+    o->clock_drift_max_ppm = wanted(l) ? (unsigned)ONE_OF(l, 50, 500, 20000) : 0;
+    o->clock_step_every_ms = wanted(l) ? loop_between(l, 300, 6000) : 0;
+    o->clock_step_max_ms = (int64_t)ONE_OF(l, 10, 500, 10000, 3600000);
+}
+
+static void draw_load(struct sim_options *o, struct sim_loop *l)
+{
+    o->clients = (unsigned)loop_between(l, 1, SIM_CLIENTS_MAX);
+    o->operation_every_us = ONE_OF(l, 5000, 20000, 60000, 200000) * o->clients / 2 + 1000;
+    o->delay_min_ms = ONE_OF(l, 1, 20, 300);
+    o->delay_max_ms = o->delay_min_ms + ONE_OF(l, 50, 500, 2000, 6000);
+    o->near_deadline_per_mille = (unsigned)ONE_OF(l, 0, 200, 500, 800);
+    o->resend_per_mille = wanted(l) ? (unsigned)loop_between(l, 10, 300) : 0;
+    o->client_delay_per_mille = wanted(l) ? (unsigned)loop_between(l, 1, 150) : 0;
+    o->receiver_min_us = ONE_OF(l, 100, 1000, 10000);
+    o->receiver_max_us = o->receiver_min_us + ONE_OF(l, 1000, 50000, 500000, 3000000);
+    o->receiver_fail_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 900) : 0;
+    o->receiver_veto_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 400) : 0;
+    o->receiver_later_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 500) : 0;
+    o->receiver_crash_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 400) : 0;
+    o->routes = (unsigned)loop_between(l, 1, 4);
+    o->route_change_per_mille = wanted(l) ? (unsigned)loop_between(l, 5, 80) : 0;
+}
+
+void options_draw(struct sim_options *o, struct sim_loop *l)
+{
+    memset(o, 0, sizeof *o);
+    draw_cluster(o, l);
+    draw_network(o, l);
+    draw_machines(o, l);
+    draw_load(o, l);
+    o->run_ms = loop_between(l, 4000, 14000);
+    o->settle_ms = SETTLE_MS;
+}
+
+void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
+{
+    fprintf(out,
+            "seed=%" PRIu64 " version=%s nodes=%u snapshot=%u+%u retention=%" PRIu64
+            "ms max_orders=%" PRIu64 " max_deliveries=%u max_queued=%u latency=%" PRIu64
+            "..%" PRIu64 "us drop=%u duplicate=%u reorder=%u link_queue=%u slow_link=%u "
+            "partition=%" PRIu64 "/%" PRIu64 "ms ",
+            seed, ORDERSCHEDD_VERSION, o->nodes, o->snapshot_threshold, o->snapshot_trailing,
+            o->retention_ms, o->max_orders, o->max_deliveries, o->max_queued, o->latency_min_us,
+            o->latency_max_us, o->drop_per_mille, o->duplicate_per_mille, o->reorder_per_mille,
+            o->link_queue_max, o->slow_link_per_mille, o->partition_every_ms,
+            o->partition_for_ms);
+    fprintf(out,
+            "write=%" PRIu64 "..%" PRIu64 "us write_fail=%uppm crash=%" PRIu64 "/%" PRIu64
+            "ms pause=%" PRIu64 "/%" PRIu64 "ms transfer=%" PRIu64 "ms clock_offset=%" PRId64
+            "ms clock_drift=%uppm clock_step=%" PRIu64 "/%" PRId64 "ms ",
+            o->write_min_us, o->write_max_us, o->write_fail_per_million, o->crash_every_ms,
+            o->crash_for_ms, o->pause_every_ms, o->pause_for_ms, o->transfer_every_ms,
+            o->clock_offset_max_ms, o->clock_drift_max_ppm, o->clock_step_every_ms,
+            o->clock_step_max_ms);
+    fprintf(out,
+            "clients=%u orders=%u operation=%" PRIu64 "us delay=%" PRIu64 "..%" PRIu64
+            "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
+            "us fail=%u veto=%u later=%u receiver_crash=%u routes=%u route_change=%u "
+            "run=%" PRIu64 "ms settle=%" PRIu64 "ms\n",
+            o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
+            o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
+            o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
+            o->receiver_veto_per_mille, o->receiver_later_per_mille,
+            o->receiver_crash_per_mille, o->routes, o->route_change_per_mille, o->run_ms,
+            o->settle_ms);
+}
