@@ -18,7 +18,7 @@
  *   recv           an InstallSnapshot waits for our own snapshot to be stored, and is dropped
  *                  while another is being installed
  *   recv           entries of impossible length or type are dropped; a configuration change
- *                  always comes first in its batch
+ *                  always comes first in its batch; the commit index never goes back
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor
  * restarts the node from what is durable).

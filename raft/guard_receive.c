@@ -140,6 +140,19 @@ static int entries_copy(const struct raft_append_entries *args, unsigned from,
     return 0;
 }
 
+/* libraft sets its commit index to the last entry of the message, if that is before the leader's:
+ * also when it is before its own. That is so when the leader has to send again what was
+ * confirmed in vain. The commit index would go back, and the next snapshot be stamped with an
+ * index before entries that are in it: after a restart they would be applied again. */
+static void entries_keep_commit(const struct guard *g, struct raft_append_entries *args)
+{
+    raft_index commit = g->raft->commit_index;
+
+    if (args->leader_commit > commit && args->prev_log_index + args->n_entries < commit) {
+        args->leader_commit = commit;
+    }
+}
+
 /* A follower's libraft records a configuration change under the index of its batch's first new
  * entry: anywhere else in the batch the change never counts as committed there, and the
  * follower's next snapshot carries the configuration before it. So the message is cut in front
@@ -162,6 +175,7 @@ static void guard_receive_entries(struct guard *g, struct raft_message *message)
         if (more) {
             args->n_entries = n; /* without a copy the leader sends the rest again */
         }
+        entries_keep_commit(g, args);
         g->recv(g->outer, &part);
         if (!copied) {
             return;

@@ -353,6 +353,28 @@ static void a_configuration_change_inside_a_batch_counts_as_committed(void **sta
     guard_bench_close(b);
 }
 
+static void the_commit_index_never_goes_back(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+    struct raft_message m = entries_message(b, 100, 3, 105, 5);
+
+    (void)state;
+    hand_receive(&b->hand, &m);
+    hand_complete_appends(&b->hand);
+    assert_int_equal(b->raft.commit_index, 105);
+    assert_int_equal(b->raft.last_applied, 105);
+    /* The leader did not hear of it, and has committed more since. */
+    m = entries_message(b, 102, 5, 107, 0);
+    hand_receive(&b->hand, &m);
+    m = entries_message(b, 100, 3, 107, 3);
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->raft.commit_index, 105); /* without the guard: 103 */
+    m = entries_message(b, 105, 5, 107, 1);
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->raft.commit_index, 106);
+    guard_bench_close(b);
+}
+
 static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -446,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_second_install_is_dropped_and_freed),
         cmocka_unit_test(a_snapshot_that_cannot_be_stored_is_fatal),
         cmocka_unit_test(a_configuration_change_inside_a_batch_counts_as_committed),
+        cmocka_unit_test(the_commit_index_never_goes_back),
         cmocka_unit_test(several_changes_in_one_batch_are_taken_one_by_one),
         cmocka_unit_test(entries_of_impossible_length_or_type_are_dropped),
         cmocka_unit_test(settled_runs_outside_of_the_step),
