@@ -1,224 +1,244 @@
-/* api.c - see api.h.
+/* api.c - see api.h. Connections are in api_connection.c; here is what crosses between the two
+ * threads, and the life of the server.
  *
- * A slot is one nng context and its aio, and goes round: receiving (nng) -> handed over (the
- * raft loop owns it) -> sending (nng) -> receiving. Only its present owner touches it. */
+ *   api thread                                  raft loop
+ *   connection: message complete ─ arrived ──►  received(): scheduler
+ *   connection: answer written  ◄─ answered ──  slot_reply()
+ */
 #include "api.h"
 
 #include <assert.h>
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
-#include <nng/supplemental/util/platform.h>
-#include <stdatomic.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define API_HEADER_MAX 64 /* what nng puts in front of a request; it counts against the limit */
+#include "../client/units.h"
+#include "api_internal.h"
 
-enum slot_state { SLOT_RECEIVING, SLOT_HANDED_OVER, SLOT_SENDING, SLOT_ENDED };
+/* --- raft loop: messages in, answers out --- */
 
-struct slot {
-    struct api *api;
-    struct slot *next; /* in the queue to the raft loop */
-    nng_ctx ctx;
-    nng_aio *aio;
-    nng_msg *message;
-    enum slot_state state;
-    struct inbound in;
-    int error;
-    char text[128];
-};
-
-struct api {
-    struct api_config config;
-    uv_async_t async;
-    nng_socket socket;
-    struct slot *slots;
-    unsigned n_slots;
-    nng_mtx *mutex; /* guards first, last, logged_s */
-    struct slot *first, **last;
-    uint64_t logged_s; /* one line a second about malformed messages */
-    atomic_uint_fast64_t bytes;
-    void (*close_cb)(void *arg);
-    void *close_arg;
-    uv_timer_t patience;    /* with nng, at the end */
-    unsigned handles_open;
-    nng_thread *undertaker;
-    bool buried;            /* under the mutex: nng has closed everything */
-    bool abandoned;         /* under the mutex: nobody waits for that any more */
-};
-
-static void slot_receive(struct slot *slot)
-{
-    slot->state = SLOT_RECEIVING;
-    nng_aio_set_timeout(slot->aio, NNG_DURATION_INFINITE);
-    nng_ctx_recv(slot->ctx, slot->aio);
-}
-
-static void api_log_refused(struct api *a, const struct slot *slot)
-{
-    uint64_t second = (uint64_t)nng_clock() / 1000;
-    nng_sockaddr from;
-    uint64_t port = 0;
-
-    nng_mtx_lock(a->mutex);
-    bool silent = second == a->logged_s;
-    a->logged_s = second;
-    nng_mtx_unlock(a->mutex);
-    if (silent || a->config.log == NULL) {
-        return;
-    }
-    if (nng_pipe_get_addr(nng_msg_get_pipe(slot->message), NNG_OPT_REMADDR, &from) == 0 &&
-        from.s_family == NNG_AF_INET) {
-        port = (uint64_t)((from.s_in.sa_port & 0xff) << 8 | from.s_in.sa_port >> 8);
-    }
-    log_line(a->config.log, LOG_WARN, "client message refused",
-             LOG_STR("error", ordersched_error_name(slot->error)), LOG_STR("reason", slot->text),
-             LOG_U64("client_port", port), LOG_U64("bytes", slot->in.message_len));
-}
-
-/* nng's thread: check the message and hand it to the raft loop. */
-static void slot_received(struct slot *slot)
+/* Into the queue back to the api thread. */
+static void api_return(struct api_slot *slot)
 {
     struct api *a = slot->api;
 
-    memset(&slot->in, 0, sizeof slot->in);
-    slot->in.message = nng_msg_body(slot->message);
-    slot->in.message_len = nng_msg_len(slot->message);
-    slot->in.owner = slot;
-    uint64_t bytes = atomic_fetch_add(&a->bytes, slot->in.message_len) + slot->in.message_len;
-    if (bytes > a->config.bytes_max) {
-        slot->error = ORDERSCHED_BUSY;
-        snprintf(slot->text, sizeof slot->text, "too many bytes of requests are in flight");
-    } else {
-        slot->error = inbound_check(&slot->in, a->config.cluster, slot->text, sizeof slot->text);
-    }
-    if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
-        api_log_refused(a, slot);
-    }
-    slot->state = SLOT_HANDED_OVER;
     slot->next = NULL;
-    nng_mtx_lock(a->mutex);
-    *a->last = slot;
-    a->last = &slot->next;
-    if (!a->abandoned) { /* else the handle is closed */
-        uv_async_send(&a->async);
-    }
-    nng_mtx_unlock(a->mutex);
+    uv_mutex_lock(&a->mutex);
+    *a->answered_last = slot;
+    a->answered_last = &slot->next;
+    uv_mutex_unlock(&a->mutex);
 }
 
-static void slot_cb(void *arg)
-{
-    struct slot *slot = arg;
-    int rv = nng_aio_result(slot->aio);
-
-    if (slot->state == SLOT_SENDING) {
-        if (rv != 0) {
-            nng_msg_free(nng_aio_get_msg(slot->aio)); /* the client is gone or does not read */
-        }
-        if (rv == NNG_ECLOSED || rv == NNG_ECANCELED) {
-            slot->state = SLOT_ENDED;
-            return;
-        }
-        slot_receive(slot);
-        return;
-    }
-    if (rv == NNG_ECLOSED || rv == NNG_ECANCELED) {
-        slot->state = SLOT_ENDED;
-        return;
-    }
-    if (rv != 0) {
-        slot_receive(slot);
-        return;
-    }
-    slot->message = nng_aio_get_msg(slot->aio);
-    slot_received(slot);
-}
-
-/* Raft loop. */
 static void slot_reply(struct inbound *in, const uint8_t *answer, size_t len)
 {
-    struct slot *slot = in->owner;
-    nng_msg *message;
+    struct api_slot *slot = in->owner;
+    struct api *a = slot->api;
 
-    assert(slot->state == SLOT_HANDED_OVER);
-    if (nng_msg_alloc(&message, len) != 0) {
+    slot->answer = malloc(API_LENGTH_SIZE + slot->header_len + len);
+    if (slot->answer == NULL) {
         abort();
     }
-    memcpy(nng_msg_body(message), answer, len);
-    atomic_fetch_sub(&slot->api->bytes, in->message_len);
+    slot->answer_len = API_LENGTH_SIZE + slot->header_len + len;
+    api_write_length(slot->answer, slot->header_len + len);
+    memcpy(slot->answer + API_LENGTH_SIZE, slot->header, slot->header_len);
+    memcpy(slot->answer + API_LENGTH_SIZE + slot->header_len, answer, len);
     inbound_release(in);
-    nng_msg_free(slot->message);
-    slot->message = NULL;
-    slot->state = SLOT_SENDING;
-    nng_aio_set_msg(slot->aio, message);
-    nng_aio_set_timeout(slot->aio, API_SEND_TIMEOUT_MS);
-    nng_ctx_send(slot->ctx, slot->aio);
+    api_return(slot);
+    uv_async_send(&a->answered);
 }
 
-static void api_async_cb(uv_async_t *async)
+static struct api_slot *api_take(struct api *a, struct api_slot **first, struct api_slot ***last)
+{
+    uv_mutex_lock(&a->mutex);
+    struct api_slot *slot = *first;
+    *first = NULL;
+    *last = first;
+    uv_mutex_unlock(&a->mutex);
+    return slot;
+}
+
+static void api_arrived_cb(uv_async_t *async)
 {
     struct api *a = async->data;
+    struct api_slot *slot = api_take(a, &a->arrived_first, &a->arrived_last);
 
-    nng_mtx_lock(a->mutex);
-    struct slot *slot = a->first;
-    a->first = NULL;
-    a->last = &a->first;
-    nng_mtx_unlock(a->mutex);
     while (slot != NULL) {
-        struct slot *next = slot->next;
-        slot->in.reply = slot_reply;
-        a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
+        struct api_slot *next = slot->next;
+        if (a->closing) {
+            inbound_release(&slot->in);
+            api_return(slot); /* without an answer, and without haste: api_free looks */
+        } else {
+            slot->in.reply = slot_reply;
+            a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
+        }
         slot = next;
     }
 }
 
-static int api_open_slots(struct api *a)
+/* --- api thread --- */
+
+void api_hand_over(struct api_slot *slot)
 {
-    a->slots = calloc(a->config.slots, sizeof *a->slots);
-    if (a->slots == NULL) {
-        return NNG_ENOMEM;
+    struct api *a = slot->api;
+
+    slot->next = NULL;
+    uv_mutex_lock(&a->mutex);
+    *a->arrived_last = slot;
+    a->arrived_last = &slot->next;
+    uv_mutex_unlock(&a->mutex);
+    uv_async_send(&a->arrived);
+}
+
+static void api_answered_cb(uv_async_t *async)
+{
+    struct api *a = async->data;
+    struct api_slot *slot = api_take(a, &a->answered_first, &a->answered_last);
+
+    while (slot != NULL) {
+        struct api_slot *next = slot->next;
+        api_connection_answer(slot);
+        slot = next;
     }
-    for (unsigned i = 0; i < a->config.slots; i++) {
-        struct slot *slot = &a->slots[i];
-        slot->api = a;
-        slot->state = SLOT_ENDED;
-        int rv = nng_ctx_open(&slot->ctx, a->socket);
+    api_connections_resume(a);
+}
+
+static void api_patience_cb(uv_timer_t *timer)
+{
+    api_connections_check(timer->data);
+}
+
+static void api_accept_cb(uv_stream_t *listener, int status)
+{
+    if (status == 0) {
+        api_connection_accept(listener->data);
+    }
+}
+
+static void api_end_thread(struct api *a)
+{
+    if (a->ending) {
+        return;
+    }
+    a->ending = true;
+    api_connections_close(a);
+    uv_close((uv_handle_t *)&a->listener, NULL);
+    uv_close((uv_handle_t *)&a->answered, NULL);
+    uv_close((uv_handle_t *)&a->patience, NULL);
+    uv_close((uv_handle_t *)&a->stop, NULL);
+}
+
+static void api_linger_cb(uv_timer_t *timer)
+{
+    struct api *a = timer->data;
+
+    if (a->lingers == 0 || a->n_writing == 0) {
+        api_end_thread(a);
+    } else {
+        a->lingers--;
+    }
+}
+
+/* The raft loop asked to stop: look every 10 ms whether all answers are written. */
+static void api_stop_cb(uv_async_t *async)
+{
+    struct api *a = async->data;
+
+    a->lingers = API_CLOSE_TIMEOUT_MS / 10;
+    uv_timer_start(&a->patience, api_linger_cb, 0, 10);
+}
+
+static void api_thread(void *arg)
+{
+    struct api *a = arg;
+
+    uv_run(&a->loop, UV_RUN_DEFAULT);
+    uv_mutex_lock(&a->mutex);
+    a->over = true;
+    uv_mutex_unlock(&a->mutex);
+    uv_async_send(&a->ended);
+}
+
+/* --- life --- */
+
+static int api_bind(struct api *a, const struct addrinfo *found)
+{
+    int rv = UV_EADDRNOTAVAIL;
+
+    for (; found != NULL; found = found->ai_next) {
+        rv = uv_tcp_bind(&a->listener, found->ai_addr, 0);
         if (rv == 0) {
-            rv = nng_aio_alloc(&slot->aio, slot_cb, slot);
+            return uv_listen((uv_stream_t *)&a->listener, 1024, api_accept_cb);
         }
-        if (rv != 0) {
-            return rv;
-        }
-        a->n_slots++;
+    }
+    return rv;
+}
+
+static int api_listen(struct api *a, char *errbuf, size_t errbuf_len)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    char host[256], service[16];
+    unsigned port;
+
+    if (!units_split_address(a->config.address, host, sizeof host, &port)) {
+        snprintf(errbuf, errbuf_len, "cannot serve clients at %s: not HOST:PORT",
+                 a->config.address);
+        return -1;
+    }
+    snprintf(service, sizeof service, "%u", port);
+    int rv = getaddrinfo(host, service, &hints, &found);
+    if (rv != 0) {
+        snprintf(errbuf, errbuf_len, "cannot serve clients at %s: %s", a->config.address,
+                 gai_strerror(rv));
+        return -1;
+    }
+    rv = api_bind(a, found);
+    freeaddrinfo(found);
+    if (rv != 0) {
+        snprintf(errbuf, errbuf_len, "cannot serve clients at %s: %s", a->config.address,
+                 uv_strerror(rv));
+        return -1;
     }
     return 0;
 }
 
-static int api_listen(struct api *a)
+static void api_ended_cb(uv_async_t *async)
 {
-    nng_listener listener;
-    int rv = nng_rep0_open(&a->socket);
+    struct api *a = async->data;
 
-    if (rv != 0) {
-        return rv;
+    uv_mutex_lock(&a->mutex);
+    bool over = a->over;
+    uv_mutex_unlock(&a->mutex);
+    if (over && !uv_is_closing((uv_handle_t *)&a->ended)) {
+        uv_thread_join(&a->thread);
+        api_arrived_cb(&a->arrived); /* what came last is dropped */
+        uv_close((uv_handle_t *)&a->arrived, NULL);
+        uv_close((uv_handle_t *)&a->ended, a->ended_close_cb);
     }
-    rv = nng_listener_create(&listener, a->socket, a->config.url);
-    if (rv == 0) {
-        rv = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ,
-                                   PROTOCOL_MESSAGE_MAX + API_HEADER_MAX);
+}
+
+static void api_closed_cb(uv_handle_t *handle)
+{
+    struct api *a = handle->data;
+
+    a->close_cb(a->close_arg);
+}
+
+static void api_init_handles(struct api *a, uv_loop_t *loop)
+{
+    if (uv_mutex_init(&a->mutex) != 0 || uv_loop_init(&a->loop) != 0 ||
+        uv_async_init(loop, &a->arrived, api_arrived_cb) != 0 ||
+        uv_async_init(loop, &a->ended, api_ended_cb) != 0 ||
+        uv_async_init(&a->loop, &a->answered, api_answered_cb) != 0 ||
+        uv_async_init(&a->loop, &a->stop, api_stop_cb) != 0) {
+        abort(); /* no descriptors at the very start */
     }
-    if (rv == 0) {
-        rv = nng_listener_set_bool(listener, NNG_OPT_TCP_NODELAY, true);
-    }
-    if (rv == 0) {
-        (void)nng_listener_set_bool(listener, NNG_OPT_TCP_KEEPALIVE, true);
-        rv = nng_listener_start(listener, 0);
-    }
-    if (rv == 0) {
-        rv = api_open_slots(a);
-    }
-    return rv;
+    uv_tcp_init(&a->loop, &a->listener);
+    uv_timer_init(&a->loop, &a->patience);
+    a->arrived.data = a->ended.data = a->answered.data = a->stop.data = a;
+    a->listener.data = a->patience.data = a;
+    uv_timer_start(&a->patience, api_patience_cb, 1000, 1000);
 }
 
 struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errbuf,
@@ -226,126 +246,45 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
 {
     struct api *a = calloc(1, sizeof *a);
 
-    if (a == NULL || nng_mtx_alloc(&a->mutex) != 0) {
-        free(a);
+    if (a == NULL) {
         snprintf(errbuf, errbuf_len, "out of memory");
         return NULL;
     }
     a->config = *config;
-    a->last = &a->first;
-    a->logged_s = UINT64_MAX;
-    if (uv_async_init(loop, &a->async, api_async_cb) != 0) {
-        abort();
-    }
-    a->async.data = a;
-    uv_timer_init(loop, &a->patience);
-    a->patience.data = a;
-    int rv = api_listen(a);
-    if (rv != 0) {
-        snprintf(errbuf, errbuf_len, "cannot serve clients at %s: %s", config->url,
-                 nng_strerror(rv));
-        /* The caller ends the process: the handle stays with its loop. */
+    a->arrived_last = &a->arrived_first;
+    a->answered_last = &a->answered_first;
+    a->ended_close_cb = api_closed_cb;
+    api_init_handles(a, loop);
+    /* On a failure the caller ends the process: the handles stay with their loops. */
+    if (api_listen(a, errbuf, errbuf_len) != 0) {
         return NULL;
     }
-    for (unsigned i = 0; i < a->n_slots; i++) {
-        slot_receive(&a->slots[i]);
+    if (uv_thread_create(&a->thread, api_thread, a) != 0) {
+        snprintf(errbuf, errbuf_len, "cannot serve clients: no thread");
+        return NULL;
     }
     return a;
-}
-
-static void api_closed_cb(uv_handle_t *handle)
-{
-    struct api *a = handle->data;
-
-    if (--a->handles_open == 0) {
-        a->close_cb(a->close_arg);
-    }
-}
-
-/* Either nng has let go, or its time is over. Raft loop. */
-static void api_end(struct api *a)
-{
-    if (!a->abandoned) {
-        nng_thread_destroy(a->undertaker); /* it is at its last instruction */
-    }
-    a->handles_open = 2;
-    uv_close((uv_handle_t *)&a->async, api_closed_cb);
-    uv_close((uv_handle_t *)&a->patience, api_closed_cb);
-}
-
-static void api_patience_cb(uv_timer_t *timer)
-{
-    struct api *a = timer->data;
-
-    nng_mtx_lock(a->mutex);
-    a->abandoned = !a->buried;
-    nng_mtx_unlock(a->mutex);
-    if (a->abandoned && a->config.log != NULL) {
-        log_line(a->config.log, LOG_WARN, "the client port did not close in time; left behind");
-    }
-    api_end(a);
-}
-
-/* A thread of its own: nng 1.5.2 can wait for ever here for a connection whose message had come in
- * by half (see client_nng.h). */
-static void api_bury(void *arg)
-{
-    struct api *a = arg;
-
-    nng_close(a->socket);
-    for (unsigned i = 0; i < a->n_slots; i++) {
-        nng_aio_stop(a->slots[i].aio);
-    }
-    nng_mtx_lock(a->mutex);
-    a->buried = true;
-    if (!a->abandoned) {
-        uv_async_send(&a->async);
-    }
-    nng_mtx_unlock(a->mutex);
-}
-
-static void api_burying_cb(uv_async_t *async)
-{
-    struct api *a = async->data;
-
-    nng_mtx_lock(a->mutex);
-    bool buried = a->buried;
-    nng_mtx_unlock(a->mutex);
-    if (buried) {
-        api_end(a);
-    }
 }
 
 void api_close(struct api *a, void (*cb)(void *arg), void *arg)
 {
     a->close_cb = cb;
     a->close_arg = arg;
-    /* From now on the wake-up means that nng has let go; what still comes in is not looked at. */
-    a->async.async_cb = api_burying_cb;
-    /* Answers handed to nng are written by its own threads; give the last ones a moment, the
-     * way a linger time would (nng has none). */
-    nng_msleep(20);
-    if (nng_thread_create(&a->undertaker, api_bury, a) != 0) {
-        abort();
-    }
-    uv_timer_start(&a->patience, api_patience_cb, API_CLOSE_TIMEOUT_MS, 0);
+    a->closing = true;
+    uv_async_send(&a->stop);
 }
 
-bool api_free(struct api *a)
+void api_free(struct api *a)
 {
-    if (a->abandoned) {
-        return true;
+    struct api_slot *slot = api_take(a, &a->answered_first, &a->answered_last);
+
+    while (slot != NULL) { /* whose connections were closed before */
+        struct api_slot *next = slot->next;
+        api_slot_end(slot);
+        slot = next;
     }
-    for (unsigned i = 0; i < a->n_slots; i++) {
-        struct slot *slot = &a->slots[i];
-        if (slot->message != NULL) {
-            inbound_release(&slot->in); /* received, but the loop had stopped listening */
-            nng_msg_free(slot->message);
-        }
-        nng_aio_free(slot->aio);
-    }
-    free(a->slots);
-    nng_mtx_free(a->mutex);
+    int rv = uv_loop_close(&a->loop);
+    assert(rv == 0);
+    uv_mutex_destroy(&a->mutex);
     free(a);
-    return false;
 }

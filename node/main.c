@@ -1,9 +1,22 @@
 /* main.c - orderschedd's entry: configuration, then the node. */
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "config.h"
 #include "node.h"
+
+/* Connections of clients, peers and callbacks each take a descriptor: use what the system grants,
+ * not the customary 1,024. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -13,6 +26,7 @@ int main(int argc, char **argv)
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;
         case CONFIG_HELP:

@@ -302,7 +302,6 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
 static int node_start_api(struct node *n)
 {
     char api[PROTOCOL_ADDRESS_MAX], bound[PROTOCOL_ADDRESS_MAX + 16], host[256], err[512];
-    char url[PROTOCOL_ADDRESS_MAX + 32];
     unsigned port;
 
     if (!units_move_port(n->config->address, 1, api, sizeof api) ||
@@ -314,9 +313,8 @@ static int node_start_api(struct node *n)
     } else {
         snprintf(bound, sizeof bound, "%s", api);
     }
-    snprintf(url, sizeof url, "tcp://%s", bound);
     struct api_config config = {
-        .url = url,
+        .address = bound,
         .cluster = n->config->cluster,
         .slots = n->config->max_requests,
         .bytes_max = NODE_QUEUED_BYTES_MAX,
@@ -329,7 +327,7 @@ static int node_start_api(struct node *n)
         return node_fail(n, "cannot start", err);
     }
     log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
-             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", url),
+             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", bound),
              LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     return 0;
 }
@@ -396,15 +394,12 @@ int node_run(const struct config *config)
     uv_run(&n->loop, UV_RUN_DEFAULT);
     scheduler_free(n->scheduler);
     callback_http_free(n->callback);
-    bool abandoned = api_free(n->api);
+    api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);
     log_line(&n->log, LOG_INFO, "stopped");
     free(n);
-    if (abandoned) {
-        _exit(0);
-    }
     return 0;
 }

@@ -19,8 +19,8 @@ includes_elsewhere() {
 only_libraft_h_includes_raft() {
     includes_elsewhere '<raft(\.h|/)' 'raft/libraft\.h|tests/.*'
 }
-only_client_and_api_include_nng() {
-    includes_elsewhere '<nng/' 'client/client(_nng)?\.c|node/api\.c|tests/.*'
+only_the_client_includes_nng() {
+    includes_elsewhere '<nng/' 'client/client_nng\.c|tests/.*'
 }
 only_the_http_callback_includes_curl() {
     includes_elsewhere '<curl/' 'node/callback_http[a-z_]*\.[ch]|tests/.*'
@@ -77,7 +77,7 @@ no_paths_of_one_machine() {
 # Each rule, and a violation of it: the file to append to, and the line.
 rules=(
     'only_libraft_h_includes_raft|raft/replica.c|#include <raft/uv.h>'
-    'only_client_and_api_include_nng|node/node.c|#include <nng/nng.h>'
+    'only_the_client_includes_nng|node/node.c|#include <nng/nng.h>'
     'only_the_http_callback_includes_curl|node/dispatch.c|#include <curl/curl.h>'
     'only_http_servers_include_microhttpd|client/client.c|#include <microhttpd.h>'
     'only_the_config_file_includes_yaml|node/config.c|#include <cyaml/cyaml.h>'

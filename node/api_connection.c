@@ -1,0 +1,476 @@
+/* api_connection.c - one client's connection: greeting, messages, answers (SP over TCP, REQ/REP).
+ *
+ *   GREETING ── 8 good bytes ──► LENGTH ── 8 bytes ──► BODY ── complete ──► LENGTH
+ *
+ * A connection's memory stays until its handle is closed and none of its slots is under way. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_internal.h"
+
+#define API_KEEPALIVE_S 60
+
+enum phase { PHASE_GREETING, PHASE_LENGTH, PHASE_BODY };
+
+struct api_connection {
+    struct api *api;
+    struct api_connection *next, *prev;
+    uv_tcp_t tcp;
+    uv_write_t greeting;
+    enum phase phase;
+    uint8_t head[8];
+    size_t have;     /* of head, or of the body */
+    uint8_t *body;
+    size_t body_len; /* announced */
+    size_t body_cap; /* grows as bytes arrive: an announcement alone costs nothing */
+    unsigned n_slots;   /* messages not answered yet, answers being written included */
+    unsigned n_writing; /* answers being written */
+    uint64_t waiting_since_ms; /* for the rest of a greeting or message; 0 = for nothing */
+    uint64_t writing_since_ms; /* since when no answer was taken; 0 = none is being written */
+    bool paused;     /* a message begins, but no slot is free */
+    uint8_t *rest;   /* paused: what was read behind that point */
+    size_t rest_len;
+    bool closing, closed;
+};
+
+static const uint8_t greeting_ours[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};   /* REP */
+static const uint8_t greeting_theirs[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0}; /* REQ */
+
+void api_write_length(uint8_t *out, uint64_t len)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(len >> (56 - 8 * i));
+    }
+}
+
+static uint64_t read_length(const uint8_t *in)
+{
+    uint64_t len = 0;
+
+    for (unsigned i = 0; i < 8; i++) {
+        len = len << 8 | in[i];
+    }
+    return len;
+}
+
+static void slot_free(struct api_slot *slot)
+{
+    free(slot->message);
+    free(slot->answer);
+    free(slot);
+}
+
+static void connection_log(struct api_connection *c, const char *error, const char *reason)
+{
+    struct api *a = c->api;
+    uint64_t now_ms = uv_now(&a->loop);
+    struct sockaddr_storage from;
+    int len = sizeof from;
+    char host[64] = "?";
+
+    if (a->config.log == NULL || (a->logged_ms != 0 && now_ms - a->logged_ms < 1000)) {
+        return;
+    }
+    a->logged_ms = now_ms;
+    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) == 0) {
+        (void)uv_ip_name((struct sockaddr *)&from, host, sizeof host);
+    }
+    log_line(a->config.log, LOG_WARN, "client message refused", LOG_STR("error", error),
+             LOG_STR("reason", reason), LOG_STR("client", host));
+}
+
+/* --- the end of a connection --- */
+
+static void connection_release(struct api_connection *c)
+{
+    if (c->closed && c->n_slots == 0) {
+        free(c->body);
+        free(c->rest);
+        free(c);
+    }
+}
+
+static void connection_closed_cb(uv_handle_t *handle)
+{
+    struct api_connection *c = handle->data;
+
+    c->closed = true;
+    connection_release(c);
+}
+
+static void connection_close(struct api_connection *c)
+{
+    struct api *a = c->api;
+
+    if (c->closing) {
+        return;
+    }
+    c->closing = true;
+    if (c->prev != NULL) {
+        c->prev->next = c->next;
+    } else {
+        a->connections = c->next;
+    }
+    if (c->next != NULL) {
+        c->next->prev = c->prev;
+    }
+    a->n_connections--;
+    a->n_paused -= c->paused;
+    a->partial -= c->body_cap;
+    uv_close((uv_handle_t *)&c->tcp, connection_closed_cb);
+}
+
+/* --- messages --- */
+
+/* The request number, with the hops in front of it; 0 when there is none within the bounds. */
+static size_t header_length(const uint8_t *body, size_t len)
+{
+    for (size_t at = 0; at + 4 <= len && at + 4 <= API_HEADER_MAX; at += 4) {
+        if ((body[at] & 0x80) != 0) {
+            return at + 4;
+        }
+    }
+    return 0;
+}
+
+/* The body is complete: make it a slot and hand it over. */
+static void connection_submit(struct api_connection *c)
+{
+    struct api *a = c->api;
+    size_t header_len = header_length(c->body, c->body_len);
+    struct api_slot *slot = calloc(1, sizeof *slot);
+
+    if (slot == NULL || header_len == 0) {
+        free(slot);
+        connection_log(c, "INVALID", "no request number in front of the message");
+        connection_close(c);
+        return;
+    }
+    slot->api = a;
+    slot->connection = c;
+    memcpy(slot->header, c->body, header_len);
+    slot->header_len = header_len;
+    slot->message = c->body;
+    slot->counted = c->body_len;
+    slot->in.message = c->body + header_len;
+    slot->in.message_len = c->body_len - header_len;
+    slot->in.owner = slot;
+    c->body = NULL;
+    a->partial -= c->body_cap;
+    c->body_cap = 0;
+    c->n_slots++;
+    a->n_slots++;
+    a->bytes += slot->counted;
+    if (a->bytes > a->config.bytes_max) {
+        slot->error = ORDERSCHED_BUSY;
+        snprintf(slot->text, sizeof slot->text, "too many bytes of requests are in flight");
+    } else {
+        slot->error =
+            inbound_check(&slot->in, a->config.cluster, slot->text, sizeof slot->text);
+    }
+    if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
+        connection_log(c, ordersched_error_name(slot->error), slot->text);
+    }
+    api_hand_over(slot);
+}
+
+/* Begin the next message. */
+static void connection_next(struct api_connection *c)
+{
+    c->phase = PHASE_LENGTH;
+    c->have = 0;
+    c->waiting_since_ms = 0;
+}
+
+/* 8 bytes of greeting or length are here. False: the connection is closed. */
+static bool connection_head(struct api_connection *c)
+{
+    if (c->phase == PHASE_GREETING) {
+        if (memcmp(c->head, greeting_theirs, sizeof c->head) != 0) {
+            connection_log(c, "INVALID", "not an SP REQ client");
+            connection_close(c);
+            return false;
+        }
+        connection_next(c);
+        return true;
+    }
+    uint64_t len = read_length(c->head);
+    if (len < 4 || len > PROTOCOL_MESSAGE_MAX + API_HEADER_MAX) {
+        connection_log(c, "INVALID", "a message longer than the protocol allows, or none");
+        connection_close(c);
+        return false;
+    }
+    c->phase = PHASE_BODY;
+    c->body_len = (size_t)len;
+    c->have = 0;
+    return true;
+}
+
+static bool connection_grow(struct api_connection *c, size_t want)
+{
+    size_t cap = c->body_cap == 0 ? 4096 : c->body_cap;
+
+    if (want <= c->body_cap) {
+        return true;
+    }
+    while (cap < want) {
+        cap *= 2;
+    }
+    cap = cap < c->body_len ? cap : c->body_len;
+    if (c->api->partial + cap - c->body_cap >
+        c->api->config.bytes_max + PROTOCOL_MESSAGE_MAX) {
+        connection_log(c, "BUSY", "too many bytes of unfinished requests");
+        return false;
+    }
+    uint8_t *grown = realloc(c->body, cap);
+    if (grown == NULL) {
+        return false;
+    }
+    c->api->partial += cap - c->body_cap;
+    c->body = grown;
+    c->body_cap = cap;
+    return true;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Take bytes in; returns how many were used. Fewer than `len`: paused or closed. */
+static size_t connection_take(struct api_connection *c, const uint8_t *data, size_t len)
+{
+    size_t used = 0;
+
+    while (used < len && !c->closing) {
+        if (c->phase != PHASE_BODY) {
+            size_t n = smaller(sizeof c->head - c->have, len - used);
+            memcpy(c->head + c->have, data + used, n);
+            c->have += n;
+            used += n;
+            if (c->have == sizeof c->head && !connection_head(c)) {
+                break;
+            }
+            continue;
+        }
+        if (c->have == 0 && c->api->n_slots >= c->api->config.slots) {
+            break; /* before its first byte: what is not read yet waits in the kernel */
+        }
+        size_t n = smaller(c->body_len - c->have, len - used);
+        if (!connection_grow(c, c->have + n)) {
+            connection_close(c);
+            break;
+        }
+        memcpy(c->body + c->have, data + used, n);
+        c->have += n;
+        used += n;
+        if (c->have == c->body_len) {
+            connection_submit(c);
+            connection_next(c);
+        }
+    }
+    return used;
+}
+
+/* --- reading --- */
+
+static void connection_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct api_connection *c = handle->data;
+
+    (void)suggested; /* one chunk for all: it is used up before the next read */
+    *buf = uv_buf_init((char *)c->api->chunk, sizeof c->api->chunk);
+}
+
+/* Keep what could not be taken until a slot is free, and read no more. */
+static void connection_pause(struct api_connection *c, const uint8_t *rest, size_t len)
+{
+    c->rest = malloc(len);
+    if (c->rest == NULL) {
+        connection_close(c);
+        return;
+    }
+    memcpy(c->rest, rest, len);
+    c->rest_len = len;
+    c->paused = true;
+    c->waiting_since_ms = 0;
+    c->api->n_paused++;
+    uv_read_stop((uv_stream_t *)&c->tcp);
+}
+
+/* Take bytes in, and note since when the rest of a message is awaited. */
+static void connection_feed(struct api_connection *c, const uint8_t *data, size_t len)
+{
+    size_t used = connection_take(c, data, len);
+
+    if (c->closing) {
+        return;
+    }
+    if (used < len) {
+        connection_pause(c, data + used, len - used);
+        return;
+    }
+    bool between = c->phase == PHASE_LENGTH && c->have == 0;
+    if (between) {
+        c->waiting_since_ms = 0;
+    } else if (c->waiting_since_ms == 0) {
+        c->waiting_since_ms = uv_now(&c->api->loop);
+    }
+}
+
+static void connection_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct api_connection *c = stream->data;
+
+    if (n < 0) {
+        connection_close(c);
+    } else {
+        connection_feed(c, (const uint8_t *)buf->base, (size_t)n);
+    }
+}
+
+void api_connections_resume(struct api *a)
+{
+    struct api_connection *next;
+
+    if (a->n_paused == 0) {
+        return;
+    }
+    for (struct api_connection *c = a->connections;
+         c != NULL && a->n_slots < a->config.slots; c = next) {
+        next = c->next;
+        if (!c->paused) {
+            continue;
+        }
+        uint8_t *rest = c->rest;
+        c->rest = NULL;
+        c->paused = false;
+        a->n_paused--;
+        uv_read_start((uv_stream_t *)&c->tcp, connection_alloc_cb, connection_read_cb);
+        connection_feed(c, rest, c->rest_len);
+        free(rest);
+    }
+}
+
+/* --- answers --- */
+
+/* The slot's way is over. */
+void api_slot_end(struct api_slot *slot)
+{
+    struct api_connection *c = slot->connection;
+    struct api *a = slot->api;
+
+    c->n_slots--;
+    a->n_slots--;
+    a->bytes -= slot->counted;
+    slot_free(slot);
+    connection_release(c);
+}
+
+static void connection_written_cb(uv_write_t *write, int status)
+{
+    struct api_slot *slot = write->data;
+    struct api_connection *c = slot->connection;
+    struct api *a = slot->api;
+
+    c->n_writing--;
+    a->n_writing--;
+    c->writing_since_ms = c->n_writing > 0 ? uv_now(&a->loop) : 0;
+    if (status != 0) {
+        connection_close(c);
+    }
+    api_slot_end(slot);
+    api_connections_resume(a);
+}
+
+void api_connection_answer(struct api_slot *slot)
+{
+    struct api_connection *c = slot->connection;
+    struct api *a = slot->api;
+    uv_buf_t buf = uv_buf_init((char *)slot->answer, (unsigned)slot->answer_len);
+
+    slot->write.data = slot;
+    if (c->closing || slot->answer == NULL ||
+        uv_write(&slot->write, (uv_stream_t *)&c->tcp, &buf, 1, connection_written_cb) != 0) {
+        api_slot_end(slot);
+        return;
+    }
+    c->n_writing++;
+    a->n_writing++;
+    if (c->writing_since_ms == 0) {
+        c->writing_since_ms = uv_now(&a->loop);
+    }
+}
+
+/* --- coming and going --- */
+
+static void connection_greeted_cb(uv_write_t *write, int status)
+{
+    struct api_connection *c = write->data;
+
+    if (status != 0) {
+        connection_close(c);
+    }
+}
+
+void api_connection_accept(struct api *a)
+{
+    struct api_connection *c = calloc(1, sizeof *c);
+    uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
+
+    if (c == NULL) {
+        abort(); /* a connection that is not accepted would call back for ever */
+    }
+    c->api = a;
+    uv_tcp_init(&a->loop, &c->tcp);
+    c->tcp.data = c;
+    c->greeting.data = c;
+    c->next = a->connections;
+    if (c->next != NULL) {
+        c->next->prev = c;
+    }
+    a->connections = c;
+    a->n_connections++;
+    if (uv_accept((uv_stream_t *)&a->listener, (uv_stream_t *)&c->tcp) != 0) {
+        connection_close(c);
+        return;
+    }
+    if (a->n_connections > API_CONNECTIONS_MAX) {
+        connection_log(c, "BUSY", "too many connections");
+        connection_close(c);
+        return;
+    }
+    uv_tcp_nodelay(&c->tcp, 1);
+    uv_tcp_keepalive(&c->tcp, 1, API_KEEPALIVE_S);
+    c->waiting_since_ms = uv_now(&a->loop);
+    if (uv_write(&c->greeting, (uv_stream_t *)&c->tcp, &greeting, 1, connection_greeted_cb) != 0 ||
+        uv_read_start((uv_stream_t *)&c->tcp, connection_alloc_cb, connection_read_cb) != 0) {
+        connection_close(c);
+    }
+}
+
+static bool is_over(const struct api *a, uint64_t since_ms)
+{
+    return since_ms != 0 && uv_now(&a->loop) - since_ms >= API_PATIENCE_MS;
+}
+
+void api_connections_check(struct api *a)
+{
+    struct api_connection *next;
+
+    for (struct api_connection *c = a->connections; c != NULL; c = next) {
+        next = c->next;
+        if (is_over(a, c->waiting_since_ms) || is_over(a, c->writing_since_ms)) {
+            connection_close(c);
+        }
+    }
+}
+
+void api_connections_close(struct api *a)
+{
+    while (a->connections != NULL) {
+        connection_close(a->connections);
+    }
+}

@@ -1,0 +1,72 @@
+/* api_internal.h - the client server's inside: api.c (the two threads), api_connection.c (one
+ * connection). */
+#ifndef API_INTERNAL_H
+#define API_INTERNAL_H
+
+#include "api.h"
+
+#define API_LENGTH_SIZE 8
+#define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
+
+struct api_connection;
+
+/* One message, from its last byte to its answer's. */
+struct api_slot {
+    struct api *api;
+    struct api_slot *next; /* in the queue between the threads */
+    struct api_connection *connection; /* api thread only; it waits for its slots */
+    uint8_t header[API_HEADER_MAX]; /* goes back in front of the answer */
+    size_t header_len;
+    uint8_t *message; /* what in.message points into; owned */
+    size_t counted;   /* bytes counted in api.bytes */
+    struct inbound in;
+    int error;
+    char text[128];
+    uint8_t *answer;
+    size_t answer_len;
+    uv_write_t write;
+};
+
+struct api {
+    struct api_config config;
+    uv_mutex_t mutex; /* guards the two queues and `over` */
+    struct api_slot *arrived_first, **arrived_last;
+    struct api_slot *answered_first, **answered_last;
+    bool over;
+    /* raft loop */
+    uv_async_t arrived, ended;
+    bool closing;
+    void (*close_cb)(void *arg);
+    void *close_arg;
+    uv_close_cb ended_close_cb;
+    uv_thread_t thread;
+    /* api thread */
+    uv_loop_t loop;
+    uv_async_t answered, stop;
+    uv_tcp_t listener;
+    uv_timer_t patience;
+    struct api_connection *connections;
+    unsigned n_connections;
+    unsigned n_paused;  /* of them: wait for a slot */
+    unsigned n_slots;   /* messages between their last byte and their answer's */
+    unsigned n_writing; /* of them: the answer is being written */
+    uint64_t bytes;     /* of messages with a slot */
+    uint64_t partial;   /* of messages that are still coming in */
+    uint8_t chunk[64 * 1024]; /* what was just read, of whichever connection */
+    unsigned lingers;
+    bool ending;
+    uint64_t logged_ms; /* one line a second about clients that misbehave */
+};
+
+void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */
+void api_hand_over(struct api_slot *slot);
+
+/* api_connection.c; all on the api thread, or after it */
+void api_connection_accept(struct api *a);
+void api_connection_answer(struct api_slot *slot); /* write it; the slot is its own from now on */
+void api_connections_resume(struct api *a);        /* those that waited for a slot */
+void api_connections_check(struct api *a);         /* close those whose time is over */
+void api_connections_close(struct api *a);
+void api_slot_end(struct api_slot *slot); /* without an answer */
+
+#endif
