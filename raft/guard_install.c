@@ -295,7 +295,12 @@ int guard_install_send(struct guard *g, struct raft_io_send *req,
         return RAFT_CANCELED;
     }
     p = guard_peer_get(g, id);
-    if (p == NULL || p->transfer != 0) {
+    if (p == NULL) {
+        return RAFT_NOMEM;
+    }
+    p->asked = message->install_snapshot.last_index;
+    p->asked_term = message->install_snapshot.term;
+    if (p->transfer != 0) {
         return RAFT_BUSY;
     }
     t = calloc(1, sizeof *t);
@@ -352,14 +357,44 @@ void guard_install_review(struct guard *g)
     }
 }
 
-void guard_install_rejected(struct guard *g, raft_id id)
+/* libraft waits for the end of a transfer until the follower refuses a heartbeat that stands on
+ * that snapshot. But its heartbeats stand on its newest one: once it has taken another, it takes
+ * each refusal for a stale one, and waits for the whole timeout. So the first refusal after the
+ * transfer is over, or was never begun, is made to speak of the snapshot it waits for. */
+static void peer_free_libraft(const struct guard *g, struct guard_peer *p,
+                              struct raft_append_entries_result *result)
+{
+    if (p->transfer != 0 || p->asked == 0 || !guard_leads(g, p->asked_term)) {
+        return;
+    }
+    if (result->rejected != p->asked) {
+        result->rejected = p->asked;
+        if (result->last_log_index >= p->asked) {
+            result->last_log_index = p->asked - 1;
+        }
+    }
+    p->asked = 0;
+}
+
+void guard_install_answered(struct guard *g, raft_id id,
+                            struct raft_append_entries_result *result)
 {
     struct guard_peer *p = guard_peer_find(g, id);
 
-    if (p != NULL && p->transfer != 0 && p->sent_ms != 0 &&
+    if (p == NULL || result->term != g->raft->current_term) {
+        return;
+    }
+    if (result->rejected == 0) {
+        if (result->last_log_index >= p->asked) {
+            p->asked = 0;
+        }
+        return;
+    }
+    if (p->transfer != 0 && p->sent_ms != 0 &&
         g->inner->time(g->inner) - p->sent_ms >= GUARD_INSTALL_DOUBT_MS) {
         peer_release(p);
     }
+    peer_free_libraft(g, p, result);
 }
 
 bool guard_is_installing(const struct guard *g, raft_id id)

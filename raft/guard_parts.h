@@ -21,6 +21,8 @@ struct guard_peer {
     raft_index transfer_match;
     raft_time started_ms;
     raft_time sent_ms; /* written out; 0 = not yet */
+    raft_index asked;  /* libraft believes this snapshot to be on its way; 0 = none */
+    raft_term asked_term;
     struct guard_peer *next;
 };
 
@@ -100,7 +102,9 @@ int guard_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
 int guard_install_send(struct guard *g, struct raft_io_send *req,
                        const struct raft_message *message, raft_io_send_cb cb);
 void guard_install_review(struct guard *g);                  /* at each tick */
-void guard_install_rejected(struct guard *g, raft_id id);    /* the follower refuses entries */
+/* A follower confirms or refuses entries, before libraft sees it. */
+void guard_install_answered(struct guard *g, raft_id id,
+                            struct raft_append_entries_result *result);
 void guard_complete_deferred(struct guard *g);
 void guard_install_close(struct guard *g);
 

@@ -200,9 +200,7 @@ void guard_receive(struct guard *g, struct raft_message *message)
             guard_receive_entries(g, message);
             break;
         case RAFT_APPEND_ENTRIES_RESULT:
-            if (message->append_entries_result.rejected > 0) {
-                guard_install_rejected(g, message->server_id);
-            }
+            guard_install_answered(g, message->server_id, &message->append_entries_result);
             g->recv(g->outer, message);
             break;
         default:

@@ -125,6 +125,57 @@ static void a_follower_that_lost_the_snapshot_gets_it_again(void **state)
     guard_bench_close(b);
 }
 
+static void proposed_cb(struct raft_apply *req, int status, void *result)
+{
+    (void)req;
+    (void)status;
+    (void)result;
+}
+
+/* The leader commits, with member 3, and stores a snapshot of its own at the entry. */
+static void take_newer_snapshot(struct guard_bench *b, struct raft_apply *req)
+{
+    struct raft_buffer buf = {.base = raft_calloc(1, 8), .len = 8};
+
+    raft_set_snapshot_threshold(&b->raft, 1);
+    raft_set_snapshot_trailing(&b->raft, 1);
+    assert_int_equal(raft_apply(&b->raft, req, &buf, 1, proposed_cb), 0);
+    hand_complete_appends(&b->hand);
+    guard_bench_answer(b, 3, 0, raft_last_index(&b->raft));
+    hand_tick(&b->hand, 50);
+    assert_non_null(b->hand.put);
+    hand_complete_put(&b->hand, 0);
+    hand_complete_sends(&b->hand, 0);
+    assert_true(b->raft.trail.snapshot.index > 100);
+}
+
+static void a_lost_snapshot_is_sent_again_though_the_leader_has_taken_another(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+    struct raft_apply req = {0};
+
+    (void)state;
+    guard_bench_elect(b);
+    guard_bench_need_snapshot(b, 2);
+    hand_tick(&b->hand, 50);
+    hand_complete_get(&b->hand, 0);
+    hand_complete_sends(&b->hand, 0); /* written out, and the connection breaks */
+    take_newer_snapshot(b, &req);
+    b->hand.snapshot_index = b->raft.trail.snapshot.index;
+    guard_bench_pass(b, GUARD_INSTALL_DOUBT_MS + 500);
+    assert_int_equal(b->hand.n_gets_ever, 1);
+    for (int i = 0; i < 2; i++) { /* libraft's heartbeats stand on the newer one */
+        guard_bench_answer(b, 2, b->raft.trail.snapshot.index, 0);
+        hand_tick(&b->hand, 50);
+        guard_bench_answer(b, 3, 0, 100);
+    }
+    assert_int_equal(b->hand.n_gets_ever, 2); /* without the guard: after 300 s */
+    hand_complete_sends(&b->hand, 0);
+    hand_complete_get(&b->hand, 0);
+    assert_int_equal(hand_count_sends(&b->hand, RAFT_INSTALL_SNAPSHOT, 2), 1);
+    guard_bench_close(b);
+}
+
 static void a_snapshot_that_could_not_be_written_out_is_sent_again(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -307,6 +358,7 @@ int main(void)
         cmocka_unit_test(two_followers_share_one_loaded_image),
         cmocka_unit_test(a_transfer_is_released_when_the_match_index_moves),
         cmocka_unit_test(a_follower_that_lost_the_snapshot_gets_it_again),
+        cmocka_unit_test(a_lost_snapshot_is_sent_again_though_the_leader_has_taken_another),
         cmocka_unit_test(a_snapshot_that_could_not_be_written_out_is_sent_again),
         cmocka_unit_test(a_transfer_is_released_after_its_timeout),
         cmocka_unit_test(a_transfer_is_released_when_the_office_is_lost),
