@@ -618,7 +618,7 @@ static void io_tear_appends(struct sim_io *io)
     io->counters->torn_tails += left > 0 && left < n;
     io->counters->lost_writes += n - left;
     op = io->waiting.first;
-    for (unsigned i = 0; i < io->n_writing; i++, op = op->next) {
+    for (; left > 0; op = op->next) {
         size_t k = op->n < left ? op->n : left;
         storage_append(io->storage, op->index, op->entries, k);
         left -= k;
