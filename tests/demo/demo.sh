@@ -26,10 +26,11 @@ mkdir -p "$DIR"
 declare -A PID
 cleanup() {
     local name
+    set +e # what was killed does not end well, and that is not the demonstration's verdict
     for name in "${!PID[@]}"; do
-        kill -KILL "${PID[$name]}" 2>/dev/null && wait "${PID[$name]}" 2>/dev/null
+        kill -KILL "${PID[$name]}" 2>/dev/null
+        wait "${PID[$name]}" 2>/dev/null
     done
-    return 0
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
