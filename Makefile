@@ -49,6 +49,7 @@ NODE_SRC := $(filter-out $(MAINS),$(wildcard node/*.c))
 TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
 TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
+SIM_SRC := $(wildcard tests/sim/*.c)
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBCLIENT := $(BUILD)/obj/libosdclient.a
@@ -158,6 +159,9 @@ $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+$(BUILD)/ordersim: $(call objs,$(SIM_SRC)) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.
 $(BUILD)/%.so: tests/preload/%.c | libraries
 	@mkdir -p $(@D)

@@ -13,6 +13,7 @@
  *   I6        no delivery before the deadline          I8      an extend that was done holds
  *   I9        fences never decrease, keys do not change, only the office's outcomes count
  *   I10       one request: one answer, one effect      I11     equal digests after healing
+ *   I13       no node stops by itself but for a fault of ours
  *   LIVENESS  after healing everything works again within bounded time
  *
  * The first violation is printed with both sides of the contradiction, and ends the run. */
@@ -62,6 +63,9 @@ void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum ou
 /* A receiver carried out the cancellation. */
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key);
 
+/* A node stopped of itself; `expected`: for a fault of ours (I13). */
+void check_died(struct check *c, unsigned node, const char *sentence, bool expected);
+
 /* --- clients --- */
 /* A call begins: its floor. */
 uint64_t check_floor(const struct check *c);
@@ -77,6 +81,8 @@ void check_healed(struct check *c);
 /* A call of the liveness phase ended: it must have been decided. */
 void check_probe(struct check *c, const struct check_call *call,
                  const struct ordersched_answer *answer);
+/* Have all nodes applied the same? */
+bool check_is_converged(const struct check *c);
 /* After the liveness phase. */
 void check_end(struct check *c);
 

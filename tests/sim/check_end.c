@@ -43,6 +43,20 @@ static int check_office(struct check *c)
     return office;
 }
 
+bool check_is_converged(const struct check *c)
+{
+    uint64_t applied = 0;
+
+    for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
+        const struct scheduler *s = cluster_scheduler(c->cluster, node);
+        if (s == NULL || (node > 0 && scheduler_machine(s)->applied != applied)) {
+            return false;
+        }
+        applied = scheduler_machine(s)->applied;
+    }
+    return true;
+}
+
 static void check_converged(struct check *c, unsigned office)
 {
     const struct machine *leader = scheduler_machine(cluster_scheduler(c->cluster, office));

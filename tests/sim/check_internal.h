@@ -7,7 +7,6 @@
 #include "check.h"
 
 #define CHECK_REPORT_MAX 2000
-#define CHECK_TERMS_MAX 100000
 
 /* One delivery that a node started. */
 struct sent {
@@ -120,9 +119,6 @@ struct check {
         uint64_t term;
     } *epochs;
     size_t n_epochs, cap_epochs;
-    /* the clock */
-    uint64_t bound_us; /* no leader's clock can be past this */
-    uint64_t bound_at_us;
     /* the end */
     bool healed;
     uint64_t healed_us;

@@ -1,0 +1,98 @@
+/* clients_internal.h - shared by the files of the simulated clients: clients.c (life and calls),
+ * clients_load.c (what they ask for), clients_wire.c (how it travels). */
+#ifndef SIM_CLIENTS_INTERNAL_H
+#define SIM_CLIENTS_INTERNAL_H
+
+#include "../../client/client_logic.h"
+#include "clients.h"
+
+#define CLIENT_JOBS_MAX 24
+#define CLIENT_PAST_MAX 256
+#define CLIENT_ROUTES_MAX 4
+
+struct sim_client;
+
+/* One call, from its planning until its end. */
+struct job {
+    struct job *next, **at;
+    struct sim_client *client;
+    struct check_call check;
+    struct buffer bytes; /* the encoded operation */
+    size_t request_at;   /* offset of the request id in it; 0: none */
+    unsigned timeout_ms;
+    bool resent;
+    bool probe;
+    int route; /* route operations: its number; else -1 */
+    struct call *call;       /* in the logic's hands; NULL: planned */
+    struct sim_event *start; /* planned: when it begins */
+};
+
+/* A call that ended, to be sent again. */
+struct past {
+    struct check_call check;
+    struct buffer bytes;
+    size_t request_at;
+};
+
+/* A message and its answer on their way. */
+struct exchange {
+    struct exchange *next, **at;
+    struct sim_client *client;
+    uint64_t handle;
+    unsigned node;
+    bool open;       /* the client waits */
+    bool at_node;    /* the node has it and has not replied */
+    uint8_t *data;   /* the message, then the answer */
+    size_t len;
+    struct sim_event *step;
+    struct sim_event *timeout;
+};
+
+struct sim_client {
+    struct clients *clients;
+    unsigned number;
+    struct client_logic logic;
+    struct call_budget budget;
+    struct sim_event *wake;
+    struct sim_event *act; /* its next idea */
+    unsigned n_jobs;
+};
+
+struct clients {
+    struct sim_loop *loop;
+    const struct sim_options *options;
+    struct sim_cluster *cluster;
+    struct check *check;
+    struct coverage *coverage;
+    bool healed;
+    struct sim_event *probe;
+    unsigned probe_round;
+    struct sim_client client[SIM_CLIENTS_MAX];
+    struct job *jobs;
+    struct exchange *exchanges;
+    uint64_t *deadlines_ms; /* of each order, as last heard; 0 = none */
+    bool has_route[CLIENT_ROUTES_MAX];
+    struct past past[CLIENT_PAST_MAX];
+    uint64_t n_past;
+};
+
+/* clients.c */
+uint64_t client_now_ms(const struct sim_client *c);
+/* Let the logic do what there is to do, and wake it when it wants. */
+void client_pump(struct sim_client *c);
+/* A job of this operation; its request id, if it takes one, is all zeroes for "make one". */
+struct job *job_new(struct sim_client *c, const struct operation *op, unsigned id);
+/* Begin the call after a delay. */
+void job_plan(struct job *j, uint64_t delay_us);
+void job_free(struct job *j);
+
+/* clients_load.c */
+void load_begin(struct sim_client *c);
+void load_probe_cb(void *arg);
+
+/* clients_wire.c */
+bool wire_send(void *arg, unsigned slot, const char *address, const uint8_t *message, size_t len,
+               uint64_t handle, unsigned timeout_ms);
+void exchange_free(struct exchange *e);
+
+#endif

@@ -1,0 +1,251 @@
+/* clients_load.c - what the simulated shops ask for. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clients_internal.h"
+
+#define ROUTE_UNKNOWN 99
+#define AIM_MS 16         /* "the last milliseconds before a deadline" */
+#define ROUTES_EVERY_US 300000
+
+static const uint8_t make_one[ORDERSCHED_REQUEST_ID_SIZE];
+
+static struct slice text_slice(const char *text)
+{
+    return (struct slice){(const uint8_t *)text, strlen(text)};
+}
+
+/* --- orders --- */
+
+/* The client's idea of the cluster's time, or 0. */
+static uint64_t cluster_ms(struct sim_client *c)
+{
+    uint64_t ms = 0;
+
+    return client_logic_time(&c->logic, client_now_ms(c), &ms) ? ms : 0;
+}
+
+static void draw_time(struct sim_client *c, struct operation *op, unsigned id)
+{
+    struct clients *s = c->clients;
+    uint64_t now_ms = cluster_ms(c);
+    uint64_t delay_ms = loop_between(s->loop, s->options->delay_min_ms, s->options->delay_max_ms);
+
+    op->relative = now_ms == 0 || loop_chance(s->loop, 700);
+    op->time_ms = op->relative ? delay_ms : now_ms + delay_ms;
+    if (!op->relative && loop_chance(s->loop, 100)) {
+        op->time_ms = now_ms - loop_below(s->loop, 1000); /* BAD_DEADLINE */
+    }
+    if (op->code == OPERATION_EXTEND && !op->relative && s->deadlines_ms[id] != 0 &&
+        loop_chance(s->loop, 200)) {
+        op->time_ms = s->deadlines_ms[id]; /* to the very same */
+    }
+}
+
+static enum operation_code draw_code(struct sim_loop *l)
+{
+    uint64_t n = loop_below(l, 100);
+
+    return n < 28   ? OPERATION_SCHEDULE
+           : n < 48 ? OPERATION_PAY
+           : n < 62 ? OPERATION_CANCEL
+           : n < 78 ? OPERATION_EXTEND
+                    : OPERATION_GET;
+}
+
+static struct job *order_job(struct sim_client *c, enum operation_code code, unsigned id,
+                             unsigned route)
+{
+    struct clients *s = c->clients;
+    char name[16];
+    char route_name[16];
+    uint8_t payload[64];
+    size_t len = check_order_name(s->check, id, name);
+    struct operation op = {
+        .code = code,
+        .request_id = code == OPERATION_GET ? NULL : make_one,
+        .id = {(const uint8_t *)name, len},
+    };
+
+    snprintf(route_name, sizeof route_name, "r%u", route);
+    if (code == OPERATION_SCHEDULE) {
+        memset(payload, (int)loop_below(s->loop, 256), sizeof payload);
+        op.route = text_slice(route_name);
+        op.payload = (struct slice){payload, loop_below(s->loop, sizeof payload)};
+    }
+    if (code == OPERATION_SCHEDULE || code == OPERATION_EXTEND) {
+        draw_time(c, &op, id);
+    }
+    return job_new(c, &op, id);
+}
+
+/* Until shortly before the order's deadline, as far as the shops know it. */
+static uint64_t aim_us(struct sim_client *c, unsigned id)
+{
+    struct clients *s = c->clients;
+    uint64_t now_ms = cluster_ms(c);
+    uint64_t deadline_ms = s->deadlines_ms[id];
+
+    if (now_ms == 0 || deadline_ms <= now_ms || deadline_ms - now_ms > 20000) {
+        return 0;
+    }
+    uint64_t left_us = (deadline_ms - now_ms) * 1000;
+    uint64_t early_us = loop_below(s->loop, AIM_MS * 1000);
+    return left_us > early_us ? left_us - early_us : 0;
+}
+
+static void ask_order(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+    unsigned id = (unsigned)loop_below(s->loop, s->options->orders);
+    unsigned route = loop_chance(s->loop, 20)
+                         ? ROUTE_UNKNOWN
+                         : (unsigned)loop_below(s->loop, s->options->routes);
+    enum operation_code code = draw_code(s->loop);
+    struct job *j = order_job(c, code, id, route);
+    bool aimed = code != OPERATION_SCHEDULE &&
+                 loop_chance(s->loop, s->options->near_deadline_per_mille);
+
+    job_plan(j, aimed ? aim_us(c, id) : 0);
+}
+
+static void ask_again(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+    uint64_t n = s->n_past < CLIENT_PAST_MAX ? s->n_past : CLIENT_PAST_MAX;
+    const struct past *p = &s->past[loop_below(s->loop, n)];
+    struct operation op;
+
+    if (operation_decode(p->bytes.data, p->bytes.len, &op) != ORDERSCHED_OK) {
+        abort();
+    }
+    struct job *j = job_new(c, &op, p->check.id);
+    j->check = p->check;
+    j->resent = true;
+    s->coverage->resent++;
+    job_plan(j, 0);
+}
+
+/* --- routes --- */
+
+static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route)
+{
+    struct clients *s = c->clients;
+    char name[16];
+    struct operation op = {
+        .code = code,
+        .request_id = make_one,
+        .url = text_slice("http://127.0.0.1:9/hook"),
+        .timeout_ms = (uint32_t)loop_between(s->loop, 50, 2000),
+        .window = (uint32_t)loop_between(s->loop, 1, 8),
+        .n_retries = (uint32_t)loop_between(s->loop, 1, 4),
+    };
+
+    snprintf(name, sizeof name, "r%u", route);
+    op.id = text_slice(name);
+    for (unsigned i = 0; i < op.n_retries; i++) {
+        op.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
+    }
+    struct job *j = job_new(c, &op, 0);
+    j->route = (int)route;
+    return j;
+}
+
+static void ask_route(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+    unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
+    bool put = loop_chance(s->loop, 600);
+
+    job_plan(route_job(c, put ? OPERATION_ROUTE_PUT : OPERATION_ROUTE_DELETE, route), 0);
+}
+
+/* The first client sees to it that all routes exist. */
+static void ask_missing_routes(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+
+    for (unsigned i = 0; i < s->options->routes; i++) {
+        if (!s->has_route[i] && c->n_jobs < CLIENT_JOBS_MAX) {
+            job_plan(route_job(c, OPERATION_ROUTE_PUT, i), 0);
+        }
+    }
+}
+
+/* --- rhythm --- */
+
+static void load_act_cb(void *arg)
+{
+    struct sim_client *c = arg;
+    struct clients *s = c->clients;
+    const struct sim_options *o = s->options;
+
+    c->act = loop_after(s->loop, loop_below(s->loop, 2 * o->operation_every_us) + 1, load_act_cb, c);
+    if (c->n_jobs >= CLIENT_JOBS_MAX) {
+        return;
+    }
+    if (c->number == 0 && loop_below(s->loop, ROUTES_EVERY_US) < o->operation_every_us) {
+        ask_missing_routes(c);
+    }
+    if (s->n_past > 0 && loop_chance(s->loop, o->resend_per_mille)) {
+        ask_again(c);
+    } else if (loop_chance(s->loop, o->route_change_per_mille)) {
+        ask_route(c);
+    } else {
+        ask_order(c);
+    }
+}
+
+void load_begin(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+
+    if (c->number == 0) {
+        ask_missing_routes(c);
+    }
+    c->act = loop_after(s->loop, loop_below(s->loop, s->options->operation_every_us), load_act_cb, c);
+}
+
+/* --- the liveness phase --- */
+
+#define PROBE_ROUND_US 2000000
+#define PROBE_SPREAD_US 1000000
+#define PROBE_TIMEOUT_MS 5000
+
+static void probe_plan(struct clients *s, struct job *j)
+{
+    j->probe = true;
+    j->timeout_ms = PROBE_TIMEOUT_MS;
+    job_plan(j, loop_below(s->loop, PROBE_SPREAD_US));
+}
+
+static void probe_orders(struct clients *s, enum operation_code code, unsigned step)
+{
+    for (unsigned i = 0; i < s->options->clients; i++) {
+        for (unsigned n = 0; n < CHECK_PROBES; n += step) {
+            unsigned id = s->options->orders + i * CHECK_PROBES + n;
+            probe_plan(s, order_job(&s->client[i], code, id, 0));
+        }
+    }
+}
+
+/* A route, orders, half of them paid, all of them read. */
+void load_probe_cb(void *arg)
+{
+    struct clients *s = arg;
+
+    s->probe = NULL;
+    switch (s->probe_round++) {
+        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0)); break;
+        case 1: probe_orders(s, OPERATION_SCHEDULE, 1); break;
+        case 2: probe_orders(s, OPERATION_PAY, 2); break;
+        case 3:
+            probe_orders(s, OPERATION_GET, 1);
+            for (unsigned id = 0; id < s->options->orders; id++) {
+                probe_plan(s, order_job(&s->client[0], OPERATION_GET, id, 0));
+            }
+            return;
+    }
+    s->probe = loop_after(s->loop, PROBE_ROUND_US, load_probe_cb, s);
+}

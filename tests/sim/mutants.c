@@ -1,0 +1,114 @@
+/* mutants.c - see mutants.h. */
+#include "mutants.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../raft/mutant.h"
+#include "batch.h"
+
+#ifdef ORDERSCHEDD_MUTANTS
+
+enum mutant mutant_chosen = MUTANT_NONE;
+
+struct expectation {
+    const char *name;
+    enum mutant mutant;
+    const char *invariant; /* that must catch it... */
+    unsigned seeds;        /* ...within so many, from seed 1 on */
+};
+
+static const struct expectation expectations[] = {
+    {"ack-before-commit", MUTANT_ACK_BEFORE_COMMIT, "ACKED", 20},
+    {"fire-without-epoch", MUTANT_FIRE_WITHOUT_EPOCH, "I9", 100},
+    {"snapshot-forgets-requests", MUTANT_SNAPSHOT_FORGETS_REQUESTS, "I10", 200},
+    {"deadline-off-by-one", MUTANT_DEADLINE_OFF_BY_ONE, "I2", 100},
+    {"fence-reset-on-restore", MUTANT_FENCE_RESET_ON_RESTORE, "I9", 200},
+    {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY, "PREFIX", 20},
+    {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 300},
+    {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50},
+    {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50},
+    {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200},
+};
+#define EXPECTATIONS (sizeof expectations / sizeof expectations[0])
+
+bool mutants_choose(const char *name)
+{
+    for (unsigned i = 0; i < EXPECTATIONS; i++) {
+        if (strcmp(expectations[i].name, name) == 0) {
+            mutant_chosen = expectations[i].mutant;
+            return true;
+        }
+    }
+    fprintf(stderr, "ordersim: no mutant of that name; there are:");
+    for (unsigned i = 0; i < EXPECTATIONS; i++) {
+        fprintf(stderr, " %s", expectations[i].name);
+    }
+    fprintf(stderr, "\n");
+    return false;
+}
+
+/* Looks for the named invariant alone: another one that the bug violates as well must not do its
+ * work, and a crash is no catch. */
+static bool is_caught(const struct expectation *e, unsigned n, unsigned jobs,
+                      struct batch_report *r)
+{
+    struct batch batch = {1, e->seeds, jobs, e->invariant, "", true, NULL};
+
+    mutant_chosen = e->mutant;
+    batch_run(&batch, r);
+    mutant_chosen = MUTANT_NONE;
+    bool caught = r->violations > 0 && r->crashes == 0;
+    printf("%s %u - mutant %s is caught by %s within %u seeds\n", caught ? "ok" : "not ok", n, e->name,
+           e->invariant, e->seeds);
+    if (caught) {
+        printf("# by seed %" PRIu64 ", of %" PRIu64 " runs\n", r->found, r->runs);
+    } else {
+        printf("# %" PRIu64 " runs, %" PRIu64 " violations, %" PRIu64 " crashes\n", r->runs,
+               r->violations, r->crashes);
+    }
+    fflush(stdout);
+    return caught;
+}
+
+int mutants_self_test(unsigned jobs)
+{
+    struct batch_report *r = calloc(1, sizeof *r);
+    unsigned most = 0;
+    bool fine = true;
+
+    if (r == NULL) {
+        abort();
+    }
+    printf("1..%zu\n", EXPECTATIONS + 1);
+    for (unsigned i = 0; i < EXPECTATIONS; i++) {
+        fine = is_caught(&expectations[i], i + 1, jobs, r) && fine;
+        most = r->found > most ? (unsigned)r->found : most;
+    }
+    struct batch batch = {1, most > 0 ? most : 1, jobs, NULL, "", false, stdout};
+    batch_run(&batch, r);
+    bool clean = r->violations + r->crashes == 0;
+    printf("%s %zu - without a mutant the same %u seeds pass\n", clean ? "ok" : "not ok",
+           EXPECTATIONS + 1, most);
+    free(r);
+    return fine && clean ? 0 : 1;
+}
+
+#else
+
+bool mutants_choose(const char *name)
+{
+    fprintf(stderr, "ordersim: %s: no mutants in this build, see `make sim-selftest`\n", name);
+    return false;
+}
+
+int mutants_self_test(unsigned jobs)
+{
+    (void)jobs;
+    fprintf(stderr, "ordersim: no mutants in this build, see `make sim-selftest`\n");
+    return 2;
+}
+
+#endif
