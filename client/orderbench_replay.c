@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cursor.h"
 #include "orderbench_calls.h"
@@ -11,7 +12,8 @@
 #include "orderbench_journal.h"
 #include "orderbench_watch.h"
 
-#define PROGRESS_MS 1000
+#define PROGRESS_MS 1000 /* a look at the leader, and on a terminal a line, each */
+#define PROGRESS_IN_A_LOG_MS 10000
 #define POLL_MS 1000
 
 struct replay {
@@ -22,7 +24,8 @@ struct replay {
     struct calls calls;
     uint64_t journal_offset;
     uint64_t start_ms;  /* running clock */
-    uint64_t report_ms; /* next progress line */
+    uint64_t report_ms; /* when to look at the leader again */
+    uint64_t print_ms;  /* next progress line */
 };
 
 uint64_t replay_delay_ms(const struct replay_config *config)
@@ -58,9 +61,10 @@ static void report(struct replay *r, const char *phase, size_t undecided)
     watch_ask(&r->watch);
     calls_peek(&r->calls, &n, &outstanding);
     watch_peek(&r->watch, &leader, &term, &failovers);
-    if (r->config->quiet) {
+    if (r->config->quiet || now_ms < r->print_ms) {
         return;
     }
+    r->print_ms = isatty(STDERR_FILENO) ? 0 : now_ms + PROGRESS_IN_A_LOG_MS;
     fprintf(stderr, "%4llu s  %s: %llu/%zu scheduled, %llu paid, %llu too late",
             (unsigned long long)(now_ms - r->start_ms) / 1000, phase,
             (unsigned long long)n.scheduled, r->orders->n, (unsigned long long)n.paid,
