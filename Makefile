@@ -156,6 +156,7 @@ $(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
 $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+$(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka

@@ -529,6 +529,9 @@ void sim_io_begin(struct sim_io *io)
     /* A callback may send again: what is new waits for the next event. */
     size_t n = io->n_sent;
 
+    if (n == 0) {
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         struct sent sent = io->sent[i];
         sent.request->cb(sent.request, sent.status);

@@ -43,6 +43,9 @@ static void storage_drop_snapshot(struct storage *s)
 
 static void storage_drop_entries(struct storage *s, size_t from, size_t n)
 {
+    if (n == 0) {
+        return;
+    }
     for (size_t i = from; i < from + n; i++) {
         free(s->entries[i].data);
     }
@@ -54,9 +57,7 @@ static void storage_drop_entries(struct storage *s, size_t from, size_t n)
 void storage_free(struct storage *s)
 {
     storage_drop_snapshot(s);
-    if (s->entries != NULL) {
-        storage_drop_entries(s, 0, s->n);
-    }
+    storage_drop_entries(s, 0, s->n);
     free(s->entries);
 }
 
