@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../client/cursor.h"
+#include "../raft/mutant.h"
 
 /* One proposed entry and the messages that wait for it. */
 struct batch {
@@ -243,6 +244,21 @@ static void batcher_end(struct batcher *b, struct batch *batch, int error)
     free(batch);
 }
 
+/* The deliberate bug: the clients are told before the entry is committed. */
+static void batcher_answer_early(struct batcher *b, struct batch *batch)
+{
+    while (batch->messages != NULL) {
+        struct inbound *in = batch->messages;
+        struct result *results = calloc(in->n_logged + 1, sizeof *results);
+        if (results == NULL) {
+            abort();
+        }
+        batch->messages = in->next;
+        b->host.answer(b->host.arg, in, results);
+        free(results);
+    }
+}
+
 /* Propose one entry. False: the office is gone; the queue keeps everything until
  * batcher_close_office. */
 static bool batcher_propose(struct batcher *b)
@@ -266,6 +282,9 @@ static bool batcher_propose(struct batcher *b)
         b->open = false;
         batcher_end(b, batch, ORDERSCHED_NOT_LEADER);
         return false;
+    }
+    if (MUTANT(ACK_BEFORE_COMMIT)) {
+        batcher_answer_early(b, batch);
     }
     return true;
 }
@@ -316,7 +335,7 @@ void batcher_applied(struct batcher *b)
         b->host.answer(b->host.arg, in, b->results.results + used);
         used += n_logged;
     }
-    assert(used == b->results.n);
+    assert(used == b->results.n || MUTANT(ACK_BEFORE_COMMIT));
 }
 
 void batcher_settled(struct batcher *b, void *entry, bool committed)

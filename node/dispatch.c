@@ -7,6 +7,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../raft/mutant.h"
+
 #define DISPATCH_STARTS_MAX 256  /* a call, so that the loop stays responsive */
 #define DISPATCH_LOG_LINES_MAX 20 /* a second, about failed deliveries */
 
@@ -148,7 +150,7 @@ static void dispatch_report(struct dispatch *d, const struct delivery *v)
     struct order *o = machine_find(d->machine, id);
 
     /* The order cannot have left while in flight: only this delivery's outcome settles it. */
-    assert(o != NULL && o->in_flight);
+    assert(o != NULL && (o->in_flight || MUTANT(OLD_EPOCH_OUTCOME)));
     struct operation op = {
         .code = OPERATION_OUTCOME,
         .id = id,
@@ -186,6 +188,8 @@ static void dispatch_done(struct delivery *v, void *arg)
             dispatch_log_failure(d, v);
         }
         d->route_inflight[v->route_slot]--;
+        dispatch_report(d, v);
+    } else if (MUTANT(OLD_EPOCH_OUTCOME) && d->active) {
         dispatch_report(d, v);
     }
     delivery_free(v);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../raft/mutant.h"
 #include "../raft/snapshot.h"
 #include "expiry.h"
 #include "scheduler_internal.h"
@@ -100,7 +101,7 @@ static void host_refuse(void *arg, struct inbound *in, int error, const char *te
 
 static void scheduler_enter_office(struct scheduler *s)
 {
-    assert(s->machine.epoch == s->term);
+    assert(s->machine.epoch == s->term || MUTANT(FENCE_RESET_ON_RESTORE));
     s->state = SCHEDULER_IN_OFFICE;
     clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
     dispatch_open(&s->dispatch);
@@ -126,6 +127,10 @@ static void scheduler_take_office(struct scheduler *s)
         .retention_ms = s->config.retention_ms,
     };
     batcher_submit_internal(&s->batcher, &op);
+    if (MUTANT(FIRE_WITHOUT_EPOCH)) {
+        s->state = SCHEDULER_IN_OFFICE;
+        dispatch_open(&s->dispatch);
+    }
 }
 
 static void scheduler_leave_office(struct scheduler *s, int error)
@@ -149,6 +154,9 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     struct scheduler *s = arg;
     struct machine_results *results = batcher_results(&s->batcher, data, len);
 
+    if (MUTANT(LOCAL_CLOCK_AT_APPLY) && s->machine.now_ms < scheduler_now_ms(s)) {
+        s->machine.now_ms = scheduler_now_ms(s);
+    }
     if (machine_apply(&s->machine, index, data, len, results) != 0) {
         char sentence[160];
         snprintf(sentence, sizeof sentence,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "machine_parts.h"
+#include "mutant.h"
 #include "recent.h"
 
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
@@ -145,7 +146,7 @@ void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operati
         result->error = ORDERSCHED_DECIDED;
         return;
     }
-    m->epoch = epoch;
+    m->epoch = MUTANT(FENCE_RESET_ON_RESTORE) ? m->epoch + 1 : epoch;
     m->retention_ms = op->retention_ms;
     if (m->seed == 0 && m->store.n == 0) {
         m->memory -= m->store.memory;

@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "machine_parts.h"
+#include "mutant.h"
 
 #define ADVANCE_STEP 256u
 
@@ -99,6 +100,12 @@ void machine_index_make_due(struct machine *m, struct order *o)
     while (!o->due) {
         bool done = machine_advance(m, ADVANCE_STEP);
 
+        if (MUTANT(CASCADE_DROPS_SLOT) && done && !o->due) { /* it must show as lateness alone */
+            wheel_remove(&m->wheel, o);
+            enter_closing(m, o);
+            link_append(&m->routes[o->route].ready, &o->link);
+            o->ready = 1;
+        }
         assert(!done || o->due);
     }
 }

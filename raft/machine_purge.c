@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "machine_parts.h"
+#include "mutant.h"
 
 bool machine_is_forgotten(const struct machine *m, const struct order *o)
 {
@@ -38,8 +39,28 @@ static struct order *first_decided(const struct machine *m)
     return (struct order *)((char *)m->terminal.next - offsetof(struct order, link));
 }
 
+/* The deliberate bug: a closing order counts its retention from its deadline. */
+static void purge_closing(struct machine *m)
+{
+    struct machine_walk walk = {0};
+    struct order *o = machine_walk_next(m, &walk);
+
+    while (o && (o->state != ORDERSCHED_PENDING || o->deadline_ms + m->retention_ms > m->now_ms)) {
+        o = machine_walk_next(m, &walk);
+    }
+    if (o) {
+        machine_index_detach(m, o);
+        machine_index_settle(m, o, ORDERSCHED_EXPIRED);
+        o->decided_ms = o->deadline_ms;
+        machine_purge(m, o);
+    }
+}
+
 void machine_purge_forgotten(struct machine *m)
 {
+    if (MUTANT(PURGE_FORGETS_CLOSING)) {
+        purge_closing(m);
+    }
     struct order *o = first_decided(m);
 
     for (unsigned i = 0; i < MACHINE_PURGE_MAX && o && machine_is_forgotten(m, o); i++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutant.h"
 #include "order.h"
 
 #define REQUESTS_CAP_FIRST 2
@@ -115,7 +116,9 @@ size_t order_memory(const struct order *o)
 
 int order_state(const struct order *o, uint64_t now_ms)
 {
-    if (o->state == ORDERSCHED_PENDING && o->deadline_ms <= now_ms) {
+    bool due = MUTANT(DEADLINE_OFF_BY_ONE) ? o->deadline_ms < now_ms : o->deadline_ms <= now_ms;
+
+    if (o->state == ORDERSCHED_PENDING && due) {
         return ORDERSCHED_CLOSING;
     }
     return o->state;

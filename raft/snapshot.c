@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "machine_parts.h"
+#include "mutant.h"
 #include "recent.h"
 #include "snapshot_format.h"
 
@@ -119,7 +120,7 @@ static size_t bound_of_recent(const struct machine *m)
 
 static void write_recent(struct buffer *b, const struct machine *m)
 {
-    uint32_t n = recent_count(m->recent);
+    uint32_t n = MUTANT(SNAPSHOT_FORGETS_REQUESTS) ? 0 : recent_count(m->recent);
 
     write_array(b, n);
     for (uint32_t i = 0; i < n; i++) {
@@ -173,8 +174,9 @@ static void write_order(struct buffer *b, const struct order *o)
     write_uint(b, o->extra->first_deadline_ms);
     write_uint(b, o->extra->attempts);
     write_uint(b, o->extra->failures);
-    write_array(b, o->extra->n_requests);
-    for (unsigned i = 0; i < o->extra->n_requests; i++) {
+    unsigned n = MUTANT(SNAPSHOT_FORGETS_REQUESTS) ? 0 : o->extra->n_requests;
+    write_array(b, n);
+    for (unsigned i = 0; i < n; i++) {
         const struct order_request *r = &o->extra->requests[i];
 
         write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);

@@ -9,6 +9,7 @@
 
 #include "../client/cursor.h"
 #include "machine_parts.h"
+#include "mutant.h"
 #include "recent.h"
 #include "snapshot.h"
 #include "snapshot_format.h"
@@ -41,6 +42,7 @@ static bool read_machine(struct cursor *c, struct machine *m)
     m->now_ms = cursor_uint(c);
     m->applied = cursor_uint(c);
     m->epoch = cursor_uint(c);
+    m->epoch = MUTANT(FENCE_RESET_ON_RESTORE) ? 0 : m->epoch;
     m->seed = cursor_uint(c);
     m->retention_ms = cursor_uint(c);
     m->request_floor_ms = cursor_uint(c);

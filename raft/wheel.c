@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <stddef.h>
 
+#include "mutant.h"
 #include "wheel.h"
 
 #define WORD_BITS 64u
@@ -113,6 +114,12 @@ static void place(struct wheel *w, struct link *l, uint64_t time_ms)
     slot_append(w, level, slot_of(from_ms, level), l, time_ms);
 }
 
+/* The deliberate bug: hang an order where nobody ever looks. */
+static void misplace(struct wheel *w, struct link *l, uint64_t time_ms)
+{
+    slot_append(w, WHEEL_LEVELS - 1, WHEEL_SLOTS - 1, l, time_ms);
+}
+
 /* --- putting a slot in order of time --- */
 
 /* Merge two runs linked by `next` and ended by NULL; `a` first where times are equal. */
@@ -210,6 +217,10 @@ static bool finish_cascade(struct wheel *w, unsigned *budget)
         --*budget;
         struct link *l = w->slots[w->cascading][slot_of(w->now_ms, w->cascading)].next;
         slot_remove(w, l); /* ends the cascade with the last */
+        if (MUTANT(CASCADE_DROPS_SLOT)) {
+            misplace(w, l, time_of(l));
+            continue;
+        }
         place(w, l, time_of(l));
     }
     return true;

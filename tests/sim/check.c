@@ -10,6 +10,7 @@
 #include "../../node/scheduler_internal.h"
 #include "check_internal.h"
 
+#define CHECK_MACHINE_EVERY 16 /* log indexes; it looks at everything and aborts */
 #define CLOCK_SLACK_MS 2 /* rounding of milliseconds, once at each end */
 
 void *check_grow(void *array, size_t n, size_t *cap, size_t size)
@@ -39,7 +40,7 @@ struct check *check_new(struct sim_loop *loop, const struct sim_options *options
     c->options = options;
     c->coverage = coverage;
     c->only = only;
-    c->n_ids = options->orders + options->clients * CHECK_PROBES;
+    c->n_ids = options->orders * CHECK_GENERATIONS + options->clients * CHECK_PROBES;
     c->histories = calloc(c->n_ids, sizeof *c->histories);
     if (c->histories == NULL) {
         abort();
@@ -103,9 +104,10 @@ unsigned check_orders(const struct check *c)
 
 size_t check_order_name(const struct check *c, unsigned id, char out[16])
 {
-    return (size_t)(id < c->options->orders
-                        ? snprintf(out, 16, "o%02u", id)
-                        : snprintf(out, 16, "p%03u", id - c->options->orders));
+    unsigned n_load = c->options->orders * CHECK_GENERATIONS;
+
+    return (size_t)(id < n_load ? snprintf(out, 16, "o%03u", id)
+                                : snprintf(out, 16, "p%03u", id - n_load));
 }
 
 void check_fail(struct check *c, const char *invariant, int id, const char *format, ...)
@@ -226,6 +228,7 @@ void check_leads(struct check *c, unsigned node, uint64_t term)
     }
     c->terms = check_grow(c->terms, c->n_terms, &c->cap_terms, sizeof *c->terms);
     c->terms[c->n_terms].term = term;
+    c->terms[c->n_terms].index = c->max_index;
     c->terms[c->n_terms++].node = node;
 }
 
@@ -292,6 +295,9 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
 
     loop_trace(c->loop, "node %u applied %" PRIu64 " now %" PRIu64 " digest %016" PRIx64, node + 1,
                index, m->now_ms, digest);
+    if (c->only == NULL && index % CHECK_MACHINE_EVERY == 0) {
+        machine_check(m);
+    }
     clock_check(c, node, index, m->now_ms);
     chronicle_verify(c, node, index, m);
     if (known->known) {
@@ -302,7 +308,10 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
     if (index > c->max_index) {
         chronicle_write(c, node, index, m);
         c->max_index = index;
-        c->retention_ms = m->retention_ms;
+        if (c->epoch != m->epoch) {
+            c->epoch = m->epoch;
+            c->epoch_index = index;
+        }
     }
 }
 

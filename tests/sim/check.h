@@ -47,7 +47,9 @@ const char *check_violation(const struct check *c);
 /* What there is to say about it; "" when all is well. */
 const char *check_report(const struct check *c);
 
-/* Orders have numbers: those of the load come first, then the probes. */
+/* Orders have numbers: those of the load come first, then the probes. A decided order of the load
+ * is followed by another with an id of its own, so many times. */
+#define CHECK_GENERATIONS 8
 unsigned check_orders(const struct check *c);
 size_t check_order_name(const struct check *c, unsigned id, char out[16]);
 

@@ -63,6 +63,19 @@ static void check_fence(struct check *c, const struct life *life, const struct s
     }
 }
 
+/* An office fires only behind an entry of its own. */
+static void check_office(struct check *c, const struct life *life, const struct sent *now)
+{
+    for (size_t i = 0; i < c->n_terms; i++) {
+        if (c->terms[i].term == now->term && c->terms[i].index < c->epoch_index) {
+            return;
+        }
+    }
+    check_fail(c, "I9", (int)life->id, "node %u fires without an entry of its own:\n"
+               "  its office: term %" PRIu64 "\n  the epoch %" PRIu64 " is from log index %" PRIu64
+               ", before it was elected", now->node + 1, now->term, c->epoch, c->epoch_index);
+}
+
 /* No two offices share an epoch: else the fence could not tell them apart. */
 static void check_epoch(struct check *c, const struct life *life, const struct sent *now)
 {
@@ -133,6 +146,7 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const st
     memcpy(sent->key, d->key, sizeof sent->key);
     check_time(c, node, life, &s->machine, d);
     check_fence(c, life, sent);
+    check_office(c, life, sent);
     check_epoch(c, life, sent);
     c->coverage->deliveries++;
     for (const struct sent *before = life->sent; before != NULL; before = before->next) {

@@ -102,7 +102,6 @@ struct check {
     size_t n_entries; /* allocated */
     uint64_t max_index;
     uint64_t now_ms;
-    uint64_t retention_ms;
     struct history *histories;
     unsigned n_ids;
     struct request_record *requests;
@@ -112,6 +111,7 @@ struct check {
     struct {
         uint64_t term;
         unsigned node;
+        uint64_t index; /* the highest applied anywhere when it was elected */
     } *terms;
     size_t n_terms, cap_terms;
     struct {
@@ -119,6 +119,8 @@ struct check {
         uint64_t term;
     } *epochs;
     size_t n_epochs, cap_epochs;
+    uint64_t epoch;       /* of the machine... */
+    uint64_t epoch_index; /* ...since this log index */
     /* the end */
     bool healed;
     uint64_t healed_us;

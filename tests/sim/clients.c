@@ -122,6 +122,12 @@ static void job_learn(struct job *j, const struct ordersched_answer *a)
         s->coverage->routes_deleted += !put;
     } else if (j->route < 0 && j->check.code <= OPERATION_GET) {
         s->deadlines_ms[j->check.id] = a->state == ORDERSCHED_PENDING ? a->deadline_ms : 0;
+        unsigned order = j->check.id % s->options->orders;
+        bool present = j->check.id == order + s->generation[order] * s->options->orders;
+        if (present && a->state >= ORDERSCHED_PAID && s->generation[order] + 1 < CHECK_GENERATIONS &&
+            loop_chance(s->loop, 300)) {
+            s->generation[order]++;
+        }
     }
 }
 
@@ -212,7 +218,8 @@ struct clients *clients_new(struct sim_loop *loop, const struct sim_options *opt
 
     assert(options->clients <= SIM_CLIENTS_MAX && options->routes <= CLIENT_ROUTES_MAX);
     if (s == NULL ||
-        (s->deadlines_ms = calloc(check_orders(check), sizeof *s->deadlines_ms)) == NULL) {
+        (s->deadlines_ms = calloc(check_orders(check), sizeof *s->deadlines_ms)) == NULL ||
+        (s->generation = calloc(options->orders, sizeof *s->generation)) == NULL) {
         abort();
     }
     s->loop = loop;
@@ -270,5 +277,6 @@ void clients_free(struct clients *s)
         buffer_free(&s->past[i].bytes);
     }
     free(s->deadlines_ms);
+    free(s->generation);
     free(s);
 }

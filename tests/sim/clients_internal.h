@@ -71,6 +71,7 @@ struct clients {
     struct job *jobs;
     struct exchange *exchanges;
     uint64_t *deadlines_ms; /* of each order, as last heard; 0 = none */
+    unsigned *generation;   /* of each order of the load: how many of its ids are used up */
     bool has_route[CLIENT_ROUTES_MAX];
     struct past past[CLIENT_PAST_MAX];
     uint64_t n_past;

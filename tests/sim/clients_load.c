@@ -95,19 +95,33 @@ static uint64_t aim_us(struct sim_client *c, unsigned id)
     return left_us > early_us ? left_us - early_us : 0;
 }
 
+/* An order that the shops work on; if aimed, one that waits for its deadline, if there is one. */
+static unsigned draw_id(struct clients *s, bool aimed)
+{
+    unsigned id = 0;
+
+    for (unsigned i = 0; i < (aimed ? 4u : 1u); i++) {
+        unsigned order = (unsigned)loop_below(s->loop, s->options->orders);
+        id = order + s->generation[order] * s->options->orders;
+        if (s->deadlines_ms[id] != 0) {
+            break;
+        }
+    }
+    return id;
+}
+
 static void ask_order(struct sim_client *c)
 {
     struct clients *s = c->clients;
-    unsigned id = (unsigned)loop_below(s->loop, s->options->orders);
+    bool aimed = loop_chance(s->loop, s->options->near_deadline_per_mille);
+    unsigned id = draw_id(s, aimed);
     unsigned route = loop_chance(s->loop, 20)
                          ? ROUTE_UNKNOWN
                          : (unsigned)loop_below(s->loop, s->options->routes);
     enum operation_code code = draw_code(s->loop);
     struct job *j = order_job(c, code, id, route);
-    bool aimed = code != OPERATION_SCHEDULE &&
-                 loop_chance(s->loop, s->options->near_deadline_per_mille);
 
-    job_plan(j, aimed ? aim_us(c, id) : 0);
+    job_plan(j, aimed && code != OPERATION_SCHEDULE ? aim_us(c, id) : 0);
 }
 
 static void ask_again(struct sim_client *c)
@@ -224,7 +238,7 @@ static void probe_orders(struct clients *s, enum operation_code code, unsigned s
 {
     for (unsigned i = 0; i < s->options->clients; i++) {
         for (unsigned n = 0; n < CHECK_PROBES; n += step) {
-            unsigned id = s->options->orders + i * CHECK_PROBES + n;
+            unsigned id = s->options->orders * CHECK_GENERATIONS + i * CHECK_PROBES + n;
             probe_plan(s, order_job(&s->client[i], code, id, 0));
         }
     }
@@ -243,7 +257,8 @@ void load_probe_cb(void *arg)
         case 3:
             probe_orders(s, OPERATION_GET, 1);
             for (unsigned id = 0; id < s->options->orders; id++) {
-                probe_plan(s, order_job(&s->client[0], OPERATION_GET, id, 0));
+                unsigned last = id + s->generation[id] * s->options->orders;
+                probe_plan(s, order_job(&s->client[0], OPERATION_GET, last, 0));
             }
             return;
     }
