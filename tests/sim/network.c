@@ -10,6 +10,7 @@
 #define NETWORK_SLOW_EXTRA_MAX_US 400000
 #define NETWORK_SLOW_MAX_US 5000000
 #define NETWORK_SLOW_DRAW_US 1000000 /* a link is drawn this often */
+#define NETWORK_CALM_QUEUE 64        /* short queues are among the faults that end */
 
 struct packet {
     struct packet *next, **at; /* in the network's list, or among the held */
@@ -234,6 +235,13 @@ static void lane_put(struct sim_network *w, unsigned from, unsigned to,
     lane->queued++;
 }
 
+static bool lane_is_full(const struct sim_network *w, const struct lane *lane)
+{
+    unsigned max = w->options->link_queue_max;
+
+    return lane->queued >= (w->calm && max < NETWORK_CALM_QUEUE ? NETWORK_CALM_QUEUE : max);
+}
+
 int network_send(struct sim_network *w, unsigned from, unsigned to,
                  const struct raft_message *message)
 {
@@ -242,7 +250,7 @@ int network_send(struct sim_network *w, unsigned from, unsigned to,
 
     assert(from != to);
     w->counters->messages++;
-    if (lane->cut || lane->queued >= o->link_queue_max) {
+    if (lane->cut || lane_is_full(w, lane)) {
         w->counters->dropped++;
         /* Only sometimes does the sender learn of it. */
         return loop_chance(w->loop, 500) ? RAFT_NOCONNECTION : 0;
