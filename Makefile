@@ -3,6 +3,7 @@
 #   make demo     install what is missing, build, run three nodes, kill the leader, prove it
 #                 (ORDERS=FILE.csv replays your own orders)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
+#   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -64,7 +65,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -92,6 +93,20 @@ tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS)
 demo: deps
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
+
+# The simulator over SEEDS seeds (the first ones, so that two runs compare), on all cores; and the
+# proof that it finds deliberate bugs, which are compiled in only there.
+SEEDS ?= 200
+.PHONY: sim
+sim: deps
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim
+	@$(BUILD)/ordersim --seeds 1..$(SEEDS) --jobs $$(nproc)
+
+.PHONY: sim-selftest
+sim-selftest: deps
+	@$(MAKE) $(JOBS) --no-print-directory BUILD=build-mutants CFLAGS=-DORDERSCHEDD_MUTANTS \
+	    build-mutants/ordersim
+	@build-mutants/ordersim --self-test --jobs $$(nproc)
 
 .PHONY: clean
 clean:
