@@ -18,7 +18,8 @@
  *   recv           an InstallSnapshot waits for our own snapshot to be stored, and is dropped
  *                  while another is being installed
  *   recv           entries of impossible length or type are dropped; a configuration change
- *                  always comes first in its batch; the commit index never goes back
+ *                  always comes first in its batch; the commit index never goes back; what is
+ *                  in our snapshot is not taken again
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor
  * restarts the node from what is durable).

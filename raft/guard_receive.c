@@ -140,6 +140,31 @@ static int entries_copy(const struct raft_append_entries *args, unsigned from,
     return 0;
 }
 
+/* What lies before our log is committed, and in our snapshot. But libraft does not know its terms:
+ * it refuses a message that begins there, so that a leader that must go back so far never gets on;
+ * and one that begins with the first entry it takes for new, and cuts the log off in front of it.
+ * So the message is made to begin behind the snapshot. */
+static void entries_skip_known(const struct guard *g, struct raft_append_entries *args)
+{
+    const struct raft_trail *trail = &g->raft->trail;
+    raft_index skip = trail->snapshot.index - args->prev_log_index;
+
+    if (g->install.busy || trail->offset == 0 || args->prev_log_index > trail->offset ||
+        args->prev_log_index >= trail->snapshot.index) {
+        return;
+    }
+    args->prev_log_index = trail->snapshot.index;
+    args->prev_log_term = trail->snapshot.term;
+    if (skip < args->n_entries) {
+        args->n_entries -= (unsigned)skip; /* all in one batch: it is freed with any of them */
+        memmove(args->entries, args->entries + skip, args->n_entries * sizeof args->entries[0]);
+    } else if (args->n_entries > 0) {
+        entries_discard(args->entries, args->n_entries);
+        args->entries = NULL;
+        args->n_entries = 0;
+    }
+}
+
 /* libraft sets its commit index to the last entry of the message, if that is before the leader's:
  * also when it is before its own. That is so when the leader has to send again what was
  * confirmed in vain. The commit index would go back, and the next snapshot be stamped with an
@@ -165,6 +190,7 @@ static void guard_receive_entries(struct guard *g, struct raft_message *message)
         guard_discard_message(message);
         return;
     }
+    entries_skip_known(g, &part.append_entries);
     for (;;) {
         struct raft_append_entries *args = &part.append_entries;
         struct raft_message rest = part;

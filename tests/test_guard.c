@@ -375,6 +375,65 @@ static void the_commit_index_never_goes_back(void **state)
     guard_bench_close(b);
 }
 
+static void what_is_in_our_snapshot_is_not_taken_again(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+    struct raft_message m = entries_message(b, 90, 3, 105, 15); /* 91 to 105 */
+
+    (void)state;
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->hand.n_appends, 1); /* without the guard: refused */
+    hand_complete_appends(&b->hand);
+    assert_int_equal(raft_last_index(&b->raft), 105);
+    assert_int_equal(b->raft.last_applied, 105);
+    m = entries_message(b, 0, 0, 105, 3);
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->hand.n_appends, 0);
+    assert_int_equal(raft_last_index(&b->raft), 105); /* without the guard: 3 */
+    m = entries_message(b, 20, 1, 105, 0);
+    hand_receive(&b->hand, &m);
+    assert_int_equal(raft_last_index(&b->raft), 105);
+    m = entries_message(b, 105, 5, 106, 1);
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->hand.n_appends, 1);
+    assert_int_equal(b->n_fatal, 0);
+    guard_bench_close(b);
+}
+
+/* What the follower said in answer, last: refused, or up to where it agrees. */
+static struct raft_append_entries_result last_answer(const struct guard_bench *b)
+{
+    assert_true(b->hand.n_sends > 0);
+    const struct raft_message *m = &b->hand.sends[b->hand.n_sends - 1].message;
+    assert_int_equal(m->type, RAFT_APPEND_ENTRIES_RESULT);
+    return m->append_entries_result;
+}
+
+static void entries_behind_our_snapshot_are_known_and_not_refused(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3); /* its snapshot: index 100 of term 3 */
+    struct raft_message m = entries_message(b, 95, 3, 105, 0);
+
+    (void)state;
+    hand_receive(&b->hand, &m);
+    assert_int_equal(last_answer(b).rejected, 0); /* without the guard: 95 */
+    assert_int_equal(last_answer(b).last_log_index, 100);
+    m = entries_message(b, 95, 3, 105, 5); /* just up to it */
+    hand_receive(&b->hand, &m);
+    assert_int_equal(last_answer(b).rejected, 0);
+    assert_int_equal(last_answer(b).last_log_index, 100);
+    m = entries_message(b, 98, 3, 105, 5); /* over its end */
+    m.append_entries.entries[0].term = m.append_entries.entries[1].term = 3;
+    hand_receive(&b->hand, &m);
+    assert_int_equal(b->hand.n_appends, 1);
+    hand_complete_appends(&b->hand);
+    assert_int_equal(last_answer(b).rejected, 0);
+    assert_int_equal(last_answer(b).last_log_index, 103);
+    assert_int_equal(b->raft.last_applied, 103);
+    assert_int_equal(b->n_applied, 3);
+    guard_bench_close(b);
+}
+
 static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -469,6 +528,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_that_cannot_be_stored_is_fatal),
         cmocka_unit_test(a_configuration_change_inside_a_batch_counts_as_committed),
         cmocka_unit_test(the_commit_index_never_goes_back),
+        cmocka_unit_test(what_is_in_our_snapshot_is_not_taken_again),
+        cmocka_unit_test(entries_behind_our_snapshot_are_known_and_not_refused),
         cmocka_unit_test(several_changes_in_one_batch_are_taken_one_by_one),
         cmocka_unit_test(entries_of_impossible_length_or_type_are_dropped),
         cmocka_unit_test(settled_runs_outside_of_the_step),
