@@ -8,6 +8,8 @@
 enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER };
 
 #define FAULTS_DRAIN_MS 1000
+#define FAULTS_WAITS 2000 /* of a crash, for a write that it can tear */
+#define FAULTS_WAIT_US 500
 
 /* From nothing to twice the mean. */
 static uint64_t draw_us(struct sim_cluster *c, uint64_t mean_ms)
@@ -50,11 +52,33 @@ static void fault_crash_one(struct sim_node *n)
     node_restart_after(n, draw_us(c, c->options.crash_for_ms));
 }
 
+static void fault_crash_cb(void *arg);
+
+/* Crashes look for trouble: half of them wait a moment for one of theirs to write several
+ * entries. */
+static bool fault_crash_waits(struct sim_cluster *c, const bool *chosen)
+{
+    if (c->crash_waits == 0) {
+        c->crash_waits = loop_chance(c->loop, 500) ? FAULTS_WAITS : 1;
+    }
+    for (unsigned i = 0; i < c->options.nodes; i++) {
+        if (chosen[i] && c->nodes[i].scheduler != NULL && sim_io_writing(c->nodes[i].io) > 1) {
+            c->crash_waits = 1;
+        }
+    }
+    return --c->crash_waits > 0;
+}
+
 static void fault_crash(struct sim_cluster *c)
 {
     bool chosen[SIM_NODES_MAX];
 
     draw_nodes(c, chosen);
+    if (fault_crash_waits(c, chosen)) {
+        loop_cancel(c->loop, c->faults[FAULT_CRASH]);
+        c->faults[FAULT_CRASH] = loop_after(c->loop, FAULTS_WAIT_US, fault_crash_cb, c);
+        return;
+    }
     for (unsigned i = 0; i < c->options.nodes; i++) {
         if (chosen[i] && c->nodes[i].scheduler != NULL) {
             fault_crash_one(&c->nodes[i]);

@@ -94,6 +94,7 @@ struct sim_cluster {
     bool healed;
     struct sim_event *heal_partition;
     struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
+    unsigned crash_waits; /* how often the next crash still waits for a write */
     int leader;               /* the node that was elected last, or -1 */
     uint64_t leaders_us;      /* the highest a leader's clock can be, as of leaders_at_us */
     uint64_t leaders_at_us;

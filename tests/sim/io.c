@@ -210,9 +210,9 @@ static size_t io_tear(struct sim_io *io, size_t n)
         case 0:
             return n;
         case 1:
-            return loop_below(io->loop, n + 1);
-        default:
             return 0;
+        default:
+            return loop_below(io->loop, n + 1);
     }
 }
 
@@ -607,17 +607,24 @@ static void io_cancel(struct sim_io *io, struct sim_event **event)
     }
 }
 
-/* The appends that were being written: a prefix of their entries is there. */
-static void io_tear_appends(struct sim_io *io)
+size_t sim_io_writing(const struct sim_io *io)
 {
+    const struct op *op = io->waiting.first;
     size_t n = 0;
-    size_t left;
-    struct op *op = io->waiting.first;
 
     for (unsigned i = 0; i < io->n_writing; i++, op = op->next) {
         n += op->n;
     }
-    left = io_tear(io, n);
+    return n;
+}
+
+/* The appends that were being written: a prefix of their entries is there. */
+static void io_tear_appends(struct sim_io *io)
+{
+    size_t n = sim_io_writing(io);
+    size_t left = io_tear(io, n);
+    struct op *op;
+
     io->counters->torn_tails += left > 0 && left < n;
     io->counters->lost_writes += n - left;
     op = io->waiting.first;

@@ -60,6 +60,8 @@ bool sim_io_turn(struct sim_io *io);
 void sim_io_receive(struct sim_io *io, struct raft_message *message);
 /* The process ends here and now; or its computer does. */
 void sim_io_kill(struct sim_io *io);
+/* Entries that are being written: they are lost, torn or there if it is killed now. */
+size_t sim_io_writing(const struct sim_io *io);
 /* Did a write fail on purpose? */
 bool sim_io_failed(const struct sim_io *io);
 /* After raft_close's callback. */
