@@ -18,19 +18,20 @@ struct expectation {
     enum mutant mutant;
     const char *invariant; /* that must catch it... */
     unsigned seeds;        /* ...within so many, from seed 1 on */
+    bool breaks_libraft;   /* other seeds may crash: libraft trusts its log without a check */
 };
 
 static const struct expectation expectations[] = {
-    {"ack-before-commit", MUTANT_ACK_BEFORE_COMMIT, "ACKED", 20},
-    {"fire-without-epoch", MUTANT_FIRE_WITHOUT_EPOCH, "I9", 100},
-    {"snapshot-forgets-requests", MUTANT_SNAPSHOT_FORGETS_REQUESTS, "I10", 200},
-    {"deadline-off-by-one", MUTANT_DEADLINE_OFF_BY_ONE, "I2", 100},
-    {"fence-reset-on-restore", MUTANT_FENCE_RESET_ON_RESTORE, "I9", 200},
-    {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY, "PREFIX", 20},
-    {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 300},
-    {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50},
-    {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50},
-    {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200},
+    {"ack-before-commit", MUTANT_ACK_BEFORE_COMMIT, "ACKED", 20, false},
+    {"fire-without-epoch", MUTANT_FIRE_WITHOUT_EPOCH, "I9", 100, false},
+    {"snapshot-forgets-requests", MUTANT_SNAPSHOT_FORGETS_REQUESTS, "I10", 200, false},
+    {"deadline-off-by-one", MUTANT_DEADLINE_OFF_BY_ONE, "I2", 100, false},
+    {"fence-reset-on-restore", MUTANT_FENCE_RESET_ON_RESTORE, "I9", 200, false},
+    {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY, "PREFIX", 20, false},
+    {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 300, false},
+    {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50, false},
+    {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
+    {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true},
 };
 #define EXPECTATIONS (sizeof expectations / sizeof expectations[0])
 
@@ -60,7 +61,7 @@ static bool is_caught(const struct expectation *e, unsigned n, unsigned jobs,
     mutant_chosen = e->mutant;
     batch_run(&batch, r);
     mutant_chosen = MUTANT_NONE;
-    bool caught = r->violations > 0 && r->crashes == 0;
+    bool caught = r->violations > 0 && (r->crashes == 0 || e->breaks_libraft);
     printf("%s %u - mutant %s is caught by %s within %u seeds\n", caught ? "ok" : "not ok", n, e->name,
            e->invariant, e->seeds);
     if (caught) {
