@@ -210,6 +210,30 @@ static void guard_receive_entries(struct guard *g, struct raft_message *message)
     }
 }
 
+/* --- AppendEntries' results --- */
+
+/* A follower never refuses what it once confirmed: such an answer is one that was overtaken. But
+ * libraft, when it probes, would go back to an index before the follower's match index, take the
+ * difference for a huge number of entries in flight, and send it none any more. The answer still
+ * is a sign of life. */
+static void answer_forget_stale(const struct guard *g, raft_id id,
+                                struct raft_append_entries_result *result)
+{
+    raft_index match = 0;
+
+    if (result->rejected == 0 || g->raft->state != RAFT_LEADER ||
+        result->term != g->raft->current_term || guard_server(g, id) == NULL ||
+        raft_match_index(g->raft, id, &match) != 0) {
+        return;
+    }
+    if (result->rejected <= match) {
+        result->rejected = 0;
+        result->last_log_index = 0;
+    } else if (result->last_log_index < match) {
+        result->last_log_index = match;
+    }
+}
+
 void guard_receive(struct guard *g, struct raft_message *message)
 {
     if (guard_server(g, message->server_id) != NULL) {
@@ -226,6 +250,7 @@ void guard_receive(struct guard *g, struct raft_message *message)
             guard_receive_entries(g, message);
             break;
         case RAFT_APPEND_ENTRIES_RESULT:
+            answer_forget_stale(g, message->server_id, &message->append_entries_result);
             guard_install_answered(g, message->server_id, &message->append_entries_result);
             g->recv(g->outer, message);
             break;

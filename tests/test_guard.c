@@ -434,6 +434,43 @@ static void entries_behind_our_snapshot_are_known_and_not_refused(void **state)
     guard_bench_close(b);
 }
 
+static void proposed_cb(struct raft_apply *req, int status, void *result)
+{
+    (void)req;
+    (void)status;
+    (void)result;
+}
+
+static void a_refusal_of_what_was_confirmed_is_stale(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+    struct raft_buffer buf = {.base = raft_calloc(1, 8), .len = 8};
+    struct raft_apply req = {0};
+    unsigned n_entries = 0;
+
+    (void)state;
+    guard_bench_elect(b);
+    hand_complete_appends(&b->hand);
+    guard_bench_answer(b, 2, 0, 100);
+    guard_bench_pass(b, 1500); /* only member 3 is heard: 2 is probed */
+    hand_complete_sends(&b->hand, 0);
+    guard_bench_answer(b, 2, 100, 60);
+    assert_int_equal(raft_apply(&b->raft, &req, &buf, 1, proposed_cb), 0);
+    hand_tick(&b->hand, 50);
+    hand_tick(&b->hand, 50);
+    for (unsigned i = 0; i < b->hand.n_sends; i++) {
+        const struct raft_message *m = &b->hand.sends[i].message;
+        if (m->type == RAFT_APPEND_ENTRIES && m->server_id == 2 &&
+            m->append_entries.n_entries > 0) {
+            n_entries = m->append_entries.n_entries;
+            assert_int_equal(m->append_entries.prev_log_index, 100);
+        }
+    }
+    assert_int_equal(n_entries, 1); /* without the guard: none, and a snapshot is asked for */
+    assert_int_equal(b->hand.n_gets_ever, 0);
+    guard_bench_close(b);
+}
+
 static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -530,6 +567,7 @@ int main(void)
         cmocka_unit_test(the_commit_index_never_goes_back),
         cmocka_unit_test(what_is_in_our_snapshot_is_not_taken_again),
         cmocka_unit_test(entries_behind_our_snapshot_are_known_and_not_refused),
+        cmocka_unit_test(a_refusal_of_what_was_confirmed_is_stale),
         cmocka_unit_test(several_changes_in_one_batch_are_taken_one_by_one),
         cmocka_unit_test(entries_of_impossible_length_or_type_are_dropped),
         cmocka_unit_test(settled_runs_outside_of_the_step),
