@@ -51,6 +51,8 @@ TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
 TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
 SIM_SRC := $(wildcard tests/sim/*.c)
+# The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
+MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT raft/*.c node/*.c tests/sim/*.c))
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBCLIENT := $(BUILD)/obj/libosdclient.a
@@ -87,7 +89,8 @@ check: deps
 	@tests/run.sh --build $(BUILD) $(TESTS)
 
 .PHONY: tests
-tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS)
+tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
+    $(BUILD)/ordersim-mutants
 
 .PHONY: demo
 demo: deps
@@ -104,9 +107,8 @@ sim: deps
 
 .PHONY: sim-selftest
 sim-selftest: deps
-	@$(MAKE) $(JOBS) --no-print-directory BUILD=build-mutants CFLAGS=-DORDERSCHEDD_MUTANTS \
-	    build-mutants/ordersim
-	@build-mutants/ordersim --self-test --jobs $$(nproc)
+	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim-mutants
+	@$(BUILD)/ordersim-mutants --self-test --jobs $$(nproc)
 
 .PHONY: clean
 clean:
@@ -176,6 +178,16 @@ $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/ordersim: $(call objs,$(SIM_SRC)) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+# What has a deliberate bug in it comes before the archives, and so takes its twin's place there.
+mutant_objs = $(patsubst %.c,$(BUILD)/obj/mutant/%.o,$(1))
+$(BUILD)/obj/mutant/%.o: %.c | libraries
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc    $< (mutants)")
+	$(Q)$(CC) $(ALL_CFLAGS) -DORDERSCHEDD_MUTANTS -c -o $@ $<
+$(BUILD)/ordersim-mutants: $(call mutant_objs,$(MUTANT_SRC)) \
+    $(call objs,$(filter-out $(MUTANT_SRC),$(SIM_SRC))) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.

@@ -1,0 +1,68 @@
+#!/bin/bash
+# test_sim.sh - a short part of the simulator: some seeds, the named regressions, the same hash
+# twice, and that it finds what it should. `make sim` and `make sim-selftest` are the long parts.
+#
+#   SIM_SEEDS=60   how many seeds
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+build=${BUILD:-build}
+seeds=${SIM_SEEDS:-60}
+jobs=$(nproc)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+n=0
+failed=0
+
+# A title and a command that must succeed.
+check() {
+    local title=$1
+    shift
+    n=$((n + 1))
+    if "$@" >"$scratch/output" 2>&1; then
+        echo "ok $n - $title"
+    else
+        echo "not ok $n - $title"
+        sed 's/^/# /' "$scratch/output"
+        failed=1
+    fi
+}
+
+sim() {
+    timeout 240 "$build/ordersim" "$@"
+}
+
+hashes_agree() {
+    sim --seed "$1" --trace >"$scratch/first" && sim --seed "$1" --trace >"$scratch/second" &&
+        cmp "$scratch/first" "$scratch/second"
+}
+
+# A mutant, the invariant that must catch it, and within how many seeds.
+is_caught() {
+    timeout 240 "$build/ordersim-mutants" --mutant "$1" --only "$2" --seeds "1..$3" --jobs "$jobs" \
+        --no-coverage >"$scratch/mutant" 2>&1
+    cat "$scratch/mutant"
+    grep -q "VIOLATION of $2 " "$scratch/mutant" && ! grep -q "crashed" "$scratch/mutant"
+}
+
+# What is asked for in vain must not pass for success.
+is_refused() {
+    sim "$@"
+    [ $? -eq "$refusal" ]
+}
+
+regressions=(tests/sim/regress/*.txt)
+echo "1..$((${#regressions[@]} + 8))"
+check "$seeds seeds violate no invariant" sim --seeds "1..$seeds" --jobs "$jobs" --no-coverage
+for file in "${regressions[@]}"; do
+    name=$(basename "$file" .txt)
+    check "found once and not again: ${name//-/ }" sim --regress "$file"
+done
+check "a seed determines its run, to the last line of the trace" hashes_agree 7
+check "answers before the commit are found" is_caught ack-before-commit ACKED 8
+check "a local clock in the state machine is found" is_caught local-clock-at-apply PREFIX 8
+check "closing orders that are forgotten are found" is_caught purge-forgets-closing ACKED 8
+check "orders that the wheel loses are found" is_caught cascade-drops-slot LIVENESS 4
+refusal=1 check "a batch that met too little does not pass" is_refused --seeds 1..1
+refusal=2 check "mutants are not in the real thing" is_refused --seed 1 --mutant ack-before-commit
+exit $failed
