@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "node.h"
@@ -18,6 +19,14 @@ static void raise_descriptor_limit(void)
     }
 }
 
+/* Asked to stop before the node's own handlers stand: nothing was promised to anyone, and what the
+ * disk holds is made for an end at any moment. */
+static void stop_at_once(int signum)
+{
+    (void)signum;
+    _exit(0);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -26,6 +35,8 @@ int main(int argc, char **argv)
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, stop_at_once);
+    signal(SIGINT, stop_at_once);
     raise_descriptor_limit();
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;

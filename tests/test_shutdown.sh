@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_shutdown.sh - a node that served, fired and was told to stop leaves no memory behind and
 # touched none that was not its own: valgrind says so (in a sanitized build the sanitizer does).
+# And one that is told to stop while it starts stops at once, in order.
 #
 # Prints TAP.
 set -u
@@ -69,4 +70,33 @@ code=$?
 node=
 [ "$code" = 0 ] || fail "exit code $code"
 echo "ok 1 - a node under valgrind serves, fires and stops cleanly"
-echo 1..1
+
+catches_sigterm() { # bit 14 of the mask of caught signals
+    local mask
+    mask=$(sed -nE 's/^SigCgt:[[:space:]]*//p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$mask" ] && [ $((0x$mask >> 14 & 1)) = 1 ]
+}
+name="a node that is told to stop while it starts ends with exit code 0"
+codes=
+mkfifo "$dir/never.yaml" # reading it, a node stays at the beginning of its start
+for i in $(seq 0 19); do
+    from=()
+    [ $((i % 5)) != 0 ] || from=(--config "$dir/never.yaml")
+    "$build/orderschedd" --id 1 --data "$dir/data" --address "127.0.0.1:$port" "${from[@]}" \
+        2>"$dir/node.log" &
+    node=$!
+    for tries in $(seq 200); do
+        catches_sigterm "$node" && break
+        sleep 0.01
+    done
+    sleep "0.0$((i / 10))$((i % 10))"
+    kill -TERM "$node"
+    wait "$node"
+    codes="$codes $?"
+    node=
+done
+case $codes in
+    *[1-9]*) echo "not ok 2 - $name"; echo "# exit codes$codes" ;;
+    *) echo "ok 2 - $name" ;;
+esac
+echo 1..2

@@ -11,6 +11,7 @@
 #include "../../client/cursor.h"
 #include "../../client/protocol.h"
 
+#define CLUSTER_UP_MS 10000 /* until a node that was just started listens */
 #define CLUSTER_PORTS 4 /* between one node's Raft port and the next one's */
 
 static void fail(const struct cluster *c, const char *what)
@@ -105,6 +106,13 @@ void cluster_kill(struct cluster *c, unsigned i)
 
 int cluster_stop(struct cluster *c, unsigned i)
 {
+    uint64_t until = monotonic_ms() + CLUSTER_UP_MS;
+
+    /* Before main() has begun a signal ends a process whatever the program would make of it. */
+    while (port_is_free(c->nodes[i].port + 1) && process_alive(c->nodes[i].pid) &&
+           monotonic_ms() < until) {
+        sleep_ms(5);
+    }
     int status = process_end(c->nodes[i].pid, SIGTERM);
 
     c->nodes[i].pid = 0;

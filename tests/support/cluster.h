@@ -43,7 +43,7 @@ void cluster_start(struct cluster *c, unsigned i);
 void cluster_start_all(struct cluster *c);
 /* SIGKILL, reaped. */
 void cluster_kill(struct cluster *c, unsigned i);
-/* SIGTERM; returns the wait status. */
+/* SIGTERM, once the node listens or has ended; returns the wait status. */
 int cluster_stop(struct cluster *c, unsigned i);
 void cluster_wipe(struct cluster *c, unsigned i); /* remove the data directory */
 /* Kill what runs. Keeps the directory when `keep` (its path is printed), else removes it. */

@@ -119,7 +119,7 @@ void scratch_remove(const char *dir)
     (void)nftw(dir, scratch_remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-static bool port_is_free(unsigned port)
+bool port_is_free(unsigned port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

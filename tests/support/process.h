@@ -26,6 +26,8 @@ void scratch_remove(const char *dir);
 
 /* `n` consecutive TCP ports on 127.0.0.1 that nobody listens on now. */
 unsigned ports_free(unsigned n);
+/* Does nobody listen on this TCP port of 127.0.0.1 now? */
+bool port_is_free(unsigned port);
 
 uint64_t wall_ms(void);
 uint64_t monotonic_ms(void);
