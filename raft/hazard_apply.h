@@ -1,5 +1,5 @@
 /* hazard_apply.h - entries that share a raft_apply, for the self-tests only: the use that libraft's
- * interface invites, and that loses all of them but the first (docs/consensus.md, number 2). */
+ * interface invites, and that loses all of them but the first (docs/consensus.md, number 1). */
 #ifndef HAZARD_APPLY_H
 #define HAZARD_APPLY_H
 

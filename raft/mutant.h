@@ -18,8 +18,8 @@ enum mutant {
     MUTANT_PURGE_FORGETS_CLOSING,  /* retention forgets orders that are still closing */
     MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
     MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
-    MUTANT_HAZARD_GROUPED_APPLY,   /* several entries in one raft_apply (2) */
-    MUTANT_HAZARD_CAPACITY,        /* libraft's own threshold of free disk is left on (3) */
+    MUTANT_HAZARD_GROUPED_APPLY,   /* several entries in one raft_apply (1) */
+    MUTANT_HAZARD_CAPACITY,        /* libraft's own threshold of free disk is left on (4) */
     MUTANT_HAZARD_INSTALL_FLOOD,   /* InstallSnapshot started again at each tick (11) */
     MUTANT_HAZARD_COMMIT_BACK,     /* a follower's commit index goes back (23) */
     MUTANT_HAZARD_LOST_SNAPSHOT,   /* a follower whose snapshot was lost waits for it (24) */
