@@ -109,17 +109,27 @@ static void bed_apply(struct bed *t, struct operation op, int expected)
     buffer_free(&b);
 }
 
+/* A route with these settings; a URL and retries where they name none. */
+static void bed_put(struct bed *t, const char *name, struct route_settings settings)
+{
+    if (settings.url.len == 0) {
+        settings.url = text("http://one/");
+    }
+    if (settings.n_retries == 0) {
+        settings.n_retries = 2;
+        settings.retries_ms[0] = 1000;
+        settings.retries_ms[1] = 20000;
+    }
+    bed_apply(t,
+              (struct operation){
+                  .code = OPERATION_ROUTE_PUT, .id = text(name), .settings = settings},
+              ORDERSCHED_OK);
+}
+
 static void bed_route(struct bed *t, const char *name, const char *url, uint32_t window)
 {
-    bed_apply(t,
-              (struct operation){.code = OPERATION_ROUTE_PUT,
-                                 .id = text(name),
-                                 .settings = {.url = text(url),
-                                              .timeout_ms = 1000,
-                                              .window = window,
-                                              .n_retries = 2,
-                                              .retries_ms = {1000, 20000}}},
-              ORDERSCHED_OK);
+    bed_put(t, name,
+            (struct route_settings){.url = text(url), .timeout_ms = 1000, .window = window});
 }
 
 static void bed_order(struct bed *t, const char *route, const char *id, uint64_t delay_ms)
@@ -188,10 +198,10 @@ static void bed_commit(struct bed *t)
 
 static void bed_run(struct bed *t)
 {
-    while (dispatch_run(&t->dispatch, t->now_ms)) {
+    while (dispatch_run(&t->dispatch, t->now_ms * 1000)) {
     }
-    assert_true(t->dispatch.inflight <= t->dispatch.max);
-    assert_int_equal(t->dispatch.inflight, t->receiver.n_held);
+    assert_true(t->dispatch.inflight.used <= t->dispatch.inflight.max);
+    assert_int_equal(t->dispatch.inflight.used, t->receiver.n_held);
     machine_check(&t->machine);
 }
 
@@ -215,7 +225,7 @@ static void bed_open(struct bed *t, unsigned max)
     t->dispatch.receiver = &t->receiver.receiver;
     t->dispatch.environment = &t->environment;
     t->dispatch.cluster = "c";
-    t->dispatch.max = max;
+    t->dispatch.inflight.max = max;
     t->dispatch.woken = bed_woken;
     t->dispatch.woken_arg = t;
 }
@@ -226,8 +236,7 @@ static void bed_close(struct bed *t)
     while (t->receiver.n_held > 0) {
         idle_receiver_end(&t->receiver, 0, OUTCOME_FAILED, 0);
     }
-    assert_null(t->dispatch.deliveries);
-    assert_int_equal(t->dispatch.inflight, 0);
+    dispatch_close(&t->dispatch);
     machine_check(&t->machine);
     batcher_close(&t->batcher);
     machine_close(&t->machine);
@@ -372,9 +381,9 @@ static void one_call_starts_no_more_than_its_bound(void **state)
     bed_route(&t, "r", "http://one/", 1000);
     bed_orders(&t, "r", 300);
     bed_pass(&t, 100);
-    assert_true(dispatch_run(&t.dispatch, t.now_ms));
+    assert_true(dispatch_run(&t.dispatch, t.now_ms * 1000));
     assert_int_equal(t.receiver.n_held, 256);
-    assert_false(dispatch_run(&t.dispatch, t.now_ms));
+    assert_false(dispatch_run(&t.dispatch, t.now_ms * 1000));
     assert_int_equal(t.receiver.n_held, 300);
     bed_close(&t);
 }
@@ -393,17 +402,18 @@ static void a_delivery_carries_all_it_needs(void **state)
     assert_int_equal(v->version, 1);
     assert_int_equal(v->attempt, 1);
     assert_string_equal(v->route, "r");
-    assert_int_equal(v->timeout_ms, 1000);
+    assert_int_equal(v->settings->settings.timeout_ms, 1000);
     assert_memory_equal(v->id, "a", v->id_len);
     assert_memory_equal(v->payload, "{}", v->payload_len);
     assert_int_equal(strlen(v->key), 36);
     bed_route(&t, "r", "http://two/", 5); /* the next attempt goes there */
-    assert_string_equal(v->url, "http://one/");
+    assert_string_equal((const char *)v->settings->settings.url.data, "http://one/");
     idle_receiver_end(&t.receiver, 0, OUTCOME_FAILED, 0);
     bed_commit(&t);
     bed_pass(&t, 5000);
     bed_run(&t);
-    assert_string_equal(t.receiver.held[0]->url, "http://two/");
+    assert_string_equal((const char *)t.receiver.held[0]->settings->settings.url.data,
+                        "http://two/");
     bed_close(&t);
 }
 
@@ -488,16 +498,16 @@ static void the_key_is_the_orders_at_each_attempt_until_its_deadline_changes(voi
         assert_true(t.receiver.held[0]->fence_index > fence);
     }
     bed_order(&t, "r", "b", 1000);
-    dispatch_key("c", machine_find(&t.machine, text("b")), other);
+    delivery_key("c", machine_find(&t.machine, text("b")), other);
     assert_string_not_equal(other, key);
     memcpy(key, other, sizeof key);
-    dispatch_key("d", machine_find(&t.machine, text("b")), other);
+    delivery_key("d", machine_find(&t.machine, text("b")), other);
     assert_string_not_equal(other, key);
     bed_apply(&t,
               (struct operation){
                   .code = OPERATION_EXTEND, .id = text("b"), .relative = true, .time_ms = 2000},
               ORDERSCHED_OK);
-    dispatch_key("c", machine_find(&t.machine, text("b")), other);
+    delivery_key("c", machine_find(&t.machine, text("b")), other);
     assert_string_not_equal(other, key);
     bed_close(&t);
 }
