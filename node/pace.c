@@ -70,7 +70,7 @@ void pace_overloaded(struct pace *p, uint64_t started_us, uint64_t now_us, uint6
         silence_ms = silence_ms < PACE_SILENCE_MAX_MS ? silence_ms : PACE_SILENCE_MAX_MS;
         pace_close(p, now_us + silence_ms * 1000);
     }
-    if (p->shrunk_us != 0 && started_us <= p->shrunk_us) {
+    if (p->shrunk_us != 0 && started_us < p->shrunk_us) {
         return;
     }
     if (pace_window(p) == 1) {

@@ -4,7 +4,7 @@
 
 #include "../../node/receiver.h"
 
-#define IDLE_DELIVERIES_MAX 512
+#define IDLE_DELIVERIES_MAX 4096
 
 struct idle_receiver {
     struct receiver receiver;
