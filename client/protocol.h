@@ -271,6 +271,10 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
  *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
+ *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders
+ *                ready, window at present, ms of silence left, [five of [count, p50, p90, p99, p99.9,
+ *                max] in us: timer, commit, queue, callback, total]], ...], the first, named "", of
+ *                all routes together; those follow that had deliveries)
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]

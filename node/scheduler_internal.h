@@ -46,6 +46,9 @@ void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct 
 void scheduler_write_members(struct scheduler *s);
 void scheduler_write_status(struct scheduler *s);
 
+/* scheduler_routes.c: append the value of STATUS's "routes" to s->body. */
+void scheduler_write_routes(struct scheduler *s);
+
 /* scheduler_admin.c */
 void scheduler_administer(struct scheduler *s, struct inbound *in);
 
