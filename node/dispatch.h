@@ -27,6 +27,7 @@ struct dispatch {
     const struct environment *environment;
     const struct log *log; /* may be NULL */
     const char *cluster;
+    uint64_t node_id;  /* this node, for the history of the orders */
     unsigned max;      /* deliveries in flight, orphans included */
     bool active;
     uint16_t turn;     /* route that is asked first next time */
