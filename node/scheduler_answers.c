@@ -224,6 +224,7 @@ static uint32_t read_cost(enum operation_code code)
         case OPERATION_DIGEST: return READ_COST_MAX / 2;
         case OPERATION_STATUS: return READ_COST_MAX / 8; /* five histograms a route */
         case OPERATION_LIST:
+        case OPERATION_DEAD_LIST:
         case OPERATION_ROUTE_LIST: return 64;
         default: return 1;
     }
