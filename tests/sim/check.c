@@ -147,6 +147,7 @@ const char *check_code_name(enum operation_code code)
         case OPERATION_GET: return "get";
         case OPERATION_ROUTE_PUT: return "route put";
         case OPERATION_ROUTE_DELETE: return "route delete";
+        case OPERATION_ROUTE_PAUSE: return "route pause";
         default: return "operation";
     }
 }
