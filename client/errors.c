@@ -22,6 +22,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_BAD_DEADLINE, "BAD_DEADLINE",
      "the deadline lies in the past, too far ahead, or before the present one"},
     {ORDERSCHED_TOO_MANY_ROUTES, "TOO_MANY_ROUTES", "the cluster has as many routes as it may"},
+    {ORDERSCHED_NOT_DEAD, "NOT_DEAD", "the order is not among the dead letters"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",

@@ -55,6 +55,7 @@ enum ordersched_error {
     ORDERSCHED_ROUTE_IN_USE = 8,   /* route delete: orders still point to it */
     ORDERSCHED_BAD_DEADLINE = 9,   /* in the past, too far ahead, or (extend) earlier */
     ORDERSCHED_TOO_MANY_ROUTES = 10,
+    ORDERSCHED_NOT_DEAD = 12,      /* redrive, drop: the order is no dead letter; see the state */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */

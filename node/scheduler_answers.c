@@ -89,7 +89,7 @@ void scheduler_write_status(struct scheduler *s)
 
     machine_counts(&s->machine, &counts);
     buffer_reset(b);
-    write_map(b, 23);
+    write_map(b, 24);
     write_key_str(b, "cluster", s->config.cluster);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
@@ -109,12 +109,14 @@ void scheduler_write_status(struct scheduler *s)
     write_key_uint(b, "dead", counts.dead);
     write_key_uint(b, "oldest_overdue_ms", machine_oldest_overdue_ms(&s->machine));
     write_key_uint(b, "memory_bytes", s->machine.memory);
-    write_key_uint(b, "deliveries", s->dispatch.inflight);
+    write_key_uint(b, "deliveries", s->dispatch.inflight.used);
     write_key_uint(b, "queued", s->batcher.queued);
     write_key_str(b, "disk", s->disk == SCHEDULER_DISK_OK    ? "ok"
                              : s->disk == SCHEDULER_DISK_LOW ? "low"
                                                              : "full");
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
+    write_key(b, "routes");
+    scheduler_write_routes(s);
 }
 
 #define MEMBERS_MAX 64
@@ -160,17 +162,47 @@ static void scheduler_read(struct scheduler *s, const struct operation *op,
     }
 }
 
+/* A key as it came may hold anything. */
+static void scheduler_print_key(struct slice key, char *out, size_t len)
+{
+    size_t n = key.len < len - 1 ? key.len : len - 1;
+
+    for (size_t i = 0; i < n; i++) {
+        bool printable = key.data[i] > 0x20 && key.data[i] < 0x7f;
+        out[i] = printable ? (char)key.data[i] : '?';
+    }
+    out[n] = '\0';
+}
+
+/* A sentence about the error of an item that was refused on entry, into s->body. */
+static void scheduler_explain(struct scheduler *s, const struct inbound *in,
+                              const struct inbound_item *item)
+{
+    struct operation op;
+    char text[256];
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+
+    if (item->error == ORDERSCHED_INVALID && error == ORDERSCHED_INVALID &&
+        op.problem.why != NULL) {
+        char key[40];
+        scheduler_print_key(op.problem.key, key, sizeof key);
+        snprintf(text, sizeof text, "%s %s", key, op.problem.why);
+    } else {
+        snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
+    }
+    buffer_reset(&s->body);
+    write_str(&s->body, text, strlen(text));
+}
+
 static void scheduler_item_result(struct scheduler *s, const struct inbound *in,
                                   const struct inbound_item *item, struct result *result)
 {
     struct operation op;
 
     if (item->error != ORDERSCHED_OK) {
-        const char *text = ordersched_error_text(item->error);
         memset(result, 0, sizeof *result);
         result->error = item->error;
-        buffer_reset(&s->body);
-        write_str(&s->body, text, strlen(text));
+        scheduler_explain(s, in, item);
         result->body = (struct slice){s->body.data, s->body.len};
         return;
     }
@@ -190,7 +222,9 @@ static uint32_t read_cost(enum operation_code code)
 {
     switch (code) {
         case OPERATION_DIGEST: return READ_COST_MAX / 2;
+        case OPERATION_STATUS: return READ_COST_MAX / 8; /* five histograms a route */
         case OPERATION_LIST:
+        case OPERATION_DEAD_LIST:
         case OPERATION_ROUTE_LIST: return 64;
         default: return 1;
     }

@@ -73,7 +73,7 @@ static void free_state(struct machine *m)
     }
     store_close(&m->store);
     for (uint32_t i = 0; i < m->n_routes; i++) {
-        machine_route_clear(&m->routes[i]);
+        route_clear(&m->routes[i]);
     }
     free(m->routes);
     recent_free(m->recent);
@@ -118,6 +118,7 @@ static void advance_now(struct machine *m, uint64_t now_ms)
         return;
     }
     m->now_ms = now_ms;
+    m->stamps[m->n_stamps++ % MACHINE_STAMPS] = (struct machine_stamp){now_ms, m->clock_us};
     if (m->wheel.n == 0) {
         /* An empty wheel follows at no cost, so that it measures from the present and not from
          * 1970. */
@@ -168,10 +169,14 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
         case OPERATION_PAY:
         case OPERATION_CANCEL:
         case OPERATION_EXTEND:
+        case OPERATION_DEAD_REDRIVE:
+        case OPERATION_DEAD_DROP:
             machine_apply_order(m, op, result);
             return 0;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
             machine_apply_route(m, op, result);
             return 0;
         case OPERATION_EPOCH:

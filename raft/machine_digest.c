@@ -38,6 +38,16 @@ static void add_answer(XXH3_state_t *hash, const uint8_t *request_id, int error,
     add_uint(hash, index);
 }
 
+static void add_history(XXH3_state_t *hash, const struct history *h)
+{
+    struct slice reason = history_reason(h);
+    struct slice events = history_events(h);
+
+    add_uint(hash, h ? h->dropped : 0);
+    add_bytes(hash, reason.data, reason.len);
+    add_bytes(hash, events.data, events.len);
+}
+
 static uint64_t hash_order(const struct order *o)
 {
     const struct order_extra *extra = o->extra;
@@ -59,6 +69,8 @@ static uint64_t hash_order(const struct order *o)
     add_uint(&hash, extra ? extra->first_deadline_ms : o->deadline_ms);
     add_uint(&hash, extra ? extra->attempts : 0);
     add_uint(&hash, extra ? extra->failures : 0);
+    add_uint(&hash, extra ? extra->redriven_ms : 0);
+    add_history(&hash, extra ? extra->history : NULL);
     add_uint(&hash, n_requests);
     for (uint32_t i = 0; i < n_requests; i++) {
         const struct order_request *r = &extra->requests[i];
@@ -78,17 +90,8 @@ static void add_routes(XXH3_state_t *hash, const struct machine *m)
         }
         add_uint(hash, i);
         add_bytes(hash, r->name, r->name_len);
-        add_bytes(hash, r->url, strlen(r->url));
-        add_uint(hash, r->n_secrets);
-        for (uint32_t j = 0; j < r->n_secrets; j++) {
-            add_bytes(hash, r->secrets[j], strlen(r->secrets[j]));
-        }
-        add_uint(hash, r->timeout_ms);
-        add_uint(hash, r->window);
-        add_uint(hash, r->n_retries);
-        for (uint32_t j = 0; j < r->n_retries; j++) {
-            add_uint(hash, r->retries_ms[j]);
-        }
+        add_bytes(hash, r->bytes, r->len);
+        add_uint(hash, r->paused);
         add_uint(hash, r->revision);
     }
     add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */

@@ -2,8 +2,8 @@
  * who is closing, who is ready to be delivered, who is decided.
  *
  *   stored state   closing list   main link
- *   PENDING        no             wheel, at the deadline
- *   PENDING        yes            wheel, at next_ms | the route's ready list | none: in flight
+ *   PENDING        no             wheel, at the deadline, or at once after a redrive
+ *   PENDING        yes            wheel, at next_ms | a ready list of the route | none: in flight
  *   terminal       no             terminal list
  *   DEAD           no             none
  */
@@ -52,6 +52,27 @@ struct order_extra *machine_extra(struct machine *m, struct order *o)
     return extra;
 }
 
+void machine_note(struct machine *m, struct order *o, const struct history_event *event)
+{
+    struct order_extra *extra = machine_extra(m, o);
+    struct history_event e = *event;
+
+    e.time_ms = m->now_ms;
+    e.index = m->applied;
+    m->memory -= history_memory(extra->history);
+    history_add(&extra->history, &e);
+    m->memory += history_memory(extra->history);
+}
+
+void machine_set_reason(struct machine *m, struct order *o, struct slice reason)
+{
+    struct order_extra *extra = machine_extra(m, o);
+
+    m->memory -= history_memory(extra->history);
+    history_set_reason(&extra->history, reason);
+    m->memory += history_memory(extra->history);
+}
+
 void machine_index_add(struct machine *m, struct order *o)
 {
     m->memory -= m->store.memory;
@@ -68,10 +89,25 @@ void machine_index_detach(struct machine *m, struct order *o)
     if (o->in_flight) {
         o->in_flight = 0;
     } else if (o->ready) {
-        link_remove(&o->link);
-        o->ready = 0;
+        route_ready_remove(&m->routes[o->route], o);
     } else {
         wheel_remove(&m->wheel, o);
+    }
+}
+
+void machine_index_stamp(struct machine *m, struct order *o)
+{
+    struct order_extra *extra = o->extra;
+
+    extra->due_ms = m->now_ms; /* without stamps: after a restore */
+    extra->due_us = m->clock_us;
+    for (uint64_t i = m->n_stamps; i > 0 && m->n_stamps - i < MACHINE_STAMPS; i--) {
+        const struct machine_stamp *stamp = &m->stamps[(i - 1) % MACHINE_STAMPS];
+        if (stamp->now_ms < o->deadline_ms) {
+            break;
+        }
+        extra->due_ms = stamp->now_ms;
+        extra->due_us = stamp->clock_us;
     }
 }
 
@@ -82,6 +118,7 @@ static void enter_closing(struct machine *m, struct order *o)
     m->stored.pending--;
     o->due = 1;
     extra->order = o;
+    machine_index_stamp(m, o);
     link_append(&m->closing, &extra->closing);
     m->stored.closing++;
 }
@@ -96,15 +133,14 @@ static void leave_closing(struct order *o)
 void machine_index_make_due(struct machine *m, struct order *o)
 {
     /* The wheel gives orders out in order of time, so that this moves those before it as well,
-     * and the closing list stays in order of deadline. */
+     * and the closing list stays in its order. */
     while (!o->due) {
         bool done = machine_advance(m, ADVANCE_STEP);
 
         if (MUTANT(CASCADE_DROPS_SLOT) && done && !o->due) { /* it must show as lateness alone */
             wheel_remove(&m->wheel, o);
             enter_closing(m, o);
-            link_append(&m->routes[o->route].ready, &o->link);
-            o->ready = 1;
+            route_ready_append(&m->routes[o->route], o);
         }
         assert(!done || o->due);
     }
@@ -126,6 +162,18 @@ void machine_index_settle(struct machine *m, struct order *o, enum ordersched_st
     }
 }
 
+void machine_index_revive(struct machine *m, struct order *o)
+{
+    assert(o->state == ORDERSCHED_DEAD && !o->due && !link_linked(&o->link));
+    --*machine_count_of(m, o);
+    order_move(o, ORDERSCHED_PENDING);
+    ++*machine_count_of(m, o);
+    o->extra->failures = 0;
+    o->extra->next_ms = 0;
+    o->extra->redriven_ms = m->now_ms;
+    wheel_insert(&m->wheel, o);
+}
+
 bool machine_advance(struct machine *m, unsigned max)
 {
     struct link due;
@@ -140,8 +188,7 @@ bool machine_advance(struct machine *m, unsigned max)
         if (!o->due) {
             enter_closing(m, o);
         }
-        o->ready = 1;
-        link_append(&m->routes[o->route].ready, &o->link);
+        route_ready_append(&m->routes[o->route], o);
     }
     return done;
 }
@@ -151,21 +198,22 @@ uint64_t machine_next_ms(const struct machine *m)
     return wheel_next_ms(&m->wheel);
 }
 
-struct order *machine_take_ready(struct machine *m, uint16_t route)
+uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which)
 {
-    struct route *r;
+    bool open = route < m->n_routes && m->routes[route].used && !m->routes[route].paused;
+
+    return open ? m->routes[route].n_ready[which] : 0;
+}
+
+struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which)
+{
     struct order *o;
 
-    if (route >= m->n_routes || !m->routes[route].used) {
+    if (machine_count_ready(m, route, which) == 0) {
         return NULL;
     }
-    r = &m->routes[route];
-    if (link_empty(&r->ready)) {
-        return NULL;
-    }
-    o = order_of_link(r->ready.next);
-    link_remove(&o->link);
-    o->ready = 0;
+    o = order_of_link(m->routes[route].ready[which].next);
+    route_ready_remove(&m->routes[route], o);
     o->in_flight = 1;
     return o;
 }
@@ -174,8 +222,7 @@ void machine_put_back(struct machine *m, struct order *o)
 {
     assert(o->in_flight && o->due);
     o->in_flight = 0;
-    o->ready = 1;
-    link_prepend(&m->routes[o->route].ready, &o->link);
+    route_ready_prepend(&m->routes[o->route], o);
 }
 
 void machine_put_back_all(struct machine *m)
@@ -197,12 +244,12 @@ void machine_counts(const struct machine *m, struct machine_counts *counts)
 
 uint64_t machine_oldest_overdue_ms(const struct machine *m)
 {
-    uint64_t deadline_ms;
+    uint64_t since_ms;
 
     if (link_empty(&m->closing)) {
-        deadline_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
+        since_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
     } else {
-        deadline_ms = order_of_closing(m->closing.next)->deadline_ms;
+        since_ms = order_since_ms(order_of_closing(m->closing.next));
     }
-    return deadline_ms < m->now_ms ? m->now_ms - deadline_ms : 0;
+    return since_ms < m->now_ms ? m->now_ms - since_ms : 0;
 }

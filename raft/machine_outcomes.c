@@ -51,18 +51,37 @@ static void take_later(struct machine *m, struct order *o, uint64_t delay_ms)
 
 static void take_failure(struct machine *m, struct order *o, const struct operation *op)
 {
-    const struct route *route = &m->routes[o->route];
+    const struct route_settings *route = &m->routes[o->route].settings;
     uint64_t delay_ms = at_most(op->delay_ms, FAILED_DELAY_MAX_MS);
+    uint32_t retry;
 
-    assert(o->extra->failures < UINT16_MAX); /* a route has at most 32 retries */
+    assert(o->extra->failures < PROTOCOL_ATTEMPTS_MAX); /* no route has patience for more */
     o->extra->failures++;
-    if (o->extra->failures > route->n_retries) {
+    if (o->extra->failures >= route_settings_attempts(route)) {
         settle(m, o, ORDERSCHED_DEAD);
         return;
     }
-    delay_ms = at_least(delay_ms, route->retries_ms[o->extra->failures - 1]);
+    retry = o->extra->failures < route->n_retries ? o->extra->failures : route->n_retries;
+    delay_ms = at_least(delay_ms, route->retries_ms[retry - 1]);
     delay_ms += at_most(op->jitter_ms, JITTER_MAX_MS);
     wait_until(m, o, machine_add_ms(m->now_ms, delay_ms));
+}
+
+/* What it was, and what came of it. */
+static void note_attempt(struct machine *m, struct order *o, const struct operation *op)
+{
+    struct history_event event = {
+        .kind = HISTORY_ATTEMPT,
+        .node = op->node_id,
+        .attempt = op->attempt,
+        .outcome = (uint8_t)op->outcome,
+        .value = o->extra->next_ms,
+        .reason = op->reason,
+    };
+    bool settled = op->outcome == OUTCOME_EXPIRED || op->outcome == OUTCOME_PAID;
+
+    machine_note(m, o, &event);
+    machine_set_reason(m, o, settled ? (struct slice){NULL, 0} : op->reason);
 }
 
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result)
@@ -90,5 +109,6 @@ void machine_apply_outcome(struct machine *m, const struct operation *op, struct
             take_failure(m, o, op);
             break;
     }
+    note_attempt(m, o, op);
     machine_describe(m, o, ORDERSCHED_OK, result);
 }

@@ -57,15 +57,14 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
 void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
                          struct result *result);
 
-/* --- routes --- */
-void machine_route_clear(struct route *r); /* frees what it owns; the slot is unused then */
-
 /* --- derived indexes --- */
 /* Bring a new PENDING order, not due, into the store and the indexes. */
 void machine_index_add(struct machine *m, struct order *o);
 /* Take an order that is PENDING out of the wheel or the ready list it is in. Its time must not
  * have changed since it went in. */
 void machine_index_detach(struct machine *m, struct order *o);
+/* Remember with a due order which entry made it due, as far as that is still known. */
+void machine_index_stamp(struct machine *m, struct order *o);
 /* Bring an order whose deadline is due into the closing list, if the wheel still holds it. */
 void machine_index_make_due(struct machine *m, struct order *o);
 /* Decide or bury a detached order: state, counts and lists follow. */
@@ -76,8 +75,14 @@ void machine_purge(struct machine *m, struct order *o);
 void machine_purge_forgotten(struct machine *m);
 /* The number that counts orders of this stored state; closing tells CLOSING from PENDING. */
 uint64_t *machine_count_of(struct machine *m, const struct order *o);
+/* Bring a DEAD order back to PENDING: due since now, with no failures, to be delivered at once. */
+void machine_index_revive(struct machine *m, struct order *o);
 /* The extra part, made if needed, its memory counted. */
 struct order_extra *machine_extra(struct machine *m, struct order *o);
+/* Add an event of this entry to the order's history: its time and index are filled in. */
+void machine_note(struct machine *m, struct order *o, const struct history_event *event);
+/* Why the order's last delivery failed; empty: no more. */
+void machine_set_reason(struct machine *m, struct order *o, struct slice reason);
 
 /* --- rebuilding the derived indexes of a machine filled by a restore --- */
 struct machine_rebuild {

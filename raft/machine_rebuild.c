@@ -22,11 +22,11 @@ static int compare_identity(const struct order *a, const struct order *b)
     return c != 0 ? c : compare(a->id_len, b->id_len);
 }
 
-static int compare_deadlines(const void *left, const void *right)
+static int compare_since(const void *left, const void *right)
 {
     const struct order *a = *(struct order *const *)left;
     const struct order *b = *(struct order *const *)right;
-    int c = compare(a->deadline_ms, b->deadline_ms);
+    int c = compare(order_since_ms(a), order_since_ms(b));
 
     return c != 0 ? c : compare_identity(a, b);
 }
@@ -84,7 +84,7 @@ bool machine_rebuild_prepare(struct machine *fresh, struct machine_rebuild *rebu
         }
         fresh->memory += order_memory(o);
     }
-    qsort(rebuild->due, n_due, sizeof *rebuild->due, compare_deadlines);
+    qsort(rebuild->due, n_due, sizeof *rebuild->due, compare_since);
     qsort(rebuild->terminal, n_terminal, sizeof *rebuild->terminal, compare_decisions);
     return true;
 }
@@ -93,12 +93,12 @@ static void link_due(struct machine *m, struct order *o)
 {
     o->due = 1;
     o->extra->order = o;
+    machine_index_stamp(m, o);
     link_append(&m->closing, &o->extra->closing);
     if (order_time_ms(o) > m->now_ms) {
         wheel_insert(&m->wheel, o);
     } else {
-        o->ready = 1;
-        link_append(&m->routes[o->route].ready, &o->link);
+        route_ready_append(&m->routes[o->route], o);
     }
 }
 

@@ -25,6 +25,7 @@ enum mutant {
     MUTANT_HAZARD_LOST_SNAPSHOT,   /* a follower whose snapshot was lost waits for it (24) */
     MUTANT_HAZARD_BEFORE_SNAPSHOT, /* what the follower's snapshot holds is taken again (25) */
     MUTANT_HAZARD_STALE_REFUSAL,   /* a probing leader believes an overtaken refusal (26) */
+    MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
     MUTANT_COUNT
 };
 

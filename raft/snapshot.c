@@ -59,14 +59,7 @@ static void write_machine(struct buffer *b, const struct machine *m)
 
 static size_t bound_of_route(const struct route *r)
 {
-    size_t bound = HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + HEAD_BOUND +
-                   strlen(r->url) + HEAD_BOUND + 2 * UINT_BOUND + HEAD_BOUND +
-                   r->n_retries * UINT_BOUND + UINT_BOUND;
-
-    for (uint32_t i = 0; i < r->n_secrets; i++) {
-        bound += HEAD_BOUND + strlen(r->secrets[i]);
-    }
-    return bound;
+    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + 2 * UINT_BOUND + r->len;
 }
 
 static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
@@ -74,18 +67,9 @@ static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
     write_array(b, SNAPSHOT_ROUTE_FIELDS);
     write_uint(b, slot);
     write_str(b, r->name, r->name_len);
-    write_str(b, r->url, strlen(r->url));
-    write_array(b, r->n_secrets);
-    for (uint32_t i = 0; i < r->n_secrets; i++) {
-        write_str(b, r->secrets[i], strlen(r->secrets[i]));
-    }
-    write_uint(b, r->timeout_ms);
-    write_uint(b, r->window);
-    write_array(b, r->n_retries);
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        write_uint(b, r->retries_ms[i]);
-    }
+    write_uint(b, r->paused);
     write_uint(b, r->revision);
+    buffer_append(b, r->bytes, r->len);
 }
 
 static size_t bound_of_routes(const struct machine *m)
@@ -136,7 +120,31 @@ static bool has_extra(const struct order *o)
     const struct order_extra *extra = o->extra;
 
     return extra && (extra->next_ms > 0 || extra->first_deadline_ms != o->deadline_ms ||
-                     extra->attempts > 0 || extra->failures > 0 || extra->n_requests > 0);
+                     extra->attempts > 0 || extra->failures > 0 || extra->n_requests > 0 ||
+                     extra->redriven_ms > 0 || extra->history);
+}
+
+static size_t bound_of_history(const struct history *h)
+{
+    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + HEAD_BOUND + history_memory(h);
+}
+
+static void write_history(struct buffer *b, const struct history *h)
+{
+    struct slice reason = history_reason(h);
+    struct slice events = history_events(h);
+
+    if (!h) {
+        write_nil(b);
+        return;
+    }
+    write_array(b, SNAPSHOT_HISTORY_FIELDS);
+    write_uint(b, h->dropped);
+    write_bin(b, reason.data, reason.len);
+    write_array(b, h->n);
+    if (events.len > 0) {
+        buffer_append(b, events.data, events.len);
+    }
 }
 
 static size_t bound_of_order(const struct order *o)
@@ -147,7 +155,7 @@ static size_t bound_of_order(const struct order *o)
 
     if (has_extra(o)) {
         bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
-                 o->extra->n_requests * bound_of_answer();
+                 o->extra->n_requests * bound_of_answer() + bound_of_history(o->extra->history);
     }
     return bound;
 }
@@ -181,6 +189,8 @@ static void write_order(struct buffer *b, const struct order *o)
 
         write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
     }
+    write_uint(b, o->extra->redriven_ms);
+    write_history(b, o->extra->history);
 }
 
 static size_t bound_of_orders(const struct machine *m)

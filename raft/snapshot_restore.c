@@ -53,96 +53,69 @@ static bool read_machine(struct cursor *c, struct machine *m)
 
 /* --- routes --- */
 
-static char *read_text(struct cursor *c, size_t max)
+/* The slot and the name of a route, which must both be new. */
+static struct route *read_new_route(struct cursor *c, struct machine *m)
 {
-    struct slice text = cursor_bytes(c);
-    char *copy;
+    uint64_t slot = read_at_most(c, MACHINE_ROUTES_MAX - 1);
+    struct slice name = cursor_bytes(c);
 
-    if (!cursor_ok(c) || !is_text(text, max)) {
-        return NULL;
-    }
-    copy = machine_must_have(malloc(text.len + 1));
-    if (text.len > 0) {
-        memcpy(copy, text.data, text.len);
-    }
-    copy[text.len] = '\0';
-    return copy;
-}
-
-static bool read_secrets(struct cursor *c, struct route *r)
-{
-    uint32_t n = cursor_array(c);
-
-    if (!cursor_ok(c) || n > PROTOCOL_SECRETS_MAX) {
-        return false;
-    }
-    while (r->n_secrets < n) {
-        char *secret = read_text(c, PROTOCOL_SECRET_MAX);
-
-        if (!secret) {
-            return false;
-        }
-        r->secrets[r->n_secrets++] = secret;
-    }
-    return true;
-}
-
-static bool read_retries(struct cursor *c, struct route *r)
-{
-    uint32_t n = cursor_array(c);
-
-    if (!cursor_ok(c) || n < 1 || n > PROTOCOL_RETRIES_MAX) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        r->retries_ms[i] = (uint32_t)read_at_most(c, UINT32_MAX);
-    }
-    r->n_retries = n;
-    return cursor_ok(c);
-}
-
-static bool read_route(struct cursor *c, struct machine *m)
-{
-    uint64_t slot;
-    struct slice name;
-    struct route *r;
-
-    if (!read_array_of(c, SNAPSHOT_ROUTE_FIELDS)) {
-        return false;
-    }
-    slot = read_at_most(c, MACHINE_ROUTES_MAX - 1);
-    name = cursor_bytes(c);
     if (!cursor_ok(c) || m->routes[slot].used || name.len == 0 ||
         !is_text(name, ORDERSCHED_ROUTE_NAME_MAX) || machine_find_route(m, name)) {
-        return false;
+        return NULL;
     }
-    r = &m->routes[slot];
-    r->used = true;
-    r->name_len = (uint8_t)name.len;
-    memcpy(r->name, name.data, name.len);
-    link_head_init(&r->ready);
+    route_init(&m->routes[slot], name);
     if (m->n_routes <= slot) {
         m->n_routes = (uint32_t)slot + 1;
     }
-    r->url = read_text(c, PROTOCOL_URL_MAX);
-    if (!r->url || !read_secrets(c, r)) {
-        return false;
-    }
-    r->timeout_ms = (uint32_t)read_at_most(c, UINT32_MAX);
-    r->window = (uint32_t)read_at_most(c, UINT32_MAX);
-    if (!read_retries(c, r)) {
-        return false;
-    }
-    r->revision = read_at_most(c, m->applied);
-    return cursor_ok(c);
+    return &m->routes[slot];
 }
 
-static bool read_routes(struct cursor *c, struct machine *m)
+static bool read_settings(struct cursor *c, struct route *r, bool old)
+{
+    struct route_settings settings;
+    struct problem problem;
+    size_t left = (size_t)(c->end - c->at);
+    size_t used;
+
+    if (!cursor_ok(c) ||
+        (old ? route_settings_decode_old(c->at, left, &settings, &used)
+             : route_settings_decode(c->at, left, &settings, &used, &problem)) != ORDERSCHED_OK) {
+        return false;
+    }
+    c->at += used;
+    route_set(r, &settings);
+    return true;
+}
+
+static bool read_route(struct cursor *c, struct machine *m, uint32_t version)
+{
+    struct route *r;
+
+    if (!read_array_of(c, version == 1 ? SNAPSHOT_ROUTE_FIELDS_1 : SNAPSHOT_ROUTE_FIELDS)) {
+        return false;
+    }
+    r = read_new_route(c, m);
+    if (!r) {
+        return false;
+    }
+    if (version == 1) {
+        if (!read_settings(c, r, true)) {
+            return false;
+        }
+        r->revision = read_at_most(c, m->applied);
+        return cursor_ok(c);
+    }
+    r->paused = cursor_bool(c);
+    r->revision = read_at_most(c, m->applied);
+    return read_settings(c, r, false);
+}
+
+static bool read_routes(struct cursor *c, struct machine *m, uint32_t version)
 {
     uint32_t n = cursor_array(c);
 
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_route(c, m)) {
+        if (!read_route(c, m, version)) {
             return false;
         }
     }
@@ -224,12 +197,39 @@ static bool is_consistent(const struct machine *m, const struct order *o)
         return true;
     }
     return extra->first_deadline_ms <= o->deadline_ms && extra->failures <= extra->attempts &&
-           extra->failures <= PROTOCOL_RETRIES_MAX + 1 &&
+           extra->failures <= PROTOCOL_ATTEMPTS_MAX &&
            (extra->attempts == 0 || o->deadline_ms <= m->now_ms) &&
+           extra->redriven_ms <= m->now_ms && (extra->redriven_ms == 0 || extra->attempts > 0) &&
+           (!extra->history || extra->attempts > 0 || o->version > 1) &&
            (extra->next_ms == 0 || (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
 }
 
-static bool read_extra(struct cursor *c, struct order *o)
+static bool read_history(struct cursor *c, struct order_extra *extra)
+{
+    uint64_t dropped;
+    struct slice reason;
+    struct slice events;
+    uint32_t n;
+
+    if (cursor_nil(c)) {
+        return true;
+    }
+    if (!read_array_of(c, SNAPSHOT_HISTORY_FIELDS)) {
+        return false;
+    }
+    dropped = read_at_most(c, UINT32_MAX);
+    reason = cursor_bytes(c);
+    n = cursor_array(c);
+    events.data = c->at;
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        (void)cursor_skip(c);
+    }
+    events.len = (size_t)(c->at - events.data);
+    return cursor_ok(c) &&
+           history_restore(&extra->history, (uint32_t)dropped, reason, n, events);
+}
+
+static bool read_extra(struct cursor *c, struct order *o, uint32_t version)
 {
     struct order_extra *extra = machine_must_have(order_extra(o));
     uint32_t n;
@@ -252,7 +252,11 @@ static bool read_extra(struct cursor *c, struct order *o)
         recorded = order_add_request(o, &request);
         assert(recorded); /* n is within the limit */
     }
-    return true;
+    if (version == 1) {
+        return true;
+    }
+    extra->redriven_ms = cursor_uint(c);
+    return read_history(c, extra) && cursor_ok(c);
 }
 
 /* The fields in their order; id and payload come first and last, and are needed to begin. */
@@ -278,13 +282,14 @@ static bool read_fields(struct cursor *c, struct order_fields *f)
            f->schedule_request.len == ORDERSCHED_REQUEST_ID_SIZE && is_stored_state(f->state);
 }
 
-static bool read_order(struct cursor *c, struct machine *m)
+static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
 {
+    uint32_t more = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
     struct order_fields f;
     uint32_t n = cursor_array(c);
     struct order *o;
 
-    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + SNAPSHOT_EXTRA_FIELDS) ||
+    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
         !read_fields(c, &f) || store_find(&m->store, f.id)) {
         return false;
     }
@@ -297,7 +302,7 @@ static bool read_order(struct cursor *c, struct machine *m)
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
     o->version = (uint32_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o)) || !is_consistent(m, o)) {
+    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o, version)) || !is_consistent(m, o)) {
         order_free(o);
         return false;
     }
@@ -305,12 +310,12 @@ static bool read_order(struct cursor *c, struct machine *m)
     return true;
 }
 
-static bool read_orders(struct cursor *c, struct machine *m)
+static bool read_orders(struct cursor *c, struct machine *m, uint32_t version)
 {
     uint64_t n = cursor_uint(c);
 
     for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
-        if (!read_order(c, m)) {
+        if (!read_order(c, m, version)) {
             return false;
         }
     }
@@ -338,10 +343,8 @@ static uint64_t little_endian(const uint8_t *data, unsigned n)
     return value;
 }
 
-static enum snapshot_error check_envelope(const uint8_t *data, size_t len)
+static enum snapshot_error check_envelope(const uint8_t *data, size_t len, uint32_t *version)
 {
-    uint64_t version;
-
     if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_SUM_SIZE ||
         memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0 ||
         little_endian(data + len - SNAPSHOT_SUM_SIZE, SNAPSHOT_SUM_SIZE) !=
@@ -349,16 +352,17 @@ static enum snapshot_error check_envelope(const uint8_t *data, size_t len)
         return SNAPSHOT_CORRUPT;
     }
     /* Behind the checksum, so that a damaged version is not taken for a newer one. */
-    version = little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
-    if (version > SNAPSHOT_VERSION) {
+    *version = (uint32_t)little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
+    if (*version > SNAPSHOT_VERSION) {
         return SNAPSHOT_TOO_NEW;
     }
-    return version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
+    return *version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
 }
 
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
 {
-    enum snapshot_error error = check_envelope(data, len);
+    uint32_t version;
+    enum snapshot_error error = check_envelope(data, len, &version);
     struct machine *fresh;
     struct machine_rebuild rebuild = {0};
     struct cursor c;
@@ -372,8 +376,8 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
     }
     machine_init(fresh);
     cursor_init(&c, data + SNAPSHOT_HEAD_SIZE, len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
-    if (!read_machine(&c, fresh) || !read_routes(&c, fresh) || !read_recent(&c, fresh) ||
-        !read_orders(&c, fresh)) {
+    if (!read_machine(&c, fresh) || !read_routes(&c, fresh, version) || !read_recent(&c, fresh) ||
+        !read_orders(&c, fresh, version)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {
         error = SNAPSHOT_NO_MEMORY;

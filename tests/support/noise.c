@@ -91,31 +91,63 @@ static void choose_deadline(struct noise *n, const struct machine *m, struct ope
     op->time_ms = op->relative ? delay_ms : m->now_ms + delay_ms; /* may wrap: any number is */
 }
 
+static struct slice choose_secret(struct noise *n)
+{
+    static const char *const secrets[] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                                          "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                          "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="};
+    const char *secret = secrets[noise_below(n, 3)];
+
+    return (struct slice){(const uint8_t *)secret, strlen(secret)};
+}
+
 static void choose_route(struct noise *n, struct operation *op)
 {
+    struct route_settings *s = &op->settings;
+
     op->id = noise_route(n, (unsigned)noise_below(n, NOISE_ROUTES));
-    op->url = (struct slice){(const uint8_t *)"http://x/", 9};
-    op->timeout_ms = 1000 + (uint32_t)noise_below(n, 50);
-    op->window = 1 + (uint32_t)noise_below(n, 9);
-    op->n_secrets = (uint32_t)noise_below(n, 3);
-    for (uint32_t i = 0; i < op->n_secrets; i++) {
-        op->secrets[i] = (struct slice){(const uint8_t *)"whsec_c2VjcmV0", 14};
+    op->paused = noise_below(n, 3) == 0;
+    op->secret = choose_secret(n);
+    op->keep = (uint32_t)noise_below(n, PROTOCOL_SECRETS_MAX);
+    s->kind = (enum route_kind)(1 + noise_below(n, 2));
+    s->url = (struct slice){(const uint8_t *)"http://x/", 9};
+    s->timeout_ms = 1000 + (uint32_t)noise_below(n, 50);
+    s->window = 1 + (uint32_t)noise_below(n, 9);
+    s->rate_per_s = (uint32_t)noise_below(n, 3);
+    s->batch = (uint32_t)noise_below(n, 3);
+    s->n_secrets = (uint32_t)noise_below(n, 5);
+    for (uint32_t i = 0; i < s->n_secrets; i++) {
+        s->secrets[i] = choose_secret(n);
     }
-    op->n_retries = (uint32_t)noise_below(n, 4);
-    for (uint32_t i = 0; i < op->n_retries; i++) {
-        op->retries_ms[i] = (uint32_t)noise_below(n, 3000);
+    s->n_retries = (uint32_t)noise_below(n, 4);
+    for (uint32_t i = 0; i < s->n_retries; i++) {
+        s->retries_ms[i] = (uint32_t)noise_below(n, 3000);
     }
+    s->attempts = (uint32_t)noise_below(n, 6);
 }
 
 static void choose_outcome(struct noise *n, const struct machine *m, struct operation *op)
 {
+    static const char reason[] =
+        "503 Service Unavailable from \xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xe2\x82\xac\xe2\x82\xac"
+        "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac and so on and so on and so on, as a "
+        "receiver may have a lot to say of this";
+    static const enum outcome outcomes[] = {
+        OUTCOME_EXPIRED, OUTCOME_PAID,   OUTCOME_LATER,  OUTCOME_LATER,
+        OUTCOME_LATER,   OUTCOME_FAILED, OUTCOME_FAILED, OUTCOME_FAILED,
+    };
     const struct order *o = machine_find(m, op->id);
 
     op->epoch = m->epoch;
     op->version = o ? o->version : 1;
     op->attempt = o && o->extra ? o->extra->attempts + 1 : 1;
-    op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    op->outcome = outcomes[noise_below(n, sizeof outcomes / sizeof *outcomes)];
+    if (n->is_calm) {
+        op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    }
     op->delay_ms = noise_below(n, 20) == 0 ? noise_random(n) : noise_below(n, 3000);
+    op->reason = (struct slice){(const uint8_t *)reason, noise_below(n, sizeof reason)};
+    op->node_id = 1 + noise_below(n, 3);
     op->jitter_ms = noise_below(n, 20) == 0 ? (uint32_t)noise_random(n)
                                             : (uint32_t)noise_below(n, 100);
     switch (noise_below(n, 20)) {
@@ -139,12 +171,19 @@ static enum operation_code choose_code(struct noise *n)
 {
     uint64_t dice = noise_below(n, 1000);
 
+    if (n->is_calm && dice >= 945 && dice < 970 && noise_below(n, 500) > 0) {
+        dice = 944; /* dead letters stay, so that the requests of few orders pile up */
+    }
     return dice < 280   ? OPERATION_SCHEDULE
            : dice < 400 ? OPERATION_PAY
            : dice < 480 ? OPERATION_CANCEL
            : dice < 640 ? OPERATION_EXTEND
-           : dice < 970 ? OPERATION_OUTCOME
-           : dice < 985 ? OPERATION_ROUTE_PUT
+           : dice < 945 ? OPERATION_OUTCOME
+           : dice < 960 ? OPERATION_DEAD_REDRIVE
+           : dice < 970 ? OPERATION_DEAD_DROP
+           : dice < 980 ? OPERATION_ROUTE_PUT
+           : dice < 985 ? OPERATION_ROUTE_ROTATE
+           : dice < 991 ? OPERATION_ROUTE_PAUSE
            : dice < 997 ? OPERATION_ROUTE_DELETE
                         : OPERATION_EPOCH;
 }
@@ -189,6 +228,8 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
             break;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
             choose_route(n, op);
             break;
         case OPERATION_EPOCH:
