@@ -22,6 +22,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_BAD_DEADLINE, "BAD_DEADLINE",
      "the deadline lies in the past, too far ahead, or before the present one"},
     {ORDERSCHED_TOO_MANY_ROUTES, "TOO_MANY_ROUTES", "the cluster has as many routes as it may"},
+    {ORDERSCHED_STALE_RESERVATION, "STALE_RESERVATION",
+     "the reservation is over: its lease ran out, or another leader is in office"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",

@@ -45,6 +45,9 @@ struct receiver {
     /* Take the delivery; done() follows exactly once, later, on the raft loop. Never fails: what
      * cannot be started ends as FAILED. */
     void (*start)(struct receiver *r, struct delivery *d);
+    /* How many deliveries of the route it would take now, for a receiver that is asked for orders
+     * (workers): the dispatcher starts no more than that. NULL: as many as there are. */
+    unsigned (*room)(struct receiver *r, uint16_t route_slot, const char *route);
 };
 
 #endif
