@@ -41,6 +41,7 @@ struct program {
     char error_line[ERROR_LINE_MAX];
     size_t error_len;
     bool error_ended; /* the first line is over */
+    bool echo;        /* stderr, to ours */
     enum phase phase;
     uint64_t wake_ms;
     char stop_reason[PROTOCOL_REASON_MAX];
@@ -100,7 +101,7 @@ struct variables {
 
 static void variables_free(struct variables *v)
 {
-    for (unsigned i = 0; i < v->n_own; i++) {
+    for (unsigned i = 0; v->list != NULL && i < v->n_own; i++) {
         free(v->list[i]);
     }
     free(v->list);
@@ -153,7 +154,7 @@ static int spawn_actions(posix_spawn_file_actions_t *actions,
     if (rv == 0) {
         rv = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
     }
-    if (rv == 0 && err >= 0) {
+    if (rv == 0) {
         rv = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
     }
     if (rv == 0) {
@@ -219,22 +220,18 @@ static int program_launch(struct program *p, const struct program_options *optio
                           const struct program_order *order)
 {
     struct variables variables;
-    struct ends in = pipe_open(), out = pipe_open(), err = {-1, -1};
+    struct ends in = pipe_open(), out = pipe_open(), err = pipe_open();
     int rv = ENOMEM;
 
-    if (!options->show_stderr) {
-        err = pipe_open();
-    }
     p->in = in.write;
     p->out = out.read;
     p->err = err.read;
-    bool whole = in.read >= 0 && out.read >= 0 && (err.read >= 0 || options->show_stderr);
-    if (!whole) {
+    if (in.read < 0 || out.read < 0 || err.read < 0) {
         rv = EMFILE;
-    } else if (variables_make(&variables, options, order)) {
-        rv = spawn(p, options, variables.list, in.read, out.write, err.write);
-    }
-    if (whole) {
+    } else {
+        if (variables_make(&variables, options, order)) {
+            rv = spawn(p, options, variables.list, in.read, out.write, err.write);
+        }
         variables_free(&variables);
     }
     fd_close(&in.read);
@@ -250,9 +247,9 @@ static int program_launch(struct program *p, const struct program_options *optio
         reap(p->pid, NULL);
         return rv;
     }
-    for (int *fd = (int[]){p->in, p->out, p->err, -1}; *fd >= 0; fd++) {
-        fcntl(*fd, F_SETFL, O_NONBLOCK);
-    }
+    fcntl(p->in, F_SETFL, O_NONBLOCK);
+    fcntl(p->out, F_SETFL, O_NONBLOCK);
+    fcntl(p->err, F_SETFL, O_NONBLOCK);
     return 0;
 }
 
@@ -265,6 +262,7 @@ struct program *program_start(const struct program_options *options,
     if (p != NULL) {
         p->in = p->out = p->err = p->pidfd = -1;
         p->wake_ms = options->until_ms;
+        p->echo = options->echo_stderr;
         p->input = strdup(order->input);
         p->output = malloc(PROGRAM_OUTPUT_MAX + 1);
         if (p->input != NULL && p->output != NULL) {
@@ -325,6 +323,9 @@ static void take_output(struct program *p, const char *data, size_t len)
 /* Of the first line that says something; a control character becomes a space. */
 static void take_error(struct program *p, const char *data, size_t len)
 {
+    if (p->echo) {
+        fwrite(data, 1, len, stderr);
+    }
     for (size_t i = 0; i < len && !p->error_ended; i++) {
         bool end = data[i] == '\n' || p->error_len == sizeof p->error_line - 1;
         if (end && p->error_len > 0) {

@@ -60,7 +60,7 @@ struct program_options {
     bool own_environment;    /* only PATH, and what is said above; else the caller's too */
     const char *directory;   /* to start in; NULL: the caller's */
     uint64_t until_ms;       /* SIGTERM then; UINT64_MAX: never */
-    bool show_stderr;        /* it goes to the caller's, and not into the reason */
+    bool echo_stderr;        /* copy it to the caller's as well */
 };
 
 /* Start it. NULL: it could not be started; *verdict says why, as FAILED. */

@@ -97,6 +97,7 @@ static struct delivery *delivery_new(const struct dispatch *d, const struct orde
     v->route_slot = o->route;
     memcpy(v->route, route->name, sizeof v->route);
     v->url = copy_bytes(settings->url.data, settings->url.len);
+    v->kind = settings->kind;
     v->n_secrets = settings->n_secrets;
     for (uint32_t i = 0; i < settings->n_secrets; i++) {
         v->secrets[i] = copy_bytes(settings->secrets[i].data, settings->secrets[i].len);
@@ -231,7 +232,9 @@ bool dispatch_run(struct dispatch *d, uint64_t now_ms)
         if (started == DISPATCH_STARTS_MAX) {
             return true;
         }
-        if (route->used && d->route_inflight[slot] < route->settings.window) {
+        bool room = route->settings.kind != ROUTE_WORKER || d->receiver->room == NULL ||
+                    (route->used && d->receiver->room(d->receiver, slot, route->name) > 0);
+        if (route->used && room && d->route_inflight[slot] < route->settings.window) {
             o = machine_take_ready(d->machine, slot, ROUTE_READY_FIRST);
             o = o != NULL ? o : machine_take_ready(d->machine, slot, ROUTE_READY_RETRY);
         }

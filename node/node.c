@@ -269,6 +269,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .max_deliveries = c->max_deliveries,
         .max_queued = c->max_requests,
         .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
+        .max_polls = c->max_requests / 2, /* the other half is never held up by waiting workers */
         .log = &n->log,
         .fatal = node_fatal,
         .fatal_arg = n,

@@ -24,6 +24,7 @@ struct delivery {
     uint32_t n_secrets;
     char *secrets[PROTOCOL_SECRETS_MAX]; /* "whsec_" + base64 */
     uint32_t timeout_ms;
+    enum route_kind kind;
     uint8_t id[ORDERSCHED_ID_MAX];
     size_t id_len;
     uint8_t *payload;

@@ -35,6 +35,7 @@ struct scheduler_config {
     unsigned max_deliveries;
     uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
     uint64_t max_queued_bytes;
+    uint32_t max_polls; /* workers that wait for orders; more: BUSY */
     const struct log *log; /* may be NULL */
     /* Something that must end the process; does not return in production. */
     void (*fatal)(void *arg, const char *sentence);

@@ -1,0 +1,40 @@
+/* receivers.c - see receivers.h. */
+#include "receivers.h"
+
+#include <assert.h>
+
+static struct receiver *receivers_of(const struct receivers *r, enum route_kind kind)
+{
+    switch (kind) {
+        case ROUTE_WORKER: return r->worker;
+        case ROUTE_EXEC: return r->exec;
+        case ROUTE_HTTP: break;
+    }
+    return r->http;
+}
+
+static void receivers_start(struct receiver *receiver, struct delivery *d)
+{
+    struct receiver *one = receivers_of(receiver->impl, d->kind);
+
+    assert(one != NULL);
+    one->start(one, d);
+}
+
+/* Asked for worker routes only. */
+static unsigned receivers_room(struct receiver *receiver, uint16_t route_slot, const char *route)
+{
+    const struct receivers *r = receiver->impl;
+
+    return r->worker->room(r->worker, route_slot, route);
+}
+
+void receivers_init(struct receivers *r, struct receiver *http, struct receiver *worker,
+                    struct receiver *exec)
+{
+    *r = (struct receivers){.http = http, .worker = worker, .exec = exec};
+    r->receiver = (struct receiver){.impl = r, .start = receivers_start};
+    if (worker != NULL) {
+        r->receiver.room = receivers_room;
+    }
+}
