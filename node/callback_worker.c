@@ -230,12 +230,11 @@ static struct worker_poll *poll_with_room(struct worker_polls *route)
     return poll;
 }
 
-static void worker_start(struct receiver *receiver, struct delivery *d)
+static void worker_start_one(struct callback_worker *w, struct delivery *d)
 {
-    struct callback_worker *w = receiver->impl;
     struct worker_polls *route = &w->routes[d->route_slot];
     struct worker_poll *poll = poll_with_room(route);
-    uint64_t lease_us = (uint64_t)d->timeout_ms * 1000;
+    uint64_t lease_us = (uint64_t)d->settings->settings.timeout_ms * 1000;
 
     assert(poll != NULL); /* the dispatcher asks for room first */
     if (poll->n == 0) {
@@ -252,6 +251,14 @@ static void worker_start(struct receiver *receiver, struct delivery *d)
     poll->n++;
     poll->bytes += d->id_len + d->payload_len + WORKER_JOB_OVERHEAD;
     route->room += poll_room(poll);
+}
+
+/* A batch is nothing to workers: each takes as many as it asked for. */
+static void worker_start(struct receiver *receiver, struct delivery *first)
+{
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        worker_start_one(receiver->impl, d);
+    }
 }
 
 static void worker_answer_filled(struct callback_worker *w)

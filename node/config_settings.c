@@ -81,6 +81,12 @@ static const struct setting settings[] = {
     {.name = "max-deliveries", .kind = SETTING_NUMBER, FIELD(max_deliveries), .min = 1,
      .max = 65536, .fallback = "1024", .argument = "N",
      .help = "callbacks in flight, all routes together (default 1024)"},
+    {.name = "max-delivery-bytes", .kind = SETTING_SIZE, FIELD(max_delivery_bytes),
+     .min = MEBIBYTE, .max = 64 * GIBIBYTE, .fallback = "64MiB", .argument = "SIZE",
+     .help = "memory for callbacks in flight, all routes together (default 64MiB)"},
+    {.name = "allow-private-callbacks", .kind = SETTING_SWITCH, FIELD(allow_private_callbacks),
+     .help = "let callbacks go to loopback, private and other addresses that are not public\n"
+             "(default: only when all peers are on the loopback)"},
 
     {.name = "min-free", .kind = SETTING_SIZE, FIELD(min_free_bytes), .min = 0,
      .max = 1024 * 1024 * GIBIBYTE, .fallback = "256MiB", .argument = "SIZE",

@@ -267,6 +267,8 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .max_orders = c->max_orders,
         .max_bytes = c->max_bytes,
         .max_deliveries = c->max_deliveries,
+        .max_callback_requests = callback_http_requests_max(n->callback),
+        .max_delivery_bytes = c->max_delivery_bytes,
         .max_queued = c->max_requests,
         .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
         .max_polls = c->max_requests / 2, /* the other half is never held up by waiting workers */
@@ -367,7 +369,11 @@ static int node_start(struct node *n)
     if (node_open_disk(n, &io) != 0) {
         return -1;
     }
-    n->callback = callback_http_new(&n->loop);
+    struct callback_http_config callback = {
+        .allow_private = n->config->allow_private_callbacks,
+        .log = &n->log,
+    };
+    n->callback = callback_http_new(&n->loop, &callback);
     if (n->callback == NULL) {
         return node_fail(n, "cannot start", "no thread for callbacks: out of memory");
     }

@@ -13,12 +13,12 @@ static struct receiver *receivers_of(const struct receivers *r, enum route_kind 
     return r->http;
 }
 
-static void receivers_start(struct receiver *receiver, struct delivery *d)
+static void receivers_start(struct receiver *receiver, struct delivery *first)
 {
-    struct receiver *one = receivers_of(receiver->impl, d->kind);
+    struct receiver *one = receivers_of(receiver->impl, first->settings->settings.kind);
 
     assert(one != NULL);
-    one->start(one, d);
+    one->start(one, first);
 }
 
 /* Asked for worker routes only. */
@@ -29,11 +29,25 @@ static unsigned receivers_room(struct receiver *receiver, uint16_t route_slot, c
     return r->worker->room(r->worker, route_slot, route);
 }
 
+static void receivers_abandon(struct receiver *receiver)
+{
+    const struct receivers *r = receiver->impl;
+    struct receiver *all[] = {r->http, r->worker, r->exec};
+
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+        bool again = i > 0 && all[i] == all[0];
+        if (all[i] != NULL && all[i]->abandon != NULL && !again) {
+            all[i]->abandon(all[i]);
+        }
+    }
+}
+
 void receivers_init(struct receivers *r, struct receiver *http, struct receiver *worker,
                     struct receiver *exec)
 {
     *r = (struct receivers){.http = http, .worker = worker, .exec = exec};
-    r->receiver = (struct receiver){.impl = r, .start = receivers_start};
+    r->receiver = (struct receiver){
+        .impl = r, .start = receivers_start, .abandon = receivers_abandon};
     if (worker != NULL) {
         r->receiver.room = receivers_room;
     }

@@ -38,6 +38,13 @@ static void scheduler_fatal(struct scheduler *s, const char *sentence)
 
 /* --- what the batcher asks for --- */
 
+/* The same clock, finer: for measuring. */
+static uint64_t scheduler_clock_us(struct scheduler *s)
+{
+    (void)scheduler_now_ms(s);
+    return (uint64_t)s->clock.value_us;
+}
+
 static uint64_t host_now_ms(void *arg)
 {
     return scheduler_now_ms(arg);
@@ -162,6 +169,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     struct scheduler *s = arg;
     struct machine_results *results = batcher_results(&s->batcher, data, len);
 
+    s->machine.clock_us = scheduler_clock_us(s);
     if (MUTANT(LOCAL_CLOCK_AT_APPLY) && s->machine.now_ms < scheduler_now_ms(s)) {
         s->machine.now_ms = scheduler_now_ms(s);
     }
@@ -201,6 +209,7 @@ static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
     enum snapshot_error error;
 
     assert(!s->dispatch.active);
+    s->machine.clock_us = scheduler_clock_us(s);
     error = snapshot_restore(&s->machine, data, len);
     s->again = true;
     if (error == SNAPSHOT_OK) {
@@ -271,7 +280,13 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.environment = s->environment;
     s->dispatch.log = s->config.log;
     s->dispatch.cluster = s->config.cluster;
-    s->dispatch.max = s->config.max_deliveries;
+    s->dispatch.inflight.max = s->config.max_deliveries;
+    if (s->config.max_callback_requests > 0) {
+        s->dispatch.requests.max = s->config.max_callback_requests;
+    }
+    if (s->config.max_delivery_bytes > 0) {
+        s->dispatch.bytes.max = s->config.max_delivery_bytes;
+    }
     s->dispatch.woken = scheduler_woken;
     s->dispatch.woken_arg = s;
     clock_init(&s->clock, s->environment->wall_us(s->environment->impl),
@@ -437,7 +452,7 @@ static void scheduler_drained(void *arg, int error, const char *text)
  * for a while: it spares their receivers a repetition. */
 static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
-    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight == 0 && s->administering == 0;
+    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 && s->administering == 0;
 
     if (s->drain_cb == NULL) {
         return;
@@ -484,7 +499,7 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         s->again = true;
     }
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
-        if (dispatch_run(&s->dispatch, clock_ms)) {
+        if (dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
@@ -515,6 +530,10 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     }
     if (s->worker_wake_us != UINT64_MAX) {
         uint64_t wait_us = s->worker_wake_us > now_us ? s->worker_wake_us - now_us : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (s->state == SCHEDULER_IN_OFFICE && !s->draining && s->dispatch.wake_us != UINT64_MAX) {
+        uint64_t wait_us = s->dispatch.wake_us > now_us ? s->dispatch.wake_us - now_us : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
     }
     if (s->drain_cb != NULL) {
@@ -551,7 +570,7 @@ void scheduler_free(struct scheduler *s)
     replica_free(s->replica);
     callback_worker_close(&s->worker);
     batcher_close(&s->batcher);
-    assert(s->dispatch.deliveries == NULL);
+    dispatch_close(&s->dispatch);
     machine_close(&s->machine);
     buffer_free(&s->answer);
     buffer_free(&s->results);

@@ -33,6 +33,8 @@ struct scheduler_config {
     uint64_t max_orders; /* more: schedule is answered FULL */
     uint64_t max_bytes;  /* memory of orders; more: FULL */
     unsigned max_deliveries;
+    unsigned max_callback_requests; /* HTTP requests under way; 0 = no cap of their own */
+    uint64_t max_delivery_bytes;    /* memory of deliveries in flight; 0 = the default */
     uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
     uint64_t max_queued_bytes;
     uint32_t max_polls; /* workers that wait for orders; more: BUSY */

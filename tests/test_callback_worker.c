@@ -19,6 +19,9 @@
 #define POLLS_MAX 4
 #define LOGGED_MAX 4096
 
+static const struct route_copy settings = {
+    .route = ROUTE, .settings = {.kind = ROUTE_WORKER, .timeout_ms = LEASE_MS}};
+
 /* The leader around the receiver, played by the test: a clock, and a log of outcomes that are
  * applied when the test says so. */
 struct bench {
@@ -146,7 +149,7 @@ static void start_with(struct bench *b, const char *id, size_t payload_len)
     d->attempt = 2;
     d->route_slot = SLOT;
     snprintf(d->route, sizeof d->route, ROUTE);
-    d->timeout_ms = LEASE_MS;
+    d->settings = &settings;
     d->id_len = strlen(id);
     memcpy(d->id, id, d->id_len);
     d->payload = calloc(1, payload_len + 1);
