@@ -42,6 +42,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_EARLY_REQUEST, "EARLY_REQUEST",
      "the request id lies in the future of the cluster's time"},
     {ORDERSCHED_MEMBER_CHANGE, "MEMBER_CHANGE", "the change of members was refused"},
+    {ORDERSCHED_EXEC_NOT_ALLOWED, "EXEC_NOT_ALLOWED",
+     "the leader was not started with --allow-exec: it runs no programs"},
 
     {ORDERSCHED_UNKNOWN_OUTCOME, "UNKNOWN_OUTCOME",
      "the operation may or may not have happened: its answer was lost for good"},

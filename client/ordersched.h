@@ -75,6 +75,7 @@ enum ordersched_error {
     ORDERSCHED_SHUTTING_DOWN = 43,
     ORDERSCHED_EARLY_REQUEST = 44,       /* the request id lies in the cluster's future */
     ORDERSCHED_MEMBER_CHANGE = 45,       /* membership change refused; the text says why */
+    ORDERSCHED_EXEC_NOT_ALLOWED = 46,    /* route put: the leader runs no programs (--allow-exec) */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its office with it in the log */

@@ -353,13 +353,27 @@ void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk)
 
 /* --- clients --- */
 
-/* Why this item may not enter now, or OK. */
-static int scheduler_admit(const struct scheduler *s, enum operation_code code)
+static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
 {
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    return op.settings.kind == ROUTE_EXEC;
+}
+
+/* Why this item may not enter now, or OK. */
+static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
+                           const struct inbound_item *item)
+{
+    enum operation_code code = (enum operation_code)item->code;
     bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
 
     if (!operation_is_logged(code)) {
         return ORDERSCHED_OK;
+    }
+    if (code == OPERATION_ROUTE_PUT && !s->config.allow_exec && puts_exec(in, item)) {
+        return ORDERSCHED_EXEC_NOT_ALLOWED;
     }
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;
@@ -399,7 +413,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
     }
     for (uint32_t i = 0; i < in->n_items; i++) {
         int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, (enum operation_code)in->items[i].code)
+                        ? scheduler_admit(s, in, &in->items[i])
                         : ORDERSCHED_OK;
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
