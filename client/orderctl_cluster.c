@@ -4,6 +4,7 @@
 
 #include "cursor.h"
 #include "orderctl.h"
+#include "orderctl_lateness.h"
 #include "survey.h"
 #include "table.h"
 #include "units.h"
@@ -86,7 +87,8 @@ static struct summary summarize(const struct ctl *ctl, const struct survey *s)
     return sum;
 }
 
-static int status_print_json(const struct survey *s, const struct summary *sum)
+static int status_print_json(const struct survey *s, const struct summary *sum,
+                             const struct ask_reply *leader)
 {
     json_t *object = json_object();
     json_t *nodes = json_array();
@@ -99,6 +101,7 @@ static int status_print_json(const struct survey *s, const struct summary *sum)
     json_number(object, "now_ms", sum->up > 0, sum->now_ms);
     json_object_set_new(object, "members_known", json_boolean(s->members_known));
     json_object_set_new(object, "nodes", nodes);
+    ctl_lateness_json(object, leader);
     return ctl_print_json(object);
 }
 
@@ -133,7 +136,8 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_text(t, s->version);
 }
 
-static int status_print_table(const struct survey *s, const struct summary *sum)
+static int status_print_table(const struct survey *s, const struct summary *sum,
+                              const struct ask_reply *leader)
 {
     struct table t;
     char now[32];
@@ -154,11 +158,13 @@ static int status_print_table(const struct survey *s, const struct summary *sum)
     }
     printf("%u of %u %s up%s%s\n", sum->up, s->n, s->members_known ? "members" : "endpoints asked",
            sum->up > 0 ? ", cluster time " : "", sum->up > 0 ? now : "");
-    return rv;
+    return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 
 static int run_status(struct ctl *ctl)
 {
+    struct operation op = {.code = OPERATION_STATUS};
+    struct ask_reply leader = {0};
     struct survey *s = calloc(1, sizeof *s);
     int rv;
 
@@ -169,7 +175,11 @@ static int run_status(struct ctl *ctl)
     survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
     survey_ask_status(s, ctl->client, least(SURVEY_STATUS_MS, ctl->timeout_ms));
     struct summary sum = summarize(ctl, s);
-    rv = ctl->json ? status_print_json(s, &sum) : status_print_table(s, &sum);
+    if (sum.leader != NULL) { /* it alone knows how late the routes are */
+        ask_leader(ctl->client, &op, least(SURVEY_STATUS_MS, ctl->timeout_ms), &leader);
+    }
+    rv = ctl->json ? status_print_json(s, &sum, &leader) : status_print_table(s, &sum, &leader);
+    ask_reply_free(&leader);
     if (sum.up == 0) {
         fprintf(stderr, "orderctl: status: UNREACHABLE: no node answered. Check that they run, and"
                         " --endpoints (%s).\n", ctl->endpoints);

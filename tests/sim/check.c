@@ -61,7 +61,7 @@ static void life_free(struct life *life)
 void check_free(struct check *c)
 {
     for (unsigned i = 0; i < c->n_ids; i++) {
-        struct history *h = &c->histories[i];
+        struct chronicle *h = &c->histories[i];
         while (h->life != NULL) {
             struct life *life = h->life;
             h->life = life->older;
@@ -147,6 +147,7 @@ const char *check_code_name(enum operation_code code)
         case OPERATION_GET: return "get";
         case OPERATION_ROUTE_PUT: return "route put";
         case OPERATION_ROUTE_DELETE: return "route delete";
+        case OPERATION_ROUTE_PAUSE: return "route pause";
         default: return "operation";
     }
 }

@@ -12,6 +12,7 @@
  *   I5        one effect for an expired order, none for another
  *   I6        no delivery before the deadline          I8      an extend that was done holds
  *   I9        fences never decrease, keys do not change, only the office's outcomes count
+ *   ROUTE     no more under way than a route's window, nothing while it is paused
  *   I10       one request: one answer, one effect      I11     equal digests after healing
  *   I13       no node stops by itself but for a fault of ours
  *   LIVENESS  after healing everything works again within bounded time

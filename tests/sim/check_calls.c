@@ -65,7 +65,7 @@ static bool stand_shows(const struct check *c, const struct stand *s, uint64_t f
 static uint64_t history_shows(const struct check *c, unsigned id, uint64_t from,
                               const struct wanted *w)
 {
-    const struct history *h = &c->histories[id];
+    const struct chronicle *h = &c->histories[id];
     const uint64_t at_least = from > 0 ? from : 1;
 
     if (w->absent && (h->n == 0 || h->stands[0].index > from)) {
@@ -89,7 +89,7 @@ static uint64_t history_shows(const struct check *c, unsigned id, uint64_t from,
 static bool entry_may_show(const struct check *c, unsigned id, uint64_t from,
                            const struct wanted *w)
 {
-    const struct history *h = &c->histories[id];
+    const struct chronicle *h = &c->histories[id];
 
     if (w->state != ORDERSCHED_PENDING || w->decision != 0) {
         return false;

@@ -68,7 +68,7 @@ void chronicle_verify(struct check *c, unsigned node, uint64_t index, const stru
 
 static void stand_add(struct check *c, unsigned id, uint64_t index, const struct life *life)
 {
-    struct history *h = &c->histories[id];
+    struct chronicle *h = &c->histories[id];
     bool known = life != NULL && life->gone == 0;
     struct stand stand = {.index = index, .state = ORDERSCHED_STATE_NONE};
 
@@ -105,7 +105,7 @@ static void life_end(struct check *c, struct life *life, uint64_t index, const s
 /* The order is new: who asked for it? */
 static struct life *life_begin(struct check *c, unsigned id, uint64_t index, const struct order *o)
 {
-    struct history *h = &c->histories[id];
+    struct chronicle *h = &c->histories[id];
     struct request_record *r = check_request(c, o->schedule_request);
     struct life *life = calloc(1, sizeof *life);
 

@@ -58,7 +58,7 @@ struct life {
     struct sent *sent;
 };
 
-struct history { /* of one id */
+struct chronicle { /* of one id */
     struct life *life; /* the newest */
     struct stand *stands;
     size_t n, cap;
@@ -102,7 +102,7 @@ struct check {
     size_t n_entries; /* allocated */
     uint64_t max_index;
     uint64_t now_ms;
-    struct history *histories;
+    struct chronicle *histories;
     unsigned n_ids;
     struct request_record *requests;
     size_t n_requests, cap_requests;

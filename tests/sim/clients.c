@@ -116,7 +116,17 @@ static void job_learn(struct job *j, const struct ordersched_answer *a)
     struct clients *s = j->client->clients;
 
     if (j->route >= 0 && a->error == ORDERSCHED_OK) {
+        struct operation op;
         bool put = j->check.code == OPERATION_ROUTE_PUT;
+        if (operation_decode(j->bytes.data, j->bytes.len, &op) != ORDERSCHED_OK) {
+            abort();
+        }
+        if (op.code == OPERATION_ROUTE_PAUSE) {
+            s->coverage->routes_paused += op.paused;
+            s->coverage->routes_resumed += !op.paused;
+            return;
+        }
+        s->coverage->routes_with_rate += put && op.settings.rate_per_s > 0;
         s->has_route[j->route] = put;
         s->coverage->routes_changed += put;
         s->coverage->routes_deleted += !put;

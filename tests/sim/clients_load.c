@@ -143,7 +143,8 @@ static void ask_again(struct sim_client *c)
 
 /* --- routes --- */
 
-static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route)
+static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route,
+                             bool paused)
 {
     struct clients *s = c->clients;
     char name[16];
@@ -158,6 +159,13 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
 
     snprintf(name, sizeof name, "r%u", route);
     op.id = text_slice(name);
+    op.paused = paused;
+    op.settings.batch = (uint32_t)loop_between(s->loop, 1, s->options->batch_max);
+    op.settings.linger_ms = (uint32_t)loop_between(s->loop, 0, s->options->linger_max_ms);
+    if (loop_chance(s->loop, s->options->rate_per_mille)) {
+        op.settings.rate_per_s = (uint32_t)loop_between(s->loop, 30, 300);
+        op.settings.burst = (uint32_t)loop_between(s->loop, 1, 20);
+    }
     for (unsigned i = 0; i < op.settings.n_retries; i++) {
         op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
     }
@@ -172,7 +180,16 @@ static void ask_route(struct sim_client *c)
     unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
     bool put = loop_chance(s->loop, 600);
 
-    job_plan(route_job(c, put ? OPERATION_ROUTE_PUT : OPERATION_ROUTE_DELETE, route), 0);
+    job_plan(route_job(c, put ? OPERATION_ROUTE_PUT : OPERATION_ROUTE_DELETE, route, false), 0);
+}
+
+/* Resumed as often as paused, or little would be delivered. */
+static void ask_pause(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+    unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
+
+    job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, loop_chance(s->loop, 400)), 0);
 }
 
 /* The first client sees to it that all routes exist. */
@@ -182,7 +199,7 @@ static void ask_missing_routes(struct sim_client *c)
 
     for (unsigned i = 0; i < s->options->routes; i++) {
         if (!s->has_route[i] && c->n_jobs < CLIENT_JOBS_MAX) {
-            job_plan(route_job(c, OPERATION_ROUTE_PUT, i), 0);
+            job_plan(route_job(c, OPERATION_ROUTE_PUT, i, false), 0);
         }
     }
 }
@@ -206,6 +223,8 @@ static void load_act_cb(void *arg)
         ask_again(c);
     } else if (loop_chance(s->loop, o->route_change_per_mille)) {
         ask_route(c);
+    } else if (loop_chance(s->loop, o->route_pause_per_mille)) {
+        ask_pause(c);
     } else {
         ask_order(c);
     }
@@ -244,14 +263,23 @@ static void probe_orders(struct clients *s, enum operation_code code, unsigned s
     }
 }
 
-/* A route, orders, half of them paid, all of them read. */
+static void probe_resume(struct clients *s)
+{
+    for (unsigned i = 0; i < s->options->routes; i++) {
+        probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false));
+    }
+}
+
+/* A route, orders, half of them paid, all of them read; and what is paused goes on, even if a late
+ * message paused it again. */
 void load_probe_cb(void *arg)
 {
     struct clients *s = arg;
 
     s->probe = NULL;
+    probe_resume(s);
     switch (s->probe_round++) {
-        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0)); break;
+        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false)); break;
         case 1: probe_orders(s, OPERATION_SCHEDULE, 1); break;
         case 2: probe_orders(s, OPERATION_PAY, 2); break;
         case 3:

@@ -35,6 +35,7 @@ struct sim_delivery {
     bool answered;
     enum outcome outcome;
     uint64_t delay_ms;
+    bool overloaded;
 };
 
 struct sim_deferred {

@@ -80,9 +80,8 @@ static uint64_t world_random(void *impl)
 
 /* --- the receiver --- */
 
-static void world_start_delivery(struct receiver *receiver, struct delivery *delivery)
+static void world_add_delivery(struct sim_node *n, struct delivery *delivery)
 {
-    struct sim_node *n = receiver->impl;
     struct sim_cluster *c = n->cluster;
     struct sim_delivery *d = calloc(1, sizeof *d);
 
@@ -99,12 +98,34 @@ static void world_start_delivery(struct receiver *receiver, struct delivery *del
     }
     n->deliveries = d;
     n->n_deliveries++;
-    if (n->dying) {
-        return;
+    if (!n->dying) {
+        loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
+                   (const char *)delivery->id, (unsigned)delivery->attempt);
     }
-    loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
-               (const char *)delivery->id, (unsigned)delivery->attempt);
-    c->hooks.deliver(c->hooks.arg, n->number, d->token, delivery);
+}
+
+static void world_start_delivery(struct receiver *receiver, struct delivery *first)
+{
+    struct sim_node *n = receiver->impl;
+    struct sim_cluster *c = n->cluster;
+    uint64_t token = c->last_token + 1;
+
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        world_add_delivery(n, d);
+    }
+    if (!n->dying) {
+        c->hooks.deliver(c->hooks.arg, n->number, token, first);
+    }
+}
+
+unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint16_t route_slot)
+{
+    unsigned count = 0;
+
+    for (const struct sim_delivery *d = c->nodes[node].deliveries; d != NULL; d = d->next) {
+        count += !d->delivery->orphan && d->delivery->route_slot == route_slot;
+    }
+    return count;
 }
 
 /* An event of the node. */
@@ -120,6 +141,7 @@ static void delivery_end(void *arg)
     d->node->n_deliveries--;
     delivery->outcome = d->outcome;
     delivery->delay_ms = d->delay_ms;
+    delivery->overloaded = d->overloaded;
     free(d);
     delivery->done(delivery, delivery->done_arg);
 }
@@ -133,7 +155,7 @@ static void delivery_answered_cb(void *arg)
 }
 
 void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
-                          enum outcome outcome, uint64_t delay_ms)
+                          enum outcome outcome, uint64_t delay_ms, bool overloaded)
 {
     struct sim_delivery *d = c->nodes[node].deliveries;
 
@@ -147,6 +169,7 @@ void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
     d->answered = true;
     d->outcome = outcome;
     d->delay_ms = delay_ms;
+    d->overloaded = overloaded;
     d->event = loop_after(c->loop, 0, delivery_answered_cb, d);
 }
 

@@ -30,7 +30,9 @@
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \
-    X(paid_while_closing) X(routes_changed) X(routes_deleted)
+    X(paid_while_closing) X(routes_changed) X(routes_deleted) X(routes_paused)                  \
+    X(routes_resumed) X(routes_with_rate) X(batches) X(batched) X(half_answered)                \
+    X(refused_busy) X(refused_with_silence)
 
 struct coverage {
 #define COVERAGE_FIELD(name) uint64_t name;

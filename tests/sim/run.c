@@ -28,11 +28,11 @@ static void run_leads(void *arg, unsigned node, uint64_t term)
     check_leads(((struct run *)arg)->check, node, term);
 }
 
-static void run_deliver(void *arg, unsigned node, uint64_t token, const struct delivery *d)
+static void run_deliver(void *arg, unsigned node, uint64_t token, const struct delivery *first)
 {
     struct run *r = arg;
 
-    receivers_deliver(r->receivers, r->cluster, node, token, d);
+    receivers_deliver(r->receivers, r->cluster, node, token, first);
 }
 
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
