@@ -7,9 +7,11 @@
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
  *   CLOCK     now never decreases, and never runs ahead of every clock that ever led
  *   ACKED     what was acknowledged is in the state of every node that is that far
- *   I1        one ending                               I2      reads and writes are linearizable
+ *   I1        one ending (DEAD is none: it may be redriven, or dropped and so CANCELLED)
+ *   I2        reads and writes are linearizable
  *   I4        nothing that nobody asked for; what failed definitely stays undone
- *   I5        one effect for an expired order, none for another
+ *   I5        one effect for an expired order, none for another; for one that was dropped at most
+ *             one, of a delivery that failed for who had sent it
  *   I6        no delivery before the deadline          I8      an extend that was done holds
  *   I9        fences never decrease, keys do not change, only the office's outcomes count
  *   ROUTE     no more under way than a route's window, nothing while it is paused
@@ -28,6 +30,9 @@
 #define CHECK_PROBES 4 /* orders that each client makes anew after healing */
 
 struct check; /* opaque */
+
+/* Does this operation change an order? */
+bool check_changes_order(enum operation_code code);
 
 /* What a client asked for. */
 struct check_call {

@@ -209,7 +209,8 @@ void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *
                    life->effect_key, key);
     }
     memcpy(life->effect_key, key, sizeof life->effect_key);
-    if (life->state == ORDERSCHED_PAID || life->state == ORDERSCHED_CANCELLED) {
+    if (life->state == ORDERSCHED_PAID ||
+        (life->state == ORDERSCHED_CANCELLED && !life->dropped)) {
         check_fail(c, "I5", (int)id, "an effect for an order that did not expire:\n"
                    "  the log has it %s, decided at %" PRIu64 "\n  its receiver cancelled it, key %s",
                    ordersched_state_name(life->state), life->decision, key);

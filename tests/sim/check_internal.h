@@ -44,6 +44,8 @@ struct life {
     uint32_t version;
     uint32_t attempts;
     uint64_t next_ms;
+    uint64_t redriven_ms;
+    bool dropped; /* from the dead letters */
     int state; /* as stored */
     uint64_t decided_ms;
     uint64_t decision;

@@ -23,6 +23,8 @@ struct job {
     bool resent;
     bool probe;
     int route; /* route operations: its number; else -1 */
+    bool pauses;
+    bool limits_rate; /* route put: it has a rate */
     struct call *call;       /* in the logic's hands; NULL: planned */
     struct sim_event *start; /* planned: when it begins */
 };
@@ -71,6 +73,7 @@ struct clients {
     struct job *jobs;
     struct exchange *exchanges;
     uint64_t *deadlines_ms; /* of each order, as last heard; 0 = none */
+    bool *is_dead;          /* of each order, as last heard */
     unsigned *generation;   /* of each order of the load: how many of its ids are used up */
     bool has_route[CLIENT_ROUTES_MAX];
     struct past past[CLIENT_PAST_MAX];
@@ -88,6 +91,8 @@ void job_plan(struct job *j, uint64_t delay_us);
 void job_free(struct job *j);
 
 /* clients_load.c */
+/* Make sure that no route stays paused. */
+void load_resume_routes(struct clients *s);
 void load_begin(struct sim_client *c);
 void load_probe_cb(void *arg);
 

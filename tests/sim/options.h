@@ -52,7 +52,6 @@ struct sim_options {
     unsigned receiver_half_per_mille;  /* leaves orders of a batch out of the answer */
     unsigned routes;
     unsigned route_change_per_mille;
-    unsigned route_pause_per_mille;
     uint64_t batch_max;                /* of a route; 1 = no batches */
     uint64_t linger_max_ms;
     unsigned rate_per_mille;           /* of routes that have one */

@@ -142,6 +142,9 @@ static void choose_outcome(struct noise *n, const struct machine *m, struct oper
     op->version = o ? o->version : 1;
     op->attempt = o && o->extra ? o->extra->attempts + 1 : 1;
     op->outcome = outcomes[noise_below(n, sizeof outcomes / sizeof *outcomes)];
+    if (n->is_calm) {
+        op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    }
     op->delay_ms = noise_below(n, 20) == 0 ? noise_random(n) : noise_below(n, 3000);
     op->reason = (struct slice){(const uint8_t *)reason, noise_below(n, sizeof reason)};
     op->node_id = 1 + noise_below(n, 3);
@@ -169,7 +172,7 @@ static enum operation_code choose_code(struct noise *n)
     uint64_t dice = noise_below(n, 1000);
 
     if (n->is_calm && dice >= 945 && dice < 970 && noise_below(n, 500) > 0) {
-        return OPERATION_PAY; /* dead letters stay, so that the requests of few orders pile up */
+        dice = 944; /* dead letters stay, so that the requests of few orders pile up */
     }
     return dice < 280   ? OPERATION_SCHEDULE
            : dice < 400 ? OPERATION_PAY
