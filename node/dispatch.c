@@ -314,10 +314,12 @@ static uint32_t dispatch_turn(struct dispatch *d, uint16_t slot, const struct di
         return 0;
     }
     uint64_t room = pool_room(&d->inflight, l->inflight, r->contenders);
+    if (kind == ROUTE_WORKER && d->receiver->room != NULL && room > 0) {
+        uint64_t wanted = d->receiver->room(d->receiver, slot, l->settings->route);
+        room = wanted < room ? wanted : room;
+    }
     if (room == 0 || pool_room(&d->bytes, l->bytes, r->contenders) == 0 ||
-        (kind == ROUTE_HTTP && pool_room(&d->requests, l->requests, r->contenders) == 0) ||
-        (kind == ROUTE_WORKER && d->receiver->room != NULL &&
-         d->receiver->room(d->receiver, slot, l->settings->route) == 0)) {
+        (kind == ROUTE_HTTP && pool_room(&d->requests, l->requests, r->contenders) == 0)) {
         return 0; /* the end of a delivery, or a worker that asks, brings us back */
     }
     return dispatch_start(d, slot, plan.n < room ? plan.n : (uint32_t)room, r);

@@ -187,7 +187,7 @@ static void every_flag_is_taken(void **state)
                      "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
                      "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
                      "--snapshot-trailing 1024 --max-deliveries 8 --max-delivery-bytes 2MiB "
-                     "--allow-private-callbacks --log-level debug "
+                     "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
                      "--log-format json");
     const struct config *c = &f->config;
     assert_int_equal(c->id, 2);
@@ -210,6 +210,8 @@ static void every_flag_is_taken(void **state)
     assert_int_equal(c->snapshot_trailing, 1024);
     assert_int_equal(c->max_deliveries, 8);
     assert_int_equal(c->max_delivery_bytes, 2u << 20);
+    assert_true(c->allow_exec);
+    assert_int_equal(c->max_exec, 9);
     assert_true(c->allow_private_callbacks);
     assert_int_equal(c->log_level, LOG_DEBUG);
     assert_int_equal(c->log_format, LOG_JSON);
