@@ -80,6 +80,23 @@ uint32_t cursor_array(struct cursor *c)
     return 0;
 }
 
+uint32_t cursor_map(struct cursor *c)
+{
+    uint8_t tag = cursor_byte(c);
+
+    if ((tag & 0xf0) == 0x80) {
+        return cursor_announced(c, tag & 0x0f, 2);
+    }
+    if (tag == 0xde) {
+        return cursor_announced(c, cursor_big_endian(c, 2), 2);
+    }
+    if (tag == 0xdf) {
+        return cursor_announced(c, cursor_big_endian(c, 4), 2);
+    }
+    cursor_fail(c);
+    return 0;
+}
+
 /* msgpack allows a non-negative number in a signed form; the top bit must then be clear. */
 static uint64_t cursor_signed(struct cursor *c, size_t n)
 {

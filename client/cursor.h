@@ -24,6 +24,7 @@ static inline bool cursor_ok(const struct cursor *c) { return !c->failed; }
 /* Number of elements; 0 and failed when it is no array, or announces more elements than bytes
  * are left. */
 uint32_t cursor_array(struct cursor *c);
+uint32_t cursor_map(struct cursor *c);    /* the same of a map: number of keys with their values */
 uint64_t cursor_uint(struct cursor *c);   /* any non-negative integer */
 bool cursor_bool(struct cursor *c);       /* true/false, or the integers 1/0 */
 struct slice cursor_bytes(struct cursor *c); /* bin or str */

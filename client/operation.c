@@ -119,70 +119,86 @@ static int decode_list(struct cursor *c, struct operation *op)
     return rv;
 }
 
-static bool url_is_plausible(struct slice url)
+static int refuse_secret(struct operation *op)
 {
-    bool scheme = (url.len > 7 && memcmp(url.data, "http://", 7) == 0) ||
-                  (url.len > 8 && memcmp(url.data, "https://", 8) == 0);
+    static const char key[] = "secrets";
 
-    for (size_t i = 0; i < url.len; i++) {
-        if (url.data[i] <= 0x20 || url.data[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return scheme && url.len <= PROTOCOL_URL_MAX;
-}
-
-/* "whsec_" and base64 text; whether it decodes is for the encoder of signatures to say. */
-static bool secret_is_plausible(struct slice secret)
-{
-    if (secret.len <= 6 || secret.len > PROTOCOL_SECRET_MAX ||
-        memcmp(secret.data, "whsec_", 6) != 0) {
-        return false;
-    }
-    for (size_t i = 6; i < secret.len; i++) {
-        if (secret.data[i] <= 0x20 || secret.data[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return true;
+    op->problem.key = (struct slice){(const uint8_t *)key, sizeof key - 1};
+    op->problem.why = "must be whsec_ and the base64 of 24 to 64 bytes";
+    return ORDERSCHED_INVALID;
 }
 
 static int decode_route_put(struct cursor *c, struct operation *op)
 {
+    size_t used;
+
     int rv = decode_request_id(c, op);
     if (rv == ORDERSCHED_OK) {
         rv = decode_route_name(c, &op->id);
     }
+    if (rv == ORDERSCHED_OK) {
+        rv = route_settings_decode(c->at, (size_t)(c->end - c->at), &op->settings, &used,
+                                   &op->problem);
+    }
     if (rv != ORDERSCHED_OK) {
         return rv;
     }
-    op->url = cursor_bytes(c);
-    op->n_secrets = cursor_array(c);
-    if (!cursor_ok(c) || op->n_secrets > PROTOCOL_SECRETS_MAX || !url_is_plausible(op->url)) {
-        return ORDERSCHED_INVALID;
-    }
-    for (uint32_t i = 0; i < op->n_secrets; i++) {
-        op->secrets[i] = cursor_bytes(c);
-        if (!cursor_ok(c) || !secret_is_plausible(op->secrets[i])) {
-            return ORDERSCHED_INVALID;
+    c->at += used;
+    for (uint32_t i = 0; i < op->settings.n_secrets; i++) {
+        if (!route_secret_is_good(op->settings.secrets[i])) {
+            return refuse_secret(op);
         }
     }
-    rv = decode_u32(c, &op->timeout_ms);
+    return ORDERSCHED_OK;
+}
+
+/* A put as it was before the settings were a map. */
+static int decode_route_put_old(struct cursor *c, struct operation *op)
+{
+    size_t used;
+
+    int rv = decode_request_id(c, op);
     if (rv == ORDERSCHED_OK) {
-        rv = decode_u32(c, &op->window);
+        rv = decode_route_name(c, &op->id);
     }
-    op->n_retries = cursor_array(c);
-    if (!cursor_ok(c) || op->n_retries > PROTOCOL_RETRIES_MAX) {
-        return ORDERSCHED_INVALID;
+    if (rv == ORDERSCHED_OK) {
+        rv = route_settings_decode_old(c->at, (size_t)(c->end - c->at), &op->settings, &used);
     }
-    for (uint32_t i = 0; rv == ORDERSCHED_OK && i < op->n_retries; i++) {
-        rv = decode_u32(c, &op->retries_ms[i]);
-    }
-    if (rv == ORDERSCHED_OK && (op->timeout_ms < 10 || op->timeout_ms > 300000 ||
-                                op->window < 1 || op->window > 65535)) {
-        rv = ORDERSCHED_INVALID;
+    if (rv == ORDERSCHED_OK) {
+        c->at += used;
     }
     return rv;
+}
+
+static int decode_route_pause(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_route_name(c, &op->id);
+    }
+    op->paused = cursor_bool(c);
+    return rv;
+}
+
+static int decode_route_rotate(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_route_name(c, &op->id);
+    }
+    op->secret = cursor_bytes(c);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->keep);
+    }
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    if (!route_secret_is_good(op->secret)) {
+        return refuse_secret(op);
+    }
+    return op->keep < PROTOCOL_SECRETS_MAX ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
 static int decode_route_delete(struct cursor *c, struct operation *op)
@@ -232,7 +248,8 @@ static int decode_outcome(struct cursor *c, struct operation *op)
     return rv;
 }
 
-/* The shape of each operation: how many elements its array has, and who reads them. */
+/* The shape of each operation: how many elements its array has, and who reads them. The first of
+ * a code is the one that is written; others are in old logs. */
 struct shape {
     enum operation_code code;
     uint32_t elements;
@@ -260,8 +277,11 @@ static const struct shape shapes[] = {
     {OPERATION_STATUS, 1, NULL},
     {OPERATION_ROUTE_LIST, 1, NULL},
     {OPERATION_DIGEST, 1, NULL},
-    {OPERATION_ROUTE_PUT, 8, decode_route_put},
+    {OPERATION_ROUTE_PUT, 4, decode_route_put},
+    {OPERATION_ROUTE_PUT, 8, decode_route_put_old},
     {OPERATION_ROUTE_DELETE, 3, decode_route_delete},
+    {OPERATION_ROUTE_PAUSE, 4, decode_route_pause},
+    {OPERATION_ROUTE_ROTATE, 5, decode_route_rotate},
     {OPERATION_MEMBER_LIST, 1, NULL},
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
@@ -284,7 +304,7 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
 {
     struct cursor c;
 
-    memset(op, 0, sizeof *op);
+    memset(op, 0, offsetof(struct operation, settings)); /* large, and most have none */
     cursor_init(&c, data, len);
     uint32_t n = cursor_array(&c);
     uint64_t code = cursor_uint(&c);
@@ -296,8 +316,11 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
         return ORDERSCHED_UNKNOWN_OPERATION;
     }
     op->code = shape->code;
-    if (n != shape->elements) {
-        return ORDERSCHED_INVALID;
+    while (shape->elements != n) {
+        shape++;
+        if (shape == shapes + sizeof shapes / sizeof *shapes || shape->code != code) {
+            return ORDERSCHED_INVALID;
+        }
     }
     int rv = shape->decode == NULL ? ORDERSCHED_OK : shape->decode(&c, op);
     if (rv != ORDERSCHED_OK) {
@@ -316,22 +339,6 @@ static void encode_head(struct buffer *b, const struct operation *op)
     write_uint(b, op->code);
     if (op->request_id != NULL) {
         write_bin(b, op->request_id, ORDERSCHED_REQUEST_ID_SIZE);
-    }
-}
-
-static void encode_route_put(struct buffer *b, const struct operation *op)
-{
-    write_str(b, op->id.data, op->id.len);
-    write_str(b, op->url.data, op->url.len);
-    write_array(b, op->n_secrets);
-    for (uint32_t i = 0; i < op->n_secrets; i++) {
-        write_str(b, op->secrets[i].data, op->secrets[i].len);
-    }
-    write_uint(b, op->timeout_ms);
-    write_uint(b, op->window);
-    write_array(b, op->n_retries);
-    for (uint32_t i = 0; i < op->n_retries; i++) {
-        write_uint(b, op->retries_ms[i]);
     }
 }
 
@@ -378,10 +385,20 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_bin(b, op->cursor.data, op->cursor.len);
             break;
         case OPERATION_ROUTE_PUT:
-            encode_route_put(b, op);
+            write_str(b, op->id.data, op->id.len);
+            route_settings_encode(b, &op->settings);
             break;
         case OPERATION_ROUTE_DELETE:
             write_str(b, op->id.data, op->id.len);
+            break;
+        case OPERATION_ROUTE_PAUSE:
+            write_str(b, op->id.data, op->id.len);
+            write_uint(b, op->paused ? 1 : 0);
+            break;
+        case OPERATION_ROUTE_ROTATE:
+            write_str(b, op->id.data, op->id.len);
+            write_str(b, op->secret.data, op->secret.len);
+            write_uint(b, op->keep);
             break;
         case OPERATION_MEMBER_ADD:
             write_uint(b, op->node_id);

@@ -130,7 +130,9 @@ static bool command_is_family(const char *first)
 
 static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char *value)
 {
-    unsigned most = key == CTL_SECRET ? CTL_REPEATS_MAX : 1;
+    unsigned most = key == CTL_SECRET   ? PROTOCOL_SECRETS_MAX
+                    : key == CTL_HEADER ? PROTOCOL_HEADERS_MAX
+                                        : 1;
 
     if (ctl->flags[key].n == most && key != CTL_HELP && key != CTL_VERSION) {
         return most == 1 ? ctl_usage(ctl, "--%s is given twice", f->name)

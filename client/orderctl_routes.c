@@ -1,75 +1,17 @@
-/* orderctl_routes.c - callback routes: put, list, delete. */
-#include <openssl/evp.h>
+/* orderctl_routes.c - callback routes: list, pause, resume, rotate, delete. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "cursor.h"
-#include "orderctl.h"
+#include "orderctl_route.h"
 #include "table.h"
 #include "units.h"
 
-#define ROUTE_TIMEOUT_DEFAULT_MS 10000
-#define ROUTE_TIMEOUT_MIN_MS 10
-#define ROUTE_TIMEOUT_MAX_MS 300000
-#define ROUTE_WINDOW_DEFAULT 64
-#define ROUTE_WINDOW_MAX 65535
 #define SECRET_BYTES 32 /* Standard Webhooks: 24 to 64 */
 #define SECRET_PREFIX "whsec_"
 
-static const struct flag put_flags[] = {
-    {CTL_URL, "url", 0, "URL", "http:// or https:// address that gets the deliveries"},
-    {CTL_SECRET, "secret", 0, "whsec_...", "signs the deliveries; up to 4 of them; else one is made"},
-    {CTL_CALLBACK_TIMEOUT, "timeout", 0, "DURATION", "of one delivery, 10ms to 5m (10s)"},
-    {CTL_WINDOW, "window", 0, "N", "deliveries under way at the same time (64)"},
-    {CTL_RETRY, "retry", 0, "D,D,...", "waits before attempt 2, 3, ... (1s,2s,5s,15s,30s,...)"},
-    {0},
-};
-
-/* "1s,2s,5s" into op->retries_ms. */
-static bool parse_retries(const char *text, struct operation *op)
-{
-    while (*text != 0) {
-        char one[64];
-        uint64_t ms;
-        size_t len = strcspn(text, ",");
-        if (len == 0 || len >= sizeof one || op->n_retries == PROTOCOL_RETRIES_MAX) {
-            return false;
-        }
-        memcpy(one, text, len);
-        one[len] = 0;
-        if (!units_parse_duration(one, &ms) || ms > UINT32_MAX) {
-            return false;
-        }
-        op->retries_ms[op->n_retries++] = (uint32_t)ms;
-        text += len;
-        if (*text == ',' && *++text == 0) {
-            return false;
-        }
-    }
-    return op->n_retries > 0;
-}
-
-/* "whsec_" and the base64 of 24 to 64 bytes. */
-static bool secret_is_good(const char *secret)
-{
-    unsigned char decoded[PROTOCOL_SECRET_MAX];
-    size_t len = strlen(secret);
-
-    if (len > PROTOCOL_SECRET_MAX || strncmp(secret, SECRET_PREFIX, strlen(SECRET_PREFIX)) != 0) {
-        return false;
-    }
-    const char *base64 = secret + strlen(SECRET_PREFIX);
-    size_t n = strlen(base64);
-    size_t padding = n >= 2 && base64[n - 1] == '=' ? 1 + (base64[n - 2] == '=') : 0;
-    if (n == 0 || n % 4 != 0 || strcspn(base64, "=") != n - padding) {
-        return false;
-    }
-    int bytes = EVP_DecodeBlock(decoded, (const unsigned char *)base64, (int)n);
-    return bytes >= 0 && (size_t)bytes - padding >= 24 && (size_t)bytes - padding <= 64;
-}
-
-static int check_route_name(struct ctl *ctl)
+int ctl_route_check_name(struct ctl *ctl)
 {
     const char *name = ctl->operands[0];
     size_t len = strlen(name);
@@ -82,74 +24,7 @@ static int check_route_name(struct ctl *ctl)
     return CTL_DONE;
 }
 
-static int read_url(struct ctl *ctl, struct operation *op)
-{
-    const char *url = ctl_value(ctl, CTL_URL);
-
-    if (url == NULL) {
-        return ctl_usage(ctl, "--url URL is missing");
-    }
-    if ((strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
-        strlen(url) > PROTOCOL_URL_MAX || strchr(url, '/')[2] == 0) {
-        return ctl_usage(ctl, "--url \"%s\" is no http:// or https:// URL of at most %d bytes", url,
-                         PROTOCOL_URL_MAX);
-    }
-    for (const char *p = url; *p != 0; p++) {
-        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
-            return ctl_usage(ctl, "--url must be printable ASCII without spaces: encode the rest");
-        }
-    }
-    op->url = (struct slice){(const uint8_t *)url, strlen(url)};
-    return CTL_DONE;
-}
-
-/* Everything of route put but its secrets' making and its request id. */
-static int read_put(struct ctl *ctl, struct operation *op)
-{
-    const char *timeout = ctl_value(ctl, CTL_CALLBACK_TIMEOUT);
-    const char *window = ctl_value(ctl, CTL_WINDOW);
-    const char *retry = ctl_value(ctl, CTL_RETRY);
-    uint64_t timeout_ms = ROUTE_TIMEOUT_DEFAULT_MS;
-    uint64_t deliveries = ROUTE_WINDOW_DEFAULT;
-
-    int rv = read_url(ctl, op);
-    if (rv != CTL_DONE) {
-        return rv;
-    }
-    for (unsigned i = 0; i < ctl->flags[CTL_SECRET].n; i++) {
-        const char *secret = ctl->flags[CTL_SECRET].values[i];
-        if (!secret_is_good(secret)) { /* and never repeated on a terminal or in a log */
-            return ctl_usage(ctl, "--secret number %u is not whsec_ and base64 of 24 to 64 bytes",
-                             i + 1);
-        }
-        op->secrets[op->n_secrets++] = (struct slice){(const uint8_t *)secret, strlen(secret)};
-    }
-    if (timeout != NULL && (!units_parse_duration(timeout, &timeout_ms) ||
-                            timeout_ms < ROUTE_TIMEOUT_MIN_MS || timeout_ms > ROUTE_TIMEOUT_MAX_MS)) {
-        return ctl_usage(ctl, "--timeout \"%s\" is no duration from 10ms to 5m", timeout);
-    }
-    if (window != NULL && !ctl_parse_number(window, 1, ROUTE_WINDOW_MAX, &deliveries)) {
-        return ctl_usage(ctl, "--window \"%s\" is no number from 1 to %d", window, ROUTE_WINDOW_MAX);
-    }
-    if (retry != NULL && !parse_retries(retry, op)) {
-        return ctl_usage(ctl, "--retry \"%s\" is no list of 1 to %d durations, such as 1s,5s,1m",
-                         retry, PROTOCOL_RETRIES_MAX);
-    }
-    op->timeout_ms = (uint32_t)timeout_ms;
-    op->window = (uint32_t)deliveries;
-    return CTL_DONE;
-}
-
-static int check_put(struct ctl *ctl)
-{
-    struct operation op = {.code = OPERATION_ROUTE_PUT};
-
-    int rv = check_route_name(ctl);
-    return rv != CTL_DONE ? rv : read_put(ctl, &op);
-}
-
-/* "whsec_" and the base64 of fresh random bytes; malloc'ed, NULL on failure. */
-static char *make_secret(void)
+char *ctl_route_make_secret(void)
 {
     uint8_t bytes[SECRET_BYTES];
     char *secret = NULL;
@@ -165,9 +40,13 @@ static char *make_secret(void)
     return secret;
 }
 
-/* Routes are put and deleted with a request id like orders. Repeating a put or a delete by hand
- * is harmless, so the id is not shown. */
-static int ask_with_request_id(struct ctl *ctl, struct operation *op, struct ask_reply *reply)
+void ctl_route_show_secret(const char *made)
+{
+    printf("A signing secret was made for it. It is shown this once: give it to the receiver.\n"
+           "%s\n", made);
+}
+
+int ctl_route_ask(struct ctl *ctl, struct operation *op, struct ask_reply *reply)
 {
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
 
@@ -179,154 +58,264 @@ static int ask_with_request_id(struct ctl *ctl, struct operation *op, struct ask
     return ask_leader(ctl->client, op, ctl->timeout_ms, reply);
 }
 
-static int print_put(const struct ctl *ctl, const char *made)
+/* Ask, and say what became of the route. */
+static int change_route(struct ctl *ctl, struct operation *op, const char *done)
 {
-    if (ctl->json) {
-        json_t *object = json_object();
-        json_object_set_new(object, "command", json_string(ctl->command->name));
-        json_object_set_new(object, "route", json_string(ctl->operands[0]));
-        json_object_set_new(object, "error", json_string("OK"));
-        json_object_set_new(object, "made_secret", made != NULL ? json_string(made) : json_null());
-        return ctl_print_json(object);
-    }
-    printf("route %s is in place\n", ctl->operands[0]);
-    if (made != NULL) {
-        printf("A signing secret was made for it. It is shown this once: give it to the receiver.\n"
-               "%s\n", made);
-    }
-    return CTL_DONE;
-}
-
-static int run_put(struct ctl *ctl)
-{
-    struct operation op = {.code = OPERATION_ROUTE_PUT};
-    struct ask_reply reply;
-    char *made = NULL;
-
-    int rv = read_put(ctl, &op);
-    if (rv != CTL_DONE) {
-        return rv;
-    }
-    if (op.n_secrets == 0) {
-        made = make_secret();
-        if (made == NULL) {
-            fprintf(stderr, "orderctl: route put: no random bytes for a secret; nothing was done\n");
-            return CTL_REFUSED;
-        }
-        op.secrets[op.n_secrets++] = (struct slice){(const uint8_t *)made, strlen(made)};
-    }
-    rv = ask_with_request_id(ctl, &op, &reply);
-    rv = rv == ORDERSCHED_OK ? print_put(ctl, made) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
-    if (ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
-        fprintf(stderr, "orderctl: see what holds with: orderctl route list. Repeating the command"
-                        " does no harm%s.\n", made != NULL ? " and makes a new secret" : "");
-    }
-    ask_reply_free(&reply);
-    free(made);
-    return rv;
-}
-
-static int run_delete(struct ctl *ctl)
-{
-    struct operation op = {.code = OPERATION_ROUTE_DELETE};
     struct ask_reply reply;
 
-    int rv = ask_with_request_id(ctl, &op, &reply);
+    int rv = ctl_route_ask(ctl, op, &reply);
     if (rv != ORDERSCHED_OK) {
         rv = ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     } else if (ctl->json) {
-        rv = ctl_print_json(json_pack("{ss, ss, ss}", "command", "route delete", "route",
+        rv = ctl_print_json(json_pack("{ss, ss, ss}", "command", ctl->command->name, "route",
                                       ctl->operands[0], "error", "OK"));
     } else {
-        printf("route %s is deleted\n", ctl->operands[0]);
+        printf("route %s %s\n", ctl->operands[0], done);
         rv = CTL_DONE;
     }
     ask_reply_free(&reply);
     return rv;
 }
 
+static int run_delete(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_DELETE};
+
+    return change_route(ctl, &op, "is deleted");
+}
+
+static int run_pause(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_PAUSE, .paused = true};
+
+    return change_route(ctl, &op, "is paused: due orders are kept, none is delivered");
+}
+
+static int run_resume(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_PAUSE, .paused = false};
+
+    return change_route(ctl, &op, "is resumed");
+}
+
+/* ---- rotate ---- */
+
+static const struct flag rotate_flags[] = {
+    {CTL_SECRET, "secret", 0, "whsec_...", "the new secret; else one is made and shown once"},
+    {CTL_KEEP, "keep", 0, "N", "older secrets to sign with as well, 0 to 3 (1)"},
+    {0},
+};
+
+static int read_rotate(struct ctl *ctl, struct operation *op)
+{
+    const char *secret = ctl_value(ctl, CTL_SECRET);
+    const char *keep = ctl_value(ctl, CTL_KEEP);
+    uint64_t n = 1;
+
+    if (ctl->flags[CTL_SECRET].n > 1) {
+        return ctl_usage(ctl, "--secret is given twice");
+    }
+    if (keep != NULL && !ctl_parse_number(keep, 0, PROTOCOL_SECRETS_MAX - 1, &n)) {
+        return ctl_usage(ctl, "--keep \"%s\" is no number from 0 to %d", keep,
+                         PROTOCOL_SECRETS_MAX - 1);
+    }
+    op->keep = (uint32_t)n;
+    if (secret != NULL) {
+        op->secret = (struct slice){(const uint8_t *)secret, strlen(secret)};
+        if (!route_secret_is_good(op->secret)) {
+            return ctl_usage(ctl, "--secret is not whsec_ and base64 of 24 to 64 bytes");
+        }
+    }
+    return CTL_DONE;
+}
+
+static int check_rotate(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_ROTATE};
+
+    int rv = ctl_route_check_name(ctl);
+    return rv != CTL_DONE ? rv : read_rotate(ctl, &op);
+}
+
+static int print_rotated(const struct ctl *ctl, const char *made)
+{
+    if (ctl->json) {
+        return ctl_print_json(json_pack("{ss, ss, ss, ss?}", "command", ctl->command->name, "route",
+                                        ctl->operands[0], "error", "OK", "made_secret", made));
+    }
+    printf("route %s signs with its new secret\n", ctl->operands[0]);
+    if (made != NULL) {
+        ctl_route_show_secret(made);
+    }
+    return CTL_DONE;
+}
+
+static int run_rotate(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_ROTATE};
+    struct ask_reply reply;
+    char *made = NULL;
+
+    int rv = read_rotate(ctl, &op);
+    if (rv != CTL_DONE) {
+        return rv;
+    }
+    if (op.secret.len == 0) {
+        made = ctl_route_make_secret();
+        if (made == NULL) {
+            fprintf(stderr, "orderctl: route rotate: no random bytes for a secret; nothing was done\n");
+            return CTL_REFUSED;
+        }
+        op.secret = (struct slice){(const uint8_t *)made, strlen(made)};
+    }
+    rv = ctl_route_ask(ctl, &op, &reply);
+    rv = rv == ORDERSCHED_OK ? print_rotated(ctl, made)
+                             : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    if (made != NULL && ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
+        /* Whether it holds is not known: the receiver needs it in any case. */
+        fprintf(stderr, "orderctl: route rotate: the secret may be in place: %s\n", made);
+    }
+    ask_reply_free(&reply);
+    free(made);
+    return rv;
+}
+
 /* ---- list ---- */
 
-/* [name, url, number of secrets, timeout_ms, window, [retry_ms...], orders, revision] */
+/* [name, {settings without secrets}, number of secrets, paused, orders, revision] */
 struct route_row {
     struct slice name;
-    struct slice url;
+    json_t *settings; /* owned */
     uint64_t secrets;
-    uint64_t timeout_ms;
-    uint64_t window;
-    uint32_t n_retries;
-    uint64_t retries_ms[PROTOCOL_RETRIES_MAX];
+    bool paused;
     uint64_t orders;
     uint64_t revision;
 };
+
+/* A setting is a number, a string, or a list of such. */
+static json_t *decode_setting(struct cursor *c)
+{
+    struct cursor peek = *c;
+
+    uint64_t number = cursor_uint(&peek);
+    if (cursor_ok(&peek)) {
+        *c = peek;
+        return json_integer((json_int_t)number);
+    }
+    peek = *c;
+    struct slice text = cursor_bytes(&peek);
+    if (cursor_ok(&peek)) {
+        *c = peek;
+        return json_stringn((const char *)text.data, text.len);
+    }
+    json_t *list = json_array();
+    uint32_t n = cursor_array(c);
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        peek = *c;
+        if (cursor_array(&peek) > 0) {
+            (void)cursor_skip(c); /* of a newer node */
+            continue;
+        }
+        json_array_append_new(list, decode_setting(c));
+    }
+    return list;
+}
+
+static json_t *decode_settings(struct cursor *c)
+{
+    json_t *object = json_object();
+    uint32_t n = cursor_map(c);
+
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        struct slice key = cursor_bytes(c);
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)key.len, (const char *)key.data);
+        json_object_set_new(object, name, decode_setting(c));
+    }
+    json_t *http2 = json_object_get(object, "http2");
+    json_object_set_new(object, "http2", json_boolean(json_integer_value(http2) != 0));
+    return object;
+}
 
 static bool decode_route(struct cursor *c, struct route_row *r)
 {
     uint32_t fields = cursor_array(c);
 
     r->name = cursor_bytes(c);
-    r->url = cursor_bytes(c);
+    r->settings = decode_settings(c);
     r->secrets = cursor_uint(c);
-    r->timeout_ms = cursor_uint(c);
-    r->window = cursor_uint(c);
-    r->n_retries = cursor_array(c);
-    if (!cursor_ok(c) || fields != 8 || r->n_retries > PROTOCOL_RETRIES_MAX) {
-        return false;
-    }
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        r->retries_ms[i] = cursor_uint(c);
-    }
+    r->paused = cursor_bool(c);
     r->orders = cursor_uint(c);
     r->revision = cursor_uint(c);
-    return cursor_ok(c);
+    return cursor_ok(c) && fields == 6;
 }
 
 static json_t *route_as_json(const struct route_row *r)
 {
     json_t *object = json_object();
-    json_t *retries = json_array();
 
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        json_array_append_new(retries, json_integer((json_int_t)r->retries_ms[i]));
-    }
     ctl_json_bytes(object, "name", r->name.data, r->name.len);
-    ctl_json_bytes(object, "url", r->url.data, r->url.len);
+    json_object_set_new(object, "paused", json_boolean(r->paused));
+    json_object_update(object, r->settings);
     json_object_set_new(object, "secrets", json_integer((json_int_t)r->secrets));
-    json_object_set_new(object, "timeout_ms", json_integer((json_int_t)r->timeout_ms));
-    json_object_set_new(object, "window", json_integer((json_int_t)r->window));
-    json_object_set_new(object, "retries_ms", retries);
     json_object_set_new(object, "orders", json_integer((json_int_t)r->orders));
     json_object_set_new(object, "revision", json_integer((json_int_t)r->revision));
     return object;
 }
 
+static uint64_t number_in(const struct route_row *r, const char *key)
+{
+    return (uint64_t)json_integer_value(json_object_get(r->settings, key));
+}
+
+static const char *text_in(const struct route_row *r, const char *key)
+{
+    const char *text = json_string_value(json_object_get(r->settings, key));
+
+    return text != NULL ? text : "";
+}
+
 static void route_as_row(const struct route_row *r, struct table *t)
 {
+    const json_t *command = json_array_get(json_object_get(r->settings, "command"), 0);
+    const char *target = command != NULL ? json_string_value(command) : text_in(r, "url");
     char timeout[32];
 
-    units_format_duration(r->timeout_ms, timeout, sizeof timeout);
+    units_format_duration(number_in(r, "timeout_ms"), timeout, sizeof timeout);
     table_bytes(t, r->name.data, r->name.len);
-    table_bytes(t, r->url.data, r->url.len);
+    table_text(t, text_in(r, "kind"));
+    table_text(t, target != NULL ? target : "");
+    table_text(t, r->paused ? "paused" : "open");
     table_printf(t, "%llu", (unsigned long long)r->secrets);
     table_text(t, timeout);
-    table_printf(t, "%llu", (unsigned long long)r->window);
-    table_printf(t, "%u", (unsigned)r->n_retries);
+    table_printf(t, "%llu", (unsigned long long)number_in(r, "window"));
+    if (number_in(r, "rate_per_s") == 0) {
+        table_text(t, "-");
+    } else {
+        table_printf(t, "%llu/s", (unsigned long long)number_in(r, "rate_per_s"));
+    }
+    table_printf(t, "%llu", (unsigned long long)number_in(r, "batch"));
+    table_printf(t, "%zu", json_array_size(json_object_get(r->settings, "retries_ms")));
     table_printf(t, "%llu", (unsigned long long)r->orders);
 }
 
 static bool take_routes(const struct ask_reply *reply, json_t *routes, struct table *t)
 {
     struct cursor c;
-    struct route_row r;
 
     cursor_init(&c, reply->body, reply->body_len);
     uint32_t n = cursor_array(&c);
     for (uint32_t i = 0; i < n; i++) {
-        if (!decode_route(&c, &r)) {
+        struct route_row r;
+        bool ok = decode_route(&c, &r);
+        if (ok) {
+            json_array_append_new(routes, route_as_json(&r));
+            route_as_row(&r, t);
+        }
+        json_decref(r.settings);
+        if (!ok) {
             return false;
         }
-        json_array_append_new(routes, route_as_json(&r));
-        route_as_row(&r, t);
     }
     return cursor_ok(&c);
 }
@@ -339,8 +328,8 @@ static int run_routes(struct ctl *ctl)
     json_t *routes = json_array();
     int rv;
 
-    table_init(&t, (const char *const[]){"ROUTE", "URL", "SECRETS", "TIMEOUT", "WINDOW", "RETRIES",
-                                         "ORDERS", NULL});
+    table_init(&t, (const char *const[]){"ROUTE", "KIND", "TARGET", "STATE", "SECRETS", "TIMEOUT",
+                                         "WINDOW", "RATE", "BATCH", "RETRIES", "ORDERS", NULL});
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
     if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes, &t)) {
         reply.error = ORDERSCHED_INVALID;
@@ -360,16 +349,32 @@ static int run_routes(struct ctl *ctl)
 }
 
 const struct ctl_command ctl_route_commands[] = {
-    {.name = "route put", .operands = "NAME", .operands_min = 1, .operands_max = 1,
+    {.name = "route put", .operands = "NAME", .operands_min = 1,
+     .operands_max = 1 + PROTOCOL_COMMAND_MAX,
      .summary = "Create a callback route, or replace all its settings",
      .details = "Orders of the route are told to its URL when they expire, signed with every one\n"
                 "of its secrets (Standard Webhooks). Without --secret one is made and shown once.\n"
+                "Of kind worker: they wait for workers. Of kind exec: the leader runs a program,\n"
+                "given behind all flags: orderctl route put NAME --kind exec -- /PATH [ARG...]\n"
                 "Behind \"route put\" --timeout is that of a delivery; before it, of the command.",
-     .flags = put_flags, .check = check_put, .run = run_put},
-    {.name = "route list", .summary = "Show the callback routes, without their secrets",
+     .flags = ctl_route_put_flags, .check = ctl_route_put_check, .run = ctl_route_put_run},
+    {.name = "route list",
+     .summary = "Show the callback routes, without their secrets and the values of their headers",
      .run = run_routes},
+    {.name = "route pause", .operands = "NAME", .operands_min = 1, .operands_max = 1,
+     .summary = "Keep a route's due orders instead of delivering them",
+     .details = "Deliveries under way go on to their end. Nothing is lost, and nothing fails.",
+     .check = ctl_route_check_name, .run = run_pause},
+    {.name = "route resume", .operands = "NAME", .operands_min = 1, .operands_max = 1,
+     .summary = "Deliver a paused route's orders again", .check = ctl_route_check_name,
+     .run = run_resume},
+    {.name = "route rotate", .operands = "NAME", .operands_min = 1, .operands_max = 1,
+     .summary = "Sign a route's deliveries with a new secret, and for now with older ones as well",
+     .details = "Once the receiver has the new secret, drop the older ones with the same secret again\n"
+                "and --keep 0.",
+     .flags = rotate_flags, .check = check_rotate, .run = run_rotate},
     {.name = "route delete", .operands = "NAME", .operands_min = 1, .operands_max = 1,
      .summary = "Delete a callback route that no known order points to",
-     .check = check_route_name, .run = run_delete},
+     .check = ctl_route_check_name, .run = run_delete},
     {0},
 };

@@ -36,6 +36,13 @@
 #define PROTOCOL_SECRET_MAX 128 /* decoded bytes are 24..64 by Standard Webhooks */
 #define PROTOCOL_SECRETS_MAX 4
 #define PROTOCOL_RETRIES_MAX 32
+#define PROTOCOL_HEADERS_MAX 16
+#define PROTOCOL_HEADER_NAME_MAX 64
+#define PROTOCOL_HEADER_VALUE_MAX 512
+#define PROTOCOL_CA_MAX (64u * 1024)
+#define PROTOCOL_COMMAND_MAX 32            /* strings of a command */
+#define PROTOCOL_COMMAND_BYTES_MAX 4096    /* in all of them together */
+#define PROTOCOL_ATTEMPTS_MAX 1000         /* failed ones in a row, the most a route can ask for */
 #define PROTOCOL_LIST_MAX 256 /* orders in a page */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
 
@@ -47,8 +54,9 @@
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u /* reads only: answer from this node's state, without the log */
 
-/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes, 49-63 are
- * carried out by the leader beside the log (alone in their message), 64-79 exist only in the log and are refused on entry. */
+/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes and dead letters,
+ * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
+ * the log and are refused on entry. */
 enum operation_code {
     OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
     OPERATION_PAY = 2,      /* [2, request_id, id] */
@@ -61,9 +69,12 @@ enum operation_code {
     OPERATION_ROUTE_LIST = 19, /* [19] */
     OPERATION_DIGEST = 20,     /* [20] digest of the whole state; slow, for tests and repair */
 
-    OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, url, [secret...], timeout_ms,
-                                     window, [retry_ms...]] */
+    OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
+                                    [32, request_id, name, url, [secret...], timeout_ms, window,
+                                     [retry_ms...]] */
     OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
+    OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
+    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret, older ones to keep] */
 
     OPERATION_MEMBER_LIST = 48,   /* [48] */
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
@@ -89,6 +100,49 @@ struct slice {
     size_t len;
 };
 
+enum route_kind {
+    ROUTE_HTTP = 1,   /* the leader sends a request to a URL */
+    ROUTE_WORKER = 2, /* workers fetch the orders from the leader */
+    ROUTE_EXEC = 3,   /* the leader runs a program */
+};
+
+struct route_header {
+    struct slice name;
+    struct slice value;
+};
+
+/* How a route delivers: a map on the wire, in which a missing key has its default. A number that
+ * is 0 here, an empty slice and an empty list are not written, so that a zeroed struct with a URL
+ * is a route with all defaults; decoding leaves no 0 but where 0 has a meaning. */
+struct route_settings {
+    enum route_kind kind;
+    struct slice url; /* http */
+    uint32_t n_secrets;
+    struct slice secrets[PROTOCOL_SECRETS_MAX]; /* "whsec_" and base64, the newest first */
+    uint32_t n_headers;
+    struct route_header headers[PROTOCOL_HEADERS_MAX]; /* http: sent with each request */
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_ms; /* http: of a request; worker: of a lease; exec: of a run */
+    uint32_t window;     /* deliveries in flight */
+    uint32_t rate_per_s; /* deliveries a second; 0: no limit */
+    uint32_t burst;      /* as many at once after a pause */
+    uint32_t batch;      /* most orders of a request */
+    uint32_t linger_ms;  /* how long a batch may wait to fill */
+    uint32_t n_retries;
+    uint32_t retries_ms[PROTOCOL_RETRIES_MAX]; /* delay before attempt 2, 3, ... */
+    uint32_t attempts; /* failed ones in a row before DEAD; 0: n_retries + 1 */
+    struct slice ca_pem; /* http: whom to trust; empty: whom the system trusts */
+    bool http1_only;     /* the key is "http2", and means the opposite */
+    uint32_t n_command;
+    struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
+};
+
+/* Why an operation is INVALID, where there is more to say: the setting, and what it must be. */
+struct problem {
+    struct slice key; /* as it came, or the setting's name; len 0: no problem is named */
+    const char *why;
+};
+
 /* One decoded operation. Slices point into the message. Only the fields of its code are set. */
 struct operation {
     enum operation_code code;
@@ -103,14 +157,10 @@ struct operation {
     uint32_t state;
     uint32_t limit;
     struct slice cursor;
-    /* route put */
-    struct slice url;
-    uint32_t n_secrets;
-    struct slice secrets[PROTOCOL_SECRETS_MAX];
-    uint32_t timeout_ms;
-    uint32_t window;
-    uint32_t n_retries;
-    uint32_t retries_ms[PROTOCOL_RETRIES_MAX];
+    /* route pause, rotate */
+    bool paused;
+    struct slice secret;
+    uint32_t keep;
     /* members */
     uint64_t node_id;
     struct slice address;
@@ -124,11 +174,15 @@ struct operation {
     enum outcome outcome;
     uint64_t delay_ms;
     uint32_t jitter_ms;
+    /* refused as INVALID */
+    struct problem problem;
+    /* route put; last, as it is large and only set for it */
+    struct route_settings settings;
 };
 
 /* Decode the operation that starts at `data`, and check its limits. Returns ORDERSCHED_OK and
- * how many bytes it took in op->bytes.len, or ORDERSCHED_INVALID, UNKNOWN_OPERATION, BAD_ID,
- * PAYLOAD_TOO_LARGE. Never reads past data + len, never allocates. Log-only operations are
+ * how many bytes it took in op->bytes.len, or ORDERSCHED_INVALID (op->problem may say more),
+ * UNKNOWN_OPERATION, BAD_ID, PAYLOAD_TOO_LARGE. Never reads past data + len, never allocates. Log-only operations are
  * decoded too; whoever takes messages from outside refuses them. Pure. */
 int operation_decode(const uint8_t *data, size_t len, struct operation *op)
     ORDERSCHED_MUST_CHECK;
@@ -167,6 +221,33 @@ void write_map(struct buffer *b, uint32_t n); /* n keys, each followed by its va
 /* Encode an operation from its decoded form (the fields of its code; `bytes` is ignored). */
 void operation_encode(struct buffer *b, const struct operation *op);
 
+/* Read the map of settings at `data`. Every key is checked for its type and range, keys must be
+ * known and come once, and what the kind needs must be there. ORDERSCHED_OK and the size in *used,
+ * or ORDERSCHED_INVALID and in *problem the key. Whether a secret is a good one is asked apart,
+ * because there may be others in old logs. Slices point into `data`. Never allocates. */
+int route_settings_decode(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem) ORDERSCHED_MUST_CHECK;
+/* The same from the five values in a row that stand for them in logs and snapshots of version 1:
+ * url, [secret...], timeout_ms, window, [retry_ms...]. */
+int route_settings_decode_old(const uint8_t *data, size_t len, struct route_settings *settings,
+                              size_t *used) ORDERSCHED_MUST_CHECK;
+/* The inverse, in the present form. The same settings, once decoded, always give the same bytes. */
+void route_settings_encode(struct buffer *b, const struct route_settings *settings);
+/* What may be shown to anybody: no secret, of headers the names, of a command its program, of
+ * ca_pem its length. */
+void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
+/* The failed attempts in a row after which an order is DEAD. */
+uint32_t route_settings_attempts(const struct route_settings *settings);
+const char *route_kind_name(enum route_kind kind);
+/* False: there is no such kind. */
+bool route_kind_parse(struct slice name, enum route_kind *kind);
+/* "whsec_" and the base64 of 24 to 64 bytes (Standard Webhooks 1.0). */
+bool route_secret_is_good(struct slice secret);
+/* A token of RFC 9110, and none of those that the sender of a callback sets itself. */
+bool route_header_name_is_good(struct slice name);
+/* Visible ASCII, with spaces and tabs inside. */
+bool route_header_value_is_good(struct slice value);
+
 /* A request, decoded. */
 struct request {
     struct slice cluster;
@@ -190,8 +271,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
  *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
- *   ROUTE_LIST   [[name, url, number of secrets, timeout_ms, window, [retry_ms...], orders,
- *                 revision], ...]
+ *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
+ *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]
  *   MEMBER_LIST  [[id, address, "voter" | "standby" | "spare", leads (bool), match], ...]
  *   others       nil

@@ -81,6 +81,7 @@ static struct delivery *delivery_new(const struct dispatch *d, const struct orde
                                      uint64_t now_ms)
 {
     const struct route *route = &d->machine->routes[o->route];
+    const struct route_settings *settings = &route->settings;
     struct delivery *v = calloc(1, sizeof *v);
 
     if (v == NULL) {
@@ -95,12 +96,12 @@ static struct delivery *delivery_new(const struct dispatch *d, const struct orde
     v->started_ms = now_ms;
     v->route_slot = o->route;
     memcpy(v->route, route->name, sizeof v->route);
-    v->url = copy_bytes(route->url, strlen(route->url));
-    v->n_secrets = route->n_secrets;
-    for (uint32_t i = 0; i < route->n_secrets; i++) {
-        v->secrets[i] = copy_bytes(route->secrets[i], strlen(route->secrets[i]));
+    v->url = copy_bytes(settings->url.data, settings->url.len);
+    v->n_secrets = settings->n_secrets;
+    for (uint32_t i = 0; i < settings->n_secrets; i++) {
+        v->secrets[i] = copy_bytes(settings->secrets[i].data, settings->secrets[i].len);
     }
-    v->timeout_ms = route->timeout_ms;
+    v->timeout_ms = settings->timeout_ms;
     memcpy(v->id, order_id(o), o->id_len);
     v->id_len = o->id_len;
     v->payload = copy_bytes(order_payload(o), o->payload_len);
@@ -111,13 +112,14 @@ static struct delivery *delivery_new(const struct dispatch *d, const struct orde
 /* Lateness is only delayed by jitter, never advanced: up to a tenth of the retry delay. */
 static uint32_t dispatch_jitter_ms(const struct dispatch *d, const struct order *o)
 {
-    const struct route *route = &d->machine->routes[o->route];
-    uint16_t failures = o->extra != NULL ? o->extra->failures : 0;
+    const struct route_settings *route = &d->machine->routes[o->route].settings;
+    uint32_t failures = o->extra != NULL ? o->extra->failures : 0;
 
-    if (failures >= route->n_retries) {
+    if (failures + 1 >= route_settings_attempts(route)) {
         return 0;
     }
-    uint32_t spread = route->retries_ms[failures] / 10;
+    uint32_t retry = failures < route->n_retries ? failures : route->n_retries - 1;
+    uint32_t spread = route->retries_ms[retry] / 10;
     return spread == 0 ? 0
                        : (uint32_t)(d->environment->random(d->environment->impl) % (spread + 1));
 }
@@ -229,8 +231,9 @@ bool dispatch_run(struct dispatch *d, uint64_t now_ms)
         if (started == DISPATCH_STARTS_MAX) {
             return true;
         }
-        if (route->used && d->route_inflight[slot] < route->window) {
-            o = machine_take_ready(d->machine, slot);
+        if (route->used && d->route_inflight[slot] < route->settings.window) {
+            o = machine_take_ready(d->machine, slot, ROUTE_READY_FIRST);
+            o = o != NULL ? o : machine_take_ready(d->machine, slot, ROUTE_READY_RETRY);
         }
         d->turn = (uint16_t)(slot + 1);
         if (o == NULL) {

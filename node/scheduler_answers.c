@@ -160,17 +160,47 @@ static void scheduler_read(struct scheduler *s, const struct operation *op,
     }
 }
 
+/* A key as it came may hold anything. */
+static void scheduler_print_key(struct slice key, char *out, size_t len)
+{
+    size_t n = key.len < len - 1 ? key.len : len - 1;
+
+    for (size_t i = 0; i < n; i++) {
+        bool printable = key.data[i] > 0x20 && key.data[i] < 0x7f;
+        out[i] = printable ? (char)key.data[i] : '?';
+    }
+    out[n] = '\0';
+}
+
+/* A sentence about the error of an item that was refused on entry, into s->body. */
+static void scheduler_explain(struct scheduler *s, const struct inbound *in,
+                              const struct inbound_item *item)
+{
+    struct operation op;
+    char text[256];
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+
+    if (item->error == ORDERSCHED_INVALID && error == ORDERSCHED_INVALID &&
+        op.problem.why != NULL) {
+        char key[40];
+        scheduler_print_key(op.problem.key, key, sizeof key);
+        snprintf(text, sizeof text, "%s %s", key, op.problem.why);
+    } else {
+        snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
+    }
+    buffer_reset(&s->body);
+    write_str(&s->body, text, strlen(text));
+}
+
 static void scheduler_item_result(struct scheduler *s, const struct inbound *in,
                                   const struct inbound_item *item, struct result *result)
 {
     struct operation op;
 
     if (item->error != ORDERSCHED_OK) {
-        const char *text = ordersched_error_text(item->error);
         memset(result, 0, sizeof *result);
         result->error = item->error;
-        buffer_reset(&s->body);
-        write_str(&s->body, text, strlen(text));
+        scheduler_explain(s, in, item);
         result->body = (struct slice){s->body.data, s->body.len};
         return;
     }

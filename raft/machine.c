@@ -73,7 +73,7 @@ static void free_state(struct machine *m)
     }
     store_close(&m->store);
     for (uint32_t i = 0; i < m->n_routes; i++) {
-        machine_route_clear(&m->routes[i]);
+        route_clear(&m->routes[i]);
     }
     free(m->routes);
     recent_free(m->recent);
@@ -172,6 +172,8 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
             return 0;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
             machine_apply_route(m, op, result);
             return 0;
         case OPERATION_EPOCH:

@@ -15,6 +15,7 @@
 
 #include "entry.h"
 #include "order.h"
+#include "route.h"
 #include "store.h"
 #include "wheel.h"
 
@@ -22,23 +23,6 @@
 #define MACHINE_RECENT_MAX 65536   /* recent requests that belong to no order */
 #define MACHINE_RETENTION_DEFAULT_MS (24ull * 3600 * 1000)
 #define MACHINE_PURGE_MAX 256      /* log indexes' worth of decisions forgotten per entry */
-
-/* A callback route. Slots are stable: orders point to them by number. */
-struct route {
-    bool used;
-    uint8_t name_len;
-    char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
-    char *url;      /* owned */
-    uint32_t n_secrets;
-    char *secrets[PROTOCOL_SECRETS_MAX]; /* owned, "whsec_..." */
-    uint32_t timeout_ms;
-    uint32_t window; /* deliveries in flight */
-    uint32_t n_retries;
-    uint32_t retries_ms[PROTOCOL_RETRIES_MAX]; /* delay before attempt 2, 3, ...; then DEAD */
-    uint64_t revision; /* log index of the last put */
-    uint64_t orders;   /* orders that point here (derived) */
-    struct link ready; /* derived: closing orders to deliver now, oldest first */
-};
 
 /* A request that belongs to no known order, with its answer (see "floor" in semantics.md). */
 struct recent_request {
@@ -97,10 +81,13 @@ bool machine_advance(struct machine *m, unsigned max);
 /* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
 uint64_t machine_next_ms(const struct machine *m);
 
-/* Leader only. Take the first ready order of a route (NULL if none): it is then in flight, in
- * no list, until an outcome is applied or it is put back. */
-struct order *machine_take_ready(struct machine *m, uint16_t route);
-/* Put an order in flight back to the head of its route's ready list. */
+/* Leader only. Take the first ready order of a route from one of its two lists (NULL if it has
+ * none, or is paused): it is then in flight, in no list, until an outcome is applied or it is put
+ * back. */
+struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which);
+/* How many it could take there; 0 while the route is paused. */
+uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which);
+/* Put an order in flight back to the head of the ready list it belongs in. */
 void machine_put_back(struct machine *m, struct order *o);
 /* Put all orders in flight back (the office is lost). O(closing). */
 void machine_put_back_all(struct machine *m);

@@ -45,7 +45,7 @@ static void check_extra(const struct machine *m, const struct order *o)
     CHECK(extra->order == (o->due ? o : NULL));
     CHECK(extra->first_deadline_ms <= o->deadline_ms);
     CHECK(extra->n_requests <= ORDER_REQUESTS_MAX && extra->n_requests <= extra->cap_requests);
-    CHECK(extra->failures <= extra->attempts);
+    CHECK(extra->failures <= extra->attempts && extra->failures <= PROTOCOL_ATTEMPTS_MAX);
     CHECK(extra->attempts == 0 || o->deadline_ms <= m->now_ms);
     CHECK(extra->next_ms == 0 ||
           (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
@@ -124,6 +124,36 @@ static uint64_t check_wheel(const struct machine *m)
     return n;
 }
 
+static uint64_t check_ready(const struct route *r, uint32_t slot)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < ROUTE_READY_LISTS; i++) {
+        uint32_t here = 0;
+
+        for (const struct link *l = r->ready[i].next; l != &r->ready[i]; l = l->next) {
+            CHECK(l->next->prev == l);
+            CHECK(order_of(l)->ready && order_of(l)->route == slot);
+            CHECK(route_ready_of(order_of(l)) == (enum route_ready)i);
+            here++;
+        }
+        CHECK(here == r->n_ready[i]);
+        n += here;
+    }
+    return n;
+}
+
+static void check_settings(const struct route *r)
+{
+    struct buffer b = {0};
+
+    route_settings_encode(&b, &r->settings);
+    CHECK(!b.failed && b.len == r->len && memcmp(b.data, r->bytes, b.len) == 0);
+    buffer_free(&b);
+    CHECK(r->settings.n_retries >= 1 && r->settings.window >= 1);
+    CHECK(route_settings_attempts(&r->settings) <= PROTOCOL_ATTEMPTS_MAX);
+}
+
 static uint64_t check_routes(const struct machine *m, const struct census *c)
 {
     uint64_t n = 0;
@@ -134,17 +164,12 @@ static uint64_t check_routes(const struct machine *m, const struct census *c)
 
         CHECK(r->orders == c->of_route[i]);
         if (!r->used) {
-            CHECK(r->orders == 0 && !r->url);
+            CHECK(r->orders == 0 && !r->bytes);
             continue;
         }
         CHECK(machine_find_route(m, (struct slice){(const uint8_t *)r->name, r->name_len}) == r);
-        CHECK(r->url && r->n_secrets <= PROTOCOL_SECRETS_MAX);
-        CHECK(r->n_retries >= 1 && r->n_retries <= PROTOCOL_RETRIES_MAX);
-        for (const struct link *l = r->ready.next; l != &r->ready; l = l->next) {
-            CHECK(l->next->prev == l);
-            CHECK(order_of(l)->ready && order_of(l)->route == i);
-            n++;
-        }
+        check_settings(r);
+        n += check_ready(r, i);
     }
     return n;
 }

@@ -78,17 +78,8 @@ static void add_routes(XXH3_state_t *hash, const struct machine *m)
         }
         add_uint(hash, i);
         add_bytes(hash, r->name, r->name_len);
-        add_bytes(hash, r->url, strlen(r->url));
-        add_uint(hash, r->n_secrets);
-        for (uint32_t j = 0; j < r->n_secrets; j++) {
-            add_bytes(hash, r->secrets[j], strlen(r->secrets[j]));
-        }
-        add_uint(hash, r->timeout_ms);
-        add_uint(hash, r->window);
-        add_uint(hash, r->n_retries);
-        for (uint32_t j = 0; j < r->n_retries; j++) {
-            add_uint(hash, r->retries_ms[j]);
-        }
+        add_bytes(hash, r->bytes, r->len);
+        add_uint(hash, r->paused);
         add_uint(hash, r->revision);
     }
     add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */

@@ -3,7 +3,7 @@
  *
  *   stored state   closing list   main link
  *   PENDING        no             wheel, at the deadline
- *   PENDING        yes            wheel, at next_ms | the route's ready list | none: in flight
+ *   PENDING        yes            wheel, at next_ms | a ready list of the route | none: in flight
  *   terminal       no             terminal list
  *   DEAD           no             none
  */
@@ -68,8 +68,7 @@ void machine_index_detach(struct machine *m, struct order *o)
     if (o->in_flight) {
         o->in_flight = 0;
     } else if (o->ready) {
-        link_remove(&o->link);
-        o->ready = 0;
+        route_ready_remove(&m->routes[o->route], o);
     } else {
         wheel_remove(&m->wheel, o);
     }
@@ -103,8 +102,7 @@ void machine_index_make_due(struct machine *m, struct order *o)
         if (MUTANT(CASCADE_DROPS_SLOT) && done && !o->due) { /* it must show as lateness alone */
             wheel_remove(&m->wheel, o);
             enter_closing(m, o);
-            link_append(&m->routes[o->route].ready, &o->link);
-            o->ready = 1;
+            route_ready_append(&m->routes[o->route], o);
         }
         assert(!done || o->due);
     }
@@ -140,8 +138,7 @@ bool machine_advance(struct machine *m, unsigned max)
         if (!o->due) {
             enter_closing(m, o);
         }
-        o->ready = 1;
-        link_append(&m->routes[o->route].ready, &o->link);
+        route_ready_append(&m->routes[o->route], o);
     }
     return done;
 }
@@ -151,21 +148,22 @@ uint64_t machine_next_ms(const struct machine *m)
     return wheel_next_ms(&m->wheel);
 }
 
-struct order *machine_take_ready(struct machine *m, uint16_t route)
+uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which)
 {
-    struct route *r;
+    bool open = route < m->n_routes && m->routes[route].used && !m->routes[route].paused;
+
+    return open ? m->routes[route].n_ready[which] : 0;
+}
+
+struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which)
+{
     struct order *o;
 
-    if (route >= m->n_routes || !m->routes[route].used) {
+    if (machine_count_ready(m, route, which) == 0) {
         return NULL;
     }
-    r = &m->routes[route];
-    if (link_empty(&r->ready)) {
-        return NULL;
-    }
-    o = order_of_link(r->ready.next);
-    link_remove(&o->link);
-    o->ready = 0;
+    o = order_of_link(m->routes[route].ready[which].next);
+    route_ready_remove(&m->routes[route], o);
     o->in_flight = 1;
     return o;
 }
@@ -174,8 +172,7 @@ void machine_put_back(struct machine *m, struct order *o)
 {
     assert(o->in_flight && o->due);
     o->in_flight = 0;
-    o->ready = 1;
-    link_prepend(&m->routes[o->route].ready, &o->link);
+    route_ready_prepend(&m->routes[o->route], o);
 }
 
 void machine_put_back_all(struct machine *m)

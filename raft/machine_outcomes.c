@@ -51,16 +51,18 @@ static void take_later(struct machine *m, struct order *o, uint64_t delay_ms)
 
 static void take_failure(struct machine *m, struct order *o, const struct operation *op)
 {
-    const struct route *route = &m->routes[o->route];
+    const struct route_settings *route = &m->routes[o->route].settings;
     uint64_t delay_ms = at_most(op->delay_ms, FAILED_DELAY_MAX_MS);
+    uint32_t retry;
 
-    assert(o->extra->failures < UINT16_MAX); /* a route has at most 32 retries */
+    assert(o->extra->failures < PROTOCOL_ATTEMPTS_MAX); /* no route has patience for more */
     o->extra->failures++;
-    if (o->extra->failures > route->n_retries) {
+    if (o->extra->failures >= route_settings_attempts(route)) {
         settle(m, o, ORDERSCHED_DEAD);
         return;
     }
-    delay_ms = at_least(delay_ms, route->retries_ms[o->extra->failures - 1]);
+    retry = o->extra->failures < route->n_retries ? o->extra->failures : route->n_retries;
+    delay_ms = at_least(delay_ms, route->retries_ms[retry - 1]);
     delay_ms += at_most(op->jitter_ms, JITTER_MAX_MS);
     wait_until(m, o, machine_add_ms(m->now_ms, delay_ms));
 }

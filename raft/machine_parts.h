@@ -57,9 +57,6 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
 void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
                          struct result *result);
 
-/* --- routes --- */
-void machine_route_clear(struct route *r); /* frees what it owns; the slot is unused then */
-
 /* --- derived indexes --- */
 /* Bring a new PENDING order, not due, into the store and the indexes. */
 void machine_index_add(struct machine *m, struct order *o);

@@ -128,16 +128,11 @@ static int read_list(const struct machine *m, const struct operation *op, struct
 
 static void write_route(struct buffer *body, const struct route *r)
 {
-    write_array(body, 8);
+    write_array(body, 6);
     write_route_name(body, r);
-    write_str(body, r->url, strlen(r->url));
-    write_uint(body, r->n_secrets);
-    write_uint(body, r->timeout_ms);
-    write_uint(body, r->window);
-    write_array(body, r->n_retries);
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        write_uint(body, r->retries_ms[i]);
-    }
+    route_settings_encode_public(body, &r->settings);
+    write_uint(body, r->settings.n_secrets);
+    write_uint(body, r->paused);
     write_uint(body, r->orders);
     write_uint(body, r->revision);
 }

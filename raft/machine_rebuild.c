@@ -97,8 +97,7 @@ static void link_due(struct machine *m, struct order *o)
     if (order_time_ms(o) > m->now_ms) {
         wheel_insert(&m->wheel, o);
     } else {
-        o->ready = 1;
-        link_append(&m->routes[o->route].ready, &o->link);
+        route_ready_append(&m->routes[o->route], o);
     }
 }
 

@@ -59,14 +59,7 @@ static void write_machine(struct buffer *b, const struct machine *m)
 
 static size_t bound_of_route(const struct route *r)
 {
-    size_t bound = HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + HEAD_BOUND +
-                   strlen(r->url) + HEAD_BOUND + 2 * UINT_BOUND + HEAD_BOUND +
-                   r->n_retries * UINT_BOUND + UINT_BOUND;
-
-    for (uint32_t i = 0; i < r->n_secrets; i++) {
-        bound += HEAD_BOUND + strlen(r->secrets[i]);
-    }
-    return bound;
+    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + 2 * UINT_BOUND + r->len;
 }
 
 static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
@@ -74,18 +67,9 @@ static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
     write_array(b, SNAPSHOT_ROUTE_FIELDS);
     write_uint(b, slot);
     write_str(b, r->name, r->name_len);
-    write_str(b, r->url, strlen(r->url));
-    write_array(b, r->n_secrets);
-    for (uint32_t i = 0; i < r->n_secrets; i++) {
-        write_str(b, r->secrets[i], strlen(r->secrets[i]));
-    }
-    write_uint(b, r->timeout_ms);
-    write_uint(b, r->window);
-    write_array(b, r->n_retries);
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        write_uint(b, r->retries_ms[i]);
-    }
+    write_uint(b, r->paused);
     write_uint(b, r->revision);
+    buffer_append(b, r->bytes, r->len);
 }
 
 static size_t bound_of_routes(const struct machine *m)

@@ -11,7 +11,7 @@
 #include "machine.h"
 
 #define SNAPSHOT_MAGIC "OSDSNAP1"
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 
 /* Write the image of `m`. The buffer is the caller's, from `alloc` (malloc, or libraft's).
  * 0, or -1 on lack of memory. */

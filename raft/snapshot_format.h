@@ -5,7 +5,8 @@
 #define SNAPSHOT_HEAD_SIZE 12u /* magic and version */
 #define SNAPSHOT_SUM_SIZE 8u   /* checksum at the end */
 #define SNAPSHOT_MACHINE_FIELDS 6u
-#define SNAPSHOT_ROUTE_FIELDS 8u
+#define SNAPSHOT_ROUTE_FIELDS 5u
+#define SNAPSHOT_ROUTE_FIELDS_1 8u /* in version 1 */
 #define SNAPSHOT_ANSWER_FIELDS 5u
 #define SNAPSHOT_ORDER_FIELDS 10u
 #define SNAPSHOT_EXTRA_FIELDS 5u /* more, for an order that has something in its extra part */

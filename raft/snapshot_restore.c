@@ -53,96 +53,69 @@ static bool read_machine(struct cursor *c, struct machine *m)
 
 /* --- routes --- */
 
-static char *read_text(struct cursor *c, size_t max)
+/* The slot and the name of a route, which must both be new. */
+static struct route *read_new_route(struct cursor *c, struct machine *m)
 {
-    struct slice text = cursor_bytes(c);
-    char *copy;
+    uint64_t slot = read_at_most(c, MACHINE_ROUTES_MAX - 1);
+    struct slice name = cursor_bytes(c);
 
-    if (!cursor_ok(c) || !is_text(text, max)) {
-        return NULL;
-    }
-    copy = machine_must_have(malloc(text.len + 1));
-    if (text.len > 0) {
-        memcpy(copy, text.data, text.len);
-    }
-    copy[text.len] = '\0';
-    return copy;
-}
-
-static bool read_secrets(struct cursor *c, struct route *r)
-{
-    uint32_t n = cursor_array(c);
-
-    if (!cursor_ok(c) || n > PROTOCOL_SECRETS_MAX) {
-        return false;
-    }
-    while (r->n_secrets < n) {
-        char *secret = read_text(c, PROTOCOL_SECRET_MAX);
-
-        if (!secret) {
-            return false;
-        }
-        r->secrets[r->n_secrets++] = secret;
-    }
-    return true;
-}
-
-static bool read_retries(struct cursor *c, struct route *r)
-{
-    uint32_t n = cursor_array(c);
-
-    if (!cursor_ok(c) || n < 1 || n > PROTOCOL_RETRIES_MAX) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        r->retries_ms[i] = (uint32_t)read_at_most(c, UINT32_MAX);
-    }
-    r->n_retries = n;
-    return cursor_ok(c);
-}
-
-static bool read_route(struct cursor *c, struct machine *m)
-{
-    uint64_t slot;
-    struct slice name;
-    struct route *r;
-
-    if (!read_array_of(c, SNAPSHOT_ROUTE_FIELDS)) {
-        return false;
-    }
-    slot = read_at_most(c, MACHINE_ROUTES_MAX - 1);
-    name = cursor_bytes(c);
     if (!cursor_ok(c) || m->routes[slot].used || name.len == 0 ||
         !is_text(name, ORDERSCHED_ROUTE_NAME_MAX) || machine_find_route(m, name)) {
-        return false;
+        return NULL;
     }
-    r = &m->routes[slot];
-    r->used = true;
-    r->name_len = (uint8_t)name.len;
-    memcpy(r->name, name.data, name.len);
-    link_head_init(&r->ready);
+    route_init(&m->routes[slot], name);
     if (m->n_routes <= slot) {
         m->n_routes = (uint32_t)slot + 1;
     }
-    r->url = read_text(c, PROTOCOL_URL_MAX);
-    if (!r->url || !read_secrets(c, r)) {
-        return false;
-    }
-    r->timeout_ms = (uint32_t)read_at_most(c, UINT32_MAX);
-    r->window = (uint32_t)read_at_most(c, UINT32_MAX);
-    if (!read_retries(c, r)) {
-        return false;
-    }
-    r->revision = read_at_most(c, m->applied);
-    return cursor_ok(c);
+    return &m->routes[slot];
 }
 
-static bool read_routes(struct cursor *c, struct machine *m)
+static bool read_settings(struct cursor *c, struct route *r, bool old)
+{
+    struct route_settings settings;
+    struct problem problem;
+    size_t left = (size_t)(c->end - c->at);
+    size_t used;
+
+    if (!cursor_ok(c) ||
+        (old ? route_settings_decode_old(c->at, left, &settings, &used)
+             : route_settings_decode(c->at, left, &settings, &used, &problem)) != ORDERSCHED_OK) {
+        return false;
+    }
+    c->at += used;
+    route_set(r, &settings);
+    return true;
+}
+
+static bool read_route(struct cursor *c, struct machine *m, uint32_t version)
+{
+    struct route *r;
+
+    if (!read_array_of(c, version == 1 ? SNAPSHOT_ROUTE_FIELDS_1 : SNAPSHOT_ROUTE_FIELDS)) {
+        return false;
+    }
+    r = read_new_route(c, m);
+    if (!r) {
+        return false;
+    }
+    if (version == 1) {
+        if (!read_settings(c, r, true)) {
+            return false;
+        }
+        r->revision = read_at_most(c, m->applied);
+        return cursor_ok(c);
+    }
+    r->paused = cursor_bool(c);
+    r->revision = read_at_most(c, m->applied);
+    return read_settings(c, r, false);
+}
+
+static bool read_routes(struct cursor *c, struct machine *m, uint32_t version)
 {
     uint32_t n = cursor_array(c);
 
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_route(c, m)) {
+        if (!read_route(c, m, version)) {
             return false;
         }
     }
@@ -224,7 +197,7 @@ static bool is_consistent(const struct machine *m, const struct order *o)
         return true;
     }
     return extra->first_deadline_ms <= o->deadline_ms && extra->failures <= extra->attempts &&
-           extra->failures <= PROTOCOL_RETRIES_MAX + 1 &&
+           extra->failures <= PROTOCOL_ATTEMPTS_MAX &&
            (extra->attempts == 0 || o->deadline_ms <= m->now_ms) &&
            (extra->next_ms == 0 || (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
 }
@@ -338,10 +311,8 @@ static uint64_t little_endian(const uint8_t *data, unsigned n)
     return value;
 }
 
-static enum snapshot_error check_envelope(const uint8_t *data, size_t len)
+static enum snapshot_error check_envelope(const uint8_t *data, size_t len, uint32_t *version)
 {
-    uint64_t version;
-
     if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_SUM_SIZE ||
         memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0 ||
         little_endian(data + len - SNAPSHOT_SUM_SIZE, SNAPSHOT_SUM_SIZE) !=
@@ -349,16 +320,17 @@ static enum snapshot_error check_envelope(const uint8_t *data, size_t len)
         return SNAPSHOT_CORRUPT;
     }
     /* Behind the checksum, so that a damaged version is not taken for a newer one. */
-    version = little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
-    if (version > SNAPSHOT_VERSION) {
+    *version = (uint32_t)little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
+    if (*version > SNAPSHOT_VERSION) {
         return SNAPSHOT_TOO_NEW;
     }
-    return version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
+    return *version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
 }
 
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
 {
-    enum snapshot_error error = check_envelope(data, len);
+    uint32_t version;
+    enum snapshot_error error = check_envelope(data, len, &version);
     struct machine *fresh;
     struct machine_rebuild rebuild = {0};
     struct cursor c;
@@ -372,7 +344,7 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
     }
     machine_init(fresh);
     cursor_init(&c, data + SNAPSHOT_HEAD_SIZE, len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
-    if (!read_machine(&c, fresh) || !read_routes(&c, fresh) || !read_recent(&c, fresh) ||
+    if (!read_machine(&c, fresh) || !read_routes(&c, fresh, version) || !read_recent(&c, fresh) ||
         !read_orders(&c, fresh)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {

@@ -114,11 +114,11 @@ static void bed_route(struct bed *t, const char *name, const char *url, uint32_t
     bed_apply(t,
               (struct operation){.code = OPERATION_ROUTE_PUT,
                                  .id = text(name),
-                                 .url = text(url),
-                                 .timeout_ms = 1000,
-                                 .window = window,
-                                 .n_retries = 2,
-                                 .retries_ms = {1000, 20000}},
+                                 .settings = {.url = text(url),
+                                              .timeout_ms = 1000,
+                                              .window = window,
+                                              .n_retries = 2,
+                                              .retries_ms = {1000, 20000}}},
               ORDERSCHED_OK);
 }
 

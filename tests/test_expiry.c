@@ -62,9 +62,9 @@ static void bed_open(struct bed *t)
     struct operation op = {.code = OPERATION_ROUTE_PUT,
                            .request_id = request,
                            .id = {(const uint8_t *)"r", 1},
-                           .url = {(const uint8_t *)"http://h/", 9},
-                           .timeout_ms = 1000,
-                           .window = 1};
+                           .settings = {.url = {(const uint8_t *)"http://h/", 9},
+                                        .timeout_ms = 1000,
+                                        .window = 1}};
     apply(&t->machine, NOW_MS, &op);
 }
 

@@ -160,7 +160,7 @@ static void a_shortened_list_of_retries_counts_at_the_next_failure(void **state)
     make_due(b);
     bed_apply(b, T + 100, bed_outcome(b, "a", 1, 1, OUTCOME_FAILED, 0));
     put = bed_route_put(b, BED_ROUTE);
-    put.n_retries = 1;
+    put.settings.n_retries = 1;
     bed_apply(b, T + 100, put);
     assert_int_equal(bed_apply(b, T + 100, bed_outcome(b, "a", 1, 2, OUTCOME_FAILED, 0)).state,
                      ORDERSCHED_DEAD);
@@ -351,7 +351,7 @@ static void the_advance_of_many_orders_is_done_in_bounded_steps(void **state)
         machine_check(&b->m);
     }
     assert_true(steps >= 5);
-    while (machine_take_ready(&b->m, 0)) {
+    while (machine_take_ready(&b->m, 0, ROUTE_READY_FIRST)) {
         n++;
     }
     assert_int_equal(n, 1000);

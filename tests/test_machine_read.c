@@ -344,17 +344,14 @@ static void the_routes_are_shown_without_their_secrets(void **state)
     assert_null(memmem(body.data, body.len, "whsec", 5));
     assert_null(memmem(body.data, body.len, "MfKQ", 4));
     assert_int_equal(cursor_array(&c), 1);
-    assert_int_equal(cursor_array(&c), 8);
+    assert_int_equal(cursor_array(&c), 6);
     assert_slice(cursor_bytes(&c), BED_ROUTE);
-    assert_slice(cursor_bytes(&c), "http://127.0.0.1:8080/expired");
-    assert_int_equal(cursor_uint(&c), 1);
-    assert_int_equal(cursor_uint(&c), 5000);
-    assert_int_equal(cursor_uint(&c), 16);
-    assert_int_equal(cursor_array(&c), 2);
-    assert_int_equal(cursor_uint(&c), 1000);
-    assert_int_equal(cursor_uint(&c), 2000);
-    assert_int_equal(cursor_uint(&c), 1);
-    assert_int_equal(cursor_uint(&c), 2);
+    struct slice settings = cursor_skip(&c);
+    assert_non_null(memmem(settings.data, settings.len, "http://127.0.0.1:8080/expired", 29));
+    assert_int_equal(cursor_uint(&c), 1); /* secret */
+    assert_int_equal(cursor_uint(&c), 0); /* not paused */
+    assert_int_equal(cursor_uint(&c), 1); /* order */
+    assert_int_equal(cursor_uint(&c), 2); /* revision */
     assert_true(cursor_ok(&c) && c.at == c.end);
     buffer_free(&body);
 }

@@ -11,6 +11,8 @@
 #include "support/bed.h"
 
 #define T BED_T0
+#define FIRST "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define SECOND "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 static int setup(void **state)
 {
@@ -24,6 +26,12 @@ static int teardown(void **state)
     return 0;
 }
 
+static void assert_slice(struct slice got, const char *want)
+{
+    assert_int_equal(got.len, strlen(want));
+    assert_memory_equal(got.data, want, got.len);
+}
+
 static struct route *route_of(struct bed *b, const char *name)
 {
     return machine_find_route(&b->m, bed_text(name));
@@ -35,20 +43,21 @@ static void a_put_creates_a_route_with_all_it_holds(void **state)
     struct operation op = bed_route_put(b, "new");
     struct route *r;
 
-    op.n_secrets = 2;
-    op.secrets[1] = bed_text("whsec_c2Vjb25k");
+    op.settings.n_secrets = 2;
+    op.settings.secrets[1] = bed_text(SECOND);
     assert_answer(bed_apply(b, T, op), ORDERSCHED_OK, 0, 0, 0);
     r = route_of(b, "new");
     assert_non_null(r);
     assert_string_equal(r->name, "new");
-    assert_string_equal(r->url, "http://127.0.0.1:8080/expired");
-    assert_int_equal(r->n_secrets, 2);
-    assert_string_equal(r->secrets[0], "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    assert_string_equal(r->secrets[1], "whsec_c2Vjb25k");
-    assert_int_equal(r->timeout_ms, 5000);
-    assert_int_equal(r->window, 16);
-    assert_int_equal(r->n_retries, 2);
-    assert_int_equal(r->retries_ms[1], 2000);
+    assert_slice(r->settings.url, "http://127.0.0.1:8080/expired");
+    assert_int_equal(r->settings.n_secrets, 2);
+    assert_slice(r->settings.secrets[0], FIRST);
+    assert_slice(r->settings.secrets[1], SECOND);
+    assert_false(r->paused);
+    assert_int_equal(r->settings.timeout_ms, 5000);
+    assert_int_equal(r->settings.window, 16);
+    assert_int_equal(r->settings.n_retries, 2);
+    assert_int_equal(r->settings.retries_ms[1], 2000);
     assert_int_equal(r->revision, b->index);
 }
 
@@ -61,15 +70,15 @@ static void a_second_put_replaces_the_route_in_its_slot(void **state)
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
     bed_pass(b, T + 100);
     assert_true(machine_advance(&b->m, 100));
-    op.url = bed_text("https://other/");
-    op.n_secrets = 0;
-    op.n_retries = 1;
-    op.retries_ms[0] = 9;
+    op.settings.url = bed_text("https://other/");
+    op.settings.n_secrets = 0;
+    op.settings.n_retries = 1;
+    op.settings.retries_ms[0] = 9;
     assert_int_equal(bed_apply(b, T + 100, op).error, ORDERSCHED_OK);
     assert_ptr_equal(route_of(b, BED_ROUTE), before);
-    assert_string_equal(before->url, "https://other/");
-    assert_int_equal(before->n_secrets, 0);
-    assert_int_equal(before->n_retries, 1);
+    assert_slice(before->settings.url, "https://other/");
+    assert_int_equal(before->settings.n_secrets, 0);
+    assert_int_equal(before->settings.n_retries, 1);
     assert_int_equal(before->orders, 1);
     assert_int_equal(before->revision, b->index);
     assert_ptr_equal(bed_take(b, 0), bed_order(b, "a")); /* still ready */
@@ -83,12 +92,12 @@ static void an_empty_list_of_retries_means_the_default(void **state)
     struct operation op = bed_route_put(b, "default");
     struct route *r;
 
-    op.n_retries = 0;
+    op.settings.n_retries = 0;
     bed_apply(b, T, op);
     r = route_of(b, "default");
-    assert_int_equal(r->n_retries, sizeof want_s / sizeof *want_s);
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        assert_int_equal(r->retries_ms[i], want_s[i] * 1000);
+    assert_int_equal(r->settings.n_retries, sizeof want_s / sizeof *want_s);
+    for (uint32_t i = 0; i < r->settings.n_retries; i++) {
+        assert_int_equal(r->settings.retries_ms[i], want_s[i] * 1000);
     }
 }
 
@@ -97,7 +106,7 @@ static void the_default_retries_run_out_at_the_16th_failure(void **state)
     struct bed *b = *state;
     struct operation put = bed_route_put(b, BED_ROUTE);
 
-    put.n_retries = 0;
+    put.settings.n_retries = 0;
     bed_apply(b, T, put);
     bed_apply(b, T, bed_schedule(b, "a", T + 1));
     for (uint32_t attempt = 1; attempt <= 15; attempt++) {
@@ -106,6 +115,119 @@ static void the_default_retries_run_out_at_the_16th_failure(void **state)
     }
     bed_apply(b, T + 1, bed_outcome(b, "a", 1, 16, OUTCOME_FAILED, 0));
     assert_int_equal(bed_get(b, "a").state, ORDERSCHED_DEAD);
+}
+
+static void attempts_bound_the_failures_and_the_last_delay_repeats(void **state)
+{
+    struct bed *b = *state;
+    struct operation put = bed_route_put(b, BED_ROUTE);
+
+    put.settings.attempts = 5; /* of retries there are two: 1 s and 2 s */
+    bed_apply(b, T, put);
+    bed_apply(b, T, bed_schedule(b, "a", T + 1));
+    for (uint32_t attempt = 1; attempt <= 4; attempt++) {
+        bed_apply(b, T + 1, bed_outcome(b, "a", 1, attempt, OUTCOME_FAILED, 0));
+        assert_int_equal(bed_get(b, "a").state, ORDERSCHED_CLOSING);
+        assert_int_equal(bed_order(b, "a")->extra->next_ms, T + 1 + (attempt == 1 ? 1000 : 2000));
+    }
+    bed_apply(b, T + 1, bed_outcome(b, "a", 1, 5, OUTCOME_FAILED, 0));
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_DEAD);
+    put = bed_route_put(b, BED_ROUTE);
+    put.settings.attempts = 1;
+    bed_apply(b, T + 1, put);
+    bed_apply(b, T + 1, bed_schedule(b, "b", T + 2));
+    bed_apply(b, T + 2, bed_outcome(b, "b", 1, 1, OUTCOME_FAILED, 0));
+    assert_int_equal(bed_get(b, "b").state, ORDERSCHED_DEAD);
+}
+
+static struct operation pause_of(struct bed *b, const char *name, bool paused)
+{
+    return (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                              .request_id = bed_request(b, b->m.now_ms),
+                              .id = bed_text(name),
+                              .paused = paused};
+}
+
+static void a_paused_route_keeps_its_due_orders(void **state)
+{
+    struct bed *b = *state;
+    uint64_t before;
+
+    assert_int_equal(bed_apply(b, T, pause_of(b, "nowhere", true)).error, ORDERSCHED_NOT_FOUND);
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T, bed_schedule(b, "b", T + 100));
+    bed_pass(b, T + 100);
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "a"));
+    before = machine_digest(&b->m);
+    assert_answer(bed_apply(b, T + 100, pause_of(b, BED_ROUTE, true)), ORDERSCHED_OK, 0, 0, 0);
+    assert_int_not_equal(machine_digest(&b->m), before);
+    assert_null(bed_take(b, 0));
+    assert_int_equal(machine_count_ready(&b->m, 0, ROUTE_READY_FIRST), 0);
+    /* What is under way ends as usual; a put does not resume; new orders may come. */
+    bed_apply(b, T + 100, bed_outcome(b, "a", 1, 1, OUTCOME_EXPIRED, 0));
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_EXPIRED);
+    bed_apply(b, T + 100, bed_route_put(b, BED_ROUTE));
+    assert_true(route_of(b, BED_ROUTE)->paused);
+    assert_int_equal(bed_apply(b, T + 100, bed_schedule(b, "c", T + 200)).error, ORDERSCHED_OK);
+    bed_pass(b, T + 200);
+    assert_null(bed_take(b, 0));
+    bed_apply(b, T + 200, pause_of(b, BED_ROUTE, false));
+    assert_int_equal(machine_count_ready(&b->m, 0, ROUTE_READY_FIRST), 2);
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "b"));
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "c"));
+}
+
+static void first_deliveries_and_retries_are_ready_apart(void **state)
+{
+    struct bed *b = *state;
+
+    for (char c = 'a'; c <= 'd'; c++) {
+        bed_apply(b, T, bed_schedule(b, (char[]){c, '\0'}, T + 100 + (uint64_t)c));
+    }
+    bed_pass(b, T + 500);
+    bed_apply(b, T + 500, bed_outcome(b, "a", 1, 1, OUTCOME_FAILED, 0));
+    bed_apply(b, T + 500, bed_outcome(b, "b", 1, 1, OUTCOME_LATER, 1000));
+    bed_pass(b, T + 1500);
+    assert_true(machine_advance(&b->m, 100));
+    assert_int_equal(machine_count_ready(&b->m, 0, ROUTE_READY_FIRST), 2);
+    assert_int_equal(machine_count_ready(&b->m, 0, ROUTE_READY_RETRY), 2);
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_RETRY), bed_order(b, "a"));
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_FIRST), bed_order(b, "c"));
+    machine_check(&b->m);
+    machine_put_back_all(&b->m);
+    machine_check(&b->m);
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_FIRST), bed_order(b, "c"));
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_FIRST), bed_order(b, "d"));
+    assert_null(machine_take_ready(&b->m, 0, ROUTE_READY_FIRST));
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_RETRY), bed_order(b, "a"));
+    assert_ptr_equal(machine_take_ready(&b->m, 0, ROUTE_READY_RETRY), bed_order(b, "b"));
+}
+
+static struct operation rotate_of(struct bed *b, const char *secret, uint32_t keep)
+{
+    return (struct operation){.code = OPERATION_ROUTE_ROTATE,
+                              .request_id = bed_request(b, b->m.now_ms),
+                              .id = bed_text(BED_ROUTE),
+                              .secret = bed_text(secret),
+                              .keep = keep};
+}
+
+static void a_rotation_puts_the_new_secret_first_and_keeps_older_ones(void **state)
+{
+    struct bed *b = *state;
+    const struct route_settings *s = &route_of(b, BED_ROUTE)->settings;
+
+    assert_answer(bed_apply(b, T, rotate_of(b, SECOND, 1)), ORDERSCHED_OK, 0, 0, 0);
+    assert_int_equal(s->n_secrets, 2);
+    assert_slice(s->secrets[0], SECOND);
+    assert_slice(s->secrets[1], FIRST);
+    assert_slice(s->url, "http://127.0.0.1:8080/expired");
+    assert_int_equal(route_of(b, BED_ROUTE)->revision, b->index);
+    bed_apply(b, T, rotate_of(b, SECOND, 1)); /* again: nothing is kept twice */
+    assert_int_equal(s->n_secrets, 2);
+    bed_apply(b, T, rotate_of(b, SECOND, 0));
+    assert_int_equal(s->n_secrets, 1);
+    assert_slice(s->secrets[0], SECOND);
 }
 
 static void slots_are_given_out_lowest_first(void **state)
@@ -193,6 +315,10 @@ int main(void)
         TEST(a_second_put_replaces_the_route_in_its_slot),
         TEST(an_empty_list_of_retries_means_the_default),
         TEST(the_default_retries_run_out_at_the_16th_failure),
+        TEST(attempts_bound_the_failures_and_the_last_delay_repeats),
+        TEST(a_paused_route_keeps_its_due_orders),
+        TEST(first_deliveries_and_retries_are_ready_apart),
+        TEST(a_rotation_puts_the_new_secret_first_and_keeps_older_ones),
         TEST(slots_are_given_out_lowest_first),
         TEST(the_1025th_route_is_one_too_many),
         TEST(the_delete_of_an_unknown_route_is_not_found),

@@ -51,6 +51,7 @@ struct tally {
     uint64_t deliveries;
     uint64_t restores;
     uint64_t full_rings;
+    uint64_t paused; /* orders that waited because of their route */
 };
 
 /* 17 of "i17": the names of the noise. */
@@ -133,6 +134,20 @@ static void compare_order(struct run *r, unsigned id)
     EXPECT(r, o->extra ? o->extra->n_requests : 0, want->n_requests);
 }
 
+static void compare_route(struct run *r, const struct route *got, const struct model_route *want)
+{
+    const struct route_settings *s = &got->settings;
+
+    EXPECT(r, got->paused, want->paused);
+    EXPECT(r, s->n_retries, want->n_retries);
+    EXPECT(r, s->attempts, want->attempts);
+    EXPECT(r, s->n_secrets, want->n_secrets);
+    for (unsigned i = 0; i < want->n_secrets; i++) {
+        EXPECT(r, s->secrets[i].len, strlen(want->secrets[i]));
+        EXPECT(r, memcmp(s->secrets[i].data, want->secrets[i], s->secrets[i].len), 0);
+    }
+}
+
 static void compare(struct run *r)
 {
     EXPECT(r, r->m.now_ms, r->model->now_ms);
@@ -148,8 +163,9 @@ static void compare(struct run *r)
         const struct route *route = machine_find_route(&r->m, noise_route(&r->noise, i));
 
         EXPECT(r, route != NULL, r->model->routes[i].exists);
-        EXPECT(r, route ? route->n_retries : 0,
-               route ? r->model->routes[i].n_retries : 0);
+        if (route) {
+            compare_route(r, route, &r->model->routes[i]);
+        }
     }
 }
 
@@ -195,17 +211,21 @@ static void compare_indexes(struct run *r)
 
 /* --- what a leader does --- */
 
-static void take(struct run *r, uint16_t route)
+static void take(struct run *r, uint16_t route, enum route_ready which)
 {
-    struct order *o = machine_take_ready(&r->m, route);
+    uint32_t count = machine_count_ready(&r->m, route, which);
+    struct order *o = machine_take_ready(&r->m, route, which);
     unsigned id;
 
+    EXPECT(r, o != NULL, count > 0);
     if (!o) {
         return;
     }
     id = number_of((struct slice){order_id(o), o->id_len});
     EXPECT(r, model_is_deliverable(r->model, id), true);
     EXPECT(r, r->model->orders[id].in_flight, false);
+    EXPECT(r, r->model->routes[r->model->orders[id].route].paused, false);
+    EXPECT(r, which == ROUTE_READY_RETRY, r->model->orders[id].attempts > 0);
     EXPECT(r, o->version, r->model->orders[id].version);
     r->model->orders[id].in_flight = true;
     r->tally->deliveries++;
@@ -222,12 +242,18 @@ static void drain(struct run *r)
     }
     compare_indexes(r);
     for (uint16_t route = 0; route < NOISE_ROUTES; route++) {
-        while (r->m.routes[route].used && !link_empty(&r->m.routes[route].ready)) {
-            take(r, route);
+        for (int which = 0; which < ROUTE_READY_LISTS; which++) {
+            while (machine_count_ready(&r->m, route, (enum route_ready)which) > 0) {
+                take(r, route, (enum route_ready)which);
+            }
         }
     }
     for (unsigned i = 0; i < NOISE_IDS; i++) {
-        EXPECT(r, r->model->orders[i].in_flight, model_is_deliverable(r->model, i));
+        const struct model_order *o = &r->model->orders[i];
+        bool paused = r->model->routes[o->route].paused;
+
+        EXPECT(r, o->in_flight, model_is_deliverable(r->model, i) && (o->in_flight || !paused));
+        r->tally->paused += paused && model_is_deliverable(r->model, i) && !o->in_flight;
     }
 }
 
@@ -265,7 +291,8 @@ static void lead(struct run *r)
 
     if (noise_below(n, 2) == 0) {
         machine_advance(&r->m, 1 + (unsigned)noise_below(n, 6));
-        take(r, (uint16_t)noise_below(n, NOISE_ROUTES + 1));
+        take(r, (uint16_t)noise_below(n, NOISE_ROUTES + 1),
+             (enum route_ready)noise_below(n, ROUTE_READY_LISTS));
     }
     switch (noise_below(n, r->is_long ? 8000 : 400)) { /* a full ring is slow to look at */
         case 0: put_all_back(r); break;
@@ -387,7 +414,7 @@ static void the_machine_agrees_with_the_model(void **state)
             assert_true(tally.errors[answers[i]] > 0);
         }
         assert_true(tally.deliveries > 1000 && tally.restores > 10);
-        assert_true(tally.full_rings > 0);
+        assert_true(tally.full_rings > 0 && tally.paused > 1000);
     }
 }
 

@@ -105,8 +105,8 @@ expect "route with a space in its URL" 2 - 'without spaces' $ctl route put r --u
 expect "route with a bad name" 2 - 'is no route name' $ctl route put 'a/b' --url http://h/
 expect "route with a bad secret" 2 - '--secret number 1 is not' \
     $ctl route put r --url http://h/ --secret whsec_abc
-expect "route with a bad window" 2 - 'from 1 to 65535' $ctl route put r --url http://h/ --window 65536
-expect "route with a bad timeout" 2 - 'from 10ms to 5m' $ctl route put r --url http://h/ --timeout 1h
+expect "route with a bad window" 2 - 'from 1 to 65536' $ctl route put r --url http://h/ --window 65537
+expect "route with a bad timeout" 2 - 'from 100ms to 1h' $ctl route put r --url http://h/ --timeout 2h
 expect "route with bad retries" 2 - 'is no list' $ctl route put r --url http://h/ --retry 1s,,2s
 expect "member with a bad id" 2 - 'is no node id' $ctl member add zero 127.0.0.1:7400
 expect "member with id 0" 2 - 'is no node id' $ctl member add 0 127.0.0.1:7400

@@ -13,6 +13,9 @@
 
 #include "../client/protocol.h"
 
+#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define OTHER_SECRET "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="
+
 static const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE] = "0123456789abcde";
 
 static struct slice text(const char *s)
@@ -66,29 +69,79 @@ static void a_route_comes_back_as_it_was(void **state)
         .code = OPERATION_ROUTE_PUT,
         .request_id = request_id,
         .id = text("shop"),
-        .url = text("https://shop.example/hook"),
-        .n_secrets = 2,
-        .secrets = {text("whsec_YWJj"), text("whsec_ZGVm")},
-        .timeout_ms = 10000,
-        .window = 64,
-        .n_retries = 3,
-        .retries_ms = {1000, 2000, 5000},
+        .settings = {.url = text("https://shop.example/hook"),
+                     .n_secrets = 2,
+                     .secrets = {text(SECRET), text(OTHER_SECRET)},
+                     .n_retries = 3,
+                     .retries_ms = {1000, 2000, 5000}},
     };
 
     (void)state;
     assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
-    assert_int_equal(out.n_secrets, 2);
-    assert_memory_equal(out.secrets[1].data, "whsec_ZGVm", 10);
-    assert_int_equal(out.retries_ms[2], 5000);
-    op.url = text("ftp://shop.example/");
+    assert_int_equal(out.settings.n_secrets, 2);
+    assert_memory_equal(out.settings.secrets[1].data, OTHER_SECRET, strlen(OTHER_SECRET));
+    assert_int_equal(out.settings.retries_ms[2], 5000);
+    assert_int_equal(out.bytes.len, b.len);
+    op.settings.secrets[0] = text("whsec_YWJj"); /* base64 of three bytes */
     assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
-    op.url = text("http://shop.example/a b");
+    assert_memory_equal(out.problem.key.data, "secrets", out.problem.key.len);
+    buffer_free(&b);
+}
+
+static void a_put_of_old_logs_is_still_read(void **state)
+{
+    struct buffer b = {0};
+    struct operation out;
+
+    (void)state;
+    write_array(&b, 8);
+    write_uint(&b, OPERATION_ROUTE_PUT);
+    write_bin(&b, request_id, sizeof request_id);
+    write_str(&b, "shop", 4);
+    write_str(&b, "http://h/", 9);
+    write_array(&b, 1);
+    write_str(&b, "whsec_YWJj", 10); /* was not looked at so closely then */
+    write_uint(&b, 50);
+    write_uint(&b, 7);
+    write_array(&b, 0);
+    assert_int_equal(operation_decode(b.data, b.len, &out), ORDERSCHED_OK);
+    assert_int_equal(out.code, OPERATION_ROUTE_PUT);
+    assert_int_equal(out.bytes.len, b.len);
+    assert_int_equal(out.settings.kind, ROUTE_HTTP);
+    assert_int_equal(out.settings.n_secrets, 1);
+    assert_int_equal(out.settings.timeout_ms, 100); /* the least that a route can have */
+    assert_int_equal(out.settings.window, 7);
+    assert_int_equal(out.settings.n_retries, 15);
+    for (size_t len = 0; len < b.len; len++) {
+        assert_int_not_equal(operation_decode(b.data, len, &out), ORDERSCHED_OK);
+    }
+    buffer_free(&b);
+}
+
+static void pause_and_rotate_come_back_as_they_were(void **state)
+{
+    struct buffer b = {0};
+    struct operation out;
+    struct operation op = {.code = OPERATION_ROUTE_PAUSE,
+                           .request_id = request_id,
+                           .id = text("shop"),
+                           .paused = true};
+
+    (void)state;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_true(out.paused);
+    op = (struct operation){.code = OPERATION_ROUTE_ROTATE,
+                            .request_id = request_id,
+                            .id = text("shop"),
+                            .secret = text(SECRET),
+                            .keep = 3};
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.keep, 3);
+    assert_int_equal(out.secret.len, strlen(SECRET));
+    op.keep = 4;
     assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
-    op.url = text("https://shop.example/hook");
-    op.window = 0;
-    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
-    op.window = 1;
-    op.secrets[0] = text("secret");
+    op.keep = 0;
+    op.secret = text("whsec_");
     assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
     buffer_free(&b);
 }
@@ -260,6 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
         cmocka_unit_test(a_route_comes_back_as_it_was),
+        cmocka_unit_test(a_put_of_old_logs_is_still_read),
+        cmocka_unit_test(pause_and_rotate_come_back_as_they_were),
         cmocka_unit_test(an_id_at_the_limit_passes_and_one_past_it_is_refused),
         cmocka_unit_test(a_payload_past_the_limit_is_refused),
         cmocka_unit_test(every_truncation_of_an_operation_is_refused),

@@ -414,9 +414,9 @@ static struct operation op_route(struct stage *t, const char *name)
     return (struct operation){.code = OPERATION_ROUTE_PUT,
                               .request_id = request_id(t),
                               .id = text(name),
-                              .url = text("http://example.com/"),
-                              .timeout_ms = 5000,
-                              .window = 50};
+                              .settings = {.url = text("http://example.com/"),
+                                           .timeout_ms = 5000,
+                                           .window = 50}};
 }
 
 static struct operation op_get(const char *id)
@@ -894,7 +894,7 @@ static void the_largest_list_at_the_end_of_a_message_keeps_the_limit(void **stat
     for (unsigned i = 0; i < 1023; i++) {
         snprintf(names[i], sizeof names[i], "%064u", i);
         struct operation put = op_route(&t, names[i]);
-        put.url = (struct slice){url, PROTOCOL_URL_MAX - 1};
+        put.settings.url = (struct slice){url, PROTOCOL_URL_MAX - 1};
         assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
     }
     for (unsigned i = 0; i < 500; i++) {

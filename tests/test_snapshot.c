@@ -45,8 +45,8 @@ static struct bed *lived(void)
 
     bed_apply(b, T, bed_route_put(b, "gone"));
     op = bed_route_put(b, "shoq"); /* one bit from BED_ROUTE */
-    op.n_secrets = 0;
-    op.n_retries = 0;
+    op.settings.n_secrets = 0;
+    op.settings.n_retries = 0;
     bed_apply(b, T, op);
     bed_apply(b, T, bed_route_delete(b, "gone")); /* leaves a gap in the slots */
     for (char c = 'a'; c <= 'l'; c++) {
@@ -152,7 +152,7 @@ static void an_image_does_not_look_like_a_compressed_one(void **state)
     struct image image = encode(&b->m);
 
     (void)state;
-    assert_memory_equal(image.data, "OSDSNAP1\x01\0\0\0", 12);
+    assert_memory_equal(image.data, "OSDSNAP1\x02\0\0\0", 12);
     free(image.data);
     bed_close(b);
 }
@@ -298,30 +298,79 @@ static void an_image_without_memory_is_an_error(void **state)
     bed_close(b);
 }
 
+/* tests/data/snapshot-1.osd is what version 1 wrote of a machine like that of lived(). */
+static void an_image_of_version_1_is_read(void **state)
+{
+    static uint8_t data[4096];
+    FILE *file = fopen("tests/data/snapshot-1.osd", "rb");
+    struct machine m;
+    struct slice id = {(const uint8_t *)"j", 1};
+
+    (void)state;
+    assert_non_null(file);
+    size_t len = fread(data, 1, sizeof data, file);
+    fclose(file);
+    assert_int_equal(data[8], 1);
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, data, len), SNAPSHOT_OK);
+    machine_check(&m);
+    assert_int_equal(m.now_ms, T + 1000);
+    assert_int_equal(m.store.n, 12);
+    assert_int_equal(m.stored.dead, 1);
+    assert_int_equal(m.stored.paid, 2);
+    assert_int_equal(m.stored.closing, 6 - 1);
+    assert_int_equal(machine_find(&m, id)->state, ORDERSCHED_DEAD);
+    const struct route *shop = machine_find_route(&m, bed_text(BED_ROUTE));
+    assert_false(shop->paused);
+    assert_int_equal(shop->settings.kind, ROUTE_HTTP);
+    assert_int_equal(shop->settings.timeout_ms, 5000);
+    assert_int_equal(shop->settings.window, 16);
+    assert_int_equal(shop->settings.n_secrets, 1);
+    assert_int_equal(shop->settings.retries_ms[1], 2000);
+    assert_int_equal(machine_find_route(&m, bed_text("shoq"))->settings.n_retries, 15);
+    /* From there it goes on in the present form. */
+    struct image image = encode(&m);
+    uint64_t digest = machine_digest(&m);
+    assert_int_equal(snapshot_restore(&m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&m), digest);
+    free(image.data);
+    machine_close(&m);
+}
+
 static void the_largest_of_everything_fits_its_bound(void **state)
 {
     struct bed *b = bed_open();
+    static char pem[PROTOCOL_CA_MAX];
     char text[ORDERSCHED_PAYLOAD_MAX];
     struct operation op;
     struct image image;
 
     (void)state;
     memset(text, 'x', sizeof text);
+    memset(pem, 'p', sizeof pem);
     b->epoch = UINT64_MAX;
     bed_apply(b, T, bed_epoch(0, UINT64_MAX));
     op = bed_route_put(b, BED_ROUTE);
     op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ROUTE_NAME_MAX};
     memcpy(text, "http://", 7);
-    op.url = (struct slice){(uint8_t *)text, PROTOCOL_URL_MAX};
+    op.settings.url = (struct slice){(uint8_t *)text, PROTOCOL_URL_MAX};
     op.id.data += 7;
-    op.n_secrets = PROTOCOL_SECRETS_MAX;
+    op.settings.n_secrets = PROTOCOL_SECRETS_MAX;
     for (unsigned i = 0; i < PROTOCOL_SECRETS_MAX; i++) {
-        op.secrets[i] = bed_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+        op.settings.secrets[i] = bed_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     }
-    op.n_retries = PROTOCOL_RETRIES_MAX;
+    op.settings.n_retries = PROTOCOL_RETRIES_MAX;
     for (unsigned i = 0; i < PROTOCOL_RETRIES_MAX; i++) {
-        op.retries_ms[i] = UINT32_MAX;
+        op.settings.retries_ms[i] = UINT32_MAX;
     }
+    op.settings.n_headers = PROTOCOL_HEADERS_MAX;
+    for (unsigned i = 0; i < PROTOCOL_HEADERS_MAX; i++) {
+        op.settings.headers[i].name =
+            (struct slice){(uint8_t *)text + 7, PROTOCOL_HEADER_NAME_MAX};
+        op.settings.headers[i].value =
+            (struct slice){(uint8_t *)text + 7, PROTOCOL_HEADER_VALUE_MAX};
+    }
+    op.settings.ca_pem = (struct slice){(uint8_t *)pem, PROTOCOL_CA_MAX};
     assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
     op = bed_schedule(b, "a", T + 100);
     op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ID_MAX};
@@ -419,7 +468,8 @@ static void the_same_log_gives_the_same_state_whatever_else_is_done(void **state
         apply_to(&idle, b);
         apply_to(&restarted, b);
         machine_advance(&b->m, 1 + (unsigned)noise_below(n, 5));
-        machine_take_ready(&b->m, (uint16_t)noise_below(n, NOISE_ROUTES + 1));
+        machine_take_ready(&b->m, (uint16_t)noise_below(n, NOISE_ROUTES + 1),
+                           (enum route_ready)noise_below(n, ROUTE_READY_LISTS));
         if (noise_below(n, 50) == 0) {
             machine_put_back_all(&b->m);
         }
@@ -454,6 +504,7 @@ int main(void)
         cmocka_unit_test(an_altered_image_with_a_right_checksum_is_refused_or_sound),
         cmocka_unit_test(a_newer_version_is_told_from_a_corrupt_one),
         cmocka_unit_test(an_image_without_memory_is_an_error),
+        cmocka_unit_test(an_image_of_version_1_is_read),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
         cmocka_unit_test(a_full_ring_of_recent_requests_comes_back_in_its_order),
         cmocka_unit_test(the_same_log_gives_the_same_state_whatever_else_is_done),

@@ -150,16 +150,16 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
     struct operation op = {
         .code = code,
         .request_id = make_one,
-        .url = text_slice("http://127.0.0.1:9/hook"),
-        .timeout_ms = (uint32_t)loop_between(s->loop, 50, 2000),
-        .window = (uint32_t)loop_between(s->loop, 1, 8),
-        .n_retries = (uint32_t)loop_between(s->loop, 1, 4),
+        .settings = {.url = text_slice("http://127.0.0.1:9/hook"),
+                     .timeout_ms = (uint32_t)loop_between(s->loop, 100, 2000),
+                     .window = (uint32_t)loop_between(s->loop, 1, 8),
+                     .n_retries = (uint32_t)loop_between(s->loop, 1, 4)},
     };
 
     snprintf(name, sizeof name, "r%u", route);
     op.id = text_slice(name);
-    for (unsigned i = 0; i < op.n_retries; i++) {
-        op.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
+    for (unsigned i = 0; i < op.settings.n_retries; i++) {
+        op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
     }
     struct job *j = job_new(c, &op, 0);
     j->route = (int)route;

@@ -86,14 +86,14 @@ struct operation bed_route_put(struct bed *b, const char *name)
 {
     struct operation op = operation_on(b, OPERATION_ROUTE_PUT, name);
 
-    op.url = bed_text("http://127.0.0.1:8080/expired");
-    op.n_secrets = 1;
-    op.secrets[0] = bed_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
-    op.timeout_ms = 5000;
-    op.window = 16;
-    op.n_retries = 2;
-    op.retries_ms[0] = 1000;
-    op.retries_ms[1] = 2000;
+    op.settings.url = bed_text("http://127.0.0.1:8080/expired");
+    op.settings.n_secrets = 1;
+    op.settings.secrets[0] = bed_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    op.settings.timeout_ms = 5000;
+    op.settings.window = 16;
+    op.settings.n_retries = 2;
+    op.settings.retries_ms[0] = 1000;
+    op.settings.retries_ms[1] = 2000;
     return op;
 }
 
@@ -187,5 +187,7 @@ struct order *bed_take(struct bed *b, uint16_t route)
 {
     while (!machine_advance(&b->m, 16)) {
     }
-    return machine_take_ready(&b->m, route);
+    struct order *o = machine_take_ready(&b->m, route, ROUTE_READY_FIRST);
+
+    return o ? o : machine_take_ready(&b->m, route, ROUTE_READY_RETRY);
 }

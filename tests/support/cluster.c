@@ -216,16 +216,16 @@ int cluster_route_put(ordersched_client *client, const char *name, const char *u
     struct operation op = {
         .code = OPERATION_ROUTE_PUT,
         .id = slice_of(name),
-        .url = slice_of(url),
-        .n_secrets = 1,
-        .secrets = {slice_of(secret)},
-        .timeout_ms = 5000,
-        .window = 256,
-        .n_retries = n_retries,
+        .settings = {.url = slice_of(url),
+                     .n_secrets = 1,
+                     .secrets = {slice_of(secret)},
+                     .timeout_ms = 5000,
+                     .window = 256,
+                     .n_retries = n_retries},
     };
 
     for (unsigned i = 0; i < n_retries; i++) {
-        op.retries_ms[i] = retries_ms[i];
+        op.settings.retries_ms[i] = retries_ms[i];
     }
     return cluster_operate(client, &op);
 }

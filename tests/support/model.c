@@ -248,29 +248,73 @@ static int do_extend(struct model *m, struct model_order *o, const struct operat
     return ORDERSCHED_OK;
 }
 
-static int do_route(struct model *m, const struct operation *op, unsigned route)
+static void copy_secret(char *to, struct slice from)
+{
+    memcpy(to, from.data, from.len);
+    to[from.len] = '\0';
+}
+
+static int do_put(struct model_route *r, const struct route_settings *s)
 {
     static const uint32_t usual_s[] = {1,    2,    5,    15,   30,   60,   300, 900,
                                        3600, 3600, 3600, 3600, 3600, 3600, 3600};
+
+    r->paused = r->exists && r->paused;
+    r->exists = true;
+    r->n_retries = s->n_retries > 0 ? s->n_retries : 15;
+    for (uint32_t i = 0; i < r->n_retries; i++) {
+        r->retries_ms[i] = s->n_retries > 0 ? s->retries_ms[i] : usual_s[i] * 1000;
+    }
+    r->attempts = s->attempts;
+    r->n_secrets = s->n_secrets;
+    for (unsigned i = 0; i < s->n_secrets; i++) {
+        copy_secret(r->secrets[i], s->secrets[i]);
+    }
+    return ORDERSCHED_OK;
+}
+
+static int do_delete(struct model *m, unsigned route)
+{
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        if (m->orders[i].exists && m->orders[i].route == route) {
+            return ORDERSCHED_ROUTE_IN_USE;
+        }
+    }
+    m->routes[route].exists = false;
+    return ORDERSCHED_OK;
+}
+
+static int do_rotate(struct model_route *r, const struct operation *op)
+{
+    struct model_route before = *r;
+
+    copy_secret(r->secrets[0], op->secret);
+    r->n_secrets = 1;
+    for (unsigned i = 0; i < before.n_secrets; i++) {
+        if (r->n_secrets < op->keep + 1 && strcmp(before.secrets[i], r->secrets[0]) != 0) {
+            memcpy(r->secrets[r->n_secrets++], before.secrets[i], sizeof before.secrets[i]);
+        }
+    }
+    return ORDERSCHED_OK;
+}
+
+static int do_route(struct model *m, const struct operation *op, unsigned route)
+{
     struct model_route *r = &m->routes[route];
 
+    if (op->code == OPERATION_ROUTE_PUT) {
+        return do_put(r, &op->settings);
+    }
+    if (!r->exists) {
+        return ORDERSCHED_NOT_FOUND;
+    }
     if (op->code == OPERATION_ROUTE_DELETE) {
-        if (!r->exists) {
-            return ORDERSCHED_NOT_FOUND;
-        }
-        for (unsigned i = 0; i < NOISE_IDS; i++) {
-            if (m->orders[i].exists && m->orders[i].route == route) {
-                return ORDERSCHED_ROUTE_IN_USE;
-            }
-        }
-        r->exists = false;
-        return ORDERSCHED_OK;
+        return do_delete(m, route);
     }
-    r->exists = true;
-    r->n_retries = op->n_retries > 0 ? op->n_retries : 15;
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        r->retries_ms[i] = op->n_retries > 0 ? op->retries_ms[i] : usual_s[i] * 1000;
+    if (op->code == OPERATION_ROUTE_ROTATE) {
+        return do_rotate(r, op);
     }
+    r->paused = op->paused;
     return ORDERSCHED_OK;
 }
 
@@ -295,13 +339,13 @@ static int do_outcome(struct model *m, struct model_order *o, const struct opera
     } else if (op->outcome == OUTCOME_LATER) {
         o->failures = 0;
         o->next_ms = m->now_ms + clamp(op->delay_ms, 1000, 400 * DAY_MS);
-    } else if (++o->failures > r->n_retries) {
+    } else if (++o->failures >= (r->attempts > 0 ? r->attempts : r->n_retries + 1)) {
         o->state = ORDERSCHED_DEAD;
         o->next_ms = 0;
     } else {
         o->next_ms = m->now_ms +
-                     clamp(clamp(op->delay_ms, 0, DAY_MS), r->retries_ms[o->failures - 1],
-                           UINT64_MAX) +
+                     clamp(clamp(op->delay_ms, 0, DAY_MS),
+                           r->retries_ms[clamp(o->failures, 1, r->n_retries) - 1], UINT64_MAX) +
                      clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
     }
     return ORDERSCHED_OK;
@@ -417,6 +461,8 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
             return;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
             if (!answered_before(m, NULL, op, result)) {
                 a.serial = noise_serial(op->request_id);
                 a.time_ms = request_id_time_ms(op->request_id);

@@ -37,8 +37,12 @@ struct model_order {
 
 struct model_route {
     bool exists;
+    bool paused;
     uint32_t n_retries;
     uint32_t retries_ms[PROTOCOL_RETRIES_MAX];
+    uint32_t attempts; /* 0: one more than retries */
+    unsigned n_secrets;
+    char secrets[PROTOCOL_SECRETS_MAX][PROTOCOL_SECRET_MAX + 1];
 };
 
 struct model {
@@ -69,7 +73,7 @@ void model_end(struct model *m);
 /* As seen at now. */
 int model_state(const struct model *m, unsigned id);
 bool model_is_known(const struct model *m, unsigned id);
-/* Must be with the dispatcher, or ready for it. */
+/* Must be with the dispatcher, or ready for it, or waiting for its paused route. */
 bool model_is_deliverable(const struct model *m, unsigned id);
 
 #endif

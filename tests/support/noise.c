@@ -91,20 +91,39 @@ static void choose_deadline(struct noise *n, const struct machine *m, struct ope
     op->time_ms = op->relative ? delay_ms : m->now_ms + delay_ms; /* may wrap: any number is */
 }
 
+static struct slice choose_secret(struct noise *n)
+{
+    static const char *const secrets[] = {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                                          "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+                                          "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="};
+    const char *secret = secrets[noise_below(n, 3)];
+
+    return (struct slice){(const uint8_t *)secret, strlen(secret)};
+}
+
 static void choose_route(struct noise *n, struct operation *op)
 {
+    struct route_settings *s = &op->settings;
+
     op->id = noise_route(n, (unsigned)noise_below(n, NOISE_ROUTES));
-    op->url = (struct slice){(const uint8_t *)"http://x/", 9};
-    op->timeout_ms = 1000 + (uint32_t)noise_below(n, 50);
-    op->window = 1 + (uint32_t)noise_below(n, 9);
-    op->n_secrets = (uint32_t)noise_below(n, 3);
-    for (uint32_t i = 0; i < op->n_secrets; i++) {
-        op->secrets[i] = (struct slice){(const uint8_t *)"whsec_c2VjcmV0", 14};
+    op->paused = noise_below(n, 3) == 0;
+    op->secret = choose_secret(n);
+    op->keep = (uint32_t)noise_below(n, PROTOCOL_SECRETS_MAX);
+    s->kind = (enum route_kind)(1 + noise_below(n, 2));
+    s->url = (struct slice){(const uint8_t *)"http://x/", 9};
+    s->timeout_ms = 1000 + (uint32_t)noise_below(n, 50);
+    s->window = 1 + (uint32_t)noise_below(n, 9);
+    s->rate_per_s = (uint32_t)noise_below(n, 3);
+    s->batch = (uint32_t)noise_below(n, 3);
+    s->n_secrets = (uint32_t)noise_below(n, 5);
+    for (uint32_t i = 0; i < s->n_secrets; i++) {
+        s->secrets[i] = choose_secret(n);
     }
-    op->n_retries = (uint32_t)noise_below(n, 4);
-    for (uint32_t i = 0; i < op->n_retries; i++) {
-        op->retries_ms[i] = (uint32_t)noise_below(n, 3000);
+    s->n_retries = (uint32_t)noise_below(n, 4);
+    for (uint32_t i = 0; i < s->n_retries; i++) {
+        s->retries_ms[i] = (uint32_t)noise_below(n, 3000);
     }
+    s->attempts = (uint32_t)noise_below(n, 6);
 }
 
 static void choose_outcome(struct noise *n, const struct machine *m, struct operation *op)
@@ -144,7 +163,9 @@ static enum operation_code choose_code(struct noise *n)
            : dice < 480 ? OPERATION_CANCEL
            : dice < 640 ? OPERATION_EXTEND
            : dice < 970 ? OPERATION_OUTCOME
-           : dice < 985 ? OPERATION_ROUTE_PUT
+           : dice < 980 ? OPERATION_ROUTE_PUT
+           : dice < 985 ? OPERATION_ROUTE_ROTATE
+           : dice < 991 ? OPERATION_ROUTE_PAUSE
            : dice < 997 ? OPERATION_ROUTE_DELETE
                         : OPERATION_EPOCH;
 }
@@ -189,6 +210,8 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
             break;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
             choose_route(n, op);
             break;
         case OPERATION_EPOCH:
