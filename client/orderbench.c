@@ -1,8 +1,11 @@
-/* orderbench.c - replays real orders against a cluster and judges what came of them. */
+/* orderbench.c - the load generator: replays real orders against a cluster and judges what came of
+ * them; the other commands have files of their own. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "orderbench_drain.h"
+#include "orderbench_fire.h"
 #include "orderbench_flags.h"
 #include "orderbench_generate.h"
 #include "orderbench_replay.h"
@@ -45,7 +48,9 @@ static const struct flag generate_flags[] = {
 static int help(void)
 {
     printf("Usage: orderbench replay --orders FILE.csv --window DURATION --route NAME [FLAGS]\n"
-           "       orderbench generate --count N [--seed S] > FILE.csv\n\n"
+           "       orderbench generate --count N [--seed S] > FILE.csv\n"
+           "       orderbench fire [--orders N] [--over DURATION] [--routes R --dead D] [FLAGS]\n"
+           "       orderbench drain [--orders N] [--batch N] [FLAGS]\n\n"
            "replay schedules each order, pays it after its real delay, both divided by the speed,\n"
            "and then compares every answer, the orders' ends and the receiver's journal. A pay\n"
            "later than twice the window is not sent.\n\n"
@@ -56,6 +61,10 @@ static int help(void)
     printf("\ngenerate writes orders with a realistic spread of payment delays.\n\n"
            "Flags of generate:\n");
     flags_print(generate_flags, NULL, stdout);
+    putchar('\n');
+    fire_help();
+    putchar('\n');
+    drain_help();
     return 0;
 }
 
@@ -167,7 +176,7 @@ static int run_replay(int argc, char **argv)
     struct verdict verdict;
     char reason[512];
 
-    int rv = bench_flags_read(replay_flags, argc, argv, values, BENCH_HELP);
+    int rv = bench_flags_read(replay_flags, NULL, argc, argv, values, BENCH_HELP);
     if (rv != 0) {
         return rv < 0 ? help() : rv;
     }
@@ -206,7 +215,7 @@ static int run_generate(int argc, char **argv)
     uint64_t count = 0;
     uint64_t seed = 1;
 
-    int rv = bench_flags_read(generate_flags, argc, argv, values, BENCH_HELP);
+    int rv = bench_flags_read(generate_flags, NULL, argc, argv, values, BENCH_HELP);
     if (rv != 0) {
         return rv < 0 ? help() : rv;
     }
@@ -227,7 +236,7 @@ static int run_generate(int argc, char **argv)
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        return bench_usage("a command is missing: replay or generate", NULL);
+        return bench_usage("a command is missing: replay, generate, fire or drain", NULL);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         return help();
@@ -241,6 +250,12 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "generate") == 0) {
         return run_generate(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "fire") == 0) {
+        return fire_main(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "drain") == 0) {
+        return drain_main(argc - 2, argv + 2);
     }
     return bench_usage("unknown command", argv[1]);
 }

@@ -12,13 +12,13 @@ int bench_usage(const char *what, const char *value)
     return 2;
 }
 
-int bench_flags_read(const struct flag *table, int argc, char **argv, const char **values,
-                     int help_key)
+int bench_flags_read(const struct flag *table, const struct flag *more, int argc, char **argv,
+                     const char **values, int help_key)
 {
     struct flags f;
     const char *value;
 
-    flags_init(&f, argc, argv, table, NULL);
+    flags_init(&f, argc, argv, table, more);
     for (;;) {
         int key = flags_next(&f, &value);
         if (key == FLAGS_END) {

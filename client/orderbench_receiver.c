@@ -209,6 +209,13 @@ int bench_receiver_start(struct bench_receiver *r, enum receiver_kind kind, cons
     return 0;
 }
 
+void bench_receiver_address(const struct bench_receiver *r, struct route_settings *settings)
+{
+    settings->url = (struct slice){(const uint8_t *)r->url, strlen(r->url)};
+    settings->secrets[0] = (struct slice){(const uint8_t *)r->secret, strlen(r->secret)};
+    settings->n_secrets = 1;
+}
+
 void bench_receiver_stop(struct bench_receiver *r)
 {
     if (r->pid > 0) {

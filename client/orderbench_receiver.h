@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "protocol.h"
+
 enum receiver_kind {
     RECEIVER_SINK,   /* ordersink */
     RECEIVER_CLOSED, /* nobody listens: connections are refused */
@@ -28,6 +30,8 @@ struct bench_receiver {
  * in errbuf. Stop in both cases. */
 int bench_receiver_start(struct bench_receiver *r, enum receiver_kind kind, const char *host,
                          char *errbuf, size_t errbuf_len);
+/* Point a route to it: URL and secret, which stay the receiver's. */
+void bench_receiver_address(const struct bench_receiver *r, struct route_settings *settings);
 /* End it; its journal is complete from then on. */
 void bench_receiver_stop(struct bench_receiver *r);
 /* Remove its journal. After stop. */
