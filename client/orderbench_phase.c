@@ -9,6 +9,7 @@
 #include "survey.h"
 
 #define POLL_MS 20
+#define REREAD_MS 250
 
 static int out_of_memory(void)
 {
@@ -81,40 +82,68 @@ static void wait_until_ms(uint64_t wall_ms)
     }
 }
 
+static void pause_ms(unsigned ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+}
+
+static void phase_note_time(struct phase *p)
+{
+    p->settled_s = (double)(bench_wall_ms() - p->plan.first_ms) / 1000;
+}
+
+/* By the cluster's count. */
+static int wait_for_count(struct phase *p, uint64_t give_up_ms)
+{
+    struct node_status status;
+    int rv;
+
+    while ((rv = read_status(p->setup, &status)) == 0) {
+        phase_note_time(p);
+        if (status.expired - p->expired_before >= p->plan.n || bench_wall_ms() >= give_up_ms) {
+            break;
+        }
+        pause_ms(POLL_MS);
+    }
+    return rv;
+}
+
+static int read_ends(struct phase *p)
+{
+    struct load_result result;
+
+    if (load_read_ends(p->setup->client, &p->tally, p->setup->timeout_ms, &result) != 0) {
+        return out_of_memory();
+    }
+    return result.failed == 0 ? 0
+                              : bench_explain(result.first_error, result.text,
+                                              "reading how the orders ended");
+}
+
 int phase_wait(struct phase *p)
 {
     uint64_t give_up_ms = p->plan.first_ms + p->plan.over_ms + p->setup->settle_ms;
-    struct node_status status;
-    int rv;
 
     if (!p->setup->quiet) {
         fprintf(stderr, "orderbench: waiting until %zu orders are settled\n", p->plan.n);
     }
     wait_until_ms(p->plan.first_ms + p->plan.over_ms);
-    do {
-        rv = read_status(p->setup, &status);
-        p->settled_s = (double)(bench_wall_ms() - p->plan.first_ms) / 1000;
-        if (rv != 0 || status.expired - p->expired_before >= p->plan.n) {
-            return rv;
-        }
-        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000}, NULL);
-    } while (bench_wall_ms() < give_up_ms);
-    return 0;
+    int rv = wait_for_count(p, give_up_ms);
+    rv = rv != 0 ? rv : read_ends(p);
+    while (rv == 0 && !tally_has_ended(&p->tally) && bench_wall_ms() < give_up_ms) {
+        pause_ms(REREAD_MS); /* others were counted, too */
+        phase_note_time(p);
+        rv = read_ends(p);
+    }
+    return rv;
 }
 
 /* ---- the account ---- */
 
 int phase_judge(struct phase *p, const struct bench_receiver *receivers, unsigned n)
 {
-    struct load_result result;
     char reason[512];
 
-    if (load_read_ends(p->setup->client, &p->tally, p->setup->timeout_ms, &result) != 0) {
-        return out_of_memory();
-    }
-    if (result.failed > 0) {
-        return bench_explain(result.first_error, result.text, "reading how the orders ended");
-    }
     for (unsigned i = 0; i < n; i++) {
         if (receivers[i].kind == RECEIVER_SINK &&
             tally_read(&p->tally, receivers[i].journal, reason, sizeof reason) != 0) {

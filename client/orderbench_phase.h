@@ -1,8 +1,8 @@
 /* orderbench_phase.h - one measurement: orders are scheduled, become due, are delivered and
  * settled, and every one of them is accounted for.
  *
- * The cluster's own count of expired orders tells when all are settled, so nothing else should
- * expire there meanwhile. */
+ * The cluster's own count of expired orders tells when all are settled: nothing else should expire
+ * there meanwhile, else the orders have to be read again and again until they are. */
 #ifndef ORDERBENCH_PHASE_H
 #define ORDERBENCH_PHASE_H
 
@@ -32,9 +32,10 @@ int phase_schedule_only(const struct bench_setup *setup, const struct plan *plan
                         double *seconds);
 /* Schedule p->plan, which has been filled in, in time for its first deadline. Close in any case. */
 int phase_schedule(struct phase *p, const struct bench_setup *setup);
-/* Wait until all is settled, or the time to settle is over: what is not settled then is lost. */
+/* Wait until all is settled, or the time to settle is over: what is not settled then is lost. How
+ * each order ended is in the tally. */
 int phase_wait(struct phase *p);
-/* How did each order end? Take the receivers' journals, and sum up. */
+/* Take the receivers' journals, and sum up. */
 int phase_judge(struct phase *p, const struct bench_receiver *receivers, unsigned n);
 void phase_close(struct phase *p);
 

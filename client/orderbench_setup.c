@@ -10,7 +10,7 @@
 #include "units.h"
 
 #define LEAD_MIN_MS 2000
-#define LEAD_PER_ORDER_US 150 /* a small cluster schedules more than 6,000 a second */
+#define LEAD_PER_ORDER_US 60 /* a small cluster schedules more than 16,000 a second */
 #define HOST_MAX 64
 
 const struct flag setup_flags[] = {

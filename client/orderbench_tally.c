@@ -62,6 +62,16 @@ void tally_end(struct tally *t, size_t i, int error, int state)
                 (state == ORDERSCHED_PAID || state == ORDERSCHED_CANCELLED);
 }
 
+bool tally_has_ended(const struct tally *t)
+{
+    size_t i = 0;
+
+    while (i < t->plan->n && t->orders[i].expired) {
+        i++;
+    }
+    return i == t->plan->n;
+}
+
 /* ---- the journal ---- */
 
 /* NULL, or what is wrong. Lines about other orders are passed over. */

@@ -46,6 +46,8 @@ void tally_delivery(struct tally *t, const char *id, uint64_t deadline_ms, uint6
 void tally_effect(struct tally *t, const char *id);
 /* How order i ended: enum ordersched_error of the last GET, and the state. */
 void tally_end(struct tally *t, size_t i, int error, int state);
+/* Did all of them end EXPIRED? */
+bool tally_has_ended(const struct tally *t);
 /* Take all that ordersink's journal says about the plan's orders. 0, or -1 with
  * "FILE:LINE: what is wrong" in errbuf. */
 int tally_read(struct tally *t, const char *path, char *errbuf, size_t errbuf_len);
