@@ -138,7 +138,7 @@ released() { # LANGUAGE ORDER
 print(sqlite3.connect(sys.argv[1]).execute("SELECT COUNT(*) FROM released WHERE id = ?",
                                            sys.argv[2:]).fetchone()[0])' "$dir/py.db" "$2"
         ;;
-    Node) grep -c "\"order\":\"$2\",.*\"outcome\":\"expired\"" "$dir/node.jsonl" ;;
+    Node) grep -c "\"order\":\"$2\",.*\"key\":.*\"outcome\":\"expired\"" "$dir/node.jsonl" ;;
     shell) grep -c "^osd_[0-9a-f]* expired $2\$" "$dir/shell/journal" ;;
     esac
 }

@@ -95,10 +95,13 @@ function settle(key, fenceText, data, entries) {
   if (fence[0] < seen[0] || (fence[0] === seen[0] && fence[1] < seen[1])) {
     return { outcome: 'failed', reason: 'a newer fence was seen' };
   }
-  if (settled.has(key)) return settled.get(key);
+  if (settled.has(key)) {
+    entries.push({ order, fence });
+    return settled.get(key);
+  }
   const answer = closePayment(order);
   const done = answer.outcome === 'expired' || answer.outcome === 'paid';
-  entries.push({ key, order, fence, ...(done && { answer }) });
+  entries.push({ order, fence, ...(done && { key, answer }) });
   // Here the stock is released if the outcome is expired: in your database, in one transaction
   // with the key. In this example the journal's line is both.
   return answer;
