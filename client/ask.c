@@ -92,10 +92,12 @@ int ask_operation(ordersched_client *client, const struct ordersched_operation *
     return reply->error;
 }
 
-/* The client believes a call that does not change anything to be safely repeatable. */
+/* The client believes a call that does not change anything to be safely repeatable. A reservation
+ * whose answer is lost comes back with its lease. */
 static bool operation_only_asks(enum operation_code code)
 {
-    return operation_is_read(code) || code == OPERATION_MEMBER_LIST;
+    return operation_is_read(code) || code == OPERATION_MEMBER_LIST ||
+           code == OPERATION_RESERVE || code == OPERATION_LEASE;
 }
 
 int ask_leader(ordersched_client *client, const struct operation *operation, unsigned timeout_ms,

@@ -37,7 +37,9 @@ static size_t call_cost(size_t len, size_t target_len)
 static void call_describe(struct call *call, const struct operation *op)
 {
     call->mutating = call->mutating || operation_is_logged(op->code);
-    call->repeatable = !call->mutating || op->request_id != NULL;
+    call->repeatable = !call->mutating || op->request_id != NULL || op->code == OPERATION_SETTLE;
+    call->polls = op->code == OPERATION_RESERVE;
+    call->wait_ms = call->polls ? (unsigned)op->time_ms : 0;
     call->alone = op->code >= OPERATION_MEMBER_LIST && op->code < OPERATION_EPOCH;
     if (op->request_id != NULL) {
         call->id_offset = (size_t)(op->request_id - op->bytes.data);

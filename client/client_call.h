@@ -41,6 +41,8 @@ struct call {
     bool mutating;
     bool repeatable;  /* a second copy is harmless: a read, or it has a request id */
     bool alone;       /* must be the only operation of its message */
+    bool polls;       /* its answer may wait at the leader, for... */
+    unsigned wait_ms; /* ...so long */
     bool own_id;      /* the client makes the request id... */
     bool id_made;     /* ...and has made it */
     size_t id_offset; /* of the request id in bytes */

@@ -15,6 +15,7 @@ struct message {
     enum message_kind kind;
     unsigned slot;
     uint64_t office;   /* MESSAGE_LEADER: of the search, when it was sent */
+    bool polls;        /* its answer may wait: it takes no place in the window */
     uint32_t n_calls;
     struct call *calls[]; /* in the order of the operations; NULL: the call has ended since */
 };

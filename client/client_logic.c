@@ -82,7 +82,7 @@ static struct message *client_message_take(struct client_logic *l, uint64_t hand
         *at = m->next;
         l->endpoints[m->slot].in_flight--;
         l->endpoints[m->slot].targeted_in_flight -= m->kind == MESSAGE_TARGET;
-        if (m->kind == MESSAGE_LEADER && m->office == l->search.office) {
+        if (m->kind == MESSAGE_LEADER && m->office == l->search.office && !m->polls) {
             l->in_flight--;
         }
     }
@@ -143,8 +143,8 @@ static unsigned client_timeout_of_batch(const struct client_logic *l, uint32_t n
         uint64_t left = l->batch[i]->deadline_ms - now_ms;
         longest = left > longest ? left : longest;
     }
-    return longest < l->config.attempt_timeout_ms ? (unsigned)longest
-                                                  : l->config.attempt_timeout_ms;
+    uint64_t attempt_ms = (uint64_t)l->config.attempt_timeout_ms + l->batch[0]->wait_ms;
+    return (unsigned)(longest < attempt_ms ? longest : attempt_ms);
 }
 
 /* Send one message of calls. False: nothing could be sent. */
@@ -167,6 +167,10 @@ static bool client_send_batch(struct client_logic *l, struct call_queue *queue,
             call_queue_push_front(queue, l->batch[--n]);
         }
         return false;
+    }
+    if (kind == MESSAGE_LEADER && l->batch[0]->polls) {
+        m->polls = true;
+        l->in_flight--;
     }
     for (uint32_t i = 0; i < n; i++) {
         struct call *call = l->batch[i];

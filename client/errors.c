@@ -22,6 +22,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_BAD_DEADLINE, "BAD_DEADLINE",
      "the deadline lies in the past, too far ahead, or before the present one"},
     {ORDERSCHED_TOO_MANY_ROUTES, "TOO_MANY_ROUTES", "the cluster has as many routes as it may"},
+    {ORDERSCHED_STALE_RESERVATION, "STALE_RESERVATION",
+     "the reservation is over: its lease ran out, or another leader is in office"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",
@@ -40,6 +42,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_EARLY_REQUEST, "EARLY_REQUEST",
      "the request id lies in the future of the cluster's time"},
     {ORDERSCHED_MEMBER_CHANGE, "MEMBER_CHANGE", "the change of members was refused"},
+    {ORDERSCHED_EXEC_NOT_ALLOWED, "EXEC_NOT_ALLOWED",
+     "the leader was not started with --allow-exec: it runs no programs"},
 
     {ORDERSCHED_UNKNOWN_OUTCOME, "UNKNOWN_OUTCOME",
      "the operation may or may not have happened: its answer was lost for good"},

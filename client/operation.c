@@ -3,6 +3,7 @@
 
 #include "cursor.h"
 #include "protocol.h"
+#include "work.h"
 
 bool operation_is_logged(enum operation_code code)
 {
@@ -248,6 +249,13 @@ static int decode_outcome(struct cursor *c, struct operation *op)
     return rv;
 }
 
+static int decode_reserve(struct cursor *c, struct operation *op)
+{
+    int rv = decode_route_name(c, &op->route);
+
+    return rv != ORDERSCHED_OK ? rv : work_decode_reserve(c, op);
+}
+
 /* The shape of each operation: how many elements its array has, and who reads them. The first of
  * a code is the one that is written; others are in old logs. */
 struct shape {
@@ -286,6 +294,9 @@ static const struct shape shapes[] = {
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
     {OPERATION_TRANSFER, 2, decode_node_id},
+    {OPERATION_RESERVE, 5, decode_reserve},
+    {OPERATION_LEASE, 2, work_decode_lease},
+    {OPERATION_SETTLE, 2, work_decode_settle},
     {OPERATION_EPOCH, 3, decode_epoch},
     {OPERATION_OUTCOME, 8, decode_outcome},
 };
@@ -407,6 +418,11 @@ void operation_encode(struct buffer *b, const struct operation *op)
         case OPERATION_MEMBER_REMOVE:
         case OPERATION_TRANSFER:
             write_uint(b, op->node_id);
+            break;
+        case OPERATION_RESERVE:
+        case OPERATION_LEASE:
+        case OPERATION_SETTLE:
+            work_encode(b, op);
             break;
         case OPERATION_EPOCH:
             write_uint(b, op->seed);

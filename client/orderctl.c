@@ -21,7 +21,7 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_route_commands, ctl_cluster_commands};
+    ctl_order_commands, ctl_route_commands, ctl_work_commands, ctl_cluster_commands};
 
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag)
 {
@@ -84,8 +84,8 @@ static void help_program(void)
 
 static void help_command(const struct ctl_command *c)
 {
-    printf("Usage: orderctl %s%s%s [FLAGS]\n\n%s.\n", c->name, c->operands != NULL ? " " : "",
-           c->operands != NULL ? c->operands : "", c->summary);
+    printf("Usage: orderctl %s%s%s [FLAGS]%s\n\n%s.\n", c->name, c->operands != NULL ? " " : "",
+           c->operands != NULL ? c->operands : "", c->runs ? " -- COMMAND ARG..." : "", c->summary);
     if (c->details != NULL) {
         printf("%s\n", c->details);
     }
@@ -185,6 +185,9 @@ static int read_command_flags(struct ctl *ctl, int argc, char **argv)
         }
         if (key != FLAGS_OPERAND) {
             rv = take_flag(ctl, &f, key, value);
+        } else if (ctl->command->runs && f.no_more_flags) {
+            ctl->words = (const char *const *)argv + f.at - 1; /* main's argv ends with a NULL */
+            return CTL_DONE;
         } else if (ctl->n_operands == ctl->command->operands_max) {
             rv = ctl_usage(ctl, "\"%s\" is one argument too many", value);
         } else {

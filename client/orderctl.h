@@ -21,6 +21,7 @@ enum ctl_flag {
     CTL_STATE, CTL_LIMIT, CTL_URL, CTL_SECRET, CTL_CALLBACK_TIMEOUT, CTL_WINDOW, CTL_RETRY,
     CTL_KIND, CTL_HEADER, CTL_CONNECT_TIMEOUT, CTL_RATE, CTL_BURST, CTL_BATCH, CTL_LINGER,
     CTL_ATTEMPTS, CTL_CA_FILE, CTL_HTTP2, CTL_KEEP,
+    CTL_PARALLEL, CTL_NAME, CTL_DRAIN,
     CTL_FLAGS
 };
 
@@ -41,6 +42,7 @@ struct ctl {
     } flags[CTL_FLAGS];
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;
+    const char *const *words; /* what stands behind "--", if the command runs it; NULL-terminated */
 };
 
 struct ctl_command {
@@ -52,6 +54,7 @@ struct ctl_command {
     unsigned operands_max;
     const struct flag *flags; /* or NULL */
     bool hidden;
+    bool runs; /* the words behind "--" are a program and its arguments */
     /* Check the arguments without a cluster: CTL_DONE, or CTL_USAGE after ctl_usage(). Or NULL. */
     int (*check)(struct ctl *ctl);
     int (*run)(struct ctl *ctl); /* returns the exit code */
@@ -60,6 +63,7 @@ struct ctl_command {
 extern const struct ctl_command ctl_order_commands[]; /* each ends with a NULL name */
 extern const struct ctl_command ctl_route_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
+extern const struct ctl_command ctl_work_commands[];
 
 /* The value of a flag, or NULL. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag);

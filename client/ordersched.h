@@ -37,6 +37,9 @@ extern "C" {
 #define ORDERSCHED_PAYLOAD_MAX 4096
 #define ORDERSCHED_ROUTE_NAME_MAX 64
 #define ORDERSCHED_REQUEST_ID_SIZE 16
+#define ORDERSCHED_TOKEN_SIZE 24 /* of a worker's reservation */
+#define ORDERSCHED_KEY_SIZE 37   /* of an idempotency key, with its NUL */
+#define ORDERSCHED_FENCE_SIZE 48 /* room for "EPOCH.INDEX" and a NUL */
 #define ORDERSCHED_DEADLINE_MAX_MS (400ull * 24 * 3600 * 1000) /* ahead of now */
 
 /* Named errors. The numbers are part of the wire protocol and never change. */
@@ -55,6 +58,7 @@ enum ordersched_error {
     ORDERSCHED_ROUTE_IN_USE = 8,   /* route delete: orders still point to it */
     ORDERSCHED_BAD_DEADLINE = 9,   /* in the past, too far ahead, or (extend) earlier */
     ORDERSCHED_TOO_MANY_ROUTES = 10,
+    ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */
@@ -71,6 +75,7 @@ enum ordersched_error {
     ORDERSCHED_SHUTTING_DOWN = 43,
     ORDERSCHED_EARLY_REQUEST = 44,       /* the request id lies in the cluster's future */
     ORDERSCHED_MEMBER_CHANGE = 45,       /* membership change refused; the text says why */
+    ORDERSCHED_EXEC_NOT_ALLOWED = 46,    /* route put: the leader runs no programs (--allow-exec) */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its office with it in the log */
@@ -196,6 +201,101 @@ ORDERSCHED_API int ordersched_get(ordersched_client *client, const char *id,
  * Returns ORDERSCHED_OK or ORDERSCHED_UNREACHABLE. */
 ORDERSCHED_API int ordersched_request_id(ordersched_client *client, unsigned timeout_ms,
                                          uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
+    ORDERSCHED_MUST_CHECK;
+
+/* ---- workers: be the receiver of a route of kind worker, without serving HTTP ----
+ *
+ * A worker asks for orders whose deadline has passed, holds them for the route's time-out (the
+ * lease), and says of each what became of it. A lease can be extended again and again. One that
+ * runs out is a failed attempt, and the order is given out again, to whichever worker asks; so are
+ * the orders of a worker that dies. Then an order may be held twice for a while: make its effect
+ * conditional on `key`, which stays the same, or on `fence`, which grows.
+ *
+ *     reserve ──► do what is to be done, extend while it takes long ──► settle
+ *
+ * All functions here wait; any number of threads may use one worker at the same time. */
+
+/* What became of an order (docs/callbacks.md says which to answer when). */
+enum ordersched_outcome {
+    ORDERSCHED_OUTCOME_EXPIRED = 1, /* it is cancelled: settled */
+    ORDERSCHED_OUTCOME_PAID = 2,    /* it was paid after all: settled, a veto */
+    ORDERSCHED_OUTCOME_LATER = 3,   /* ask again after delay_ms (at least 1 s) */
+    ORDERSCHED_OUTCOME_FAILED = 4,  /* a failed attempt: repeated by the route's schedule, not
+                                       before delay_ms, and DEAD at its end */
+};
+
+/* One order that this worker holds. */
+struct ordersched_job {
+    uint8_t token[ORDERSCHED_TOKEN_SIZE]; /* names the reservation */
+    char key[ORDERSCHED_KEY_SIZE];     /* idempotency key: the same at each attempt */
+    char fence[ORDERSCHED_FENCE_SIZE]; /* "EPOCH.INDEX": never decreases for an order */
+    const uint8_t *id;
+    size_t id_len;
+    uint64_t deadline_ms;
+    uint32_t attempt; /* 1 = first */
+    const uint8_t *payload;
+    size_t payload_len;
+};
+
+/* What one reservation brought. Pointers in it point into it. */
+struct ordersched_jobs {
+    uint32_t n;
+    uint32_t lease_ms; /* from the moment the leader answered; extend after a third of it */
+    struct ordersched_job *list;
+};
+
+struct ordersched_report {
+    const uint8_t *token; /* ORDERSCHED_TOKEN_SIZE bytes */
+    enum ordersched_outcome outcome;
+    uint64_t delay_ms;  /* LATER, FAILED */
+    const char *reason; /* FAILED: why, kept with the order; at most 160 bytes count; or NULL */
+};
+
+/* What became of a report. */
+struct ordersched_settled {
+    int error; /* OK; or STALE_RESERVATION: the lease ran out or another leader is in office, and the
+                  report is not recorded (unless a copy of it was whose answer was lost). The order
+                  is decided by then, or given out again under the same key. DECIDED, NOT_FOUND: it
+                  was settled otherwise. */
+    int state;      /* of the order, afterwards */
+    uint64_t index; /* log index of the decision, 0 while undecided */
+};
+
+typedef struct ordersched_worker ordersched_worker;
+
+/* A worker for a route, over a client that stays the caller's and must outlive it. `name` (for the
+ * logs, at most 64 bytes; NULL = host name and process id) is copied. Nothing is sent. ORDERSCHED_OK,
+ * ARGUMENT (route or name too long) or NO_MEMORY. */
+ORDERSCHED_API int ordersched_worker_open(ordersched_client *client, const char *route,
+                                          const char *name,
+                                          ordersched_worker **worker) ORDERSCHED_MUST_CHECK;
+/* After the last call with it has returned. What it holds comes back when the leases end. NULL is
+ * allowed. */
+ORDERSCHED_API void ordersched_worker_close(ordersched_worker *worker);
+
+/* Wait until orders are due, at most wait_ms, and take up to `max` (1..1000) of them. Follows the
+ * leader through elections meanwhile. ORDERSCHED_OK: *jobs is to be freed; it may hold none.
+ * Else *jobs is NULL: UNKNOWN_ROUTE, INVALID (the route is not of kind worker), UNREACHABLE or
+ * another reason why no leader answered for 5 s longer than wait_ms, ARGUMENT, NO_MEMORY. */
+ORDERSCHED_API int ordersched_worker_reserve(ordersched_worker *worker, unsigned max,
+                                             unsigned wait_ms,
+                                             struct ordersched_jobs **jobs) ORDERSCHED_MUST_CHECK;
+ORDERSCHED_API void ordersched_jobs_free(struct ordersched_jobs *jobs);
+
+/* Begin the leases of these n (1..1000) reservations anew. errors[i] is OK, or STALE_RESERVATION: it
+ * is not this worker's any more. Returns OK, or an error that says why nothing is known. */
+ORDERSCHED_API int ordersched_worker_extend(ordersched_worker *worker,
+                                            const uint8_t *const *tokens, unsigned n,
+                                            unsigned timeout_ms,
+                                            int *errors) ORDERSCHED_MUST_CHECK;
+
+/* Report on n (1..1000) orders, and wait until the cluster has recorded it. OK: results[i] says what
+ * became of each report. Otherwise nothing is known of them (TIMEOUT, UNREACHABLE, ...): repeat the
+ * call, until it is OK. Repeating is safe. */
+ORDERSCHED_API int ordersched_worker_settle(ordersched_worker *worker,
+                                            const struct ordersched_report *reports, unsigned n,
+                                            unsigned timeout_ms,
+                                            struct ordersched_settled *results)
     ORDERSCHED_MUST_CHECK;
 
 /* For tools: submit one operation that is already encoded (protocol.h). `mutating` says that

@@ -45,6 +45,10 @@
 #define PROTOCOL_ATTEMPTS_MAX 1000         /* failed ones in a row, the most a route can ask for */
 #define PROTOCOL_LIST_MAX 256 /* orders in a page */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
+#define PROTOCOL_TOKENS_MAX 1000      /* reservations in a message or its answer */
+#define PROTOCOL_WAIT_MAX_MS 60000u   /* how long a RESERVE may wait for due orders */
+#define PROTOCOL_WORKER_MAX 64        /* bytes of a worker's name */
+#define PROTOCOL_REASON_MAX 160       /* bytes of the reason of a failed attempt */
 
 /* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
  * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
@@ -80,6 +84,11 @@ enum operation_code {
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
     OPERATION_MEMBER_REMOVE = 50, /* [50, node_id] */
     OPERATION_TRANSFER = 51,      /* [51, node_id or 0 = any] */
+
+    /* Workers; the parts and the bodies of their answers are in work.h. */
+    OPERATION_RESERVE = 52, /* [52, route, max, wait_ms, worker] */
+    OPERATION_LEASE = 53,   /* [53, [token...]] */
+    OPERATION_SETTLE = 54,  /* [54, [[token, outcome, delay_ms, reason]...]] */
 
     OPERATION_EPOCH = 64,   /* [64, seed, retention_ms]: a leader takes office */
     OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms,
@@ -164,6 +173,10 @@ struct operation {
     /* members */
     uint64_t node_id;
     struct slice address;
+    /* workers: reserve uses route, limit and time_ms too */
+    struct slice worker;
+    uint32_t n_tokens;
+    struct slice tokens; /* the elements of lease and settle, back to back (work.h reads them) */
     /* epoch */
     uint64_t seed;
     uint64_t retention_ms;

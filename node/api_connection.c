@@ -33,6 +33,7 @@ struct api_connection {
     uint8_t *rest;   /* paused: what was read behind that point */
     size_t rest_len;
     bool closing, closed;
+    atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
 };
 
 static const uint8_t greeting_ours[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};   /* REP */
@@ -108,6 +109,7 @@ static void connection_close(struct api_connection *c)
         return;
     }
     c->closing = true;
+    atomic_store_explicit(&c->gone, true, memory_order_relaxed);
     if (c->prev != NULL) {
         c->prev->next = c->next;
     } else {
@@ -157,6 +159,7 @@ static void connection_submit(struct api_connection *c)
     slot->in.message = c->body + header_len;
     slot->in.message_len = c->body_len - header_len;
     slot->in.owner = slot;
+    slot->in.gone = &c->gone;
     c->body = NULL;
     a->partial -= c->body_cap;
     c->body_cap = 0;

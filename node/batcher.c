@@ -15,6 +15,7 @@ struct batch {
     uint64_t epoch;
     uint64_t sequence;
     uint32_t n_internal; /* operations of our own, in front of the clients' */
+    uint64_t first_ticket; /* of those */
     bool applied;        /* its messages are answered */
 };
 
@@ -52,13 +53,14 @@ bool batcher_submit(struct batcher *b, struct inbound *in)
     return true;
 }
 
-void batcher_submit_internal(struct batcher *b, const struct operation *op)
+uint64_t batcher_submit_internal(struct batcher *b, const struct operation *op)
 {
     operation_encode(&b->internal, op);
     if (b->internal.failed) {
         abort(); /* no memory for a hundred bytes: nothing sensible is left to do */
     }
     b->n_internal++;
+    return ++b->tickets;
 }
 
 void batcher_want_time(struct batcher *b)
@@ -209,6 +211,7 @@ static void batcher_commit_choice(struct batcher *b, struct batch *batch,
         tail = &(*tail)->next;
     }
     batch->n_internal = choice->n_internal;
+    batch->first_ticket = b->tickets - b->n_internal + 1;
     batcher_shift_internal(b, choice);
     b->want_time = false;
     b->last_now_ms = now_ms;
@@ -327,6 +330,10 @@ void batcher_applied(struct batcher *b)
 
     batch->applied = true;
     b->applied_sequence = batch->sequence;
+    for (uint32_t i = 0; b->host.internal != NULL && i < batch->n_internal; i++) {
+        assert(i < b->results.n);
+        b->host.internal(b->host.arg, batch->first_ticket + i, &b->results.results[i]);
+    }
     while (batch->messages != NULL) {
         struct inbound *in = batch->messages;
         uint32_t n_logged = in->n_logged;

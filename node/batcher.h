@@ -38,6 +38,8 @@ struct batcher_host {
     /* Answer a message whose entry was applied, or that was refused as a whole. */
     void (*answer)(void *arg, struct inbound *in, const struct result *logged);
     void (*refuse)(void *arg, struct inbound *in, int error, const char *text);
+    /* An operation of our own was applied. Before the answers of its entry; may be NULL. */
+    void (*internal)(void *arg, uint64_t ticket, const struct result *result);
 };
 
 struct batch; /* an entry in flight */
@@ -55,6 +57,7 @@ struct batcher {
     uint64_t queued_bytes_max;
     struct buffer internal; /* operations of our own: epoch, outcomes */
     uint32_t n_internal;
+    uint64_t tickets;      /* given to operations of our own so far, dropped ones included */
     bool want_time;        /* an entry is wanted just for its time */
     struct batch *inflight_first, **inflight_last;
     unsigned inflight;
@@ -68,8 +71,9 @@ void batcher_close(struct batcher *b); /* the queue must be empty, nothing in fl
 
 /* Queue a checked message. False: the queue is full, the message stays the caller's. */
 bool batcher_submit(struct batcher *b, struct inbound *in);
-/* Queue an operation of our own; nobody waits for its result. */
-void batcher_submit_internal(struct batcher *b, const struct operation *op);
+/* Queue an operation of our own. Returns its ticket, by which host.internal() tells its result;
+ * tickets grow by one. One that is dropped with the office has no result. */
+uint64_t batcher_submit_internal(struct batcher *b, const struct operation *op);
 /* Ask for an entry even if nothing else is queued. */
 void batcher_want_time(struct batcher *b);
 

@@ -1,9 +1,11 @@
 /* callback_body.c - what a delivery says: the JSON body and its signature. See callback_http.h. */
 #include <assert.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "../client/units.h"
 #include "../client/webhook.h"
@@ -53,49 +55,110 @@ static bool payload_is_embeddable(const uint8_t *payload, size_t len)
     return value != NULL;
 }
 
-/* "data" is the last member of the body, so the embedded payload goes in front of the last two
- * brackets. Takes `body` over. */
-static char *embed_payload(char *body, const uint8_t *payload, size_t len)
+/* The embedded payload goes in front of the last bracket. Takes `object` over. */
+static char *embed_payload(char *object, const uint8_t *payload, size_t len)
 {
     static const char key[] = ",\"payload\":";
-    size_t body_len = strlen(body);
+    size_t object_len = strlen(object);
 
-    assert(body_len > 2 && strcmp(body + body_len - 2, "}}") == 0);
-    char *whole = malloc(body_len + sizeof key + len);
+    assert(object_len > 2 && object[object_len - 1] == '}');
+    char *whole = malloc(object_len + sizeof key + len);
     if (whole != NULL) {
-        char *at = mempcpy(whole, body, body_len - 2);
+        char *at = mempcpy(whole, object, object_len - 1);
         at = mempcpy(at, key, sizeof key - 1);
         at = mempcpy(at, payload, len);
-        memcpy(at, "}}", 3);
+        memcpy(at, "}", 2);
     }
-    free(body);
+    free(object);
     return whole;
 }
 
-char *callback_body(const struct delivery *d, uint64_t now_ms)
+static bool set_fence(json_t *object, const struct delivery *d)
+{
+    char fence[48];
+
+    snprintf(fence, sizeof fence, "%" PRIu64 ".%" PRIu64, d->fence_epoch, d->fence_index);
+    return json_object_set_new(object, "fence", json_string(fence)) == 0;
+}
+
+/* The object that stands for one order: malloc'ed text, or NULL. */
+static char *order_text(const struct delivery *d, bool in_batch)
 {
     bool embed = payload_is_embeddable(d->payload, d->payload_len);
-    json_t *root = json_object();
     json_t *data = json_object();
-    char *body = NULL;
+    char *text = NULL;
 
-    bool ok = root != NULL && data != NULL &&
+    bool ok = data != NULL &&
+              (!in_batch ||
+               (json_object_set_new(data, "idempotency_key", json_string(d->key)) == 0 &&
+                set_fence(data, d))) &&
               set_bytes(data, "order_id", "order_id_base64", d->id, d->id_len) &&
               set_time(data, "deadline", d->deadline_ms) &&
               json_object_set_new(data, "attempt", json_integer(d->attempt)) == 0 &&
               (embed ||
-               set_bytes(data, "payload", "payload_base64", d->payload, d->payload_len)) &&
-              json_object_set_new(root, "type", json_string("order.expired")) == 0 &&
-              set_time(root, "timestamp", now_ms) && json_object_set(root, "data", data) == 0;
+               set_bytes(data, "payload", "payload_base64", d->payload, d->payload_len));
     if (ok) {
-        body = json_dumps(root, JSON_COMPACT);
+        text = json_dumps(data, JSON_COMPACT);
     }
-    if (body != NULL && embed) {
-        body = embed_payload(body, d->payload, d->payload_len);
+    if (text != NULL && embed) {
+        text = embed_payload(text, d->payload, d->payload_len);
     }
     json_decref(data);
-    json_decref(root);
+    return text;
+}
+
+/* The whole: one order as an object, or as many as hang together as an array. */
+static char *body_text(const struct delivery *first, const char *type, bool batch, uint64_t now_ms)
+{
+    char time[64];
+    char *body = NULL;
+    size_t len;
+    bool ok = true;
+    FILE *out = open_memstream(&body, &len);
+
+    if (out == NULL) {
+        return NULL;
+    }
+    units_format_time(now_ms, time, sizeof time);
+    fprintf(out, "{\"type\":\"%s\",\"timestamp\":\"%s\",\"data\":%s", type, time, batch ? "[" : "");
+    for (const struct delivery *d = first; d != NULL && ok; d = batch ? d->batch_next : NULL) {
+        char *text = order_text(d, batch);
+        ok = text != NULL && fprintf(out, "%s%s", d != first ? "," : "", text) >= 0;
+        free(text);
+    }
+    ok = fputs(batch ? "]}" : "}", out) >= 0 && ok;
+    if (fclose(out) != 0 || !ok) {
+        free(body);
+        body = NULL;
+    }
     return body;
+}
+
+char *callback_body(const struct delivery *d, uint64_t now_ms)
+{
+    return body_text(d, "order.expired", false, now_ms);
+}
+
+char *callback_batch_body(const struct delivery *first, uint64_t now_ms)
+{
+    return body_text(first, "order.expired.batch", true, now_ms);
+}
+
+void callback_batch_id(const struct delivery *first, char *out)
+{
+    XXH3_state_t *hash = XXH3_createState();
+
+    if (hash == NULL) {
+        abort();
+    }
+    XXH3_128bits_reset(hash);
+    for (const struct delivery *d = first; d != NULL; d = d->batch_next) {
+        XXH3_128bits_update(hash, d->key, sizeof d->key - 1);
+    }
+    XXH128_hash_t id = XXH3_128bits_digest(hash);
+    XXH3_freeState(hash);
+    snprintf(out, 37, "osd_%016llx%016llx", (unsigned long long)id.high64,
+             (unsigned long long)id.low64);
 }
 
 char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,

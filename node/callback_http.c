@@ -6,8 +6,9 @@
  *   done() <--- ended <-- ended_wake --'             |
  *                     '------------------------------'
  *
- * The two queues under the mutex are all the threads share. They hold at most
- * CALLBACK_QUEUE_MAX deliveries, which is checked where deliveries come in. */
+ * A batch is queued by the first of its deliveries on its way there, and each by itself on its way
+ * back. The queues under the mutex are all the threads share. They hold at most CALLBACK_QUEUE_MAX
+ * deliveries, which is checked where deliveries come in. */
 #include "callback_http.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 
 #include "callback_http_transfer.h"
+#include "log.h"
 
 #define CALLBACK_QUEUE_MAX 65536u /* what --max-deliveries may be at most */
 #define CALLBACK_TRANSFERS_MAX 4096u
@@ -32,7 +34,9 @@ struct callback_http {
     /* Shared, under the mutex. */
     uv_mutex_t mutex;
     struct delivery_queue todo;
+    struct delivery_queue abandoned; /* taken out of todo by abandon() */
     struct delivery_queue ended;
+    bool abandon;     /* the thread shall end what came before */
     bool stop;        /* the thread shall end everything and return */
     bool thread_over; /* it has */
 
@@ -53,7 +57,9 @@ struct callback_http {
     struct delivery_queue waiting;
     struct transfer *transfers;
     unsigned n_transfers;
-    unsigned transfers_max;
+    unsigned transfers_max; /* never changes */
+    bool told_strange;      /* an answer named what was not asked about: it was logged */
+    struct callback_http_config config;
 };
 
 static void queue_push(struct delivery_queue *q, struct delivery *d)
@@ -95,11 +101,13 @@ static void queue_move(struct delivery_queue *to, struct delivery_queue *from)
     *from = (struct delivery_queue){0};
 }
 
-/* Either thread: done() will follow on the raft loop. */
-static void callback_hand_back(struct callback_http *c, struct delivery *d)
+/* Either thread: done() will follow on the raft loop, for all of the batch. */
+static void callback_hand_back(struct callback_http *c, struct delivery *first)
 {
     uv_mutex_lock(&c->mutex);
-    queue_push(&c->ended, d);
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        queue_push(&c->ended, d);
+    }
     uv_mutex_unlock(&c->mutex);
     uv_async_send(&c->ended_wake);
 }
@@ -134,7 +142,7 @@ static void thread_start_waiting(struct callback_http *c)
 {
     while (c->n_transfers < c->transfers_max && c->waiting.first != NULL) {
         struct delivery *d = queue_pop(&c->waiting);
-        struct transfer *t = callback_transfer_new(d);
+        struct transfer *t = callback_transfer_new(d, c->config.allow_private);
         if (t == NULL) {
             callback_hand_back(c, d);
         } else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
@@ -143,6 +151,17 @@ static void thread_start_waiting(struct callback_http *c)
             thread_link(c, t);
         }
     }
+}
+
+static void thread_tell_strange(struct callback_http *c, const struct delivery *d, unsigned strange)
+{
+    if (strange > 0 && !c->told_strange && c->config.log != NULL) {
+        log_line(c->config.log, LOG_WARN,
+                 "a batch's answer names keys that were not in the batch: they are passed over, "
+                 "here and from now on",
+                 LOG_STR("route", d->route), LOG_U64("keys", strange));
+    }
+    c->told_strange = c->told_strange || strange > 0;
 }
 
 /* Whatever libcurl has finished goes back; places that became free are taken. */
@@ -160,7 +179,10 @@ static void thread_collect(struct callback_http *c)
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
         curl_multi_remove_handle(c->multi, t->easy);
         thread_unlink(c, t);
-        callback_hand_back(c, callback_transfer_end(t, result));
+        unsigned strange;
+        struct delivery *first = callback_transfer_end(t, result, &strange);
+        thread_tell_strange(c, first, strange);
+        callback_hand_back(c, first);
     }
     thread_start_waiting(c);
 }
@@ -257,11 +279,9 @@ static void close_handle(uv_handle_t *handle, void *arg)
     }
 }
 
-/* End everything. The loop ends by itself when its handles are closed. */
-static void thread_stop(struct callback_http *c)
+/* End what is under way and what waits for a place. */
+static void thread_end_all(struct callback_http *c, const char *reason)
 {
-    static const char reason[] = "shutting down";
-
     while (c->transfers != NULL) {
         struct transfer *t = c->transfers;
         thread_unlink(c, t);
@@ -269,9 +289,15 @@ static void thread_stop(struct callback_http *c)
         callback_hand_back(c, callback_transfer_abort(t, reason));
     }
     for (struct delivery *d; (d = queue_pop(&c->waiting)) != NULL;) {
-        callback_delivery_fail(d, reason);
+        callback_fail(d, reason, false);
         callback_hand_back(c, d);
     }
+}
+
+/* The loop ends by itself when its handles are closed. */
+static void thread_stop(struct callback_http *c)
+{
+    thread_end_all(c, "shutting down");
     curl_multi_cleanup(c->multi);
     uv_walk(&c->loop, close_handle, NULL);
 }
@@ -279,11 +305,20 @@ static void thread_stop(struct callback_http *c)
 static void wake_cb(uv_async_t *wake)
 {
     struct callback_http *c = wake->data;
+    struct delivery_queue fresh = {0}, abandoned = {0};
 
     uv_mutex_lock(&c->mutex);
-    queue_move(&c->waiting, &c->todo);
+    queue_move(&abandoned, &c->abandoned);
+    queue_move(&fresh, &c->todo);
+    bool abandon = c->abandon;
     bool stop = c->stop;
+    c->abandon = false;
     uv_mutex_unlock(&c->mutex);
+    if (abandon) {
+        queue_move(&c->waiting, &abandoned);
+        thread_end_all(c, "this node is out of office");
+    }
+    queue_move(&c->waiting, &fresh);
     if (stop) {
         thread_stop(c);
     } else {
@@ -304,22 +339,39 @@ static void thread_main(void *arg)
 
 /* ---- raft loop ---- */
 
-static void callback_start(struct receiver *r, struct delivery *d)
+static void callback_start(struct receiver *r, struct delivery *first)
+{
+    struct callback_http *c = r->impl;
+    unsigned n = 0;
+
+    assert(c->state != CALLBACK_CLOSED);
+    for (const struct delivery *d = first; d != NULL; d = d->batch_next) {
+        n++;
+    }
+    if (c->state != CALLBACK_OPEN || c->held + n > CALLBACK_QUEUE_MAX) {
+        callback_fail(first, c->state != CALLBACK_OPEN ? "shutting down" : "queue full", false);
+        c->held += n;
+        callback_hand_back(c, first);
+        return;
+    }
+    c->held += n;
+    uv_mutex_lock(&c->mutex);
+    queue_push(&c->todo, first);
+    uv_mutex_unlock(&c->mutex);
+    uv_async_send(&c->wake);
+}
+
+static void callback_abandon(struct receiver *r)
 {
     struct callback_http *c = r->impl;
 
-    assert(c->state != CALLBACK_CLOSED);
-    if (c->state != CALLBACK_OPEN || c->held >= CALLBACK_QUEUE_MAX) {
-        callback_delivery_fail(d, c->state != CALLBACK_OPEN ? "shutting down" : "queue full");
-        c->held++;
-        callback_hand_back(c, d);
-        return;
-    }
-    c->held++;
     uv_mutex_lock(&c->mutex);
-    queue_push(&c->todo, d);
+    queue_move(&c->abandoned, &c->todo);
+    c->abandon = true;
     uv_mutex_unlock(&c->mutex);
-    uv_async_send(&c->wake);
+    if (c->state == CALLBACK_OPEN) { /* else all is ending anyway */
+        uv_async_send(&c->wake);
+    }
 }
 
 /* Run done() of all that has ended; a done() may start() another delivery. Returns whether the
@@ -367,6 +419,11 @@ static void ended_wake_cb(uv_async_t *async)
 struct receiver *callback_http_receiver(struct callback_http *c)
 {
     return &c->receiver;
+}
+
+unsigned callback_http_requests_max(const struct callback_http *c)
+{
+    return c->transfers_max;
 }
 
 void callback_http_close(struct callback_http *c, void (*cb)(void *arg), void *arg)
@@ -465,14 +522,16 @@ static void abandoned_cb(uv_handle_t *handle)
     free(handle->data);
 }
 
-struct callback_http *callback_http_new(uv_loop_t *loop)
+struct callback_http *callback_http_new(uv_loop_t *loop, const struct callback_http_config *config)
 {
     struct callback_http *c = calloc(1, sizeof *c);
 
     if (c == NULL) {
         return NULL;
     }
-    c->receiver = (struct receiver){.impl = c, .start = callback_start};
+    c->config = *config;
+    c->receiver =
+        (struct receiver){.impl = c, .start = callback_start, .abandon = callback_abandon};
     c->ended_wake.data = c;
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         goto err_free;

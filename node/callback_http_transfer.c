@@ -1,14 +1,18 @@
 /* callback_http_transfer.c - see callback_http_transfer.h. */
 #include "callback_http_transfer.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../client/webhook.h"
+#include "address_guard.h"
 
 #define HEAD_MAX CALLBACK_BODY_MAX
 #define ANSWER_FIRST_CAP 256 /* most answers are {"outcome":"expired"} or empty */
@@ -21,16 +25,24 @@ static uint64_t wall_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-void callback_delivery_fail(struct delivery *d, const char *reason)
+static void delivery_fail(struct delivery *d, const char *reason, bool overloaded)
 {
     size_t len = 0;
 
     d->outcome = OUTCOME_FAILED;
     d->delay_ms = 0;
+    d->overloaded = overloaded;
     for (; reason[len] != '\0' && len < sizeof d->reason - 1; len++) {
         d->reason[len] = reason[len] < 0x20 || reason[len] > 0x7e ? '?' : reason[len];
     }
     d->reason[len] = '\0';
+}
+
+void callback_fail(struct delivery *first, const char *reason, bool overloaded)
+{
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        delivery_fail(d, reason, overloaded);
+    }
 }
 
 static void transfer_free(struct transfer *t)
@@ -48,7 +60,7 @@ static size_t transfer_body_cb(char *data, size_t one, size_t len, void *arg)
     struct transfer *t = arg;
 
     (void)one;
-    if (len > CALLBACK_BODY_MAX - t->answer_len) {
+    if (len > t->answer_max - t->answer_len) {
         t->answer_too_long = true;
         return 0;
     }
@@ -107,13 +119,8 @@ static size_t transfer_header_cb(char *data, size_t one, size_t len, void *arg)
     return len;
 }
 
-static bool transfer_add_header(struct transfer *t, const char *name, const char *value)
+static bool transfer_add_line(struct transfer *t, const char *line)
 {
-    char line[1024];
-
-    if ((size_t)snprintf(line, sizeof line, "%s: %s", name, value) >= sizeof line) {
-        return false;
-    }
     struct curl_slist *grown = curl_slist_append(t->headers, line);
     if (grown == NULL) {
         return false;
@@ -122,15 +129,43 @@ static bool transfer_add_header(struct transfer *t, const char *name, const char
     return true;
 }
 
-/* One signature for each secret, separated by spaces. NULL, or what is wrong. */
-static const char *transfer_sign(struct transfer *t, uint64_t timestamp_s)
+static bool transfer_add_header(struct transfer *t, const char *name, const char *value)
 {
-    const struct delivery *d = t->delivery;
+    char line[1024];
+
+    return (size_t)snprintf(line, sizeof line, "%s: %s", name, value) < sizeof line &&
+           transfer_add_line(t, line);
+}
+
+/* The route's own. (libcurl sends a header without a value only when it ends with a semicolon.) */
+static bool transfer_add_route_headers(struct transfer *t, bool *has_accept)
+{
+    const struct route_settings *s = &t->first->settings->settings;
+    char line[PROTOCOL_HEADER_NAME_MAX + PROTOCOL_HEADER_VALUE_MAX + 4];
+
+    *has_accept = false;
+    for (uint32_t i = 0; i < s->n_headers; i++) {
+        const char *name = (const char *)s->headers[i].name.data;
+        const char *value = (const char *)s->headers[i].value.data;
+        int len = *value != '\0' ? snprintf(line, sizeof line, "%s: %s", name, value)
+                                 : snprintf(line, sizeof line, "%s;", name);
+        if ((size_t)len >= sizeof line || !transfer_add_line(t, line)) {
+            return false;
+        }
+        *has_accept = *has_accept || strcasecmp(name, "accept") == 0;
+    }
+    return true;
+}
+
+/* One signature for each secret, separated by spaces. NULL, or what is wrong. */
+static const char *transfer_sign(struct transfer *t, const char *id, uint64_t timestamp_s)
+{
+    const struct route_settings *s = &t->first->settings->settings;
     char all[PROTOCOL_SECRETS_MAX * WEBHOOK_SIGNATURE_SIZE];
     size_t len = 0;
 
-    for (uint32_t i = 0; i < d->n_secrets; i++) {
-        char *one = callback_signature(d->secrets[i], d->key, timestamp_s, t->body);
+    for (uint32_t i = 0; i < s->n_secrets; i++) {
+        char *one = callback_signature((const char *)s->secrets[i].data, id, timestamp_s, t->body);
         if (one == NULL) {
             return "a secret of the route is no whsec_ secret of 24 to 64 bytes";
         }
@@ -143,24 +178,66 @@ static const char *transfer_sign(struct transfer *t, uint64_t timestamp_s)
     return NULL;
 }
 
+static bool transfer_is_batch(const struct transfer *t)
+{
+    return t->first->settings->settings.batch > 1;
+}
+
+/* A batch has no fence of its own: each of its orders has one, in the body. */
+static bool transfer_add_fence(struct transfer *t)
+{
+    char fence[48];
+
+    snprintf(fence, sizeof fence, "%" PRIu64 ".%" PRIu64, t->first->fence_epoch,
+             t->first->fence_index);
+    return transfer_is_batch(t) || transfer_add_header(t, "orderschedd-fence", fence);
+}
+
 static const char *transfer_write_headers(struct transfer *t, uint64_t timestamp_s)
 {
-    const struct delivery *d = t->delivery;
-    char timestamp[24], fence[48], idempotency_key[sizeof d->key + 2];
+    char id[sizeof t->first->key], idempotency_key[sizeof id + 2], timestamp[24];
+    bool has_accept;
 
+    memcpy(id, t->first->key, sizeof id);
+    if (transfer_is_batch(t)) {
+        callback_batch_id(t->first, id);
+    }
     snprintf(timestamp, sizeof timestamp, "%" PRIu64, timestamp_s);
-    snprintf(fence, sizeof fence, "%" PRIu64 ".%" PRIu64, d->fence_epoch, d->fence_index);
-    snprintf(idempotency_key, sizeof idempotency_key, "\"%s\"", d->key);
-    if (!transfer_add_header(t, "content-type", "application/json") ||
-        !transfer_add_header(t, "accept", "application/json") ||
-        !transfer_add_header(t, "webhook-id", d->key) ||
+    snprintf(idempotency_key, sizeof idempotency_key, "\"%s\"", id);
+    if (!transfer_add_route_headers(t, &has_accept) ||
+        !transfer_add_header(t, "content-type", "application/json") ||
+        (!has_accept && !transfer_add_header(t, "accept", "application/json")) ||
+        !transfer_add_header(t, "webhook-id", id) ||
         !transfer_add_header(t, "webhook-timestamp", timestamp) ||
-        !transfer_add_header(t, "idempotency-key", idempotency_key) ||
-        !transfer_add_header(t, "orderschedd-fence", fence) ||
+        !transfer_add_header(t, "idempotency-key", idempotency_key) || !transfer_add_fence(t) ||
         !transfer_add_header(t, "expect", "")) { /* an empty value: do not send this one */
         return "out of memory";
     }
-    return transfer_sign(t, timestamp_s);
+    return transfer_sign(t, id, timestamp_s);
+}
+
+/* A socket that no program started later inherits, to an address that is allowed. */
+static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
+                                        struct curl_sockaddr *address)
+{
+    struct transfer *t = arg;
+    const char *what =
+        t->allow_private ? NULL : address_guard_refuses(&address->addr, address->addrlen);
+
+    if (purpose != CURLSOCKTYPE_IPCXN) {
+        return CURL_SOCKET_BAD;
+    }
+    if (what != NULL) {
+        const void *at = address->family == AF_INET6
+                             ? (const void *)&((struct sockaddr_in6 *)&address->addr)->sin6_addr
+                             : (const void *)&((struct sockaddr_in *)&address->addr)->sin_addr;
+        t->refused = what;
+        if (inet_ntop(address->family, at, t->refused_address, sizeof t->refused_address) == NULL) {
+            snprintf(t->refused_address, sizeof t->refused_address, "?");
+        }
+        return CURL_SOCKET_BAD;
+    }
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
 static bool transfer_limit_protocols(CURL *easy)
@@ -172,28 +249,54 @@ static bool transfer_limit_protocols(CURL *easy)
 #endif
 }
 
+/* Whom a TLS receiver must be certified by, and which HTTP is spoken to it. The route's own
+ * certificates take the place of the system's, whose directory must then not be asked either. */
+static bool transfer_set_tls(CURL *e, const struct route_settings *s)
+{
+    struct curl_blob ca = {(void *)s->ca_pem.data, s->ca_pem.len, CURL_BLOB_COPY};
+    long version = s->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
+
+    return curl_easy_setopt(e, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+           /* Rather another stream of a connection that is being made than another connection. */
+           curl_easy_setopt(e, CURLOPT_PIPEWAIT, s->http1_only ? 0L : 1L) == CURLE_OK &&
+           (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
+                            curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
+}
+
+static bool transfer_set_times(CURL *e, const struct route_settings *s)
+{
+    uint32_t connect_ms =
+        s->connect_timeout_ms < s->timeout_ms ? s->connect_timeout_ms : s->timeout_ms;
+
+    return curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, (long)s->timeout_ms) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms) == CURLE_OK;
+}
+
 /* The receiver is the one that the route names: no redirects, no proxies of the environment. */
+static bool transfer_set_request(struct transfer *t)
+{
+    CURL *e = t->easy;
+
+    return transfer_limit_protocols(e) &&
+           curl_easy_setopt(e, CURLOPT_URL,
+                            (const char *)t->first->settings->settings.url.data) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)strlen(t->body)) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
+           curl_easy_setopt(e, CURLOPT_USERAGENT, "orderschedd/" ORDERSCHEDD_VERSION) == CURLE_OK;
+}
+
 static bool transfer_set_options(struct transfer *t)
 {
-    const struct delivery *d = t->delivery;
+    const struct route_settings *s = &t->first->settings->settings;
     CURL *e = t->easy;
-    long total_ms = d->timeout_ms > 0 ? (long)d->timeout_ms : CALLBACK_CONNECT_TIMEOUT_MS;
-    long connect_ms =
-        total_ms < CALLBACK_CONNECT_TIMEOUT_MS ? total_ms : CALLBACK_CONNECT_TIMEOUT_MS;
-    bool ok = transfer_limit_protocols(e) &&
-              curl_easy_setopt(e, CURLOPT_URL, d->url) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_PROXY, "") == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, total_ms) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, connect_ms) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_POST, 1L) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, (long)strlen(t->body)) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->body) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers) == CURLE_OK &&
-              curl_easy_setopt(e, CURLOPT_USERAGENT, "orderschedd/" ORDERSCHEDD_VERSION) ==
-                  CURLE_OK &&
+    bool ok = transfer_set_request(t) && transfer_set_times(e, s) && transfer_set_tls(e, s) &&
+              curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, transfer_socket_cb) == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_body_cb) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header_cb) == CURLE_OK &&
@@ -213,9 +316,10 @@ static const char *transfer_prepare(struct transfer *t)
 {
     /* The cluster's clock, not the machine's: a wall clock that stepped while the node ran would
      * make receivers take the request for a replay. */
-    uint64_t now_ms = t->delivery->started_ms;
+    uint64_t now_ms = t->first->started_ms;
 
-    t->body = callback_body(t->delivery, now_ms);
+    t->body = transfer_is_batch(t) ? callback_batch_body(t->first, now_ms)
+                                   : callback_body(t->first, now_ms);
     t->easy = curl_easy_init();
     if (t->body == NULL || t->easy == NULL) {
         return "out of memory";
@@ -227,15 +331,20 @@ static const char *transfer_prepare(struct transfer *t)
     return why;
 }
 
-struct transfer *callback_transfer_new(struct delivery *d)
+struct transfer *callback_transfer_new(struct delivery *first, bool allow_private)
 {
     struct transfer *t = calloc(1, sizeof *t);
 
     if (t == NULL) {
-        callback_delivery_fail(d, "out of memory");
+        callback_fail(first, "out of memory", false);
         return NULL;
     }
-    t->delivery = d;
+    t->first = first;
+    t->allow_private = allow_private;
+    t->answer_max = CALLBACK_BODY_MAX;
+    for (const struct delivery *d = first; transfer_is_batch(t) && d != NULL; d = d->batch_next) {
+        t->answer_max += CALLBACK_BODY_EACH_MAX;
+    }
     const char *why = transfer_prepare(t);
     if (why != NULL) {
         (void)callback_transfer_abort(t, why);
@@ -244,32 +353,60 @@ struct transfer *callback_transfer_new(struct delivery *d)
     return t;
 }
 
-struct delivery *callback_transfer_end(struct transfer *t, CURLcode result)
+static void transfer_judge(struct transfer *t, long status)
 {
-    struct delivery *d = t->delivery;
+    uint64_t now_s = wall_ms() / 1000;
+
+    if (transfer_is_batch(t)) {
+        t->strange = callback_judge_batch(t->first, status, t->answer, t->answer_len,
+                                          t->retry_after, now_s);
+    } else {
+        callback_judge(t->first, status, t->answer, t->answer_len, t->retry_after, now_s);
+    }
+}
+
+/* No answer that could be judged. */
+static void transfer_fail(struct transfer *t, CURLcode result)
+{
+    char reason[160];
+
+    if (t->refused != NULL && result == CURLE_COULDNT_CONNECT) {
+        snprintf(reason, sizeof reason,
+                 "%s is a %s address: refused without --allow-private-callbacks",
+                 t->refused_address, t->refused);
+        callback_fail(t->first, reason, true);
+    } else if (result == CURLE_OK) {
+        callback_fail(t->first, "the answer breaks off in its headers", true);
+    } else if (t->answer_too_long) {
+        callback_fail(t->first, "the answer is too long", false);
+    } else {
+        callback_fail(t->first, t->error[0] != '\0' ? t->error : curl_easy_strerror(result), true);
+    }
+}
+
+struct delivery *callback_transfer_end(struct transfer *t, CURLcode result, unsigned *strange)
+{
+    struct delivery *first = t->first;
     long status = 0;
 
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     /* A refusal is one however it ended; only a consent must have arrived in full. (libcurl takes
      * a connection that is closed amid the headers for the end of an empty answer.) */
     if ((result == CURLE_OK && t->head_complete) || status >= 300) {
-        callback_judge(d, status, t->answer, t->answer_len, t->retry_after, wall_ms() / 1000);
-    } else if (result == CURLE_OK) {
-        callback_delivery_fail(d, "the answer breaks off in its headers");
-    } else if (t->answer_too_long) {
-        callback_delivery_fail(d, "the answer is too long");
+        transfer_judge(t, status);
     } else {
-        callback_delivery_fail(d, t->error[0] != '\0' ? t->error : curl_easy_strerror(result));
+        transfer_fail(t, result);
     }
+    *strange = t->strange;
     transfer_free(t);
-    return d;
+    return first;
 }
 
 struct delivery *callback_transfer_abort(struct transfer *t, const char *reason)
 {
-    struct delivery *d = t->delivery;
+    struct delivery *first = t->first;
 
-    callback_delivery_fail(d, reason);
+    callback_fail(first, reason, false);
     transfer_free(t);
-    return d;
+    return first;
 }

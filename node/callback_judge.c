@@ -66,7 +66,8 @@ static void judge_refusal(struct delivery *d, long status, const char *retry_aft
 {
     uint64_t wait_s = 0;
 
-    if (status == STATUS_TOO_MANY_REQUESTS || status == STATUS_SERVICE_UNAVAILABLE) {
+    d->overloaded = status == STATUS_TOO_MANY_REQUESTS || status == STATUS_SERVICE_UNAVAILABLE;
+    if (d->overloaded) {
         wait_s = retry_after_s(retry_after, now_s);
     }
     if (wait_s > 0) {
@@ -110,11 +111,17 @@ static void judge_object(struct delivery *d, long status, const json_t *object)
     }
 }
 
+static void judge_start(struct delivery *d)
+{
+    d->delay_ms = 0;
+    d->overloaded = false;
+    d->reason[0] = '\0';
+}
+
 void callback_judge(struct delivery *d, long status, const char *body, size_t len,
                     const char *retry_after, uint64_t now_s)
 {
-    d->delay_ms = 0;
-    d->reason[0] = '\0';
+    judge_start(d);
     if (status < 200 || status > 299) {
         judge_refusal(d, status, retry_after, now_s);
     } else if (len == 0) {
@@ -129,4 +136,134 @@ void callback_judge(struct delivery *d, long status, const char *body, size_t le
         }
         json_decref(answer);
     }
+}
+
+/* ---- batches ---- */
+
+/* The orders of a batch, and how often the answer named each. */
+struct roll {
+    size_t n;
+    size_t next; /* where the next result is looked for first: most answers keep the order */
+    struct {
+        struct delivery *delivery;
+        unsigned named;
+    } *orders;
+};
+
+static bool roll_make(struct roll *roll, struct delivery *first)
+{
+    *roll = (struct roll){0};
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        roll->n++;
+    }
+    roll->orders = calloc(roll->n, sizeof *roll->orders);
+    if (roll->orders == NULL) {
+        return false;
+    }
+    size_t i = 0;
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        roll->orders[i++].delivery = d;
+    }
+    return true;
+}
+
+static bool roll_find(struct roll *roll, const char *key, size_t *at)
+{
+    for (size_t i = 0; i < roll->n; i++) {
+        *at = (roll->next + i) % roll->n;
+        if (strcmp(roll->orders[*at].delivery->key, key) == 0) {
+            roll->next = *at + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The receiver's own words, made printable; they are cut by the size of the reason. */
+static void judge_reported_failure(struct delivery *d, long status, const json_t *result)
+{
+    const char *text = json_string_value(json_object_get(result, "reason"));
+
+    judge_failed(d, "HTTP %ld: the receiver says: %s", status, text != NULL ? text : "failed");
+    for (char *at = d->reason; *at != '\0'; at++) {
+        *at = *at < 0x20 || *at > 0x7e ? '?' : *at;
+    }
+}
+
+static void judge_result(struct delivery *d, long status, const json_t *result)
+{
+    const char *outcome = json_string_value(json_object_get(result, "outcome"));
+
+    if (outcome != NULL && strcmp(outcome, "failed") == 0) {
+        judge_reported_failure(d, status, result);
+    } else {
+        judge_object(d, status, result);
+    }
+}
+
+/* Returns how many results named no order of the batch. */
+static unsigned judge_results(struct roll *roll, long status, const json_t *results)
+{
+    unsigned strange = 0;
+    const json_t *result;
+    size_t index, at;
+
+    json_array_foreach(results, index, result)
+    {
+        const char *key = json_string_value(json_object_get(result, "idempotency_key"));
+        if (key == NULL || !roll_find(roll, key, &at)) {
+            strange++;
+        } else if (roll->orders[at].named++ > 0) {
+            judge_start(roll->orders[at].delivery);
+            judge_failed(roll->orders[at].delivery, "HTTP %ld: the answer names this order twice",
+                         status);
+        } else {
+            judge_result(roll->orders[at].delivery, status, result);
+        }
+    }
+    for (size_t i = 0; i < roll->n; i++) {
+        if (roll->orders[i].named == 0) {
+            judge_failed(roll->orders[i].delivery, "HTTP %ld: the answer does not name this order",
+                         status);
+        }
+    }
+    return strange;
+}
+
+static void judge_all(struct delivery *first, long status, const char *what)
+{
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        judge_failed(d, "HTTP %ld: %s", status, what);
+    }
+}
+
+unsigned callback_judge_batch(struct delivery *first, long status, const char *body, size_t len,
+                              const char *retry_after, uint64_t now_s)
+{
+    struct roll roll;
+    unsigned strange = 0;
+
+    if (status < 200 || status > 299 || len == 0) { /* one answer for all */
+        for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+            callback_judge(d, status, body, len, retry_after, now_s);
+        }
+        return 0;
+    }
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        judge_start(d);
+    }
+    json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *results = json_object_get(answer, "results");
+    if (answer == NULL) {
+        judge_all(first, status, "the answer is not JSON");
+    } else if (!json_is_array(results)) {
+        judge_all(first, status, "the answer is no JSON object with an array of results");
+    } else if (!roll_make(&roll, first)) {
+        judge_all(first, status, "out of memory");
+    } else {
+        strange = judge_results(&roll, status, results);
+        free(roll.orders);
+    }
+    json_decref(answer);
+    return strange;
 }

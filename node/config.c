@@ -206,6 +206,20 @@ static enum config_status check_loopback(const struct config_draft *draft)
     return CONFIG_OK;
 }
 
+/* A cluster on one machine tells receivers on that machine; any other is told so. */
+static void settle_callbacks(const struct config_draft *draft)
+{
+    struct config *c = draft->config;
+    bool loopback = transport_is_loopback(c->address);
+    if (config_is_set(draft, "allow-private-callbacks")) {
+        return;
+    }
+    for (unsigned i = 0; i < c->n_peers; i++) {
+        loopback = loopback && transport_is_loopback(c->peers[i].address);
+    }
+    c->allow_private_callbacks = loopback;
+}
+
 /* Kept in the form that stands before ":PORT": an IPv6 address gets its brackets. */
 static enum config_status settle_bind(struct config_draft *draft)
 {
@@ -281,6 +295,7 @@ static enum config_status check(struct config_draft *draft)
         settle_identity(draft) != CONFIG_OK) {
         return CONFIG_ERROR;
     }
+    settle_callbacks(draft);
     return check_loopback(draft);
 }
 

@@ -41,6 +41,11 @@ struct config {
     unsigned snapshot_threshold;   /* --snapshot-threshold entries, 0 = default */
     unsigned snapshot_trailing;    /* --snapshot-trailing entries, 0 = default */
     unsigned max_deliveries;       /* --max-deliveries 1024 callbacks in flight, all routes */
+    uint64_t max_delivery_bytes;   /* --max-delivery-bytes 64MiB, memory of these */
+    bool allow_exec;               /* --allow-exec: routes of kind exec run programs here */
+    unsigned max_exec;             /* --max-exec 64 of them at a time */
+    bool allow_private_callbacks;  /* --allow-private-callbacks: to addresses that are not public;
+                                    * default: when all peers are on the loopback */
 };
 
 enum config_status { CONFIG_OK, CONFIG_HELP, CONFIG_VERSION, CONFIG_ERROR };

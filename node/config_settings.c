@@ -81,6 +81,17 @@ static const struct setting settings[] = {
     {.name = "max-deliveries", .kind = SETTING_NUMBER, FIELD(max_deliveries), .min = 1,
      .max = 65536, .fallback = "1024", .argument = "N",
      .help = "callbacks in flight, all routes together (default 1024)"},
+    {.name = "max-delivery-bytes", .kind = SETTING_SIZE, FIELD(max_delivery_bytes),
+     .min = MEBIBYTE, .max = 64 * GIBIBYTE, .fallback = "64MiB", .argument = "SIZE",
+     .help = "memory for callbacks in flight, all routes together (default 64MiB)"},
+    {.name = "allow-exec", .kind = SETTING_SWITCH, FIELD(allow_exec),
+     .help = "let routes of kind exec run programs here, as this node's user (default false)"},
+    {.name = "max-exec", .kind = SETTING_NUMBER, FIELD(max_exec), .min = 1, .max = 1024,
+     .fallback = "64", .argument = "N",
+     .help = "programs of such routes running at a time (default 64)"},
+    {.name = "allow-private-callbacks", .kind = SETTING_SWITCH, FIELD(allow_private_callbacks),
+     .help = "let callbacks go to loopback, private and other addresses that are not public\n"
+             "(default: only when all peers are on the loopback)"},
 
     {.name = "min-free", .kind = SETTING_SIZE, FIELD(min_free_bytes), .min = 0,
      .max = 1024 * 1024 * GIBIBYTE, .fallback = "256MiB", .argument = "SIZE",

@@ -2,19 +2,55 @@
 #include "dispatch.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "../raft/mutant.h"
 
 #define DISPATCH_STARTS_MAX 256  /* a call, so that the loop stays responsive */
 #define DISPATCH_LOG_LINES_MAX 20 /* a second, about failed deliveries */
+#define DISPATCH_RESERVE 4 /* one part in so many of a cap is for those who hold little */
+
+/* The deliveries of one request. */
+struct delivery_batch {
+    uint32_t left; /* not done yet */
+    bool is_request;
+};
+
+static uint64_t dispatch_now_us(const struct dispatch *d)
+{
+    return d->environment->monotonic_us(d->environment->impl);
+}
+
+static void *dispatch_must(void *memory)
+{
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
+}
+
+/* --- life --- */
 
 void dispatch_init(struct dispatch *d)
 {
     memset(d, 0, sizeof *d);
+    d->inflight.max = d->requests.max = UINT32_MAX;
+    d->bytes.max = DISPATCH_BYTES_MAX;
+    d->wake_us = UINT64_MAX;
+    d->lanes = dispatch_must(calloc(MACHINE_ROUTES_MAX, sizeof *d->lanes));
+    d->lateness = dispatch_must(calloc(1, sizeof *d->lateness));
+}
+
+void dispatch_close(struct dispatch *d)
+{
+    assert(d->deliveries == NULL && d->inflight.used == 0 && d->requests.used == 0 &&
+           d->bytes.used == 0);
+    for (unsigned i = 0; i < MACHINE_ROUTES_MAX; i++) {
+        lane_close(&d->lanes[i]);
+    }
+    free(d->lanes);
+    free(d->lateness);
 }
 
 void dispatch_open(struct dispatch *d)
@@ -31,83 +67,16 @@ void dispatch_close_office(struct dispatch *d)
     for (struct delivery *v = d->deliveries; v != NULL; v = v->next) {
         v->orphan = true;
     }
-    memset(d->route_inflight, 0, sizeof d->route_inflight);
+    for (unsigned i = 0; i < MACHINE_ROUTES_MAX; i++) {
+        lane_forget(&d->lanes[i]);
+    }
     machine_put_back_all(d->machine);
+    if (d->deliveries != NULL && d->receiver->abandon != NULL) {
+        d->receiver->abandon(d->receiver);
+    }
 }
 
-void dispatch_key(const char *cluster, const struct order *o, char *out)
-{
-    uint8_t bytes[PROTOCOL_CLUSTER_MAX + 1 + 16 + ORDERSCHED_ID_MAX];
-    size_t len = strlen(cluster) + 1;
-
-    assert(len <= PROTOCOL_CLUSTER_MAX + 1);
-    memcpy(bytes, cluster, len);
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[len + i] = (uint8_t)(o->schedule_index >> (8 * i));
-        bytes[len + 8 + i] = (uint8_t)((uint64_t)o->version >> (8 * i));
-    }
-    len += 16;
-    memcpy(bytes + len, order_id(o), o->id_len);
-    XXH128_hash_t hash = XXH3_128bits(bytes, len + o->id_len);
-    snprintf(out, 37, "osd_%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
-}
-
-static void *copy_bytes(const void *data, size_t len)
-{
-    uint8_t *copy = malloc(len + 1);
-
-    if (copy == NULL) {
-        abort();
-    }
-    if (len > 0) {
-        memcpy(copy, data, len);
-    }
-    copy[len] = '\0';
-    return copy;
-}
-
-static void delivery_free(struct delivery *v)
-{
-    for (uint32_t i = 0; i < v->n_secrets; i++) {
-        free(v->secrets[i]);
-    }
-    free(v->url);
-    free(v->payload);
-    free(v);
-}
-
-static struct delivery *delivery_new(const struct dispatch *d, const struct order *o,
-                                     uint64_t now_ms)
-{
-    const struct route *route = &d->machine->routes[o->route];
-    const struct route_settings *settings = &route->settings;
-    struct delivery *v = calloc(1, sizeof *v);
-
-    if (v == NULL) {
-        abort();
-    }
-    dispatch_key(d->cluster, o, v->key);
-    v->fence_epoch = d->machine->epoch;
-    v->fence_index = d->machine->applied;
-    v->deadline_ms = o->deadline_ms;
-    v->version = o->version;
-    v->attempt = (o->extra != NULL ? o->extra->attempts : 0) + 1;
-    v->started_ms = now_ms;
-    v->route_slot = o->route;
-    memcpy(v->route, route->name, sizeof v->route);
-    v->url = copy_bytes(settings->url.data, settings->url.len);
-    v->n_secrets = settings->n_secrets;
-    for (uint32_t i = 0; i < settings->n_secrets; i++) {
-        v->secrets[i] = copy_bytes(settings->secrets[i].data, settings->secrets[i].len);
-    }
-    v->timeout_ms = settings->timeout_ms;
-    memcpy(v->id, order_id(o), o->id_len);
-    v->id_len = o->id_len;
-    v->payload = copy_bytes(order_payload(o), o->payload_len);
-    v->payload_len = o->payload_len;
-    return v;
-}
+/* --- the end of a delivery --- */
 
 /* Lateness is only delayed by jitter, never advanced: up to a tenth of the retry delay. */
 static uint32_t dispatch_jitter_ms(const struct dispatch *d, const struct order *o)
@@ -126,7 +95,7 @@ static uint32_t dispatch_jitter_ms(const struct dispatch *d, const struct order 
 
 static void dispatch_log_failure(struct dispatch *d, const struct delivery *v)
 {
-    uint64_t second = d->environment->monotonic_us(d->environment->impl) / 1000000;
+    uint64_t second = dispatch_now_us(d) / 1000000;
 
     if (d->log == NULL) {
         return;
@@ -176,20 +145,64 @@ static void dispatch_unlink(struct dispatch *d, struct delivery *v)
     if (v->next != NULL) {
         v->next->prev = v->prev;
     }
-    d->inflight--;
+    d->inflight.used--;
+    d->bytes.used -= v->bytes;
+}
+
+/* The request's place is free with the last of its deliveries. */
+static void dispatch_leave_batch(struct dispatch *d, struct delivery *v)
+{
+    struct delivery_batch *b = v->batch;
+
+    assert(b->left > 0);
+    if (--b->left > 0) {
+        return;
+    }
+    if (b->is_request) {
+        d->requests.used--;
+        d->lanes[v->route_slot].requests -= !v->orphan;
+    }
+    free(b);
+}
+
+/* A receiver's hard times begin and end with one line each. */
+static void dispatch_log_pace(struct dispatch *d, struct route_lane *l)
+{
+    uint32_t window = pace_window(&l->pace);
+    bool slowed = window == 1 && l->pace.max > 1;
+
+    if (!l->slowed && slowed) {
+        l->slowed = true;
+        if (d->log != NULL) {
+            log_line(d->log, LOG_WARN, "receiver is overloaded or away: one delivery at a time",
+                     LOG_STR("route", l->settings->route));
+        }
+    } else if (l->slowed && window == l->pace.max) {
+        l->slowed = false;
+        if (d->log != NULL) {
+            log_line(d->log, LOG_INFO, "receiver takes its whole window again",
+                     LOG_STR("route", l->settings->route));
+        }
+    }
 }
 
 static void dispatch_done(struct delivery *v, void *arg)
 {
     struct dispatch *d = arg;
+    uint64_t now_us = dispatch_now_us(d);
 
     dispatch_unlink(d, v);
+    dispatch_leave_batch(d, v);
     if (!v->orphan) {
+        struct route_lane *l = &d->lanes[v->route_slot];
         assert(d->active);
         if (v->outcome == OUTCOME_FAILED) {
             dispatch_log_failure(d, v);
         }
-        d->route_inflight[v->route_slot]--;
+        v->times.ended_us = v->times.started_us + (now_us - v->started_us);
+        lane_ended(l, v, now_us);
+        lateness_add(d->lateness, &v->times, v->attempt == 1);
+        dispatch_log_pace(d, l);
         dispatch_report(d, v);
     } else if (MUTANT(OLD_EPOCH_OUTCOME) && d->active) {
         dispatch_report(d, v);
@@ -198,11 +211,49 @@ static void dispatch_done(struct delivery *v, void *arg)
     d->woken(d->woken_arg);
 }
 
-static void dispatch_start(struct dispatch *d, struct order *o, uint64_t now_ms)
-{
-    struct delivery *v = delivery_new(d, o, now_ms);
+/* --- the start of deliveries --- */
 
-    assert(o->deadline_ms <= d->machine->now_ms); /* never early */
+/* One run. */
+struct dispatch_round {
+    uint64_t clock_us;
+    uint64_t now_us;
+    uint32_t contenders; /* routes that have or want deliveries, at least 2 if there are 2 */
+    uint32_t n;          /* routes that still have a turn: */
+    uint16_t slots[MACHINE_ROUTES_MAX];
+};
+
+/* How much more of a pool a lane that holds so much may take. */
+static uint64_t pool_room(const struct dispatch_pool *p, uint64_t lane_holds, uint32_t contenders)
+{
+    uint64_t left = p->max > p->used ? p->max - p->used : 0;
+    uint64_t reserve = contenders > 1 ? p->max / DISPATCH_RESERVE : 0;
+    uint64_t share = p->max / contenders > 0 ? p->max / contenders : 1;
+    uint64_t open = left > reserve ? left - reserve : 0;
+    uint64_t own = lane_holds < share ? share - lane_holds : 0;
+
+    own = own < left ? own : left;
+    return open > own ? open : own;
+}
+
+static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot,
+                                      const struct dispatch_round *r)
+{
+    struct machine *m = d->machine;
+    struct route_lane *l = &d->lanes[slot];
+    enum route_ready which = lane_choose(l, machine_count_ready(m, slot, ROUTE_READY_FIRST),
+                                         machine_count_ready(m, slot, ROUTE_READY_RETRY));
+    struct order *o = machine_take_ready(m, slot, which);
+    struct delivery *v = delivery_make(m, o, d->cluster, l->settings);
+
+    assert(o->deadline_ms <= m->now_ms); /* never early */
+    v->started_ms = r->clock_us / 1000;
+    v->started_us = r->now_us;
+    v->times = (struct lateness_times){
+        .deadline_us = o->deadline_ms * 1000,
+        .proposed_us = o->extra->due_ms * 1000,
+        .applied_us = o->extra->due_us,
+        .started_us = r->clock_us,
+    };
     v->done = dispatch_done;
     v->done_arg = d;
     v->next = d->deliveries;
@@ -210,39 +261,123 @@ static void dispatch_start(struct dispatch *d, struct order *o, uint64_t now_ms)
         v->next->prev = v;
     }
     d->deliveries = v;
-    d->inflight++;
-    d->route_inflight[o->route]++;
-    d->receiver->start(d->receiver, v);
+    d->inflight.used++;
+    d->bytes.used += v->bytes;
+    l->bytes += v->bytes;
+    return v;
 }
 
-bool dispatch_run(struct dispatch *d, uint64_t now_ms)
+/* Up to n deliveries of the route as one batch; returns how many there was memory for. */
+static uint32_t dispatch_start(struct dispatch *d, uint16_t slot, uint32_t n,
+                               const struct dispatch_round *r)
+{
+    struct route_lane *l = &d->lanes[slot];
+    struct delivery_batch *b = dispatch_must(calloc(1, sizeof *b));
+    struct delivery *first = NULL, **last = &first;
+
+    b->is_request = l->settings->settings.kind == ROUTE_HTTP;
+    d->requests.used += b->is_request;
+    while (b->left < n && (b->left == 0 || pool_room(&d->bytes, l->bytes, r->contenders) > 0)) {
+        struct delivery *v = dispatch_take(d, slot, r);
+        v->batch = b;
+        b->left++;
+        *last = v;
+        last = &v->batch_next;
+    }
+    n = b->left;
+    lane_started(l, n, r->now_us);
+    d->receiver->start(d->receiver, first);
+    return n;
+}
+
+static uint64_t dispatch_ready(const struct dispatch *d, uint16_t slot)
+{
+    return (uint64_t)machine_count_ready(d->machine, slot, ROUTE_READY_FIRST) +
+           machine_count_ready(d->machine, slot, ROUTE_READY_RETRY);
+}
+
+/* A route's turn: how many deliveries were started. With 0 it has no more turns in this run. */
+static uint32_t dispatch_turn(struct dispatch *d, uint16_t slot, const struct dispatch_round *r)
+{
+    struct route_lane *l = &d->lanes[slot];
+    uint64_t ready = dispatch_ready(d, slot);
+
+    if (ready == 0) {
+        return 0;
+    }
+    enum route_kind kind = l->settings->settings.kind;
+    struct lane_plan plan = lane_plan(l, ready, r->now_us);
+    if (plan.n == 0) {
+        d->wake_us = plan.wake_us < d->wake_us ? plan.wake_us : d->wake_us;
+        return 0;
+    }
+    uint64_t room = pool_room(&d->inflight, l->inflight, r->contenders);
+    if (kind == ROUTE_WORKER && d->receiver->room != NULL && room > 0) {
+        uint64_t wanted = d->receiver->room(d->receiver, slot, l->settings->route);
+        room = wanted < room ? wanted : room;
+    }
+    if (room == 0 || pool_room(&d->bytes, l->bytes, r->contenders) == 0 ||
+        (kind == ROUTE_HTTP && pool_room(&d->requests, l->requests, r->contenders) == 0)) {
+        return 0; /* the end of a delivery, or a worker that asks, brings us back */
+    }
+    return dispatch_start(d, slot, plan.n < room ? plan.n : (uint32_t)room, r);
+}
+
+/* Who takes part in this run, beginning with who is next. */
+static void dispatch_gather(struct dispatch *d, struct dispatch_round *r)
 {
     const struct machine *m = d->machine;
-    unsigned started = 0;
-    uint32_t idle = 0; /* routes in a row that had nothing to start */
+    uint32_t used = 0;
 
-    if (!d->active || m->n_routes == 0) {
-        return false;
-    }
-    while (idle < m->n_routes && d->inflight < d->max) {
-        uint16_t slot = (uint16_t)(d->turn % m->n_routes);
-        const struct route *route = &m->routes[slot];
-        struct order *o = NULL;
-        if (started == DISPATCH_STARTS_MAX) {
-            return true;
-        }
-        if (route->used && d->route_inflight[slot] < route->settings.window) {
-            o = machine_take_ready(d->machine, slot, ROUTE_READY_FIRST);
-            o = o != NULL ? o : machine_take_ready(d->machine, slot, ROUTE_READY_RETRY);
-        }
-        d->turn = (uint16_t)(slot + 1);
-        if (o == NULL) {
-            idle++;
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        uint16_t slot = (uint16_t)((d->turn + i) % m->n_routes);
+        struct route_lane *l = &d->lanes[slot];
+        if (!m->routes[slot].used) {
             continue;
         }
-        idle = 0;
-        started++;
-        dispatch_start(d, o, now_ms);
+        uint64_t ready = dispatch_ready(d, slot);
+        used++;
+        r->contenders += ready > 0 || l->inflight > 0;
+        if (ready > 0) {
+            lane_follow(l, &m->routes[slot], r->now_us);
+            r->slots[r->n++] = slot;
+        } else {
+            l->linger_us = 0;
+        }
+    }
+    if (r->contenders < 2) {
+        r->contenders = used < 2 ? 1 : 2; /* who has nothing to do now may have soon */
+    }
+}
+
+bool dispatch_run(struct dispatch *d, uint64_t clock_us)
+{
+    struct dispatch_round r;
+    uint32_t started = 0;
+
+    d->wake_us = UINT64_MAX;
+    if (!d->active || d->machine->n_routes == 0) {
+        return false;
+    }
+    r.clock_us = clock_us;
+    r.now_us = dispatch_now_us(d);
+    r.contenders = r.n = 0;
+    dispatch_gather(d, &r);
+    while (r.n > 0) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < r.n; i++) {
+            uint16_t slot = r.slots[i];
+            if (started >= DISPATCH_STARTS_MAX) {
+                return true;
+            }
+            uint32_t n = dispatch_turn(d, slot, &r);
+            if (n > 0) {
+                started += n;
+                d->turn = (uint16_t)(slot + 1);
+                r.slots[kept++] = slot;
+            }
+        }
+        r.n = kept;
     }
     return false;
 }

@@ -7,18 +7,32 @@
  *                                  and its receiver will see the same idempotency key again)
  *
  * It starts only after the leader's own epoch entry is applied, so that a leader that was deposed
- * without knowing fires nothing on its own. A route never has more than its window in flight,
- * and all routes together never more than the configured cap; routes take turns.
+ * without knowing fires nothing on its own.
  *
- * Pure: the receiver, the clock and randomness come from outside. Raft loop only. */
+ * Routes take turns, each with its own window, rate and batches (lane.h). All together keep the
+ * caps of deliveries, of HTTP requests and of memory; the last quarter of each cap is only for
+ * routes that hold less than an equal share, so that receivers which stand still cannot take it
+ * all. Orphans count among the caps, not in the windows; the receiver is told to end them.
+ *
+ * A run costs a look at each route and a step for each delivery. Pure: the receiver, the clocks
+ * and randomness come from outside. Raft loop only. */
 #ifndef DISPATCH_H
 #define DISPATCH_H
 
 #include "../raft/machine.h"
 #include "batcher.h"
 #include "environment.h"
+#include "lane.h"
 #include "log.h"
 #include "receiver.h"
+
+#define DISPATCH_BYTES_MAX (64ull * 1024 * 1024) /* of deliveries in flight, unless told otherwise */
+
+/* What all routes share: how much is used, and the cap. */
+struct dispatch_pool {
+    uint64_t used; /* orphans included */
+    uint64_t max;
+};
 
 struct dispatch {
     struct machine *machine;
@@ -27,11 +41,14 @@ struct dispatch {
     const struct environment *environment;
     const struct log *log; /* may be NULL */
     const char *cluster;
-    unsigned max;      /* deliveries in flight, orphans included */
+    struct dispatch_pool inflight; /* deliveries */
+    struct dispatch_pool requests; /* batches that are HTTP requests */
+    struct dispatch_pool bytes;
     bool active;
     uint16_t turn;     /* route that is asked first next time */
-    uint32_t inflight; /* orphans included */
-    uint32_t route_inflight[MACHINE_ROUTES_MAX]; /* orphans not included */
+    uint64_t wake_us;  /* monotonic: call dispatch_run again then; UINT64_MAX: no need */
+    struct route_lane *lanes; /* MACHINE_ROUTES_MAX, by slot */
+    struct lateness *lateness; /* of all routes together */
     struct delivery *deliveries;
     uint64_t log_second; /* failure lines written in this second, to bound them */
     uint32_t log_lines;
@@ -39,15 +56,16 @@ struct dispatch {
     void *woken_arg;
 };
 
+/* Zeroed but for the lanes, and caps that never hold: set what is needed. */
 void dispatch_init(struct dispatch *d);
+/* No delivery may be under way. */
+void dispatch_close(struct dispatch *d);
 /* The epoch entry is applied: fire. */
 void dispatch_open(struct dispatch *d);
 /* The office is over: deliveries become orphans, their orders go back to the ready lists. */
 void dispatch_close_office(struct dispatch *d);
-/* Start what windows and caps allow. Returns true when it stopped at its bound of starts for one
- * call and wants to be called again. */
-bool dispatch_run(struct dispatch *d, uint64_t now_ms);
-/* Idempotency key of an order's present deadline version; out has 37 bytes. */
-void dispatch_key(const char *cluster, const struct order *o, char *out);
+/* Start what windows and caps allow. `clock_us` is the leader's clock. Returns true when it stopped
+ * at its bound of starts for one call and wants to be called again; else d->wake_us says when. */
+bool dispatch_run(struct dispatch *d, uint64_t clock_us);
 
 #endif

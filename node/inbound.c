@@ -67,7 +67,9 @@ static int inbound_check_items(struct inbound *in, const struct request *request
         return ORDERSCHED_INVALID;
     }
     if (in->administers && in->n_items != 1) {
-        snprintf(text, text_len, "a membership operation must be alone in its message");
+        snprintf(text, text_len,
+                 "an operation that the leader carries out beside the log must be alone in its "
+                 "message");
         return ORDERSCHED_INVALID;
     }
     if ((in->flags & PROTOCOL_LOCAL) != 0 && (in->n_logged > 0 || in->administers)) {
@@ -117,6 +119,11 @@ void inbound_release(struct inbound *in)
     free(in->items);
     in->items = NULL;
     in->n_items = 0;
+}
+
+bool inbound_is_gone(const struct inbound *in)
+{
+    return in->gone != NULL && atomic_load_explicit(in->gone, memory_order_relaxed);
 }
 
 void inbound_refuse(struct inbound *in, uint32_t item, int error)

@@ -5,6 +5,8 @@
 #ifndef INBOUND_H
 #define INBOUND_H
 
+#include <stdatomic.h>
+
 #include "../client/protocol.h"
 
 struct inbound_item {
@@ -24,6 +26,7 @@ struct inbound {
     size_t logged_bytes;
     bool administers;  /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items; /* malloc'ed by inbound_check */
+    const atomic_bool *gone; /* set once nobody is left to read the answer; NULL: not known */
     /* Called once, on the raft loop, with the encoded answer, which is valid during the call. */
     void (*reply)(struct inbound *in, const uint8_t *answer, size_t len);
     void *owner;
@@ -34,6 +37,8 @@ struct inbound {
 int inbound_check(struct inbound *in, const char *cluster, char *text, size_t text_len)
     ORDERSCHED_MUST_CHECK;
 void inbound_release(struct inbound *in); /* frees items */
+/* Has the client's connection ended? A hint: it may end at any time. */
+bool inbound_is_gone(const struct inbound *in);
 
 /* Mark an item as refused on entry. */
 void inbound_refuse(struct inbound *in, uint32_t item, int error);

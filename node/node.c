@@ -16,7 +16,9 @@
 #include "../client/units.h"
 #include "../raft/disk.h"
 #include "api.h"
+#include "callback_exec.h"
 #include "callback_http.h"
+#include "receivers.h"
 #include "scheduler.h"
 
 #define NODE_DRAIN_MS 3000
@@ -32,6 +34,8 @@ struct node {
     struct disk *disk;
     struct environment environment;
     struct callback_http *callback;
+    struct callback_exec *exec;
+    struct receivers receivers; /* of the two */
     struct scheduler *scheduler;
     struct api *api;
     uv_prepare_t prepare;
@@ -159,7 +163,7 @@ static void node_api_closed(void *arg)
     (void)arg;
 }
 
-static void node_callback_closed(void *arg)
+static void node_exec_closed(void *arg)
 {
     struct node *n = arg;
 
@@ -170,6 +174,13 @@ static void node_callback_closed(void *arg)
     uv_close((uv_handle_t *)&n->disk_poll, NULL);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
     uv_close((uv_handle_t *)&n->sigint, NULL);
+}
+
+static void node_callback_closed(void *arg)
+{
+    struct node *n = arg;
+
+    callback_exec_close(n->exec, node_exec_closed, n);
 }
 
 static void node_scheduler_closed(void *arg)
@@ -267,8 +278,12 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .max_orders = c->max_orders,
         .max_bytes = c->max_bytes,
         .max_deliveries = c->max_deliveries,
+        .max_callback_requests = callback_http_requests_max(n->callback),
+        .max_delivery_bytes = c->max_delivery_bytes,
         .max_queued = c->max_requests,
         .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
+        .allow_exec = c->allow_exec,
+        .max_polls = c->max_requests / 2, /* the other half is never held up by waiting workers */
         .log = &n->log,
         .fatal = node_fatal,
         .fatal_arg = n,
@@ -277,7 +292,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
     unsigned n_members = 0;
 
     n->scheduler = scheduler_new(&config, io, &n->environment,
-                                 callback_http_receiver(n->callback), err, sizeof err);
+                                 &n->receivers.receiver, err, sizeof err);
     if (n->scheduler == NULL) {
         return node_fail(n, "cannot start", err);
     }
@@ -366,10 +381,20 @@ static int node_start(struct node *n)
     if (node_open_disk(n, &io) != 0) {
         return -1;
     }
-    n->callback = callback_http_new(&n->loop);
+    struct callback_http_config callback = {
+        .allow_private = n->config->allow_private_callbacks,
+        .log = &n->log,
+    };
+    n->callback = callback_http_new(&n->loop, &callback);
     if (n->callback == NULL) {
         return node_fail(n, "cannot start", "no thread for callbacks: out of memory");
     }
+    n->exec = callback_exec_new(&n->loop, n->config->allow_exec ? n->config->max_exec : 0);
+    if (n->exec == NULL) {
+        return node_fail(n, "cannot start", "no thread for programs: out of memory or descriptors");
+    }
+    receivers_init(&n->receivers, callback_http_receiver(n->callback), NULL,
+                   callback_exec_receiver(n->exec));
     node_start_handles(n);
     if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0) {
         return -1;
@@ -394,6 +419,7 @@ int node_run(const struct config *config)
     uv_run(&n->loop, UV_RUN_DEFAULT);
     scheduler_free(n->scheduler);
     callback_http_free(n->callback);
+    callback_exec_free(n->exec);
     api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);

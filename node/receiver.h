@@ -1,12 +1,27 @@
-/* receiver.h - what the dispatcher knows of those who are told about an expired order.
+/* receiver.h - what the dispatcher knows of those who are told about expired orders.
  *
- * The dispatcher hands over a delivery and is called back exactly once, on the raft loop's
- * thread, never from inside start(). In production the receiver is callback_http.h; in the
- * simulator it is simulated. */
+ * The dispatcher hands over deliveries, one or a batch of one route, and is called back exactly
+ * once for each of them, on the raft loop's thread, never from inside start(). In production the
+ * receiver is callback_http.h and its kin; in the simulator it is simulated. */
 #ifndef RECEIVER_H
 #define RECEIVER_H
 
 #include "../client/protocol.h"
+#include "lateness.h"
+
+struct delivery_batch; /* the dispatcher's */
+
+/* A route's settings as they were when a delivery was started, shared by the deliveries that were
+ * started with them. Nothing in it points into the machine. Counted by the dispatcher alone: a
+ * receiver may read it from start() until the done() of the last delivery it has of it. */
+struct route_copy {
+    unsigned holders;
+    uint64_t revision;
+    char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
+    /* Every slice in it is followed by a NUL, and never NULL: a C string unless it holds one. */
+    struct route_settings settings;
+    char *bytes; /* owned: what the slices point into */
+};
 
 /* One attempt to tell a route's receiver about one order. Made by the dispatcher, self-contained
  * (nothing in it points into the machine), freed by the dispatcher after `done`. */
@@ -20,10 +35,8 @@ struct delivery {
     uint64_t started_ms; /* the cluster's clock when it was handed over */
     uint16_t route_slot;
     char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
-    char *url;
-    uint32_t n_secrets;
-    char *secrets[PROTOCOL_SECRETS_MAX]; /* "whsec_" + base64 */
-    uint32_t timeout_ms;
+    const struct route_copy *settings;
+    struct delivery *batch_next; /* of the same batch; NULL behind the last, or with a single one */
     uint8_t id[ORDERSCHED_ID_MAX];
     size_t id_len;
     uint8_t *payload;
@@ -31,20 +44,32 @@ struct delivery {
     /* Filled by the receiver before done(). */
     enum outcome outcome;
     uint64_t delay_ms; /* LATER: the delay asked for; FAILED: Retry-After, or 0 */
+    bool overloaded;   /* FAILED: the receiver as a whole cannot bear more now, or is not there:
+                        * 429, 503, a time-out, no connection; delay_ms is then for all its route */
     char reason[160];  /* FAILED: one line for the log; no payload, no secret */
     void (*done)(struct delivery *d, void *arg);
     void *done_arg;
-    struct delivery *next; /* the holder's list */
-    struct delivery *prev;
     struct delivery *queued; /* the receiver's list, from start() until done() */
-    bool orphan; /* dispatcher: the office it was started in is over */
+    /* The dispatcher's own. */
+    struct delivery *next;
+    struct delivery *prev;
+    struct delivery_batch *batch;
+    size_t bytes; /* memory it takes */
+    uint64_t started_us; /* monotonic */
+    struct lateness_times times;
+    bool orphan; /* the office it was started in is over */
 };
 
 struct receiver {
     void *impl;
-    /* Take the delivery; done() follows exactly once, later, on the raft loop. Never fails: what
-     * cannot be started ends as FAILED. */
-    void (*start)(struct receiver *r, struct delivery *d);
+    /* Take the deliveries of a batch, linked by batch_next; done() follows exactly once for each,
+     * in any order, later, on the raft loop. Never fails: what cannot be started ends as FAILED. */
+    void (*start)(struct receiver *r, struct delivery *first);
+    /* How many deliveries of this route, of kind worker, it can take now. NULL: any number. */
+    unsigned (*room)(struct receiver *r, uint16_t route_slot, const char *route);
+    /* The office is over: end all that was started so far, soon, in any way; the outcomes do not
+     * matter any more. Not from inside start() or done(). NULL: they end by themselves. */
+    void (*abandon)(struct receiver *r);
 };
 
 #endif

@@ -38,6 +38,13 @@ static void scheduler_fatal(struct scheduler *s, const char *sentence)
 
 /* --- what the batcher asks for --- */
 
+/* The same clock, finer: for measuring. */
+static uint64_t scheduler_clock_us(struct scheduler *s)
+{
+    (void)scheduler_now_ms(s);
+    return (uint64_t)s->clock.value_us;
+}
+
 static uint64_t host_now_ms(void *arg)
 {
     return scheduler_now_ms(arg);
@@ -97,6 +104,11 @@ static void host_refuse(void *arg, struct inbound *in, int error, const char *te
     scheduler_refuse(arg, in, error, text);
 }
 
+static void host_internal(void *arg, uint64_t ticket, const struct result *result)
+{
+    callback_worker_ticket(&((struct scheduler *)arg)->worker, ticket, result);
+}
+
 /* --- the office --- */
 
 static void scheduler_enter_office(struct scheduler *s)
@@ -105,6 +117,7 @@ static void scheduler_enter_office(struct scheduler *s)
     s->state = SCHEDULER_IN_OFFICE;
     clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
     dispatch_open(&s->dispatch);
+    callback_worker_open(&s->worker, s->machine.epoch);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "in office: this node decides and fires",
                  LOG_U64("term", s->term), LOG_U64("index", s->machine.applied));
@@ -130,6 +143,7 @@ static void scheduler_take_office(struct scheduler *s)
     if (MUTANT(FIRE_WITHOUT_EPOCH)) {
         s->state = SCHEDULER_IN_OFFICE;
         dispatch_open(&s->dispatch);
+        callback_worker_open(&s->worker, s->machine.epoch);
     }
 }
 
@@ -141,6 +155,7 @@ static void scheduler_leave_office(struct scheduler *s, int error)
     s->state = SCHEDULER_FOLLOWING;
     s->retry_office_us = scheduler_monotonic_us(s) + SCHEDULER_OFFICE_RETRY_US;
     dispatch_close_office(&s->dispatch);
+    callback_worker_leave(&s->worker, error);
     batcher_close_office(&s->batcher, error, NULL);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "out of office", LOG_U64("term", s->term));
@@ -154,6 +169,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     struct scheduler *s = arg;
     struct machine_results *results = batcher_results(&s->batcher, data, len);
 
+    s->machine.clock_us = scheduler_clock_us(s);
     if (MUTANT(LOCAL_CLOCK_AT_APPLY) && s->machine.now_ms < scheduler_now_ms(s)) {
         s->machine.now_ms = scheduler_now_ms(s);
     }
@@ -171,6 +187,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     }
     if (results != NULL) {
         batcher_applied(&s->batcher);
+        callback_worker_applied(&s->worker);
     }
     s->again = true;
     if (s->state == SCHEDULER_TAKING_OFFICE && results != NULL &&
@@ -192,6 +209,7 @@ static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
     enum snapshot_error error;
 
     assert(!s->dispatch.active);
+    s->machine.clock_us = scheduler_clock_us(s);
     error = snapshot_restore(&s->machine, data, len);
     s->again = true;
     if (error == SNAPSHOT_OK) {
@@ -249,18 +267,26 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
         .propose = host_propose,
         .answer = host_answer,
         .refuse = host_refuse,
+        .internal = host_internal,
     };
 
     machine_init(&s->machine);
     batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
     dispatch_init(&s->dispatch);
+    scheduler_init_worker(s, receiver);
     s->dispatch.machine = &s->machine;
     s->dispatch.batcher = &s->batcher;
-    s->dispatch.receiver = receiver;
+    s->dispatch.receiver = &s->receivers.receiver;
     s->dispatch.environment = s->environment;
     s->dispatch.log = s->config.log;
     s->dispatch.cluster = s->config.cluster;
-    s->dispatch.max = s->config.max_deliveries;
+    s->dispatch.inflight.max = s->config.max_deliveries;
+    if (s->config.max_callback_requests > 0) {
+        s->dispatch.requests.max = s->config.max_callback_requests;
+    }
+    if (s->config.max_delivery_bytes > 0) {
+        s->dispatch.bytes.max = s->config.max_delivery_bytes;
+    }
     s->dispatch.woken = scheduler_woken;
     s->dispatch.woken_arg = s;
     clock_init(&s->clock, s->environment->wall_us(s->environment->impl),
@@ -327,13 +353,27 @@ void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk)
 
 /* --- clients --- */
 
-/* Why this item may not enter now, or OK. */
-static int scheduler_admit(const struct scheduler *s, enum operation_code code)
+static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
 {
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    return op.settings.kind == ROUTE_EXEC;
+}
+
+/* Why this item may not enter now, or OK. */
+static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
+                           const struct inbound_item *item)
+{
+    enum operation_code code = (enum operation_code)item->code;
     bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
 
     if (!operation_is_logged(code)) {
         return ORDERSCHED_OK;
+    }
+    if (code == OPERATION_ROUTE_PUT && !s->config.allow_exec && puts_exec(in, item)) {
+        return ORDERSCHED_EXEC_NOT_ALLOWED;
     }
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;
@@ -359,7 +399,7 @@ static bool inbound_has_work(const struct inbound *in)
 void scheduler_submit(struct scheduler *s, struct inbound *in)
 {
     s->again = true;
-    if (s->draining || s->closing) {
+    if (s->closing || (s->draining && !scheduler_work_goes_on(in))) {
         scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
         return;
     }
@@ -373,7 +413,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
     }
     for (uint32_t i = 0; i < in->n_items; i++) {
         int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, (enum operation_code)in->items[i].code)
+                        ? scheduler_admit(s, in, &in->items[i])
                         : ORDERSCHED_OK;
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
@@ -382,7 +422,9 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
     if (!inbound_has_work(in)) {
         scheduler_answer(s, in, NULL);
     } else if (in->administers) {
-        scheduler_administer(s, in);
+        if (!scheduler_work(s, in)) {
+            scheduler_administer(s, in);
+        }
     } else if (!batcher_submit(&s->batcher, in)) {
         scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
     }
@@ -424,7 +466,7 @@ static void scheduler_drained(void *arg, int error, const char *text)
  * for a while: it spares their receivers a repetition. */
 static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
-    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight == 0 && s->administering == 0;
+    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 && s->administering == 0;
 
     if (s->drain_cb == NULL) {
         return;
@@ -450,6 +492,7 @@ static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *arg), void *arg)
 {
     s->draining = true;
+    callback_worker_stop(&s->worker, ORDERSCHED_SHUTTING_DOWN);
     s->drain_until_us = scheduler_monotonic_us(s) + (uint64_t)timeout_ms * 1000;
     s->drain_cb = cb;
     s->drain_arg = arg;
@@ -470,11 +513,12 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         s->again = true;
     }
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
-        if (dispatch_run(&s->dispatch, clock_ms)) {
+        if (dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
     }
+    s->worker_wake_us = callback_worker_run(&s->worker);
     batcher_pump(&s->batcher);
     if (s->state != SCHEDULER_FOLLOWING && !s->batcher.open) {
         scheduler_leave_office(s, ORDERSCHED_NOT_LEADER);
@@ -497,6 +541,14 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (s->role == REPLICA_LEADER && s->state == SCHEDULER_FOLLOWING &&
         s->retry_office_us > now_us && s->retry_office_us - now_us < sleep_us) {
         sleep_us = s->retry_office_us - now_us;
+    }
+    if (s->worker_wake_us != UINT64_MAX) {
+        uint64_t wait_us = s->worker_wake_us > now_us ? s->worker_wake_us - now_us : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (s->state == SCHEDULER_IN_OFFICE && !s->draining && s->dispatch.wake_us != UINT64_MAX) {
+        uint64_t wait_us = s->dispatch.wake_us > now_us ? s->dispatch.wake_us - now_us : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
     }
     if (s->drain_cb != NULL) {
         uint64_t wait_us = s->drain_until_us > now_us ? s->drain_until_us - now_us : 0;
@@ -530,8 +582,9 @@ void scheduler_close(struct scheduler *s, void (*cb)(void *arg), void *arg)
 void scheduler_free(struct scheduler *s)
 {
     replica_free(s->replica);
+    callback_worker_close(&s->worker);
     batcher_close(&s->batcher);
-    assert(s->dispatch.deliveries == NULL);
+    dispatch_close(&s->dispatch);
     machine_close(&s->machine);
     buffer_free(&s->answer);
     buffer_free(&s->results);

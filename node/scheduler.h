@@ -33,8 +33,12 @@ struct scheduler_config {
     uint64_t max_orders; /* more: schedule is answered FULL */
     uint64_t max_bytes;  /* memory of orders; more: FULL */
     unsigned max_deliveries;
+    unsigned max_callback_requests; /* HTTP requests under way; 0 = no cap of their own */
+    uint64_t max_delivery_bytes;    /* memory of deliveries in flight; 0 = the default */
     uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
     uint64_t max_queued_bytes;
+    bool allow_exec; /* routes of kind exec may be put while this node leads */
+    uint32_t max_polls; /* workers that wait for orders; more: BUSY */
     const struct log *log; /* may be NULL */
     /* Something that must end the process; does not return in production. */
     void (*fatal)(void *arg, const char *sentence);

@@ -109,7 +109,7 @@ void scheduler_write_status(struct scheduler *s)
     write_key_uint(b, "dead", counts.dead);
     write_key_uint(b, "oldest_overdue_ms", machine_oldest_overdue_ms(&s->machine));
     write_key_uint(b, "memory_bytes", s->machine.memory);
-    write_key_uint(b, "deliveries", s->dispatch.inflight);
+    write_key_uint(b, "deliveries", s->dispatch.inflight.used);
     write_key_uint(b, "queued", s->batcher.queued);
     write_key_str(b, "disk", s->disk == SCHEDULER_DISK_OK    ? "ok"
                              : s->disk == SCHEDULER_DISK_LOW ? "low"

@@ -1,8 +1,11 @@
 /* scheduler_internal.h - the scheduler's inside, shared by its files: scheduler.c (life),
- * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log). */
+ * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log),
+ * scheduler_work.c (workers). */
 #ifndef SCHEDULER_INTERNAL_H
 #define SCHEDULER_INTERNAL_H
 
+#include "callback_worker.h"
+#include "receivers.h"
 #include "scheduler.h"
 
 enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OFFICE, SCHEDULER_IN_OFFICE };
@@ -14,6 +17,9 @@ struct scheduler {
     struct replica *replica;
     struct batcher batcher;
     struct dispatch dispatch;
+    struct callback_worker worker;
+    struct receivers receivers; /* workers here, the other kinds from outside */
+    uint64_t worker_wake_us; /* when a poll's or a lease's time is up */
     struct clock clock;
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
@@ -48,5 +54,12 @@ void scheduler_write_status(struct scheduler *s);
 
 /* scheduler_admin.c */
 void scheduler_administer(struct scheduler *s, struct inbound *in);
+
+/* scheduler_work.c */
+void scheduler_init_worker(struct scheduler *s, struct receiver *others);
+/* Is this a message of a worker? Then it is carried out, and answered now or later. */
+bool scheduler_work(struct scheduler *s, struct inbound *in);
+/* Whether a worker may end what it began although the node is to stop. */
+bool scheduler_work_goes_on(const struct inbound *in);
 
 #endif

@@ -118,6 +118,7 @@ static void advance_now(struct machine *m, uint64_t now_ms)
         return;
     }
     m->now_ms = now_ms;
+    m->stamps[m->n_stamps++ % MACHINE_STAMPS] = (struct machine_stamp){now_ms, m->clock_us};
     if (m->wheel.n == 0) {
         /* An empty wheel follows at no cost, so that it measures from the present and not from
          * 1970. */

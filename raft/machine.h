@@ -33,6 +33,13 @@ struct recent_request {
     uint8_t state;
 };
 
+/* When an entry was applied here, for measuring lateness. */
+struct machine_stamp {
+    uint64_t now_ms;   /* the entry's time */
+    uint64_t clock_us; /* its owner's clock */
+};
+#define MACHINE_STAMPS 64 /* a power of 2 */
+
 struct machine_counts { /* of orders, by state as seen at now */
     uint64_t pending, closing, paid, cancelled, expired, dead;
 };
@@ -55,6 +62,10 @@ struct machine {
     struct link terminal;   /* order.link, in order of decision */
     struct machine_counts stored; /* pending: not in the closing list; closing: in it */
     size_t memory;          /* bytes of orders and tables */
+    /* measurement: the owner sets its clock before an apply; no state depends on it */
+    uint64_t clock_us;
+    struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
+    uint64_t n_stamps;      /* ever; the newest is the one before */
 };
 
 /* Results of the operations of one entry, in their order. Zero it to start; `results` grows as

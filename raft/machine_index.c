@@ -74,6 +74,22 @@ void machine_index_detach(struct machine *m, struct order *o)
     }
 }
 
+void machine_index_stamp(struct machine *m, struct order *o)
+{
+    struct order_extra *extra = o->extra;
+
+    extra->due_ms = m->now_ms; /* without stamps: after a restore */
+    extra->due_us = m->clock_us;
+    for (uint64_t i = m->n_stamps; i > 0 && m->n_stamps - i < MACHINE_STAMPS; i--) {
+        const struct machine_stamp *stamp = &m->stamps[(i - 1) % MACHINE_STAMPS];
+        if (stamp->now_ms < o->deadline_ms) {
+            break;
+        }
+        extra->due_ms = stamp->now_ms;
+        extra->due_us = stamp->clock_us;
+    }
+}
+
 static void enter_closing(struct machine *m, struct order *o)
 {
     struct order_extra *extra = machine_extra(m, o);
@@ -81,6 +97,7 @@ static void enter_closing(struct machine *m, struct order *o)
     m->stored.pending--;
     o->due = 1;
     extra->order = o;
+    machine_index_stamp(m, o);
     link_append(&m->closing, &extra->closing);
     m->stored.closing++;
 }

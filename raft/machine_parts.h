@@ -63,6 +63,8 @@ void machine_index_add(struct machine *m, struct order *o);
 /* Take an order that is PENDING out of the wheel or the ready list it is in. Its time must not
  * have changed since it went in. */
 void machine_index_detach(struct machine *m, struct order *o);
+/* Remember with a due order which entry made it due, as far as that is still known. */
+void machine_index_stamp(struct machine *m, struct order *o);
 /* Bring an order whose deadline is due into the closing list, if the wheel still holds it. */
 void machine_index_make_due(struct machine *m, struct order *o);
 /* Decide or bury a detached order: state, counts and lists follow. */

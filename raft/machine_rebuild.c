@@ -93,6 +93,7 @@ static void link_due(struct machine *m, struct order *o)
 {
     o->due = 1;
     o->extra->order = o;
+    machine_index_stamp(m, o);
     link_append(&m->closing, &o->extra->closing);
     if (order_time_ms(o) > m->now_ms) {
         wheel_insert(&m->wheel, o);

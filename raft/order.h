@@ -45,10 +45,12 @@ struct order_request {
     uint8_t state;
 };
 
-/* What most orders never need. Allocated on first use. Replicated, except `closing`. */
+/* What most orders never need. Allocated on first use. */
 struct order_extra {
     struct link closing;          /* derived: in machine.closing, in order of becoming due */
     struct order *order;          /* derived: whose extra part this is, set while in closing */
+    uint64_t due_ms;              /* derived: the time of the entry that made it due */
+    uint64_t due_us;              /* derived: the clock of the machine's owner at its apply */
     uint64_t next_ms;             /* replicated: next attempt not before; 0 = at once */
     uint64_t first_deadline_ms;   /* replicated: the deadline given to the schedule */
     uint32_t attempts;            /* replicated: deliveries that ended */

@@ -20,6 +20,8 @@ struct bench {
     bool refuse_proposals;
     unsigned n_proposed; /* so far */
     unsigned n_settled;
+    uint64_t last_ticket; /* told by internal() */
+    unsigned n_tickets;
     struct {
         uint8_t *data;
         size_t len;
@@ -90,10 +92,26 @@ static void bench_refuse(void *arg, struct inbound *in, int error, const char *t
     m->error = error;
 }
 
+static void bench_internal(void *arg, uint64_t ticket, const struct result *result)
+{
+    struct bench *t = arg;
+
+    assert_non_null(result);
+    assert_true(ticket > t->last_ticket);
+    t->last_ticket = ticket;
+    t->n_tickets++;
+}
+
 static void bench_init(struct bench *t, uint32_t queued_max, uint64_t bytes_max)
 {
-    struct batcher_host host = {t, bench_now_ms, bench_term, bench_alloc,
-                                bench_propose, bench_answer, bench_refuse};
+    struct batcher_host host = {.arg = t,
+                                .now_ms = bench_now_ms,
+                                .term = bench_term,
+                                .alloc = bench_alloc,
+                                .propose = bench_propose,
+                                .answer = bench_answer,
+                                .refuse = bench_refuse,
+                                .internal = bench_internal};
 
     memset(t, 0, sizeof *t);
     t->now_ms = 1000;
@@ -405,9 +423,43 @@ static void outcomes_that_come_all_at_once_are_spread_over_entries_in_their_orde
     batcher_close(&t.batcher);
 }
 
+static void the_result_of_an_operation_of_our_own_is_told_by_its_ticket(void **state)
+{
+    struct bench t;
+    struct operation op = {.code = OPERATION_EPOCH, .seed = 1, .retention_ms = 1};
+    enum { N = BATCHER_ENTRY_OPERATIONS + 10 };
+    uint64_t dropped, ticket = 0;
+
+    (void)state;
+    bench_init(&t, 100, 1 << 20);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(batcher_submit_internal(&t.batcher, &op), ++ticket);
+    }
+    batcher_pump(&t.batcher);
+    assert_int_equal(t.n_proposed, 2);
+    assert_int_equal(t.n_tickets, 0);
+    bench_commit(&t);
+    assert_int_equal(t.last_ticket, BATCHER_ENTRY_OPERATIONS);
+    bench_commit(&t);
+    assert_int_equal(t.last_ticket, N);
+    assert_int_equal(t.n_tickets, N);
+
+    /* One that goes with the office is never told of, and its ticket is not given out again. */
+    dropped = batcher_submit_internal(&t.batcher, &op);
+    batcher_close_office(&t.batcher, ORDERSCHED_NOT_LEADER, NULL);
+    batcher_open(&t.batcher);
+    assert_int_equal(batcher_submit_internal(&t.batcher, &op), dropped + 1);
+    batcher_pump(&t.batcher);
+    bench_commit(&t);
+    assert_int_equal(t.n_tickets, N + 1);
+    assert_int_equal(t.last_ticket, dropped + 1);
+    batcher_close(&t.batcher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_result_of_an_operation_of_our_own_is_told_by_its_ticket),
         cmocka_unit_test(an_idle_batcher_proposes_at_once),
         cmocka_unit_test(a_busy_batcher_lets_messages_gather),
         cmocka_unit_test(entries_in_flight_and_their_size_are_bounded),

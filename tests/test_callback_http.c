@@ -39,6 +39,7 @@ struct bench {
 
 struct parcel {
     struct delivery d;
+    struct route_copy copy;
     struct bench *bench;
     unsigned done; /* times */
     bool done_after_close;
@@ -51,16 +52,23 @@ static void patience_cb(uv_timer_t *timer)
     abort();
 }
 
-static void bench_open(struct bench *b)
+static void bench_open_guarded(struct bench *b, bool public_only)
 {
+    struct callback_http_config config = {.allow_private = !public_only};
+
     memset(b, 0, sizeof *b);
     b->thread = pthread_self();
     assert_int_equal(uv_loop_init(&b->loop), 0);
     uv_timer_init(&b->loop, &b->patience);
     uv_timer_start(&b->patience, patience_cb, PATIENCE_MS, 0);
     uv_unref((uv_handle_t *)&b->patience);
-    b->http = callback_http_new(&b->loop);
+    b->http = callback_http_new(&b->loop, &config);
     assert_non_null(b->http);
+}
+
+static void bench_open(struct bench *b)
+{
+    bench_open_guarded(b, false);
 }
 
 static void bench_closed_cb(void *arg)
@@ -96,18 +104,34 @@ static void parcel_done(struct delivery *d, void *arg)
     p->bench->done++;
 }
 
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
 static void parcel_fill(struct parcel *p, struct bench *b, const char *url)
 {
     memset(p, 0, sizeof *p);
     p->bench = b;
+    p->copy = (struct route_copy){
+        .holders = 1,
+        .route = "shop",
+        .settings = {.kind = ROUTE_HTTP,
+                     .url = text(url),
+                     .n_secrets = 1,
+                     .secrets = {text(SECRET)},
+                     .connect_timeout_ms = 3000,
+                     .timeout_ms = TIMEOUT_MS,
+                     .window = 64,
+                     .batch = 1,
+                     .ca_pem = text("")},
+    };
     p->d = (struct delivery){.fence_epoch = 7, .fence_index = 123456789012ull,
                              .deadline_ms = DEADLINE_MS, .version = 1, .attempt = 2,
-                             .route = "shop", .n_secrets = 1, .secrets = {(char *)SECRET},
-                             .started_ms = STARTED_MS, .timeout_ms = TIMEOUT_MS,
-                             .id = "order-42", .id_len = 8, .payload = (uint8_t *)"", .payload_len = 0,
-                             .done = parcel_done, .done_arg = p};
+                             .route = "shop", .settings = &p->copy, .started_ms = STARTED_MS,
+                             .id = "order-42", .id_len = 8, .payload = (uint8_t *)"",
+                             .payload_len = 0, .done = parcel_done, .done_arg = p};
     strcpy(p->d.key, KEY);
-    p->d.url = (char *)url;
 }
 
 static void bench_start(struct bench *b, struct parcel *p)
@@ -134,7 +158,7 @@ static struct parcel send_one(const char *url, unsigned timeout_ms)
 
     bench_open(&b);
     parcel_fill(&p, &b, url);
-    p.d.timeout_ms = timeout_ms;
+    p.copy.settings.timeout_ms = timeout_ms;
     bench_start(&b, &p);
     bench_wait(&b);
     bench_close(&b);
@@ -208,8 +232,8 @@ static void the_request_carries_what_the_contract_says(void **state)
     bench_open(&b);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/hook/x", s.port);
     parcel_fill(&p, &b, url);
-    p.d.n_secrets = 2;
-    p.d.secrets[1] = (char *)SECRET_2;
+    p.copy.settings.n_secrets = 2;
+    p.copy.settings.secrets[1] = text(SECRET_2);
     p.d.payload = (uint8_t *)"{\"sku\":1}";
     p.d.payload_len = 9;
     bench_start(&b, &p);
@@ -444,8 +468,8 @@ static void what_cannot_be_signed_is_not_sent(void **state)
     bench_open(&b);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", s.port);
     parcel_fill(&p, &b, url);
-    p.d.n_secrets = 2;
-    p.d.secrets[1] = (char *)"whsec_too-short";
+    p.copy.settings.n_secrets = 2;
+    p.copy.settings.secrets[1] = text("whsec_too-short");
     bench_start(&b, &p);
     bench_wait(&b);
     bench_close(&b);
@@ -507,7 +531,7 @@ static void a_thousand_deliveries_at_once_are_done_exactly_once_each(void **stat
     snprintf(dead, sizeof dead, "http://127.0.0.1:%u/", dead_port);
     for (unsigned i = 0; i < N; i++) {
         parcel_fill(&p[i], &b, i % 10 == 0 ? dead : url);
-        p[i].d.timeout_ms = 20000;
+        p[i].copy.settings.timeout_ms = 20000;
         bench_start(&b, &p[i]);
     }
     bench_wait(&b);
@@ -537,7 +561,7 @@ static void past_the_queues_cap_a_delivery_fails(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
     for (unsigned i = 0; i < N; i++) {
         parcel_fill(&p[i], &b, url);
-        p[i].d.timeout_ms = 60000;
+        p[i].copy.settings.timeout_ms = 60000;
         bench_start(&b, &p[i]);
     }
     callback_http_close(b.http, bench_closed_cb, &b);
@@ -566,7 +590,7 @@ static void closing_ends_deliveries_under_way_before_it_says_so(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", port);
     for (unsigned i = 0; i < N; i++) {
         parcel_fill(&p[i], &b, url);
-        p[i].d.timeout_ms = 60000;
+        p[i].copy.settings.timeout_ms = 60000;
         bench_start(&b, &p[i]);
     }
     usleep(100000); /* let them connect */

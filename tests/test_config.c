@@ -154,6 +154,8 @@ static void the_defaults_are_those_of_the_design(void **state)
     assert_int_equal(c->min_free_bytes, 256u << 20);
     assert_int_equal(c->max_requests, 4096);
     assert_int_equal(c->max_deliveries, 1024);
+    assert_int_equal(c->max_delivery_bytes, 64u << 20);
+    assert_true(c->allow_private_callbacks); /* on the loopback */
     assert_int_equal(c->snapshot_threshold, 0);
     assert_int_equal(c->snapshot_trailing, 0);
     assert_int_equal(c->log_level, LOG_INFO);
@@ -184,7 +186,8 @@ static void every_flag_is_taken(void **state)
                      "--peers 1=127.0.0.1:7410,2=10.0.0.2:7420,3=[::1]:7430 "
                      "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
                      "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
-                     "--snapshot-trailing 1024 --max-deliveries 8 --log-level debug "
+                     "--snapshot-trailing 1024 --max-deliveries 8 --max-delivery-bytes 2MiB "
+                     "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
                      "--log-format json");
     const struct config *c = &f->config;
     assert_int_equal(c->id, 2);
@@ -206,8 +209,37 @@ static void every_flag_is_taken(void **state)
     assert_int_equal(c->snapshot_threshold, 7);
     assert_int_equal(c->snapshot_trailing, 1024);
     assert_int_equal(c->max_deliveries, 8);
+    assert_int_equal(c->max_delivery_bytes, 2u << 20);
+    assert_true(c->allow_exec);
+    assert_int_equal(c->max_exec, 9);
+    assert_true(c->allow_private_callbacks);
     assert_int_equal(c->log_level, LOG_DEBUG);
     assert_int_equal(c->log_format, LOG_JSON);
+}
+
+static void private_callbacks_are_allowed_by_default_on_the_loopback_alone(void **state)
+{
+    static const struct {
+        const char *flags;
+        bool allowed;
+    } cases[] = {
+        {"--data d", true},
+        {"--data d --id 1 --peers 1=127.0.0.1:7410,2=[::1]:7420", true},
+        {"--data d --id 1 --insecure --peers 1=127.0.0.1:7410,2=10.0.0.2:7420", false},
+        {"--data d --id 2 --insecure --peers 1=127.0.0.1:7410,2=10.0.0.2:7420", false},
+        {"--data d --id 1 --insecure --address 192.168.1.1:7410", false},
+        {"--data d --id 4 --join --address 127.0.0.1:7440", true},
+        {"--data d --allow-private-callbacks=false", false},
+        {"--data d --insecure --address 192.168.1.1:7410 --allow-private-callbacks", true},
+    };
+    struct fixture *f = *state;
+
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_parsed(f, cases[i].flags);
+        if (f->config.allow_private_callbacks != cases[i].allowed) {
+            fail_msg("%s", cases[i].flags);
+        }
+    }
 }
 
 static void the_last_of_a_repeated_flag_counts(void **state)
@@ -597,6 +629,7 @@ int main(void)
         CONFIG_TEST(the_defaults_are_those_of_the_design),
         CONFIG_TEST(without_peers_it_is_a_cluster_of_one),
         CONFIG_TEST(every_flag_is_taken),
+        CONFIG_TEST(private_callbacks_are_allowed_by_default_on_the_loopback_alone),
         CONFIG_TEST(the_last_of_a_repeated_flag_counts),
         CONFIG_TEST(unknown_flags_are_named_with_a_hint),
         CONFIG_TEST(misplaced_words_and_values_are_refused),

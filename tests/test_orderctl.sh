@@ -57,6 +57,11 @@ expect "help hides the operators' digest" 0 'member add' - $ctl -h
 expect "help of a command" 0 '--payload-file FILE' - $ctl schedule --help
 expect "help of a command of two words" 0 '--secret whsec_' - $ctl route put --help
 expect "help wins over a missing argument" 0 'Usage: orderctl pay ID' - $ctl pay --help
+expect "help of a command that runs a program" 0 'orderctl work ROUTE \[FLAGS\] -- COMMAND' - $ctl work --help
+expect "work without a command" 2 - 'command to run is missing' $ctl work jobs --parallel 2
+expect "work of no lanes" 2 - 'parallel "0" is no number from 1 to' $ctl work jobs --parallel 0 -- true
+expect "work of too many orders" 2 - 'batch "1001" is no number' $ctl work jobs --batch 1001 -- true
+expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs --name '' -- true
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
     "member list" "member add" "member remove" status "leader transfer" digest; do

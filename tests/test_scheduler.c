@@ -292,6 +292,7 @@ static void stage_open(struct stage *t)
         .max_deliveries = 100,
         .max_queued = 100,
         .max_queued_bytes = 64u << 20,
+        .max_polls = 100,
         .fatal = stage_fatal,
     };
     char err[128];

@@ -222,6 +222,7 @@ static struct scheduler *node_make(struct sim_node *n)
         .max_deliveries = o->max_deliveries,
         .max_queued = o->max_queued,
         .max_queued_bytes = UINT64_C(64) << 20,
+        .max_polls = 64,
         .fatal = node_fatal,
         .fatal_arg = n,
         .applied = node_applied,

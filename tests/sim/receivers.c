@@ -250,7 +250,8 @@ void receivers_deliver(struct receivers *r, struct sim_cluster *cluster, unsigne
     v->scheduled = scheduled;
     v->fence = (struct fence){d->fence_epoch, d->fence_index};
     memcpy(v->key, d->key, sizeof v->key);
-    v->timeout = loop_after(r->loop, (uint64_t)d->timeout_ms * 1000, visit_timeout_cb, v);
+    v->timeout = loop_after(r->loop, (uint64_t)d->settings->settings.timeout_ms * 1000,
+                            visit_timeout_cb, v);
     if (!chance(r, r->options->drop_per_mille / 4)) {
         v->step = loop_after(r->loop, duration_us(r) / 2, visit_arrive_cb, v);
     }

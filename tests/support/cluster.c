@@ -230,6 +230,15 @@ int cluster_route_put(ordersched_client *client, const char *name, const char *u
     return cluster_operate(client, &op);
 }
 
+int cluster_route_configure(ordersched_client *client, const char *name,
+                            const struct route_settings *settings)
+{
+    struct operation op = {
+        .code = OPERATION_ROUTE_PUT, .id = slice_of(name), .settings = *settings};
+
+    return cluster_operate(client, &op);
+}
+
 int cluster_member_add(ordersched_client *client, uint64_t id, unsigned port)
 {
     char address[64];

@@ -56,6 +56,10 @@ int cluster_raw(ordersched_client *client, const void *operation, size_t len, bo
                 const char *target, unsigned timeout_ms);
 int cluster_route_put(ordersched_client *client, const char *name, const char *url,
                       const char *secret, const uint32_t *retries_ms, unsigned n_retries);
+/* Any settings. */
+struct route_settings;
+int cluster_route_configure(ordersched_client *client, const char *name,
+                            const struct route_settings *settings);
 int cluster_member_add(ordersched_client *client, uint64_t id, unsigned port);
 int cluster_member_remove(ordersched_client *client, uint64_t id);
 int cluster_transfer(ordersched_client *client, uint64_t id);

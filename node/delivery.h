@@ -1,0 +1,23 @@
+/* delivery.h - making the deliveries and the copies of route settings that receiver.h describes.
+ *
+ * Lack of memory aborts, as everywhere on the raft loop where the machine lives. */
+#ifndef DELIVERY_H
+#define DELIVERY_H
+
+#include "../raft/machine.h"
+#include "receiver.h"
+
+/* The settings as they are now, held once. */
+struct route_copy *route_copy_make(const struct route *route);
+struct route_copy *route_copy_hold(struct route_copy *c);
+void route_copy_drop(struct route_copy *c); /* NULL: nothing happens */
+
+/* A delivery of this order, which holds the copy. */
+struct delivery *delivery_make(const struct machine *m, const struct order *o, const char *cluster,
+                               struct route_copy *settings);
+void delivery_free(struct delivery *v);
+
+/* Idempotency key of an order's present deadline version; out has 37 bytes. */
+void delivery_key(const char *cluster, const struct order *o, char *out);
+
+#endif
