@@ -39,14 +39,31 @@ static void print_counters(const struct sink *s)
 {
     struct sink_counters c = sink_judge_counters(s->judge);
 
-    printf("{\"deliveries\":%llu,\"repeats\":%llu,\"effects\":%llu,\"paid\":%llu,"
-           "\"later\":%llu,\"failed\":%llu,\"hung\":%llu,\"refused\":%llu,"
-           "\"turned_away\":%llu,\"syncs\":%llu}\n",
-           (unsigned long long)c.deliveries, (unsigned long long)c.repeats,
-           (unsigned long long)c.effects, (unsigned long long)c.paid,
-           (unsigned long long)c.later, (unsigned long long)c.failed,
-           (unsigned long long)c.hung, (unsigned long long)c.refused,
-           (unsigned long long)sink_http_turned_away(s->http), (unsigned long long)c.syncs);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } counters[] = {{"deliveries", c.deliveries},
+                    {"batches", c.batches},
+                    {"repeats", c.repeats},
+                    {"effects", c.effects},
+                    {"paid", c.paid},
+                    {"later", c.later},
+                    {"failed", c.failed},
+                    {"lied", c.lied},
+                    {"hung", c.hung},
+                    {"closed", c.closed},
+                    {"garbage", c.garbage},
+                    {"huge", c.huge},
+                    {"busy", c.busy},
+                    {"refused", c.refused},
+                    {"turned_away", sink_http_turned_away(s->http)},
+                    {"syncs", c.syncs}};
+
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++) {
+        printf("%s\"%s\":%llu", i == 0 ? "{" : ",", counters[i].name,
+               (unsigned long long)counters[i].value);
+    }
+    puts("}");
     fflush(stdout);
 }
 

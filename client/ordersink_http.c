@@ -13,40 +13,69 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ordersink_answer.h"
 #include "units.h"
 
 #define HTTP_THREADS 2
 #define HTTP_IDLE_TIMEOUT_S 120
 #define HTTP_CONNECTIONS_MAX 16384u
 #define HTTP_DESCRIPTORS_KEPT 64u     /* for all that is not a connection */
-#define HTTP_SWALLOW_MAX (1024 * 1024) /* of a body that is too long, before hanging up */
+#define HTTP_SWALLOW_MAX (1024 * 1024) /* of what is too much of a body, before hanging up */
 #define HTTP_BACKLOG 1024
 #define HTTP_STOP_MS 1000
+#define HTTP_HUGE_BYTES (10u * 1000 * 1000)
+#define HTTP_TLS_FILE_MAX (256u * 1024)
 
 struct sink_http {
     const struct sink_options *options;
     struct sink_judge *judge;
     struct MHD_Daemon *daemon;
+    char *tls_cert; /* PEM, or NULL */
+    char *tls_key;
     atomic_uint active; /* requests between their first byte and the end of their answer */
     atomic_ullong turned_away;
 };
 
-static uint64_t wall_ms(void)
+static uint64_t wall_us(void)
 {
     struct timespec ts;
 
     clock_gettime(CLOCK_REALTIME, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
 /* ---- answers ---- */
 
-static enum MHD_Result http_respond(struct MHD_Connection *connection, unsigned status,
-                                    const char *body)
+/* Begins as the right answer would, and goes on. */
+static ssize_t huge_cb(void *arg, uint64_t at, char *buffer, size_t max)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(body), (void *)body, MHD_RESPMEM_MUST_COPY);
+    static const char start[] = "{\"outcome\":\"expired\",\"more\":\"";
 
+    (void)arg;
+    memset(buffer, 'x', max);
+    if (at == 0) {
+        memcpy(buffer, start, sizeof start - 1 < max ? sizeof start - 1 : max);
+    }
+    return (ssize_t)max;
+}
+
+/* The first half of the text, and then the end of the connection. */
+static ssize_t half_cb(void *text, uint64_t at, char *buffer, size_t max)
+{
+    size_t half = strlen(text) / 2;
+
+    if (at >= half) {
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    size_t len = half - (size_t)at < max ? half - (size_t)at : max;
+    memcpy(buffer, (const char *)text + at, len);
+    return (ssize_t)len;
+}
+
+/* Takes the response, which may be NULL. */
+static enum MHD_Result http_queue(struct MHD_Connection *connection, unsigned status,
+                                  struct MHD_Response *response)
+{
     if (response == NULL) {
         return MHD_NO;
     }
@@ -64,9 +93,10 @@ static enum MHD_Result http_refuse(struct MHD_Connection *connection, unsigned s
                                    const char *reason)
 {
     char body[160];
+    int len = snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", reason);
 
-    snprintf(body, sizeof body, "{\"error\":\"%s\"}\n", reason);
-    return http_respond(connection, status, body);
+    return http_queue(connection, status,
+                      MHD_create_response_from_buffer((size_t)len, body, MHD_RESPMEM_MUST_COPY));
 }
 
 static enum MHD_Result http_turn_away(struct sink_http *h, struct MHD_Connection *connection,
@@ -76,21 +106,47 @@ static enum MHD_Result http_turn_away(struct sink_http *h, struct MHD_Connection
     return http_refuse(connection, status, reason);
 }
 
-static enum MHD_Result http_respond_judged(struct MHD_Connection *connection,
+/* The answer as it should be, or, with the status 200 as well, something else. */
+static struct MHD_Response *http_response(const struct sink_request *r)
+{
+    static const char garbage[] = "\x7f\x00}{<html>\xff\xfe not what you think";
+    size_t len;
+
+    if (r->fault == SINK_FAULT_GARBAGE) {
+        return MHD_create_response_from_buffer(sizeof garbage - 1, (void *)garbage,
+                                               MHD_RESPMEM_PERSISTENT);
+    }
+    if (r->fault == SINK_FAULT_HUGE) {
+        return MHD_create_response_from_callback(HTTP_HUGE_BYTES, 64 * 1024, huge_cb, NULL, NULL);
+    }
+    char *text = sink_answer_text(r, &len);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (r->fault == SINK_FAULT_CLOSE) {
+        struct MHD_Response *half =
+            MHD_create_response_from_callback(len, len, half_cb, text, free);
+        if (half == NULL) {
+            free(text);
+        }
+        return half;
+    }
+    return MHD_create_response_from_buffer(len, text, MHD_RESPMEM_MUST_FREE);
+}
+
+static enum MHD_Result http_respond_judged(const struct sink_http *h,
+                                           struct MHD_Connection *connection,
                                            const struct sink_request *r)
 {
-    char body[96];
+    const struct sink_options *o = h->options;
+    struct MHD_Response *response = http_response(r);
+    char seconds[24];
 
-    if (r->status != 200) {
-        return http_refuse(connection, r->status, r->reason);
+    if (response != NULL && o->retry_after_s > 0 && r->status == o->busy_status) {
+        snprintf(seconds, sizeof seconds, "%llu", (unsigned long long)o->retry_after_s);
+        (void)MHD_add_response_header(response, "retry-after", seconds);
     }
-    if (r->answer == SINK_LATER_ONCE) {
-        snprintf(body, sizeof body, "{\"outcome\":\"later\",\"delay_ms\":%llu}\n",
-                 (unsigned long long)r->delay_ms);
-    } else {
-        snprintf(body, sizeof body, "{\"outcome\":\"%s\"}\n", sink_answer_name(r->answer));
-    }
-    return http_respond(connection, 200, body);
+    return http_queue(connection, r->status, response);
 }
 
 void sink_http_answer(struct sink_request *r)
@@ -108,7 +164,7 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 /* False: no memory. */
 static bool body_append(struct sink_request *r, const char *data, size_t len)
 {
-    if (r->webhook.body_len + len > SINK_BODY_MAX) {
+    if (r->webhook.body_len + len > r->body_max) {
         r->body_too_long = true;
         r->webhook.body_len += len; /* only counted from now on */
         return true;
@@ -134,11 +190,13 @@ static enum MHD_Result http_begin(struct sink_http *h, struct MHD_Connection *co
                                   const char *method, void **state)
 {
     const char *length = header(connection, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    size_t body_max =
+        header(connection, "orderschedd-fence") != NULL ? SINK_BODY_MAX : SINK_BATCH_BODY_MAX;
 
     if (strcmp(method, MHD_HTTP_METHOD_POST) != 0) {
         return http_turn_away(h, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "POST only");
     }
-    if (length != NULL && strtoull(length, NULL, 10) > SINK_BODY_MAX) {
+    if (length != NULL && strtoull(length, NULL, 10) > body_max) {
         return http_turn_away(h, connection, MHD_HTTP_CONTENT_TOO_LARGE, "body too large");
     }
     struct sink_request *r = calloc(1, sizeof *r);
@@ -146,7 +204,8 @@ static enum MHD_Result http_begin(struct sink_http *h, struct MHD_Connection *co
         return MHD_NO;
     }
     r->connection = connection;
-    r->t_ms = wall_ms();
+    r->body_max = body_max;
+    r->t_us = wall_us();
     atomic_fetch_add(&h->active, 1);
     *state = r;
     return MHD_YES;
@@ -191,11 +250,11 @@ static enum MHD_Result http_request_cb(void *arg, struct MHD_Connection *connect
         return http_begin(h, connection, method, state);
     }
     if (*len > 0) {
-        bool ok = body_append(r, data, *len) && r->webhook.body_len <= HTTP_SWALLOW_MAX;
+        bool ok = body_append(r, data, *len) && r->webhook.body_len <= r->body_max + HTTP_SWALLOW_MAX;
         *len = 0;
         return ok ? MHD_YES : MHD_NO;
     }
-    return r->judged ? http_respond_judged(connection, r) : http_complete(h, connection, r);
+    return r->judged ? http_respond_judged(h, connection, r) : http_complete(h, connection, r);
 }
 
 static void http_completed_cb(void *arg, struct MHD_Connection *connection, void **state,
@@ -263,6 +322,65 @@ static unsigned connections_max(void)
     return max;
 }
 
+/* A whole file, NUL-terminated; NULL with a sentence in errbuf. */
+static char *read_pem(const char *path, char *errbuf, size_t errbuf_len)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, HTTP_TLS_FILE_MAX);
+    size_t len = 0;
+
+    if (file != NULL && text != NULL) {
+        len = fread(text, 1, HTTP_TLS_FILE_MAX - 1, file);
+    }
+    if (file == NULL || text == NULL || ferror(file) || len == 0) {
+        snprintf(errbuf, errbuf_len, "%s: %s", path,
+                 file != NULL && text != NULL && !ferror(file) ? "is empty" : strerror(errno));
+        free(text);
+        text = NULL;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return text;
+}
+
+static int http_read_tls(struct sink_http *h, char *errbuf, size_t errbuf_len)
+{
+    if (h->options->tls_cert == NULL) {
+        return 0;
+    }
+    h->tls_cert = read_pem(h->options->tls_cert, errbuf, errbuf_len);
+    h->tls_key = h->tls_cert != NULL ? read_pem(h->options->tls_key, errbuf, errbuf_len) : NULL;
+    return h->tls_key != NULL ? 0 : -1;
+}
+
+static int http_start_daemon(struct sink_http *h, int listener)
+{
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, h->tls_cert},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, h->tls_key},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct MHD_OptionItem *more = h->tls_cert != NULL ? tls : tls + 2;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+
+    h->daemon = MHD_start_daemon(
+        flags | (h->tls_cert != NULL ? (unsigned)MHD_USE_TLS : 0u), 0, NULL, NULL,
+        http_request_cb, h, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
+        MHD_OPTION_NOTIFY_COMPLETED, http_completed_cb, h, MHD_OPTION_ARRAY, more,
+        MHD_OPTION_END);
+    return h->daemon != NULL ? 0 : -1;
+}
+
+static void http_free(struct sink_http *h)
+{
+    free(h->tls_cert);
+    free(h->tls_key);
+    free(h);
+}
+
 struct sink_http *sink_http_start(const struct sink_options *o, struct sink_judge *judge,
                                   char *errbuf, size_t errbuf_len)
 {
@@ -274,21 +392,19 @@ struct sink_http *sink_http_start(const struct sink_options *o, struct sink_judg
     }
     h->options = o;
     h->judge = judge;
-    int listener = listen_on(o->listen, errbuf, errbuf_len);
+    int listener = http_read_tls(h, errbuf, errbuf_len) == 0
+                       ? listen_on(o->listen, errbuf, errbuf_len)
+                       : -1;
     if (listener < 0) {
-        free(h);
+        http_free(h);
         return NULL;
     }
-    h->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL, NULL,
-        http_request_cb, h, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)HTTP_THREADS, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)HTTP_IDLE_TIMEOUT_S,
-        MHD_OPTION_NOTIFY_COMPLETED, http_completed_cb, h, MHD_OPTION_END);
-    if (h->daemon == NULL) {
-        snprintf(errbuf, errbuf_len, "libmicrohttpd does not start: out of memory or threads");
+    if (http_start_daemon(h, listener) != 0) {
+        snprintf(errbuf, errbuf_len, "libmicrohttpd does not start: %s",
+                 h->tls_cert != NULL ? "certificate and key do not fit, or out of memory or threads"
+                                     : "out of memory or threads");
         close(listener);
-        free(h);
+        http_free(h);
         return NULL;
     }
     return h;
@@ -310,5 +426,5 @@ void sink_http_stop(struct sink_http *h)
         nanosleep(&tick, NULL);
     }
     MHD_stop_daemon(h->daemon); /* closes the listening socket */
-    free(h);
+    http_free(h);
 }

@@ -7,7 +7,8 @@
 
 #include "ordersink_judge.h"
 
-#define SINK_BODY_MAX (64u * 1024)
+#define SINK_BODY_MAX (64u * 1024)              /* about one order: it has a fence header */
+#define SINK_BATCH_BODY_MAX (8u * 1024 * 1024)
 
 struct sink_http; /* opaque */
 

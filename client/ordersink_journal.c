@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,19 +144,50 @@ static bool journal_reserve(struct sink_journal *j, size_t more)
     return true;
 }
 
-void sink_journal_add(struct sink_journal *j, const json_t *object)
+void sink_journal_printf(struct sink_journal *j, const char *format, ...)
 {
-    char *line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-    size_t len = line != NULL ? strlen(line) : 0;
+    va_list args;
 
-    if (line == NULL || !journal_reserve(j, len + 1)) {
-        j->failed = true;
-    } else {
-        memcpy(j->lines + j->len, line, len);
-        j->lines[j->len + len] = '\n';
-        j->len += len + 1;
+    va_start(args, format);
+    int len = vsnprintf(j->lines + j->len, j->cap - j->len, format, args);
+    va_end(args);
+    if (len >= 0 && (size_t)len >= j->cap - j->len) { /* it also wants a NUL */
+        if (!journal_reserve(j, (size_t)len + 1)) {
+            j->failed = true;
+            return;
+        }
+        va_start(args, format);
+        len = vsnprintf(j->lines + j->len, j->cap - j->len, format, args);
+        va_end(args);
     }
-    free(line);
+    if (len < 0) {
+        j->failed = true;
+        return;
+    }
+    j->len += (size_t)len;
+}
+
+void sink_journal_string(struct sink_journal *j, const char *text, size_t len)
+{
+    if (!journal_reserve(j, 6 * len + 2)) { /* \uXXXX at most of each byte */
+        j->failed = true;
+        return;
+    }
+    char *out = j->lines + j->len;
+    *out++ = '"';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte < 0x20) {
+            out += sprintf(out, "\\u%04x", byte);
+            continue;
+        }
+        if (byte == '"' || byte == '\\') {
+            *out++ = '\\';
+        }
+        *out++ = (char)byte;
+    }
+    *out++ = '"';
+    j->len = (size_t)(out - j->lines);
 }
 
 int sink_journal_commit(struct sink_journal *j, char *errbuf, size_t errbuf_len)

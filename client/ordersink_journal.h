@@ -26,8 +26,12 @@ struct sink_journal {
 int sink_journal_open(struct sink_journal *j, const char *path,
                       const char *(*each)(void *arg, const json_t *object), void *arg,
                       char *errbuf, size_t errbuf_len);
-/* Gather a line. */
-void sink_journal_add(struct sink_journal *j, const json_t *object);
+/* Gather a line, piece by piece; the pieces of one line together begin with {"t_ms": and end with
+ * a newline. */
+__attribute__((format(printf, 2, 3))) void sink_journal_printf(struct sink_journal *j,
+                                                               const char *format, ...);
+/* A JSON string, of valid UTF-8. */
+void sink_journal_string(struct sink_journal *j, const char *text, size_t len);
 /* Write what was gathered, and wait for the disk. 0, or -1 with a sentence in errbuf: what is on
  * disk is not known then, and nothing more may be added. */
 int sink_journal_commit(struct sink_journal *j, char *errbuf, size_t errbuf_len);

@@ -6,13 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <xxhash.h>
-
-#include "ordersink_journal.h"
 
 #define HANG_MS 60000 /* then a request that is never answered gives its connection back */
-
-enum { DRAW_PAID = 1, DRAW_LATER = 2 }; /* seeds of the shares of webhook-ids */
 
 struct request_queue {
     struct sink_request *first;
@@ -30,14 +25,11 @@ struct sink_judge {
     /* Under the mutex. */
     struct request_queue waiting;
     bool stopping;
-    struct sink_counters counters; /* a copy of `counts` for others */
+    struct sink_counters counters; /* a copy for others */
     /* The thread's. */
-    struct sink_counters counts;
-    struct sink_state state;
-    struct sink_journal journal;
+    struct sink_verdicts verdicts;
     struct request_queue slow; /* both in order of due_ms, because each adds a constant */
     struct request_queue hung;
-    uint64_t draws;
     bool broken; /* the journal */
 };
 
@@ -73,231 +65,6 @@ static uint64_t monotonic_ms(void)
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* ---- chance ---- */
-
-/* Is this one of the share? Of a hash, so evenly spread over 2^64. */
-static bool in_share(uint64_t hash, double share)
-{
-    return share > 0 && (double)(hash >> 11) * 0x1p-53 < share;
-}
-
-/* The next request's lot. */
-static bool draw(struct sink_judge *j, double share)
-{
-    uint64_t n = j->draws++;
-
-    return in_share(XXH3_64bits_withSeed(&n, sizeof n, j->options->seed), share);
-}
-
-/* A webhook-id's lot: the same at each attempt and after a restart. */
-static bool draw_id(const struct sink_request *r, double share, uint64_t seed)
-{
-    return in_share(XXH3_64bits_withSeed(r->webhook.id, strlen(r->webhook.id), seed), share);
-}
-
-/* ---- journal ---- */
-
-static json_t *journal_line(const struct sink_request *r, const char *kind, const char *answer)
-{
-    json_t *line = json_object();
-    const char *id_key = r->order_kind == SINK_ORDER_BASE64 ? "order_id_base64" : "order_id";
-    char fence[48];
-    /* What an unverified request says may be anything; json_string() gives NULL for what is no
-     * text, and the member is left out. */
-    bool ok = line != NULL &&
-              json_object_set_new(line, "t_ms", json_integer((json_int_t)r->t_ms)) == 0 &&
-              json_object_set_new(line, "kind", json_string(kind)) == 0;
-
-    if (r->webhook.id != NULL && strlen(r->webhook.id) <= SINK_WEBHOOK_ID_MAX) {
-        (void)json_object_set_new(line, "webhook_id", json_string(r->webhook.id));
-    }
-    if (r->order_id != NULL) {
-        snprintf(fence, sizeof fence, "%llu.%llu", (unsigned long long)r->fence.epoch,
-                 (unsigned long long)r->fence.index);
-        ok = ok && json_object_set(line, id_key, r->order_id) == 0 &&
-             json_object_set_new(line, "attempt", json_integer(r->attempt)) == 0 &&
-             json_object_set_new(line, "fence", json_string(fence)) == 0 &&
-             json_object_set_new(line, "deadline_ms",
-                                 json_integer((json_int_t)r->deadline_ms)) == 0;
-    }
-    ok = ok && json_object_set_new(line, "answer", json_string(answer)) == 0;
-    if (r->reason[0] != '\0') {
-        ok = ok && json_object_set_new(line, "status", json_integer(r->status)) == 0 &&
-             json_object_set_new(line, "reason", json_string(r->reason)) == 0;
-    }
-    if (!ok) {
-        json_decref(line);
-        return NULL;
-    }
-    return line;
-}
-
-static void judge_write(struct sink_judge *j, const struct sink_request *r, const char *kind,
-                        const char *answer)
-{
-    json_t *line = journal_line(r, kind, answer);
-
-    sink_journal_add(&j->journal, line); /* NULL: remembers that memory ran out */
-    json_decref(line);
-}
-
-static const char *restore_delivery(struct sink_judge *j, const json_t *line,
-                                    struct sink_entry *webhook, const char *answer)
-{
-    const json_t *text = json_object_get(line, "order_id");
-    const json_t *id = text != NULL ? text : json_object_get(line, "order_id_base64");
-    const char *fence_text = json_string_value(json_object_get(line, "fence"));
-    struct sink_fence fence;
-
-    if (id == NULL || !json_is_string(id) || fence_text == NULL ||
-        !sink_fence_parse(fence_text, &fence)) {
-        return "a delivery without order_id or fence";
-    }
-    struct sink_entry *order =
-        sink_state_entry(&j->state, text != NULL ? SINK_ORDER : SINK_ORDER_BASE64,
-                         json_string_value(id), json_string_length(id));
-    if (order == NULL) {
-        return "out of memory";
-    }
-    if (sink_fence_is_lower(order->fence, fence)) {
-        order->fence = fence;
-    }
-    if (strcmp(answer, sink_answer_name(SINK_EXPIRED)) == 0) {
-        webhook->settled = SINK_EXPIRED;
-    } else if (strcmp(answer, sink_answer_name(SINK_PAID_AFTER_ALL)) == 0) {
-        webhook->settled = SINK_PAID_AFTER_ALL;
-    } else if (strcmp(answer, sink_answer_name(SINK_LATER_ONCE)) == 0) {
-        webhook->postponed = true;
-    }
-    return NULL;
-}
-
-/* One line of the journal, at the start. NULL, or what is wrong with it. */
-static const char *judge_restore_cb(void *arg, const json_t *line)
-{
-    struct sink_judge *j = arg;
-    const char *kind = json_string_value(json_object_get(line, "kind"));
-    const char *answer = json_string_value(json_object_get(line, "answer"));
-    const char *id = json_string_value(json_object_get(line, "webhook_id"));
-
-    if (kind != NULL && strcmp(kind, "refused") == 0) {
-        return NULL;
-    }
-    if (kind == NULL || answer == NULL || id == NULL) {
-        return "kind, answer or webhook_id is missing";
-    }
-    struct sink_entry *webhook = sink_state_entry(&j->state, SINK_WEBHOOK, id, strlen(id));
-    if (webhook == NULL) {
-        return "out of memory";
-    }
-    if (strcmp(kind, "delivery") == 0) {
-        return restore_delivery(j, line, webhook, answer);
-    }
-    if (strcmp(kind, "effect") == 0) {
-        webhook->settled = SINK_EXPIRED;
-        return NULL;
-    }
-    return "kind is not delivery, effect or refused";
-}
-
-/* ---- verdicts ---- */
-
-/* What a webhook-id that is not settled is told. */
-static enum sink_answer judge_answer(struct sink_judge *j, struct sink_request *r,
-                                     const struct sink_entry *webhook)
-{
-    const struct sink_options *o = j->options;
-    const char *id = json_string_value(r->order_id);
-    size_t id_len = json_string_length(r->order_id);
-    const struct sink_chosen *later = sink_chosen_find(o->later, id, id_len);
-
-    if (draw(j, o->fail_share)) {
-        return SINK_FAILED;
-    }
-    if (!webhook->postponed && (later != NULL || draw_id(r, o->later_share, DRAW_LATER))) {
-        r->delay_ms = later != NULL ? later->delay_ms : o->later_delay_ms;
-        return SINK_LATER_ONCE;
-    }
-    if (sink_chosen_find(o->paid, id, id_len) != NULL || draw_id(r, o->paid_share, DRAW_PAID)) {
-        return SINK_PAID_AFTER_ALL;
-    }
-    return SINK_EXPIRED;
-}
-
-/* The effect stands before the delivery in the journal: if only the first of them survives, the
- * repeat finds the webhook-id settled and has no second effect. */
-static void judge_settle(struct sink_judge *j, struct sink_request *r,
-                         struct sink_entry *webhook)
-{
-    r->answer = judge_answer(j, r, webhook);
-    switch (r->answer) {
-    case SINK_EXPIRED:
-        webhook->settled = r->answer;
-        judge_write(j, r, "effect", sink_answer_name(r->answer));
-        j->counts.effects++;
-        break;
-    case SINK_PAID_AFTER_ALL:
-        webhook->settled = r->answer;
-        j->counts.paid++;
-        break;
-    case SINK_LATER_ONCE:
-        webhook->postponed = true;
-        j->counts.later++;
-        break;
-    case SINK_FAILED:
-        sink_request_refuse(r, 500, "told to fail");
-        j->counts.failed++;
-        break;
-    case SINK_UNDECIDED:
-        break;
-    }
-}
-
-static void judge_accept(struct sink_judge *j, struct sink_request *r)
-{
-    struct sink_entry *order =
-        sink_state_entry(&j->state, r->order_kind, json_string_value(r->order_id),
-                         json_string_length(r->order_id));
-    struct sink_entry *webhook =
-        sink_state_entry(&j->state, SINK_WEBHOOK, r->webhook.id, strlen(r->webhook.id));
-
-    if (order == NULL || webhook == NULL) {
-        sink_request_refuse(r, 503, "out of memory");
-        return;
-    }
-    if (sink_fence_is_lower(r->fence, order->fence)) {
-        sink_request_refuse(r, 409, "a fence of %llu.%llu was seen before",
-                            (unsigned long long)order->fence.epoch,
-                            (unsigned long long)order->fence.index);
-        return;
-    }
-    order->fence = r->fence;
-    r->status = 200;
-    if (webhook->settled != SINK_UNDECIDED) {
-        r->answer = webhook->settled;
-        j->counts.repeats++;
-    } else {
-        judge_settle(j, r, webhook);
-    }
-    judge_write(j, r, "delivery", sink_answer_name(r->answer));
-    j->counts.deliveries++;
-}
-
-static void judge_decide(struct sink_judge *j, struct sink_request *r)
-{
-    if (r->status == 0) {
-        judge_accept(j, r);
-    }
-    if (r->status == 200 && draw(j, j->options->hang_share)) {
-        r->hang = true;
-        j->counts.hung++;
-    }
-    if (r->answer == SINK_UNDECIDED) {
-        judge_write(j, r, "refused", "refused");
-        j->counts.refused++;
-    }
-}
-
 /* ---- the thread ---- */
 
 static void judge_release(struct sink_judge *j, struct sink_request *r)
@@ -311,11 +78,11 @@ static void judge_let_go(struct sink_judge *j, struct sink_request *r, uint64_t 
 {
     const struct sink_options *o = j->options;
 
-    if (r->hang) {
+    if (r->fault == SINK_FAULT_HANG) {
         sink_request_refuse(r, 503, "told to hang");
         r->due_ms = now_ms + HANG_MS;
         queue_push(&j->hung, r);
-    } else if (o->slow_ms > 0 && draw(j, o->slow_share)) {
+    } else if (o->slow_ms > 0 && sink_verdict_draw(&j->verdicts, o->slow_share)) {
         r->due_ms = now_ms + o->slow_ms;
         queue_push(&j->slow, r);
     } else {
@@ -332,9 +99,9 @@ static void judge_break(struct sink_judge *j, const char *sentence)
 
 static void judge_publish_counters(struct sink_judge *j)
 {
-    j->counts.syncs = j->journal.syncs;
+    j->verdicts.counts.syncs = j->verdicts.ledger.journal.syncs;
     pthread_mutex_lock(&j->mutex);
-    j->counters = j->counts;
+    j->counters = j->verdicts.counts;
     pthread_mutex_unlock(&j->mutex);
 }
 
@@ -344,10 +111,10 @@ static void judge_batch(struct sink_judge *j, struct request_queue *batch)
     struct sink_request *r;
 
     for (r = batch->first; r != NULL && !j->broken; r = r->next) {
-        judge_decide(j, r);
+        sink_verdict(&j->verdicts, r);
     }
     if (batch->first != NULL && !j->broken &&
-        sink_journal_commit(&j->journal, error, sizeof error) != 0) {
+        sink_journal_commit(&j->verdicts.ledger.journal, error, sizeof error) != 0) {
         judge_break(j, error);
     }
     judge_publish_counters(j); /* before anybody can have an answer and ask for them */
@@ -437,12 +204,12 @@ struct sink_judge *sink_judge_start(const struct sink_options *o,
         return NULL;
     }
     j->options = o;
+    j->verdicts.options = o;
     j->answered = answered;
     j->failed = failed;
     j->failed_arg = failed_arg;
-    j->journal.fd = -1;
     judge_init_sync(j);
-    if (sink_journal_open(&j->journal, o->journal, judge_restore_cb, j, errbuf, errbuf_len) == 0) {
+    if (sink_ledger_open(&j->verdicts.ledger, o->journal, errbuf, errbuf_len) == 0) {
         int rv = pthread_create(&j->thread, NULL, judge_main, j);
         if (rv == 0) {
             return j;
@@ -486,8 +253,7 @@ void sink_judge_stop(struct sink_judge *j)
 
 void sink_judge_free(struct sink_judge *j)
 {
-    sink_journal_close(&j->journal);
-    sink_state_free(&j->state);
+    sink_ledger_close(&j->verdicts.ledger);
     pthread_cond_destroy(&j->woken);
     pthread_mutex_destroy(&j->mutex);
     free(j);

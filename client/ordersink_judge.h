@@ -8,25 +8,13 @@
 #ifndef ORDERSINK_JUDGE_H
 #define ORDERSINK_JUDGE_H
 
-#include "ordersink_request.h"
+#include "ordersink_verdict.h"
 
 struct sink_judge; /* opaque */
 
-/* Since the start. */
-struct sink_counters {
-    uint64_t deliveries; /* accepted requests */
-    uint64_t repeats;    /* of these: of a webhook-id settled before */
-    uint64_t effects;
-    uint64_t paid;  /* webhook-ids settled so */
-    uint64_t later; /* answers */
-    uint64_t failed;
-    uint64_t hung;
-    uint64_t refused;
-    uint64_t syncs;
-};
-
 /* Restore from the journal and start the thread. `answered` is called on that thread, with
- * `judged` set: answer r->status (200 means r->answer). `failed` is called there once, with a
+ * `judged` set: answer r->status (200 means what the items say), in
+ * the way of r->fault. `failed` is called there once, with a
  * sentence, when the journal cannot be written: no request is judged any more, all get 503.
  * NULL: a sentence is in errbuf. */
 struct sink_judge *sink_judge_start(const struct sink_options *o,

@@ -27,6 +27,17 @@ enum sink_flag {
     SINK_LATER,
     SINK_LATER_SHARE,
     SINK_LATER_DELAY,
+    SINK_CLOSE_SHARE,
+    SINK_GARBAGE_SHARE,
+    SINK_HUGE_SHARE,
+    SINK_BUSY_SHARE,
+    SINK_BUSY_STATUS,
+    SINK_RETRY_AFTER,
+    SINK_HALF_SHARE,
+    SINK_LIE,
+    SINK_LIE_SHARE,
+    SINK_TLS_CERT,
+    SINK_TLS_KEY,
     SINK_SEED,
     SINK_QUIET,
     SINK_HELP,
@@ -48,6 +59,21 @@ static const struct flag sink_flags[] = {
     {SINK_LATER, "later", 0, "ID:DURATION", "answer \"later\" once for it; may be repeated"},
     {SINK_LATER_SHARE, "later-share", 0, "SHARE", "of the webhook-ids answered \"later\" once"},
     {SINK_LATER_DELAY, "later-delay", 0, "DURATION", "of --later-share (1s)"},
+    {SINK_CLOSE_SHARE, "close-share", 0, "SHARE",
+     "of the requests: settle them, hang up in the midst of the answer"},
+    {SINK_GARBAGE_SHARE, "garbage-share", 0, "SHARE",
+     "of the requests: settle them, answer what is no JSON"},
+    {SINK_HUGE_SHARE, "huge-share", 0, "SHARE", "of the requests: settle them, answer 10 MB"},
+    {SINK_BUSY_SHARE, "busy-share", 0, "SHARE", "of the requests: do nothing, say to be busy"},
+    {SINK_BUSY_STATUS, "busy-status", 0, "429|503", "of --busy-share (503)"},
+    {SINK_RETRY_AFTER, "retry-after", 0, "SECONDS", "of --busy-share (0: not said)"},
+    {SINK_HALF_SHARE, "half-share", 0, "SHARE",
+     "of the batches: leave every second order undone, \"failed\""},
+    {SINK_LIE, "lie", 0, "KIND[,KIND...]",
+     "about every second order of a batch: missing, doubled, unknown"},
+    {SINK_LIE_SHARE, "lie-share", 0, "SHARE", "of the batches that --lie is for (1)"},
+    {SINK_TLS_CERT, "tls-cert", 0, "FILE.pem", "receive over TLS, with this certificate (chain)"},
+    {SINK_TLS_KEY, "tls-key", 0, "FILE.pem", "and its private key"},
     {SINK_SEED, "seed", 0, "N", "draw the shares of requests from it (by chance)"},
     {SINK_QUIET, "quiet", 'q', NULL, "print nothing at start and end"},
     {SINK_HELP, "help", 'h', NULL, "this text"},
@@ -64,7 +90,7 @@ static void options_help(void)
          "Accepts POST on any path. Verifies signature and timestamp (401), refuses a lower\n"
          "fence of an order than it has seen (409), gives a repeated webhook-id the answer it got\n"
          "before, and writes every delivery and every effect to the journal, on disk, before it\n"
-         "answers.\n"
+         "answers. Of a batch it does so for each order, by its idempotency key.\n"
          "Started again on the same journal it knows all that it has settled.\n"
          "\n"
          "A SHARE is a number from 0 to 1. SIGUSR1 prints counters; SIGTERM ends it.\n");
@@ -153,16 +179,58 @@ static bool options_share(const char *flag, const char *value, double *share)
     return true;
 }
 
-static bool options_seed(const char *value, uint64_t *seed)
+static bool options_number(const char *flag, const char *value, uint64_t *number)
 {
     char *end;
 
     errno = 0;
-    *seed = strtoull(value, &end, 10);
+    *number = strtoull(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != '\0' || errno != 0) {
-        return options_refuse("--seed: \"%s\" is no number", value);
+        return options_refuse("--%s: \"%s\" is no number", flag, value);
     }
     return true;
+}
+
+static bool options_busy_status(const char *value, unsigned *status)
+{
+    if (strcmp(value, "429") != 0 && strcmp(value, "503") != 0) {
+        return options_refuse("--busy-status: \"%s\" is neither 429 nor 503", value);
+    }
+    *status = value[0] == '4' ? 429 : 503;
+    return true;
+}
+
+static bool options_lie(struct sink_options *o, const char *name, size_t len)
+{
+    static const char *const names[] = {[SINK_LIE_MISSING] = "missing",
+                                        [SINK_LIE_DOUBLED] = "doubled",
+                                        [SINK_LIE_UNKNOWN] = "unknown"};
+
+    for (unsigned lie = SINK_LIE_MISSING; lie <= SINK_LIE_UNKNOWN; lie++) {
+        if (strlen(names[lie]) == len && memcmp(names[lie], name, len) == 0) {
+            if (o->n_lies == SINK_LIES_MAX) {
+                return options_refuse("--lie: more than %d kinds", SINK_LIES_MAX);
+            }
+            o->lies[o->n_lies++] = lie;
+            return true;
+        }
+    }
+    return options_refuse("--lie: \"%.*s\" is none of missing, doubled and unknown", (int)len,
+                          name);
+}
+
+static bool options_lies(struct sink_options *o, const char *value)
+{
+    for (const char *at = value;; at++) {
+        size_t len = strcspn(at, ",");
+        if (!options_lie(o, at, len)) {
+            return false;
+        }
+        at += len;
+        if (*at == '\0') {
+            return true;
+        }
+    }
 }
 
 static bool options_choose(struct sink_chosen **list, const char *id, size_t len,
@@ -244,8 +312,32 @@ static bool options_take(struct sink_options *o, int key, const char *value)
         return options_share("later-share", value, &o->later_share);
     case SINK_LATER_DELAY:
         return options_duration("later-delay", value, &o->later_delay_ms);
+    case SINK_CLOSE_SHARE:
+        return options_share("close-share", value, &o->close_share);
+    case SINK_GARBAGE_SHARE:
+        return options_share("garbage-share", value, &o->garbage_share);
+    case SINK_HUGE_SHARE:
+        return options_share("huge-share", value, &o->huge_share);
+    case SINK_BUSY_SHARE:
+        return options_share("busy-share", value, &o->busy_share);
+    case SINK_BUSY_STATUS:
+        return options_busy_status(value, &o->busy_status);
+    case SINK_RETRY_AFTER:
+        return options_number("retry-after", value, &o->retry_after_s);
+    case SINK_HALF_SHARE:
+        return options_share("half-share", value, &o->half_share);
+    case SINK_LIE:
+        return options_lies(o, value);
+    case SINK_LIE_SHARE:
+        return options_share("lie-share", value, &o->lie_share);
+    case SINK_TLS_CERT:
+        o->tls_cert = value;
+        return true;
+    case SINK_TLS_KEY:
+        o->tls_key = value;
+        return true;
     case SINK_SEED:
-        return options_seed(value, &o->seed);
+        return options_number("seed", value, &o->seed);
     case SINK_QUIET:
         o->quiet = true;
         return true;
@@ -270,6 +362,9 @@ static bool options_check(const struct sink_options *o)
     if (!units_split_address(o->listen, host, sizeof host, &port)) {
         return options_refuse("--listen: \"%s\" is not HOST:PORT", o->listen);
     }
+    if ((o->tls_cert == NULL) != (o->tls_key == NULL)) {
+        return options_refuse("--tls-cert and --tls-key go together");
+    }
     return true;
 }
 
@@ -280,7 +375,8 @@ enum sink_options_status sink_options_parse(struct sink_options *o, int argc, ch
     int key;
 
     *o = (struct sink_options){.listen = "127.0.0.1:7500", .tolerance_ms = 5 * 60 * 1000,
-                               .slow_share = 1, .later_delay_ms = 1000};
+                               .slow_share = 1, .later_delay_ms = 1000, .busy_status = 503,
+                               .lie_share = 1};
     if (getrandom(&o->seed, sizeof o->seed, 0) != sizeof o->seed) {
         options_refuse("no randomness: %s", strerror(errno));
         return SINK_OPTIONS_ERROR;

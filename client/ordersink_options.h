@@ -15,6 +15,15 @@ struct sink_chosen {
     char id[];
 };
 
+/* Ways of answering about an order of a batch that do not say what was done. */
+enum sink_lie {
+    SINK_LIE_NONE,
+    SINK_LIE_MISSING, /* nothing is said */
+    SINK_LIE_DOUBLED, /* it is said, and then "paid" */
+    SINK_LIE_UNKNOWN, /* an outcome that there is not */
+};
+#define SINK_LIES_MAX 3
+
 struct sink_options {
     const char *listen;  /* HOST:PORT */
     const char *journal; /* path */
@@ -32,6 +41,19 @@ struct sink_options {
     struct sink_chosen *later;
     uint64_t seed; /* of the shares of requests */
     bool quiet;
+    /* Misbehaviour. The shares are of the requests. */
+    double close_share;   /* settled, the connection closed in the midst of the answer */
+    double garbage_share; /* settled, answered with what is no JSON */
+    double huge_share;    /* settled, answered with 10 MB */
+    double busy_share;    /* nothing done, answered with... */
+    unsigned busy_status; /* ...429 or 503 */
+    uint64_t retry_after_s; /* and Retry-After; 0: without */
+    double half_share; /* of the batches: every second order is not done, and "failed" */
+    enum sink_lie lies[SINK_LIES_MAX]; /* in turn, about every second order... */
+    size_t n_lies;
+    double lie_share; /* ...of this share of the batches */
+    const char *tls_cert; /* PEM files; NULL: no TLS */
+    const char *tls_key;
 };
 
 enum sink_options_status { SINK_OPTIONS_OK, SINK_OPTIONS_HELP, SINK_OPTIONS_ERROR };

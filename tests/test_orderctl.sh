@@ -196,6 +196,24 @@ printf 'order_id,purchased_at,paid_at\na,1,2\n' >"$dir/good.csv"
 replay="$bench replay --window 30.5m --speed 36 --route r"
 expect "help of orderbench" 0 'orderbench generate' - $bench --help
 expect "help of replay" 0 '--journal FILE' - $bench replay --help
+expect "help of orderbench fire" 0 '--dead-orders N' - $bench fire --help
+expect "help of orderbench drain" 0 '--batch N' - $bench drain --help
+expect "fire with a wrong number" 2 - '--orders is no number' $bench fire --orders many
+expect "fire with nothing but dead routes" 2 - 'must leave one route alive' \
+    $bench fire --routes 2 --dead 2
+expect "fire with a dead route of no kind" 2 - 'neither closed nor silent' \
+    $bench fire --dead-kind undead
+expect "fire with one number too many" 2 - 'one too many' \
+    $bench fire --orders 1 --over 1s --rate 1
+expect "fire with a rate that makes no order" 2 - 'or none' $bench fire --rate 0.1 --over 1s
+expect "fire with a wrong duration" 2 - '--over is no duration' $bench fire --over 5
+expect "drain of a kind that there is not" 2 - '--kind is' $bench drain --kind pigeon
+expect "drain with too large a batch" 2 - '--batch is no number' $bench drain --batch 1001
+expect "drain with a wrong window" 2 - '--window is no number' $bench drain --window 0
+expect "drain with a wrong lead" 2 - '--lead is no duration' $bench drain --lead now
+expect "drain with a wrong format" 2 - '-w is neither' $bench drain -w xml
+expect "drain without a cluster" 3 - 'UNREACHABLE' $bench drain $nobody
+expect "fire with wrong endpoints" 2 - 'ARGUMENT' $bench fire --endpoints nowhere
 expect "no command of orderbench" 2 - 'command is missing' $bench
 expect "unknown command of orderbench" 2 - 'unknown command' $bench fly
 expect "replay without orders" 2 - 'needs --orders' $replay

@@ -71,7 +71,7 @@ struct sinkbed_post {
     struct curl_slist *headers;
     char text[2048];
     long status; /* 0 = none */
-    char answer[512];
+    char answer[2048];
     size_t answer_len;
 };
 

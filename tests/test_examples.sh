@@ -1,0 +1,255 @@
+#!/bin/bash
+# test_examples.sh - the receivers of docs/examples do what docs/callbacks.md promises: with a real
+# node, real deadlines and real signatures; and with forged, replayed and repeated requests.
+#
+#   tests/test_examples.sh [BUILD]     the directory with the programs, default: $BUILD or build
+#
+# Prints TAP. A receiver is skipped, with the reason, where what it needs is not installed.
+set -u
+build=${1:-${BUILD:-build}}
+examples=$(dirname "$0")/../docs/examples
+dir=$(mktemp -d)
+node=
+receiver=
+tests=0
+failed=0
+secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
+other=whsec_b3RoZXIgc2VjcmV0IG90aGVyIHNlY3JldA==
+cleanup() {
+    stop_receiver
+    [ -z "$node" ] || kill -KILL "$node" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$dir"
+}
+stop_receiver() {
+    [ -z "$receiver" ] || { kill -TERM "$receiver" && wait "$receiver"; } 2>/dev/null
+    receiver=
+}
+trap cleanup EXIT
+
+report() { # ok | "not ok", NAME
+    tests=$((tests + 1))
+    [ "$1" = ok ] || failed=$((failed + 1))
+    echo "$1 $tests - $2"
+}
+
+is() { # NAME GOT WANTED
+    if [ "$2" = "$3" ]; then
+        report ok "$1"
+    else
+        report "not ok" "$1"
+        printf '# got:    %s\n# wanted: %s\n' "$2" "$3"
+        tail -5 "$dir/receiver.log" | sed 's/^/# log: /'
+    fi
+}
+
+skip() { # WHAT REASON
+    tests=$((tests + 1))
+    echo "ok $tests - the receiver in $1 # SKIP $2"
+}
+
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+free_port() { # the first of a run of three that nobody listens on
+    local port=$((20000 + $$ % 9000))
+    while listens $port || listens $((port + 1)) || listens $((port + 2)); do
+        port=$((port + 7))
+    done
+    echo "$port"
+}
+wait_for() { # COMMAND...: at most 20 s
+    local tries
+    for tries in $(seq 400); do
+        "$@" && return
+        sleep 0.05
+    done
+    return 1
+}
+
+# ---- requests by hand ----
+
+# The signature of ID TIMESTAMP BODY under a secret: with the other language's own HMAC.
+sign() { # SECRET ID TIMESTAMP BODY
+    if command -v python3 >/dev/null; then
+        python3 -c 'import sys, hmac, hashlib, base64
+secret, *rest = sys.argv[1:]
+key = base64.b64decode(secret[6:])
+print("v1," + base64.b64encode(hmac.digest(key, ".".join(rest).encode(), hashlib.sha256)).decode())' "$@"
+    else
+        node -e 'const [secret, ...rest] = process.argv.slice(1);
+const hmac = require("crypto").createHmac("sha256", Buffer.from(secret.slice(6), "base64"));
+console.log("v1," + hmac.update(rest.join(".")).digest("base64"));' "$@"
+    fi
+}
+
+# post ID FENCE BODY [SECRET [SECONDS OF AGE]] -> "STATUS BODY"
+post() {
+    local timestamp=$(($(date +%s) - ${5:-0})) signature line status length=0
+    signature=$(sign "${4:-$secret}" "$1" "$timestamp" "$3")
+    exec 3<>"/dev/tcp/127.0.0.1/$sink" || return
+    {
+        printf 'POST /hook HTTP/1.1\r\nhost: test\r\nconnection: close\r\nwebhook-id: %s\r\n' "$1"
+        printf 'webhook-timestamp: %s\r\nwebhook-signature: %s\r\n' "$timestamp" "$signature"
+        [ -z "$2" ] || printf 'orderschedd-fence: %s\r\n' "$2"
+        printf 'content-type: application/json\r\ncontent-length: %d\r\n\r\n%s' ${#3} "$3"
+    } >&3
+    read -r _ status _ <&3
+    while IFS= read -r line <&3 && line=${line%$'\r'} && [ -n "$line" ]; do
+        case ${line,,} in content-length:*) length=${line#*:} ;; esac
+    done
+    echo "$status $(head -c $((length)) <&3 | tr -d ' \n')"
+    exec 3>&-
+}
+
+key() { printf 'osd_%032x' "$1"; }
+order() { # ID, as the data of a request about it
+    echo "\"order_id\":\"$1\",\"deadline\":\"2027-01-15T08:00:00.001Z\",\"attempt\":1,\"payload\":{\"sku\":7}"
+}
+single() { echo "{\"type\":\"order.expired\",\"timestamp\":\"2027-01-15T08:00:01Z\",\"data\":{$(order "$1")}}"; }
+in_batch() { echo "{\"idempotency_key\":\"$(key "$1")\",\"fence\":\"$2\",$(order "$3")}"; }
+batch() {
+    local IFS=,
+    echo "{\"type\":\"order.expired.batch\",\"timestamp\":\"2027-01-15T08:00:01Z\",\"data\":[$*]}"
+}
+
+# ---- the receivers ----
+
+start_receiver() { # LANGUAGE
+    local address=127.0.0.1:$sink
+    export SECRET=$secret
+    ! listens $sink || return # that is not ours
+    case $1 in
+    Python) exec python3 "$examples/receiver.py" $address "$dir/py.db" "$dir/payments" ;;
+    Node) exec node "$examples/receiver.mjs" $address "$dir/node.jsonl" "$dir/payments" ;;
+    shell)
+        exec systemd-socket-activate --inetd --accept -l $address -E SECRET=$secret \
+            -E STATE="$dir/shell" -E PAYMENTS="$dir/payments" -E PATH="$PATH" \
+            "$examples/receiver.sh"
+        ;;
+    esac >>"$dir/receiver.log" 2>&1 &
+    receiver=$!
+    wait_for listens $sink
+}
+
+# How often the receiver released the stock of an order.
+released() { # LANGUAGE ORDER
+    case $1 in
+    Python)
+        python3 -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT COUNT(*) FROM released WHERE id = ?",
+                                           sys.argv[2:]).fetchone()[0])' "$dir/py.db" "$2"
+        ;;
+    Node) grep -c "\"order\":\"$2\",.*\"key\":.*\"outcome\":\"expired\"" "$dir/node.jsonl" ;;
+    shell) grep -c "^osd_[0-9a-f]* expired $2\$" "$dir/shell/journal" ;;
+    esac
+}
+
+ctl() { timeout 30 "$build/orderctl" "$@" 2>>"$dir/ctl.log"; }
+state() { ctl get "$1" -w json | grep -o '"state": *"[A-Z]*"' | grep -o '[A-Z]*"$' | tr -d '"'; }
+has_state() { [ "$(state "$1")" = "$2" ]; }
+
+# ---- what every receiver must do ----
+
+real_deliveries() { # LANGUAGE
+    local l=$1 r=route-$1
+    ctl route put "$r" --url "http://127.0.0.1:$sink/hook" --secret $secret >/dev/null
+    echo paid >"$dir/payments/$l-paid"
+    echo processing >"$dir/payments/$l-slow"
+    ctl schedule "$l-open" --in 1s --route "$r" --payload '{"sku":7}' >/dev/null
+    ctl schedule "$l-paid" --in 1s --route "$r" >/dev/null
+    ctl schedule "$l-slow" --in 1s --route "$r" >/dev/null
+    wait_for has_state "$l-open" EXPIRED
+    is "$l: an open payment is closed and its order expires" "$(state "$l-open")" EXPIRED
+    is "$l: ... with one effect" "$(released "$l" "$l-open")" 1
+    is "$l: ... and the payment is closed" "$(cat "$dir/payments/$l-open")" closed
+    wait_for has_state "$l-paid" PAID
+    is "$l: an order that was paid after all is vetoed" "$(state "$l-paid")" PAID
+    is "$l: ... without an effect" "$(released "$l" "$l-paid")" 0
+    is "$l: a payment that is being processed is asked for later" "$(state "$l-slow")" CLOSING
+    echo paid >"$dir/payments/$l-slow"
+    wait_for has_state "$l-slow" PAID
+    is "$l: ... and decided then" "$(state "$l-slow")" PAID
+}
+
+forged_and_repeated() { # LANGUAGE
+    local l=$1
+    local expired='{"outcome":"expired"}'
+    is "$l: a forged signature is refused" \
+        "$(post "$(key 1)" 5.5 "$(single "$l-1")" $other | cut -c1-3)" 401
+    is "$l: a replayed timestamp is refused" \
+        "$(post "$(key 1)" 5.5 "$(single "$l-1")" $secret 301 | cut -c1-3)" 401
+    is "$l: a timestamp from the future is refused" \
+        "$(post "$(key 1)" 5.5 "$(single "$l-1")" $secret -310 | cut -c1-3)" 401
+    is "$l: none of these had an effect" "$(released "$l" "$l-1")" 0
+    is "$l: a genuine request is taken" "$(post "$(key 1)" 5.5 "$(single "$l-1")")" "200 $expired"
+    is "$l: a repeat is answered the same" "$(post "$(key 1)" 5.5 "$(single "$l-1")")" \
+        "200 $expired"
+    is "$l: an old fence is refused" \
+        "$(post "$(key 2)" 5.4 "$(single "$l-1")" | cut -c1-3)" 409
+    is "$l: ... also one that only a text would take for higher" \
+        "$(post "$(key 2)" 4.10 "$(single "$l-1")" | cut -c1-3)" 409
+    stop_receiver
+    start_receiver "$l"
+    is "$l: after a restart a repeat is still one" "$(post "$(key 1)" 10.1 "$(single "$l-1")")" \
+        "200 $expired"
+    is "$l: ... and its fence is remembered" \
+        "$(post "$(key 2)" 9.9 "$(single "$l-1")" | cut -c1-3)" 409
+    is "$l: one effect in all" "$(released "$l" "$l-1")" 1
+    is "$l: what is no event is refused" "$(post "$(key 3)" 1.1 '{"type":' | cut -c1-3)" 400
+}
+
+batches() { # LANGUAGE
+    local l=$1 got
+    echo paid >"$dir/payments/$l-b2"
+    got=$(post "$(key 9)" "" "$(batch "$(in_batch 1 10.1 "$l-1")" "$(in_batch 11 5.5 "$l-b1")" \
+        "$(in_batch 12 5.5 "$l-b2")" "$(in_batch 13 1.1 "$l-1")")")
+    is "$l: each order of a batch has its own answer" "$got" "200 {\"results\":[$(
+        ){\"idempotency_key\":\"$(key 1)\",\"outcome\":\"expired\"},$(
+        ){\"idempotency_key\":\"$(key 11)\",\"outcome\":\"expired\"},$(
+        ){\"idempotency_key\":\"$(key 12)\",\"outcome\":\"paid\"},$(
+        ){\"idempotency_key\":\"$(key 13)\",\"outcome\":\"failed\",\"reason\":\"anewerfencewasseen\"}]}"
+    is "$l: ... and its own effect" "$(released "$l" "$l-1") $(released "$l" "$l-b1")" "1 1"
+    got=$(post "$(key 9)" "" "$(batch "$(in_batch 11 5.5 "$l-b1")")" $other | cut -c1-3)
+    is "$l: a forged batch is refused" "$got" 401
+}
+
+try() { # LANGUAGE
+    if ! start_receiver "$1"; then
+        report "not ok" "$1: the receiver listens"
+        sed 's/^/# log: /' "$dir/receiver.log"
+        return
+    fi
+    real_deliveries "$1"
+    forged_and_repeated "$1"
+    batches "$1"
+    stop_receiver
+}
+
+# ---- the run ----
+
+has_python=$(command -v python3)
+has_node=$(command -v node)
+if [ -z "$has_python$has_node" ]; then
+    echo "1..0 # SKIP neither python3 nor node is installed"
+    exit 0
+fi
+port=$(free_port)
+sink=$((port + 2))
+mkdir "$dir/payments"
+export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))
+"$build/orderschedd" --id 1 --data "$dir/data" --address "127.0.0.1:$port" 2>"$dir/node.log" &
+node=$!
+if ! wait_for listens $((port + 1)); then
+    echo "not ok 1 - the node starts"
+    sed 's/^/# /' "$dir/node.log"
+    echo 1..1
+    exit 1
+fi
+if [ -n "$has_python" ]; then try Python; else skip Python "python3 is not installed"; fi
+if [ -n "$has_node" ]; then try Node; else skip Node "node is not installed"; fi
+missing=
+for program in systemd-socket-activate openssl jq; do
+    command -v $program >/dev/null || missing="$missing $program"
+done
+if [ -z "$missing" ]; then try shell; else skip shell "not installed:$missing"; fi
+echo "1..$tests"
+[ "$failed" = 0 ]
