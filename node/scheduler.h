@@ -35,6 +35,7 @@ struct scheduler_config {
     unsigned max_deliveries;
     uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
     uint64_t max_queued_bytes;
+    unsigned snapshot_slice; /* orders written into an image between two events; 0 = 2,000 */
     const struct log *log; /* may be NULL */
     /* Something that must end the process; does not return in production. */
     void (*fatal)(void *arg, const char *sentence);
