@@ -109,6 +109,7 @@ sim: deps
 sim-selftest: deps
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim-mutants
 	@$(BUILD)/ordersim-mutants --self-test --jobs $$(nproc)
+	@for file in tests/sim/regress/*.txt; do $(BUILD)/ordersim-mutants --regress $$file || exit 1; done
 
 .PHONY: clean
 clean:

@@ -105,7 +105,7 @@ static bool batcher_ready(const struct batcher *b)
     if (!b->open || !anything || b->inflight >= BATCHER_ENTRIES_MAX) {
         return false;
     }
-    return b->inflight < BATCHER_ENTRIES_EAGER ||
+    return b->inflight < BATCHER_ENTRIES_EAGER || MUTANT(HAZARD_GROUPED_APPLY) ||
            b->queued_operations + b->n_internal >= BATCHER_FILL_OPERATIONS ||
            b->queued_bytes + b->internal.len >= BATCHER_FILL_BYTES;
 }
@@ -342,7 +342,7 @@ void batcher_settled(struct batcher *b, void *entry, bool committed)
 {
     struct batch *batch = entry;
 
-    assert(batch->applied || !committed);
+    assert(batch->applied || !committed || MUTANT(HAZARD_GROUPED_APPLY));
     batcher_end(b, batch, ORDERSCHED_UNKNOWN_OUTCOME);
 }
 

@@ -18,6 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutant.h"
+
 #define GUARD_LOAD_FAILURES_MAX 3
 
 /* --- what is completed from the next tick --- */
@@ -300,7 +302,7 @@ int guard_install_send(struct guard *g, struct raft_io_send *req,
     }
     p->asked = message->install_snapshot.last_index;
     p->asked_term = message->install_snapshot.term;
-    if (p->transfer != 0) {
+    if (p->transfer != 0 && !MUTANT(HAZARD_INSTALL_FLOOD)) {
         return RAFT_BUSY;
     }
     t = calloc(1, sizeof *t);
@@ -364,7 +366,8 @@ void guard_install_review(struct guard *g)
 static void peer_free_libraft(const struct guard *g, struct guard_peer *p,
                               struct raft_append_entries_result *result)
 {
-    if (p->transfer != 0 || p->asked == 0 || !guard_leads(g, p->asked_term)) {
+    if (p->transfer != 0 || p->asked == 0 || !guard_leads(g, p->asked_term) ||
+        MUTANT(HAZARD_LOST_SNAPSHOT)) {
         return;
     }
     if (result->rejected != p->asked) {

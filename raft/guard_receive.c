@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutant.h"
+
 static void entries_discard(struct raft_entry *entries, unsigned n)
 {
     void *batch = NULL;
@@ -150,7 +152,7 @@ static void entries_skip_known(const struct guard *g, struct raft_append_entries
     raft_index skip = trail->snapshot.index - args->prev_log_index;
 
     if (g->install.busy || trail->offset == 0 || args->prev_log_index > trail->offset ||
-        args->prev_log_index >= trail->snapshot.index) {
+        args->prev_log_index >= trail->snapshot.index || MUTANT(HAZARD_BEFORE_SNAPSHOT)) {
         return;
     }
     args->prev_log_index = trail->snapshot.index;
@@ -173,7 +175,8 @@ static void entries_keep_commit(const struct guard *g, struct raft_append_entrie
 {
     raft_index commit = g->raft->commit_index;
 
-    if (args->leader_commit > commit && args->prev_log_index + args->n_entries < commit) {
+    if (args->leader_commit > commit && args->prev_log_index + args->n_entries < commit &&
+        !MUTANT(HAZARD_COMMIT_BACK)) {
         args->leader_commit = commit;
     }
 }
@@ -223,7 +226,7 @@ static void answer_forget_stale(const struct guard *g, raft_id id,
 
     if (result->rejected == 0 || g->raft->state != RAFT_LEADER ||
         result->term != g->raft->current_term || guard_server(g, id) == NULL ||
-        raft_match_index(g->raft, id, &match) != 0) {
+        raft_match_index(g->raft, id, &match) != 0 || MUTANT(HAZARD_STALE_REFUSAL)) {
         return;
     }
     if (result->rejected <= match) {

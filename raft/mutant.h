@@ -1,5 +1,6 @@
 /* mutant.h - deliberate bugs, compiled in only for the self-tests of the simulator and of the
- * Jepsen-style suite, to prove that their checkers bite. In every other build MUTANT() is 0.
+ * Jepsen-style suite, to prove that their checkers bite. In every other build MUTANT() is 0. The
+ * hazards are libraft's own (docs/consensus.md), with our guard against them taken away.
  *
  * Each is named after the invariant that must catch it (docs/testing.md). */
 #ifndef MUTANT_H
@@ -18,6 +19,13 @@ enum mutant {
     MUTANT_PURGE_FORGETS_CLOSING,  /* retention forgets orders that are still closing */
     MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
     MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
+    MUTANT_HAZARD_GROUPED_APPLY,   /* several entries in one raft_apply (1) */
+    MUTANT_HAZARD_CAPACITY,        /* libraft's own threshold of free disk is left on (4) */
+    MUTANT_HAZARD_INSTALL_FLOOD,   /* InstallSnapshot started again at each tick (11) */
+    MUTANT_HAZARD_COMMIT_BACK,     /* a follower's commit index goes back (23) */
+    MUTANT_HAZARD_LOST_SNAPSHOT,   /* a follower whose snapshot was lost waits for it (24) */
+    MUTANT_HAZARD_BEFORE_SNAPSHOT, /* what the follower's snapshot holds is taken again (25) */
+    MUTANT_HAZARD_STALE_REFUSAL,   /* a probing leader believes an overtaken refusal (26) */
     MUTANT_COUNT
 };
 

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hazard_apply.h"
+#include "mutant.h"
+
 /* A snapshot is taken when the log since the last one has outgrown the state: the log is read
  * again at a start and is held in memory, the state is what each snapshot costs. */
 #define REPLICA_LOG_BYTES_MIN (64ull * 1024 * 1024)
@@ -238,7 +241,9 @@ static void replica_configure(struct replica *r, const struct replica_config *c,
     raft_set_max_catch_up_rounds(&r->raft, REPLICA_CATCH_UP_ROUNDS);
     raft_set_max_catch_up_round_duration(&r->raft, REPLICA_CATCH_UP_ROUND_MS);
     /* libraft's own gate leaves a leader without barrier; the node has one of its own. */
-    raft_set_capacity_threshold(&r->raft, 0);
+    if (!MUTANT(HAZARD_CAPACITY)) {
+        raft_set_capacity_threshold(&r->raft, 0);
+    }
     r->by_bytes = c->snapshot_threshold == 0;
     r->trailing = c->snapshot_trailing != 0 ? c->snapshot_trailing : REPLICA_TRAILING_MAX;
     raft_set_snapshot_threshold(&r->raft, c->snapshot_threshold);
@@ -408,6 +413,17 @@ static void proposal_cb(struct raft_apply *req, int status, void *result)
     cb(arg, status == 0 ? REPLICA_COMMITTED : REPLICA_LOST);
 }
 
+/* One entry a raft_apply: of several, libraft takes the first only. */
+static int replica_apply_one(struct replica *r, struct proposal *p, const struct raft_buffer *buf)
+{
+#ifdef ORDERSCHEDD_MUTANTS
+    if (MUTANT(HAZARD_GROUPED_APPLY)) {
+        return hazard_apply(&r->raft, &p->request, buf, proposal_cb);
+    }
+#endif
+    return raft_apply(&r->raft, &p->request, buf, 1, proposal_cb);
+}
+
 int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb, void *arg)
 {
     struct raft_buffer buf = {.base = data, .len = len};
@@ -427,7 +443,7 @@ int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propos
     p->request.data = p;
     p->cb = cb;
     p->arg = arg;
-    rv = raft_apply(&r->raft, &p->request, &buf, 1, proposal_cb);
+    rv = replica_apply_one(r, p, &buf);
     if (rv == 0) {
         return 0;
     }

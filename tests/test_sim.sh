@@ -37,6 +37,16 @@ hashes_agree() {
         cmp "$scratch/first" "$scratch/second"
 }
 
+# The whole batch's trace hashes, by this build and by the one without sanitizers.
+builds_agree() {
+    make --no-print-directory SAN= build/ordersim >"$scratch/make" 2>&1 || { cat "$scratch/make"; return 1; }
+    local hash="sum of trace hashes"
+    sim --seeds 1..12 --jobs "$jobs" --no-coverage | grep -o "$hash .*" >"$scratch/this" &&
+        timeout 240 build/ordersim --seeds 1..12 --jobs "$jobs" --no-coverage |
+        grep -o "$hash .*" >"$scratch/other" &&
+        cat "$scratch/this" "$scratch/other" && cmp "$scratch/this" "$scratch/other"
+}
+
 # A mutant, the invariant that must catch it, and within how many seeds.
 is_caught() {
     timeout 240 "$build/ordersim-mutants" --mutant "$1" --only "$2" --seeds "1..$3" --jobs "$jobs" \
@@ -52,14 +62,16 @@ is_refused() {
 }
 
 regressions=(tests/sim/regress/*.txt)
-echo "1..$((${#regressions[@]} + 8))"
+echo "1..$((${#regressions[@]} + 10))"
 check "$seeds seeds violate no invariant" sim --seeds "1..$seeds" --jobs "$jobs" --no-coverage
 for file in "${regressions[@]}"; do
     name=$(basename "$file" .txt)
     check "found once and not again: ${name//-/ }" sim --regress "$file"
 done
 check "a seed determines its run, to the last line of the trace" hashes_agree 7
+check "a build with sanitizers runs the same runs as one without" builds_agree
 check "answers before the commit are found" is_caught ack-before-commit ACKED 8
+check "a guard that is taken away is missed" is_caught hazard-install-flood BOUND 60
 check "a local clock in the state machine is found" is_caught local-clock-at-apply PREFIX 8
 check "closing orders that are forgotten are found" is_caught purge-forgets-closing ACKED 8
 check "orders that the wheel loses are found" is_caught cascade-drops-slot LIVENESS 4

@@ -60,6 +60,11 @@ void check_leads(struct check *c, unsigned node, uint64_t term);
  * order's number names the order for good; 0 when the run has failed. */
 uint64_t check_delivery(struct check *c, unsigned node, uint64_t token,
                         const struct delivery *d, unsigned *id);
+/* What a node knows to be committed (COMMIT). */
+void check_committed(struct check *c, unsigned node, uint64_t before, uint64_t index);
+/* A leader hands an InstallSnapshot to the network (BOUND). */
+void check_installs(struct check *c, unsigned node, unsigned to, uint64_t term, uint64_t match,
+                    uint64_t monotonic_ms);
 /* The receiver's answer reached the node that asked. */
 void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum outcome outcome);
 /* A receiver carried out the cancellation. */

@@ -121,6 +121,12 @@ struct check {
     size_t n_epochs, cap_epochs;
     uint64_t epoch;       /* of the machine... */
     uint64_t epoch_index; /* ...since this log index */
+    /* the latest InstallSnapshot from each node to each other */
+    struct {
+        uint64_t term;
+        uint64_t match;
+        uint64_t monotonic_ms;
+    } installs[SIM_NODES_MAX][SIM_NODES_MAX];
     /* the end */
     bool healed;
     uint64_t healed_us;

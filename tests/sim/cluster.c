@@ -67,6 +67,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
         .write_min_us = options->write_min_us,
         .write_max_us = options->write_max_us,
         .write_fail_per_million = options->write_fail_per_million,
+        .capacity = (unsigned short)options->disk_free_kib,
     };
     c->network = network_new(loop, &c->options, &c->counters, &host);
     for (unsigned i = 0; i < options->nodes; i++) {

@@ -27,6 +27,11 @@ struct sim_cluster_hooks {
      * the node crashed since (then the delivery's memory is gone: never touch it again; what
      * the receiver needs must be copied here). `token` names it across crashes. */
     void (*deliver)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
+    /* What a node knows to be committed has changed; `before`: in this life, 0 at its start. */
+    void (*committed)(void *arg, unsigned node, uint64_t before, uint64_t index);
+    /* A node hands an InstallSnapshot to the network; `match` is what it knows of the follower. */
+    void (*installs)(void *arg, unsigned node, unsigned to, uint64_t term, uint64_t match,
+                     uint64_t monotonic_ms);
     /* Something fatal in production (disk error ...): the node was stopped, it may be started
      * again. `expected`: the simulator injected its cause. */
     void (*died)(void *arg, unsigned node, const char *sentence, bool expected);

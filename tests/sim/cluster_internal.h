@@ -75,6 +75,7 @@ struct sim_node {
     unsigned n_deliveries;
     bool leads;
     uint64_t term;
+    uint64_t committed;
 
     struct sim_event *restart;
     struct sim_event *resume;

@@ -28,13 +28,32 @@ static void host_enter(void *arg, sim_event_cb cb, void *cb_arg)
     node_enter(arg, cb, cb_arg);
 }
 
+static void node_tell_install(struct sim_node *n, const struct raft_message *message)
+{
+    const struct sim_cluster_hooks *hooks = &n->cluster->hooks;
+    struct replica_member members[SIM_NODES_MAX];
+    unsigned count = replica_members(scheduler_replica(n->scheduler), members, SIM_NODES_MAX);
+
+    for (unsigned i = 0; i < count && hooks->installs != NULL; i++) {
+        if (members[i].id == message->server_id) {
+            hooks->installs(hooks->arg, n->number, (unsigned)message->server_id - 1,
+                            message->install_snapshot.term, members[i].match,
+                            node_monotonic_us(n) / 1000);
+        }
+    }
+}
+
 static int host_send(void *arg, const struct raft_message *message)
 {
     struct sim_node *n = arg;
     unsigned to = (unsigned)message->server_id - 1;
 
     assert(message->server_id > 0 && to < n->cluster->options.nodes && to != n->number);
-    return network_send(n->cluster->network, n->number, to, message);
+    int rv = network_send(n->cluster->network, n->number, to, message);
+    if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL) {
+        node_tell_install(n, message);
+    }
+    return rv;
 }
 
 /* --- what its scheduler tells --- */
@@ -91,6 +110,17 @@ static void node_watch_role(struct sim_node *n)
             c->hooks.leads(c->hooks.arg, n->number, term);
         }
     }
+}
+
+static void node_watch_commit(struct sim_node *n)
+{
+    const struct sim_cluster_hooks *hooks = &n->cluster->hooks;
+    uint64_t index = replica_commit_index(scheduler_replica(n->scheduler));
+
+    if (index != n->committed && hooks->committed != NULL) {
+        hooks->committed(hooks->arg, n->number, n->committed, index);
+    }
+    n->committed = index;
 }
 
 /* An earlier wake-up stays: it only looks once more. As in production, in whole ms. */
@@ -153,6 +183,7 @@ static void node_settle(struct sim_node *n)
     }
     node_count(n);
     node_watch_role(n);
+    node_watch_commit(n);
     if (n->leaving) {
         node_end(n, "stopped in good order");
         node_restart_after(n, loop_below(n->cluster->loop, NODE_RESTART_US));
@@ -271,6 +302,7 @@ void node_start(struct sim_node *n)
     c->counters.restarts_from_snapshot += n->storage.has_snapshot;
     n->dying = n->draining = n->leaving = n->paused = n->leads = n->bounded = false;
     n->sentence[0] = '\0';
+    n->committed = 0;
     n->io = sim_io_new(c->loop, &n->storage, &c->io_options, &host, &c->io_counters);
     n->scheduler = node_make(n);
     if (n->scheduler == NULL) {

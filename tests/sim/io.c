@@ -516,6 +516,7 @@ static raft_time io_time(struct raft_io *raft_io)
 {
     struct sim_io *io = io_of(raft_io);
 
+    raft_io->capacity = io->options->capacity;
     return io->host.monotonic_us(io->host.arg) / 1000;
 }
 

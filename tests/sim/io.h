@@ -38,6 +38,7 @@ struct sim_io_host {
 struct sim_io_options {
     uint64_t write_min_us, write_max_us;
     unsigned write_fail_per_million;
+    unsigned short capacity; /* free disk, in KiB, as libraft is told; it ends at 65,535 */
 };
 
 struct sim_io_counters {

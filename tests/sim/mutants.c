@@ -17,7 +17,7 @@ struct expectation {
     const char *name;
     enum mutant mutant;
     const char *invariant; /* that must catch it... */
-    unsigned seeds;        /* ...within so many, from seed 1 on */
+    unsigned seeds;        /* ...within so many, from seed 1 on; 0: too rare for the self-test */
     bool breaks_libraft;   /* other seeds may crash: libraft trusts its log without a check */
 };
 
@@ -33,11 +33,27 @@ static const struct expectation expectations[] = {
     {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50, false},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true},
+    {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false},
+    {"hazard-capacity", MUTANT_HAZARD_CAPACITY, "LIVENESS", 20, false},
+    {"hazard-install-flood", MUTANT_HAZARD_INSTALL_FLOOD, "BOUND", 200, false},
+    {"hazard-commit-back", MUTANT_HAZARD_COMMIT_BACK, "COMMIT", 200, false},
+    {"hazard-lost-snapshot", MUTANT_HAZARD_LOST_SNAPSHOT, "LIVENESS", 2000, false},
+    {"hazard-before-snapshot", MUTANT_HAZARD_BEFORE_SNAPSHOT, "LIVENESS", 0, false},
+    {"hazard-stale-refusal", MUTANT_HAZARD_STALE_REFUSAL, "LIVENESS", 0, false},
 };
 #define EXPECTATIONS (sizeof expectations / sizeof expectations[0])
 
+bool mutants_compiled(void)
+{
+    return true;
+}
+
 bool mutants_choose(const char *name)
 {
+    if (strcmp(name, "none") == 0) {
+        mutant_chosen = MUTANT_NONE;
+        return true;
+    }
     for (unsigned i = 0; i < EXPECTATIONS; i++) {
         if (strcmp(expectations[i].name, name) == 0) {
             mutant_chosen = expectations[i].mutant;
@@ -78,27 +94,33 @@ static bool is_caught(const struct expectation *e, unsigned n, unsigned jobs,
 int mutants_self_test(unsigned jobs)
 {
     struct batch_report *r = calloc(1, sizeof *r);
-    unsigned most = 0;
+    unsigned most = 0, n = 0;
     bool fine = true;
 
     if (r == NULL) {
         abort();
     }
-    printf("1..%zu\n", EXPECTATIONS + 1);
     for (unsigned i = 0; i < EXPECTATIONS; i++) {
-        fine = is_caught(&expectations[i], i + 1, jobs, r) && fine;
-        most = r->found > most ? (unsigned)r->found : most;
+        if (expectations[i].seeds > 0) {
+            fine = is_caught(&expectations[i], ++n, jobs, r) && fine;
+            most = r->found > most ? (unsigned)r->found : most;
+        }
     }
     struct batch batch = {1, most > 0 ? most : 1, jobs, NULL, "", false, stdout};
     batch_run(&batch, r);
     bool clean = r->violations + r->crashes == 0;
-    printf("%s %zu - without a mutant the same %u seeds pass\n", clean ? "ok" : "not ok",
-           EXPECTATIONS + 1, most);
+    printf("%s %u - without a mutant the same %u seeds pass\n1..%u\n", clean ? "ok" : "not ok", n + 1,
+           most, n + 1);
     free(r);
     return fine && clean ? 0 : 1;
 }
 
 #else
+
+bool mutants_compiled(void)
+{
+    return false;
+}
 
 bool mutants_choose(const char *name)
 {

@@ -5,8 +5,9 @@
 
 #include <stdbool.h>
 
-/* Switch a mutant on by its name. False, and a message: there is none, or none is compiled in. */
+/* Switch a mutant on by its name; "none" switches it off. False, and a message: there is none, or none is compiled in. */
 bool mutants_choose(const char *name);
+bool mutants_compiled(void);
 /* Every mutant, then the same seeds without one. Prints TAP; returns the exit code. */
 int mutants_self_test(unsigned jobs);
 

@@ -51,6 +51,7 @@ static void draw_machines(struct sim_options *o, struct sim_loop *l)
     o->write_min_us = ONE_OF(l, 20, 200, 2000);
     o->write_max_us = o->write_min_us + ONE_OF(l, 100, 3000, 30000);
     o->write_fail_per_million = wanted(l) ? (unsigned)loop_between(l, 100, 5000) : 0;
+    o->disk_free_kib = (unsigned)ONE_OF(l, 0, 1000, 65535, 65535);
     o->crash_every_ms = wanted(l) ? loop_between(l, 500, 6000) : 0;
     o->crash_for_ms = loop_between(l, 50, 3000);
     o->pause_every_ms = wanted(l) ? loop_between(l, 500, 6000) : 0;
@@ -105,11 +106,11 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->link_queue_max, o->slow_link_per_mille, o->partition_every_ms,
             o->partition_for_ms);
     fprintf(out,
-            "write=%" PRIu64 "..%" PRIu64 "us write_fail=%uppm crash=%" PRIu64 "/%" PRIu64
+            "write=%" PRIu64 "..%" PRIu64 "us write_fail=%uppm disk_free=%uKiB crash=%" PRIu64 "/%" PRIu64
             "ms pause=%" PRIu64 "/%" PRIu64 "ms transfer=%" PRIu64 "ms clock_offset=%" PRId64
             "ms clock_drift=%uppm clock_step=%" PRIu64 "/%" PRId64 "ms ",
-            o->write_min_us, o->write_max_us, o->write_fail_per_million, o->crash_every_ms,
-            o->crash_for_ms, o->pause_every_ms, o->pause_for_ms, o->transfer_every_ms,
+            o->write_min_us, o->write_max_us, o->write_fail_per_million, o->disk_free_kib,
+            o->crash_every_ms, o->crash_for_ms, o->pause_every_ms, o->pause_for_ms, o->transfer_every_ms,
             o->clock_offset_max_ms, o->clock_drift_max_ppm, o->clock_step_every_ms,
             o->clock_step_max_ms);
     fprintf(out,

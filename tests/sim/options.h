@@ -28,6 +28,7 @@ struct sim_options {
     /* disk */
     uint64_t write_min_us, write_max_us;
     unsigned write_fail_per_million; /* a failed write: the node dies as in production */
+    unsigned disk_free_kib; /* as libraft is told, to the end: it must not mind; at most 65,535 */
     /* processes */
     uint64_t crash_every_ms, crash_for_ms; /* one, several or all at once */
     uint64_t pause_every_ms, pause_for_ms;

@@ -18,7 +18,8 @@ static const char usage[] =
     "  --seeds A..B      many runs; they fail also when a coverage counter stays 0\n"
     "  --jobs N          in so many processes (default 1)\n"
     "  --no-coverage     do not ask for coverage: for small batches\n"
-    "  --regress FILE    the seeds of a named regression: lines \"seed N\", and comments\n"
+    "  --regress FILE    the seeds of a named regression: lines \"seed N\", and comments; behind a\n"
+    "                    line \"hazard NAME\" they must find it where it is compiled in\n"
     "  --mutant NAME     with a deliberate bug compiled in (needs -DORDERSCHEDD_MUTANTS)\n"
     "  --only NAME       look for one invariant\n"
     "  --self-test       each mutant must be caught by the invariant named for it\n"
@@ -95,9 +96,31 @@ static int run_range(const struct command *c)
 
 /* --- a named regression --- */
 
+/* With the guard that was its answer taken away, where that is compiled in, the seed must still
+ * find it: other seeds follow when options or events change. */
+static int run_hazard(const struct command *c, const char *name, uint64_t seed)
+{
+    struct run_result *r = calloc(1, sizeof *r);
+
+    if (r == NULL) {
+        abort();
+    }
+    if (!mutants_choose(name)) {
+        free(r);
+        return 2;
+    }
+    run_seed(seed, NULL, c->only, r);
+    bool found = r->violation[0] != '\0';
+    printf("seed %" PRIu64 " with %s: %s\n", seed, name,
+           found ? r->report : "finds nothing any more; look for another seed, with --mutant");
+    free(r);
+    mutants_choose("none");
+    return found ? 0 : 1;
+}
+
 static int run_regress(const struct command *c)
 {
-    char line[256];
+    char line[256], hazard[64] = "";
     unsigned n = 0;
     int rv = 0;
     FILE *file = fopen(c->regress, "r");
@@ -108,8 +131,12 @@ static int run_regress(const struct command *c)
     }
     while (fgets(line, sizeof line, file) != NULL) {
         uint64_t seed;
+        if (sscanf(line, "hazard %63s", hazard) == 1) {
+            continue;
+        }
         if (sscanf(line, "seed %" SCNu64, &seed) == 1) {
             rv |= run_one(c, seed);
+            rv |= hazard[0] != '\0' && mutants_compiled() ? run_hazard(c, hazard, seed) : 0;
             n++;
         }
     }

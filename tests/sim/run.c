@@ -35,6 +35,17 @@ static void run_deliver(void *arg, unsigned node, uint64_t token, const struct d
     receivers_deliver(r->receivers, r->cluster, node, token, d);
 }
 
+static void run_committed(void *arg, unsigned node, uint64_t before, uint64_t index)
+{
+    check_committed(((struct run *)arg)->check, node, before, index);
+}
+
+static void run_installs(void *arg, unsigned node, unsigned to, uint64_t term, uint64_t match,
+                         uint64_t monotonic_ms)
+{
+    check_installs(((struct run *)arg)->check, node, to, term, match, monotonic_ms);
+}
+
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
 {
     check_died(((struct run *)arg)->check, node, sentence, expected);
@@ -47,6 +58,8 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
         .applied = run_applied,
         .leads = run_leads,
         .deliver = run_deliver,
+        .committed = run_committed,
+        .installs = run_installs,
         .died = run_died,
     };
 
