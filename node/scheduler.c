@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,9 @@
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
 #define SCHEDULER_TRANSFER_US 2000000    /* for another to take the office when draining */
+#define SCHEDULER_SLICE 2000             /* orders: well below a millisecond */
+#define SCHEDULER_SLICE_PAUSE_US 1000
+#define SCHEDULER_TAIL_BYTES_MAX (256u * 1024 * 1024) /* of entries, in memory beside an image */
 #define SCHEDULER_CLOCK_WARN_MS 1000
 #define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
 
@@ -197,11 +201,53 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     }
 }
 
-static int replica_told_snapshot(void *arg, uint8_t **data, size_t *len)
+static void *snapshot_alloc(size_t len)
+{
+    return replica_alloc(len);
+}
+
+static void snapshot_dealloc(void *data)
+{
+    replica_dealloc(data);
+}
+
+/* The image is begun when it is first asked for, built in slices by scheduler_run, and given when
+ * it is complete and asked for again. A small state is given at once. */
+static int replica_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n)
 {
     struct scheduler *s = arg;
+    struct snapshot_build *image = s->machine.image;
 
-    return snapshot_encode(&s->machine, (void *(*)(size_t))replica_alloc, data, len);
+    if (image == NULL) {
+        image = snapshot_begin(&s->machine, snapshot_alloc, snapshot_dealloc);
+        if (image == NULL) {
+            return -1;
+        }
+        (void)snapshot_step(image, s->config.snapshot_slice);
+    }
+    if (!snapshot_is_complete(image)) {
+        return -1;
+    }
+    snapshot_finish(image, parts, n);
+    return 0;
+}
+
+static bool scheduler_is_building(const struct scheduler *s)
+{
+    return s->machine.image != NULL && !snapshot_is_complete(s->machine.image);
+}
+
+/* A slice, and then at least as long for everything else. When entries come so fast that what
+ * waits beside the image grows large, the image is finished at once: a stall, but the last one. */
+static void scheduler_build_image(struct scheduler *s, uint64_t now_us)
+{
+    if (scheduler_is_building(s) && now_us >= s->image_next_us) {
+        bool flooded = snapshot_tail_bytes(s->machine.image) > SCHEDULER_TAIL_BYTES_MAX;
+        (void)snapshot_step(s->machine.image, flooded ? UINT_MAX : s->config.snapshot_slice);
+        uint64_t took_us = scheduler_monotonic_us(s) - now_us;
+        uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
+        s->image_next_us = now_us + took_us + pause_us;
+    }
 }
 
 static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
@@ -210,6 +256,7 @@ static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
     enum snapshot_error error;
 
     assert(!s->dispatch.active);
+    snapshot_abort(s->machine.image); /* it was of the state that is replaced */
     s->machine.clock_us = scheduler_clock_us(s);
     error = snapshot_restore(&s->machine, data, len);
     s->again = true;
@@ -314,6 +361,9 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct ra
         return NULL;
     }
     s->config = *config;
+    if (s->config.snapshot_slice == 0) {
+        s->config.snapshot_slice = SCHEDULER_SLICE;
+    }
     s->environment = environment;
     scheduler_init_parts(s, receiver);
     s->replica = replica_new(&config->replica, io, &callbacks, errbuf, errbuf_len);
@@ -521,6 +571,7 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
     }
     s->worker_wake_us = callback_worker_run(&s->worker);
+    scheduler_build_image(s, now_us);
     batcher_pump(&s->batcher);
     if (s->state != SCHEDULER_FOLLOWING && !s->batcher.open) {
         scheduler_leave_office(s, ORDERSCHED_NOT_LEADER);
@@ -550,6 +601,10 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     }
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining && s->dispatch.wake_us != UINT64_MAX) {
         uint64_t wait_us = s->dispatch.wake_us > now_us ? s->dispatch.wake_us - now_us : 0;
+        sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (scheduler_is_building(s)) {
+        uint64_t wait_us = s->image_next_us > now_us ? s->image_next_us - now_us : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
     }
     if (s->drain_cb != NULL) {

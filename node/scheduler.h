@@ -39,6 +39,7 @@ struct scheduler_config {
     uint64_t max_queued_bytes;
     bool allow_exec; /* routes of kind exec may be put while this node leads */
     uint32_t max_polls; /* workers that wait for orders; more: BUSY */
+    unsigned snapshot_slice; /* orders written into an image between two events; 0 = 2,000 */
     const struct log *log; /* may be NULL */
     /* Something that must end the process; does not return in production. */
     void (*fatal)(void *arg, const char *sentence);

@@ -27,6 +27,7 @@ struct scheduler {
     uint64_t office_sequence; /* the batcher's first entry of this office */
     uint64_t retry_office_us; /* not before: take office again after a refused proposal */
     uint64_t clock_warned_us;
+    uint64_t image_next_us; /* not before: the next slice of the image */
     enum scheduler_disk disk;
     bool running; /* inside scheduler_run: it is not re-entrant */
     bool again;   /* something happened inside it */

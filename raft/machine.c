@@ -8,6 +8,7 @@
 #include "machine_parts.h"
 #include "mutant.h"
 #include "recent.h"
+#include "snapshot_parts.h"
 
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
 {
@@ -81,13 +82,16 @@ static void free_state(struct machine *m)
 
 void machine_close(struct machine *m)
 {
+    snapshot_abort(m->image);
     free_state(m);
     memset(m, 0, sizeof *m);
 }
 
 void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild)
 {
+    assert(m->image == NULL && fresh->image == NULL);
     free_state(m);
+    m->image_mark = fresh->image_mark;
     m->now_ms = fresh->now_ms;
     m->applied = fresh->applied;
     m->epoch = fresh->epoch;
@@ -190,6 +194,25 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
     }
 }
 
+bool machine_can_apply(const uint8_t *data, size_t len)
+{
+    struct entry e;
+    struct operation op;
+    size_t at = 0;
+
+    if (entry_decode(data, len, &e) != 0 || e.n_operations > e.operations.len) {
+        return false;
+    }
+    for (uint32_t i = 0; i < e.n_operations; i++, at += op.bytes.len) {
+        if (operation_decode(e.operations.data + at, e.operations.len - at, &op) !=
+                ORDERSCHED_OK ||
+            !operation_is_logged(op.code)) {
+            return false;
+        }
+    }
+    return at == e.operations.len;
+}
+
 static void results_reserve(struct machine_results *results, uint32_t n)
 {
     results->n = 0;
@@ -239,5 +262,8 @@ int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t
         return -1;
     }
     machine_purge_forgotten(m);
+    if (m->image != NULL) {
+        snapshot_note_entry(m->image, index, data, len);
+    }
     return 0;
 }

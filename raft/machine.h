@@ -66,6 +66,8 @@ struct machine {
     uint64_t clock_us;
     struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
     uint64_t n_stamps;      /* ever; the newest is the one before */
+    struct snapshot_build *image; /* an image that is being built of it (snapshot.h), or NULL */
+    uint8_t image_mark;     /* orders that carry another mark are not in that image yet */
 };
 
 /* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
@@ -85,6 +87,9 @@ void machine_close(struct machine *m);
  * from a newer version, and the caller must stop the process. */
 int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
                   struct machine_results *results) ORDERSCHED_MUST_CHECK;
+
+/* Would machine_apply take these bytes? Whether it does depends on nothing else. */
+bool machine_can_apply(const uint8_t *data, size_t len);
 
 /* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
  * and ready lists. At most about `max` orders a call; true when done, false: call again. */

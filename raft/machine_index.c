@@ -75,6 +75,7 @@ void machine_set_reason(struct machine *m, struct order *o, struct slice reason)
 
 void machine_index_add(struct machine *m, struct order *o)
 {
+    o->image = m->image_mark; /* what comes while an image is built is not in it */
     m->memory -= m->store.memory;
     store_insert(&m->store, o);
     m->memory += m->store.memory + order_memory(o);
@@ -86,6 +87,7 @@ void machine_index_add(struct machine *m, struct order *o)
 void machine_index_detach(struct machine *m, struct order *o)
 {
     assert(o->state == ORDERSCHED_PENDING);
+    machine_touch(m, o); /* it is detached to be changed */
     if (o->in_flight) {
         o->in_flight = 0;
     } else if (o->ready) {
@@ -149,6 +151,7 @@ void machine_index_make_due(struct machine *m, struct order *o)
 void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state)
 {
     assert(!o->in_flight && !o->ready && !link_linked(&o->link));
+    machine_touch(m, o);
     --*machine_count_of(m, o);
     if (o->due) {
         leave_closing(o);
@@ -165,6 +168,7 @@ void machine_index_settle(struct machine *m, struct order *o, enum ordersched_st
 void machine_index_revive(struct machine *m, struct order *o)
 {
     assert(o->state == ORDERSCHED_DEAD && !o->due && !link_linked(&o->link));
+    machine_touch(m, o);
     --*machine_count_of(m, o);
     order_move(o, ORDERSCHED_PENDING);
     ++*machine_count_of(m, o);

@@ -57,6 +57,11 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
 void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
                          struct result *result);
 
+/* --- the image that is being built --- */
+/* Before an order's replicated fields change, or it leaves the store. Detaching, settling, reviving,
+ * recording a request and purging do it themselves. */
+void machine_touch(struct machine *m, struct order *o);
+
 /* --- derived indexes --- */
 /* Bring a new PENDING order, not due, into the store and the indexes. */
 void machine_index_add(struct machine *m, struct order *o);

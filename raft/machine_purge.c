@@ -20,6 +20,7 @@ struct order *machine_find(const struct machine *m, struct slice id)
 void machine_purge(struct machine *m, struct order *o)
 {
     assert(machine_is_forgotten(m, o));
+    machine_touch(m, o);
     machine_raise_floor(m, machine_latest_request_ms(o));
     link_remove(&o->link);
     --*machine_count_of(m, o);

@@ -92,6 +92,7 @@ void machine_record(struct machine *m, struct order *o, const uint8_t *request_i
     bool recorded;
 
     memcpy(request.id, request_id, sizeof request.id);
+    machine_touch(m, o);
     before = order_memory(o);
     recorded = order_add_request(o, &request);
     m->memory += order_memory(o) - before;

@@ -11,6 +11,7 @@ enum mutant {
     MUTANT_ACK_BEFORE_COMMIT,      /* answer a client when its entry is proposed */
     MUTANT_FIRE_WITHOUT_EPOCH,     /* fire without an own committed entry in this term */
     MUTANT_SNAPSHOT_FORGETS_REQUESTS,
+    MUTANT_SNAPSHOT_TORN,          /* orders that change under a snapshot get into it changed */
     MUTANT_DEADLINE_OFF_BY_ONE,    /* `<` for `<=` at the deadline */
     MUTANT_FENCE_RESET_ON_RESTORE,
     MUTANT_LOCAL_CLOCK_AT_APPLY,

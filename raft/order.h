@@ -80,6 +80,7 @@ struct order {
     uint8_t state;            /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
     uint8_t in_flight;        /* derived: the dispatcher holds it */
     uint8_t due;              /* derived: in machine.closing */
+    uint8_t image;            /* derived: machine.image_mark, once it is in the image */
     uint8_t ready;            /* derived: link is in its route's ready list */
     uint8_t bytes[];
 };

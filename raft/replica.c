@@ -79,35 +79,47 @@ static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf
     return 0;
 }
 
-static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+/* libraft's buffers for the parts. Returns the bytes in all of them. */
+static size_t replica_take_parts(struct snapshot_part *parts, unsigned n, struct raft_buffer *bufs)
 {
     static const uint8_t lz4_magic[4] = {0x04, 0x22, 0x4d, 0x18};
-    struct replica *r = fsm->data;
-    struct raft_buffer *buf;
-    uint8_t *data = NULL;
     size_t len = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        assert(parts[i].len > 0);
+        bufs[i] = (struct raft_buffer){.base = parts[i].data, .len = parts[i].len};
+        len += parts[i].len;
+    }
+    assert(parts[0].len < sizeof lz4_magic || /* libraft would decompress it */
+           memcmp(parts[0].data, lz4_magic, sizeof lz4_magic) != 0);
+    free(parts);
+    return len;
+}
+
+static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+    struct replica *r = fsm->data;
+    struct snapshot_part *parts = NULL;
+    unsigned n = 0;
     int rv;
 
     if (!guard_may_snapshot(r->guard)) {
         return RAFT_BUSY;
     }
-    buf = raft_malloc(sizeof *buf);
-    if (buf == NULL) {
-        return RAFT_NOMEM;
-    }
     r->stepping = true;
-    rv = r->callbacks.snapshot(r->callbacks.arg, &data, &len);
+    rv = r->callbacks.snapshot(r->callbacks.arg, &parts, &n);
     r->stepping = false;
     if (rv != 0) {
-        raft_free(buf);
         return RAFT_BUSY;
     }
-    assert(len > 0); /* an empty file is no snapshot to libraft */
-    assert(len < sizeof lz4_magic || memcmp(data, lz4_magic, sizeof lz4_magic) != 0);
-    buf->base = data;
-    buf->len = len;
-    *bufs = buf;
-    *n_bufs = 1;
+    assert(n > 0); /* an empty file is no snapshot to libraft */
+    *bufs = raft_malloc(n * sizeof **bufs);
+    if (*bufs == NULL) {
+        replica_fatal(r, "out of memory for a snapshot");
+        return RAFT_NOMEM;
+    }
+    *n_bufs = n;
+    size_t len = replica_take_parts(parts, n, *bufs);
     raft_set_snapshot_trailing(&r->raft, replica_trailing(r));
     replica_count_from(r, len);
     return 0;

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "snapshot_part.h"
+
 struct raft_io;
 struct replica; /* opaque */
 
@@ -29,10 +31,10 @@ struct replica_callbacks {
     void *arg;
     /* The entry at `index` is committed. Must not fail, nor call the replica but for reading. */
     void (*apply)(void *arg, uint64_t index, const uint8_t *data, size_t len);
-    /* Give the image in one buffer of replica_alloc, which it then belongs to; 0 = given, else
-     * "not now": asked again after later entries. Not empty. Must not call the replica but for
-     * reading. */
-    int (*snapshot)(void *arg, uint8_t **data, size_t *len);
+    /* Give the image, as of the entry applied last: n > 0 parts of replica_alloc, in a malloc'ed
+     * array, all of which is the replica's then. 0 = given, else "not now": asked again after
+     * later entries. No part is empty. Must not call the replica but for reading. */
+    int (*snapshot)(void *arg, struct snapshot_part **parts, unsigned *n);
     /* Replace the state by an image. 0, or fatal. `index` of the last entry in it is not known
      * to libraft's callback; the image carries its own. */
     int (*restore)(void *arg, const uint8_t *data, size_t len);

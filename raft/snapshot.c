@@ -1,18 +1,14 @@
-/* snapshot.c - writes the image of a machine (docs/semantics.md, "Snapshot format").
+/* snapshot.c - the records of an image, written (docs/semantics.md, "Snapshot format").
  *
- * The image is written once, into one buffer of an upper bound of its size: the state can be
- * gigabytes, so neither a second copy nor a second pass is affordable. Each record has its bound
- * here beside its writer; change both together. */
-#include "snapshot.h"
-
+ * They are written once, to where they stay: the state can be gigabytes, so neither a second copy
+ * nor a second pass is affordable. Each record has the upper bound of its size here, beside its
+ * writer; change both together. */
 #include <assert.h>
 #include <string.h>
-#include <xxhash.h>
 
-#include "machine_parts.h"
 #include "mutant.h"
 #include "recent.h"
-#include "snapshot_format.h"
+#include "snapshot_parts.h"
 
 /* Most bytes that msgpack takes for a number, and in front of an array or a byte string. */
 #define UINT_BOUND 9u
@@ -147,7 +143,7 @@ static void write_history(struct buffer *b, const struct history *h)
     }
 }
 
-static size_t bound_of_order(const struct order *o)
+size_t snapshot_bound_of_order(const struct order *o)
 {
     size_t bound = HEAD_BOUND + HEAD_BOUND + o->id_len + HEAD_BOUND + o->payload_len +
                    HEAD_BOUND + ORDERSCHED_REQUEST_ID_SIZE +
@@ -160,7 +156,7 @@ static size_t bound_of_order(const struct order *o)
     return bound;
 }
 
-static void write_order(struct buffer *b, const struct order *o)
+void snapshot_write_order(struct buffer *b, const struct order *o)
 {
     bool extra = has_extra(o);
 
@@ -193,52 +189,26 @@ static void write_order(struct buffer *b, const struct order *o)
     write_history(b, o->extra->history);
 }
 
-static size_t bound_of_orders(const struct machine *m)
+size_t snapshot_bound_of_head(const struct machine *m)
 {
-    struct machine_walk walk = {0};
-    const struct order *o;
-    size_t bound = UINT_BOUND;
-
-    while ((o = machine_walk_next(m, &walk))) {
-        bound += bound_of_order(o);
-    }
-    return bound;
+    return bound_of_machine() + bound_of_routes(m) + bound_of_recent(m) + UINT_BOUND;
 }
 
-static void write_orders(struct buffer *b, const struct machine *m)
+void snapshot_write_head(struct buffer *b, const struct machine *m)
 {
-    struct machine_walk walk = {0};
-    const struct order *o;
-
+    write_machine(b, m);
+    write_routes(b, m);
+    write_recent(b, m);
     write_uint(b, m->store.n);
-    while ((o = machine_walk_next(m, &walk))) {
-        /* The buffer must never grow: its memory may not be malloc's. */
-        assert(b->cap - b->len >= bound_of_order(o));
-        write_order(b, o);
-    }
 }
 
-int snapshot_encode(const struct machine *m, void *(*alloc)(size_t), uint8_t **data, size_t *len)
+size_t snapshot_bound_of_entry(size_t len)
 {
-    struct buffer b = {0};
-    uint64_t sum;
+    return UINT_BOUND + HEAD_BOUND + len;
+}
 
-    b.cap = bound_of_machine() + bound_of_routes(m) + bound_of_recent(m) + bound_of_orders(m) +
-            SNAPSHOT_SUM_SIZE;
-    b.data = alloc(b.cap);
-    if (!b.data) {
-        return -1;
-    }
-    write_machine(&b, m);
-    write_routes(&b, m);
-    write_recent(&b, m);
-    write_orders(&b, m);
-    sum = XXH3_64bits(b.data, b.len);
-    assert(!b.failed && b.cap - b.len >= SNAPSHOT_SUM_SIZE);
-    for (unsigned i = 0; i < SNAPSHOT_SUM_SIZE; i++) {
-        b.data[b.len++] = (uint8_t)(sum >> (8 * i));
-    }
-    *data = b.data;
-    *len = b.len;
-    return 0;
+void snapshot_write_entry(struct buffer *b, uint64_t index, const uint8_t *data, size_t len)
+{
+    write_uint(b, index);
+    write_bin(b, data, len);
 }

@@ -3,23 +3,54 @@
  * One versioned, checksummed byte string. It holds the replicated state only; a restore rebuilds
  * the derived indexes. Never begins with the LZ4 frame magic (libraft would decompress it).
  *
+ * The image is built in slices while the machine goes on applying entries:
+ *
+ *   begin ──► step, step, … ──► complete ──► finish
+ *       └──── each entry applied meanwhile goes to the tail ────┘
+ *
+ * Its base is the state as of begin: the machine hands over an order's record before it changes
+ * or drops it (machine_touch), and orders that come later are left out. The tail is the entries
+ * applied since, which a restore applies again. So base and tail together are the state as of
+ * finish, whatever happened in between, and no call takes longer than its slice.
+ *
  * Format: docs/semantics.md, "Snapshot format". Changing it: raise SNAPSHOT_VERSION, keep
  * decoding the previous one, add an image of the old version to tests/data. */
 #ifndef SNAPSHOT_H
 #define SNAPSHOT_H
 
 #include "machine.h"
+#include "snapshot_part.h"
 
 #define SNAPSHOT_MAGIC "OSDSNAP1"
-#define SNAPSHOT_VERSION 2
+#define SNAPSHOT_VERSION 3
 
-/* Write the image of `m`. The buffer is the caller's, from `alloc` (malloc, or libraft's).
- * 0, or -1 on lack of memory. */
-int snapshot_encode(const struct machine *m, void *(*alloc)(size_t), uint8_t **data,
-                    size_t *len) ORDERSCHED_MUST_CHECK;
+struct snapshot_build; /* opaque; a machine has one at most, machine.image */
+
+/* Begin an image of `m` as it stands between two entries. Aborts on lack of memory later on, as
+ * the machine does: a half-built image holds nothing up. NULL: no memory to begin with. `alloc` is
+ * malloc, or libraft's, and `dealloc` its opposite. O(routes + recent requests). */
+struct snapshot_build *snapshot_begin(struct machine *m, void *(*alloc)(size_t),
+                                      void (*dealloc)(void *));
+/* Write about `orders` more orders, at least one shard of the store, which is a four-thousandth of
+ * them. True: the base is complete, and snapshot_finish may be called. */
+bool snapshot_step(struct snapshot_build *b, unsigned orders);
+bool snapshot_is_complete(const struct snapshot_build *b);
+/* Bytes of the entries applied since the build began. */
+size_t snapshot_tail_bytes(const struct snapshot_build *b);
+/* Hand over the complete image: a sequence of parts, so that no piece of memory of its size is
+ * needed. *parts is malloc'ed, the parts' data is from the build's `alloc`; both are the caller's.
+ * Frees the build. */
+void snapshot_finish(struct snapshot_build *b, struct snapshot_part **parts, unsigned *n);
+/* Give it up because the machine's contents are about to go; a machine that goes on keeps its
+ * build to the end. */
+void snapshot_abort(struct snapshot_build *b);
+
+/* All of it at once, in one piece of memory from `alloc`. 0, or -1 on lack of memory. */
+int snapshot_encode(struct machine *m, void *(*alloc)(size_t), uint8_t **data, size_t *len)
+    ORDERSCHED_MUST_CHECK;
 
 enum snapshot_error { SNAPSHOT_OK, SNAPSHOT_CORRUPT, SNAPSHOT_TOO_NEW, SNAPSHOT_NO_MEMORY };
-/* Replace the state of `m` (initialised, of any content) by the image. On an error `m` is
+/* Replace the state of `m` (initialised, of any content, no build under way) by the image. On an error `m` is
  * unchanged. Trusts nothing: a truncated or altered image is SNAPSHOT_CORRUPT. */
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
     ORDERSCHED_MUST_CHECK;

@@ -8,11 +8,9 @@
 #include <xxhash.h>
 
 #include "../client/cursor.h"
-#include "machine_parts.h"
 #include "mutant.h"
 #include "recent.h"
-#include "snapshot.h"
-#include "snapshot_format.h"
+#include "snapshot_parts.h"
 
 static bool is_text(struct slice s, size_t max)
 {
@@ -322,6 +320,36 @@ static bool read_orders(struct cursor *c, struct machine *m, uint32_t version)
     return cursor_ok(c) && c->at == c->end;
 }
 
+/* --- the tail --- */
+
+/* The entries applied while the image was built: whole, and in order. Applying them cannot fail
+ * then. */
+static bool tail_is_sound(struct cursor c, uint64_t applied)
+{
+    while (c.at < c.end) {
+        uint64_t index = cursor_uint(&c);
+        struct slice entry = cursor_bytes(&c);
+
+        if (!cursor_ok(&c) || index <= applied || !machine_can_apply(entry.data, entry.len)) {
+            return false;
+        }
+        applied = index;
+    }
+    return cursor_ok(&c);
+}
+
+static void apply_tail(struct machine *m, struct cursor c)
+{
+    while (c.at < c.end) {
+        uint64_t index = cursor_uint(&c);
+        struct slice entry = cursor_bytes(&c);
+        int rv = machine_apply(m, index, entry.data, entry.len, NULL);
+        assert(rv == 0); /* tail_is_sound() has said so */
+    }
+}
+
+/* --- all of it --- */
+
 /* Later decisions are not of earlier times; else forgetting in order would not be sound. */
 static bool decisions_are_in_order(const struct machine_rebuild *rebuild)
 {
@@ -343,29 +371,73 @@ static uint64_t little_endian(const uint8_t *data, unsigned n)
     return value;
 }
 
-static enum snapshot_error check_envelope(const uint8_t *data, size_t len, uint32_t *version)
+/* What is where, once the checksums are right. */
+struct envelope {
+    uint32_t version;
+    struct cursor base; /* behind magic and version */
+    struct cursor tail; /* empty before version 3 */
+};
+
+static bool sum_is(const uint8_t *data, size_t len, const uint8_t *sum)
+{
+    return little_endian(sum, SNAPSHOT_SUM_SIZE) == XXH3_64bits(data, len);
+}
+
+static bool open_old(const uint8_t *data, size_t len, struct envelope *e)
 {
     if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_SUM_SIZE ||
-        memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0 ||
-        little_endian(data + len - SNAPSHOT_SUM_SIZE, SNAPSHOT_SUM_SIZE) !=
-            XXH3_64bits(data, len - SNAPSHOT_SUM_SIZE)) {
+        !sum_is(data, len - SNAPSHOT_SUM_SIZE, data + len - SNAPSHOT_SUM_SIZE)) {
+        return false;
+    }
+    cursor_init(&e->base, data + SNAPSHOT_HEAD_SIZE,
+                len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
+    cursor_init(&e->tail, data + len, 0);
+    return true;
+}
+
+static bool open_parts(const uint8_t *data, size_t len, struct envelope *e)
+{
+    const uint8_t *trailer;
+    uint64_t base_len;
+
+    if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_TRAILER_SIZE) {
+        return false;
+    }
+    len -= SNAPSHOT_TRAILER_SIZE;
+    trailer = data + len;
+    if (!sum_is(trailer, 24, trailer + 24)) {
+        return false;
+    }
+    base_len = little_endian(trailer, 8);
+    if (base_len < SNAPSHOT_HEAD_SIZE || base_len > len || !sum_is(data, base_len, trailer + 8) ||
+        !sum_is(data + base_len, len - base_len, trailer + 16)) {
+        return false;
+    }
+    cursor_init(&e->base, data + SNAPSHOT_HEAD_SIZE, base_len - SNAPSHOT_HEAD_SIZE);
+    cursor_init(&e->tail, data + base_len, len - base_len);
+    return true;
+}
+
+static enum snapshot_error open_envelope(const uint8_t *data, size_t len, struct envelope *e)
+{
+    if (len < SNAPSHOT_HEAD_SIZE ||
+        memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0) {
         return SNAPSHOT_CORRUPT;
     }
-    /* Behind the checksum, so that a damaged version is not taken for a newer one. */
-    *version = (uint32_t)little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
-    if (*version > SNAPSHOT_VERSION) {
-        return SNAPSHOT_TOO_NEW;
+    e->version = (uint32_t)little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
+    /* Newer versions keep the trailer, so that a damaged version is not taken for a newer one. */
+    if (e->version < 1 || !(e->version < 3 ? open_old : open_parts)(data, len, e)) {
+        return SNAPSHOT_CORRUPT;
     }
-    return *version < 1 ? SNAPSHOT_CORRUPT : SNAPSHOT_OK;
+    return e->version > SNAPSHOT_VERSION ? SNAPSHOT_TOO_NEW : SNAPSHOT_OK;
 }
 
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
 {
-    uint32_t version;
-    enum snapshot_error error = check_envelope(data, len, &version);
+    struct envelope e;
+    enum snapshot_error error = open_envelope(data, len, &e);
     struct machine *fresh;
     struct machine_rebuild rebuild = {0};
-    struct cursor c;
 
     if (error != SNAPSHOT_OK) {
         return error;
@@ -375,9 +447,9 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
         return SNAPSHOT_NO_MEMORY;
     }
     machine_init(fresh);
-    cursor_init(&c, data + SNAPSHOT_HEAD_SIZE, len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
-    if (!read_machine(&c, fresh) || !read_routes(&c, fresh, version) || !read_recent(&c, fresh) ||
-        !read_orders(&c, fresh, version)) {
+    if (!read_machine(&e.base, fresh) || !read_routes(&e.base, fresh, e.version) ||
+        !read_recent(&e.base, fresh) || !read_orders(&e.base, fresh, e.version) ||
+        !tail_is_sound(e.tail, fresh->applied)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {
         error = SNAPSHOT_NO_MEMORY;
@@ -385,6 +457,7 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
         error = SNAPSHOT_CORRUPT;
     } else {
         machine_adopt(m, fresh, &rebuild);
+        apply_tail(m, e.tail);
     }
     machine_rebuild_free(&rebuild);
     machine_close(fresh);

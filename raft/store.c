@@ -14,7 +14,7 @@
 
 #include "store.h"
 
-#define SHARD_BITS 10
+#define SHARD_BITS 12
 #define TAG_BITS 16
 #define CAP_MIN 8u
 #define CAP_MAX (1u << 28)

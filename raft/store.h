@@ -2,7 +2,7 @@
  *
  * Open addressing with linear probing, kept sorted by hash ("Robin Hood" order), in
  * STORE_SHARDS shards chosen by the top bits of the hash. A shard grows by itself, so that the
- * longest single resize is that of one shard (10 M orders: some 10,000 slots), not of the whole.
+ * longest single resize is that of one shard (10 M orders: some 4,000 slots), not of the whole.
  * Iteration runs in order of (hash, id) and can be resumed from any such position, across
  * insertions, deletions, resizes, and on another replica, because the seed of the hash is
  * replicated state.
@@ -19,7 +19,7 @@
 
 #include "order.h"
 
-#define STORE_SHARDS 1024
+#define STORE_SHARDS 4096
 
 struct store_shard {
     struct order **slots; /* cap of them, NULL = free; behind them cap tags, same memory */

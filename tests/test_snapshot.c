@@ -20,7 +20,7 @@ struct image {
     size_t len;
 };
 
-static struct image encode(const struct machine *m)
+static struct image encode(struct machine *m)
 {
     struct image image;
 
@@ -28,13 +28,28 @@ static struct image encode(const struct machine *m)
     return image;
 }
 
+static void put_u64(uint8_t *out, uint64_t value)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        out[i] = (uint8_t)(value >> (8 * i));
+    }
+}
+
+/* Write the trailer anew, for so many bytes of base; the rest is the tail. */
+static void mend_parts(struct image *image, size_t base)
+{
+    size_t len = image->len - 32;
+    uint8_t *trailer = image->data + len;
+
+    put_u64(trailer, base);
+    put_u64(trailer + 8, XXH3_64bits(image->data, base));
+    put_u64(trailer + 16, XXH3_64bits(image->data + base, len - base));
+    put_u64(trailer + 24, XXH3_64bits(trailer, 24));
+}
+
 static void mend(struct image *image)
 {
-    uint64_t sum = XXH3_64bits(image->data, image->len - 8);
-
-    for (unsigned i = 0; i < 8; i++) {
-        image->data[image->len - 8 + i] = (uint8_t)(sum >> (8 * i));
-    }
+    mend_parts(image, image->len - 32);
 }
 
 /* A bed with orders in every state and place, and a few recent requests. */
@@ -152,7 +167,7 @@ static void an_image_does_not_look_like_a_compressed_one(void **state)
     struct image image = encode(&b->m);
 
     (void)state;
-    assert_memory_equal(image.data, "OSDSNAP1\x02\0\0\0", 12);
+    assert_memory_equal(image.data, "OSDSNAP1\x03\0\0\0", 12);
     free(image.data);
     bed_close(b);
 }
@@ -184,7 +199,7 @@ static void every_truncation_with_a_right_checksum_is_corrupt(void **state)
     uint64_t digest = machine_digest(&b->m);
 
     (void)state;
-    for (size_t len = 20; len < image.len; len++) {
+    for (size_t len = 44; len < image.len; len++) {
         struct image cut = {.data = malloc(len), .len = len};
 
         memcpy(cut.data, image.data, len);
@@ -229,7 +244,7 @@ static void an_altered_image_with_a_right_checksum_is_refused_or_sound(void **st
 
     (void)state;
     machine_init(&m);
-    for (size_t i = 8; i < image.len - 8; i++) {
+    for (size_t i = 8; i < image.len - 32; i++) {
         static const uint8_t values[] = {0x00, 0x01, 0x7f, 0x80, 0x90, 0xc0,
                                          0xc4, 0xcc, 0xcf, 0xdd, 0xff};
         uint8_t was = image.data[i];
@@ -416,6 +431,153 @@ static void a_full_ring_of_recent_requests_comes_back_in_its_order(void **state)
     bed_close(b);
 }
 
+/* --- images that are built while the machine goes on --- */
+
+static struct image finish(struct machine *m)
+{
+    struct snapshot_part *parts;
+    struct image image = {0};
+    unsigned n;
+
+    snapshot_finish(m->image, &parts, &n);
+    for (unsigned i = 0; i < n; i++) {
+        image.data = realloc(image.data, image.len + parts[i].len);
+        assert_non_null(image.data);
+        memcpy(image.data + image.len, parts[i].data, parts[i].len);
+        image.len += parts[i].len;
+        free(parts[i].data);
+    }
+    free(parts);
+    return image;
+}
+
+/* Every kind of change, each to an order that the image does not hold yet, and new orders. */
+static struct image built_while_living(struct bed *b)
+{
+    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    bed_apply(b, T + 1100, bed_schedule(b, "new", T + 9000));
+    bed_apply(b, T + 1100, bed_pay(b, "new"));
+    bed_apply(b, T + 1100, bed_pay(b, "c"));
+    bed_apply(b, T + 1100, bed_extend(b, "d", T + 300000));
+    bed_apply(b, T + 1100, bed_cancel(b, "l")); /* too late, recorded */
+    bed_apply(b, T + 1100, bed_outcome(b, "i", 1, 1, OUTCOME_FAILED, 0));
+    bed_apply(b, T + 1100, bed_outcome(b, "k", 1, 1, OUTCOME_EXPIRED, 0));
+    bed_apply(b, T + 1100, bed_epoch(0, 50)); /* of the epoch before: void */
+    b->epoch = 2;
+    bed_apply(b, T + 1200, bed_epoch(0, 50)); /* short retention: the decided are purged */
+    bed_pass(b, T + 1300);
+    assert_null(bed_order(b, "a"));
+    bed_apply(b, T + 1300, bed_schedule(b, "a", T + 8000));
+    while (!snapshot_step(b->m.image, 1)) {
+    }
+    bed_apply(b, T + 1400, bed_route_put(b, "later"));
+    bed_apply(b, T + 1400, bed_pay(b, "a"));
+    return finish(&b->m);
+}
+
+static void an_image_built_while_orders_change_is_of_its_end(void **state)
+{
+    struct bed *b = lived();
+    struct image image = built_while_living(b);
+    struct image again = encode(&b->m);
+    struct machine m;
+
+    (void)state;
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, image.data, image.len), SNAPSHOT_OK);
+    machine_check(&m);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    assert_int_equal(m.applied, b->m.applied);
+    assert_int_equal(m.now_ms, b->m.now_ms);
+    assert_int_equal(snapshot_restore(&m, again.data, again.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    machine_close(&m);
+    free(image.data);
+    free(again.data);
+    bed_close(b);
+}
+
+static void a_slice_is_one_shard_at_most_beyond_what_was_asked(void **state)
+{
+    struct bed *b = bed_open();
+    unsigned steps = 0;
+    char id[16];
+
+    (void)state;
+    bed_apply(b, T, bed_epoch(7, 1000000));
+    for (unsigned i = 0; i < 4000; i++) {
+        snprintf(id, sizeof id, "order-%u", i);
+        struct operation op = bed_schedule(b, id, T + 100000);
+        bed_add(b, &op);
+        if (b->n == 500) {
+            bed_commit(b, T);
+        }
+    }
+    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    while (!snapshot_step(b->m.image, 100)) {
+        steps++;
+    }
+    assert_in_range(steps, 4000 / 120, 4000 / 100);
+    struct image image = finish(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(b->m.store.n, 4000);
+    free(image.data);
+    bed_close(b);
+}
+
+/* What is not whole, out of order or no entry of ours is found before anything changes. */
+static void an_altered_tail_with_a_right_checksum_is_refused_or_sound(void **state)
+{
+    struct bed *b = lived();
+    struct image image = built_while_living(b);
+    struct machine m;
+    size_t base = 0;
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        base |= (size_t)image.data[image.len - 32 + i] << (8 * i);
+    }
+    machine_init(&m);
+    for (size_t i = base; i < image.len - 32; i++) {
+        uint64_t before = machine_digest(&m);
+        image.data[i] ^= 0x41;
+        mend_parts(&image, base);
+        if (snapshot_restore(&m, image.data, image.len) == SNAPSHOT_OK) {
+            machine_check(&m);
+        } else {
+            assert_int_equal(machine_digest(&m), before);
+            refused++;
+        }
+        image.data[i] ^= 0x41;
+    }
+    assert_true(refused > (image.len - 32 - base) * 9 / 10); /* each entry has a checksum */
+    mend_parts(&image, base);
+    assert_int_equal(snapshot_restore(&m, image.data, image.len), SNAPSHOT_OK);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    machine_close(&m);
+    free(image.data);
+    bed_close(b);
+}
+
+static void an_image_that_is_given_up_leaves_the_machine_free_to_go(void **state)
+{
+    struct bed *b = lived();
+    struct image image = encode(&b->m);
+
+    (void)state;
+    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    (void)snapshot_step(b->m.image, 1);
+    bed_apply(b, T + 1100, bed_pay(b, "c"));
+    snapshot_abort(b->m.image);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    free(image.data);
+    image = encode(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, image.data, image.len), SNAPSHOT_OK);
+    free(image.data);
+    bed_close(b); /* and closing it with a build under way */
+}
+
 /* --- the same log on several machines --- */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -506,6 +668,10 @@ int main(void)
         cmocka_unit_test(an_image_without_memory_is_an_error),
         cmocka_unit_test(an_image_of_version_1_is_read),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
+        cmocka_unit_test(an_image_built_while_orders_change_is_of_its_end),
+        cmocka_unit_test(a_slice_is_one_shard_at_most_beyond_what_was_asked),
+        cmocka_unit_test(an_altered_tail_with_a_right_checksum_is_refused_or_sound),
+        cmocka_unit_test(an_image_that_is_given_up_leaves_the_machine_free_to_go),
         cmocka_unit_test(a_full_ring_of_recent_requests_comes_back_in_its_order),
         cmocka_unit_test(the_same_log_gives_the_same_state_whatever_else_is_done),
     };

@@ -63,7 +63,7 @@ static void check_store(const struct store *s)
             if (o == NULL) {
                 continue;
             }
-            assert_int_equal(store_hash(s, id_of(o)) >> 54, i);
+            assert_int_equal(store_hash(s, id_of(o)) >> 52, i);
             assert_true(last == NULL || is_before(s, id_of(last), id_of(o)));
             last = o;
             in_shard++;
@@ -205,12 +205,12 @@ static void orders_that_crowd_the_end_of_a_shard_are_all_found_and_stay_in_order
     struct order *orders[150];
     const unsigned n = sizeof orders / sizeof orders[0];
     for (unsigned i = 0; i < n; i++) { /* shard 5, the last 32nd of its hashes */
-        orders[i] = make_with_hash(&s, &r, 5 << 5 | 31, 15);
+        orders[i] = make_with_hash(&s, &r, 5 << 5 | 31, 17);
         store_insert(&s, orders[i]);
         check_store(&s);
         assert_null(s.shards[5].slots[s.shards[5].cap - 1]);
     }
-    struct order *next_shard = make_with_hash(&s, &r, 6, 10);
+    struct order *next_shard = make_with_hash(&s, &r, 6, 12);
     store_insert(&s, next_shard);
     const struct order *last = NULL;
     for (struct order *o = store_next(&s, 0, no_id); o != NULL; o = after(&s, o)) {

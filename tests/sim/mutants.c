@@ -25,6 +25,7 @@ static const struct expectation expectations[] = {
     {"ack-before-commit", MUTANT_ACK_BEFORE_COMMIT, "ACKED", 20, false},
     {"fire-without-epoch", MUTANT_FIRE_WITHOUT_EPOCH, "I9", 100, false},
     {"snapshot-forgets-requests", MUTANT_SNAPSHOT_FORGETS_REQUESTS, "I10", 200, false},
+    {"snapshot-torn", MUTANT_SNAPSHOT_TORN, "I13", 200, false},
     {"deadline-off-by-one", MUTANT_DEADLINE_OFF_BY_ONE, "I2", 100, false},
     {"fence-reset-on-restore", MUTANT_FENCE_RESET_ON_RESTORE, "I9", 200, false},
     {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY, "PREFIX", 20, false},

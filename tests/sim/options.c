@@ -25,6 +25,7 @@ static void draw_cluster(struct sim_options *o, struct sim_loop *l)
     o->nodes = (unsigned)ONE_OF(l, 1, 3, 3, 3, 3, 3, 5, 5);
     o->snapshot_threshold = (unsigned)ONE_OF(l, 8, 20, 50, 200, 1024);
     o->snapshot_trailing = (unsigned)ONE_OF(l, 4, 16, 64);
+    o->snapshot_slice = (unsigned)ONE_OF(l, 1, 1, 3, 2000);
     o->retention_ms = ONE_OF(l, 500, 2000, 5000, 60000, 86400000);
     o->orders = (unsigned)loop_between(l, 2, 24);
     o->max_orders = loop_chance(l, 200) ? loop_between(l, 1, o->orders) : 1000000;
@@ -100,11 +101,11 @@ void options_draw(struct sim_options *o, struct sim_loop *l)
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
 {
     fprintf(out,
-            "seed=%" PRIu64 " version=%s nodes=%u snapshot=%u+%u retention=%" PRIu64
+            "seed=%" PRIu64 " version=%s nodes=%u snapshot=%u+%u/%u retention=%" PRIu64
             "ms max_orders=%" PRIu64 " max_deliveries=%u max_queued=%u latency=%" PRIu64
             "..%" PRIu64 "us drop=%u duplicate=%u reorder=%u link_queue=%u slow_link=%u "
             "partition=%" PRIu64 "/%" PRIu64 "ms ",
-            seed, ORDERSCHEDD_VERSION, o->nodes, o->snapshot_threshold, o->snapshot_trailing,
+            seed, ORDERSCHEDD_VERSION, o->nodes, o->snapshot_threshold, o->snapshot_trailing, o->snapshot_slice,
             o->retention_ms, o->max_orders, o->max_deliveries, o->max_queued, o->latency_min_us,
             o->latency_max_us, o->drop_per_mille, o->duplicate_per_mille, o->reorder_per_mille,
             o->link_queue_max, o->slow_link_per_mille, o->partition_every_ms,

@@ -13,6 +13,7 @@ struct sim_options {
     unsigned nodes;               /* 1, 3 or 5 */
     unsigned snapshot_threshold;  /* entries */
     unsigned snapshot_trailing;
+    unsigned snapshot_slice;      /* orders written into an image at a time */
     uint64_t retention_ms;
     uint64_t max_orders;          /* sometimes near its edge: FULL */
     unsigned max_deliveries;

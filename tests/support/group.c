@@ -29,15 +29,25 @@ static void member_apply(void *arg, uint64_t index, const uint8_t *data, size_t 
     m->applied = index;
 }
 
-static int member_snapshot(void *arg, uint8_t **data, size_t *len)
+static struct snapshot_part member_part(const void *data, size_t len)
+{
+    struct snapshot_part part = {replica_alloc(len), len};
+
+    memcpy(part.data, data, len);
+    return part;
+}
+
+static int member_snapshot(void *arg, struct snapshot_part **parts, unsigned *n)
 {
     struct group_member *m = arg;
 
-    *len = 16 + 8 * (size_t)m->n_values;
-    *data = replica_alloc(*len);
-    memcpy(*data, "GROUPIMG", 8);
-    memcpy(*data + 8, &m->applied, 8);
-    memcpy(*data + 16, m->values, 8 * (size_t)m->n_values);
+    *n = m->n_values > 0 ? 3 : 2;
+    *parts = malloc(*n * sizeof **parts);
+    (*parts)[0] = member_part("GROUPIMG", 8);
+    (*parts)[1] = member_part(&m->applied, 8);
+    if (m->n_values > 0) {
+        (*parts)[2] = member_part(m->values, 8 * (size_t)m->n_values);
+    }
     m->n_snapshots++;
     return 0;
 }

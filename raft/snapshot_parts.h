@@ -1,0 +1,28 @@
+/* snapshot_parts.h - what the files of the snapshot say to each other.
+ *
+ *   snapshot.c          the records, written
+ *   snapshot_build.c    the image, built of them in slices
+ *   snapshot_restore.c  the way back */
+#ifndef SNAPSHOT_PARTS_H
+#define SNAPSHOT_PARTS_H
+
+#include "machine_parts.h"
+#include "snapshot.h"
+#include "snapshot_format.h"
+
+/* Everything in front of the orders, and their number. */
+size_t snapshot_bound_of_head(const struct machine *m);
+void snapshot_write_head(struct buffer *b, const struct machine *m);
+/* One order. The buffer has room for its bound. */
+size_t snapshot_bound_of_order(const struct order *o);
+void snapshot_write_order(struct buffer *b, const struct order *o);
+/* One entry of the tail. */
+size_t snapshot_bound_of_entry(size_t len);
+void snapshot_write_entry(struct buffer *b, uint64_t index, const uint8_t *data, size_t len);
+
+/* The machine applied this entry while the image is being built. */
+void snapshot_note_entry(struct snapshot_build *b, uint64_t index, const uint8_t *data, size_t len);
+/* The order is about to change, and not in the image yet. */
+void snapshot_save_order(struct snapshot_build *b, struct order *o);
+
+#endif
