@@ -94,7 +94,7 @@ void delivery_key(const char *cluster, const struct order *o, char *out)
     assert(len <= PROTOCOL_CLUSTER_MAX + 1);
     memcpy(bytes, cluster, len);
     for (unsigned i = 0; i < 8; i++) {
-        bytes[len + i] = (uint8_t)(o->schedule_index >> (8 * i));
+        bytes[len + i] = (uint8_t)((uint64_t)o->schedule_index >> (8 * i));
         bytes[len + 8 + i] = (uint8_t)((uint64_t)o->version >> (8 * i));
     }
     len += 16;

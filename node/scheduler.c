@@ -32,7 +32,9 @@ uint64_t scheduler_now_ms(struct scheduler *s)
 {
     const struct environment *e = s->environment;
 
-    return clock_read(&s->clock, e->wall_us(e->impl), e->monotonic_us(e->impl));
+    uint64_t now_ms = clock_read(&s->clock, e->wall_us(e->impl), e->monotonic_us(e->impl));
+
+    return now_ms < ENTRY_TIME_MAX_MS ? now_ms : ENTRY_TIME_MAX_MS;
 }
 
 static void scheduler_fatal(struct scheduler *s, const char *sentence)

@@ -62,6 +62,7 @@ void entry_encode(const struct entry *e, uint8_t *out)
     size_t size = entry_size(e->operations.len);
     size_t used = ENTRY_HEADER_SIZE + e->operations.len;
     assert(e->n_operations <= e->operations.len); /* the decoder refuses it */
+    assert(e->now_ms <= ENTRY_TIME_MAX_MS);
     memset(out, 0, ENTRY_HEADER_SIZE);
     memcpy(out + AT_MAGIC, magic, sizeof magic);
     put(out + AT_N_OPERATIONS, e->n_operations, 4);
@@ -97,6 +98,7 @@ int entry_decode(const uint8_t *data, size_t len, struct entry *e)
     uint32_t operations_len = (uint32_t)get(data + AT_LENGTH, 4);
     if (entry_size(operations_len) != len || n_operations > operations_len ||
         !is_padded(data, ENTRY_HEADER_SIZE + (size_t)operations_len, len) ||
+        get(data + AT_NOW, 8) > ENTRY_TIME_MAX_MS ||
         get(data + AT_CHECKSUM, 8) != checksum(data, len)) {
         return -1;
     }

@@ -3,7 +3,7 @@
  * Layout, little-endian, padded with zeros to a multiple of 8 (LIBRAFT: other lengths kill):
  *
  *   0  u32 magic "OSE1"     4  u32 n_operations
- *   8  u64 now_ms           the leader's clock reading
+ *   8  u64 now_ms           at most ENTRY_TIME_MAX_MS; the leader's clock reading
  *  16  u64 epoch            the proposer's term
  *  24  u64 sequence         the proposer's count, to recognise its own entry
  *  32  u64 checksum         XXH3-64 of the whole entry with this field 0
@@ -18,6 +18,8 @@
 #include "../client/protocol.h"
 
 #define ENTRY_HEADER_SIZE 48
+/* The year 6429. A deadline is at most 400 days later, so that all times fit ORDER_BITS. */
+#define ENTRY_TIME_MAX_MS ((UINT64_C(1) << 47) - 1)
 
 struct entry {
     uint64_t now_ms;
@@ -29,7 +31,7 @@ struct entry {
 
 /* Size of the encoded entry with `operations_len` bytes of operations. */
 size_t entry_size(size_t operations_len);
-/* Encode into `out`, which has entry_size(e->operations.len) bytes. */
+/* Encode into `out` (now_ms at most ENTRY_TIME_MAX_MS), which has entry_size(e->operations.len) bytes. */
 void entry_encode(const struct entry *e, uint8_t *out);
 /* 0, or -1 when it is not a whole and unaltered entry. Slices point into data. */
 int entry_decode(const uint8_t *data, size_t len, struct entry *e) ORDERSCHED_MUST_CHECK;

@@ -64,26 +64,33 @@ struct order_extra {
     struct order_request *requests;
 };
 
-/* One order, one allocation: the record, then the id, then the payload. */
+/* Times and log indexes take 48 bits in a record: milliseconds until the year 10889, and an entry
+ * a microsecond for nine years. Entries of a time past ENTRY_TIME_MAX_MS are no entries of ours. */
+#define ORDER_BITS 48
+#define ORDER_VERSION_MAX UINT8_MAX /* an order has ORDER_REQUESTS_MAX extends at most */
+
+/* One order, one allocation: the record, then the id, then the payload. There are millions of
+ * them, so the record is packed: 72 bytes. */
 struct order {
-    struct link link;         /* derived: wheel slot, route's ready list, or terminal list */
-    uint64_t deadline_ms;     /* while PENDING or CLOSING; the last one afterwards */
-    uint64_t decided_ms;      /* terminal: cluster time of the decision */
-    uint64_t decision_index;  /* terminal: log index of the decision; 0 before */
-    uint64_t schedule_index;  /* log index of the schedule */
+    struct link link; /* derived: wheel slot, route's ready list, or terminal list */
     struct order_extra *extra;
+    uint64_t deadline_ms : ORDER_BITS;    /* while PENDING or CLOSING; the last one afterwards */
+    uint64_t payload_len : 16;
+    uint64_t decided_ms : ORDER_BITS;     /* terminal: cluster time of the decision */
+    uint64_t route : 16;                  /* slot of the route in the machine */
+    uint64_t decision_index : ORDER_BITS; /* terminal: log index of the decision; 0 before */
+    uint64_t version : 8;                 /* deadline version: 1, and one more at each extend */
+    uint64_t id_len : 8;
+    uint64_t schedule_index : ORDER_BITS; /* log index of the schedule */
+    uint64_t state : 8;     /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
+    uint64_t in_flight : 1; /* derived: the dispatcher holds it */
+    uint64_t due : 1;       /* derived: in machine.closing */
+    uint64_t image : 1;     /* derived: machine.image_mark, once it is in the image */
+    uint64_t ready : 1;     /* derived: link is in its route's ready list */
     uint8_t schedule_request[ORDERSCHED_REQUEST_ID_SIZE];
-    uint32_t version;         /* deadline version: 1, and one more at each extend */
-    uint16_t payload_len;
-    uint16_t route;           /* slot of the route in the machine */
-    uint8_t id_len;
-    uint8_t state;            /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
-    uint8_t in_flight;        /* derived: the dispatcher holds it */
-    uint8_t due;              /* derived: in machine.closing */
-    uint8_t image;            /* derived: machine.image_mark, once it is in the image */
-    uint8_t ready;            /* derived: link is in its route's ready list */
     uint8_t bytes[];
 };
+_Static_assert(sizeof(struct order) == 72, "the record is packed");
 
 static inline const uint8_t *order_id(const struct order *o) { return o->bytes; }
 static inline const uint8_t *order_payload(const struct order *o) { return o->bytes + o->id_len; }

@@ -272,7 +272,7 @@ static bool read_fields(struct cursor *c, struct order_fields *f)
     f->decision_index = cursor_uint(c);
     f->schedule_index = cursor_uint(c);
     f->schedule_request = cursor_bytes(c);
-    f->version = read_at_most(c, UINT32_MAX);
+    f->version = read_at_most(c, ORDER_VERSION_MAX);
     f->route = read_at_most(c, MACHINE_ROUTES_MAX - 1);
     f->payload = cursor_bytes(c);
     return cursor_ok(c) && f->id.len > 0 && f->id.len <= ORDERSCHED_ID_MAX &&

@@ -29,7 +29,7 @@ static uint8_t *encode(const struct entry *e, size_t *len)
 static struct entry example(const char *operations)
 {
     return (struct entry){
-        .now_ms = UINT64_C(0x0102030405060708),
+        .now_ms = UINT64_C(0x0000010203040506),
         .epoch = 9,
         .sequence = UINT64_MAX,
         .n_operations = operations[0] != '\0',
@@ -87,7 +87,7 @@ static void the_bytes_are_laid_out_as_documented(void **state)
     (void)state;
     static const uint8_t head[] = {
         'O', 'S', 'E', '1', 1, 0, 0, 0,                         /* magic, n_operations */
-        8, 7, 6, 5, 4, 3, 2, 1,                                 /* now_ms */
+        6, 5, 4, 3, 2, 1, 0, 0,                                 /* now_ms */
         9, 0, 0, 0, 0, 0, 0, 0,                                 /* epoch */
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,         /* sequence */
         0, 0, 0, 0, 0, 0, 0, 0,                                 /* checksum, below */
@@ -164,6 +164,8 @@ static void fields_that_lie_are_refused_whatever_the_checksum_says(void **state)
     refuse_with(3, '2');
     refuse_with(4, 13);  /* more operations than bytes */
     refuse_with(7, 1);
+    refuse_with(13, 0x80); /* past the year 6429 */
+    refuse_with(15, 1);
     refuse_with(40, 8);  /* shorter by one step of the padding */
     refuse_with(40, 11); /* the twelfth byte would be padding, and is not 0 */
     refuse_with(40, 17);

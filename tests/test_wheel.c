@@ -84,7 +84,7 @@ static void an_order_comes_at_its_millisecond_and_not_one_before(void **state)
     (void)state;
     static const uint64_t ahead[] = {
         0, 1, 255, 256, 257, 65535, 65536, HOUR, 24 * HOUR, 400 * 24 * HOUR,
-        UINT64_C(1) << 40, UINT64_C(1) << 41, UINT64_MAX - NOW,
+        UINT64_C(1) << 40, UINT64_C(1) << 41, (UINT64_C(1) << ORDER_BITS) - 1 - NOW,
     };
     for (unsigned i = 0; i < sizeof ahead / sizeof ahead[0]; i++) {
         struct wheel w;

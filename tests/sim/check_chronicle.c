@@ -40,7 +40,7 @@ static void verify_life(struct check *c, unsigned node, uint64_t index, const st
                    "  a client was told %s, at log index %" PRIu64 "\n"
                    "  node %u at log index %" PRIu64 " has it %s, at %" PRIu64,
                    ordersched_state_name(life->state), life->decision, node + 1, index,
-                   ordersched_state_name(o->state), o->decision_index);
+                   ordersched_state_name(o->state), (uint64_t)o->decision_index);
     } else if (life->acked_version_at <= index && o->version < life->acked_version) {
         check_fail(c, "ACKED", (int)life->id,
                    "an acknowledged extend is missing:\n"
@@ -126,7 +126,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index, con
     life->state = ORDERSCHED_PENDING;
     if (o->schedule_index != index) {
         check_fail(c, "I2", (int)id, "an order appears late:\n  at log index %" PRIu64
-                   "\n  with its schedule at %" PRIu64, index, o->schedule_index);
+                   "\n  with its schedule at %" PRIu64, index, (uint64_t)o->schedule_index);
     } else if (r == NULL || r->code != OPERATION_SCHEDULE || r->order != id) {
         check_fail(c, "I4", (int)id, "a phantom:\n  it is scheduled at log index %" PRIu64
                    "\n  nobody asked for it with this request", index);
@@ -276,7 +276,7 @@ static void note_extend(struct check *c, struct life *life, uint64_t index,
         (bumps == 0 && o->deadline_ms != life->deadline_ms)) {
         check_fail(c, "I2", (int)life->id, "the deadline changes at log index %" PRIu64 ":\n"
                    "  before: %" PRIu64 ", version %" PRIu32 "\n  after: %" PRIu64
-                   ", version %" PRIu32, index, life->deadline_ms, life->version, o->deadline_ms,
+                   ", version %" PRIu32, index, life->deadline_ms, life->version, (uint64_t)o->deadline_ms,
                    o->version);
     } else if (bumps > n_requests) {
         check_fail(c, "I10", (int)life->id, "an extend without a new request, at log index "
@@ -289,7 +289,7 @@ static void note_extend(struct check *c, struct life *life, uint64_t index,
     } else if (bumps > 0 && life->sent != NULL) {
         check_fail(c, "I8", (int)life->id, "an extend is accepted at log index %" PRIu64 ":\n"
                    "  its new deadline: %" PRIu64 "\n  a delivery was started for the old one, "
-                   "%" PRIu64, index, o->deadline_ms, life->deadline_ms);
+                   "%" PRIu64, index, (uint64_t)o->deadline_ms, life->deadline_ms);
     }
     c->coverage->extended += bumps > 0;
     life->version = o->version;
@@ -313,7 +313,7 @@ static bool note_operator(struct check *c, struct life *life, uint64_t index,
                    "letters\n  nobody asked for it", redriven ? "redriven" : "dropped", index);
     } else if (dropped && (o->decision_index != index || o->decided_ms != m->now_ms)) {
         check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
-                   "  dropped, said to be decided at %" PRIu64, index, o->decision_index);
+                   "  dropped, said to be decided at %" PRIu64, index, (uint64_t)o->decision_index);
     }
     life->dropped = dropped;
     return true;
@@ -333,14 +333,14 @@ static void note_ending(struct check *c, struct life *life, uint64_t index,
                (o->decision_index != index || o->decided_ms != m->now_ms)) {
         check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
                    "  %s, said to be decided at %" PRIu64, index, ordersched_state_name(o->state),
-                   o->decision_index);
+                   (uint64_t)o->decision_index);
     } else if (by_client && (o->state == ORDERSCHED_EXPIRED || o->state == ORDERSCHED_DEAD)) {
         check_fail(c, "I9", (int)life->id, "%s at log index %" PRIu64 ":\n  no outcome of a "
                    "delivery was counted", ordersched_state_name(o->state), index);
     } else if (by_client && early <= 0) {
         check_fail(c, "I2", (int)life->id, "a client decides after the deadline: %s at log index "
                    "%" PRIu64 "\n  deadline: %" PRIu64 "\n  now: %" PRIu64,
-                   ordersched_state_name(o->state), index, o->deadline_ms, m->now_ms);
+                   ordersched_state_name(o->state), index, (uint64_t)o->deadline_ms, m->now_ms);
     }
     c->coverage->races_won_by_pay += by_client && early <= 20 && o->state == ORDERSCHED_PAID;
     c->coverage->races_won_by_cancel += by_client && early <= 20 &&
@@ -369,7 +369,7 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
         note_ending(c, life, index, m, o, attempted);
     } else if (check_is_terminal(life->state) && o->decision_index != life->decision) {
         check_fail(c, "I1", (int)life->id, "a decision moves:\n  log index %" PRIu64
-                   "\n  log index %" PRIu64, life->decision, o->decision_index);
+                   "\n  log index %" PRIu64, life->decision, (uint64_t)o->decision_index);
     }
     life->state = o->state;
     life->decided_ms = o->decided_ms;
