@@ -28,6 +28,10 @@ struct sim_cluster_hooks {
      * what the receiver needs must be copied here). `token` names the first across crashes, and
      * those that follow it by batch_next have the numbers that follow. */
     void (*deliver)(void *arg, unsigned node, uint64_t token, const struct delivery *first);
+    /* A node gives an order to a worker, and: the worker's report, or the end of the lease, goes into
+     * the log. Both are past when they are told. */
+    void (*lease)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
+    void (*leased)(void *arg, unsigned node, uint64_t token, enum outcome outcome);
     /* Something fatal in production (disk error ...): the node was stopped, it may be started
      * again. `expected`: the simulator injected its cause. */
     void (*died)(void *arg, unsigned node, const char *sentence, bool expected);
