@@ -118,7 +118,7 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_text(t, node->address[0] != 0 ? node->address : node->api);
     if (!node->up) {
         table_printf(t, "down (%s)", ordersched_error_name(node->error));
-        for (int i = 0; i < 7; i++) {
+        for (int i = 0; i < 8; i++) {
             table_text(t, "-");
         }
         return;
@@ -133,6 +133,7 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_printf(t, "%llu", (unsigned long long)s->pending);
     table_printf(t, "%llu", (unsigned long long)s->closing);
     table_text(t, overdue);
+    table_printf(t, "%llu", (unsigned long long)s->dead);
     table_text(t, s->version);
 }
 
@@ -143,7 +144,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     char now[32];
 
     table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED",
-                                         "PENDING", "CLOSING", "OVERDUE", "VERSION", NULL});
+                                         "PENDING", "CLOSING", "OVERDUE", "DEAD", "VERSION", NULL});
     for (unsigned i = 0; i < s->n; i++) {
         status_row(&t, &s->nodes[i]);
     }
@@ -158,6 +159,11 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     printf("%u of %u %s up%s%s\n", sum->up, s->n, s->members_known ? "members" : "endpoints asked",
            sum->up > 0 ? ", cluster time " : "", sum->up > 0 ? now : "");
+    if (sum->leader != NULL && sum->leader->status.dead > 0) {
+        printf("%llu %s DEAD and wait for somebody to act: orderctl dead list\n",
+               (unsigned long long)sum->leader->status.dead,
+               sum->leader->status.dead == 1 ? "order is" : "orders are");
+    }
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 

@@ -71,7 +71,7 @@ assertions_stay_on() {
 }
 no_paths_of_one_machine() {
     grep -rInE '(^|[^[:alnum:]_.}$])/(home|root|Users|work)/[[:alnum:]]' . \
-        --exclude-dir=.git --exclude-dir='build*' --exclude=test_includes.sh
+        --exclude-dir=.git --exclude=.git --exclude-dir='build*' --exclude=test_includes.sh
 }
 
 # Each rule, and a violation of it: the file to append to, and the line.

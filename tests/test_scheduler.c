@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../client/work.h"
 #include "../node/scheduler_internal.h"
@@ -342,6 +343,7 @@ struct message {
     size_t answer_len;
     struct answer answer;
     struct result results[1024];
+    char first_body[128]; /* of the first result, as text */
 };
 
 static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
@@ -358,6 +360,11 @@ static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
                                        &m->results[i], &used),
                          ORDERSCHED_OK);
         at += used;
+    }
+    if (m->answer.n_results > 0) {
+        const struct slice *body = &m->results[0].body;
+        snprintf(m->first_body, sizeof m->first_body, "%.*s", (int)body->len,
+                 (const char *)body->data);
     }
     inbound_release(in);
 }
@@ -809,6 +816,71 @@ static void refused_items_leave_the_others_of_their_message_alone(void **state)
     stage_close(&t);
 }
 
+static void a_refused_route_is_told_which_setting_is_wrong(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    struct operation put = op_route(&t, "r");
+    put.settings.window = 65537;
+    struct message *m = message_new(&put, 1, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    assert_int_equal(m->answer.n_results, 1);
+    assert_int_equal(m->results[0].error, ORDERSCHED_INVALID);
+    assert_non_null(strstr(m->first_body, "window must be a number from 1 to 65536"));
+    message_free(m);
+    stage_close(&t);
+}
+
+/* How often the text is in the file. */
+static unsigned count_in(int fd, const char *wanted)
+{
+    static char content[65536];
+    unsigned n = 0;
+
+    ssize_t len = pread(fd, content, sizeof content - 1, 0);
+    assert_true(len >= 0);
+    content[len] = '\0';
+    for (const char *at = content; (at = strstr(at, wanted)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void an_order_that_dies_is_raised_in_the_log_once(void **state)
+{
+    struct stage t;
+    FILE *file = tmpfile();
+    struct log log = {.level = LOG_INFO, .format = LOG_LOGFMT, .node_id = 1, .fd = fileno(file)};
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.log = &log;
+    struct operation put = op_route(&t, "r");
+    put.settings.attempts = 2;
+    put.settings.n_retries = 1;
+    put.settings.retries_ms[0] = 1000;
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    for (unsigned attempt = 1; attempt <= 2; attempt++) {
+        assert_int_equal(count_in(log.fd, "order is DEAD"), 0);
+        stage_pass(&t, 1500);
+        stage_settle(&t);
+        assert_int_equal(t.receiver.n_held, 1);
+        snprintf(t.receiver.held[0]->reason, sizeof t.receiver.held[0]->reason, "answer %u",
+                 attempt);
+        idle_receiver_end(&t.receiver, 0, OUTCOME_FAILED, 0);
+        stage_settle(&t);
+    }
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_DEAD);
+    assert_int_equal(count_in(log.fd, "order is DEAD"), 1);
+    assert_int_equal(count_in(log.fd, "reason=\"answer 2\""), 1);
+    t.s->config.log = NULL;
+    stage_close(&t);
+    fclose(file);
+}
+
 static void a_message_of_refused_items_only_is_answered_without_the_log(void **state)
 {
     struct stage t;
@@ -1256,6 +1328,8 @@ int main(void)
         cmocka_unit_test(a_node_that_knows_nothing_answers_local_reads),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
+        cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
+        cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_full_queue_is_busy_and_empties_again),
         cmocka_unit_test(an_answer_never_exceeds_its_limit),
         cmocka_unit_test(the_largest_list_at_the_end_of_a_message_keeps_the_limit),
