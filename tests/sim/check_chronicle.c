@@ -376,6 +376,9 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
     life->decision = o->decision_index;
     life->next_ms = o->extra != NULL ? o->extra->next_ms : 0;
     life->redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
+    if (attempted && fresh.redrives + fresh.drops > 0) {
+        life->dead_within = index;
+    }
 }
 
 void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m)
