@@ -73,6 +73,8 @@ void check_installs(struct check *c, unsigned node, unsigned to, uint64_t term, 
                     uint64_t monotonic_ms);
 /* The receiver's answer reached the node that asked. */
 void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum outcome outcome);
+/* A worker was told that its report is recorded: the order's state, and its decision. */
+void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state, uint64_t index);
 /* A receiver carried out the cancellation. */
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key);
 

@@ -196,6 +196,19 @@ void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum ou
     }
 }
 
+void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state, uint64_t index)
+{
+    const struct life *life = life_scheduled_at(c, id, scheduled);
+    bool settled = state == ORDERSCHED_EXPIRED || state == ORDERSCHED_PAID;
+
+    if (life != NULL && settled && (life->state != state || life->decision != index)) {
+        check_fail(c, "ACKED", (int)id, "a worker was told of an outcome that is not in the log:\n"
+                   "  told: %s, decided at %" PRIu64 "\n  the log: %s, decided at %" PRIu64,
+                   ordersched_state_name(state), index, ordersched_state_name(life->state),
+                   life->decision);
+    }
+}
+
 /* --- effects --- */
 
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key)

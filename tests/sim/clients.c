@@ -1,5 +1,6 @@
 /* clients.c - the simulated clients' life, and the life of their calls. See clients.h. */
 #include "clients_internal.h"
+#include "workers.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -91,6 +92,7 @@ void job_free(struct job *j)
     }
     j->client->n_jobs--;
     buffer_free(&j->bytes);
+    buffer_free(&j->keys);
     free(j);
 }
 
@@ -155,6 +157,11 @@ static void job_done(void *arg, const struct ordersched_answer *a)
     char name[16] = "";
 
     j->call = NULL;
+    if (j->works) {
+        workers_answered(j, a);
+        job_free(j);
+        return;
+    }
     if (j->route < 0) {
         check_order_name(s->check, j->check.id, name);
     }
@@ -229,7 +236,7 @@ static void client_init(struct sim_client *c, struct clients *s, unsigned number
 
 struct clients *clients_new(struct sim_loop *loop, const struct sim_options *options,
                             struct sim_cluster *cluster, struct check *check,
-                            struct coverage *coverage)
+                            struct receivers *receivers, struct coverage *coverage)
 {
     struct clients *s = calloc(1, sizeof *s);
 
@@ -245,6 +252,7 @@ struct clients *clients_new(struct sim_loop *loop, const struct sim_options *opt
     s->cluster = cluster;
     s->check = check;
     s->coverage = coverage;
+    s->receivers = receivers;
     for (unsigned i = 0; i < options->clients; i++) {
         client_init(&s->client[i], s, i);
     }
@@ -259,6 +267,7 @@ static void clients_start_cb(void *arg)
     for (unsigned i = 0; i < s->options->clients; i++) {
         load_begin(&s->client[i]);
     }
+    workers_begin(s);
 }
 
 void clients_begin(struct clients *s)

@@ -5,6 +5,7 @@
 
 #include "../../client/client_logic.h"
 #include "clients.h"
+#include "receivers.h"
 
 #define CLIENT_JOBS_MAX 24
 #define CLIENT_PAST_MAX 256
@@ -22,6 +23,8 @@ struct job {
     unsigned timeout_ms;
     bool resent;
     bool probe;
+    bool works; /* a worker's (workers.h), not a shop's */
+    struct buffer keys; /* of the orders that it reports on, one after the other */
     int route; /* route operations: its number; else -1 */
     bool pauses;
     bool limits_rate; /* route put: it has a rate */
@@ -57,6 +60,8 @@ struct sim_client {
     struct call_budget budget;
     struct sim_event *wake;
     struct sim_event *act; /* its next idea */
+    struct sim_event *work; /* when it next looks for work */
+    unsigned work_route;    /* where */
     unsigned n_jobs;
 };
 
@@ -66,6 +71,7 @@ struct clients {
     struct sim_cluster *cluster;
     struct check *check;
     struct coverage *coverage;
+    struct receivers *receivers;
     bool healed;
     struct sim_event *probe;
     unsigned probe_round;

@@ -189,6 +189,10 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
         op.settings.rate_per_s = (uint32_t)loop_between(s->loop, 30, 300);
         op.settings.burst = (uint32_t)loop_between(s->loop, 1, 20);
     }
+    if (loop_chance(s->loop, s->options->worker_per_mille)) {
+        op.settings.kind = ROUTE_WORKER;
+        op.settings.url = (struct slice){0};
+    }
     for (unsigned i = 0; i < op.settings.n_retries; i++) {
         op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
     }

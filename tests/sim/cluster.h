@@ -33,6 +33,10 @@ struct sim_cluster_hooks {
     /* A node hands an InstallSnapshot to the network; `match` is what it knows of the follower. */
     void (*installs)(void *arg, unsigned node, unsigned to, uint64_t term, uint64_t match,
                      uint64_t monotonic_ms);
+    /* A node gives an order to a worker, and: the worker's report, or the end of the lease, goes into
+     * the log. Both are past when they are told. */
+    void (*lease)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
+    void (*leased)(void *arg, unsigned node, uint64_t token, enum outcome outcome);
     /* Something fatal in production (disk error ...): the node was stopped, it may be started
      * again. `expected`: the simulator injected its cause. */
     void (*died)(void *arg, unsigned node, const char *sentence, bool expected);

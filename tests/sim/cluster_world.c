@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../node/scheduler_internal.h"
 #include "cluster_internal.h"
 
 #define WORLD_EPOCH_US UINT64_C(1700000000000000) /* wall clocks at the beginning of a run */
@@ -80,7 +81,7 @@ static uint64_t world_random(void *impl)
 
 /* --- the receiver --- */
 
-static void world_add_delivery(struct sim_node *n, struct delivery *delivery)
+static struct sim_delivery *world_add_delivery(struct sim_node *n, struct delivery *delivery)
 {
     struct sim_cluster *c = n->cluster;
     struct sim_delivery *d = calloc(1, sizeof *d);
@@ -102,6 +103,7 @@ static void world_add_delivery(struct sim_node *n, struct delivery *delivery)
         loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
                    (const char *)delivery->id, (unsigned)delivery->attempt);
     }
+    return d;
 }
 
 static void world_start_delivery(struct receiver *receiver, struct delivery *first)
@@ -111,7 +113,7 @@ static void world_start_delivery(struct receiver *receiver, struct delivery *fir
     uint64_t token = c->last_token + 1;
 
     for (struct delivery *d = first; d != NULL; d = d->batch_next) {
-        world_add_delivery(n, d);
+        (void)world_add_delivery(n, d);
     }
     if (!n->dying) {
         c->hooks.deliver(c->hooks.arg, n->number, token, first);
@@ -128,17 +130,22 @@ unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint
     return count;
 }
 
+static void delivery_unlink(struct sim_delivery *d)
+{
+    *d->at = d->next;
+    if (d->next != NULL) {
+        d->next->at = d->at;
+    }
+    d->node->n_deliveries--;
+}
+
 /* An event of the node. */
 static void delivery_end(void *arg)
 {
     struct sim_delivery *d = arg;
     struct delivery *delivery = d->delivery;
 
-    *d->at = d->next;
-    if (d->next != NULL) {
-        d->next->at = d->at;
-    }
-    d->node->n_deliveries--;
+    delivery_unlink(d);
     delivery->outcome = d->outcome;
     delivery->delay_ms = d->delay_ms;
     delivery->overloaded = d->overloaded;
@@ -171,6 +178,59 @@ void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
     d->delay_ms = delay_ms;
     d->overloaded = overloaded;
     d->event = loop_after(c->loop, 0, delivery_answered_cb, d);
+}
+
+/* --- workers --- */
+
+static void lease_done(struct delivery *delivery, void *arg)
+{
+    struct sim_delivery *d = arg;
+    struct sim_node *n = d->node;
+    struct sim_cluster *c = n->cluster;
+
+    delivery_unlink(d);
+    if (!n->dying && !delivery->orphan) {
+        loop_trace(c->loop, "n%u hears of its lease %llu: %u", n->number + 1,
+                   (unsigned long long)d->token, (unsigned)delivery->outcome);
+        c->hooks.leased(c->hooks.arg, n->number, d->token, delivery->outcome);
+    }
+    delivery->done = d->done;
+    delivery->done_arg = d->done_arg;
+    free(d);
+    delivery->done(delivery, delivery->done_arg);
+}
+
+static void world_start_leases(struct receiver *receiver, struct delivery *first)
+{
+    struct sim_node *n = receiver->impl;
+    struct sim_cluster *c = n->cluster;
+
+    for (struct delivery *delivery = first; delivery != NULL; delivery = delivery->batch_next) {
+        struct sim_delivery *d = world_add_delivery(n, delivery);
+        d->done = delivery->done;
+        d->done_arg = delivery->done_arg;
+        delivery->done = lease_done;
+        delivery->done_arg = d;
+        if (!n->dying) {
+            c->hooks.lease(c->hooks.arg, n->number, d->token, delivery);
+        }
+    }
+    n->worker_behind->start(n->worker_behind, first);
+}
+
+static unsigned world_worker_room(struct receiver *receiver, uint16_t route_slot, const char *route)
+{
+    struct sim_node *n = receiver->impl;
+
+    return n->worker_behind->room(n->worker_behind, route_slot, route);
+}
+
+void node_watch_worker(struct sim_node *n)
+{
+    n->worker_behind = n->scheduler->receivers.worker;
+    n->worker = (struct receiver){
+        .impl = n, .start = world_start_leases, .room = world_worker_room};
+    n->scheduler->receivers.worker = &n->worker;
 }
 
 void node_end_deliveries(struct sim_node *n)

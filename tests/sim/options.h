@@ -57,6 +57,7 @@ struct sim_options {
     uint64_t batch_max;                /* of a route; 1 = no batches */
     uint64_t linger_max_ms;
     unsigned rate_per_mille;           /* of routes that have one */
+    unsigned worker_per_mille;         /* of routes that are for workers */
     /* phases */
     uint64_t run_ms;    /* with faults */
     uint64_t settle_ms; /* without: the liveness phase */

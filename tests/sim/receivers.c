@@ -2,12 +2,16 @@
  * time-out of a delivery. */
 #include "receivers.h"
 
+#include "../../client/work.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 /* What is remembered of one idempotency key, for ever. */
 struct settled {
     char key[37];
+    unsigned id;        /* of a worker's order: known since it was given out */
+    uint64_t scheduled; /* the same; 0: not known */
     bool is_settled;
     enum outcome outcome; /* EXPIRED or PAID */
 };
@@ -252,6 +256,46 @@ static void visit_forget_half(struct visit *v)
             r->coverage->half_answered++;
         }
     }
+}
+
+/* --- workers --- */
+
+void receivers_lease(struct receivers *r, unsigned node, uint64_t token, const struct delivery *d)
+{
+    struct settled *s = settled_of(r, d->key);
+
+    s->scheduled = check_delivery(r->check, node, token, d, &s->id);
+}
+
+uint64_t receivers_order(struct receivers *r, const char *key, unsigned *id)
+{
+    const struct settled *s = settled_of(r, key);
+
+    *id = s->id;
+    return s->scheduled;
+}
+
+bool receivers_work(struct receivers *r, const struct work_job *job, enum outcome *outcome,
+                    uint64_t *delay_ms)
+{
+    struct visit visit = {.receivers = r};
+    struct stop stop = {0};
+    char fence[ORDERSCHED_FENCE_SIZE] = "";
+    unsigned long long epoch = 0, index = 0;
+
+    memcpy(stop.key, job->key.data, job->key.len);
+    memcpy(fence, job->fence.data, job->fence.len);
+    const struct settled *s = settled_of(r, stop.key);
+    if (s->scheduled == 0 || sscanf(fence, "%llu.%llu", &epoch, &index) != 2) {
+        return false; /* the run is over */
+    }
+    stop.id = s->id;
+    stop.scheduled = s->scheduled;
+    stop.fence = (struct fence){epoch, index};
+    stop_arrive(&visit, &stop);
+    *outcome = stop.outcome;
+    *delay_ms = stop.delay_ms;
+    return stop.outcome != OUTCOME_EXPIRED || !chance(r, r->options->receiver_crash_per_mille);
 }
 
 static void visit_arrive_cb(void *arg)

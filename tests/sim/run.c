@@ -46,6 +46,16 @@ static void run_installs(void *arg, unsigned node, unsigned to, uint64_t term, u
     check_installs(((struct run *)arg)->check, node, to, term, match, monotonic_ms);
 }
 
+static void run_lease(void *arg, unsigned node, uint64_t token, const struct delivery *d)
+{
+    receivers_lease(((struct run *)arg)->receivers, node, token, d);
+}
+
+static void run_leased(void *arg, unsigned node, uint64_t token, enum outcome outcome)
+{
+    check_delivery_done(((struct run *)arg)->check, node, token, outcome);
+}
+
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
 {
     check_died(((struct run *)arg)->check, node, sentence, expected);
@@ -60,6 +70,8 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
         .deliver = run_deliver,
         .committed = run_committed,
         .installs = run_installs,
+        .lease = run_lease,
+        .leased = run_leased,
         .died = run_died,
     };
 
@@ -69,7 +81,8 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
     r->cluster = cluster_new(&r->loop, &r->options, &hooks);
     check_set_cluster(r->check, r->cluster);
     r->receivers = receivers_new(&r->loop, &r->options, r->check, &r->coverage);
-    r->clients = clients_new(&r->loop, &r->options, r->cluster, r->check, &r->coverage);
+    r->clients = clients_new(&r->loop, &r->options, r->cluster, r->check, r->receivers,
+                             &r->coverage);
 }
 
 static void run_close(struct run *r)
