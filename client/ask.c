@@ -100,25 +100,39 @@ static bool operation_only_asks(enum operation_code code)
            code == OPERATION_RESERVE || code == OPERATION_LEASE;
 }
 
+void ask_leader_each(ordersched_client *client, const struct operation *operations,
+                     unsigned timeout_ms, struct ask_reply *replies, unsigned n)
+{
+    struct ask_wait wait;
+    struct ask_slot *slots = calloc(n, sizeof *slots);
+
+    ask_wait_init(&wait, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct buffer bytes = {0};
+        replies[i] = (struct ask_reply){0};
+        operation_encode(&bytes, &operations[i]);
+        if (slots == NULL || bytes.failed) {
+            replies[i].error = ORDERSCHED_NO_MEMORY;
+            pthread_mutex_lock(&wait.mutex);
+            wait.left--;
+            pthread_mutex_unlock(&wait.mutex);
+        } else {
+            slots[i] = (struct ask_slot){&wait, &replies[i]};
+            ask_settle_refused(&slots[i], ordersched_submit_raw(
+                                              client, bytes.data, bytes.len,
+                                              !operation_only_asks(operations[i].code), NULL,
+                                              timeout_ms, ask_cb, &slots[i]));
+        }
+        buffer_free(&bytes);
+    }
+    ask_wait_end(&wait);
+    free(slots);
+}
+
 int ask_leader(ordersched_client *client, const struct operation *operation, unsigned timeout_ms,
                struct ask_reply *reply)
 {
-    struct ask_wait wait;
-    struct ask_slot slot = {&wait, reply};
-    struct buffer bytes = {0};
-
-    *reply = (struct ask_reply){0};
-    operation_encode(&bytes, operation);
-    if (bytes.failed) {
-        buffer_free(&bytes);
-        return reply->error = ORDERSCHED_NO_MEMORY;
-    }
-    ask_wait_init(&wait, 1);
-    ask_settle_refused(&slot, ordersched_submit_raw(client, bytes.data, bytes.len,
-                                                    !operation_only_asks(operation->code), NULL,
-                                                    timeout_ms, ask_cb, &slot));
-    ask_wait_end(&wait);
-    buffer_free(&bytes);
+    ask_leader_each(client, operation, timeout_ms, reply, 1);
     return reply->error;
 }
 

@@ -30,6 +30,9 @@ int ask_operation(ordersched_client *client, const struct ordersched_operation *
 /* Encode an operation, send it to the leader and wait. Returns reply->error. */
 int ask_leader(ordersched_client *client, const struct operation *operation, unsigned timeout_ms,
                struct ask_reply *reply);
+/* The same of several operations at once; waits for all. */
+void ask_leader_each(ordersched_client *client, const struct operation *operations,
+                     unsigned timeout_ms, struct ask_reply *replies, unsigned n);
 /* Send an operation that changes nothing to each of these nodes at once, and wait for all. */
 void ask_nodes(ordersched_client *client, const struct operation *operation, unsigned timeout_ms,
                struct ask *asks, unsigned n);

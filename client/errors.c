@@ -24,6 +24,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_TOO_MANY_ROUTES, "TOO_MANY_ROUTES", "the cluster has as many routes as it may"},
     {ORDERSCHED_STALE_RESERVATION, "STALE_RESERVATION",
      "the reservation is over: its lease ran out, or another leader is in office"},
+    {ORDERSCHED_NOT_DEAD, "NOT_DEAD", "the order is not among the dead letters"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",

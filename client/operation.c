@@ -256,6 +256,29 @@ static int decode_reserve(struct cursor *c, struct operation *op)
     return rv != ORDERSCHED_OK ? rv : work_decode_reserve(c, op);
 }
 
+/* An outcome of old logs ends before the reason. */
+static int decode_outcome_reason(struct cursor *c, struct operation *op)
+{
+    int rv = decode_outcome(c, op);
+
+    op->reason = cursor_bytes(c);
+    op->node_id = cursor_uint(c);
+    return rv == ORDERSCHED_OK && op->reason.len > PROTOCOL_REASON_MAX ? ORDERSCHED_INVALID : rv;
+}
+
+static int decode_dead_list(struct cursor *c, struct operation *op)
+{
+    op->route = cursor_bytes(c);
+    int rv = decode_u32(c, &op->limit);
+    op->cursor = cursor_bytes(c);
+    if (rv == ORDERSCHED_OK &&
+        (op->route.len > ORDERSCHED_ROUTE_NAME_MAX || op->cursor.len > PROTOCOL_CURSOR_MAX ||
+         (op->cursor.len > 0 && op->cursor.len < 8))) {
+        rv = ORDERSCHED_INVALID;
+    }
+    return rv;
+}
+
 /* The shape of each operation: how many elements its array has, and who reads them. The first of
  * a code is the one that is written; others are in old logs. */
 struct shape {
@@ -285,11 +308,15 @@ static const struct shape shapes[] = {
     {OPERATION_STATUS, 1, NULL},
     {OPERATION_ROUTE_LIST, 1, NULL},
     {OPERATION_DIGEST, 1, NULL},
+    {OPERATION_HISTORY, 2, decode_get},
+    {OPERATION_DEAD_LIST, 4, decode_dead_list},
     {OPERATION_ROUTE_PUT, 4, decode_route_put},
     {OPERATION_ROUTE_PUT, 8, decode_route_put_old},
     {OPERATION_ROUTE_DELETE, 3, decode_route_delete},
     {OPERATION_ROUTE_PAUSE, 4, decode_route_pause},
     {OPERATION_ROUTE_ROTATE, 5, decode_route_rotate},
+    {OPERATION_DEAD_REDRIVE, 3, decode_order},
+    {OPERATION_DEAD_DROP, 3, decode_order},
     {OPERATION_MEMBER_LIST, 1, NULL},
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
@@ -298,6 +325,7 @@ static const struct shape shapes[] = {
     {OPERATION_LEASE, 2, work_decode_lease},
     {OPERATION_SETTLE, 2, work_decode_settle},
     {OPERATION_EPOCH, 3, decode_epoch},
+    {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
 };
 
@@ -362,6 +390,9 @@ static void encode_outcome(struct buffer *b, const struct operation *op)
     write_uint(b, op->outcome);
     write_uint(b, op->delay_ms);
     write_uint(b, op->jitter_ms);
+    write_str(b, op->reason.data,
+              op->reason.len < PROTOCOL_REASON_MAX ? op->reason.len : PROTOCOL_REASON_MAX);
+    write_uint(b, op->node_id);
 }
 
 static void encode_when(struct buffer *b, const struct operation *op)
@@ -382,7 +413,10 @@ void operation_encode(struct buffer *b, const struct operation *op)
             break;
         case OPERATION_PAY:
         case OPERATION_CANCEL:
+        case OPERATION_DEAD_REDRIVE:
+        case OPERATION_DEAD_DROP:
         case OPERATION_GET:
+        case OPERATION_HISTORY:
             write_bin(b, op->id.data, op->id.len);
             break;
         case OPERATION_EXTEND:
@@ -391,6 +425,11 @@ void operation_encode(struct buffer *b, const struct operation *op)
             break;
         case OPERATION_LIST:
             write_uint(b, op->state);
+            write_str(b, op->route.data, op->route.len);
+            write_uint(b, op->limit);
+            write_bin(b, op->cursor.data, op->cursor.len);
+            break;
+        case OPERATION_DEAD_LIST:
             write_str(b, op->route.data, op->route.len);
             write_uint(b, op->limit);
             write_bin(b, op->cursor.data, op->cursor.len);

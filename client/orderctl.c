@@ -21,7 +21,8 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_route_commands, ctl_work_commands, ctl_cluster_commands};
+    ctl_order_commands, ctl_route_commands, ctl_work_commands, ctl_dead_commands,
+    ctl_cluster_commands};
 
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag)
 {

@@ -20,7 +20,7 @@ enum ctl_flag {
     CTL_IN, CTL_AT, CTL_ROUTE, CTL_PAYLOAD, CTL_PAYLOAD_FILE, CTL_REQUEST_ID, CTL_LOCAL,
     CTL_STATE, CTL_LIMIT, CTL_URL, CTL_SECRET, CTL_CALLBACK_TIMEOUT, CTL_WINDOW, CTL_RETRY,
     CTL_KIND, CTL_HEADER, CTL_CONNECT_TIMEOUT, CTL_RATE, CTL_BURST, CTL_BATCH, CTL_LINGER,
-    CTL_ATTEMPTS, CTL_CA_FILE, CTL_HTTP2, CTL_KEEP,
+    CTL_ATTEMPTS, CTL_CA_FILE, CTL_HTTP2, CTL_KEEP, CTL_HISTORY, CTL_AFTER, CTL_BEFORE, CTL_ALL,
     CTL_PARALLEL, CTL_NAME, CTL_DRAIN,
     CTL_FLAGS
 };
@@ -62,6 +62,7 @@ struct ctl_command {
 
 extern const struct ctl_command ctl_order_commands[]; /* each ends with a NULL name */
 extern const struct ctl_command ctl_route_commands[];
+extern const struct ctl_command ctl_dead_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
 extern const struct ctl_command ctl_work_commands[];
 

@@ -4,6 +4,7 @@
 
 #include "cursor.h"
 #include "orderctl.h"
+#include "orderctl_lateness.h"
 #include "survey.h"
 #include "table.h"
 #include "units.h"
@@ -86,7 +87,8 @@ static struct summary summarize(const struct ctl *ctl, const struct survey *s)
     return sum;
 }
 
-static int status_print_json(const struct survey *s, const struct summary *sum)
+static int status_print_json(const struct survey *s, const struct summary *sum,
+                             const struct ask_reply *leader)
 {
     json_t *object = json_object();
     json_t *nodes = json_array();
@@ -99,6 +101,7 @@ static int status_print_json(const struct survey *s, const struct summary *sum)
     json_number(object, "now_ms", sum->up > 0, sum->now_ms);
     json_object_set_new(object, "members_known", json_boolean(s->members_known));
     json_object_set_new(object, "nodes", nodes);
+    ctl_lateness_json(object, leader);
     return ctl_print_json(object);
 }
 
@@ -115,7 +118,7 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_text(t, node->address[0] != 0 ? node->address : node->api);
     if (!node->up) {
         table_printf(t, "down (%s)", ordersched_error_name(node->error));
-        for (int i = 0; i < 7; i++) {
+        for (int i = 0; i < 8; i++) {
             table_text(t, "-");
         }
         return;
@@ -130,16 +133,18 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_printf(t, "%llu", (unsigned long long)s->pending);
     table_printf(t, "%llu", (unsigned long long)s->closing);
     table_text(t, overdue);
+    table_printf(t, "%llu", (unsigned long long)s->dead);
     table_text(t, s->version);
 }
 
-static int status_print_table(const struct survey *s, const struct summary *sum)
+static int status_print_table(const struct survey *s, const struct summary *sum,
+                              const struct ask_reply *leader)
 {
     struct table t;
     char now[32];
 
     table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED",
-                                         "PENDING", "CLOSING", "OVERDUE", "VERSION", NULL});
+                                         "PENDING", "CLOSING", "OVERDUE", "DEAD", "VERSION", NULL});
     for (unsigned i = 0; i < s->n; i++) {
         status_row(&t, &s->nodes[i]);
     }
@@ -154,11 +159,18 @@ static int status_print_table(const struct survey *s, const struct summary *sum)
     }
     printf("%u of %u %s up%s%s\n", sum->up, s->n, s->members_known ? "members" : "endpoints asked",
            sum->up > 0 ? ", cluster time " : "", sum->up > 0 ? now : "");
-    return rv;
+    if (sum->leader != NULL && sum->leader->status.dead > 0) {
+        printf("%llu %s DEAD and wait for somebody to act: orderctl dead list\n",
+               (unsigned long long)sum->leader->status.dead,
+               sum->leader->status.dead == 1 ? "order is" : "orders are");
+    }
+    return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 
 static int run_status(struct ctl *ctl)
 {
+    struct operation op = {.code = OPERATION_STATUS};
+    struct ask_reply leader = {0};
     struct survey *s = calloc(1, sizeof *s);
     int rv;
 
@@ -169,7 +181,11 @@ static int run_status(struct ctl *ctl)
     survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
     survey_ask_status(s, ctl->client, least(SURVEY_STATUS_MS, ctl->timeout_ms));
     struct summary sum = summarize(ctl, s);
-    rv = ctl->json ? status_print_json(s, &sum) : status_print_table(s, &sum);
+    if (sum.leader != NULL) { /* it alone knows how late the routes are */
+        ask_leader(ctl->client, &op, least(SURVEY_STATUS_MS, ctl->timeout_ms), &leader);
+    }
+    rv = ctl->json ? status_print_json(s, &sum, &leader) : status_print_table(s, &sum, &leader);
+    ask_reply_free(&leader);
     if (sum.up == 0) {
         fprintf(stderr, "orderctl: status: UNREACHABLE: no node answered. Check that they run, and"
                         " --endpoints (%s).\n", ctl->endpoints);

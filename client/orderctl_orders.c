@@ -5,6 +5,7 @@
 
 #include "cursor.h"
 #include "orderctl.h"
+#include "orderctl_history.h"
 #include "survey.h"
 #include "table.h"
 #include "units.h"
@@ -34,6 +35,7 @@ static const struct flag extend_flags[] = {
 };
 
 static const struct flag get_flags[] = {
+    {CTL_HISTORY, "history", 0, NULL, "and what happened to it: attempts, answers, the decision"},
     {CTL_LOCAL, "local", 0, NULL, "ask the first endpoint for its own, maybe older, state"},
     {0},
 };
@@ -198,7 +200,8 @@ static bool decode_details(const struct ask_reply *reply, struct order_details *
 }
 
 static int print_order_json(const struct ctl *ctl, const struct ask_reply *reply,
-                            const struct order_details *d, const char *request)
+                            const struct order_details *d, const struct ask_reply *history,
+                            const char *request)
 {
     json_t *object = json_object();
     const char *id = ctl->operands[0];
@@ -221,6 +224,9 @@ static int print_order_json(const struct ctl *ctl, const struct ask_reply *reply
         json_object_set_new(object, "version", json_integer((json_int_t)d->version));
         json_object_set_new(object, "schedule_index", json_integer((json_int_t)d->schedule_index));
         ctl_json_time(object, "decided_ms", "decided", d->decided_ms);
+    }
+    if (history != NULL) {
+        ctl_history_as_json(history, object);
     }
     return ctl_print_json(object);
 }
@@ -263,13 +269,14 @@ static void rows_of_details(struct table *t, const struct order_details *d)
 }
 
 static int print_order(const struct ctl *ctl, const struct ask_reply *reply,
-                       const struct order_details *d, const char *request)
+                       const struct order_details *d, const struct ask_reply *history,
+                       const char *request)
 {
     struct table t;
     char text[32];
 
     if (ctl->json) {
-        return print_order_json(ctl, reply, d, request);
+        return print_order_json(ctl, reply, d, history, request);
     }
     table_init(&t, (const char *const[]){"order", ctl->operands[0], NULL});
     row(&t, "state", ordersched_state_name(reply->state));
@@ -286,6 +293,10 @@ static int print_order(const struct ctl *ctl, const struct ask_reply *reply,
     }
     int rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
     table_free(&t);
+    if (rv == CTL_DONE && history != NULL) {
+        printf("\n");
+        rv = ctl_history_print(history);
+    }
     return rv;
 }
 
@@ -310,7 +321,7 @@ static int change_order(struct ctl *ctl, struct ordersched_operation *op)
     op->request_id = request_id;
     ctl_hex(request_id, sizeof request_id, request);
     int rv = ask_operation(ctl->client, op, ctl->timeout_ms, &reply) == ORDERSCHED_OK
-                 ? print_order(ctl, &reply, NULL, request)
+                 ? print_order(ctl, &reply, NULL, NULL, request)
                  : ctl_fail(ctl, op->id, request_id, &reply);
     ask_reply_free(&reply);
     return rv;
@@ -368,7 +379,9 @@ static int run_get(struct ctl *ctl)
     struct operation op = {.code = OPERATION_GET, .id = {(const uint8_t *)id, strlen(id)}};
     char first[PROTOCOL_ADDRESS_MAX];
     struct ask ask = {.target = first};
+    struct ask_reply history = {0};
     struct order_details d;
+    bool told = ctl_value(ctl, CTL_HISTORY) != NULL;
     int rv;
 
     if (ctl_value(ctl, CTL_LOCAL) != NULL) {
@@ -381,8 +394,15 @@ static int run_get(struct ctl *ctl)
         ask.reply.error = ORDERSCHED_INVALID;
         snprintf(ask.reply.text, sizeof ask.reply.text, "the node's answer is malformed");
     }
-    rv = ask.reply.error == ORDERSCHED_OK ? print_order(ctl, &ask.reply, &d, NULL)
-                                          : ctl_fail(ctl, id, NULL, &ask.reply);
+    if (told && ask.reply.error == ORDERSCHED_OK) {
+        ctl_history_ask(ctl, id, ctl_value(ctl, CTL_LOCAL) != NULL ? first : NULL, &history);
+    }
+    if (ask.reply.error != ORDERSCHED_OK || history.error != ORDERSCHED_OK) {
+        rv = ctl_fail(ctl, id, NULL, ask.reply.error != ORDERSCHED_OK ? &ask.reply : &history);
+    } else {
+        rv = print_order(ctl, &ask.reply, &d, told ? &history : NULL, NULL);
+    }
+    ask_reply_free(&history);
     ask_reply_free(&ask.reply);
     return rv;
 }

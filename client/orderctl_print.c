@@ -94,6 +94,8 @@ static const char *advice(int error, int state)
             return "Look at the order, then ask again with a new request id";
         case ORDERSCHED_UNKNOWN_ROUTE:
             return "Create it first: orderctl route put NAME --url URL";
+        case ORDERSCHED_NOT_DEAD:
+            return "Nothing was changed; see: orderctl get ID --history";
         case ORDERSCHED_ROUTE_IN_USE:
             return "See which orders use it: orderctl list --route NAME";
         case ORDERSCHED_BAD_DEADLINE:

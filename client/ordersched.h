@@ -59,6 +59,7 @@ enum ordersched_error {
     ORDERSCHED_BAD_DEADLINE = 9,   /* in the past, too far ahead, or (extend) earlier */
     ORDERSCHED_TOO_MANY_ROUTES = 10,
     ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
+    ORDERSCHED_NOT_DEAD = 12,      /* redrive, drop: the order is no dead letter; see the state */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */

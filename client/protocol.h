@@ -44,11 +44,11 @@
 #define PROTOCOL_COMMAND_BYTES_MAX 4096    /* in all of them together */
 #define PROTOCOL_ATTEMPTS_MAX 1000         /* failed ones in a row, the most a route can ask for */
 #define PROTOCOL_LIST_MAX 256 /* orders in a page */
+#define PROTOCOL_REASON_MAX 160 /* bytes: why a delivery failed */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
 #define PROTOCOL_TOKENS_MAX 1000      /* reservations in a message or its answer */
 #define PROTOCOL_WAIT_MAX_MS 60000u   /* how long a RESERVE may wait for due orders */
 #define PROTOCOL_WORKER_MAX 64        /* bytes of a worker's name */
-#define PROTOCOL_REASON_MAX 160       /* bytes of the reason of a failed attempt */
 
 /* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
  * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
@@ -72,6 +72,8 @@ enum operation_code {
     OPERATION_STATUS = 18,     /* [18] */
     OPERATION_ROUTE_LIST = 19, /* [19] */
     OPERATION_DIGEST = 20,     /* [20] digest of the whole state; slow, for tests and repair */
+    OPERATION_HISTORY = 21,    /* [21, id] */
+    OPERATION_DEAD_LIST = 22,  /* [22, route or "", limit, cursor] */
 
     OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
                                     [32, request_id, name, url, [secret...], timeout_ms, window,
@@ -79,6 +81,9 @@ enum operation_code {
     OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
     OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
     OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret, older ones to keep] */
+
+    OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */
+    OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
 
     OPERATION_MEMBER_LIST = 48,   /* [48] */
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
@@ -91,8 +96,8 @@ enum operation_code {
     OPERATION_SETTLE = 54,  /* [54, [[token, outcome, delay_ms, reason]...]] */
 
     OPERATION_EPOCH = 64,   /* [64, seed, retention_ms]: a leader takes office */
-    OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms,
-                                jitter_ms] */
+    OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
+                                reason, node_id]; once, and still decoded: without the last two */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -101,6 +106,17 @@ enum outcome {
     OUTCOME_PAID = 2,
     OUTCOME_LATER = 3,
     OUTCOME_FAILED = 4,
+};
+
+/* Kinds of events in an order's history. */
+enum history_kind {
+    HISTORY_SCHEDULED = 1, /* value: the deadline */
+    HISTORY_EXTENDED = 2,  /* value: the new deadline */
+    HISTORY_DUE = 3,
+    HISTORY_ATTEMPT = 4,   /* a delivery ended; value: next attempt, 0 if there is none */
+    HISTORY_REDRIVEN = 5,
+    HISTORY_DECIDED = 6,   /* outcome: the state */
+    HISTORY_GAP = 7,       /* value: how many events are no longer known */
 };
 
 /* A run of bytes inside somebody else's buffer. */
@@ -152,6 +168,21 @@ struct problem {
     const char *why;
 };
 
+/* One event in the history of an order: an array of these eight, on the wire and in the state. */
+struct history_event {
+    enum history_kind kind;
+    uint64_t time_ms; /* of the cluster */
+    uint64_t index;   /* of the log; 0: none */
+    uint64_t node;    /* that delivered; 0: none */
+    uint32_t attempt;
+    uint8_t outcome;
+    uint64_t value;
+    struct slice reason;
+};
+/* ORDERSCHED_OK and the size in *used, or ORDERSCHED_INVALID. The reason points into `data`. */
+int history_event_decode(const uint8_t *data, size_t len, struct history_event *event, size_t *used)
+    ORDERSCHED_MUST_CHECK;
+
 /* One decoded operation. Slices point into the message. Only the fields of its code are set. */
 struct operation {
     enum operation_code code;
@@ -170,7 +201,7 @@ struct operation {
     bool paused;
     struct slice secret;
     uint32_t keep;
-    /* members */
+    /* members, outcome */
     uint64_t node_id;
     struct slice address;
     /* workers: reserve uses route, limit and time_ms too */
@@ -187,6 +218,7 @@ struct operation {
     enum outcome outcome;
     uint64_t delay_ms;
     uint32_t jitter_ms;
+    struct slice reason; /* and node_id */
     /* refused as INVALID */
     struct problem problem;
     /* route put; last, as it is large and only set for it */
@@ -230,6 +262,7 @@ void write_bin(struct buffer *b, const void *data, size_t len);
 void write_str(struct buffer *b, const void *data, size_t len);
 void write_nil(struct buffer *b);
 void write_map(struct buffer *b, uint32_t n); /* n keys, each followed by its value */
+void history_event_encode(struct buffer *b, const struct history_event *event);
 
 /* Encode an operation from its decoded form (the fields of its code; `bytes` is ignored). */
 void operation_encode(struct buffer *b, const struct operation *op);
@@ -284,9 +317,16 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
  *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
+ *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders
+ *                ready, window at present, ms of silence left, [five of [count, p50, p90, p99, p99.9,
+ *                max] in us: timer, commit, queue, callback, total]], ...], the first, named "", of
+ *                all routes together; those follow that had deliveries)
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]
+ *   HISTORY      [why the last delivery failed, or "", [event, ...]]
+ *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
+ *                 ...]]
  *   MEMBER_LIST  [[id, address, "voter" | "standby" | "spare", leads (bool), match], ...]
  *   others       nil
  */

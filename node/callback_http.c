@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "callback_http_multi.h"
 #include "callback_http_transfer.h"
 #include "log.h"
 
@@ -52,8 +53,7 @@ struct callback_http {
     /* The callback thread's. */
     uv_loop_t loop;
     uv_async_t wake;
-    uv_timer_t timer;
-    CURLM *multi;
+    struct callback_multi multi;
     struct delivery_queue waiting;
     struct transfer *transfers;
     unsigned n_transfers;
@@ -145,7 +145,7 @@ static void thread_start_waiting(struct callback_http *c)
         struct transfer *t = callback_transfer_new(d, c->config.allow_private);
         if (t == NULL) {
             callback_hand_back(c, d);
-        } else if (curl_multi_add_handle(c->multi, t->easy) != CURLM_OK) {
+        } else if (curl_multi_add_handle(c->multi.curl, t->easy) != CURLM_OK) {
             callback_hand_back(c, callback_transfer_abort(t, "libcurl refused the request"));
         } else {
             thread_link(c, t);
@@ -165,19 +165,20 @@ static void thread_tell_strange(struct callback_http *c, const struct delivery *
 }
 
 /* Whatever libcurl has finished goes back; places that became free are taken. */
-static void thread_collect(struct callback_http *c)
+static void thread_collect(void *arg)
 {
+    struct callback_http *c = arg;
     CURLMsg *message;
     int left;
 
-    while ((message = curl_multi_info_read(c->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(c->multi.curl, &left)) != NULL) {
         if (message->msg != CURLMSG_DONE) {
             continue;
         }
         CURLcode result = message->data.result; /* the message dies with remove_handle */
         struct transfer *t = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        curl_multi_remove_handle(c->multi, t->easy);
+        curl_multi_remove_handle(c->multi.curl, t->easy);
         thread_unlink(c, t);
         unsigned strange;
         struct delivery *first = callback_transfer_end(t, result, &strange);
@@ -187,97 +188,7 @@ static void thread_collect(struct callback_http *c)
     thread_start_waiting(c);
 }
 
-/* ---- callback thread: libcurl on the uv loop ---- */
-
-static void free_handle_cb(uv_handle_t *handle)
-{
-    free(handle);
-}
-
-static void poll_cb(uv_poll_t *poll, int status, int events)
-{
-    struct callback_http *c = poll->loop->data;
-    uv_os_fd_t fd;
-    int flags = 0;
-    int running;
-
-    if (uv_fileno((const uv_handle_t *)poll, &fd) != 0) {
-        return;
-    }
-    if (status < 0) {
-        flags = CURL_CSELECT_ERR;
-    }
-    if (events & UV_READABLE) {
-        flags |= CURL_CSELECT_IN;
-    }
-    if (events & UV_WRITABLE) {
-        flags |= CURL_CSELECT_OUT;
-    }
-    curl_multi_socket_action(c->multi, fd, flags, &running);
-    thread_collect(c);
-}
-
-/* libcurl wants a socket watched, or no longer. A socket that cannot be watched (no memory) is
- * left alone, and its transfer runs into its time-out: an error returned from here would kill all
- * transfers of the multi handle. */
-static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
-{
-    struct callback_http *c = arg;
-    uv_poll_t *poll = socket_arg;
-    int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
-
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        if (poll != NULL) {
-            curl_multi_assign(c->multi, fd, NULL);
-            uv_close((uv_handle_t *)poll, free_handle_cb);
-        }
-        return 0;
-    }
-    if (poll == NULL) {
-        poll = malloc(sizeof *poll);
-        if (poll == NULL || uv_poll_init_socket(&c->loop, poll, fd) != 0) {
-            free(poll);
-            return 0;
-        }
-        curl_multi_assign(c->multi, fd, poll);
-    }
-    uv_poll_start(poll, events, poll_cb);
-    return 0;
-}
-
-static void timer_cb(uv_timer_t *timer)
-{
-    struct callback_http *c = timer->data;
-    int running;
-
-    curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    thread_collect(c);
-}
-
-/* libcurl sets its one timer; -1 stops it. Acting on it from here would re-enter libcurl. */
-static int set_timer_cb(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct callback_http *c = arg;
-
-    (void)multi;
-    if (timeout_ms < 0) {
-        uv_timer_stop(&c->timer);
-    } else {
-        uv_timer_start(&c->timer, timer_cb, (uint64_t)timeout_ms, 0);
-    }
-    return 0;
-}
-
 /* ---- callback thread: life ---- */
-
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle)) {
-        uv_close(handle, handle->type == UV_POLL ? free_handle_cb : NULL);
-    }
-}
 
 /* End what is under way and what waits for a place. */
 static void thread_end_all(struct callback_http *c, const char *reason)
@@ -285,7 +196,7 @@ static void thread_end_all(struct callback_http *c, const char *reason)
     while (c->transfers != NULL) {
         struct transfer *t = c->transfers;
         thread_unlink(c, t);
-        curl_multi_remove_handle(c->multi, t->easy);
+        curl_multi_remove_handle(c->multi.curl, t->easy);
         callback_hand_back(c, callback_transfer_abort(t, reason));
     }
     for (struct delivery *d; (d = queue_pop(&c->waiting)) != NULL;) {
@@ -298,8 +209,8 @@ static void thread_end_all(struct callback_http *c, const char *reason)
 static void thread_stop(struct callback_http *c)
 {
     thread_end_all(c, "shutting down");
-    curl_multi_cleanup(c->multi);
-    uv_walk(&c->loop, close_handle, NULL);
+    callback_multi_close(&c->multi);
+    uv_close((uv_handle_t *)&c->wake, NULL);
 }
 
 static void wake_cb(uv_async_t *wake)
@@ -464,21 +375,6 @@ static unsigned transfers_limit(void)
     return max > CALLBACK_TRANSFERS_MIN ? max : CALLBACK_TRANSFERS_MIN;
 }
 
-static bool callback_init_multi(struct callback_http *c)
-{
-    c->transfers_max = transfers_limit();
-    c->multi = curl_multi_init();
-    return c->multi != NULL &&
-           curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK &&
-           curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) == CURLM_OK &&
-           curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer_cb) == CURLM_OK &&
-           curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c) == CURLM_OK &&
-           /* Kept-alive connections count: idle ones are closed when the places are needed. */
-           curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)c->transfers_max) == CURLM_OK &&
-           curl_multi_setopt(c->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)c->transfers_max) ==
-               CURLM_OK;
-}
-
 /* Take back what callback_init_thread() made, when there is no thread to do it. */
 static void callback_unwind_thread(struct callback_http *c)
 {
@@ -488,17 +384,20 @@ static void callback_unwind_thread(struct callback_http *c)
     assert(rv == 0);
 }
 
-/* The loop with its two handles, and libcurl. False: nothing of it is left. */
+/* The loop with its handles, and libcurl. False: nothing of it is left. */
 static bool callback_init_thread(struct callback_http *c)
 {
     if (uv_loop_init(&c->loop) != 0) {
         return false;
     }
-    c->loop.data = c;
     c->wake.data = c;
-    c->timer.data = c;
-    if (uv_timer_init(&c->loop, &c->timer) == 0 &&
-        uv_async_init(&c->loop, &c->wake, wake_cb) == 0 && callback_init_multi(c)) {
+    if (uv_async_init(&c->loop, &c->wake, wake_cb) != 0) {
+        int rv = uv_loop_close(&c->loop);
+        assert(rv == 0);
+        return false;
+    }
+    c->transfers_max = transfers_limit();
+    if (callback_multi_init(&c->multi, &c->loop, c->transfers_max, thread_collect, c)) {
         return true;
     }
     callback_unwind_thread(c);

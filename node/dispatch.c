@@ -131,6 +131,8 @@ static void dispatch_report(struct dispatch *d, const struct delivery *v)
         .outcome = v->outcome,
         .delay_ms = v->delay_ms,
         .jitter_ms = v->outcome == OUTCOME_FAILED ? dispatch_jitter_ms(d, o) : 0,
+        .reason = {(const uint8_t *)v->reason, strlen(v->reason)},
+        .node_id = d->node_id,
     };
     batcher_submit_internal(d->batcher, &op);
 }

@@ -41,6 +41,7 @@ struct dispatch {
     const struct environment *environment;
     const struct log *log; /* may be NULL */
     const char *cluster;
+    uint64_t node_id;  /* this node, for the history of the orders */
     struct dispatch_pool inflight; /* deliveries */
     struct dispatch_pool requests; /* batches that are HTTP requests */
     struct dispatch_pool bytes;

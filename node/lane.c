@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../raft/mutant.h"
+
 #define LANE_FIRSTS_MAX 3 /* first deliveries in a row while retries wait */
 
 static uint32_t burst_of(const struct route_settings *s)
@@ -49,10 +51,11 @@ struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, uint64_t now_us
 
     full = s->rate_per_s > 0 ? at_most(full, burst_of(s)) : full;
     uint32_t n = at_most(ready, full);
+    uint32_t inflight = MUTANT(WINDOW_PER_BATCH) ? l->requests : l->inflight;
     if (closed_us != 0) {
         return (struct lane_plan){0, closed_us};
     }
-    if (window < l->inflight || window - l->inflight < n) {
+    if (window < inflight || window - inflight < n) {
         return (struct lane_plan){0, UINT64_MAX};
     }
     if (n < full && s->linger_ms > 0) {

@@ -186,6 +186,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         s->config.applied(s->config.applied_arg, index);
     }
     if (results != NULL) {
+        scheduler_log_dead(s, data, len, results);
         batcher_applied(&s->batcher);
         callback_worker_applied(&s->worker);
     }
@@ -280,6 +281,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.environment = s->environment;
     s->dispatch.log = s->config.log;
     s->dispatch.cluster = s->config.cluster;
+    s->dispatch.node_id = s->config.replica.id;
     s->dispatch.inflight.max = s->config.max_deliveries;
     if (s->config.max_callback_requests > 0) {
         s->dispatch.requests.max = s->config.max_callback_requests;

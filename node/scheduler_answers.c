@@ -89,7 +89,7 @@ void scheduler_write_status(struct scheduler *s)
 
     machine_counts(&s->machine, &counts);
     buffer_reset(b);
-    write_map(b, 23);
+    write_map(b, 24);
     write_key_str(b, "cluster", s->config.cluster);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
@@ -115,6 +115,8 @@ void scheduler_write_status(struct scheduler *s)
                              : s->disk == SCHEDULER_DISK_LOW ? "low"
                                                              : "full");
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
+    write_key(b, "routes");
+    scheduler_write_routes(s);
 }
 
 #define MEMBERS_MAX 64
@@ -220,7 +222,9 @@ static uint32_t read_cost(enum operation_code code)
 {
     switch (code) {
         case OPERATION_DIGEST: return READ_COST_MAX / 2;
+        case OPERATION_STATUS: return READ_COST_MAX / 8; /* five histograms a route */
         case OPERATION_LIST:
+        case OPERATION_DEAD_LIST:
         case OPERATION_ROUTE_LIST: return 64;
         default: return 1;
     }

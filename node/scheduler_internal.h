@@ -1,6 +1,6 @@
 /* scheduler_internal.h - the scheduler's inside, shared by its files: scheduler.c (life),
- * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log),
- * scheduler_work.c (workers). */
+ * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log), scheduler_work.c
+ * (workers), scheduler_dead.c (log lines about orders that die). */
 #ifndef SCHEDULER_INTERNAL_H
 #define SCHEDULER_INTERNAL_H
 
@@ -36,6 +36,8 @@ struct scheduler {
     void (*drain_cb)(void *arg);
     void *drain_arg;
     bool transfer_tried;
+    uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
+    uint32_t dead_lines;
     unsigned administering; /* membership operations not answered yet */
     struct buffer answer;   /* scratch of the replies */
     struct buffer results;
@@ -51,6 +53,14 @@ void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct 
 /* Body of MEMBER_LIST and STATUS into s->body. */
 void scheduler_write_members(struct scheduler *s);
 void scheduler_write_status(struct scheduler *s);
+
+/* scheduler_routes.c: append the value of STATUS's "routes" to s->body. */
+void scheduler_write_routes(struct scheduler *s);
+
+/* scheduler_dead.c */
+/* An entry of ours was applied with these results: a line for each order that is DEAD since. */
+void scheduler_log_dead(struct scheduler *s, const uint8_t *data, size_t len,
+                        const struct machine_results *results);
 
 /* scheduler_admin.c */
 void scheduler_administer(struct scheduler *s, struct inbound *in);

@@ -14,7 +14,7 @@ root=${SYSROOT:-}
 raft_version=0.22
 
 # Each line: a package, and how to see that it is there: a command, a pkg-config module (with
-# the least version), or a header. Checked instead of dpkg so that libraries built by hand count.
+# the least version), a header, or a command that only root has in its path. Checked instead of dpkg so that libraries built by hand count.
 requirements() {
     cat <<'END'
 gcc                   command gcc
@@ -35,6 +35,7 @@ libsystemd-dev        module libsystemd
 libssl-dev            module openssl
 libcmocka-dev         header cmocka.h
 valgrind              command valgrind
+nghttp2-server        sbin nghttpd
 END
 }
 
@@ -56,6 +57,7 @@ have() {
     local kind=$1 what=$2 version=${3:-}
     case $kind in
     command) command -v "$what" >/dev/null ;;
+    sbin) PATH=$PATH:/usr/sbin command -v "$what" >/dev/null ;;
     header) have_header "$what" ;;
     module)
         command -v pkg-config >/dev/null &&

@@ -169,6 +169,8 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
         case OPERATION_PAY:
         case OPERATION_CANCEL:
         case OPERATION_EXTEND:
+        case OPERATION_DEAD_REDRIVE:
+        case OPERATION_DEAD_DROP:
             machine_apply_order(m, op, result);
             return 0;
         case OPERATION_ROUTE_PUT:

@@ -112,7 +112,7 @@ void machine_read(const struct machine *m, const struct operation *op, struct bu
                   struct result *result);
 /* Exact once machine_advance() has returned true; decided orders count until they are purged. */
 void machine_counts(const struct machine *m, struct machine_counts *counts);
-/* now - deadline of the oldest closing order; 0 when none. */
+/* now - deadline (or time of the redrive) of the oldest closing order; 0 when none. */
 uint64_t machine_oldest_overdue_ms(const struct machine *m);
 
 /* Order-independent digest of the replicated state: equal on all replicas at equal `applied`.

@@ -49,6 +49,8 @@ static void check_extra(const struct machine *m, const struct order *o)
     CHECK(extra->attempts == 0 || o->deadline_ms <= m->now_ms);
     CHECK(extra->next_ms == 0 ||
           (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
+    CHECK(extra->redriven_ms <= m->now_ms && (extra->redriven_ms == 0 || extra->attempts > 0));
+    CHECK(!extra->history || extra->attempts > 0 || o->version > 1);
 }
 
 static void check_order(const struct machine *m, const struct order *o)
@@ -185,8 +187,8 @@ static uint64_t check_closing(const struct machine *m)
 
         CHECK(l->next->prev == l);
         CHECK(o && o->due && &o->extra->closing == l);
-        CHECK(before_ms <= o->deadline_ms);
-        before_ms = o->deadline_ms;
+        CHECK(before_ms <= order_since_ms(o));
+        before_ms = order_since_ms(o);
         n++;
     }
     return n;

@@ -38,6 +38,16 @@ static void add_answer(XXH3_state_t *hash, const uint8_t *request_id, int error,
     add_uint(hash, index);
 }
 
+static void add_history(XXH3_state_t *hash, const struct history *h)
+{
+    struct slice reason = history_reason(h);
+    struct slice events = history_events(h);
+
+    add_uint(hash, h ? h->dropped : 0);
+    add_bytes(hash, reason.data, reason.len);
+    add_bytes(hash, events.data, events.len);
+}
+
 static uint64_t hash_order(const struct order *o)
 {
     const struct order_extra *extra = o->extra;
@@ -59,6 +69,8 @@ static uint64_t hash_order(const struct order *o)
     add_uint(&hash, extra ? extra->first_deadline_ms : o->deadline_ms);
     add_uint(&hash, extra ? extra->attempts : 0);
     add_uint(&hash, extra ? extra->failures : 0);
+    add_uint(&hash, extra ? extra->redriven_ms : 0);
+    add_history(&hash, extra ? extra->history : NULL);
     add_uint(&hash, n_requests);
     for (uint32_t i = 0; i < n_requests; i++) {
         const struct order_request *r = &extra->requests[i];

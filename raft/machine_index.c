@@ -2,7 +2,7 @@
  * who is closing, who is ready to be delivered, who is decided.
  *
  *   stored state   closing list   main link
- *   PENDING        no             wheel, at the deadline
+ *   PENDING        no             wheel, at the deadline, or at once after a redrive
  *   PENDING        yes            wheel, at next_ms | a ready list of the route | none: in flight
  *   terminal       no             terminal list
  *   DEAD           no             none
@@ -50,6 +50,27 @@ struct order_extra *machine_extra(struct machine *m, struct order *o)
 
     m->memory += order_memory(o) - before;
     return extra;
+}
+
+void machine_note(struct machine *m, struct order *o, const struct history_event *event)
+{
+    struct order_extra *extra = machine_extra(m, o);
+    struct history_event e = *event;
+
+    e.time_ms = m->now_ms;
+    e.index = m->applied;
+    m->memory -= history_memory(extra->history);
+    history_add(&extra->history, &e);
+    m->memory += history_memory(extra->history);
+}
+
+void machine_set_reason(struct machine *m, struct order *o, struct slice reason)
+{
+    struct order_extra *extra = machine_extra(m, o);
+
+    m->memory -= history_memory(extra->history);
+    history_set_reason(&extra->history, reason);
+    m->memory += history_memory(extra->history);
 }
 
 void machine_index_add(struct machine *m, struct order *o)
@@ -112,7 +133,7 @@ static void leave_closing(struct order *o)
 void machine_index_make_due(struct machine *m, struct order *o)
 {
     /* The wheel gives orders out in order of time, so that this moves those before it as well,
-     * and the closing list stays in order of deadline. */
+     * and the closing list stays in its order. */
     while (!o->due) {
         bool done = machine_advance(m, ADVANCE_STEP);
 
@@ -139,6 +160,18 @@ void machine_index_settle(struct machine *m, struct order *o, enum ordersched_st
         o->decision_index = m->applied;
         link_append(&m->terminal, &o->link);
     }
+}
+
+void machine_index_revive(struct machine *m, struct order *o)
+{
+    assert(o->state == ORDERSCHED_DEAD && !o->due && !link_linked(&o->link));
+    --*machine_count_of(m, o);
+    order_move(o, ORDERSCHED_PENDING);
+    ++*machine_count_of(m, o);
+    o->extra->failures = 0;
+    o->extra->next_ms = 0;
+    o->extra->redriven_ms = m->now_ms;
+    wheel_insert(&m->wheel, o);
 }
 
 bool machine_advance(struct machine *m, unsigned max)
@@ -211,12 +244,12 @@ void machine_counts(const struct machine *m, struct machine_counts *counts)
 
 uint64_t machine_oldest_overdue_ms(const struct machine *m)
 {
-    uint64_t deadline_ms;
+    uint64_t since_ms;
 
     if (link_empty(&m->closing)) {
-        deadline_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
+        since_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
     } else {
-        deadline_ms = order_of_closing(m->closing.next)->deadline_ms;
+        since_ms = order_since_ms(order_of_closing(m->closing.next));
     }
-    return deadline_ms < m->now_ms ? m->now_ms - deadline_ms : 0;
+    return since_ms < m->now_ms ? m->now_ms - since_ms : 0;
 }

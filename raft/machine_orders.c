@@ -1,5 +1,5 @@
-/* machine_orders.c - the operations on orders: schedule, pay, cancel and extend, by the table of
- * docs/semantics.md, "Orders". */
+/* machine_orders.c - the operations on orders: schedule, pay, cancel, extend, and of dead letters
+ * redrive and drop, by the table of docs/semantics.md, "Orders". */
 #include <assert.h>
 #include <string.h>
 
@@ -91,7 +91,24 @@ static int extend(struct machine *m, struct order *o, const struct operation *op
     o->deadline_ms = deadline_ms;
     o->version++;
     wheel_insert(&m->wheel, o);
+    machine_note(m, o, &(struct history_event){.kind = HISTORY_EXTENDED, .value = deadline_ms});
     return ORDERSCHED_OK;
+}
+
+/* Back to CLOSING with all attempts before it. Its place among the closing orders is that of now,
+ * which the wheel finds, as it gives orders out in order of time. */
+static void redrive(struct machine *m, struct order *o)
+{
+    machine_index_revive(m, o);
+    machine_note(m, o, &(struct history_event){.kind = HISTORY_REDRIVEN});
+}
+
+static void drop(struct machine *m, struct order *o)
+{
+    static const char reason[] = "dropped by operator";
+
+    machine_index_settle(m, o, ORDERSCHED_CANCELLED);
+    machine_set_reason(m, o, (struct slice){(const uint8_t *)reason, sizeof reason - 1});
 }
 
 static void decide(struct machine *m, struct order *o, enum ordersched_state state)
@@ -100,9 +117,30 @@ static void decide(struct machine *m, struct order *o, enum ordersched_state sta
     machine_index_settle(m, o, state);
 }
 
+static bool is_for_dead_letters(enum operation_code code)
+{
+    return code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP;
+}
+
+static int carry_out_dead(struct machine *m, struct order *o, const struct operation *op)
+{
+    if (o->state != ORDERSCHED_DEAD) {
+        return ORDERSCHED_NOT_DEAD;
+    }
+    if (op->code == OPERATION_DEAD_REDRIVE) {
+        redrive(m, o);
+    } else {
+        drop(m, o);
+    }
+    return ORDERSCHED_OK;
+}
+
 /* Carry out an operation on a known order. Returns its error. */
 static int carry_out(struct machine *m, struct order *o, const struct operation *op)
 {
+    if (is_for_dead_letters(op->code)) {
+        return carry_out_dead(m, o, op);
+    }
     int state = order_state(o, m->now_ms);
     int error = answers[op->code][state];
 
@@ -145,7 +183,8 @@ static void apply_to_unknown(struct machine *m, const struct operation *op,
 static void apply_to_known(struct machine *m, struct order *o, const struct operation *op,
                            struct result *result)
 {
-    if (is_exhausted(o)) {
+    /* An operator can always act on a dead letter: else it could never leave. */
+    if (is_exhausted(o) && !is_for_dead_letters(op->code)) {
         machine_describe(m, o, ORDERSCHED_EXHAUSTED, result);
         machine_record_recent(m, op->request_id, result);
         return;

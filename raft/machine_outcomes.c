@@ -67,6 +67,23 @@ static void take_failure(struct machine *m, struct order *o, const struct operat
     wait_until(m, o, machine_add_ms(m->now_ms, delay_ms));
 }
 
+/* What it was, and what came of it. */
+static void note_attempt(struct machine *m, struct order *o, const struct operation *op)
+{
+    struct history_event event = {
+        .kind = HISTORY_ATTEMPT,
+        .node = op->node_id,
+        .attempt = op->attempt,
+        .outcome = (uint8_t)op->outcome,
+        .value = o->extra->next_ms,
+        .reason = op->reason,
+    };
+    bool settled = op->outcome == OUTCOME_EXPIRED || op->outcome == OUTCOME_PAID;
+
+    machine_note(m, o, &event);
+    machine_set_reason(m, o, settled ? (struct slice){NULL, 0} : op->reason);
+}
+
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result)
 {
     struct order *o = machine_find(m, op->id);
@@ -92,5 +109,6 @@ void machine_apply_outcome(struct machine *m, const struct operation *op, struct
             take_failure(m, o, op);
             break;
     }
+    note_attempt(m, o, op);
     machine_describe(m, o, ORDERSCHED_OK, result);
 }

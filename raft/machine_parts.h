@@ -75,8 +75,14 @@ void machine_purge(struct machine *m, struct order *o);
 void machine_purge_forgotten(struct machine *m);
 /* The number that counts orders of this stored state; closing tells CLOSING from PENDING. */
 uint64_t *machine_count_of(struct machine *m, const struct order *o);
+/* Bring a DEAD order back to PENDING: due since now, with no failures, to be delivered at once. */
+void machine_index_revive(struct machine *m, struct order *o);
 /* The extra part, made if needed, its memory counted. */
 struct order_extra *machine_extra(struct machine *m, struct order *o);
+/* Add an event of this entry to the order's history: its time and index are filled in. */
+void machine_note(struct machine *m, struct order *o, const struct history_event *event);
+/* Why the order's last delivery failed; empty: no more. */
+void machine_set_reason(struct machine *m, struct order *o, struct slice reason);
 
 /* --- rebuilding the derived indexes of a machine filled by a restore --- */
 struct machine_rebuild {

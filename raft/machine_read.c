@@ -32,6 +32,112 @@ static int read_get(const struct machine *m, const struct operation *op, struct 
     return ORDERSCHED_OK;
 }
 
+/* --- history --- */
+
+struct telling { /* of a history, while it is written */
+    struct buffer *body;
+    uint32_t n;
+};
+
+static void tell(struct telling *t, const struct history_event *event)
+{
+    history_event_encode(t->body, event);
+    t->n++;
+}
+
+/* When an order was due it was due before its first delivery, whatever is kept of those. */
+static bool was_due(const struct machine *m, const struct order *o)
+{
+    return o->deadline_ms <= m->now_ms &&
+           (!order_is_terminal(o) || o->decided_ms >= o->deadline_ms);
+}
+
+static void tell_beginning(struct telling *t, const struct order *o)
+{
+    const struct order_extra *extra = o->extra;
+
+    tell(t, &(struct history_event){
+                .kind = HISTORY_SCHEDULED,
+                .time_ms = request_id_time_ms(o->schedule_request),
+                .index = o->schedule_index,
+                .value = extra && extra->first_deadline_ms ? extra->first_deadline_ms
+                                                           : o->deadline_ms,
+            });
+}
+
+/* The kept events, with the gap where some are missing, and in front of the first that is no
+ * extend the moment at which the order was due. */
+static void tell_events(struct telling *t, const struct machine *m, const struct order *o)
+{
+    const struct history *h = o->extra ? o->extra->history : NULL;
+    struct history_event due = {.kind = HISTORY_DUE, .time_ms = o->deadline_ms};
+    struct slice left = history_events(h);
+    bool due_told = !was_due(m, o);
+    struct history_event e;
+    size_t used;
+
+    for (uint32_t i = 0; left.len > 0; i++) {
+        if (history_event_decode(left.data, left.len, &e, &used) != ORDERSCHED_OK) {
+            return; /* cannot be: history.c wrote it */
+        }
+        if (i == HISTORY_HEAD && h->dropped > 0) {
+            tell(t, &(struct history_event){.kind = HISTORY_GAP, .value = h->dropped});
+        }
+        if (!due_told && e.kind != HISTORY_EXTENDED) {
+            tell(t, &due);
+            due_told = true;
+        }
+        tell(t, &e);
+        left.data += used;
+        left.len -= used;
+    }
+    if (!due_told) {
+        tell(t, &due);
+    }
+}
+
+static void tell_ending(struct telling *t, const struct order *o)
+{
+    bool dropped = o->state == ORDERSCHED_CANCELLED && o->extra;
+
+    if (order_is_terminal(o)) {
+        tell(t, &(struct history_event){
+                    .kind = HISTORY_DECIDED,
+                    .time_ms = o->decided_ms,
+                    .index = o->decision_index,
+                    .outcome = o->state,
+                    .reason = history_reason(dropped ? o->extra->history : NULL),
+                });
+    }
+}
+
+static int read_history(const struct machine *m, const struct operation *op, struct buffer *body,
+                        struct result *result)
+{
+    const struct order *o = machine_find(m, op->id);
+    struct buffer events = {0};
+    struct telling t = {.body = &events};
+    struct slice reason;
+
+    machine_describe(m, o, o ? ORDERSCHED_OK : ORDERSCHED_NOT_FOUND, result);
+    if (!o) {
+        return ORDERSCHED_NOT_FOUND;
+    }
+    tell_beginning(&t, o);
+    tell_events(&t, m, o);
+    tell_ending(&t, o);
+    reason = history_reason(o->extra ? o->extra->history : NULL);
+    write_array(body, 2);
+    write_str(body, reason.data, reason.len);
+    write_array(body, t.n);
+    buffer_append(body, events.data, events.len);
+    body->failed = body->failed || events.failed;
+    buffer_free(&events);
+    return ORDERSCHED_OK;
+}
+
+/* --- lists --- */
+
 /* One page of a list. */
 struct page {
     const struct order *orders[PROTOCOL_LIST_MAX];
@@ -43,6 +149,9 @@ struct page {
 static bool is_listed(const struct machine *m, const struct operation *op,
                       const struct route *route, const struct order *o)
 {
+    if (op->code == OPERATION_DEAD_LIST && o->state != ORDERSCHED_DEAD) {
+        return false;
+    }
     return !machine_is_forgotten(m, o) &&
            (op->state == 0 || (uint32_t)order_state(o, m->now_ms) == op->state) &&
            (!route || route == &m->routes[o->route]);
@@ -96,6 +205,29 @@ static void write_cursor(const struct machine *m, const struct order *last, stru
     write_bin(body, cursor, 8 + (size_t)last->id_len);
 }
 
+static void write_listed(const struct machine *m, const struct order *o, struct buffer *body)
+{
+    write_array(body, 4);
+    write_bin(body, order_id(o), o->id_len);
+    write_uint(body, (uint64_t)order_state(o, m->now_ms));
+    write_uint(body, o->deadline_ms);
+    write_route_name(body, &m->routes[o->route]);
+}
+
+static void write_dead(const struct machine *m, const struct order *o, struct buffer *body)
+{
+    const struct history *h = o->extra ? o->extra->history : NULL;
+    struct slice reason = history_reason(h);
+
+    write_array(body, 6);
+    write_bin(body, order_id(o), o->id_len);
+    write_uint(body, o->deadline_ms);
+    write_route_name(body, &m->routes[o->route]);
+    write_uint(body, o->extra ? o->extra->attempts : 0);
+    write_uint(body, history_latest_ms(h)); /* the attempt that it died of */
+    write_str(body, reason.data, reason.len);
+}
+
 static int read_list(const struct machine *m, const struct operation *op, struct buffer *body)
 {
     const struct route *route = op->route.len > 0 ? machine_find_route(m, op->route) : NULL;
@@ -115,13 +247,11 @@ static int read_list(const struct machine *m, const struct operation *op, struct
     write_cursor(m, page.last, body);
     write_array(body, page.n);
     for (uint32_t i = 0; i < page.n; i++) {
-        const struct order *o = page.orders[i];
-
-        write_array(body, 4);
-        write_bin(body, order_id(o), o->id_len);
-        write_uint(body, (uint64_t)order_state(o, m->now_ms));
-        write_uint(body, o->deadline_ms);
-        write_route_name(body, &m->routes[o->route]);
+        if (op->code == OPERATION_DEAD_LIST) {
+            write_dead(m, page.orders[i], body);
+        } else {
+            write_listed(m, page.orders[i], body);
+        }
     }
     return ORDERSCHED_OK;
 }
@@ -171,7 +301,11 @@ void machine_read(const struct machine *m, const struct operation *op, struct bu
         case OPERATION_GET:
             result->error = read_get(m, op, body, result);
             break;
+        case OPERATION_HISTORY:
+            result->error = read_history(m, op, body, result);
+            break;
         case OPERATION_LIST:
+        case OPERATION_DEAD_LIST:
             result->error = read_list(m, op, body);
             break;
         case OPERATION_ROUTE_LIST:

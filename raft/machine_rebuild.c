@@ -22,11 +22,11 @@ static int compare_identity(const struct order *a, const struct order *b)
     return c != 0 ? c : compare(a->id_len, b->id_len);
 }
 
-static int compare_deadlines(const void *left, const void *right)
+static int compare_since(const void *left, const void *right)
 {
     const struct order *a = *(struct order *const *)left;
     const struct order *b = *(struct order *const *)right;
-    int c = compare(a->deadline_ms, b->deadline_ms);
+    int c = compare(order_since_ms(a), order_since_ms(b));
 
     return c != 0 ? c : compare_identity(a, b);
 }
@@ -84,7 +84,7 @@ bool machine_rebuild_prepare(struct machine *fresh, struct machine_rebuild *rebu
         }
         fresh->memory += order_memory(o);
     }
-    qsort(rebuild->due, n_due, sizeof *rebuild->due, compare_deadlines);
+    qsort(rebuild->due, n_due, sizeof *rebuild->due, compare_since);
     qsort(rebuild->terminal, n_terminal, sizeof *rebuild->terminal, compare_decisions);
     return true;
 }

@@ -17,6 +17,7 @@ enum mutant {
     MUTANT_PURGE_FORGETS_CLOSING,  /* retention forgets orders that are still closing */
     MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
     MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
+    MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
     MUTANT_COUNT
 };
 

@@ -86,6 +86,7 @@ void order_free(struct order *o)
     }
     if (o->extra != NULL) {
         free(o->extra->requests);
+        free(o->extra->history);
         free(o->extra);
     }
     free(o);
@@ -107,7 +108,8 @@ size_t order_memory(const struct order *o)
 {
     size_t size = sizeof *o + o->id_len + o->payload_len;
     if (o->extra != NULL) {
-        size += sizeof *o->extra + o->extra->cap_requests * sizeof *o->extra->requests;
+        size += sizeof *o->extra + o->extra->cap_requests * sizeof *o->extra->requests +
+                history_memory(o->extra->history);
     }
     return size;
 }
@@ -124,10 +126,17 @@ int order_state(const struct order *o, uint64_t now_ms)
     return o->state;
 }
 
+uint64_t order_since_ms(const struct order *o)
+{
+    uint64_t redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
+
+    return redriven_ms > o->deadline_ms ? redriven_ms : o->deadline_ms;
+}
+
 uint64_t order_time_ms(const struct order *o)
 {
     if (!o->due) {
-        return o->deadline_ms;
+        return order_since_ms(o);
     }
     return o->extra != NULL ? o->extra->next_ms : 0;
 }
@@ -145,6 +154,7 @@ bool order_is_terminal(const struct order *o)
 static const uint8_t moves[ORDERSCHED_DEAD + 1] = {
     [ORDERSCHED_PENDING] = TO(ORDERSCHED_PAID) | TO(ORDERSCHED_CANCELLED) |
                            TO(ORDERSCHED_EXPIRED) | TO(ORDERSCHED_DEAD),
+    [ORDERSCHED_DEAD] = TO(ORDERSCHED_PENDING) | TO(ORDERSCHED_CANCELLED),
 };
 
 void order_move(struct order *o, enum ordersched_state to)

@@ -8,7 +8,8 @@
  *      '--> CLOSING -- callback says "expired" --> EXPIRED                             |
  *            |  ^ '--------------------------------------------------------------------'
  *            |  '- "later", or a failed attempt: next attempt at next_ms
- *            '--- attempts used up --> DEAD (kept until someone acts)
+ *            ^ '--- attempts used up --> DEAD (kept until someone acts)
+ *            '----- redrive ------------' '--- drop --> CANCELLED
  *
  * CLOSING is not stored: it is PENDING with deadline_ms <= now (docs/semantics.md).
  */
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "../client/protocol.h"
+#include "history.h"
 
 #define ORDER_REQUESTS_MAX 64 /* recorded requests of one order, its schedule not counted */
 #define ORDER_ROUTE_NONE UINT16_MAX
@@ -47,12 +49,14 @@ struct order_request {
 
 /* What most orders never need. Allocated on first use. */
 struct order_extra {
-    struct link closing;          /* derived: in machine.closing, in order of becoming due */
+    struct link closing;          /* derived: in machine.closing, in order of order_since_ms() */
     struct order *order;          /* derived: whose extra part this is, set while in closing */
     uint64_t due_ms;              /* derived: the time of the entry that made it due */
     uint64_t due_us;              /* derived: the clock of the machine's owner at its apply */
     uint64_t next_ms;             /* replicated: next attempt not before; 0 = at once */
     uint64_t first_deadline_ms;   /* replicated: the deadline given to the schedule */
+    uint64_t redriven_ms;         /* replicated: when it last came back from DEAD; 0: never */
+    struct history *history;      /* replicated: owned; NULL: nothing happened */
     uint32_t attempts;            /* replicated: deliveries that ended */
     uint16_t failures;            /* replicated: of these, failed since the last "later" */
     uint16_t n_requests;          /* replicated */
@@ -94,7 +98,10 @@ size_t order_memory(const struct order *o);
 
 /* The state as the world sees it at `now_ms`: CLOSING instead of PENDING once due. */
 int order_state(const struct order *o, uint64_t now_ms);
-/* The time the timing wheel waits for: the deadline, or for a closing order its next attempt. */
+/* Since when a closing order waits to be settled: its deadline, or when it was redriven. */
+uint64_t order_since_ms(const struct order *o);
+/* The time the timing wheel waits for: the above, or once an order is in the closing list its next
+ * attempt. */
 uint64_t order_time_ms(const struct order *o);
 bool order_is_terminal(const struct order *o); /* PAID, CANCELLED or EXPIRED; DEAD is not */
 

@@ -120,7 +120,31 @@ static bool has_extra(const struct order *o)
     const struct order_extra *extra = o->extra;
 
     return extra && (extra->next_ms > 0 || extra->first_deadline_ms != o->deadline_ms ||
-                     extra->attempts > 0 || extra->failures > 0 || extra->n_requests > 0);
+                     extra->attempts > 0 || extra->failures > 0 || extra->n_requests > 0 ||
+                     extra->redriven_ms > 0 || extra->history);
+}
+
+static size_t bound_of_history(const struct history *h)
+{
+    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + HEAD_BOUND + history_memory(h);
+}
+
+static void write_history(struct buffer *b, const struct history *h)
+{
+    struct slice reason = history_reason(h);
+    struct slice events = history_events(h);
+
+    if (!h) {
+        write_nil(b);
+        return;
+    }
+    write_array(b, SNAPSHOT_HISTORY_FIELDS);
+    write_uint(b, h->dropped);
+    write_bin(b, reason.data, reason.len);
+    write_array(b, h->n);
+    if (events.len > 0) {
+        buffer_append(b, events.data, events.len);
+    }
 }
 
 static size_t bound_of_order(const struct order *o)
@@ -131,7 +155,7 @@ static size_t bound_of_order(const struct order *o)
 
     if (has_extra(o)) {
         bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
-                 o->extra->n_requests * bound_of_answer();
+                 o->extra->n_requests * bound_of_answer() + bound_of_history(o->extra->history);
     }
     return bound;
 }
@@ -165,6 +189,8 @@ static void write_order(struct buffer *b, const struct order *o)
 
         write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
     }
+    write_uint(b, o->extra->redriven_ms);
+    write_history(b, o->extra->history);
 }
 
 static size_t bound_of_orders(const struct machine *m)

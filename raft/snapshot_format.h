@@ -9,6 +9,8 @@
 #define SNAPSHOT_ROUTE_FIELDS_1 8u /* in version 1 */
 #define SNAPSHOT_ANSWER_FIELDS 5u
 #define SNAPSHOT_ORDER_FIELDS 10u
-#define SNAPSHOT_EXTRA_FIELDS 5u /* more, for an order that has something in its extra part */
+#define SNAPSHOT_EXTRA_FIELDS 7u /* more, for an order that has something in its extra part */
+#define SNAPSHOT_EXTRA_FIELDS_1 5u
+#define SNAPSHOT_HISTORY_FIELDS 3u
 
 #endif

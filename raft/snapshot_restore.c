@@ -199,10 +199,37 @@ static bool is_consistent(const struct machine *m, const struct order *o)
     return extra->first_deadline_ms <= o->deadline_ms && extra->failures <= extra->attempts &&
            extra->failures <= PROTOCOL_ATTEMPTS_MAX &&
            (extra->attempts == 0 || o->deadline_ms <= m->now_ms) &&
+           extra->redriven_ms <= m->now_ms && (extra->redriven_ms == 0 || extra->attempts > 0) &&
+           (!extra->history || extra->attempts > 0 || o->version > 1) &&
            (extra->next_ms == 0 || (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
 }
 
-static bool read_extra(struct cursor *c, struct order *o)
+static bool read_history(struct cursor *c, struct order_extra *extra)
+{
+    uint64_t dropped;
+    struct slice reason;
+    struct slice events;
+    uint32_t n;
+
+    if (cursor_nil(c)) {
+        return true;
+    }
+    if (!read_array_of(c, SNAPSHOT_HISTORY_FIELDS)) {
+        return false;
+    }
+    dropped = read_at_most(c, UINT32_MAX);
+    reason = cursor_bytes(c);
+    n = cursor_array(c);
+    events.data = c->at;
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        (void)cursor_skip(c);
+    }
+    events.len = (size_t)(c->at - events.data);
+    return cursor_ok(c) &&
+           history_restore(&extra->history, (uint32_t)dropped, reason, n, events);
+}
+
+static bool read_extra(struct cursor *c, struct order *o, uint32_t version)
 {
     struct order_extra *extra = machine_must_have(order_extra(o));
     uint32_t n;
@@ -225,7 +252,11 @@ static bool read_extra(struct cursor *c, struct order *o)
         recorded = order_add_request(o, &request);
         assert(recorded); /* n is within the limit */
     }
-    return true;
+    if (version == 1) {
+        return true;
+    }
+    extra->redriven_ms = cursor_uint(c);
+    return read_history(c, extra) && cursor_ok(c);
 }
 
 /* The fields in their order; id and payload come first and last, and are needed to begin. */
@@ -251,13 +282,14 @@ static bool read_fields(struct cursor *c, struct order_fields *f)
            f->schedule_request.len == ORDERSCHED_REQUEST_ID_SIZE && is_stored_state(f->state);
 }
 
-static bool read_order(struct cursor *c, struct machine *m)
+static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
 {
+    uint32_t more = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
     struct order_fields f;
     uint32_t n = cursor_array(c);
     struct order *o;
 
-    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + SNAPSHOT_EXTRA_FIELDS) ||
+    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
         !read_fields(c, &f) || store_find(&m->store, f.id)) {
         return false;
     }
@@ -270,7 +302,7 @@ static bool read_order(struct cursor *c, struct machine *m)
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
     o->version = (uint32_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o)) || !is_consistent(m, o)) {
+    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o, version)) || !is_consistent(m, o)) {
         order_free(o);
         return false;
     }
@@ -278,12 +310,12 @@ static bool read_order(struct cursor *c, struct machine *m)
     return true;
 }
 
-static bool read_orders(struct cursor *c, struct machine *m)
+static bool read_orders(struct cursor *c, struct machine *m, uint32_t version)
 {
     uint64_t n = cursor_uint(c);
 
     for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
-        if (!read_order(c, m)) {
+        if (!read_order(c, m, version)) {
             return false;
         }
     }
@@ -345,7 +377,7 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
     machine_init(fresh);
     cursor_init(&c, data + SNAPSHOT_HEAD_SIZE, len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
     if (!read_machine(&c, fresh) || !read_routes(&c, fresh, version) || !read_recent(&c, fresh) ||
-        !read_orders(&c, fresh)) {
+        !read_orders(&c, fresh, version)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {
         error = SNAPSHOT_NO_MEMORY;

@@ -14,141 +14,14 @@
 #include <cmocka.h>
 
 #include "../client/webhook.h"
-#include "../node/callback_http.h"
+#include "support/callback_bench.h"
 #include "support/http_site.h"
 
-#define STARTED_MS 1700000000000ull
-#define KEY "osd_0123456789abcdef0123456789abcdef"
-#define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+#define STARTED_MS PARCEL_STARTED_MS
+#define KEY PARCEL_KEY
+#define SECRET PARCEL_SECRET
 #define SECRET_2 "whsec_b3RoZXIgc2VjcmV0IG90aGVyIHNlY3JldA=="
-#define DEADLINE_MS 1800000000001ull
-#define PATIENCE_MS 30000
-#define TIMEOUT_MS 5000
-
-/* ---- the raft loop's side ---- */
-
-struct bench {
-    uv_loop_t loop;
-    uv_timer_t patience;
-    struct callback_http *http;
-    unsigned started;
-    unsigned done;
-    bool closed;
-    pthread_t thread;
-};
-
-struct parcel {
-    struct delivery d;
-    struct route_copy copy;
-    struct bench *bench;
-    unsigned done; /* times */
-    bool done_after_close;
-};
-
-static void patience_cb(uv_timer_t *timer)
-{
-    (void)timer;
-    fprintf(stderr, "the test has waited long enough\n");
-    abort();
-}
-
-static void bench_open_guarded(struct bench *b, bool public_only)
-{
-    struct callback_http_config config = {.allow_private = !public_only};
-
-    memset(b, 0, sizeof *b);
-    b->thread = pthread_self();
-    assert_int_equal(uv_loop_init(&b->loop), 0);
-    uv_timer_init(&b->loop, &b->patience);
-    uv_timer_start(&b->patience, patience_cb, PATIENCE_MS, 0);
-    uv_unref((uv_handle_t *)&b->patience);
-    b->http = callback_http_new(&b->loop, &config);
-    assert_non_null(b->http);
-}
-
-static void bench_open(struct bench *b)
-{
-    bench_open_guarded(b, false);
-}
-
-static void bench_closed_cb(void *arg)
-{
-    struct bench *b = arg;
-
-    assert_false(b->closed);
-    b->closed = true;
-}
-
-static void bench_close(struct bench *b)
-{
-    if (!b->closed) {
-        callback_http_close(b->http, bench_closed_cb, b);
-    }
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-    assert_true(b->closed);
-    assert_int_equal(b->started, b->done);
-    callback_http_free(b->http);
-    uv_close((uv_handle_t *)&b->patience, NULL);
-    uv_run(&b->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&b->loop), 0);
-}
-
-static void parcel_done(struct delivery *d, void *arg)
-{
-    struct parcel *p = arg;
-
-    assert_ptr_equal(d, &p->d);
-    assert_true(pthread_equal(pthread_self(), p->bench->thread));
-    p->done++;
-    p->done_after_close = p->bench->closed;
-    p->bench->done++;
-}
-
-static struct slice text(const char *s)
-{
-    return (struct slice){(const uint8_t *)s, strlen(s)};
-}
-
-static void parcel_fill(struct parcel *p, struct bench *b, const char *url)
-{
-    memset(p, 0, sizeof *p);
-    p->bench = b;
-    p->copy = (struct route_copy){
-        .holders = 1,
-        .route = "shop",
-        .settings = {.kind = ROUTE_HTTP,
-                     .url = text(url),
-                     .n_secrets = 1,
-                     .secrets = {text(SECRET)},
-                     .connect_timeout_ms = 3000,
-                     .timeout_ms = TIMEOUT_MS,
-                     .window = 64,
-                     .batch = 1,
-                     .ca_pem = text("")},
-    };
-    p->d = (struct delivery){.fence_epoch = 7, .fence_index = 123456789012ull,
-                             .deadline_ms = DEADLINE_MS, .version = 1, .attempt = 2,
-                             .route = "shop", .settings = &p->copy, .started_ms = STARTED_MS,
-                             .id = "order-42", .id_len = 8, .payload = (uint8_t *)"",
-                             .payload_len = 0, .done = parcel_done, .done_arg = p};
-    strcpy(p->d.key, KEY);
-}
-
-static void bench_start(struct bench *b, struct parcel *p)
-{
-    struct receiver *r = callback_http_receiver(b->http);
-
-    b->started++;
-    r->start(r, &p->d);
-    assert_int_equal(p->done, 0); /* never from inside start() */
-}
-
-static void bench_wait(struct bench *b)
-{
-    while (b->done < b->started) {
-        uv_run(&b->loop, UV_RUN_ONCE);
-    }
-}
+#define TIMEOUT_MS PARCEL_TIMEOUT_MS
 
 /* One delivery, from start to done. */
 static struct parcel send_one(const char *url, unsigned timeout_ms)
@@ -203,14 +76,6 @@ static struct parcel send_rudely_answered(const char *answer, const char *endles
     return p;
 }
 
-#define assert_failed(parcel, words)                                                           \
-    do {                                                                                       \
-        assert_int_equal((parcel).d.outcome, OUTCOME_FAILED);                                  \
-        if (strstr((parcel).d.reason, (words)) == NULL) {                                      \
-            fail_msg("the reason is \"%s\", without \"%s\"", (parcel).d.reason, (words));      \
-        }                                                                                      \
-    } while (0)
-
 /* ---- over the network ---- */
 
 static const char *header_of(const struct site *s, const char *name)
@@ -233,7 +98,7 @@ static void the_request_carries_what_the_contract_says(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/hook/x", s.port);
     parcel_fill(&p, &b, url);
     p.copy.settings.n_secrets = 2;
-    p.copy.settings.secrets[1] = text(SECRET_2);
+    p.copy.settings.secrets[1] = parcel_text(SECRET_2);
     p.d.payload = (uint8_t *)"{\"sku\":1}";
     p.d.payload_len = 9;
     bench_start(&b, &p);
@@ -469,7 +334,7 @@ static void what_cannot_be_signed_is_not_sent(void **state)
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", s.port);
     parcel_fill(&p, &b, url);
     p.copy.settings.n_secrets = 2;
-    p.copy.settings.secrets[1] = text("whsec_too-short");
+    p.copy.settings.secrets[1] = parcel_text("whsec_too-short");
     bench_start(&b, &p);
     bench_wait(&b);
     bench_close(&b);
@@ -564,7 +429,7 @@ static void past_the_queues_cap_a_delivery_fails(void **state)
         p[i].copy.settings.timeout_ms = 60000;
         bench_start(&b, &p[i]);
     }
-    callback_http_close(b.http, bench_closed_cb, &b);
+    bench_close_early(&b);
     uv_run(&b.loop, UV_RUN_DEFAULT);
     bench_close(&b);
     for (unsigned i = 0; i < N; i++) {
@@ -594,7 +459,7 @@ static void closing_ends_deliveries_under_way_before_it_says_so(void **state)
         bench_start(&b, &p[i]);
     }
     usleep(100000); /* let them connect */
-    callback_http_close(b.http, bench_closed_cb, &b);
+    bench_close_early(&b);
     parcel_fill(&p[N], &b, url);
     bench_start(&b, &p[N]); /* too late, yet it gets its answer */
     uv_run(&b.loop, UV_RUN_DEFAULT);

@@ -245,14 +245,16 @@ static void paid_cancelled_and_expired_are_terminal_and_nothing_else_is(void **s
     order_free(o);
 }
 
-static void only_a_pending_order_moves_and_only_to_a_decision_or_to_dead(void **state)
+static void only_pending_and_dead_orders_move_and_only_where_they_may(void **state)
 {
     (void)state;
     for (int from = 0; from <= ORDERSCHED_DEAD + 1; from++) {
         for (int to = 0; to <= ORDERSCHED_DEAD + 1; to++) {
-            bool allowed = from == ORDERSCHED_PENDING &&
-                           (to == ORDERSCHED_PAID || to == ORDERSCHED_CANCELLED ||
-                            to == ORDERSCHED_EXPIRED || to == ORDERSCHED_DEAD);
+            bool ends = from == ORDERSCHED_PENDING &&
+                        (to == ORDERSCHED_PAID || to == ORDERSCHED_CANCELLED ||
+                         to == ORDERSCHED_EXPIRED || to == ORDERSCHED_DEAD);
+            bool allowed = ends || (from == ORDERSCHED_DEAD &&
+                                    (to == ORDERSCHED_PENDING || to == ORDERSCHED_CANCELLED));
             if (move_aborts(from, to) == allowed) {
                 fail_msg("%d -> %d is %s", from, to, allowed ? "refused" : "allowed");
             }
@@ -336,7 +338,7 @@ int main(void)
         cmocka_unit_test(a_pending_order_is_closing_from_its_deadline_on),
         cmocka_unit_test(the_wheel_waits_for_the_deadline_and_then_for_the_next_attempt),
         cmocka_unit_test(paid_cancelled_and_expired_are_terminal_and_nothing_else_is),
-        cmocka_unit_test(only_a_pending_order_moves_and_only_to_a_decision_or_to_dead),
+        cmocka_unit_test(only_pending_and_dead_orders_move_and_only_where_they_may),
         cmocka_unit_test(the_schedules_own_request_is_answered_without_being_recorded),
         cmocka_unit_test(the_schedules_answer_keeps_the_first_deadline_after_an_extend),
         cmocka_unit_test(recorded_requests_are_found_with_their_answers_up_to_the_limit),

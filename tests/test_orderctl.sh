@@ -64,6 +64,7 @@ expect "work of too many orders" 2 - 'batch "1001" is no number' $ctl work jobs 
 expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs --name '' -- true
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
+    "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
     "member list" "member add" "member remove" status "leader transfer" digest; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
@@ -113,6 +114,35 @@ expect "route with a bad secret" 2 - '--secret number 1 is not' \
 expect "route with a bad window" 2 - 'from 1 to 65536' $ctl route put r --url http://h/ --window 65537
 expect "route with a bad timeout" 2 - 'from 100ms to 1h' $ctl route put r --url http://h/ --timeout 2h
 expect "route with bad retries" 2 - 'is no list' $ctl route put r --url http://h/ --retry 1s,,2s
+expect "route of an unknown kind" 2 - 'none of http, worker, exec' $ctl route put r --kind smtp
+expect "worker route with a URL" 2 - 'of kind http' $ctl route put r --kind worker --url http://h/
+expect "exec route without a program" 2 - 'the program is missing' $ctl route put r --kind exec
+expect "exec route with a relative program" 2 - 'no absolute path' \
+    $ctl route put r --kind exec -- true
+expect "http route with a program" 2 - 'one argument too many' \
+    $ctl route put r --url http://h/ -- /bin/true
+expect "route with a header without a value" 2 - 'no NAME:VALUE' \
+    $ctl route put r --url http://h/ --header X-Shop
+expect "route with a header of ours" 2 - 'callbacks set themselves' \
+    $ctl route put r --url http://h/ --header 'webhook-id: 7'
+expect "route with a header of two lines" 2 - 'visible ASCII' \
+    $ctl route put r --url http://h/ --header $'x: 1\r\ny: 2'
+expect "route with a bad rate" 2 - 'from 0 to 1000000' $ctl route put r --url http://h/ --rate -1
+expect "route with a bad batch" 2 - 'from 1 to 1000' $ctl route put r --url http://h/ --batch 0
+expect "route with a bad linger" 2 - 'to 1m' $ctl route put r --url http://h/ --linger 2m
+expect "route with bad attempts" 2 - 'from 0 to 1000' $ctl route put r --url http://h/ --attempts 1001
+expect "route with a bad http2" 2 - 'neither on nor off' $ctl route put r --url http://h/ --http2 yes
+expect "route with a missing CA file" 2 - 'No such file' \
+    $ctl route put r --url http://h/ --ca-file "$dir/missing"
+expect "route with a CA file that is none" 2 - 'no PEM certificate' \
+    $ctl route put r --url http://h/ --ca-file "$dir/large"
+expect "rotate with a bad secret" 2 - 'is not whsec_' $ctl route rotate r --secret whsec_abc
+expect "rotate that keeps too many" 2 - 'from 0 to 3' $ctl route rotate r --keep 4
+expect "redrive of nothing" 2 - 'either order ids, or' $ctl dead redrive
+expect "redrive of an id and all" 2 - 'either order ids, or' $ctl dead redrive x --all
+expect "drop of a route and all" 2 - 'either order ids, or' $ctl dead drop --route r --all
+expect "drop with a malformed time" 2 - 'is no RFC 3339 time' $ctl dead drop --before yesterday
+expect "dead list with a bad limit" 2 - 'is no number' $ctl dead list --limit 0
 expect "member with a bad id" 2 - 'is no node id' $ctl member add zero 127.0.0.1:7400
 expect "member with id 0" 2 - 'is no node id' $ctl member add 0 127.0.0.1:7400
 expect "member with a bad address" 2 - 'is no HOST:PORT' $ctl member add 4 127.0.0.1
@@ -142,6 +172,14 @@ expect "schedule" 3 - 'schedule x: UNREACHABLE' $ctl $nobody schedule x --in 1m 
 expect "list" 3 - 'list: UNREACHABLE' $ctl $nobody list
 expect "route put: both time-outs" 3 - 'route put r: UNREACHABLE' \
     $ctl $nobody route put r --url http://h/ --timeout 5s --secret $good_secret --retry 1s,1m30s
+expect "route pause" 3 - 'route pause r: UNREACHABLE' $ctl $nobody route pause r
+expect "route rotate" 3 - 'route rotate r: UNREACHABLE' $ctl $nobody route rotate r
+expect "history" 3 - 'get x: UNREACHABLE' $ctl $nobody get x --history
+expect "dead list" 3 - 'dead list: UNREACHABLE' $ctl $nobody dead list
+expect "dead show" 3 - 'dead show x: UNREACHABLE' $ctl $nobody dead show x
+expect "dead redrive" 3 '0 orders redriven, 2 refused' 'dead redrive y: UNREACHABLE' \
+    $ctl $nobody dead redrive x y
+expect "dead drop of a route" 3 - 'dead drop: UNREACHABLE' $ctl $nobody dead drop --route r
 expect "member add" 3 - 'member add 4: UNREACHABLE' $ctl $nobody member add 4 127.0.0.1:7440
 expect "status" 3 'down' 'no node answered' $ctl $nobody status
 expect "status as JSON" 3 '"leader": null' 'no node answered' $ctl $nobody status -w json

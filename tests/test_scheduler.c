@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "../client/work.h"
 #include "../node/scheduler_internal.h"
 #include "../raft/snapshot.h"
 #include "support/idle_receiver.h"
@@ -336,10 +338,12 @@ static void stage_close(struct stage *t)
 struct message {
     struct inbound in;
     struct buffer bytes;
+    struct buffer received; /* the answer, as it came */
     unsigned replies;
     size_t answer_len;
-    struct answer answer; /* its slices are void */
+    struct answer answer;
     struct result results[1024];
+    char first_body[128]; /* of the first result, as text */
 };
 
 static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
@@ -349,12 +353,18 @@ static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
 
     m->replies++;
     m->answer_len = len;
-    assert_int_equal(answer_decode(data, len, &m->answer), ORDERSCHED_OK);
+    buffer_append(&m->received, data, len);
+    assert_int_equal(answer_decode(m->received.data, len, &m->answer), ORDERSCHED_OK);
     for (uint32_t i = 0; i < m->answer.n_results; i++) {
         assert_int_equal(result_decode(m->answer.results.data + at, m->answer.results.len - at,
                                        &m->results[i], &used),
                          ORDERSCHED_OK);
         at += used;
+    }
+    if (m->answer.n_results > 0) {
+        const struct slice *body = &m->results[0].body;
+        snprintf(m->first_body, sizeof m->first_body, "%.*s", (int)body->len,
+                 (const char *)body->data);
     }
     inbound_release(in);
 }
@@ -380,6 +390,7 @@ static void message_free(struct message *m)
 {
     assert_int_equal(m->replies, 1);
     buffer_free(&m->bytes);
+    buffer_free(&m->received);
     free(m);
 }
 
@@ -805,6 +816,71 @@ static void refused_items_leave_the_others_of_their_message_alone(void **state)
     stage_close(&t);
 }
 
+static void a_refused_route_is_told_which_setting_is_wrong(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    struct operation put = op_route(&t, "r");
+    put.settings.window = 65537;
+    struct message *m = message_new(&put, 1, 0);
+    scheduler_submit(t.s, &m->in);
+    stage_settle(&t);
+    assert_int_equal(m->answer.n_results, 1);
+    assert_int_equal(m->results[0].error, ORDERSCHED_INVALID);
+    assert_non_null(strstr(m->first_body, "window must be a number from 1 to 65536"));
+    message_free(m);
+    stage_close(&t);
+}
+
+/* How often the text is in the file. */
+static unsigned count_in(int fd, const char *wanted)
+{
+    static char content[65536];
+    unsigned n = 0;
+
+    ssize_t len = pread(fd, content, sizeof content - 1, 0);
+    assert_true(len >= 0);
+    content[len] = '\0';
+    for (const char *at = content; (at = strstr(at, wanted)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+static void an_order_that_dies_is_raised_in_the_log_once(void **state)
+{
+    struct stage t;
+    FILE *file = tmpfile();
+    struct log log = {.level = LOG_INFO, .format = LOG_LOGFMT, .node_id = 1, .fd = fileno(file)};
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.log = &log;
+    struct operation put = op_route(&t, "r");
+    put.settings.attempts = 2;
+    put.settings.n_retries = 1;
+    put.settings.retries_ms[0] = 1000;
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    for (unsigned attempt = 1; attempt <= 2; attempt++) {
+        assert_int_equal(count_in(log.fd, "order is DEAD"), 0);
+        stage_pass(&t, 1500);
+        stage_settle(&t);
+        assert_int_equal(t.receiver.n_held, 1);
+        snprintf(t.receiver.held[0]->reason, sizeof t.receiver.held[0]->reason, "answer %u",
+                 attempt);
+        idle_receiver_end(&t.receiver, 0, OUTCOME_FAILED, 0);
+        stage_settle(&t);
+    }
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_DEAD);
+    assert_int_equal(count_in(log.fd, "order is DEAD"), 1);
+    assert_int_equal(count_in(log.fd, "reason=\"answer 2\""), 1);
+    t.s->config.log = NULL;
+    stage_close(&t);
+    fclose(file);
+}
+
 static void a_message_of_refused_items_only_is_answered_without_the_log(void **state)
 {
     struct stage t;
@@ -983,6 +1059,228 @@ static void draining_ends_in_time_though_nothing_else_does(void **state)
     stage_close(&t);
 }
 
+/* --- workers --- */
+
+/* In office, with an order "a" of a worker route, due in 1 s. */
+static void stage_with_worker_route(struct stage *t)
+{
+    struct operation put = {.code = OPERATION_ROUTE_PUT,
+                            .id = text("r"),
+                            .settings = {.kind = ROUTE_WORKER, .timeout_ms = 5000}};
+
+    stage_open(t);
+    stage_lead(t, 3);
+    put.request_id = request_id(t);
+    assert_int_equal(stage_ask(t, put), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(t, op_schedule(t, "a", 1000)), ORDERSCHED_OK);
+}
+
+static struct operation op_reserve(unsigned wait_ms)
+{
+    return (struct operation){.code = OPERATION_RESERVE, .route = text("r"), .limit = 10,
+                              .time_ms = wait_ms, .worker = text("w")};
+}
+
+/* The number of orders in the answer, and the token of the first. */
+static uint32_t reserved(const struct message *m, uint8_t token[ORDERSCHED_TOKEN_SIZE])
+{
+    struct cursor c;
+    struct work_job job;
+    uint32_t lease_ms, n;
+
+    assert_int_equal(m->replies, 1);
+    assert_int_equal(m->answer.error, ORDERSCHED_OK);
+    cursor_init(&c, m->results[0].body.data, m->results[0].body.len);
+    assert_true(work_read_jobs_head(&c, &lease_ms, &n));
+    if (n > 0) {
+        assert_int_equal(lease_ms, 5000);
+        assert_true(work_read_job(&c, &job));
+        memcpy(token, job.token.data, ORDERSCHED_TOKEN_SIZE);
+    }
+    return n;
+}
+
+static struct message *send_settle(struct stage *t, const uint8_t *token)
+{
+    struct buffer list = {0};
+    struct work_report report = {.token = {token, ORDERSCHED_TOKEN_SIZE},
+                                 .outcome = OUTCOME_EXPIRED};
+
+    work_write_report(&list, &report);
+    struct message *m = stage_send(t, (struct operation){.code = OPERATION_SETTLE, .n_tokens = 1,
+                                                         .tokens = {list.data, list.len}});
+    buffer_free(&list);
+    return m;
+}
+
+static int settle_error(const struct message *m)
+{
+    struct cursor c;
+    struct work_result result = {0};
+
+    assert_int_equal(m->replies, 1);
+    assert_int_equal(m->answer.error, ORDERSCHED_OK);
+    cursor_init(&c, m->results[0].body.data, m->results[0].body.len);
+    assert_int_equal(cursor_array(&c), 1);
+    assert_true(work_read_result(&c, &result));
+    return result.error;
+}
+
+static void a_worker_is_told_when_its_order_is_due_and_when_its_report_is_applied(void **state)
+{
+    struct stage t;
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+
+    (void)state;
+    stage_with_worker_route(&t);
+    struct message *poll = stage_send(&t, op_reserve(60000));
+    stage_settle(&t);
+    assert_int_equal(poll->replies, 0);
+    stage_pass(&t, 1000);
+    stage_settle(&t);
+    assert_int_equal(reserved(poll, token), 1);
+    assert_int_equal(t.receiver.n_started, 0); /* not the receiver of the other kinds */
+    struct message *report = send_settle(&t, token);
+    (void)stage_run(&t);
+    assert_int_equal(report->replies, 0); /* proposed, not committed */
+    stage_settle(&t);
+    assert_int_equal(settle_error(report), ORDERSCHED_OK);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_EXPIRED);
+    message_free(poll);
+    message_free(report);
+    stage_close(&t);
+}
+
+static void orders_without_a_worker_wait_and_the_scheduler_sleeps(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_worker_route(&t);
+    stage_pass(&t, 1000);
+    stage_settle(&t);
+    assert_true(stage_run(&t) >= 100000);
+    assert_int_equal(t.s->dispatch.inflight.used, 0);
+    struct message *poll = stage_send(&t, op_reserve(0));
+    stage_settle(&t);
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+    assert_int_equal(reserved(poll, token), 1);
+    message_free(poll);
+    /* It wakes for the end of the lease. */
+    while (t.us < 7000000) {
+        uint64_t sleep_us = stage_run(&t);
+        t.us += sleep_us;
+        stage_settle(&t);
+    }
+    assert_int_equal(machine_find(&t.s->machine, text("a"))->extra->failures, 1);
+    stage_close(&t);
+}
+
+static void what_workers_wait_for_and_hold_ends_with_the_office(void **state)
+{
+    struct stage t;
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+
+    (void)state;
+    stage_with_worker_route(&t);
+    stage_pass(&t, 1000);
+    struct message *poll = stage_send(&t, op_reserve(1000));
+    stage_settle(&t);
+    assert_int_equal(reserved(poll, token), 1);
+    struct message *waits = stage_send(&t, op_reserve(60000));
+    struct message *report = send_settle(&t, token);
+    (void)stage_run(&t);
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    assert_int_equal(waits->answer.error, ORDERSCHED_NOT_LEADER);
+    assert_int_equal(report->answer.error, ORDERSCHED_UNKNOWN_OUTCOME);
+    fake_lose_all(t.r);
+    message_free(waits);
+    message_free(report);
+
+    /* One that comes before the next office is sure of itself waits too, and is refused with it. */
+    stage_changed(&t, REPLICA_LEADER, 5);
+    (void)stage_run(&t);
+    waits = stage_send(&t, op_reserve(60000));
+    stage_changed(&t, REPLICA_FOLLOWER, 6);
+    assert_int_equal(waits->answer.error, ORDERSCHED_NOT_LEADER);
+    fake_lose_all(t.r);
+    stage_lead(&t, 7);
+    struct message *late = send_settle(&t, token);
+    assert_int_equal(settle_error(late), ORDERSCHED_STALE_RESERVATION);
+    assert_int_equal(state_of(&t, "a"), ORDERSCHED_CLOSING);
+    message_free(waits);
+    message_free(late);
+    message_free(poll);
+    stage_close(&t);
+}
+
+static void draining_sends_waiting_workers_away_and_takes_the_reports_of_others(void **state)
+{
+    struct stage t;
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+
+    (void)state;
+    stage_with_worker_route(&t);
+    stage_pass(&t, 1000);
+    struct message *poll = stage_send(&t, op_reserve(1000));
+    stage_settle(&t);
+    assert_int_equal(reserved(poll, token), 1);
+    struct message *waits = stage_send(&t, op_reserve(60000));
+    scheduler_drain(t.s, 3000, stage_drained, &t);
+    assert_int_equal(waits->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    struct message *new = stage_send(&t, op_reserve(60000));
+    assert_int_equal(new->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    stage_settle(&t);
+    assert_null(t.r->change_cb); /* it waits for the one that holds an order */
+    struct message *report = send_settle(&t, token);
+    stage_settle(&t);
+    assert_int_equal(settle_error(report), ORDERSCHED_OK);
+    assert_non_null(t.r->change_cb);
+    fake_change_ends(t.r, ORDERSCHED_OK);
+    message_free(poll);
+    message_free(waits);
+    message_free(new);
+    message_free(report);
+    stage_close(&t);
+}
+
+static void workers_of_other_routes_are_told_why_they_get_nothing(void **state)
+{
+    struct stage t;
+    struct operation reserve = op_reserve(60000);
+
+    (void)state;
+    stage_with_order(&t);
+    struct message *http = stage_send(&t, reserve);
+    assert_int_equal(http->results[0].error, ORDERSCHED_INVALID);
+    reserve.route = text("none");
+    struct message *none = stage_send(&t, reserve);
+    assert_int_equal(none->results[0].error, ORDERSCHED_UNKNOWN_ROUTE);
+    message_free(http);
+    message_free(none);
+    stage_close(&t);
+}
+
+static void a_route_of_programs_is_refused_where_they_are_not_allowed(void **state)
+{
+    struct stage t;
+    struct operation put = {.code = OPERATION_ROUTE_PUT,
+                            .id = text("programs"),
+                            .settings = {.kind = ROUTE_EXEC, .n_command = 1,
+                                         .command = {text("/bin/true")}}};
+
+    (void)state;
+    stage_open(&t);
+    stage_lead(&t, 3);
+    put.request_id = request_id(&t);
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_EXEC_NOT_ALLOWED);
+    assert_null(machine_find_route(&t.s->machine, text("programs")));
+    t.s->config.allow_exec = true;
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    assert_non_null(machine_find_route(&t.s->machine, text("programs")));
+    stage_close(&t);
+}
+
 static void closing_answers_every_message(void **state)
 {
     struct stage t;
@@ -1030,6 +1328,8 @@ int main(void)
         cmocka_unit_test(a_node_that_knows_nothing_answers_local_reads),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
+        cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
+        cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_full_queue_is_busy_and_empties_again),
         cmocka_unit_test(an_answer_never_exceeds_its_limit),
         cmocka_unit_test(the_largest_list_at_the_end_of_a_message_keeps_the_limit),
@@ -1037,6 +1337,12 @@ int main(void)
         cmocka_unit_test(draining_waits_for_deliveries_then_hands_over),
         cmocka_unit_test(draining_ends_in_time_though_nothing_else_does),
         cmocka_unit_test(closing_answers_every_message),
+        cmocka_unit_test(a_worker_is_told_when_its_order_is_due_and_when_its_report_is_applied),
+        cmocka_unit_test(orders_without_a_worker_wait_and_the_scheduler_sleeps),
+        cmocka_unit_test(what_workers_wait_for_and_hold_ends_with_the_office),
+        cmocka_unit_test(draining_sends_waiting_workers_away_and_takes_the_reports_of_others),
+        cmocka_unit_test(workers_of_other_routes_are_told_why_they_get_nothing),
+        cmocka_unit_test(a_route_of_programs_is_refused_where_they_are_not_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,7 +61,7 @@ static void life_free(struct life *life)
 void check_free(struct check *c)
 {
     for (unsigned i = 0; i < c->n_ids; i++) {
-        struct history *h = &c->histories[i];
+        struct chronicle *h = &c->histories[i];
         while (h->life != NULL) {
             struct life *life = h->life;
             h->life = life->older;
@@ -137,6 +137,11 @@ bool check_is_terminal(int state)
     return state == ORDERSCHED_PAID || state == ORDERSCHED_CANCELLED || state == ORDERSCHED_EXPIRED;
 }
 
+bool check_changes_order(enum operation_code code)
+{
+    return code < OPERATION_GET || code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP;
+}
+
 const char *check_code_name(enum operation_code code)
 {
     switch (code) {
@@ -147,6 +152,10 @@ const char *check_code_name(enum operation_code code)
         case OPERATION_GET: return "get";
         case OPERATION_ROUTE_PUT: return "route put";
         case OPERATION_ROUTE_DELETE: return "route delete";
+        case OPERATION_ROUTE_PAUSE: return "route pause or resume";
+        case OPERATION_ROUTE_ROTATE: return "route rotate";
+        case OPERATION_DEAD_REDRIVE: return "redrive";
+        case OPERATION_DEAD_DROP: return "drop";
         default: return "operation";
     }
 }

@@ -7,11 +7,14 @@
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
  *   CLOCK     now never decreases, and never runs ahead of every clock that ever led
  *   ACKED     what was acknowledged is in the state of every node that is that far
- *   I1        one ending                               I2      reads and writes are linearizable
+ *   I1        one ending (DEAD is none: it may be redriven, or dropped and so CANCELLED)
+ *   I2        reads and writes are linearizable
  *   I4        nothing that nobody asked for; what failed definitely stays undone
- *   I5        one effect for an expired order, none for another
+ *   I5        one effect for an expired order, none for another; for one that was dropped at most
+ *             one, of a delivery that failed for who had sent it
  *   I6        no delivery before the deadline          I8      an extend that was done holds
  *   I9        fences never decrease, keys do not change, only the office's outcomes count
+ *   ROUTE     no more under way than a route's window, nothing while it is paused
  *   I10       one request: one answer, one effect      I11     equal digests after healing
  *   I13       no node stops by itself but for a fault of ours
  *   LIVENESS  after healing everything works again within bounded time
@@ -27,6 +30,9 @@
 #define CHECK_PROBES 4 /* orders that each client makes anew after healing */
 
 struct check; /* opaque */
+
+/* Does this operation change an order? */
+bool check_changes_order(enum operation_code code);
 
 /* What a client asked for. */
 struct check_call {
@@ -62,6 +68,8 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token,
                         const struct delivery *d, unsigned *id);
 /* The receiver's answer reached the node that asked. */
 void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum outcome outcome);
+/* A worker was told that its report is recorded: the order's state, and its decision. */
+void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state, uint64_t index);
 /* A receiver carried out the cancellation. */
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key);
 

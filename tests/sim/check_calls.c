@@ -65,7 +65,7 @@ static bool stand_shows(const struct check *c, const struct stand *s, uint64_t f
 static uint64_t history_shows(const struct check *c, unsigned id, uint64_t from,
                               const struct wanted *w)
 {
-    const struct history *h = &c->histories[id];
+    const struct chronicle *h = &c->histories[id];
     const uint64_t at_least = from > 0 ? from : 1;
 
     if (w->absent && (h->n == 0 || h->stands[0].index > from)) {
@@ -89,7 +89,7 @@ static uint64_t history_shows(const struct check *c, unsigned id, uint64_t from,
 static bool entry_may_show(const struct check *c, unsigned id, uint64_t from,
                            const struct wanted *w)
 {
-    const struct history *h = &c->histories[id];
+    const struct chronicle *h = &c->histories[id];
 
     if (w->state != ORDERSCHED_PENDING || w->decision != 0) {
         return false;
@@ -250,7 +250,7 @@ static void check_unrecorded(struct check *c, const struct check_call *call,
 static void check_write(struct check *c, const struct check_call *call, struct request_record *r,
                         const struct ordersched_answer *a)
 {
-    bool of_order = call->code < OPERATION_GET;
+    bool of_order = check_changes_order(call->code);
 
     if (r->answered) {
         check_same_answer(c, call, r, a);
@@ -338,6 +338,7 @@ static void count_answer(struct coverage *v, const struct ordersched_answer *a)
         case ORDERSCHED_ROUTE_IN_USE: v->calls_route_in_use++; break;
         case ORDERSCHED_BAD_DEADLINE: v->calls_bad_deadline++; break;
         case ORDERSCHED_FULL: v->calls_full++; break;
+        case ORDERSCHED_NOT_DEAD: v->calls_not_dead++; break;
         default: v->calls_definite++; break;
     }
 }
@@ -381,7 +382,7 @@ void check_answered(struct check *c, const struct check_call *call, bool alone,
     }
     if (decided) {
         check_write(c, call, r, a);
-        if (call->code < OPERATION_GET) {
+        if (check_changes_order(call->code)) {
             check_ending(c, call, a);
         }
     } else if (alone && ordersched_error_class(a->error) == ORDERSCHED_DEFINITE) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../raft/recent.h"
 #include "check_internal.h"
 
 static const struct order *order_of(const struct check *c, unsigned id, const struct machine *m)
@@ -68,7 +69,7 @@ void chronicle_verify(struct check *c, unsigned node, uint64_t index, const stru
 
 static void stand_add(struct check *c, unsigned id, uint64_t index, const struct life *life)
 {
-    struct history *h = &c->histories[id];
+    struct chronicle *h = &c->histories[id];
     bool known = life != NULL && life->gone == 0;
     struct stand stand = {.index = index, .state = ORDERSCHED_STATE_NONE};
 
@@ -105,7 +106,7 @@ static void life_end(struct check *c, struct life *life, uint64_t index, const s
 /* The order is new: who asked for it? */
 static struct life *life_begin(struct check *c, unsigned id, uint64_t index, const struct order *o)
 {
-    struct history *h = &c->histories[id];
+    struct chronicle *h = &c->histories[id];
     struct request_record *r = check_request(c, o->schedule_request);
     struct life *life = calloc(1, sizeof *life);
 
@@ -144,12 +145,44 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index, con
     return life;
 }
 
-/* Requests recorded with the order since; returns how many of them are new. */
-static unsigned note_requests(struct check *c, struct life *life, uint64_t index,
-                              const struct order *o)
+/* Requests newly recorded with the order that were done. */
+struct fresh {
+    unsigned extends;
+    unsigned redrives;
+    unsigned drops;
+};
+
+static void count_fresh(struct fresh *fresh, enum operation_code code)
+{
+    fresh->extends += code == OPERATION_EXTEND;
+    fresh->redrives += code == OPERATION_DEAD_REDRIVE;
+    fresh->drops += code == OPERATION_DEAD_DROP;
+}
+
+/* An order that has no room for another request: what operators did to it is among the recent. */
+static void note_recent(struct check *c, struct life *life, uint64_t index,
+                        const struct machine *m, struct fresh *fresh)
+{
+    for (uint32_t i = 0; i < recent_count(m->recent); i++) {
+        const struct recent_request *q = recent_at(m->recent, i);
+        struct request_record *r = check_request(c, q->id);
+        bool about_dead = r != NULL && r->order == life->id && r->done == 0 &&
+                          (r->code == OPERATION_DEAD_REDRIVE || r->code == OPERATION_DEAD_DROP);
+        if (about_dead && q->error == ORDERSCHED_OK) {
+            r->done = index;
+            r->life = life;
+            r->answer = (struct order_request){.index = q->index, .deadline_ms = q->deadline_ms,
+                                               .error = q->error, .state = q->state};
+            count_fresh(fresh, r->code);
+        }
+    }
+}
+
+static struct fresh note_requests(struct check *c, struct life *life, uint64_t index,
+                                  const struct machine *m, const struct order *o)
 {
     unsigned n = o->extra != NULL ? o->extra->n_requests : 0;
-    unsigned fresh = 0;
+    struct fresh fresh = {0};
 
     for (unsigned i = 0; i < n; i++) {
         const struct order_request *q = &o->extra->requests[i];
@@ -165,7 +198,9 @@ static unsigned note_requests(struct check *c, struct life *life, uint64_t index
             r->done = index;
             r->life = life;
             r->answer = *q;
-            fresh += q->error == ORDERSCHED_OK && r->code == OPERATION_EXTEND;
+            if (q->error == ORDERSCHED_OK) {
+                count_fresh(&fresh, r->code);
+            }
         } else if (r->answer.error != q->error || r->answer.state != q->state ||
                    r->answer.deadline_ms != q->deadline_ms || r->answer.index != q->index) {
             check_fail(c, "I10", (int)life->id, "one request is answered in two ways:\n"
@@ -176,6 +211,9 @@ static unsigned note_requests(struct check *c, struct life *life, uint64_t index
                        ordersched_error_name(q->error), ordersched_state_name(q->state),
                        q->deadline_ms);
         }
+    }
+    if (n == ORDER_REQUESTS_MAX && o->state != life->state) {
+        note_recent(c, life, index, m, &fresh);
     }
     return fresh;
 }
@@ -191,21 +229,23 @@ static const char *outcome_name(enum outcome outcome)
     return "?";
 }
 
-static bool outcome_gives(enum outcome outcome, const struct order *o)
+static bool outcome_gives(enum outcome outcome, const struct order *o, const struct fresh *fresh)
 {
     switch (outcome) {
         case OUTCOME_EXPIRED: return o->state == ORDERSCHED_EXPIRED;
         case OUTCOME_PAID: return o->state == ORDERSCHED_PAID;
         case OUTCOME_LATER: return o->state == ORDERSCHED_PENDING;
         case OUTCOME_FAILED:
-            return o->state == ORDERSCHED_PENDING || o->state == ORDERSCHED_DEAD;
+            return o->state == ORDERSCHED_PENDING || o->state == ORDERSCHED_DEAD ||
+                   (o->state == ORDERSCHED_CANCELLED && fresh->drops > 0); /* by the same entry */
     }
     return false;
 }
 
 /* A delivery's outcome was counted: it must be one that the office in power started and heard. */
 static void note_attempt(struct check *c, struct life *life, uint64_t index,
-                         const struct machine *m, const struct order *o, uint32_t attempts)
+                         const struct machine *m, const struct order *o, uint32_t attempts,
+                         const struct fresh *fresh)
 {
     const struct sent *sent = life->sent;
 
@@ -213,7 +253,7 @@ static void note_attempt(struct check *c, struct life *life, uint64_t index,
                              sent->fence_epoch == m->epoch && sent->answered)) {
         sent = sent->next;
     }
-    if (attempts != life->attempts + 1 || sent == NULL || !outcome_gives(sent->outcome, o)) {
+    if (attempts != life->attempts + 1 || sent == NULL || !outcome_gives(sent->outcome, o, fresh)) {
         check_fail(c, "I9", (int)life->id,
                    "the outcome of attempt %" PRIu32 " (after %" PRIu32 ") is counted at log "
                    "index %" PRIu64 ", epoch %" PRIu64 ", and the order stands %s:\n"
@@ -256,6 +296,29 @@ static void note_extend(struct check *c, struct life *life, uint64_t index,
     life->deadline_ms = o->deadline_ms;
 }
 
+/* A dead letter leaves: only because somebody asked for it. True when that is what happened. */
+static bool note_operator(struct check *c, struct life *life, uint64_t index,
+                          const struct machine *m, const struct order *o, bool attempted,
+                          const struct fresh *fresh)
+{
+    bool was_dead = life->state == ORDERSCHED_DEAD || attempted;
+    bool redriven = life->state == ORDERSCHED_DEAD && o->state == ORDERSCHED_PENDING;
+    bool dropped = was_dead && o->state == ORDERSCHED_CANCELLED;
+
+    if (!redriven && !dropped) {
+        return false;
+    }
+    if (redriven ? fresh->redrives == 0 : fresh->drops == 0) {
+        check_fail(c, "I1", (int)life->id, "%s at log index %" PRIu64 ":\n  it was among the dead "
+                   "letters\n  nobody asked for it", redriven ? "redriven" : "dropped", index);
+    } else if (dropped && (o->decision_index != index || o->decided_ms != m->now_ms)) {
+        check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
+                   "  dropped, said to be decided at %" PRIu64, index, o->decision_index);
+    }
+    life->dropped = dropped;
+    return true;
+}
+
 static void note_ending(struct check *c, struct life *life, uint64_t index,
                         const struct machine *m, const struct order *o, bool attempted)
 {
@@ -291,13 +354,18 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
 {
     uint32_t attempts = o->extra != NULL ? o->extra->attempts : 0;
     bool attempted = attempts != life->attempts;
+    struct fresh fresh = note_requests(c, life, index, m, o);
 
-    note_extend(c, life, index, m, o, note_requests(c, life, index, o));
+    note_extend(c, life, index, m, o, fresh.extends);
     if (attempted) {
-        note_attempt(c, life, index, m, o, attempts);
+        note_attempt(c, life, index, m, o, attempts, &fresh);
         life->attempts = attempts;
     }
-    if (o->state != life->state) {
+    c->coverage->dead_redriven += fresh.redrives;
+    c->coverage->dead_dropped += fresh.drops;
+    bool by_operator = o->state != life->state &&
+                       note_operator(c, life, index, m, o, attempted, &fresh);
+    if (o->state != life->state && !by_operator) {
         note_ending(c, life, index, m, o, attempted);
     } else if (check_is_terminal(life->state) && o->decision_index != life->decision) {
         check_fail(c, "I1", (int)life->id, "a decision moves:\n  log index %" PRIu64
@@ -307,6 +375,7 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
     life->decided_ms = o->decided_ms;
     life->decision = o->decision_index;
     life->next_ms = o->extra != NULL ? o->extra->next_ms : 0;
+    life->redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
 }
 
 void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m)

@@ -1,5 +1,5 @@
 /* check_deliveries.c - deliveries and effects: not before the deadline (I6), not for a deadline
- * that was moved (I8), fenced and keyed (I9), with one effect for who expired and none for who did
+ * that was moved (I8), nor past their route's window or pause (ROUTE), fenced and keyed (I9), with one effect for who expired and none for who did
  * not (I5). */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -112,6 +112,26 @@ static void check_time(struct check *c, unsigned node, const struct life *life,
     }
 }
 
+/* --- the route --- */
+
+static void check_route(struct check *c, unsigned node, const struct life *life,
+                        const struct machine *m, const struct delivery *d)
+{
+    const struct route *r = &m->routes[d->route_slot];
+    unsigned inflight = cluster_route_inflight(c->cluster, node, d->route_slot);
+
+    if (r->paused) {
+        check_fail(c, "ROUTE", (int)life->id, "a delivery starts although its route is paused, on "
+                   "node %u:\n  the route: %s\n  paused as of log index %" PRIu64, node + 1,
+                   r->name, r->revision);
+    }
+    if (inflight > r->settings.window) {
+        check_fail(c, "ROUTE", (int)life->id, "more deliveries are under way than the route's "
+                   "window, on node %u:\n  the route: %s, window %" PRIu32 "\n  under way: %u",
+                   node + 1, r->name, r->settings.window, inflight);
+    }
+}
+
 uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const struct delivery *d,
                         unsigned *id)
 {
@@ -145,6 +165,7 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const st
     };
     memcpy(sent->key, d->key, sizeof sent->key);
     check_time(c, node, life, &s->machine, d);
+    check_route(c, node, life, &s->machine, d);
     check_fence(c, life, sent);
     check_office(c, life, sent);
     check_epoch(c, life, sent);
@@ -175,6 +196,19 @@ void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum ou
     }
 }
 
+void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state, uint64_t index)
+{
+    const struct life *life = life_scheduled_at(c, id, scheduled);
+    bool settled = state == ORDERSCHED_EXPIRED || state == ORDERSCHED_PAID;
+
+    if (life != NULL && settled && (life->state != state || life->decision != index)) {
+        check_fail(c, "ACKED", (int)id, "a worker was told of an outcome that is not in the log:\n"
+                   "  told: %s, decided at %" PRIu64 "\n  the log: %s, decided at %" PRIu64,
+                   ordersched_state_name(state), index, ordersched_state_name(life->state),
+                   life->decision);
+    }
+}
+
 /* --- effects --- */
 
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key)
@@ -188,7 +222,8 @@ void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *
                    life->effect_key, key);
     }
     memcpy(life->effect_key, key, sizeof life->effect_key);
-    if (life->state == ORDERSCHED_PAID || life->state == ORDERSCHED_CANCELLED) {
+    if (life->state == ORDERSCHED_PAID ||
+        (life->state == ORDERSCHED_CANCELLED && !life->dropped)) {
         check_fail(c, "I5", (int)id, "an effect for an order that did not expire:\n"
                    "  the log has it %s, decided at %" PRIu64 "\n  its receiver cancelled it, key %s",
                    ordersched_state_name(life->state), life->decision, key);

@@ -17,7 +17,8 @@ void check_probe(struct check *c, const struct check_call *call, const struct or
     if (a->error < ORDERSCHED_INVALID || a->error == ORDERSCHED_FULL || !check_is_alive(c)) {
         return;
     }
-    check_fail(c, "LIVENESS", call->code <= OPERATION_GET ? (int)call->id : -1,
+    bool of_order = call->code == OPERATION_GET || check_changes_order(call->code);
+    check_fail(c, "LIVENESS", of_order ? (int)call->id : -1,
                "a call fails although the faults ended at %" PRIu64 " ms:\n"
                "  %s: %s", c->healed_us / 1000, check_code_name(call->code),
                ordersched_error_name(a->error));
@@ -78,6 +79,7 @@ static void check_converged(struct check *c, unsigned office)
 static void check_settled(struct check *c, const struct life *life)
 {
     uint64_t due_ms = life->next_ms > life->deadline_ms ? life->next_ms : life->deadline_ms;
+    due_ms = life->redriven_ms > due_ms ? life->redriven_ms : due_ms;
 
     if (life->gone == 0 && life->state == ORDERSCHED_PENDING && due_ms + OVERDUE_MS <= c->now_ms) {
         check_fail(c, "LIVENESS", (int)life->id, "an order is not settled at the end:\n"
@@ -86,11 +88,15 @@ static void check_settled(struct check *c, const struct life *life)
     }
     bool one = life->state == ORDERSCHED_EXPIRED;
     bool none = life->state == ORDERSCHED_PAID || life->state == ORDERSCHED_CANCELLED;
-    if ((one && life->effects != 1) || (none && life->effects != 0)) {
+    /* Its deliveries failed for who sent them; one of them may yet have had its effect. */
+    unsigned most = life->dropped ? 1 : 0;
+    if ((one && life->effects != 1) || (none && life->effects > most)) {
         check_fail(c, "I5", (int)life->id, "effects at the end:\n  the order is %s\n"
                    "  its receivers cancelled it %u times", ordersched_state_name(life->state),
                    life->effects);
     }
+    c->coverage->dead_then_expired += one && life->redriven_ms != 0;
+    c->coverage->dead_dropped_with_effect += life->dropped && life->effects > 0;
 }
 
 void check_end(struct check *c)

@@ -44,6 +44,8 @@ struct life {
     uint32_t version;
     uint32_t attempts;
     uint64_t next_ms;
+    uint64_t redriven_ms;
+    bool dropped; /* from the dead letters */
     int state; /* as stored */
     uint64_t decided_ms;
     uint64_t decision;
@@ -58,7 +60,7 @@ struct life {
     struct sent *sent;
 };
 
-struct history { /* of one id */
+struct chronicle { /* of one id */
     struct life *life; /* the newest */
     struct stand *stands;
     size_t n, cap;
@@ -102,7 +104,7 @@ struct check {
     size_t n_entries; /* allocated */
     uint64_t max_index;
     uint64_t now_ms;
-    struct history *histories;
+    struct chronicle *histories;
     unsigned n_ids;
     struct request_record *requests;
     size_t n_requests, cap_requests;

@@ -1,5 +1,6 @@
 /* clients.c - the simulated clients' life, and the life of their calls. See clients.h. */
 #include "clients_internal.h"
+#include "workers.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -68,6 +69,8 @@ struct job *job_new(struct sim_client *c, const struct operation *op, unsigned i
     j->request_at = check.request_id == NULL ? 0 : (size_t)(check.request_id - j->bytes.data);
     j->client = c;
     j->check.code = op->code;
+    j->pauses = op->paused;
+    j->limits_rate = op->settings.rate_per_s > 0;
     j->check.id = id;
     j->route = -1;
     j->timeout_ms = (unsigned)loop_between(s->loop, 200, 8000);
@@ -89,6 +92,7 @@ void job_free(struct job *j)
     }
     j->client->n_jobs--;
     buffer_free(&j->bytes);
+    buffer_free(&j->keys);
     free(j);
 }
 
@@ -110,17 +114,32 @@ static void job_remember(struct job *j, const struct ordersched_answer *a)
     memcpy(p->bytes.data + p->request_at, j->check.request, ORDERSCHED_REQUEST_ID_SIZE);
 }
 
+static void route_learn(const struct job *j)
+{
+    struct clients *s = j->client->clients;
+    bool put = j->check.code == OPERATION_ROUTE_PUT;
+    bool deleted = j->check.code == OPERATION_ROUTE_DELETE;
+
+    s->has_route[j->route] = (s->has_route[j->route] || put) && !deleted;
+    s->coverage->routes_changed += put;
+    s->coverage->routes_with_rate += put && j->limits_rate;
+    s->coverage->routes_deleted += deleted;
+    s->coverage->routes_rotated += j->check.code == OPERATION_ROUTE_ROTATE;
+    if (j->check.code == OPERATION_ROUTE_PAUSE) {
+        s->coverage->routes_paused += j->pauses;
+        s->coverage->routes_resumed += !j->pauses;
+    }
+}
+
 /* What the shops learn. */
 static void job_learn(struct job *j, const struct ordersched_answer *a)
 {
     struct clients *s = j->client->clients;
 
     if (j->route >= 0 && a->error == ORDERSCHED_OK) {
-        bool put = j->check.code == OPERATION_ROUTE_PUT;
-        s->has_route[j->route] = put;
-        s->coverage->routes_changed += put;
-        s->coverage->routes_deleted += !put;
-    } else if (j->route < 0 && j->check.code <= OPERATION_GET) {
+        route_learn(j);
+    } else if (j->route < 0) {
+        s->is_dead[j->check.id] = a->state == ORDERSCHED_DEAD;
         s->deadlines_ms[j->check.id] = a->state == ORDERSCHED_PENDING ? a->deadline_ms : 0;
         unsigned order = j->check.id % s->options->orders;
         bool present = j->check.id == order + s->generation[order] * s->options->orders;
@@ -138,6 +157,11 @@ static void job_done(void *arg, const struct ordersched_answer *a)
     char name[16] = "";
 
     j->call = NULL;
+    if (j->works) {
+        workers_answered(j, a);
+        job_free(j);
+        return;
+    }
     if (j->route < 0) {
         check_order_name(s->check, j->check.id, name);
     }
@@ -212,13 +236,14 @@ static void client_init(struct sim_client *c, struct clients *s, unsigned number
 
 struct clients *clients_new(struct sim_loop *loop, const struct sim_options *options,
                             struct sim_cluster *cluster, struct check *check,
-                            struct coverage *coverage)
+                            struct receivers *receivers, struct coverage *coverage)
 {
     struct clients *s = calloc(1, sizeof *s);
 
     assert(options->clients <= SIM_CLIENTS_MAX && options->routes <= CLIENT_ROUTES_MAX);
     if (s == NULL ||
         (s->deadlines_ms = calloc(check_orders(check), sizeof *s->deadlines_ms)) == NULL ||
+        (s->is_dead = calloc(check_orders(check), sizeof *s->is_dead)) == NULL ||
         (s->generation = calloc(options->orders, sizeof *s->generation)) == NULL) {
         abort();
     }
@@ -227,6 +252,7 @@ struct clients *clients_new(struct sim_loop *loop, const struct sim_options *opt
     s->cluster = cluster;
     s->check = check;
     s->coverage = coverage;
+    s->receivers = receivers;
     for (unsigned i = 0; i < options->clients; i++) {
         client_init(&s->client[i], s, i);
     }
@@ -241,6 +267,7 @@ static void clients_start_cb(void *arg)
     for (unsigned i = 0; i < s->options->clients; i++) {
         load_begin(&s->client[i]);
     }
+    workers_begin(s);
 }
 
 void clients_begin(struct clients *s)
@@ -258,6 +285,7 @@ void clients_heal(struct clients *s)
             c->act = NULL;
         }
     }
+    load_resume_routes(s);
     assert(s->probe == NULL);
     s->probe = loop_after(s->loop, CLIENTS_PROBE_US, load_probe_cb, s);
 }
@@ -277,6 +305,7 @@ void clients_free(struct clients *s)
         buffer_free(&s->past[i].bytes);
     }
     free(s->deadlines_ms);
+    free(s->is_dead);
     free(s->generation);
     free(s);
 }

@@ -9,10 +9,11 @@
 #include "check.h"
 
 struct clients; /* opaque */
+struct receivers;
 
 struct clients *clients_new(struct sim_loop *loop, const struct sim_options *options,
                             struct sim_cluster *cluster, struct check *check,
-                            struct coverage *coverage);
+                            struct receivers *receivers, struct coverage *coverage);
 void clients_begin(struct clients *s);
 /* The faults have ended: messages arrive, and after a while each client makes orders anew, which
  * must work. */

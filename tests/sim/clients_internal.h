@@ -5,6 +5,7 @@
 
 #include "../../client/client_logic.h"
 #include "clients.h"
+#include "receivers.h"
 
 #define CLIENT_JOBS_MAX 24
 #define CLIENT_PAST_MAX 256
@@ -22,7 +23,11 @@ struct job {
     unsigned timeout_ms;
     bool resent;
     bool probe;
+    bool works; /* a worker's (workers.h), not a shop's */
+    struct buffer keys; /* of the orders that it reports on, one after the other */
     int route; /* route operations: its number; else -1 */
+    bool pauses;
+    bool limits_rate; /* route put: it has a rate */
     struct call *call;       /* in the logic's hands; NULL: planned */
     struct sim_event *start; /* planned: when it begins */
 };
@@ -55,6 +60,8 @@ struct sim_client {
     struct call_budget budget;
     struct sim_event *wake;
     struct sim_event *act; /* its next idea */
+    struct sim_event *work; /* when it next looks for work */
+    unsigned work_route;    /* where */
     unsigned n_jobs;
 };
 
@@ -64,6 +71,7 @@ struct clients {
     struct sim_cluster *cluster;
     struct check *check;
     struct coverage *coverage;
+    struct receivers *receivers;
     bool healed;
     struct sim_event *probe;
     unsigned probe_round;
@@ -71,6 +79,7 @@ struct clients {
     struct job *jobs;
     struct exchange *exchanges;
     uint64_t *deadlines_ms; /* of each order, as last heard; 0 = none */
+    bool *is_dead;          /* of each order, as last heard */
     unsigned *generation;   /* of each order of the load: how many of its ids are used up */
     bool has_route[CLIENT_ROUTES_MAX];
     struct past past[CLIENT_PAST_MAX];
@@ -88,6 +97,8 @@ void job_plan(struct job *j, uint64_t delay_us);
 void job_free(struct job *j);
 
 /* clients_load.c */
+/* Make sure that no route stays paused. */
+void load_resume_routes(struct clients *s);
 void load_begin(struct sim_client *c);
 void load_probe_cb(void *arg);
 

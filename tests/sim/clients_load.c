@@ -8,6 +8,8 @@
 #define ROUTE_UNKNOWN 99
 #define AIM_MS 16         /* "the last milliseconds before a deadline" */
 #define ROUTES_EVERY_US 300000
+#define PAUSE_MIN_US 50000
+#define PAUSE_MAX_US 3000000
 
 static const uint8_t make_one[ORDERSCHED_REQUEST_ID_SIZE];
 
@@ -48,9 +50,11 @@ static enum operation_code draw_code(struct sim_loop *l)
     uint64_t n = loop_below(l, 100);
 
     return n < 28   ? OPERATION_SCHEDULE
-           : n < 48 ? OPERATION_PAY
-           : n < 62 ? OPERATION_CANCEL
-           : n < 78 ? OPERATION_EXTEND
+           : n < 47 ? OPERATION_PAY
+           : n < 60 ? OPERATION_CANCEL
+           : n < 75 ? OPERATION_EXTEND
+           : n < 79 ? OPERATION_DEAD_REDRIVE
+           : n < 81 ? OPERATION_DEAD_DROP
                     : OPERATION_GET;
 }
 
@@ -110,6 +114,18 @@ static unsigned draw_id(struct clients *s, bool aimed)
     return id;
 }
 
+/* Operators look for dead letters, and mostly find some. */
+static unsigned draw_dead(struct clients *s, unsigned id)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        unsigned other = (unsigned)loop_below(s->loop, s->options->orders * CHECK_GENERATIONS);
+        if (s->is_dead[other]) {
+            return other;
+        }
+    }
+    return id;
+}
+
 static void ask_order(struct sim_client *c)
 {
     struct clients *s = c->clients;
@@ -119,6 +135,10 @@ static void ask_order(struct sim_client *c)
                          ? ROUTE_UNKNOWN
                          : (unsigned)loop_below(s->loop, s->options->routes);
     enum operation_code code = draw_code(s->loop);
+    if (code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP) {
+        id = draw_dead(s, id);
+        aimed = false;
+    }
     struct job *j = order_job(c, code, id, route);
 
     job_plan(j, aimed && code != OPERATION_SCHEDULE ? aim_us(c, id) : 0);
@@ -143,7 +163,8 @@ static void ask_again(struct sim_client *c)
 
 /* --- routes --- */
 
-static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route)
+static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route,
+                             bool paused)
 {
     struct clients *s = c->clients;
     char name[16];
@@ -153,11 +174,25 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
         .settings = {.url = text_slice("http://127.0.0.1:9/hook"),
                      .timeout_ms = (uint32_t)loop_between(s->loop, 100, 2000),
                      .window = (uint32_t)loop_between(s->loop, 1, 8),
-                     .n_retries = (uint32_t)loop_between(s->loop, 1, 4)},
+                     .n_retries = (uint32_t)loop_between(s->loop, 1, 4),
+                     .attempts = (uint32_t)loop_below(s->loop, 6)},
+        .secret = text_slice("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        .keep = (uint32_t)loop_below(s->loop, PROTOCOL_SECRETS_MAX),
+        .paused = paused,
     };
 
     snprintf(name, sizeof name, "r%u", route);
     op.id = text_slice(name);
+    op.settings.batch = (uint32_t)loop_between(s->loop, 1, s->options->batch_max);
+    op.settings.linger_ms = (uint32_t)loop_between(s->loop, 0, s->options->linger_max_ms);
+    if (loop_chance(s->loop, s->options->rate_per_mille)) {
+        op.settings.rate_per_s = (uint32_t)loop_between(s->loop, 30, 300);
+        op.settings.burst = (uint32_t)loop_between(s->loop, 1, 20);
+    }
+    if (loop_chance(s->loop, s->options->worker_per_mille)) {
+        op.settings.kind = ROUTE_WORKER;
+        op.settings.url = (struct slice){0};
+    }
     for (unsigned i = 0; i < op.settings.n_retries; i++) {
         op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
     }
@@ -170,9 +205,26 @@ static void ask_route(struct sim_client *c)
 {
     struct clients *s = c->clients;
     unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
-    bool put = loop_chance(s->loop, 600);
+    uint64_t dice = loop_below(s->loop, 100);
 
-    job_plan(route_job(c, put ? OPERATION_ROUTE_PUT : OPERATION_ROUTE_DELETE, route), 0);
+    if (dice < 45) {
+        job_plan(route_job(c, OPERATION_ROUTE_PUT, route, false), 0);
+    } else if (dice < 75) {
+        job_plan(route_job(c, OPERATION_ROUTE_DELETE, route, false), 0);
+    } else if (dice < 82) {
+        job_plan(route_job(c, OPERATION_ROUTE_ROTATE, route, false), 0);
+    } else if (c->n_jobs + 2 <= CLIENT_JOBS_MAX) {
+        job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, true), 0);
+        job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, false),
+                 loop_between(s->loop, PAUSE_MIN_US, PAUSE_MAX_US));
+    }
+}
+
+void load_resume_routes(struct clients *s)
+{
+    for (unsigned i = 0; i < s->options->routes; i++) {
+        job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+    }
 }
 
 /* The first client sees to it that all routes exist. */
@@ -182,7 +234,7 @@ static void ask_missing_routes(struct sim_client *c)
 
     for (unsigned i = 0; i < s->options->routes; i++) {
         if (!s->has_route[i] && c->n_jobs < CLIENT_JOBS_MAX) {
-            job_plan(route_job(c, OPERATION_ROUTE_PUT, i), 0);
+            job_plan(route_job(c, OPERATION_ROUTE_PUT, i, false), 0);
         }
     }
 }
@@ -251,7 +303,11 @@ void load_probe_cb(void *arg)
 
     s->probe = NULL;
     switch (s->probe_round++) {
-        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0)); break;
+        case 0:
+            /* Again: one that was late may have paused them after the first. */
+            load_resume_routes(s);
+            probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false));
+            break;
         case 1: probe_orders(s, OPERATION_SCHEDULE, 1); break;
         case 2: probe_orders(s, OPERATION_PAY, 2); break;
         case 3:

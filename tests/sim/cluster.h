@@ -23,10 +23,15 @@ struct sim_cluster_hooks {
     void (*applied)(void *arg, unsigned node, uint64_t index, const struct machine *m);
     /* A node told its role: for "one leader a term". */
     void (*leads)(void *arg, unsigned node, uint64_t term);
-    /* A node hands a delivery to its receiver: call deliver_done() exactly once, later, unless
-     * the node crashed since (then the delivery's memory is gone: never touch it again; what
-     * the receiver needs must be copied here). `token` names it across crashes. */
-    void (*deliver)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
+    /* A node hands a batch of deliveries to its receiver: call deliver_done() exactly once for
+     * each, later, unless the node crashed since (then their memory is gone: never touch it again;
+     * what the receiver needs must be copied here). `token` names the first across crashes, and
+     * those that follow it by batch_next have the numbers that follow. */
+    void (*deliver)(void *arg, unsigned node, uint64_t token, const struct delivery *first);
+    /* A node gives an order to a worker, and: the worker's report, or the end of the lease, goes into
+     * the log. Both are past when they are told. */
+    void (*lease)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
+    void (*leased)(void *arg, unsigned node, uint64_t token, enum outcome outcome);
     /* Something fatal in production (disk error ...): the node was stopped, it may be started
      * again. `expected`: the simulator injected its cause. */
     void (*died)(void *arg, unsigned node, const char *sentence, bool expected);
@@ -69,7 +74,9 @@ void cluster_request(struct sim_cluster *c, unsigned node, const uint8_t *messag
                      void (*reply)(void *arg, const uint8_t *data, size_t len), void *arg);
 /* The receiver's answer to delivery `token` of this node; ignored if the node crashed since. */
 void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
-                          enum outcome outcome, uint64_t delay_ms);
+                          enum outcome outcome, uint64_t delay_ms, bool overloaded);
+/* Deliveries of this route that the node has under way in its present office. */
+unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint16_t route_slot);
 
 const struct sim_counters *cluster_counters(const struct sim_cluster *c);
 

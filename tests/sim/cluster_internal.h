@@ -35,6 +35,10 @@ struct sim_delivery {
     bool answered;
     enum outcome outcome;
     uint64_t delay_ms;
+    bool overloaded;
+    /* with a worker: what its end means to the dispatcher */
+    void (*done)(struct delivery *d, void *arg);
+    void *done_arg;
 };
 
 struct sim_deferred {
@@ -50,6 +54,8 @@ struct sim_node {
     struct storage storage;
     struct environment environment;
     struct receiver receiver;
+    struct receiver worker; /* in front of the scheduler's own receiver for worker routes */
+    struct receiver *worker_behind;
 
     /* the clocks of its computer */
     int64_t drift_ppm;
@@ -118,6 +124,8 @@ uint64_t node_monotonic_us(const struct sim_node *n);
 uint64_t node_wall_us(const struct sim_node *n);
 uint64_t node_real_us(const struct sim_node *n, uint64_t monotonic_us);
 void cluster_raise_leaders_clock(struct sim_cluster *c);
+/* See what its scheduler gives to workers. */
+void node_watch_worker(struct sim_node *n);
 /* The process is being taken down: its deliveries end, and its clients are told. */
 void node_end_deliveries(struct sim_node *n);
 void node_end_requests(struct sim_node *n);

@@ -276,6 +276,7 @@ void node_start(struct sim_node *n)
     if (n->scheduler == NULL) {
         abort(); /* lack of memory or our own configuration */
     }
+    node_watch_worker(n);
     if (storage_is_pristine(&n->storage)) {
         rv = node_found(n);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../node/scheduler_internal.h"
 #include "cluster_internal.h"
 
 #define WORLD_EPOCH_US UINT64_C(1700000000000000) /* wall clocks at the beginning of a run */
@@ -80,9 +81,8 @@ static uint64_t world_random(void *impl)
 
 /* --- the receiver --- */
 
-static void world_start_delivery(struct receiver *receiver, struct delivery *delivery)
+static struct sim_delivery *world_add_delivery(struct sim_node *n, struct delivery *delivery)
 {
-    struct sim_node *n = receiver->impl;
     struct sim_cluster *c = n->cluster;
     struct sim_delivery *d = calloc(1, sizeof *d);
 
@@ -99,12 +99,44 @@ static void world_start_delivery(struct receiver *receiver, struct delivery *del
     }
     n->deliveries = d;
     n->n_deliveries++;
-    if (n->dying) {
-        return;
+    if (!n->dying) {
+        loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
+                   (const char *)delivery->id, (unsigned)delivery->attempt);
     }
-    loop_trace(c->loop, "n%u delivers %.*s attempt %u", n->number + 1, (int)delivery->id_len,
-               (const char *)delivery->id, (unsigned)delivery->attempt);
-    c->hooks.deliver(c->hooks.arg, n->number, d->token, delivery);
+    return d;
+}
+
+static void world_start_delivery(struct receiver *receiver, struct delivery *first)
+{
+    struct sim_node *n = receiver->impl;
+    struct sim_cluster *c = n->cluster;
+    uint64_t token = c->last_token + 1;
+
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        (void)world_add_delivery(n, d);
+    }
+    if (!n->dying) {
+        c->hooks.deliver(c->hooks.arg, n->number, token, first);
+    }
+}
+
+unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint16_t route_slot)
+{
+    unsigned count = 0;
+
+    for (const struct sim_delivery *d = c->nodes[node].deliveries; d != NULL; d = d->next) {
+        count += !d->delivery->orphan && d->delivery->route_slot == route_slot;
+    }
+    return count;
+}
+
+static void delivery_unlink(struct sim_delivery *d)
+{
+    *d->at = d->next;
+    if (d->next != NULL) {
+        d->next->at = d->at;
+    }
+    d->node->n_deliveries--;
 }
 
 /* An event of the node. */
@@ -113,13 +145,10 @@ static void delivery_end(void *arg)
     struct sim_delivery *d = arg;
     struct delivery *delivery = d->delivery;
 
-    *d->at = d->next;
-    if (d->next != NULL) {
-        d->next->at = d->at;
-    }
-    d->node->n_deliveries--;
+    delivery_unlink(d);
     delivery->outcome = d->outcome;
     delivery->delay_ms = d->delay_ms;
+    delivery->overloaded = d->overloaded;
     free(d);
     delivery->done(delivery, delivery->done_arg);
 }
@@ -133,7 +162,7 @@ static void delivery_answered_cb(void *arg)
 }
 
 void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
-                          enum outcome outcome, uint64_t delay_ms)
+                          enum outcome outcome, uint64_t delay_ms, bool overloaded)
 {
     struct sim_delivery *d = c->nodes[node].deliveries;
 
@@ -147,7 +176,61 @@ void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
     d->answered = true;
     d->outcome = outcome;
     d->delay_ms = delay_ms;
+    d->overloaded = overloaded;
     d->event = loop_after(c->loop, 0, delivery_answered_cb, d);
+}
+
+/* --- workers --- */
+
+static void lease_done(struct delivery *delivery, void *arg)
+{
+    struct sim_delivery *d = arg;
+    struct sim_node *n = d->node;
+    struct sim_cluster *c = n->cluster;
+
+    delivery_unlink(d);
+    if (!n->dying && !delivery->orphan) {
+        loop_trace(c->loop, "n%u hears of its lease %llu: %u", n->number + 1,
+                   (unsigned long long)d->token, (unsigned)delivery->outcome);
+        c->hooks.leased(c->hooks.arg, n->number, d->token, delivery->outcome);
+    }
+    delivery->done = d->done;
+    delivery->done_arg = d->done_arg;
+    free(d);
+    delivery->done(delivery, delivery->done_arg);
+}
+
+static void world_start_leases(struct receiver *receiver, struct delivery *first)
+{
+    struct sim_node *n = receiver->impl;
+    struct sim_cluster *c = n->cluster;
+
+    for (struct delivery *delivery = first; delivery != NULL; delivery = delivery->batch_next) {
+        struct sim_delivery *d = world_add_delivery(n, delivery);
+        d->done = delivery->done;
+        d->done_arg = delivery->done_arg;
+        delivery->done = lease_done;
+        delivery->done_arg = d;
+        if (!n->dying) {
+            c->hooks.lease(c->hooks.arg, n->number, d->token, delivery);
+        }
+    }
+    n->worker_behind->start(n->worker_behind, first);
+}
+
+static unsigned world_worker_room(struct receiver *receiver, uint16_t route_slot, const char *route)
+{
+    struct sim_node *n = receiver->impl;
+
+    return n->worker_behind->room(n->worker_behind, route_slot, route);
+}
+
+void node_watch_worker(struct sim_node *n)
+{
+    n->worker_behind = n->scheduler->receivers.worker;
+    n->worker = (struct receiver){
+        .impl = n, .start = world_start_leases, .room = world_worker_room};
+    n->scheduler->receivers.worker = &n->worker;
 }
 
 void node_end_deliveries(struct sim_node *n)

@@ -18,7 +18,7 @@
     /* what calls ended with */                                                                 \
     X(calls_ok) X(calls_exists) X(calls_not_found) X(calls_too_late) X(calls_decided)           \
     X(calls_stale) X(calls_unknown_route) X(calls_route_in_use) X(calls_bad_deadline)           \
-    X(calls_full) X(calls_definite) X(calls_unknown)                                            \
+    X(calls_full) X(calls_not_dead) X(calls_definite) X(calls_unknown)                          \
     /* what nodes answered */                                                                   \
     X(answers_not_leader) X(answers_busy) X(answers_unknown_outcome)                            \
     /* messages of clients */                                                                   \
@@ -30,7 +30,13 @@
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \
-    X(paid_while_closing) X(routes_changed) X(routes_deleted)
+    X(paid_while_closing) X(routes_changed) X(routes_deleted) X(routes_paused)                  \
+    X(routes_resumed) X(routes_rotated) X(dead_redriven) X(dead_dropped)                        \
+    X(dead_then_expired) X(dead_dropped_with_effect) X(routes_with_rate) X(batches) X(batched)  \
+    X(half_answered) X(refused_busy) X(refused_with_silence)          \
+    /* workers */                                                                               \
+    X(reserved) X(leases_extended) X(workers_died) X(reports_settled) X(reports_stale)          \
+    X(reports_repeated)
 
 struct coverage {
 #define COVERAGE_FIELD(name) uint64_t name;

@@ -31,6 +31,7 @@ static const struct expectation expectations[] = {
     {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 300, false},
     {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50, false},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
+    {"window-per-batch", MUTANT_WINDOW_PER_BATCH, "ROUTE", 100, false},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true},
 };
 #define EXPECTATIONS (sizeof expectations / sizeof expectations[0])

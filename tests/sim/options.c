@@ -78,6 +78,12 @@ static void draw_load(struct sim_options *o, struct sim_loop *l)
     o->receiver_crash_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 400) : 0;
     o->routes = (unsigned)loop_between(l, 1, 4);
     o->route_change_per_mille = wanted(l) ? (unsigned)loop_between(l, 5, 80) : 0;
+    o->receiver_busy_per_mille = wanted(l) ? (unsigned)loop_between(l, 20, 600) : 0;
+    o->receiver_half_per_mille = wanted(l) ? (unsigned)loop_between(l, 50, 600) : 0;
+    o->batch_max = wanted(l) ? ONE_OF(l, 2, 5, 20) : 1;
+    o->linger_max_ms = wanted(l) ? ONE_OF(l, 5, 100, 1000) : 0;
+    o->worker_per_mille = (unsigned)ONE_OF(l, 0, 0, 300, 700, 1000);
+    o->rate_per_mille = wanted(l) ? (unsigned)loop_between(l, 100, 900) : 0;
 }
 
 void options_draw(struct sim_options *o, struct sim_loop *l)
@@ -114,12 +120,15 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
     fprintf(out,
             "clients=%u orders=%u operation=%" PRIu64 "us delay=%" PRIu64 "..%" PRIu64
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
-            "us fail=%u veto=%u later=%u receiver_crash=%u routes=%u route_change=%u "
+            "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
+            "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
             "run=%" PRIu64 "ms settle=%" PRIu64 "ms\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
             o->receiver_veto_per_mille, o->receiver_later_per_mille,
-            o->receiver_crash_per_mille, o->routes, o->route_change_per_mille, o->run_ms,
+            o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
+            o->routes, o->route_change_per_mille, o->batch_max,
+            o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
             o->settle_ms);
 }

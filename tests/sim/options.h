@@ -48,8 +48,14 @@ struct sim_options {
     uint64_t receiver_min_us, receiver_max_us;
     unsigned receiver_fail_per_mille, receiver_veto_per_mille, receiver_later_per_mille;
     unsigned receiver_crash_per_mille; /* after the effect, before the answer */
+    unsigned receiver_busy_per_mille;  /* refuses a whole request: 429 or 503 */
+    unsigned receiver_half_per_mille;  /* leaves orders of a batch out of the answer */
     unsigned routes;
     unsigned route_change_per_mille;
+    uint64_t batch_max;                /* of a route; 1 = no batches */
+    uint64_t linger_max_ms;
+    unsigned rate_per_mille;           /* of routes that have one */
+    unsigned worker_per_mille;         /* of routes that are for workers */
     /* phases */
     uint64_t run_ms;    /* with faults */
     uint64_t settle_ms; /* without: the liveness phase */

@@ -2,12 +2,16 @@
  * time-out of a delivery. */
 #include "receivers.h"
 
+#include "../../client/work.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 /* What is remembered of one idempotency key, for ever. */
 struct settled {
     char key[37];
+    unsigned id;        /* of a worker's order: known since it was given out */
+    uint64_t scheduled; /* the same; 0: not known */
     bool is_settled;
     enum outcome outcome; /* EXPIRED or PAID */
 };
@@ -18,22 +22,29 @@ struct fence {
     uint64_t index;
 };
 
-/* One delivery on its way to the receiver and back. */
+/* One order of a request. */
+struct stop {
+    uint64_t token;
+    unsigned id;
+    uint64_t scheduled; /* 0: the run is over */
+    struct fence fence;
+    char key[37];
+    enum outcome outcome;
+    uint64_t delay_ms;
+};
+
+/* One request on its way to the receiver and back. */
 struct visit {
     struct visit *next, **at;
     struct receivers *receivers;
     struct sim_cluster *cluster;
     unsigned node;
-    uint64_t token;
-    unsigned id;
-    uint64_t scheduled;
-    struct fence fence;
-    char key[37];
     bool told; /* the node knows how it ended */
-    enum outcome outcome;
-    uint64_t delay_ms;
+    bool overloaded;
     struct sim_event *step;    /* it arrives, or its answer does; NULL: neither will */
     struct sim_event *timeout; /* NULL: told */
+    unsigned n;
+    struct stop *stops;
 };
 
 struct receivers {
@@ -69,6 +80,7 @@ static void visit_free(struct visit *v)
     if (v->next != NULL) {
         v->next->at = v->at;
     }
+    free(v->stops);
     free(v);
 }
 
@@ -100,8 +112,8 @@ static uint64_t duration_us(const struct receivers *r)
                      : loop_between(r->loop, o->receiver_min_us, o->receiver_max_us);
 }
 
-/* The node learns how the delivery ended, once. */
-static void visit_tell(struct visit *v, enum outcome outcome, uint64_t delay_ms)
+/* The node learns how the deliveries ended, once. */
+static void visit_tell(struct visit *v)
 {
     struct receivers *r = v->receivers;
 
@@ -113,10 +125,23 @@ static void visit_tell(struct visit *v, enum outcome outcome, uint64_t delay_ms)
         loop_cancel(r->loop, v->timeout);
         v->timeout = NULL;
     }
-    loop_trace(r->loop, "receiver answers n%u delivery %llu: %u", v->node + 1,
-               (unsigned long long)v->token, (unsigned)outcome);
-    check_delivery_done(r->check, v->node, v->token, outcome);
-    cluster_deliver_done(v->cluster, v->node, v->token, outcome, delay_ms);
+    for (unsigned i = 0; i < v->n; i++) {
+        const struct stop *s = &v->stops[i];
+        loop_trace(r->loop, "receiver answers n%u delivery %llu: %u", v->node + 1,
+                   (unsigned long long)s->token, (unsigned)s->outcome);
+        check_delivery_done(r->check, v->node, s->token, s->outcome);
+        cluster_deliver_done(v->cluster, v->node, s->token, s->outcome, s->delay_ms,
+                             v->overloaded);
+    }
+}
+
+static void visit_fail(struct visit *v, uint64_t delay_ms, bool overloaded)
+{
+    for (unsigned i = 0; i < v->n; i++) {
+        v->stops[i].outcome = OUTCOME_FAILED;
+        v->stops[i].delay_ms = delay_ms;
+    }
+    v->overloaded = overloaded;
 }
 
 static void visit_timeout_cb(void *arg)
@@ -124,7 +149,8 @@ static void visit_timeout_cb(void *arg)
     struct visit *v = arg;
 
     v->timeout = NULL;
-    visit_tell(v, OUTCOME_FAILED, 0);
+    visit_fail(v, 0, true);
+    visit_tell(v);
     if (v->step == NULL) {
         visit_free(v);
     }
@@ -135,7 +161,7 @@ static void visit_answer_cb(void *arg)
     struct visit *v = arg;
 
     v->step = NULL;
-    visit_tell(v, v->outcome, v->delay_ms);
+    visit_tell(v);
     visit_free(v);
 }
 
@@ -161,79 +187,150 @@ static struct settled *settled_of(struct receivers *r, const char *key)
     return s;
 }
 
-static void visit_decide(struct visit *v, struct settled *s)
+static void stop_decide(struct visit *v, struct stop *at, struct settled *s)
 {
     struct receivers *r = v->receivers;
     const struct sim_options *o = r->options;
 
     if (chance(r, o->receiver_fail_per_mille)) {
-        v->outcome = OUTCOME_FAILED;
-        v->delay_ms = chance(r, 300) ? loop_below(r->loop, 3000) : 0; /* Retry-After */
+        at->outcome = OUTCOME_FAILED;
+        at->delay_ms = chance(r, 300) ? loop_below(r->loop, 3000) : 0; /* Retry-After */
     } else if (chance(r, o->receiver_later_per_mille)) {
-        v->outcome = OUTCOME_LATER;
-        v->delay_ms = loop_below(r->loop, 3000);
+        at->outcome = OUTCOME_LATER;
+        at->delay_ms = loop_below(r->loop, 3000);
     } else if (chance(r, o->receiver_veto_per_mille)) {
         s->is_settled = true;
-        s->outcome = v->outcome = OUTCOME_PAID;
+        s->outcome = at->outcome = OUTCOME_PAID;
     } else {
         s->is_settled = true;
-        s->outcome = v->outcome = OUTCOME_EXPIRED;
+        s->outcome = at->outcome = OUTCOME_EXPIRED;
         r->coverage->effect_after_timeout += v->told;
-        loop_trace(r->loop, "effect %u, key %s", v->id, v->key);
-        check_effect(r->check, v->id, v->scheduled, v->key);
+        loop_trace(r->loop, "effect %u, key %s", at->id, at->key);
+        check_effect(r->check, at->id, at->scheduled, at->key);
     }
 }
 
-/* The request is at the receiver. What it does, it does whether or not anybody still waits. */
-static void visit_arrive(struct visit *v)
+/* An order is at the receiver. What it does, it does whether or not anybody still waits. */
+static void stop_arrive(struct visit *v, struct stop *at)
 {
     struct receivers *r = v->receivers;
-    struct fence *seen = &r->fences[v->id];
-    struct settled *s = settled_of(r, v->key);
+    struct fence *seen = &r->fences[at->id];
+    struct settled *s = settled_of(r, at->key);
 
-    if (v->fence.epoch < seen->epoch ||
-        (v->fence.epoch == seen->epoch && v->fence.index < seen->index)) {
+    at->delay_ms = 0;
+    if (at->fence.epoch < seen->epoch ||
+        (at->fence.epoch == seen->epoch && at->fence.index < seen->index)) {
         r->coverage->fenced_off++;
-        v->outcome = OUTCOME_FAILED;
-        v->delay_ms = 0;
+        at->outcome = OUTCOME_FAILED;
         return;
     }
-    *seen = v->fence;
+    *seen = at->fence;
     if (s->is_settled) {
         r->coverage->deduplicated++;
-        v->outcome = s->outcome;
+        at->outcome = s->outcome;
     } else {
-        visit_decide(v, s);
+        stop_decide(v, at, s);
     }
+}
+
+/* 429 or 503: nothing was done. */
+static void visit_refuse(struct visit *v)
+{
+    struct receivers *r = v->receivers;
+    uint64_t silence_ms = chance(r, 500) ? loop_below(r->loop, 3000) : 0;
+
+    r->coverage->refused_busy++;
+    r->coverage->refused_with_silence += silence_ms > 0;
+    visit_fail(v, silence_ms, true);
+}
+
+/* What was done stays done, whether or not the answer names it. */
+static void visit_forget_half(struct visit *v)
+{
+    struct receivers *r = v->receivers;
+
+    for (unsigned i = 0; i < v->n; i++) {
+        if (chance(r, 500)) {
+            v->stops[i].outcome = OUTCOME_FAILED;
+            v->stops[i].delay_ms = 0;
+            r->coverage->half_answered++;
+        }
+    }
+}
+
+/* --- workers --- */
+
+void receivers_lease(struct receivers *r, unsigned node, uint64_t token, const struct delivery *d)
+{
+    struct settled *s = settled_of(r, d->key);
+
+    s->scheduled = check_delivery(r->check, node, token, d, &s->id);
+}
+
+uint64_t receivers_order(struct receivers *r, const char *key, unsigned *id)
+{
+    const struct settled *s = settled_of(r, key);
+
+    *id = s->id;
+    return s->scheduled;
+}
+
+bool receivers_work(struct receivers *r, const struct work_job *job, enum outcome *outcome,
+                    uint64_t *delay_ms)
+{
+    struct visit visit = {.receivers = r};
+    struct stop stop = {0};
+    char fence[ORDERSCHED_FENCE_SIZE] = "";
+    unsigned long long epoch = 0, index = 0;
+
+    memcpy(stop.key, job->key.data, job->key.len);
+    memcpy(fence, job->fence.data, job->fence.len);
+    const struct settled *s = settled_of(r, stop.key);
+    if (s->scheduled == 0 || sscanf(fence, "%llu.%llu", &epoch, &index) != 2) {
+        return false; /* the run is over */
+    }
+    stop.id = s->id;
+    stop.scheduled = s->scheduled;
+    stop.fence = (struct fence){epoch, index};
+    stop_arrive(&visit, &stop);
+    *outcome = stop.outcome;
+    *delay_ms = stop.delay_ms;
+    return stop.outcome != OUTCOME_EXPIRED || !chance(r, r->options->receiver_crash_per_mille);
 }
 
 static void visit_arrive_cb(void *arg)
 {
     struct visit *v = arg;
     struct receivers *r = v->receivers;
+    bool expired = false;
 
     v->step = NULL;
-    visit_arrive(v);
+    if (chance(r, r->options->receiver_busy_per_mille)) {
+        visit_refuse(v);
+    } else {
+        for (unsigned i = 0; i < v->n; i++) {
+            stop_arrive(v, &v->stops[i]);
+            expired = expired || v->stops[i].outcome == OUTCOME_EXPIRED;
+        }
+        if (v->n > 1 && chance(r, r->options->receiver_half_per_mille)) {
+            visit_forget_half(v);
+        }
+    }
     if (v->told) {
         visit_free(v);
-    } else if (v->outcome == OUTCOME_EXPIRED && chance(r, r->options->receiver_crash_per_mille)) {
+    } else if (expired && chance(r, r->options->receiver_crash_per_mille)) {
         r->coverage->effect_without_answer++; /* the time-out tells the node */
     } else {
         v->step = loop_after(r->loop, duration_us(r) / 2, visit_answer_cb, v);
     }
 }
 
-void receivers_deliver(struct receivers *r, struct sim_cluster *cluster, unsigned node,
-                       uint64_t token, const struct delivery *d)
+static struct visit *visit_new(struct receivers *r, struct sim_cluster *cluster, unsigned node,
+                               unsigned n)
 {
-    unsigned id = 0;
-    uint64_t scheduled = check_delivery(r->check, node, token, d, &id);
-
-    if (scheduled == 0) {
-        return; /* the run is over */
-    }
     struct visit *v = calloc(1, sizeof *v);
-    if (v == NULL) {
+
+    if (v == NULL || (v->stops = calloc(n, sizeof *v->stops)) == NULL) {
         abort();
     }
     v->next = r->visits;
@@ -245,12 +342,33 @@ void receivers_deliver(struct receivers *r, struct sim_cluster *cluster, unsigne
     v->receivers = r;
     v->cluster = cluster;
     v->node = node;
-    v->token = token;
-    v->id = id;
-    v->scheduled = scheduled;
-    v->fence = (struct fence){d->fence_epoch, d->fence_index};
-    memcpy(v->key, d->key, sizeof v->key);
-    v->timeout = loop_after(r->loop, (uint64_t)d->settings->settings.timeout_ms * 1000,
+    v->n = n;
+    return v;
+}
+
+void receivers_deliver(struct receivers *r, struct sim_cluster *cluster, unsigned node,
+                       uint64_t token, const struct delivery *first)
+{
+    unsigned n = 0;
+
+    for (const struct delivery *d = first; d != NULL; d = d->batch_next) {
+        n++;
+    }
+    struct visit *v = visit_new(r, cluster, node, n);
+    struct stop *s = v->stops;
+    for (const struct delivery *d = first; d != NULL; d = d->batch_next, s++) {
+        s->token = token++;
+        s->scheduled = check_delivery(r->check, node, s->token, d, &s->id);
+        s->fence = (struct fence){d->fence_epoch, d->fence_index};
+        memcpy(s->key, d->key, sizeof s->key);
+        if (s->scheduled == 0) { /* the run is over */
+            visit_free(v);
+            return;
+        }
+    }
+    r->coverage->batches += n > 1;
+    r->coverage->batched += n > 1 ? n : 0;
+    v->timeout = loop_after(r->loop, (uint64_t)first->settings->settings.timeout_ms * 1000,
                             visit_timeout_cb, v);
     if (!chance(r, r->options->drop_per_mille / 4)) {
         v->step = loop_after(r->loop, duration_us(r) / 2, visit_arrive_cb, v);

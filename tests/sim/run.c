@@ -28,11 +28,21 @@ static void run_leads(void *arg, unsigned node, uint64_t term)
     check_leads(((struct run *)arg)->check, node, term);
 }
 
-static void run_deliver(void *arg, unsigned node, uint64_t token, const struct delivery *d)
+static void run_deliver(void *arg, unsigned node, uint64_t token, const struct delivery *first)
 {
     struct run *r = arg;
 
-    receivers_deliver(r->receivers, r->cluster, node, token, d);
+    receivers_deliver(r->receivers, r->cluster, node, token, first);
+}
+
+static void run_lease(void *arg, unsigned node, uint64_t token, const struct delivery *d)
+{
+    receivers_lease(((struct run *)arg)->receivers, node, token, d);
+}
+
+static void run_leased(void *arg, unsigned node, uint64_t token, enum outcome outcome)
+{
+    check_delivery_done(((struct run *)arg)->check, node, token, outcome);
 }
 
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
@@ -47,6 +57,8 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
         .applied = run_applied,
         .leads = run_leads,
         .deliver = run_deliver,
+        .lease = run_lease,
+        .leased = run_leased,
         .died = run_died,
     };
 
@@ -56,7 +68,8 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
     r->cluster = cluster_new(&r->loop, &r->options, &hooks);
     check_set_cluster(r->check, r->cluster);
     r->receivers = receivers_new(&r->loop, &r->options, r->check, &r->coverage);
-    r->clients = clients_new(&r->loop, &r->options, r->cluster, r->check, &r->coverage);
+    r->clients = clients_new(&r->loop, &r->options, r->cluster, r->check, r->receivers,
+                             &r->coverage);
 }
 
 static void run_close(struct run *r)

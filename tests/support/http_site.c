@@ -103,18 +103,37 @@ static void site_connected(void *arg, struct MHD_Connection *connection, void **
     pthread_mutex_unlock(&s->mutex);
 }
 
-void site_open(struct site *s)
+static void site_init(struct site *s)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
     memset(s, 0, sizeof *s);
     pthread_mutex_init(&s->mutex, NULL);
     s->headers = json_object();
     s->status = 200;
     s->answer = "";
+}
+
+void site_open(struct site *s)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    site_init(s);
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, site_handle, s, MHD_OPTION_SOCK_ADDR, &a,
         MHD_OPTION_CONNECTION_LIMIT, 2000u, MHD_OPTION_NOTIFY_COMPLETED, site_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, site_connected, s, MHD_OPTION_END);
+    must(s->daemon != NULL);
+    s->port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+}
+
+void site_open_tls(struct site *s, const char *certificate, const char *key)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    site_init(s);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, site_handle, s,
+        MHD_OPTION_SOCK_ADDR, &a, MHD_OPTION_HTTPS_MEM_CERT, certificate,
+        MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_NOTIFY_COMPLETED, site_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, site_connected, s, MHD_OPTION_END);
     must(s->daemon != NULL);
     s->port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;

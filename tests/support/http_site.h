@@ -31,6 +31,8 @@ struct site {
     size_t body_len;
 };
 void site_open(struct site *s);
+/* With TLS; certificate and key as PEM text. */
+void site_open_tls(struct site *s, const char *certificate, const char *key);
 void site_stop(struct site *s); /* what came can still be read */
 void site_close(struct site *s); /* stops it, too */
 

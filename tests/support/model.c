@@ -171,6 +171,30 @@ static const struct model_answer *recall(const struct model *m, const struct mod
     return place > m->first_recent ? &m->recent[place - 1] : NULL;
 }
 
+const struct model_event *model_event(const struct model_order *o, uint64_t i)
+{
+    if (i >= o->n_events) {
+        return NULL;
+    }
+    if (i < MODEL_HEAD) {
+        return &o->head[i];
+    }
+    return i + MODEL_TAIL >= o->n_events ? &o->tail[i % MODEL_TAIL] : NULL;
+}
+
+static struct model_event *happen(struct model *m, struct model_order *o, enum history_kind kind)
+{
+    struct model_event *e = o->n_events < MODEL_HEAD ? &o->head[o->n_events]
+                                                     : &o->tail[o->n_events % MODEL_TAIL];
+
+    memset(e, 0, sizeof *e);
+    e->kind = kind;
+    e->time_ms = m->now_ms;
+    e->index = m->index;
+    o->n_events++;
+    return e;
+}
+
 static void decide(struct model *m, struct model_order *o, int state)
 {
     o->state = state;
@@ -245,6 +269,25 @@ static int do_extend(struct model *m, struct model_order *o, const struct operat
     }
     o->deadline_ms = deadline_ms;
     o->version++;
+    happen(m, o, HISTORY_EXTENDED)->value = deadline_ms;
+    return ORDERSCHED_OK;
+}
+
+static int do_dead(struct model *m, struct model_order *o, const struct operation *op)
+{
+    if (o->state != ORDERSCHED_DEAD) {
+        return ORDERSCHED_NOT_DEAD;
+    }
+    if (op->code == OPERATION_DEAD_DROP) {
+        decide(m, o, ORDERSCHED_CANCELLED);
+        strcpy(o->reason, "dropped by operator");
+        return ORDERSCHED_OK;
+    }
+    o->state = ORDERSCHED_PENDING;
+    o->failures = 0;
+    o->next_ms = 0;
+    o->redriven_ms = m->now_ms;
+    happen(m, o, HISTORY_REDRIVEN);
     return ORDERSCHED_OK;
 }
 
@@ -348,6 +391,16 @@ static int do_outcome(struct model *m, struct model_order *o, const struct opera
                            r->retries_ms[clamp(o->failures, 1, r->n_retries) - 1], UINT64_MAX) +
                      clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
     }
+    struct model_event *e = happen(m, o, HISTORY_ATTEMPT);
+    e->node = op->node_id;
+    e->attempt = op->attempt;
+    e->outcome = op->outcome;
+    e->value = o->next_ms;
+    memcpy(e->reason, op->reason.data, op->reason.len);
+    memcpy(o->reason, e->reason, sizeof o->reason);
+    if (op->outcome == OUTCOME_EXPIRED || op->outcome == OUTCOME_PAID) {
+        memset(o->reason, 0, sizeof o->reason);
+    }
     return ORDERSCHED_OK;
 }
 
@@ -396,6 +449,9 @@ static bool answered_before(struct model *m, const struct model_order *o,
 static int carry_out(struct model *m, struct model_order *o, const struct operation *op,
                      unsigned route)
 {
+    if (op->code == OPERATION_DEAD_REDRIVE || op->code == OPERATION_DEAD_DROP) {
+        return o->exists ? do_dead(m, o, op) : ORDERSCHED_NOT_FOUND;
+    }
     if (o->exists && !is_decided(o) && o->n_requests == MODEL_REQUESTS_MAX) {
         return ORDERSCHED_EXHAUSTED;
     }

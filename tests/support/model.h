@@ -17,6 +17,21 @@ struct model_answer {
     uint64_t index;
 };
 
+/* An event of a history: the first four are kept, and the last twelve of the others. */
+#define MODEL_HEAD 4
+#define MODEL_TAIL 12
+
+struct model_event {
+    enum history_kind kind;
+    uint64_t time_ms;
+    uint64_t index;
+    uint64_t node;
+    uint32_t attempt;
+    unsigned outcome;
+    uint64_t value;
+    char reason[PROTOCOL_REASON_MAX + 1]; /* uncut */
+};
+
 struct model_order {
     bool exists; /* in memory, maybe forgotten */
     int state;   /* never CLOSING */
@@ -29,6 +44,11 @@ struct model_order {
     uint32_t attempts;
     uint32_t failures;
     uint64_t next_ms;
+    uint64_t redriven_ms;
+    char reason[PROTOCOL_REASON_MAX + 1];
+    uint64_t n_events; /* ever */
+    struct model_event head[MODEL_HEAD];
+    struct model_event tail[MODEL_TAIL]; /* event number i at i % MODEL_TAIL */
     struct model_answer schedule;
     unsigned n_requests;
     struct model_answer requests[MODEL_REQUESTS_MAX];
@@ -75,5 +95,7 @@ int model_state(const struct model *m, unsigned id);
 bool model_is_known(const struct model *m, unsigned id);
 /* Must be with the dispatcher, or ready for it, or waiting for its paused route. */
 bool model_is_deliverable(const struct model *m, unsigned id);
+/* Event number `i` of those ever, if it is kept, else NULL. */
+const struct model_event *model_event(const struct model_order *o, uint64_t i);
 
 #endif

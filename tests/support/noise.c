@@ -128,13 +128,26 @@ static void choose_route(struct noise *n, struct operation *op)
 
 static void choose_outcome(struct noise *n, const struct machine *m, struct operation *op)
 {
+    static const char reason[] =
+        "503 Service Unavailable from \xc3\xa4\xc3\xb6\xc3\xbc\xc3\x9f\xe2\x82\xac\xe2\x82\xac"
+        "\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac\xe2\x82\xac and so on and so on and so on, as a "
+        "receiver may have a lot to say of this";
+    static const enum outcome outcomes[] = {
+        OUTCOME_EXPIRED, OUTCOME_PAID,   OUTCOME_LATER,  OUTCOME_LATER,
+        OUTCOME_LATER,   OUTCOME_FAILED, OUTCOME_FAILED, OUTCOME_FAILED,
+    };
     const struct order *o = machine_find(m, op->id);
 
     op->epoch = m->epoch;
     op->version = o ? o->version : 1;
     op->attempt = o && o->extra ? o->extra->attempts + 1 : 1;
-    op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    op->outcome = outcomes[noise_below(n, sizeof outcomes / sizeof *outcomes)];
+    if (n->is_calm) {
+        op->outcome = (enum outcome)(1 + noise_below(n, 4));
+    }
     op->delay_ms = noise_below(n, 20) == 0 ? noise_random(n) : noise_below(n, 3000);
+    op->reason = (struct slice){(const uint8_t *)reason, noise_below(n, sizeof reason)};
+    op->node_id = 1 + noise_below(n, 3);
     op->jitter_ms = noise_below(n, 20) == 0 ? (uint32_t)noise_random(n)
                                             : (uint32_t)noise_below(n, 100);
     switch (noise_below(n, 20)) {
@@ -158,11 +171,16 @@ static enum operation_code choose_code(struct noise *n)
 {
     uint64_t dice = noise_below(n, 1000);
 
+    if (n->is_calm && dice >= 945 && dice < 970 && noise_below(n, 500) > 0) {
+        dice = 944; /* dead letters stay, so that the requests of few orders pile up */
+    }
     return dice < 280   ? OPERATION_SCHEDULE
            : dice < 400 ? OPERATION_PAY
            : dice < 480 ? OPERATION_CANCEL
            : dice < 640 ? OPERATION_EXTEND
-           : dice < 970 ? OPERATION_OUTCOME
+           : dice < 945 ? OPERATION_OUTCOME
+           : dice < 960 ? OPERATION_DEAD_REDRIVE
+           : dice < 970 ? OPERATION_DEAD_DROP
            : dice < 980 ? OPERATION_ROUTE_PUT
            : dice < 985 ? OPERATION_ROUTE_ROTATE
            : dice < 991 ? OPERATION_ROUTE_PAUSE
