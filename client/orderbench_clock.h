@@ -1,4 +1,4 @@
-/* orderbench_clock.h - the replay's two clocks: one that only runs, one that tells the time. */
+/* orderbench_clock.h - two clocks: one that only runs, one that tells the time. */
 #ifndef ORDERBENCH_CLOCK_H
 #define ORDERBENCH_CLOCK_H
 
@@ -23,6 +23,15 @@ static inline uint64_t bench_running_ms(void)
 static inline uint64_t bench_wall_ms(void)
 {
     return bench_clock_ms(CLOCK_REALTIME);
+}
+
+/* The same to the microsecond. */
+static inline uint64_t bench_wall_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 #endif

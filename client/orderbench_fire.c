@@ -1,7 +1,8 @@
 /* orderbench_fire.c - see orderbench_fire.h.
  *
  * With dead routes it measures twice: the healthy routes alone, and again while every dead route
- * has its orders due since the first deadline. Ids differ, the rest is the same. */
+ * has its orders due: since a moment before the first deadline, or, with --dead-ahead 0s, since that
+ * very instant. Ids differ, the rest is the same. */
 #include "orderbench_fire.h"
 
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 
 enum fire_flag {
     FIRE_ORDERS = SETUP_FLAGS, FIRE_OVER, FIRE_RATE, FIRE_ROUTES, FIRE_DEAD, FIRE_DEAD_ORDERS,
-    FIRE_DEAD_KIND, FIRE_BATCH, FIRE_FLAGS
+    FIRE_DEAD_KIND, FIRE_DEAD_AHEAD, FIRE_BATCH, FIRE_FLAGS
 };
 
 static const struct flag fire_flags[] = {
@@ -25,9 +26,11 @@ static const struct flag fire_flags[] = {
     {FIRE_RATE, "rate", 0, "N", "of them a second; in place of --orders or --over"},
     {FIRE_ROUTES, "routes", 0, "R", "routes, each with its own receiver (1)"},
     {FIRE_DEAD, "dead", 0, "D", "of these routes are dead (0)"},
-    {FIRE_DEAD_ORDERS, "dead-orders", 0, "N", "due on each dead route at the start (100000)"},
+    {FIRE_DEAD_ORDERS, "dead-orders", 0, "N", "due at one instant on each dead route (100000)"},
     {FIRE_DEAD_KIND, "dead-kind", 0, "closed|silent",
      "nobody listens there, or somebody who never answers (closed)"},
+    {FIRE_DEAD_AHEAD, "dead-ahead", 0, "DURATION",
+     "how long before the first of the others they are due (1s)"},
     {FIRE_BATCH, "batch", 0, "N", "orders a request, at most (1)"},
     {0},
 };
@@ -40,6 +43,7 @@ struct fire {
     uint64_t dead;
     uint64_t dead_orders;
     enum receiver_kind dead_kind;
+    uint64_t dead_ahead_ms;
     uint64_t batch;
     struct bench_receiver receivers[FIRE_ROUTES_MAX]; /* the healthy ones first */
     unsigned n_receivers;
@@ -124,6 +128,12 @@ static int fire_read(struct fire *f, const char *const *values)
         return bench_usage("--dead-kind is neither closed nor silent", kind);
     }
     f->dead_kind = kind != NULL && *kind == 's' ? RECEIVER_SILENT : RECEIVER_CLOSED;
+    f->dead_ahead_ms = 1000;
+    if (values[FIRE_DEAD_AHEAD] != NULL &&
+        (!units_parse_duration(values[FIRE_DEAD_AHEAD], &f->dead_ahead_ms) ||
+         f->dead_ahead_ms > 60000)) {
+        return bench_usage("--dead-ahead is no duration up to 60s", values[FIRE_DEAD_AHEAD]);
+    }
     if (!count_or(values[FIRE_BATCH], 1, 1, 1000, &f->batch)) {
         return bench_usage("--batch is no number from 1 to 1000", values[FIRE_BATCH]);
     }
@@ -171,13 +181,12 @@ static void fire_stop(struct fire *f)
 
 /* ---- the run ---- */
 
-/* The dead routes' orders, all due at the first deadline of the others. */
-static int fire_schedule_dead(struct fire *f, uint64_t first_ms)
+static int fire_schedule_dead(struct fire *f, uint64_t due_ms)
 {
     double seconds;
 
     f->dead_plan = (struct plan){.n = f->dead * f->dead_orders, .routes = f->routes + f->healthy,
-                                 .n_routes = (unsigned)f->dead, .first_ms = first_ms};
+                                 .n_routes = (unsigned)f->dead, .first_ms = due_ms};
     bench_make_prefix("dead", f->dead_plan.prefix, sizeof f->dead_plan.prefix);
     return phase_schedule_only(&f->setup, &f->dead_plan, &seconds);
 }
@@ -192,7 +201,8 @@ static int fire_measure(struct fire *f, struct phase *p, bool beside)
     bench_make_prefix(beside ? "fire2" : "fire", p->plan.prefix, sizeof p->plan.prefix);
     p->plan.first_ms = bench_first_deadline_ms(&f->setup, f->orders + dead);
     if (beside) {
-        rv = fire_schedule_dead(f, p->plan.first_ms);
+        p->plan.first_ms += f->dead_ahead_ms;
+        rv = fire_schedule_dead(f, p->plan.first_ms - f->dead_ahead_ms);
     }
     rv = rv != 0 ? rv : phase_schedule(p, &f->setup);
     rv = rv != 0 ? rv : phase_wait(p);
@@ -228,6 +238,7 @@ static json_t *fire_settings_json(const struct fire *f)
                         json_integer((json_int_t)(f->dead > 0 ? f->dead_orders : 0)));
     json_object_set_new(object, "dead_kind",
                         json_string(f->dead_kind == RECEIVER_SILENT ? "silent" : "closed"));
+    json_object_set_new(object, "dead_ahead_ms", json_integer((json_int_t)f->dead_ahead_ms));
     json_object_set_new(object, "window", json_integer((json_int_t)f->setup.window));
     json_object_set_new(object, "clock", json_string(PHASE_CLOCK));
     return object;

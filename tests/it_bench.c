@@ -145,6 +145,26 @@ static void drain_accounts_for_every_order(void **state)
     json_decref(object);
 }
 
+static void drain_in_batches_and_by_workers_accounts_for_every_order(void **state)
+{
+    struct world *w = *state;
+    static const char *const kinds[] = {"http", "worker"};
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(bench(w, (const char *[]){"drain", "--orders", "300", "--kind", kinds[i],
+                                                   "--batch", "20", "--lead", "3s", "-w", "json",
+                                                   "-q", NULL}),
+                         0);
+        json_t *object = figures(w);
+        assert_string_equal(json_string_value(json_object_get(object, "kind")), kinds[i]);
+        assert_int_equal(number(object, "batch"), 20);
+        assert_int_equal(number(json_object_get(object, "settings"), "workers"), i == 0 ? 0 : 4);
+        assert_sound(object);
+        assert_lateness(object, 30000);
+        json_decref(object);
+    }
+}
+
 static void drain_prints_a_table_for_people(void **state)
 {
     struct world *w = *state;
@@ -226,6 +246,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drain_accounts_for_every_order),
+        cmocka_unit_test(drain_in_batches_and_by_workers_accounts_for_every_order),
         cmocka_unit_test(drain_prints_a_table_for_people),
         cmocka_unit_test(fire_measures_alone_and_beside_a_dead_route),
         cmocka_unit_test(orders_that_are_not_settled_in_time_are_lost),

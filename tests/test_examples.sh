@@ -170,6 +170,28 @@ real_deliveries() { # LANGUAGE
     is "$l: ... and decided then" "$(state "$l-slow")" PAID
 }
 
+all_expired() { # ORDER...
+    local order
+    for order in "$@"; do
+        has_state "$order" EXPIRED || return
+    done
+}
+
+real_batch() { # LANGUAGE
+    local l=$1 i orders=()
+    ctl route put "batch-$l" --url "http://127.0.0.1:$sink/hook" --secret $secret --batch 4 \
+        --linger 500ms >/dev/null
+    for i in 1 2 3 4; do
+        orders+=("$l-batch-$i")
+        ctl schedule "$l-batch-$i" --in 1s --route "batch-$l" --payload "{\"n\":$i}" >/dev/null
+    done
+    wait_for all_expired "${orders[@]}"
+    is "$l: a node's batch is settled" \
+        "$(for i in "${orders[@]}"; do state "$i"; done | sort | uniq -c | tr -s ' ')" " 4 EXPIRED"
+    is "$l: ... with one effect each" \
+        "$(for i in "${orders[@]}"; do released "$l" "$i"; done | tr '\n' ' ')" "1 1 1 1 "
+}
+
 forged_and_repeated() { # LANGUAGE
     local l=$1
     local expired='{"outcome":"expired"}'
@@ -219,6 +241,7 @@ try() { # LANGUAGE
         return
     fi
     real_deliveries "$1"
+    real_batch "$1"
     forged_and_repeated "$1"
     batches "$1"
     stop_receiver

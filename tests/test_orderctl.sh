@@ -208,6 +208,10 @@ expect "fire with one number too many" 2 - 'one too many' \
 expect "fire with a rate that makes no order" 2 - 'or none' $bench fire --rate 0.1 --over 1s
 expect "fire with a wrong duration" 2 - '--over is no duration' $bench fire --over 5
 expect "drain of a kind that there is not" 2 - '--kind is' $bench drain --kind pigeon
+expect "drain with workers where there are none" 2 - '--workers is for' $bench drain --workers 2
+expect "drain with too many workers" 2 - '--workers is no number' \
+    $bench drain --kind worker --workers 65
+expect "fire with dead orders too long ahead" 2 - '--dead-ahead is no' $bench fire --dead-ahead 2m
 expect "drain with too large a batch" 2 - '--batch is no number' $bench drain --batch 1001
 expect "drain with a wrong window" 2 - '--window is no number' $bench drain --window 0
 expect "drain with a wrong lead" 2 - '--lead is no duration' $bench drain --lead now

@@ -95,9 +95,10 @@ function settle(key, fenceText, data, entries) {
   if (fence[0] < seen[0] || (fence[0] === seen[0] && fence[1] < seen[1])) {
     return { outcome: 'failed', reason: 'a newer fence was seen' };
   }
-  if (settled.has(key)) {
+  const before = settled.get(key) ?? entries.find((e) => e.key === key)?.answer;
+  if (before) {
     entries.push({ order, fence });
-    return settled.get(key);
+    return before;
   }
   const answer = closePayment(order);
   const done = answer.outcome === 'expired' || answer.outcome === 'paid';
