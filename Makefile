@@ -90,7 +90,7 @@ check: deps
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants
+    $(BUILD)/ordersim-mutants $(BUILD)/jepsen-check
 
 .PHONY: demo
 demo: deps
@@ -173,6 +173,12 @@ $(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
 $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+# The judge of the histories that jepsen/ records, and its tests.
+JEPSEN_JUDGE_SRC := $(wildcard jepsen/judge*.c jepsen/check_*.c)
+$(BUILD)/jepsen-check: $(call objs,jepsen/jepsen-check.c $(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_jepsen_*.c)): $(call objs,$(JEPSEN_JUDGE_SRC))
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
