@@ -178,7 +178,10 @@ JEPSEN_JUDGE_SRC := $(wildcard jepsen/judge*.c jepsen/check_*.c)
 $(BUILD)/jepsen-check: $(call objs,jepsen/jepsen-check.c $(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
-$(patsubst tests/%.c,$(BUILD)/%,$(wildcard tests/test_jepsen_*.c)): $(call objs,$(JEPSEN_JUDGE_SRC))
+$(BUILD)/test_jepsen_%: $(BUILD)/obj/tests/test_jepsen_%.o $(LIBSUPPORT) \
+    $(call objs,$(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")

@@ -43,8 +43,9 @@ struct linear_op {
 struct linear_state {
     int state;             /* NONE, PENDING (or closing), PAID, CANCELLED, EXPIRED, DEAD */
     bool unseen;           /* deadline relative to a moment that no answer has told */
-    uint64_t deadline_ms;  /* if unseen: no lower than this */
-    uint64_t delay_ms;     /* if unseen */
+    uint64_t deadline_ms;  /* if unseen: no lower than this... */
+    uint64_t highest_ms;   /* ...and no higher than this; else 0 */
+    uint64_t delay_ms;     /* if unseen; else 0 */
     uint64_t now_ms;       /* lowest cluster time possible */
 };
 

@@ -15,24 +15,33 @@ static bool pass(struct linear_state *s, const struct linear_op *op, uint64_t ms
     return s->now_ms <= op->now_max_ms;
 }
 
+static void set_seen(struct linear_state *s, uint64_t deadline_ms)
+{
+    s->unseen = false;
+    s->deadline_ms = deadline_ms;
+    s->highest_ms = s->delay_ms = 0;
+}
+
 /* An answer names the deadline. */
 static bool see_deadline(struct linear_state *s, const struct linear_op *op)
 {
     if (!s->unseen) {
         return s->deadline_ms == op->deadline_ms;
     }
-    if (op->deadline_ms < s->deadline_ms) {
+    if (op->deadline_ms < s->deadline_ms || op->deadline_ms > s->highest_ms) {
         return false;
     }
-    s->unseen = false;
-    s->deadline_ms = op->deadline_ms;
-    return pass(s, op, op->deadline_ms - s->delay_ms); /* when it was counted from */
+    bool fits = pass(s, op, op->deadline_ms - s->delay_ms); /* when it was counted from */
+    set_seen(s, op->deadline_ms);
+    return fits;
 }
 
-/* Is it still before the deadline? One that nobody has seen can be later than now. */
+/* Is it still before the deadline? */
 static bool is_before_deadline(const struct linear_state *s)
 {
-    return s->state == ORDERSCHED_PENDING && (s->unseen || s->now_ms < s->deadline_ms);
+    uint64_t deadline_ms = s->unseen ? s->highest_ms : s->deadline_ms;
+
+    return s->state == ORDERSCHED_PENDING && s->now_ms < deadline_ms;
 }
 
 /* A closing order was settled by its receiver, or given up. */
@@ -49,7 +58,7 @@ static bool settle(struct linear_state *s, const struct linear_op *op, int state
 static bool see(struct linear_state *s, const struct linear_op *op, bool veto)
 {
     if (op->state == ORDERSCHED_STATE_NONE || s->state == ORDERSCHED_STATE_NONE) {
-        return op->state == s->state;
+        return op->state == s->state && op->deadline_ms == 0;
     }
     if (!see_deadline(s, op)) {
         return false;
@@ -71,25 +80,35 @@ static bool see(struct linear_state *s, const struct linear_op *op, bool veto)
     }
 }
 
-/* Where a new deadline lies: as the answer says, or as was asked; false if these contradict. */
+static uint64_t add_ms(uint64_t a, uint64_t b)
+{
+    return a + b < a ? UINT64_MAX : a + b;
+}
+
+/* A deadline that no answer names: counted from a moment before `before_ms`, and not below
+ * `lowest_ms`. False: there is none such. */
+static bool set_unseen(struct linear_state *s, const struct linear_op *op, uint64_t lowest_ms,
+                       uint64_t before_ms)
+{
+    uint64_t at_least_ms = add_ms(s->now_ms, op->time_ms);
+
+    s->unseen = true;
+    s->deadline_ms = lowest_ms > at_least_ms ? lowest_ms : at_least_ms;
+    s->highest_ms = add_ms(before_ms - 1, op->time_ms);
+    s->delay_ms = op->time_ms;
+    return s->deadline_ms <= s->highest_ms;
+}
+
+/* The deadline is as the answer says, or as was asked; false if these contradict. */
 static bool set_deadline(struct linear_state *s, const struct linear_op *op, bool answered)
 {
-    s->unseen = false;
     if (!op->relative) {
-        s->deadline_ms = op->time_ms;
+        set_seen(s, op->time_ms);
         return !answered || op->deadline_ms == op->time_ms;
     }
-    if (answered) {
-        s->deadline_ms = op->deadline_ms;
-        uint64_t counted_ms = op->deadline_ms - op->time_ms;
-        return op->deadline_ms >= op->time_ms && counted_ms >= s->now_ms &&
-               pass(s, op, counted_ms);
-    }
-    uint64_t at_least_ms = s->now_ms + op->time_ms;
-    s->unseen = true;
-    s->deadline_ms = s->deadline_ms > at_least_ms ? s->deadline_ms : at_least_ms;
-    s->delay_ms = op->time_ms;
-    return true;
+    set_seen(s, op->deadline_ms);
+    uint64_t counted_ms = op->deadline_ms - op->time_ms;
+    return op->deadline_ms >= op->time_ms && counted_ms >= s->now_ms && pass(s, op, counted_ms);
 }
 
 static bool apply_schedule(struct linear_state *s, const struct linear_op *op, bool answered)
@@ -98,20 +117,28 @@ static bool apply_schedule(struct linear_state *s, const struct linear_op *op, b
         return false;
     }
     *s = (struct linear_state){.state = ORDERSCHED_PENDING, .now_ms = s->now_ms};
+    if (op->relative && !answered) {
+        return set_unseen(s, op, 0, UINT64_MAX) && op->time_ms > 0;
+    }
     return set_deadline(s, op, answered) && is_before_deadline(s);
 }
 
+/* Before the present deadline, and to none before it. */
 static bool apply_extend(struct linear_state *s, const struct linear_op *op, bool answered)
 {
     struct linear_state before = *s;
 
-    if (!is_before_deadline(s) || (answered && op->state != ORDERSCHED_PENDING) ||
-        !set_deadline(s, op, answered)) {
+    if (!is_before_deadline(s) || (answered && op->state != ORDERSCHED_PENDING)) {
         return false;
     }
-    /* Not before the present deadline; and a delay may have been counted from later than the
-     * lowest time, but from before the deadline. */
-    before.now_ms = s->now_ms;
+    if (op->relative && !answered) {
+        return set_unseen(s, op, before.deadline_ms,
+                          before.unseen ? before.highest_ms : before.deadline_ms);
+    }
+    if (!set_deadline(s, op, answered)) {
+        return false;
+    }
+    before.now_ms = s->now_ms; /* a delay may have been counted from later than the lowest time */
     return s->deadline_ms >= before.deadline_ms && is_before_deadline(&before);
 }
 
