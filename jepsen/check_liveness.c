@@ -87,7 +87,7 @@ static void check_call(struct liveness *l, const struct history_call *c)
     const struct history *h = l->j->h;
 
     if (c->end_line == HISTORY_NO_LINE ||
-        windows_touch(&l->j->windows, c->invoked_ns, c->ended_ns)) {
+        windows_touch(&l->j->unrest, c->invoked_ns, c->ended_ns)) {
         return;
     }
     int64_t took_ms = (c->ended_ns - c->invoked_ns) / MS;

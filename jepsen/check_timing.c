@@ -74,7 +74,7 @@ static void check_late(struct timing *t, const struct history_delivery *d)
         return;
     }
     int64_t late_ms = (came_ns - due_ns) / MS;
-    int64_t until_ns = windows_after(&t->j->windows, due_ns, bound_ns(t));
+    int64_t until_ns = windows_after(&t->j->unrest, due_ns, bound_ns(t));
     bool quiet = until_ns == due_ns + bound_ns(t);
     t->worst_ms = late_ms > t->worst_ms ? late_ms : t->worst_ms;
     t->earliest_ms = late_ms < t->earliest_ms ? late_ms : t->earliest_ms;
@@ -107,7 +107,7 @@ static void check_never(struct timing *t, uint32_t order)
         bool open = f->state == ORDERSCHED_CLOSING || f->state == ORDERSCHED_PENDING;
         int64_t until_ns = due_ns == HISTORY_NEVER || !open || f->deadline_ms == 0
                                ? HISTORY_NEVER
-                               : windows_after(&t->j->windows, due_ns, bound_ns(t));
+                               : windows_after(&t->j->unrest, due_ns, bound_ns(t));
         if (until_ns < h->finals[f->final].time_ns) {
             t->undelivered++;
             verdict_violation(t->v, "I7", order, VERDICT_LINES(f->line),

@@ -7,13 +7,13 @@
 
 #include "../client/flags.h"
 #include "judge.h"
-#include "judge_report.h"
+#include "judge_pictures.h"
 
 enum { EXIT_VALID = 0, EXIT_INVALID = 1, EXIT_USAGE = 2, EXIT_UNKNOWN = 3 };
 enum { FLAG_OUT, FLAG_ONLY, FLAG_FINDINGS, FLAG_HELP };
 
 static const struct flag flags_table[] = {
-    {FLAG_OUT, "out", 0, "DIR", "where to write results.edn (the history's folder)"},
+    {FLAG_OUT, "out", 0, "DIR", "where to write the results (the history's folder)"},
     {FLAG_ONLY, "only", 0, "CHECKER,...", "run these checkers only"},
     {FLAG_FINDINGS, "findings", 0, "N", "how many findings of a checker to print (5)"},
     {FLAG_HELP, "help", 'h', NULL, "this text"},
@@ -37,8 +37,8 @@ static int usage(const char *what, const char *value)
 static int help(void)
 {
     printf("Usage: jepsen-check HISTORY.edn [FLAGS]\n\n"
-           "Judges a history of a run (jepsen/HISTORY.md): a table to stdout, and results.edn\n"
-           "beside the history.\n\n"
+           "Judges a history of a run (jepsen/HISTORY.md): a table to stdout, and beside the\n"
+           "history results.edn, timeline.html and lateness.svg.\n\n"
            "Exit codes: 0 all is true; 1 something was violated; 2 wrong usage, or a file that\n"
            "cannot be read or written; 3 it cannot be decided.\n\nFlags:\n");
     flags_print(flags_table, NULL, stdout);
@@ -146,15 +146,27 @@ static int finish(FILE *file, const char *name)
     return 0;
 }
 
-static int write_files(const struct options *o, const struct report *r)
+static int write_files(const struct options *o, const struct judged *j, const struct report *r)
 {
-    FILE *file = create(o, "results.edn");
+    static const char *const names[] = {"results.edn", "timeline.html", "lateness.svg"};
 
-    if (file == NULL) {
-        return -1;
+    for (int i = 0; i < 3; i++) {
+        FILE *file = create(o, names[i]);
+        if (file == NULL) {
+            return -1;
+        }
+        if (i == 0) {
+            report_write_edn(r, file);
+        } else if (i == 1) {
+            picture_timeline(r, file);
+        } else {
+            picture_lateness(r, &j->unrest, file);
+        }
+        if (finish(file, names[i]) != 0) {
+            return -1;
+        }
     }
-    report_write_edn(r, file);
-    return finish(file, "results.edn");
+    return 0;
 }
 
 /* Bad lines could make any checker say what is not so: then none is asked. */
@@ -182,7 +194,7 @@ static int judge_history(const struct options *o, const struct history *h)
 
     judged_init(&judged, h);
     judge_all(o, &judged, verdicts, &report);
-    int rv = report_print(&report, o->findings, stdout) == 0 && write_files(o, &report) == 0
+    int rv = report_print(&report, o->findings, stdout) == 0 && write_files(o, &judged, &report) == 0
                  ? exits[report.valid]
                  : EXIT_USAGE;
     judged_free(&judged);

@@ -32,13 +32,15 @@ const struct checker judge_checkers[] = {
 void judged_init(struct judged *j, const struct history *h)
 {
     j->h = h;
-    windows_of(&j->windows, h);
+    windows_of(&j->windows, h, false);
+    windows_of(&j->unrest, h, true);
     cluster_time_of(&j->time, h);
 }
 
 void judged_free(struct judged *j)
 {
     windows_free(&j->windows);
+    windows_free(&j->unrest);
     cluster_time_free(&j->time);
 }
 

@@ -13,7 +13,8 @@
 
 struct judged {
     const struct history *h;
-    struct windows windows;
+    struct windows windows; /* of faults, with the recovery bound */
+    struct windows unrest;  /* of faults, with the recovery as it was seen */
     struct cluster_time time;
 };
 

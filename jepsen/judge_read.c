@@ -45,7 +45,7 @@ static size_t trim(const char *line, ssize_t len)
     return (size_t)len;
 }
 
-/* The positions of each order's calls (and so on), grouped: a counting sort that keeps the order. */
+/* The positions of each order's calls (and so on), grouped: a counting sort, which keeps order. */
 struct grouping {
     struct history *h;
     size_t start;           /* offset of struct history_list in struct history_order */

@@ -2,6 +2,7 @@
 #include "judge_windows.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int by_begin(const void *a, const void *b)
 {
@@ -10,9 +11,44 @@ static int by_begin(const void *a, const void *b)
     return (x->begin_ns > y->begin_ns) - (x->begin_ns < y->begin_ns);
 }
 
-void windows_of(struct windows *w, const struct history *h)
+/* When as many writes had succeeded as there are nodes, one through each; HISTORY_NEVER: they did
+ * not, or not by then. */
+static int64_t recovered_ns(const struct history *h, int64_t from_ns, int64_t until_ns)
 {
-    int64_t recovery_ns = (int64_t)h->header.recovery_bound_ms * 1000000;
+    int64_t probes = 0;
+
+    for (uint32_t i = 0; i < h->probes.n; i++) {
+        const struct history_note *p = &h->probes.all[i];
+        if (p->time_ns < from_ns) {
+            continue;
+        }
+        if (p->time_ns > until_ns || !p->ok) {
+            break;
+        }
+        probes++;
+        if (probes == h->header.nodes) {
+            return p->time_ns;
+        }
+    }
+    return HISTORY_NEVER;
+}
+
+static int64_t end_of_window(const struct history *h, const struct history_fault *f, bool narrow)
+{
+    int64_t bound_ns = (int64_t)h->header.recovery_bound_ms * 1000000;
+    int64_t grace_ns = (int64_t)h->header.lateness_bound_ms * 1000000;
+    bool receiver = strstr(names_text(&h->names, f->details), "receiver") != NULL;
+
+    if (f->end_ns == HISTORY_NEVER) {
+        return HISTORY_NEVER;
+    }
+    int64_t end_ns = f->end_ns + bound_ns;
+    int64_t seen_ns = narrow && !receiver ? recovered_ns(h, f->end_ns, end_ns) : HISTORY_NEVER;
+    return seen_ns < end_ns - grace_ns ? seen_ns + grace_ns : end_ns;
+}
+
+void windows_of(struct windows *w, const struct history *h, bool narrow)
+{
     size_t n = 0;
 
     w->all = judge_alloc(h->n_faults, sizeof *w->all);
@@ -20,10 +56,8 @@ void windows_of(struct windows *w, const struct history *h)
     for (size_t i = 0; i < h->n_faults; i++) {
         const struct history_fault *f = &h->faults[i];
         if (!f->quiet) {
-            w->all[n++] = (struct window){
-                .begin_ns = f->begin_ns,
-                .end_ns = f->end_ns == HISTORY_NEVER ? HISTORY_NEVER : f->end_ns + recovery_ns,
-            };
+            w->all[n++] = (struct window){.begin_ns = f->begin_ns,
+                                          .end_ns = end_of_window(h, f, narrow)};
         }
     }
     qsort(w->all, n, sizeof *w->all, by_begin);

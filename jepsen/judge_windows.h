@@ -2,7 +2,12 @@
  *
  * A window begins with a fault and ends a recovery bound after the fault has ended; windows that
  * touch are one. Quiet periods are none. A node that stops without a fault to explain it opens
- * none either: that is a violation (I13). */
+ * none either: that is a violation (I13).
+ *
+ * The recovery bound is what is promised. Where probes of every node show that the cluster had
+ * recovered sooner, a narrower window ends a lateness bound behind the last of them: so that a run
+ * whose faults follow one another closely is judged between them, too. Not after a receiver was
+ * cut off, since retransmissions and retries then take their time without anything being wrong. */
 #ifndef JUDGE_WINDOWS_H
 #define JUDGE_WINDOWS_H
 
@@ -18,7 +23,8 @@ struct windows {
     size_t n;
 };
 
-void windows_of(struct windows *w, const struct history *h);
+/* `narrow`: the narrower ones. */
+void windows_of(struct windows *w, const struct history *h, bool narrow);
 void windows_free(struct windows *w);
 /* Does a window touch [from, to]? */
 bool windows_touch(const struct windows *w, int64_t from_ns, int64_t to_ns);
