@@ -31,7 +31,6 @@ struct order_story {
 struct conserve {
     const struct judged *j;
     struct verdict *v;
-    bool receivers_told; /* the journals are part of the history */
     int64_t endings[ORDERSCHED_DEAD + 1];
     int64_t repeats, repeats_unexplained;
 };
@@ -147,7 +146,7 @@ static void check_expired_has_effect(struct conserve *c, const struct order_stor
     if (e->line == HISTORY_NO_LINE || c->j->h->orders[s->order].effects.n > 0) {
         return;
     }
-    if (c->receivers_told) {
+    if (c->j->receivers_told) {
         verdict_violation(c->v, "I5", s->order, VERDICT_LINES(e->line),
                           "%s is EXPIRED by %s (index %u), and no receiver had its effect",
                           history_order_name(c->j->h, s->order), e->who, e->line);
@@ -280,10 +279,7 @@ void check_conserve(const struct judged *j, struct verdict *v)
         "orders not in a final read", "finally PENDING", "finally CLOSING", "finally PAID",
         "finally CANCELLED", "finally EXPIRED", "finally DEAD",
     };
-    struct conserve c = {.j = j,
-                         .v = v,
-                         .receivers_told = j->h->n_deliveries + j->h->n_effects > 0 ||
-                                           history_phase(j->h, "final") != NULL};
+    struct conserve c = {.j = j, .v = v};
 
     for (uint32_t order = 0; order < j->h->n_orders; order++) {
         check_order(&c, order);

@@ -2,16 +2,20 @@
  * one key.
  *
  * Deliveries may overtake one another: what a deposed leader had on its way can arrive behind its
- * successor's. That is what the token is for, and the receiver refuses it. So three things are
+ * successor's. That is what the token is for, and the receiver refuses it. So four things are
  * held: what a receiver takes never decreases; the token grows with the attempt, whatever the
- * order of arrival, because an attempt begins behind the log entry that ended the one before; and
- * a receiver has nothing to refuse where no fault made a leader linger. */
+ * order of arrival, because an attempt begins behind the log entry that ended the one before; a
+ * receiver has nothing to refuse where no fault made a leader linger; and nothing comes from an
+ * office whose node has been stopped. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "judge.h"
 
 #define MS INT64_C(1000000)
+/* What was on its way has arrived by then, and no new leader can be elected sooner. */
+#define KILLING_MS 500
+#define CUTTING_MS 1500 /* takes longer for all nodes, and so does their return */
 #define NEIGHBOURS 16 /* deliveries of an order that each one is compared with */
 
 struct fence {
@@ -107,6 +111,58 @@ static void check_order(struct fence *f)
     }
 }
 
+/* Since when the nodes are stopped for good; HISTORY_NEVER: they were not. */
+static int64_t stopped_ns(const struct history *h, const struct history_fault *f)
+{
+    const char *name = names_text(&h->names, f->f);
+
+    if (strcmp(name, "kill") == 0 || strcmp(name, "restart-all") == 0) {
+        return f->begin_ns + KILLING_MS * MS;
+    }
+    return strcmp(name, "power-cut") == 0 ? f->begin_ns + CUTTING_MS * MS : HISTORY_NEVER;
+}
+
+/* The delivery with the highest epoch that came before. NULL: none. */
+static const struct history_delivery *highest_before(const struct history *h, int64_t ns)
+{
+    const struct history_delivery *highest = NULL;
+
+    for (size_t i = 0; i < h->n_deliveries; i++) {
+        const struct history_delivery *d = &h->deliveries[i];
+        if (d->has_fence && history_wall_ns(h, d->at_ms) < ns &&
+            (highest == NULL || d->fence_epoch > highest->fence_epoch)) {
+            highest = d;
+        }
+    }
+    return highest;
+}
+
+/* An office ends with its node: when all nodes were stopped, every epoch seen by then is over, and
+ * when the leader of a term was, that one is. */
+static void check_ended_offices(const struct fence *f, const struct history_fault *fault)
+{
+    const struct history *h = f->j->h;
+    const struct history_delivery *last =
+        fault->all_nodes ? highest_before(h, fault->begin_ns) : NULL;
+    uint64_t up_to = last != NULL ? last->fence_epoch : 0;
+
+    for (size_t i = 0; i < h->n_deliveries; i++) {
+        const struct history_delivery *d = &h->deliveries[i];
+        bool over = d->has_fence && (d->fence_epoch <= up_to ||
+                                     (fault->term > 0 && d->fence_epoch == fault->term));
+        if (over && history_wall_ns(h, d->at_ms) > stopped_ns(h, fault)) {
+            verdict_violation(f->v, "I9", d->order, VERDICT_LINES(fault->line, d->line),
+                              "%s was delivered (index %u) with fence %llu.%llu, %lld ms after the "
+                              "leader of epoch %llu had been stopped (index %u)",
+                              history_order_name(h, d->order), d->line,
+                              (unsigned long long)d->fence_epoch,
+                              (unsigned long long)d->fence_index,
+                              (long long)((history_wall_ns(h, d->at_ms) - fault->begin_ns) / MS),
+                              (unsigned long long)d->fence_epoch, fault->line);
+        }
+    }
+}
+
 /* A key belongs to one order. */
 static void check_owners(const struct fence *f)
 {
@@ -136,12 +192,20 @@ static void check_owners(const struct fence *f)
 void check_fence(const struct judged *j, struct verdict *v)
 {
     struct fence f = {.j = j, .v = v};
+    int64_t offices = 0;
 
     for (f.order = 0; f.order < j->h->n_orders; f.order++) {
         check_order(&f);
     }
     check_owners(&f);
+    for (size_t i = 0; i < j->h->n_faults; i++) {
+        if (stopped_ns(j->h, &j->h->faults[i]) != HISTORY_NEVER) {
+            offices += j->h->faults[i].all_nodes || j->h->faults[i].term > 0;
+            check_ended_offices(&f, &j->h->faults[i]);
+        }
+    }
     verdict_figure(v, "deliveries", (int64_t)j->h->n_deliveries);
     verdict_figure(v, "redeliveries", f.repeated_keys);
     verdict_figure(v, "lower fences refused", f.refused);
+    verdict_figure(v, "leaders stopped", offices);
 }

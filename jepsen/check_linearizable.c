@@ -11,6 +11,8 @@
 #include "judge_linear.h"
 
 #define BUDGET 2000000 /* configurations an order */
+#define QUICK_NS INT64_C(100000000)
+#define CALM_NS INT64_C(1000000000)
 
 /* An operation of the search, and where it comes from. */
 struct source {
@@ -29,8 +31,18 @@ static void at_most(uint64_t *bound, uint64_t value)
     *bound = *bound < value ? *bound : value;
 }
 
+/* Was it answered by its first copy? The client library repeats a call behind our back, but only
+ * after the leader was silent for seconds, or lost: not in a call that was quick, far from any
+ * fault. Then what remains of the deadline is as of the operation's moment, not later. */
+static bool is_first_answer(const struct judged *j, const struct history_call *c, bool only_copy)
+{
+    return only_copy && c->ended_ns - c->invoked_ns < QUICK_NS &&
+           !windows_touch(&j->windows, c->invoked_ns - CALM_NS, c->ended_ns);
+}
+
 /* What is known of the cluster's time at the operation's moment, from all orders' answers. */
-static void bound_time(const struct judged *j, struct linear_op *op, const struct history_call *c)
+static void bound_time(const struct judged *j, struct linear_op *op, const struct history_call *c,
+                       bool only_copy)
 {
     const struct sighting *floor = cluster_time_floor(&j->time, op->from_ns);
     const struct history_answer *a = &c->answer;
@@ -54,24 +66,25 @@ static void bound_time(const struct judged *j, struct linear_op *op, const struc
     if (a->remaining_ms > 0) {
         at_most(&op->now_max_ms, now_ms);
     }
-    if (op->kind == LINEAR_GET) {
+    if (op->kind == LINEAR_GET || is_first_answer(j, c, only_copy)) {
         at_least(&op->now_min_ms, now_ms);
     }
 }
 
+/* `first`: its first copy; the same call if it is the only one. */
 static struct source make_source(const struct judged *j, const struct history_call *c,
-                                 uint32_t first_line, int64_t from_ns, bool answered)
+                                 const struct history_call *first, bool only_copy, bool answered)
 {
     static const enum linear_kind kinds[] = {
         [CALL_SCHEDULE] = LINEAR_SCHEDULE, [CALL_PAY] = LINEAR_PAY, [CALL_CANCEL] = LINEAR_CANCEL,
         [CALL_EXTEND] = LINEAR_EXTEND,     [CALL_GET] = LINEAR_GET,
     };
-    struct source s = {.line = first_line,
+    struct source s = {.line = first->line,
                        .end_line = answered ? c->end_line : HISTORY_NO_LINE,
                        .op = {.kind = kinds[c->f],
                               .relative = c->relative,
                               .time_ms = c->time_ms,
-                              .from_ns = from_ns,
+                              .from_ns = first->invoked_ns,
                               .to_ns = answered ? c->ended_ns : LINEAR_NEVER}};
 
     if (answered) {
@@ -79,7 +92,7 @@ static struct source make_source(const struct judged *j, const struct history_ca
         s.op.state = c->answer.state;
         s.op.deadline_ms = c->answer.deadline_ms;
     }
-    bound_time(j, &s.op, c);
+    bound_time(j, &s.op, c, only_copy);
     return s;
 }
 
@@ -89,10 +102,11 @@ static bool merge_copies(const struct judged *j, const struct history_list *call
                          struct source *out)
 {
     const struct history_call *first = NULL, *decided = NULL;
-    uint32_t request = j->h->calls[calls->at[at]].request;
+    uint32_t request = j->h->calls[calls->at[at]].request, copies = 0;
 
     for (uint32_t i = 0; i < calls->n; i++) {
         const struct history_call *c = &j->h->calls[calls->at[i]];
+        copies += c->request == request;
         if (c->request != request || !history_may_have_happened(c)) {
             continue;
         }
@@ -107,8 +121,7 @@ static bool merge_copies(const struct judged *j, const struct history_list *call
     if (first == NULL || (decided != NULL && !history_saw_state(decided))) {
         return false;
     }
-    *out = make_source(j, decided != NULL ? decided : first, first->line, first->invoked_ns,
-                       decided != NULL);
+    *out = make_source(j, decided != NULL ? decided : first, first, copies == 1, decided != NULL);
     return true;
 }
 
@@ -121,7 +134,7 @@ static size_t gather(const struct judged *j, const struct history_list *calls,
         const struct history_call *c = &j->h->calls[calls->at[i]];
         if (c->f == CALL_GET) {
             if (history_saw_state(c)) {
-                sources[n++] = make_source(j, c, c->line, c->invoked_ns, true);
+                sources[n++] = make_source(j, c, c, true, true);
             }
         } else if (merge_copies(j, calls, i, &sources[n])) {
             n++;
@@ -170,8 +183,9 @@ static void report_failure(const struct judged *j, uint32_t order, const struct 
 }
 
 /* May a receiver have said "paid" of the order? */
-static bool has_veto(const struct history *h, uint32_t order)
+static bool has_veto(const struct judged *j, uint32_t order)
 {
+    const struct history *h = j->h;
     const struct history_list *list = &h->orders[order].deliveries;
 
     for (uint32_t i = 0; i < list->n; i++) {
@@ -179,7 +193,7 @@ static bool has_veto(const struct history *h, uint32_t order)
             return true;
         }
     }
-    return false;
+    return !j->receivers_told;
 }
 
 struct totals {
@@ -198,7 +212,7 @@ static void check_order(const struct judged *j, uint32_t order, struct totals *t
     for (size_t i = 0; i < n; i++) {
         ops[i] = sources[i].op;
     }
-    linear_check(ops, n, has_veto(j->h, order), BUDGET, &report);
+    linear_check(ops, n, has_veto(j, order), BUDGET, &report);
     if (report.result == LINEAR_NO) {
         report_failure(j, order, sources, n, &report, v);
     } else if (report.result == LINEAR_BUDGET) {

@@ -7,13 +7,14 @@
 struct wishes {
     bool by_f[CALL_FS]; /* somebody asked, and it may have happened */
     bool relative;      /* a deadline may lie anywhere */
-    bool veto;          /* a receiver said "paid" */
+    bool veto;          /* a receiver said "paid", or may have */
 };
 
-static struct wishes wishes_of(const struct history *h, uint32_t order)
+static struct wishes wishes_of(const struct judged *j, uint32_t order)
 {
+    const struct history *h = j->h;
     const struct history_order *o = &h->orders[order];
-    struct wishes w = {0};
+    struct wishes w = {.veto = !j->receivers_told};
 
     for (uint32_t i = 0; i < o->calls.n; i++) {
         const struct history_call *c = &h->calls[o->calls.at[i]];
@@ -112,7 +113,7 @@ void check_phantom(const struct judged *j, struct verdict *v)
     int64_t asked = 0;
 
     for (p.order = 0; p.order < j->h->n_orders; p.order++) {
-        p.wishes = wishes_of(j->h, p.order);
+        p.wishes = wishes_of(j, p.order);
         asked += p.wishes.by_f[CALL_SCHEDULE];
         check_order(&p);
     }

@@ -32,6 +32,8 @@ const struct checker judge_checkers[] = {
 void judged_init(struct judged *j, const struct history *h)
 {
     j->h = h;
+    /* They are merged in last, so a harness that died left them out, or tore them. */
+    j->receivers_told = h->n_deliveries + h->n_effects > 0 && !h->torn;
     windows_of(&j->windows, h, false);
     windows_of(&j->unrest, h, true);
     cluster_time_of(&j->time, h);

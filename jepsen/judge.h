@@ -13,6 +13,7 @@
 
 struct judged {
     const struct history *h;
+    bool receivers_told; /* the receivers' journals are part of the history */
     struct windows windows; /* of faults, with the recovery bound */
     struct windows unrest;  /* of faults, with the recovery as it was seen */
     struct cluster_time time;

@@ -72,6 +72,8 @@ struct history_fault {
     uint32_t f;       /* name */
     uint32_t details; /* name: its value as text, for people */
     bool quiet;
+    bool all_nodes; /* it struck every node of the cluster */
+    uint64_t term;  /* that one of its nodes led; 0: not told */
     int64_t begin_ns;
     int64_t end_ns; /* HISTORY_NEVER: not healed */
     uint32_t line;

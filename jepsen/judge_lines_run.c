@@ -142,7 +142,7 @@ static void describe(const struct edn *v, char *out, size_t len)
     }
 }
 
-/* What the value says beside the phase: "shape=ring nodes=1,2". */
+/* What the value says beside the phase and the term, which may be told at the beginning only: "shape=ring nodes=1,2". */
 static uint32_t describe_fault(struct lines *l, const struct edn *v)
 {
     char text[256] = "";
@@ -150,12 +150,29 @@ static uint32_t describe_fault(struct lines *l, const struct edn *v)
     for (size_t i = 0; i < v->n; i++) {
         const char *key = v->items[2 * i].text;
         size_t n = strlen(text);
-        if (strcmp(key, "phase") != 0 && n + 1 < sizeof text) {
+        if (strcmp(key, "phase") != 0 && strcmp(key, "term") != 0 && n + 1 < sizeof text) {
             snprintf(text + n, sizeof text - n, "%s%s=", n > 0 ? " " : "", key);
             describe(&v->items[2 * i + 1], text, sizeof text);
         }
     }
     return names_number(&l->history->names, text, strlen(text));
+}
+
+/* Different nodes of the fault's list. */
+static int64_t count_nodes(const struct edn *v)
+{
+    const struct edn *nodes = edn_get_type(v, "nodes", EDN_VECTOR);
+    int64_t n = 0;
+
+    for (size_t i = 0; nodes != NULL && i < nodes->n; i++) {
+        bool again = nodes->items[i].type != EDN_INT;
+        for (size_t k = 0; k < i && !again; k++) {
+            again = nodes->items[k].type == EDN_INT &&
+                    nodes->items[k].number == nodes->items[i].number;
+        }
+        n += !again;
+    }
+    return n;
 }
 
 static const char *end_fault(struct lines *l, const struct line *line, uint32_t f,
@@ -199,6 +216,8 @@ const char *lines_take_nemesis(struct lines *l, const struct line *line)
     *JUDGE_ADD(h->faults, h->n_faults, h->cap_faults) = (struct history_fault){
         .f = f,
         .details = details,
+        .all_nodes = count_nodes(line->value) == h->header.nodes && h->header.nodes > 0,
+        .term = (uint64_t)number_or(line->value, "term", 0),
         .quiet = strcmp(line->f, "quiet") == 0,
         .begin_ns = line->time_ns,
         /* Without a phase it is over at once. */
