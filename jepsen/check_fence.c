@@ -22,6 +22,7 @@ struct fence {
     const struct judged *j;
     struct verdict *v;
     uint32_t order;
+    bool reported; /* of this order: once is enough */
     int64_t refused, repeated_keys;
 };
 
@@ -33,9 +34,13 @@ static int compare(const struct history_delivery *a, const struct history_delive
     return (a->fence_index > b->fence_index) - (a->fence_index < b->fence_index);
 }
 
-static void report(const struct fence *f, const struct history_delivery *first,
+static void report(struct fence *f, const struct history_delivery *first,
                    const struct history_delivery *then, const char *rule)
 {
+    if (f->reported) {
+        return;
+    }
+    f->reported = true;
     verdict_violation(f->v, "I9", f->order, VERDICT_LINES(first->line, then->line),
                       "%s was delivered with fence %llu.%llu, attempt %u (index %u), and with "
                       "%llu.%llu, attempt %u (index %u): %s",
@@ -53,7 +58,8 @@ static void check_pair(struct fence *f, const struct history_delivery *a,
     const struct history *h = f->j->h;
     bool both = a->has_fence && b->has_fence && a->receiver == b->receiver;
 
-    if (a->key != NAME_NONE && b->key != NAME_NONE && a->key != b->key) {
+    if (a->key != NAME_NONE && b->key != NAME_NONE && a->key != b->key && !f->reported) {
+        f->reported = true;
         verdict_violation(f->v, "I9", f->order, VERDICT_LINES(a->line, b->line),
                           "%s was delivered with the key %s (index %u), and with %s (index %u)",
                           history_order_name(h, f->order), names_text(&h->names, a->key), a->line,
@@ -96,6 +102,7 @@ static void check_order(struct fence *f)
     const struct history_list *list = &h->orders[f->order].deliveries;
     const struct history_delivery *highest = NULL;
 
+    f->reported = false;
     for (uint32_t i = 0; i < list->n; i++) {
         const struct history_delivery *d = &h->deliveries[list->at[i]];
         check_refused(f, d, highest);
