@@ -24,7 +24,7 @@ static void check_probes(struct liveness *l)
         const struct history_note *p = &h->probes.all[i];
         l->probes++;
         l->worst_probe_ms = p->after_ms > l->worst_probe_ms ? p->after_ms : l->worst_probe_ms;
-        if (!p->ok || p->after_ms * MS > l->bound_ns) {
+        if (!p->ok || p->after_ms > (int64_t)h->header.recovery_bound_ms) {
             verdict_violation(l->v, "I12", VERDICT_NO_ORDER, VERDICT_LINES(p->line),
                               "%s through node %lld %lld ms after the faults had ended (index "
                               "%u); the bound is %llu ms",

@@ -17,6 +17,8 @@
 
 #define HISTORY_LINE_MAX (1u << 20) /* bytes */
 #define HISTORY_NEVER INT64_MAX     /* a time that did not come */
+#define HISTORY_TIME_MAX (INT64_MAX / 8) /* of a line, in ns: 36 years */
+#define HISTORY_BOUND_MAX_MS (24u * 3600 * 1000)
 #define HISTORY_NO_LINE UINT32_MAX
 #define HISTORY_FAULTS_OF_READING 20 /* bad lines that are kept to be named */
 
@@ -201,7 +203,7 @@ bool history_may_have_happened(const struct history_call *c);
 /* Did it see the order's state (its answer's state and deadline)? */
 bool history_saw_state(const struct history_call *c);
 
-/* Wall time as ns of the harness; may be negative. */
+/* Wall time as ns of the harness; may be negative. Within HISTORY_TIME_MAX in both directions. */
 int64_t history_wall_ns(const struct history *h, uint64_t wall_ms);
 
 #endif

@@ -315,8 +315,8 @@ const char *lines_take(struct lines *l, const struct edn *map)
         return lines_error(l, ":index %lld where %u is expected", (long long)index->number, l->n);
     }
     l->n++;
-    if (time->number < l->time_ns) {
-        return "the time goes back";
+    if (time->number < l->time_ns || time->number > HISTORY_TIME_MAX) {
+        return time->number < l->time_ns ? "the time goes back" : "the time is out of bounds";
     }
     l->time_ns = line.time_ns = time->number;
     l->history->n_lines = l->n;

@@ -43,6 +43,10 @@ const char *lines_take_header(struct lines *l, const struct line *line)
         !lines_number(v, "recovery-bound-ms", &header->recovery_bound_ms)) {
         return "the header lacks :epoch-ms, :lateness-bound-ms or :recovery-bound-ms";
     }
+    if (header->lateness_bound_ms > HISTORY_BOUND_MAX_MS ||
+        header->recovery_bound_ms > HISTORY_BOUND_MAX_MS) {
+        return ":lateness-bound-ms or :recovery-bound-ms is above a day";
+    }
     header->present = true;
     header->workload = lines_name(l, v, "workload");
     header->nemesis = lines_name(l, v, "nemesis");

@@ -14,6 +14,7 @@
 
 #include "../jepsen/judge.h"
 #include "../jepsen/judge_edn.h"
+#include "support/random.h"
 
 #define FOLDER "tests/jepsen-histories"
 
@@ -262,6 +263,72 @@ static void unknown_keys_and_unknown_info_lines_are_skipped(void **state)
     history_free(&h);
 }
 
+/* ---- damage ---- */
+
+static char *read_whole(const char *path, size_t *len)
+{
+    FILE *file = fopen(path, "r");
+    char *text = malloc(1 << 20);
+
+    assert_non_null(file);
+    assert_non_null(text);
+    *len = fread(text, 1, 1 << 20, file);
+    fclose(file);
+    return text;
+}
+
+/* Digits become others, some other bytes too, and a piece of the text comes again elsewhere. */
+static void damage(struct random *r, char *text, size_t len)
+{
+    static const char bytes[] = "0123456789{}[]:\" ,-\\\n";
+    unsigned n = 1 + (unsigned)random_below(r, 4);
+
+    for (unsigned i = 0; i < n; i++) {
+        size_t at = random_below(r, len - 64);
+        if (text[at] >= '0' && text[at] <= '9') {
+            text[at] = (char)('0' + random_below(r, 10));
+        } else if (random_below(r, 12) == 0) {
+            memmove(text + at, text + random_below(r, len - 64), 1 + random_below(r, 60));
+        } else if (random_below(r, 6) == 0) {
+            text[at] = bytes[random_below(r, sizeof bytes - 1)];
+        }
+    }
+}
+
+static void no_damage_to_a_history_crashes_the_judge(void **state)
+{
+    struct random r = random_start();
+    size_t len;
+    char *good = read_whole(FOLDER "/good-everything.edn", &len);
+    char *text = malloc(len);
+    unsigned bad = 0, judged = 0;
+
+    (void)state;
+    assert_non_null(text);
+    for (unsigned round = 0; round < 1500; round++) {
+        static struct verdict v;
+        struct history h;
+        struct judged j;
+        memcpy(text, good, len);
+        damage(&r, text, len);
+        history_read_text(&h, text, len);
+        judged_init(&j, &h);
+        for (unsigned i = 0; judge_checkers[i].name != NULL; i++) {
+            memset(&v, 0, sizeof v);
+            judge_checkers[i].check(&j, &v);
+        }
+        bad += h.n_bad > 0;
+        judged += h.n_bad == 0;
+        judged_free(&j);
+        history_free(&h);
+    }
+    free(text);
+    free(good);
+    print_message("%u with bad lines, %u without\n", bad, judged);
+    assert_true(bad > 100);
+    assert_true(judged > 100);
+}
+
 /* ---- EDN ---- */
 
 static void edn_values_are_read(void **state)
@@ -318,6 +385,7 @@ int main(void)
         cmocka_unit_test(bad_lines_are_named_by_number),
         cmocka_unit_test(a_torn_last_line_is_no_bad_line),
         cmocka_unit_test(unknown_keys_and_unknown_info_lines_are_skipped),
+        cmocka_unit_test(no_damage_to_a_history_crashes_the_judge),
         cmocka_unit_test(edn_values_are_read),
         cmocka_unit_test(what_is_no_edn_of_ours_is_refused),
     };
