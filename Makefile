@@ -90,7 +90,7 @@ check: deps
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants $(BUILD)/jepsen-check
+    $(BUILD)/ordersim-mutants
 
 .PHONY: demo
 demo: deps
@@ -175,6 +175,7 @@ $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 # The judge of the histories that jepsen/ records, and its tests.
 JEPSEN_JUDGE_SRC := $(wildcard jepsen/judge*.c jepsen/check_*.c)
+tests: $(BUILD)/jepsen-check
 $(BUILD)/obj/jepsen/judge_timeline.o: jepsen/timeline.html
 $(BUILD)/jepsen-check: $(call objs,jepsen/jepsen-check.c $(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
