@@ -24,6 +24,7 @@ struct order_story {
     struct evidence by_state[ORDERSCHED_DEAD + 1];
     struct evidence answered[ORDERSCHED_DEAD + 1]; /* by answers alone */
     struct evidence final_open;                    /* PENDING or CLOSING in the end */
+    int64_t open_applied;                          /* the index at which it was read so */
     int final_state;                               /* of the first final read; NONE: none */
     const struct history_call *decided;            /* the first answer with a decision index */
 };
@@ -78,6 +79,8 @@ static void tell_finals(struct conserve *c, struct order_story *s)
         const struct history_final_order *f = &h->final_orders[finals->at[i]];
         show(&s->by_state[f->state], f->line, "a final read");
         if (f->state == ORDERSCHED_PENDING || f->state == ORDERSCHED_CLOSING) {
+            s->open_applied = f->line < s->final_open.line ? h->finals[f->final].applied
+                                                           : s->open_applied;
             show(&s->final_open, f->line, "a final read");
         }
         s->final_state = i == 0 ? f->state : s->final_state;
@@ -108,6 +111,9 @@ static void check_endings(struct conserve *c, const struct order_story *s)
     }
     for (int state = ORDERSCHED_PAID; state <= ORDERSCHED_DEAD; state++) {
         const struct evidence *x = &s->answered[state], *y = &s->final_open;
+        if (s->decided != NULL && s->open_applied < (int64_t)s->decided->answer.index) {
+            continue; /* that node is behind, which is no other ending: see set and digests */
+        }
         if (x->line != HISTORY_NO_LINE && y->line != HISTORY_NO_LINE && x->line < y->line) {
             verdict_violation(c->v, "I1", s->order, VERDICT_LINES(x->line, y->line),
                               "%s was answered %s (index %u), and is open again in the end (index "

@@ -152,12 +152,15 @@ static void check_ended_offices(const struct fence *f, const struct history_faul
     const struct history_delivery *last =
         fault->all_nodes ? highest_before(h, fault->begin_ns) : NULL;
     uint64_t up_to = last != NULL ? last->fence_epoch : 0;
+    bool *reported = judge_alloc(h->n_orders, sizeof *reported);
 
     for (size_t i = 0; i < h->n_deliveries; i++) {
         const struct history_delivery *d = &h->deliveries[i];
         bool over = d->has_fence && (d->fence_epoch <= up_to ||
                                      (fault->term > 0 && d->fence_epoch == fault->term));
-        if (over && history_wall_ns(h, d->at_ms) > stopped_ns(h, fault)) {
+        if (over && !reported[d->order] &&
+            history_wall_ns(h, d->at_ms) > stopped_ns(h, fault)) {
+            reported[d->order] = true;
             verdict_violation(f->v, "I9", d->order, VERDICT_LINES(fault->line, d->line),
                               "%s was delivered (index %u) with fence %llu.%llu, %lld ms after the "
                               "leader of epoch %llu had been stopped (index %u)",
@@ -168,6 +171,7 @@ static void check_ended_offices(const struct fence *f, const struct history_faul
                               (unsigned long long)d->fence_epoch, fault->line);
         }
     }
+    free(reported);
 }
 
 /* A key belongs to one order. */

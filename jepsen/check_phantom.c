@@ -6,7 +6,7 @@
 
 struct wishes {
     bool by_f[CALL_FS]; /* somebody asked, and it may have happened */
-    bool relative;      /* a deadline may lie anywhere */
+    bool unseen;        /* a delay that no answer told the deadline of: it may lie anywhere */
     bool veto;          /* a receiver said "paid", or may have */
 };
 
@@ -21,7 +21,7 @@ static struct wishes wishes_of(const struct judged *j, uint32_t order)
         /* A decided refusal is not an effect; a copy of it has none either. */
         if (c->end == CALL_OK || c->end == CALL_INFO) {
             w.by_f[c->f] = true;
-            w.relative = w.relative || c->relative;
+            w.unseen = w.unseen || (c->relative && c->end == CALL_INFO);
         }
     }
     for (uint32_t i = 0; i < o->deliveries.n; i++) {
@@ -37,7 +37,7 @@ static bool was_asked(const struct history *h, uint32_t order, uint64_t deadline
     for (uint32_t i = 0; i < calls->n; i++) {
         const struct history_call *c = &h->calls[calls->at[i]];
         if ((c->f == CALL_SCHEDULE || c->f == CALL_EXTEND) && c->end != CALL_FAIL &&
-            !c->relative && c->time_ms == deadline_ms) {
+            deadline_ms == (c->relative ? c->answer.deadline_ms : c->time_ms)) {
             return true;
         }
     }
@@ -49,7 +49,19 @@ struct phantom {
     struct verdict *v;
     uint32_t order;
     struct wishes wishes;
+    unsigned told; /* kinds of violations of this order that were reported: once is enough */
 };
+
+enum { PHANTOM_ORDER = 1, PHANTOM_PAID = 2, PHANTOM_CANCELLED = 4, PHANTOM_DEADLINE = 8 };
+
+/* Is this kind the first of its order? */
+static bool is_news(struct phantom *p, unsigned kind)
+{
+    bool news = (p->told & kind) == 0;
+
+    p->told |= kind;
+    return news;
+}
 
 /* The order shows itself in a state (NONE: by a delivery), with a deadline if one is known. */
 static void look_at(struct phantom *p, int state, uint64_t deadline_ms, uint32_t line,
@@ -58,24 +70,25 @@ static void look_at(struct phantom *p, int state, uint64_t deadline_ms, uint32_t
     const char *name = history_order_name(p->j->h, p->order);
     const struct wishes *w = &p->wishes;
 
-    if (!w->by_f[CALL_SCHEDULE]) {
+    if (!w->by_f[CALL_SCHEDULE] && is_news(p, PHANTOM_ORDER)) {
         verdict_violation(p->v, "I4", p->order, VERDICT_LINES(line),
                           "%s is in %s (index %u), and no schedule of it can have happened", name,
                           where, line);
     }
-    if (state == ORDERSCHED_PAID && !w->by_f[CALL_PAY] && !w->veto) {
+    if (state == ORDERSCHED_PAID && !w->by_f[CALL_PAY] && !w->veto && is_news(p, PHANTOM_PAID)) {
         verdict_violation(p->v, "I4", p->order, VERDICT_LINES(line),
                           "%s is PAID in %s (index %u), and no pay can have happened, nor did a "
                           "receiver say so",
                           name, where, line);
     }
-    if (state == ORDERSCHED_CANCELLED && !w->by_f[CALL_CANCEL]) {
+    if (state == ORDERSCHED_CANCELLED && !w->by_f[CALL_CANCEL] &&
+        is_news(p, PHANTOM_CANCELLED)) {
         verdict_violation(p->v, "I4", p->order, VERDICT_LINES(line),
                           "%s is CANCELLED in %s (index %u), and no cancel can have happened", name,
                           where, line);
     }
-    if (deadline_ms > 0 && !w->relative && w->by_f[CALL_SCHEDULE] &&
-        !was_asked(p->j->h, p->order, deadline_ms)) {
+    if (deadline_ms > 0 && !w->unseen && w->by_f[CALL_SCHEDULE] &&
+        !was_asked(p->j->h, p->order, deadline_ms) && is_news(p, PHANTOM_DEADLINE)) {
         verdict_violation(p->v, "I4", p->order, VERDICT_LINES(line),
                           "%s has the deadline %llu in %s (index %u), which nobody asked for",
                           name, (unsigned long long)deadline_ms, where, line);
@@ -113,6 +126,7 @@ void check_phantom(const struct judged *j, struct verdict *v)
     int64_t asked = 0;
 
     for (p.order = 0; p.order < j->h->n_orders; p.order++) {
+        p.told = 0;
         p.wishes = wishes_of(j, p.order);
         asked += p.wishes.by_f[CALL_SCHEDULE];
         check_order(&p);

@@ -13,6 +13,8 @@ const struct checker judge_checkers[] = {
     {"stats", "", "each kind of operation succeeded at least once", check_stats},
     {"linearizable", "I2", "each order's operations have one order that explains every answer",
      check_linearizable},
+    {"sequence", "I2", "the log indexes of decisions agree with real time and the cluster's time",
+     check_sequence},
     {"set", "I3", "every acknowledged order is on every node in the end", check_set},
     {"phantom", "I4", "nothing is read or delivered that nobody asked for", check_phantom},
     {"conserve", "I1 I5", "one ending for each order, one effect for an expired one",

@@ -28,6 +28,7 @@ struct checker {
 
 void check_stats(const struct judged *j, struct verdict *v);
 void check_linearizable(const struct judged *j, struct verdict *v);
+void check_sequence(const struct judged *j, struct verdict *v);
 void check_set(const struct judged *j, struct verdict *v);
 void check_phantom(const struct judged *j, struct verdict *v);
 void check_conserve(const struct judged *j, struct verdict *v);
