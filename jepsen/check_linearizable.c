@@ -160,15 +160,30 @@ static void describe_states(const struct linear_report *r, char *out, size_t len
     }
 }
 
+/* What is known of the cluster's time at the operation's moment. */
+static void describe_time(const struct linear_op *op, char *out, size_t len)
+{
+    unsigned long long min_ms = op->now_min_ms, max_ms = op->now_max_ms;
+
+    if (op->now_max_ms != LINEAR_TIME_MAX) {
+        snprintf(out, len, ", at the cluster's time %llu to %llu", min_ms, max_ms);
+    } else if (op->now_min_ms > 0) {
+        snprintf(out, len, ", at the cluster's time %llu or later", min_ms);
+    } else {
+        out[0] = 0;
+    }
+}
+
 static void report_failure(const struct judged *j, uint32_t order, const struct source *sources,
                            size_t n, const struct linear_report *r, struct verdict *v)
 {
     static const char *const names[] = {"schedule", "pay", "cancel", "extend", "get"};
     const struct source *s = &sources[r->failed];
     const struct source *last = r->last < n ? &sources[r->last] : NULL;
-    char before[320], since[64] = "";
+    char before[320], since[64] = "", when[96];
 
     describe_states(r, before, sizeof before);
+    describe_time(&s->op, when, sizeof when);
     if (last != NULL) {
         snprintf(since, sizeof since, ", last changed by the %s of index %u",
                  names[last->op.kind], last->line);
@@ -176,10 +191,10 @@ static void report_failure(const struct judged *j, uint32_t order, const struct 
     verdict_violation(v, "I2", order,
                       VERDICT_LINES(s->line, s->end_line, last != NULL ? last->line : UINT32_MAX,
                                     last != NULL ? last->end_line : UINT32_MAX),
-                      "%s: %s was answered %s, %s, deadline %llu; but the order could only be %s%s",
+                      "%s: %s was answered %s, %s, deadline %llu%s; but the order could only be %s%s",
                       history_order_name(j->h, order), names[s->op.kind],
                       ordersched_error_name(s->op.error), ordersched_state_name(s->op.state),
-                      (unsigned long long)s->op.deadline_ms, before, since);
+                      (unsigned long long)s->op.deadline_ms, when, before, since);
 }
 
 /* May a receiver have said "paid" of the order? */

@@ -194,9 +194,8 @@ static int judge_history(const struct options *o, const struct history *h)
 
     judged_init(&judged, h);
     judge_all(o, &judged, verdicts, &report);
-    int rv = report_print(&report, o->findings, stdout) == 0 && write_files(o, &judged, &report) == 0
-                 ? exits[report.valid]
-                 : EXIT_USAGE;
+    int rv = report_print(&report, o->findings, stdout);
+    rv = rv == 0 && write_files(o, &judged, &report) == 0 ? exits[report.valid] : EXIT_USAGE;
     judged_free(&judged);
     free(verdicts);
     return rv;

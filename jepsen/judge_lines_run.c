@@ -146,7 +146,8 @@ static void describe(const struct edn *v, char *out, size_t len)
     }
 }
 
-/* What the value says beside the phase and the term, which may be told at the beginning only: "shape=ring nodes=1,2". */
+/* What the value says beside the phase, and the term, which may be told at the beginning only:
+ * "shape=ring nodes=1,2". */
 static uint32_t describe_fault(struct lines *l, const struct edn *v)
 {
     char text[256] = "";
