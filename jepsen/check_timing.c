@@ -95,17 +95,28 @@ static void check_late(struct timing *t, const struct history_delivery *d)
     }
 }
 
+/* Does any node know how the order ended? The others are behind then, which is not lateness. */
+static bool is_ended(const struct history *h, const struct history_order *o)
+{
+    for (uint32_t i = 0; i < o->finals.n; i++) {
+        int state = h->final_orders[o->finals.at[i]].state;
+        if (state != ORDERSCHED_CLOSING && state != ORDERSCHED_PENDING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* An order that is open in the end, and was never delivered though it is due. */
 static void check_never(struct timing *t, uint32_t order)
 {
     const struct history *h = t->j->h;
     const struct history_order *o = &h->orders[order];
 
-    for (uint32_t i = 0; i < o->finals.n && o->deliveries.n == 0; i++) {
+    for (uint32_t i = 0; i < o->finals.n && o->deliveries.n == 0 && !is_ended(h, o); i++) {
         const struct history_final_order *f = &h->final_orders[o->finals.at[i]];
         int64_t due_ns = passed_ns(t, f->deadline_ms);
-        bool open = f->state == ORDERSCHED_CLOSING || f->state == ORDERSCHED_PENDING;
-        int64_t until_ns = due_ns == HISTORY_NEVER || !open || f->deadline_ms == 0
+        int64_t until_ns = due_ns == HISTORY_NEVER || f->deadline_ms == 0
                                ? HISTORY_NEVER
                                : windows_after(&t->j->unrest, due_ns, bound_ns(t));
         if (until_ns < h->finals[f->final].time_ns) {

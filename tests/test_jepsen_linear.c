@@ -417,6 +417,26 @@ static void only_a_veto_pays_an_order_behind_its_deadline(void **state)
     assert_int_equal(result_of(ops, 3, true), LINEAR_YES);
 }
 
+static void an_extend_never_leads_back(void **state)
+{
+    struct linear_op ops[] = {
+        op_at(LINEAR_SCHEDULE, 0, 1, ORDERSCHED_OK, ORDERSCHED_PENDING, 100),
+        op_at(LINEAR_EXTEND, 50, 51, ORDERSCHED_OK, ORDERSCHED_PENDING, 100),
+    };
+
+    (void)state;
+    assert_int_equal(result_of(ops, 2, false), LINEAR_YES);
+    ops[1].time_ms = ops[1].deadline_ms = 99;
+    assert_int_equal(result_of(ops, 2, false), LINEAR_NO);
+    ops[1].relative = true;
+    ops[1].time_ms = 40;
+    assert_int_equal(result_of(ops, 2, false), LINEAR_NO);
+    ops[1].deadline_ms = 130; /* counted from 90 */
+    assert_int_equal(result_of(ops, 2, false), LINEAR_YES);
+    ops[1].deadline_ms = 140; /* counted from the old deadline: too late */
+    assert_int_equal(result_of(ops, 2, false), LINEAR_NO);
+}
+
 static void a_pay_is_bounded_by_the_time_that_others_saw(void **state)
 {
     struct linear_op ops[] = {
@@ -458,6 +478,7 @@ int main(void)
         cmocka_unit_test(the_search_agrees_with_a_naive_one),
         cmocka_unit_test(an_operation_without_answer_may_happen_much_later_or_never),
         cmocka_unit_test(only_a_veto_pays_an_order_behind_its_deadline),
+        cmocka_unit_test(an_extend_never_leads_back),
         cmocka_unit_test(a_pay_is_bounded_by_the_time_that_others_saw),
         cmocka_unit_test(what_is_too_much_is_said_to_be_undecided),
     };
