@@ -16,8 +16,8 @@
 #include "support/random.h"
 
 #define OPS_MAX 6
-#define NOW_MAX 13       /* of the cluster's time */
-#define DEADLINE_MAX 28
+#define NOW_MAX 16       /* of the cluster's time: no random history goes further */
+#define DEADLINE_MAX 32
 #define BUDGET 1000000
 
 /* ---- the naive search ---- */
