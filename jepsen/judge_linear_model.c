@@ -154,6 +154,9 @@ static bool apply_decision(struct linear_state *s, const struct linear_op *op, b
     if (is_before_deadline(s)) {
         struct linear_state before = *s;
         if (!answered || (see_deadline(s, op) && is_before_deadline(s))) {
+            if (s->unseen && s->deadline_ms <= s->now_ms) {
+                s->deadline_ms = s->now_ms + 1; /* it was before the deadline, so that is later */
+            }
             s->state = decision;
             return true;
         }
