@@ -437,6 +437,24 @@ static void an_extend_never_leads_back(void **state)
     assert_int_equal(result_of(ops, 2, false), LINEAR_NO);
 }
 
+/* Seed 1795650675724911645 of the comparison. */
+static void a_decision_that_nobody_saw_was_before_the_deadline(void **state)
+{
+    struct linear_op ops[] = {
+        op_at(LINEAR_SCHEDULE, 0, LINEAR_NEVER, 0, 0, 0),
+        op_at(LINEAR_CANCEL, 0, LINEAR_NEVER, 0, 0, 0),
+        op_at(LINEAR_GET, 10, 11, ORDERSCHED_OK, ORDERSCHED_CANCELLED, 4),
+    };
+
+    (void)state;
+    ops[0].relative = true;
+    ops[0].time_ms = 2;
+    ops[1].now_min_ms = 4;
+    assert_int_equal(result_of(ops, 3, false), LINEAR_NO); /* cancelled at 4 or later */
+    ops[2].deadline_ms = 5;
+    assert_int_equal(result_of(ops, 3, false), LINEAR_YES);
+}
+
 static void a_pay_is_bounded_by_the_time_that_others_saw(void **state)
 {
     struct linear_op ops[] = {
@@ -479,6 +497,7 @@ int main(void)
         cmocka_unit_test(an_operation_without_answer_may_happen_much_later_or_never),
         cmocka_unit_test(only_a_veto_pays_an_order_behind_its_deadline),
         cmocka_unit_test(an_extend_never_leads_back),
+        cmocka_unit_test(a_decision_that_nobody_saw_was_before_the_deadline),
         cmocka_unit_test(a_pay_is_bounded_by_the_time_that_others_saw),
         cmocka_unit_test(what_is_too_much_is_said_to_be_undecided),
     };
