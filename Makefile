@@ -174,6 +174,17 @@ $(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
 $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+# The judge of the histories that jepsen/ records, and its tests.
+JEPSEN_JUDGE_SRC := $(wildcard jepsen/judge*.c jepsen/check_*.c)
+tests: $(BUILD)/jepsen-check
+$(BUILD)/obj/jepsen/judge_timeline.o: jepsen/timeline.html
+$(BUILD)/jepsen-check: $(call objs,jepsen/jepsen-check.c $(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/test_jepsen_%: $(BUILD)/obj/tests/test_jepsen_%.o $(LIBSUPPORT) \
+    $(call objs,$(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
