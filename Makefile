@@ -50,6 +50,9 @@ NODE_SRC := $(filter-out $(MAINS),$(wildcard node/*.c))
 TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
 TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
+# The harness that breaks a real cluster.
+JEPSEN_RUN_SRC := $(wildcard jepsen/jepsen.c jepsen/bed_*.c jepsen/run*.c jepsen/record.c \
+    jepsen/workload*.c jepsen/nemesis*.c)
 SIM_SRC := $(wildcard tests/sim/*.c)
 # The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
 MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT raft/*.c node/*.c tests/sim/*.c))
@@ -188,6 +191,9 @@ $(BUILD)/obj/mutant/%.o: %.c | libraries
 	$(Q)$(CC) $(ALL_CFLAGS) -DORDERSCHEDD_MUTANTS -c -o $@ $<
 $(BUILD)/ordersim-mutants: $(call mutant_objs,$(MUTANT_SRC)) \
     $(call objs,$(filter-out $(MUTANT_SRC),$(SIM_SRC))) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/jepsen: $(call objs,$(JEPSEN_RUN_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.

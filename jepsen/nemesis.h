@@ -1,0 +1,63 @@
+/* nemesis.h - what breaks the cluster while it is loaded: one fault after the other, each begun,
+ * held, healed and recorded as a window; a quarter of the periods is quiet.
+ *
+ * A fault is a row of a table, in nemesis_network.c, nemesis_process.c or nemesis_disk.c. */
+#ifndef NEMESIS_H
+#define NEMESIS_H
+
+#include <stdio.h>
+
+#include "../tests/support/random.h"
+#include "run.h"
+
+struct nemesis {
+    struct run *run;
+    struct random random;
+    pthread_t thread;
+    char names[512]; /* of the faults to draw from, as on the command line */
+    /* Of the present fault. */
+    bool chosen[BED_PLACES];
+    char details[256];   /* EDN members behind :phase, such as `, :shape "ring"` */
+    uint64_t parameter;  /* the fault's own */
+    unsigned faults, periods;
+};
+
+/* Whom a fault strikes. */
+enum nemesis_whom { WHOM_NOBODY, WHOM_LEADER, WHOM_ONE, WHOM_MINORITY, WHOM_MAJORITY, WHOM_ALL };
+
+struct fault {
+    const char *name;   /* on the command line: "FAMILY" or "FAMILY-KIND" */
+    const char *family; /* :f in the history */
+    enum nemesis_whom whom;
+    bool moves_clocks;
+    /* Choose, into n->chosen, n->details and n->parameter; false: not possible now. May be NULL. */
+    bool (*prepare)(struct nemesis *n, const struct fault *f);
+    void (*begin)(struct nemesis *n, const struct fault *f);
+    void (*tick)(struct nemesis *n, const struct fault *f); /* every 50 ms; may be NULL */
+    void (*end)(struct nemesis *n, const struct fault *f);
+};
+
+extern const struct fault nemesis_network_faults[], nemesis_process_faults[],
+    nemesis_disk_faults[]; /* each ends with a name of NULL */
+
+/* Is each of these names, separated by commas, a fault, a family of faults, `mix` or `none`? If
+ * not, the one that is not is told. */
+bool nemesis_known(const char *names, char *unknown, size_t len);
+bool nemesis_moves_clocks(const char *names);
+void nemesis_print_names(FILE *out);
+
+/* Start; it ends with the load, and leaves nothing broken. */
+struct nemesis *nemesis_start(struct run *r);
+/* Wait for the end; says how many faults there were. */
+unsigned nemesis_join(struct nemesis *n);
+
+/* For faults. */
+uint64_t nemesis_between(struct nemesis *n, uint64_t least, uint64_t most);
+/* A place out of 1 to n. */
+unsigned nemesis_any(struct nemesis *n);
+unsigned nemesis_count(const struct nemesis *n);
+#define NEMESIS_EACH(n, place)                                                                    \
+    for (unsigned place = 1; place <= (n)->run->nodes.n; place++)                                 \
+        if ((n)->chosen[place])
+
+#endif

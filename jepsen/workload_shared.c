@@ -1,0 +1,153 @@
+/* workload_shared.c - workloads in which several clients work on the same few orders: register and
+ * race. Their moments lean towards the deadline, where the decisions are. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bed_command.h"
+#include "workload.h"
+
+#define SLOTS 6
+#define SLOT_USES_MAX 24        /* of an order, so that its history stays small enough to judge */
+#define SLOT_AFTER_MS 1500      /* an order is left alone so long after its deadline */
+#define NEAR_MS 50              /* around the deadline */
+#define NEAR_WAIT_MS_MAX 1500
+
+/* An order that is worked on now. */
+struct slot {
+    char id[CALL_ID_MAX];
+    uint64_t deadline_ns; /* by the harness's clock, about */
+    unsigned uses;
+};
+
+struct slots {
+    pthread_mutex_t mutex;
+    struct slot slots[SLOTS];
+};
+
+/* Percent of each operation on an order that is there. */
+struct weights {
+    unsigned pay, cancel, extend, schedule; /* the rest reads */
+    unsigned near; /* of them: how many wait for the deadline */
+};
+
+static const char *const receivers[] = {"shop", NULL};
+
+static void *slots_open(struct run *r)
+{
+    struct slots *s = calloc(1, sizeof *s);
+
+    (void)r;
+    if (s == NULL) {
+        bed_fail("out of memory");
+    }
+    pthread_mutex_init(&s->mutex, NULL);
+    return s;
+}
+
+static void slots_close(void *shared)
+{
+    struct slots *s = shared;
+
+    pthread_mutex_destroy(&s->mutex);
+    free(s);
+}
+
+static struct call schedule(struct worker *w, const char *id)
+{
+    struct call call = {.kind = ORDERSCHED_SCHEDULE, .relative = true, .route = "shop",
+                        .time_ms = worker_between(w, 400, 2000), .payload = "{}"};
+
+    memcpy(call.id, id, sizeof call.id);
+    return call;
+}
+
+static struct call choose(struct worker *w, const struct weights *weights, const char *id)
+{
+    uint64_t lot = worker_between(w, 0, 99);
+    struct call call = {.kind = ORDERSCHED_GET};
+
+    memcpy(call.id, id, sizeof call.id);
+    if (lot < weights->pay) {
+        call.kind = ORDERSCHED_PAY;
+    } else if ((lot -= weights->pay) < weights->cancel) {
+        call.kind = ORDERSCHED_CANCEL;
+    } else if ((lot -= weights->cancel) < weights->extend) {
+        call.kind = ORDERSCHED_EXTEND;
+        call.relative = true;
+        call.time_ms = worker_between(w, 200, 2500);
+    } else if (lot - weights->extend < weights->schedule) {
+        call = schedule(w, id);
+    }
+    return call;
+}
+
+/* The next call on one of the slots; sets how long to wait before it. */
+static struct call slot_next(struct worker *w, const struct weights *weights, const char *prefix,
+                             struct slot **slot, uint64_t *wait_ms)
+{
+    struct slots *s = w->shared;
+    uint64_t now_ns = monotonic_ns();
+    struct call call;
+
+    pthread_mutex_lock(&s->mutex);
+    struct slot *at = *slot = &s->slots[worker_between(w, 0, SLOTS - 1)];
+    *wait_ms = 0;
+    if (at->uses == 0 || at->uses >= SLOT_USES_MAX ||
+        now_ns > at->deadline_ns + (uint64_t)SLOT_AFTER_MS * 1000000) {
+        worker_new_id(w, prefix, at->id);
+        call = schedule(w, at->id);
+        at->deadline_ns = now_ns + call.time_ms * 1000000;
+        at->uses = 0;
+    } else {
+        call = choose(w, weights, at->id);
+        uint64_t near_ns = at->deadline_ns - (uint64_t)NEAR_MS * 1000000;
+        if (worker_chance(w, weights->near) && near_ns > now_ns &&
+            near_ns - now_ns < (uint64_t)NEAR_WAIT_MS_MAX * 1000000) {
+            *wait_ms = (near_ns - now_ns) / 1000000 + worker_between(w, 0, 2 * NEAR_MS);
+        }
+    }
+    at->uses++;
+    pthread_mutex_unlock(&s->mutex);
+    return call;
+}
+
+static void slot_step(struct worker *w, const struct weights *weights, const char *prefix)
+{
+    struct slots *s = w->shared;
+    struct slot *slot;
+    struct asked answer;
+    uint64_t wait_ms;
+    struct call call = slot_next(w, weights, prefix, &slot, &wait_ms);
+
+    sleep_ms(wait_ms);
+    if (worker_call(w, &call, &answer) == ORDERSCHED_OK && answer.state == ORDERSCHED_PENDING) {
+        pthread_mutex_lock(&s->mutex);
+        if (strcmp(slot->id, call.id) == 0) {
+            slot->deadline_ns = monotonic_ns() + answer.remaining_ms * 1000000;
+        }
+        pthread_mutex_unlock(&s->mutex);
+    }
+}
+
+static void register_step(struct worker *w)
+{
+    static const struct weights weights = {.pay = 18, .cancel = 12, .extend = 25, .schedule = 5,
+                                           .near = 45};
+
+    slot_step(w, &weights, "register");
+}
+
+static void race_step(struct worker *w)
+{
+    static const struct weights weights = {.pay = 80, .cancel = 5, .extend = 0, .schedule = 0,
+                                           .near = 95};
+
+    slot_step(w, &weights, "race");
+}
+
+const struct workload workload_register = {
+    .name = "register", .rate = 100, .receivers = receivers, .open = slots_open,
+    .step = register_step, .close = slots_close};
+const struct workload workload_race = {
+    .name = "race", .rate = 100, .receivers = receivers, .open = slots_open,
+    .step = race_step, .close = slots_close};
