@@ -196,6 +196,9 @@ $(BUILD)/ordersim-mutants: $(call mutant_objs,$(MUTANT_SRC)) \
 $(BUILD)/jepsen: $(call objs,$(JEPSEN_RUN_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/jepsen-forwarder: $(call objs,jepsen/forwarder.c) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.
 $(BUILD)/%.so: tests/preload/%.c | libraries
 	@mkdir -p $(@D)

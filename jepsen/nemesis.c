@@ -13,9 +13,10 @@
 #define PAUSE_MS_MAX 2500
 #define QUIET_IN 4
 #define FAULTS_MAX 64
+#define DRAWN_MAX NEMESIS_DRAWN_MAX
 
 static const struct fault *const tables[] = {nemesis_network_faults, nemesis_process_faults,
-                                             nemesis_disk_faults};
+                                             nemesis_disk_faults, nemesis_flip_faults};
 
 /* All faults of that name or family. Returns how many. */
 static unsigned faults_named(const char *name, const struct fault *out[FAULTS_MAX])
@@ -33,7 +34,7 @@ static unsigned faults_named(const char *name, const struct fault *out[FAULTS_MA
     return found;
 }
 
-/* All faults of the comma-separated names, families weighted as they come. */
+/* All faults of the comma-separated names. */
 static unsigned faults_chosen(const char *names, const struct fault *out[FAULTS_MAX],
                               char *unknown, size_t len)
 {
@@ -187,7 +188,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
         quiet_period(n);
         return;
     }
-    n->faults++;
+    n->drawn[n->faults++ % DRAWN_MAX] = f;
     fprintf(stderr, "jepsen: %5.1f s  %s\n", (double)record_now_ns(n->run->record) / 1e9, f->name);
     record_phase(n, f->family, "begin");
     f->begin(n, f);
@@ -195,6 +196,28 @@ static void fault_period(struct nemesis *n, const struct fault *f)
     f->end(n, f);
     record_phase(n, f->family, "end");
     run_probe(n->run);
+}
+
+/* The one used least so far of the family used least so far, by chance among equals: so a short run
+ * meets many, and a family of many kinds comes no more often than another. */
+static const struct fault *draw(struct nemesis *n, const struct fault *const faults[], unsigned count)
+{
+    const struct fault *best = NULL;
+    uint64_t best_rank = UINT64_MAX;
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t family_uses = 0, own_uses = 0;
+        for (unsigned k = 0; k < n->faults && k < DRAWN_MAX; k++) {
+            family_uses += strcmp(n->drawn[k]->family, faults[i]->family) == 0;
+            own_uses += n->drawn[k] == faults[i];
+        }
+        uint64_t rank = family_uses << 40 | own_uses << 16 | nemesis_between(n, 0, 0xffff);
+        if (rank < best_rank) {
+            best_rank = rank;
+            best = faults[i];
+        }
+    }
+    return best;
 }
 
 static void *nemesis_main(void *arg)
@@ -210,7 +233,7 @@ static void *nemesis_main(void *arg)
         if (n_chosen == 0 || nemesis_between(n, 1, QUIET_IN) == 1) {
             quiet_period(n);
         } else {
-            fault_period(n, chosen[nemesis_between(n, 0, n_chosen - 1)]);
+            fault_period(n, draw(n, chosen, n_chosen));
         }
         hold(n, NULL, nemesis_between(n, PAUSE_MS_MIN, PAUSE_MS_MAX));
     }

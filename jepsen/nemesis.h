@@ -1,7 +1,8 @@
 /* nemesis.h - what breaks the cluster while it is loaded: one fault after the other, each begun,
  * held, healed and recorded as a window; a quarter of the periods is quiet.
  *
- * A fault is a row of a table, in nemesis_network.c, nemesis_process.c or nemesis_disk.c. */
+ * A fault is a row of a table, in nemesis_network.c, nemesis_process.c, nemesis_disk.c or
+ * nemesis_flip.c. */
 #ifndef NEMESIS_H
 #define NEMESIS_H
 
@@ -10,6 +11,9 @@
 #include "../tests/support/random.h"
 #include "run.h"
 
+#define NEMESIS_DRAWN_MAX 1024 /* of the faults so far, those that are remembered */
+
+struct fault;
 struct nemesis {
     struct run *run;
     struct random random;
@@ -20,6 +24,7 @@ struct nemesis {
     char details[256];   /* EDN members behind :phase, such as `, :shape "ring"` */
     uint64_t parameter;  /* the fault's own */
     unsigned faults, periods;
+    const struct fault *drawn[NEMESIS_DRAWN_MAX];
 };
 
 /* Whom a fault strikes. */
@@ -38,7 +43,7 @@ struct fault {
 };
 
 extern const struct fault nemesis_network_faults[], nemesis_process_faults[],
-    nemesis_disk_faults[]; /* each ends with a name of NULL */
+    nemesis_disk_faults[], nemesis_flip_faults[]; /* each ends with a name of NULL */
 
 /* Is each of these names, separated by commas, a fault, a family of faults, `mix` or `none`? If
  * not, the one that is not is told. */
