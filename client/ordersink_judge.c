@@ -119,8 +119,17 @@ static json_t *journal_line(const struct sink_request *r, const char *kind, cons
              json_object_set_new(line, "fence", json_string(fence)) == 0 &&
              json_object_set_new(line, "deadline_ms",
                                  json_integer((json_int_t)r->deadline_ms)) == 0;
+        if (r->cluster_ms > 0) {
+            (void)json_object_set_new(line, "cluster_ms", json_integer((json_int_t)r->cluster_ms));
+        }
     }
     ok = ok && json_object_set_new(line, "answer", json_string(answer)) == 0;
+    if (r->repeat) {
+        ok = ok && json_object_set_new(line, "repeat", json_true()) == 0;
+    }
+    if (r->hang) {
+        ok = ok && json_object_set_new(line, "hung", json_true()) == 0;
+    }
     if (r->reason[0] != '\0') {
         ok = ok && json_object_set_new(line, "status", json_integer(r->status)) == 0 &&
              json_object_set_new(line, "reason", json_string(r->reason)) == 0;
@@ -275,9 +284,14 @@ static void judge_accept(struct sink_judge *j, struct sink_request *r)
     r->status = 200;
     if (webhook->settled != SINK_UNDECIDED) {
         r->answer = webhook->settled;
+        r->repeat = true;
         j->counts.repeats++;
     } else {
         judge_settle(j, r, webhook);
+    }
+    if (r->status == 200 && draw(j, j->options->hang_share)) {
+        r->hang = true;
+        j->counts.hung++;
     }
     judge_write(j, r, "delivery", sink_answer_name(r->answer));
     j->counts.deliveries++;
@@ -287,10 +301,6 @@ static void judge_decide(struct sink_judge *j, struct sink_request *r)
 {
     if (r->status == 0) {
         judge_accept(j, r);
-    }
-    if (r->status == 200 && draw(j, j->options->hang_share)) {
-        r->hang = true;
-        j->counts.hung++;
     }
     if (r->answer == SINK_UNDECIDED) {
         judge_write(j, r, "refused", "refused");

@@ -46,6 +46,16 @@ static bool read_deadline(struct sink_request *r, const json_t *data)
     return text != NULL && units_parse_time(text, &r->deadline_ms);
 }
 
+/* Only for the journal, so that a sender without it is not turned away. */
+static void read_cluster_time(struct sink_request *r, const json_t *root)
+{
+    const char *text = json_string_value(json_object_get(root, "timestamp"));
+
+    if (text == NULL || !units_parse_time(text, &r->cluster_ms)) {
+        r->cluster_ms = 0;
+    }
+}
+
 /* NULL, or what is wrong with the body. Payloads may hold numbers wider than 64 bits, so all
  * numbers are read as reals. */
 static const char *read_body(struct sink_request *r)
@@ -67,6 +77,7 @@ static const char *read_body(struct sink_request *r)
     } else if (!read_deadline(r, data)) {
         why = "no deadline";
     }
+    read_cluster_time(r, root);
     json_decref(root);
     return why;
 }

@@ -28,12 +28,14 @@ struct sink_request {
     enum sink_kind order_kind;
     uint32_t attempt;
     uint64_t deadline_ms;
+    uint64_t cluster_ms; /* the cluster's time at the delivery; 0: it does not say */
     struct sink_fence fence;
     /* The verdict: a status above 299 with a reason, or an answer. */
     unsigned status;
     char reason[96];
     enum sink_answer answer;
     uint64_t delay_ms; /* of "later" */
+    bool repeat;       /* settled before: the earlier answer again */
     bool hang;         /* settled, and not to be answered */
     uint64_t due_ms;   /* not to be answered before (monotonic) */
     bool judged;

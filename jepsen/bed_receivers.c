@@ -111,7 +111,7 @@ static void journal_line(const struct bed_receiver *r, const json_t *line, struc
 {
     const char *kind = member(line, "kind");
     char order[320], key[128], committed[48] = "";
-    json_int_t committed_ms = json_integer_value(json_object_get(line, "committed_ms"));
+    json_int_t committed_ms = json_integer_value(json_object_get(line, "cluster_ms"));
 
     if (*member(line, "order_id") == '\0') {
         return;
