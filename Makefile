@@ -4,6 +4,8 @@
 #                 (ORDERS=FILE.csv replays your own orders)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
+#   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
+#                 make jepsen-selftest proves that deliberate bugs are caught
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -70,7 +72,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest jepsen jepsen-selftest deps-jepsen install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -112,6 +114,28 @@ sim: deps
 sim-selftest: deps
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim-mutants
 	@$(BUILD)/ordersim-mutants --self-test --jobs $$(nproc)
+
+# A real cluster of five, loaded, broken, healed and judged; needs root (docs/jepsen.md). And the
+# proof that the judgement finds deliberate bugs.
+WORKLOAD ?= conserve
+NEMESIS ?= mix
+TIME ?= 60
+SEED ?=
+JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-check jepsen-forwarder clock_shim.so)
+.PHONY: deps-jepsen
+deps-jepsen:
+	@packaging/deps-jepsen.sh
+
+.PHONY: jepsen
+jepsen: deps deps-jepsen
+	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
+	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
+	    $(if $(SEED),--seed $(SEED))
+
+.PHONY: jepsen-selftest
+jepsen-selftest: deps deps-jepsen
+	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN) $(BUILD)/orderschedd-mutants
+	@BUILD=$(BUILD) jepsen/selftest.sh $(MUTANTS)
 
 .PHONY: clean
 clean:
@@ -191,6 +215,12 @@ $(BUILD)/obj/mutant/%.o: %.c | libraries
 	$(Q)$(CC) $(ALL_CFLAGS) -DORDERSCHEDD_MUTANTS -c -o $@ $<
 $(BUILD)/ordersim-mutants: $(call mutant_objs,$(MUTANT_SRC)) \
     $(call objs,$(filter-out $(MUTANT_SRC),$(SIM_SRC))) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+# The daemon with the bugs, of which ORDERSCHEDD_MUTANT chooses one.
+$(BUILD)/orderschedd-mutants: $(call objs,node/main.c) \
+    $(call mutant_objs,$(filter raft/% node/%,$(MUTANT_SRC)) jepsen/mutants.c) $(LIBNODE) \
+    $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 $(BUILD)/jepsen: $(call objs,$(JEPSEN_RUN_SRC)) $(LIBCLIENT)

@@ -78,8 +78,17 @@ static void worker_perhaps_repeat(struct worker *w, const struct call *call, int
     }
 }
 
+/* Some clients give up before an election can end, others wait for its end. */
+static unsigned worker_timeout_ms(struct worker *w)
+{
+    static const unsigned timeouts_ms[] = {200, 600, 1500, RUN_CALL_TIMEOUT_MS};
+
+    return timeouts_ms[worker_between(w, 0, 3)];
+}
+
 int worker_call(struct worker *w, struct call *call, struct asked *answer)
 {
+    w->caller.timeout_ms = worker_timeout_ms(w);
     int error = caller_call(&w->caller, call, answer);
 
     worker_perhaps_repeat(w, call, error);
