@@ -7,9 +7,7 @@
 #include "workload.h"
 
 #define SLOTS 6
-#define SLOT_USES_MAX 24        /* of an order, so that its history stays small enough to judge */
-#define SLOT_AFTER_MS 1500      /* an order is left alone so long after its deadline */
-#define NEAR_MS 50              /* around the deadline */
+#define SLOT_USES_MAX 24 /* of an order, so that its history stays small enough to judge */
 #define NEAR_WAIT_MS_MAX 1500
 
 /* An order that is worked on now. */
@@ -24,10 +22,14 @@ struct slots {
     struct slot slots[SLOTS];
 };
 
-/* Percent of each operation on an order that is there. */
-struct weights {
-    unsigned pay, cancel, extend, schedule; /* the rest reads */
-    unsigned near; /* of them: how many wait for the deadline */
+/* How the clients go about it. */
+struct manner {
+    const char *prefix; /* of the orders' ids */
+    uint64_t delay_ms_min, delay_ms_max;
+    uint64_t after_ms; /* an order is left alone so long after its deadline */
+    unsigned pay, cancel, extend, schedule; /* percent of the operations; the rest reads */
+    unsigned near;    /* percent of the operations that wait for the deadline... */
+    uint64_t near_ms; /* ...and meet it within so much */
 };
 
 static const char *const receivers[] = {"shop", NULL};
@@ -52,38 +54,39 @@ static void slots_close(void *shared)
     free(s);
 }
 
-static struct call schedule(struct worker *w, const char *id)
+static struct call schedule(struct worker *w, const struct manner *m, const char *id)
 {
     struct call call = {.kind = ORDERSCHED_SCHEDULE, .relative = true, .route = "shop",
-                        .time_ms = worker_between(w, 400, 2000), .payload = "{}"};
+                        .time_ms = worker_between(w, m->delay_ms_min, m->delay_ms_max),
+                        .payload = "{}"};
 
     memcpy(call.id, id, sizeof call.id);
     return call;
 }
 
-static struct call choose(struct worker *w, const struct weights *weights, const char *id)
+static struct call choose(struct worker *w, const struct manner *m, const char *id)
 {
     uint64_t lot = worker_between(w, 0, 99);
     struct call call = {.kind = ORDERSCHED_GET};
 
     memcpy(call.id, id, sizeof call.id);
-    if (lot < weights->pay) {
+    if (lot < m->pay) {
         call.kind = ORDERSCHED_PAY;
-    } else if ((lot -= weights->pay) < weights->cancel) {
+    } else if ((lot -= m->pay) < m->cancel) {
         call.kind = ORDERSCHED_CANCEL;
-    } else if ((lot -= weights->cancel) < weights->extend) {
+    } else if ((lot -= m->cancel) < m->extend) {
         call.kind = ORDERSCHED_EXTEND;
         call.relative = true;
         call.time_ms = worker_between(w, 200, 2500);
-    } else if (lot - weights->extend < weights->schedule) {
-        call = schedule(w, id);
+    } else if (lot - m->extend < m->schedule) {
+        call = schedule(w, m, id);
     }
     return call;
 }
 
 /* The next call on one of the slots; sets how long to wait before it. */
-static struct call slot_next(struct worker *w, const struct weights *weights, const char *prefix,
-                             struct slot **slot, uint64_t *wait_ms)
+static struct call slot_next(struct worker *w, const struct manner *m, struct slot **slot,
+                             uint64_t *wait_ms)
 {
     struct slots *s = w->shared;
     uint64_t now_ns = monotonic_ns();
@@ -93,17 +96,17 @@ static struct call slot_next(struct worker *w, const struct weights *weights, co
     struct slot *at = *slot = &s->slots[worker_between(w, 0, SLOTS - 1)];
     *wait_ms = 0;
     if (at->uses == 0 || at->uses >= SLOT_USES_MAX ||
-        now_ns > at->deadline_ns + (uint64_t)SLOT_AFTER_MS * 1000000) {
-        worker_new_id(w, prefix, at->id);
-        call = schedule(w, at->id);
+        now_ns > at->deadline_ns + m->after_ms * 1000000) {
+        worker_new_id(w, m->prefix, at->id);
+        call = schedule(w, m, at->id);
         at->deadline_ns = now_ns + call.time_ms * 1000000;
         at->uses = 0;
     } else {
-        call = choose(w, weights, at->id);
-        uint64_t near_ns = at->deadline_ns - (uint64_t)NEAR_MS * 1000000;
-        if (worker_chance(w, weights->near) && near_ns > now_ns &&
+        call = choose(w, m, at->id);
+        uint64_t near_ns = at->deadline_ns - m->near_ms * 1000000;
+        if (worker_chance(w, m->near) && near_ns > now_ns &&
             near_ns - now_ns < (uint64_t)NEAR_WAIT_MS_MAX * 1000000) {
-            *wait_ms = (near_ns - now_ns) / 1000000 + worker_between(w, 0, 2 * NEAR_MS);
+            *wait_ms = (near_ns - now_ns) / 1000000 + worker_between(w, 0, 2 * m->near_ms);
         }
     }
     at->uses++;
@@ -111,13 +114,13 @@ static struct call slot_next(struct worker *w, const struct weights *weights, co
     return call;
 }
 
-static void slot_step(struct worker *w, const struct weights *weights, const char *prefix)
+static void slot_step(struct worker *w, const struct manner *m)
 {
     struct slots *s = w->shared;
     struct slot *slot;
     struct asked answer;
     uint64_t wait_ms;
-    struct call call = slot_next(w, weights, prefix, &slot, &wait_ms);
+    struct call call = slot_next(w, m, &slot, &wait_ms);
 
     sleep_ms(wait_ms);
     if (worker_call(w, &call, &answer) == ORDERSCHED_OK && answer.state == ORDERSCHED_PENDING) {
@@ -131,23 +134,26 @@ static void slot_step(struct worker *w, const struct weights *weights, const cha
 
 static void register_step(struct worker *w)
 {
-    static const struct weights weights = {.pay = 18, .cancel = 12, .extend = 25, .schedule = 5,
-                                           .near = 45};
+    static const struct manner manner = {
+        .prefix = "register", .delay_ms_min = 400, .delay_ms_max = 2000, .after_ms = 1500,
+        .pay = 18, .cancel = 12, .extend = 25, .schedule = 5, .near = 45, .near_ms = 50};
 
-    slot_step(w, &weights, "register");
+    slot_step(w, &manner);
 }
 
+/* Many a pay and a read within a few milliseconds of the deadline. */
 static void race_step(struct worker *w)
 {
-    static const struct weights weights = {.pay = 80, .cancel = 5, .extend = 0, .schedule = 0,
-                                           .near = 95};
+    static const struct manner manner = {
+        .prefix = "race", .delay_ms_min = 150, .delay_ms_max = 500, .after_ms = 50,
+        .pay = 45, .cancel = 5, .near = 100, .near_ms = 6};
 
-    slot_step(w, &weights, "race");
+    slot_step(w, &manner);
 }
 
 const struct workload workload_register = {
     .name = "register", .rate = 100, .receivers = receivers, .open = slots_open,
     .step = register_step, .close = slots_close};
 const struct workload workload_race = {
-    .name = "race", .rate = 100, .receivers = receivers, .open = slots_open,
+    .name = "race", .rate = 300, .receivers = receivers, .open = slots_open,
     .step = race_step, .close = slots_close};
