@@ -121,7 +121,7 @@ static void choose(struct nemesis *n, enum nemesis_whom whom)
     case WHOM_NOBODY:
         return;
     case WHOM_LEADER:
-        want = run_leader(n->run);
+        want = run_leader(n->run, NULL);
         n->chosen[want != 0 ? want : nemesis_any(n)] = true;
         return;
     case WHOM_ONE:
@@ -158,6 +158,24 @@ static void record_phase(struct nemesis *n, const char *family, const char *phas
                 "{:phase :%s, :nodes [%s]%s}", phase, nodes, n->details);
 }
 
+/* Does this fault end the office of a leader for good? Then say which: nothing of its term can come
+ * any more. */
+static void record_begin(struct nemesis *n, const struct fault *f)
+{
+    size_t kept = strlen(n->details);
+    uint64_t term;
+
+    if (f->ends_offices) {
+        unsigned leader = run_leader(n->run, &term);
+        if (leader != 0 && n->chosen[leader]) {
+            snprintf(n->details + kept, sizeof n->details - kept, ", :term %llu",
+                     (unsigned long long)term);
+        }
+    }
+    record_phase(n, f->family, "begin");
+    n->details[kept] = '\0';
+}
+
 /* Until the time has passed or the load ends. */
 static void hold(struct nemesis *n, const struct fault *f, uint64_t ms)
 {
@@ -190,7 +208,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
     }
     n->drawn[n->faults++ % DRAWN_MAX] = f;
     fprintf(stderr, "jepsen: %5.1f s  %s\n", (double)record_now_ns(n->run->record) / 1e9, f->name);
-    record_phase(n, f->family, "begin");
+    record_begin(n, f);
     f->begin(n, f);
     hold(n, f, nemesis_between(n, HOLD_MS_MIN, HOLD_MS_MAX));
     f->end(n, f);

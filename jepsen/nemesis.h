@@ -35,6 +35,7 @@ struct fault {
     const char *family; /* :f in the history */
     enum nemesis_whom whom;
     bool moves_clocks;
+    bool ends_offices; /* whom it strikes is gone at once, with all that it had under way */
     /* Choose, into n->chosen, n->details and n->parameter; false: not possible now. May be NULL. */
     bool (*prepare)(struct nemesis *n, const struct fault *f);
     void (*begin)(struct nemesis *n, const struct fault *f);

@@ -58,8 +58,8 @@ static void full_end(struct nemesis *n, const struct fault *f)
 }
 
 #define POWER(kind, who)                                                                          \
-    {.name = "power-" kind, .family = "power-cut", .whom = who, .begin = power_begin,             \
-     .end = remount_end}
+    {.name = "power-" kind, .family = "power-cut", .whom = who, .ends_offices = true,             \
+     .begin = power_begin, .end = remount_end}
 
 const struct fault nemesis_disk_faults[] = {
     POWER("one", WHOM_ONE),

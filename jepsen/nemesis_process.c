@@ -112,7 +112,8 @@ static void clock_restore(struct nemesis *n, const struct fault *f)
 }
 
 #define KILL(kind, who)                                                                           \
-    {.name = "kill-" kind, .family = "kill", .whom = who, .begin = kill_begin, .end = start_chosen}
+    {.name = "kill-" kind, .family = "kill", .whom = who, .ends_offices = true,                   \
+     .begin = kill_begin, .end = start_chosen}
 #define PAUSE(kind, who)                                                                          \
     {.name = "pause-" kind, .family = "pause", .whom = who, .begin = pause_begin, .end = pause_end}
 
@@ -125,8 +126,8 @@ const struct fault nemesis_process_faults[] = {
     PAUSE("minority", WHOM_MINORITY),
     PAUSE("majority", WHOM_MAJORITY),
     PAUSE("all", WHOM_ALL),
-    {.name = "restart-all", .family = "restart-all", .whom = WHOM_ALL, .begin = restart_begin,
-     .end = nothing},
+    {.name = "restart-all", .family = "restart-all", .whom = WHOM_ALL, .ends_offices = true,
+     .begin = restart_begin, .end = nothing},
     {.name = "transfer", .family = "transfer", .whom = WHOM_NOBODY, .begin = transfer_begin,
      .tick = transfer_tick, .end = nothing},
     {.name = "clock-bump", .family = "clock", .whom = WHOM_MAJORITY, .moves_clocks = true,

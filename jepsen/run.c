@@ -39,9 +39,9 @@ int run_orderctl(struct run *r, const char *const arguments[])
     return command_run(&c, argv);
 }
 
-unsigned run_leader(struct run *r)
+unsigned run_leader(struct run *r, uint64_t *term)
 {
-    uint64_t term = 0;
+    uint64_t highest = 0;
     unsigned leader = 0;
 
     for (unsigned place = 1; place <= r->nodes.n; place++) {
@@ -51,10 +51,13 @@ unsigned run_leader(struct run *r)
         }
         struct node_status s = ask_status(
             r->admin, node_endpoint(place, endpoint, sizeof endpoint), STATUS_TIMEOUT_MS);
-        if (s.leader && s.term > term) {
-            term = s.term;
+        if (s.leader && s.term > highest) {
+            highest = s.term;
             leader = place;
         }
+    }
+    if (term != NULL) {
+        *term = highest;
     }
     return leader;
 }
@@ -63,7 +66,7 @@ static void await_leader(struct run *r)
 {
     uint64_t until_ns = monotonic_ns() + (uint64_t)LEADER_WAIT_MS * 1000000;
 
-    while (run_leader(r) == 0) {
+    while (run_leader(r, NULL) == 0) {
         if (monotonic_ns() > until_ns) {
             bed_fail("no leader within %d s of the start; see the logs in %s",
                      LEADER_WAIT_MS / 1000, r->store);
@@ -215,7 +218,7 @@ static void phase_settle(struct run *r)
     record_phase(r, "settle");
     while (!settled && monotonic_ns() < until_ns) {
         char endpoint[64];
-        unsigned leader = run_leader(r);
+        unsigned leader = run_leader(r, NULL);
         sleep_ms(200);
         if (leader != 0) {
             struct node_status s = ask_status(

@@ -43,8 +43,9 @@ void run_run(struct run *r);
 
 /* Full path of a program of this build. Returns out. */
 char *run_program(const struct run *r, const char *name, char *out, size_t len);
-/* The place that leads, as far as the nodes know; 0 when none does. */
-unsigned run_leader(struct run *r);
+/* The place that leads by its own word, in the highest term, which is stored in *term (may be
+ * NULL); 0 when none does. */
+unsigned run_leader(struct run *r, uint64_t *term);
 /* One of orderctl's commands against the cluster; its exit code. */
 int run_orderctl(struct run *r, const char *const arguments[]);
 
