@@ -59,6 +59,9 @@ SIM_SRC := $(wildcard tests/sim/*.c)
 # The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
 MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT raft/*.c node/*.c tests/sim/*.c))
 
+JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder clock_shim.so \
+    $(basename $(notdir $(wildcard jepsen/jepsen-check.c))))
+
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBCLIENT := $(BUILD)/obj/libosdclient.a
 LIBRAFT_ := $(BUILD)/obj/libosdraft.a
@@ -95,7 +98,7 @@ check: deps
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants
+    $(BUILD)/ordersim-mutants $(JEPSEN)
 
 .PHONY: demo
 demo: deps
@@ -121,7 +124,6 @@ WORKLOAD ?= conserve
 NEMESIS ?= mix
 TIME ?= 60
 SEED ?=
-JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-check jepsen-forwarder clock_shim.so)
 .PHONY: deps-jepsen
 deps-jepsen:
 	@packaging/deps-jepsen.sh
@@ -208,7 +210,10 @@ $(BUILD)/ordersim: $(call objs,$(SIM_SRC)) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # What has a deliberate bug in it comes before the archives, and so takes its twin's place there.
-mutant_objs = $(patsubst %.c,$(BUILD)/obj/mutant/%.o,$(1))
+mutant_JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder clock_shim.so \
+    $(basename $(notdir $(wildcard jepsen/jepsen-check.c))))
+
+objs = $(patsubst %.c,$(BUILD)/obj/mutant/%.o,$(1))
 $(BUILD)/obj/mutant/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc    $< (mutants)")
