@@ -122,7 +122,7 @@ static void record_header(struct run *r)
 static void open_nodes(struct run *r)
 {
     static char program[600], preload[600];
-    static const char *const flags[] = {"--snapshot-threshold", "400", "--snapshot-trailing",
+    static const char *const flags[] = {"--snapshot-threshold", "200", "--snapshot-trailing",
                                         "1024", "--min-free", "32MiB", NULL};
 
     r->nodes.network = &r->network;

@@ -3,71 +3,95 @@
 # each with the workload and the faults that bring it out, and demands a verdict of `false` that
 # names the invariant made for it; then the real daemon with the same settings, which must pass.
 #
-#   jepsen/selftest.sh [MUTANT...]    all, or these; BUILD=build
+#   jepsen/selftest.sh [MUTANT...]    all, or these
+#
+#   BUILD=build    JOBS=$(nproc) runs at the same time    SEED=1
 #
 # Prints TAP. Needs root.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 build=${BUILD:-build}
+jobs=${JOBS:-$(nproc)}
+seed=${SEED:-1}
 store=$build/jepsen-store/selftest
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$store"
 
-# Mutant, workload, nemesis, seconds, and the invariants of which one must be named. Not here:
-# old-epoch-outcome, whose harm no client and no receiver can see (one more attempt at a delivery that
-# is under way), and lost-write-durable, which is a bug of the simulator's disk.
+# Mutant, workload, nemesis, seconds, and the invariant that must be named. Not here (see
+# docs/jepsen.md): old-epoch-outcome, purge-forgets-closing, lost-write-durable.
 mutants() {
     cat <<'END'
 ack-before-commit          set       partition-leader,kill-leader  25  I3
 fire-without-epoch         delivery  kill-leader                   30  I9
-snapshot-forgets-requests  register  restart-all,kill-all          30  I10
+snapshot-forgets-requests  register  restart-all,kill-all          40  I10
 deadline-off-by-one        race      none                          15  I2
 fence-reset-on-restore     delivery  restart-all,kill-all          30  I9
 local-clock-at-apply       conserve  none                          12  I11
-purge-forgets-closing      delivery  none                          12  I3|I5
 cascade-drops-slot         conserve  none                          12  I7
 END
 }
 
-run() { # title, seconds, further arguments of jepsen; leaves the verdict in $out
-    out=$store/output
-    timeout $(($1 + 150)) "$build/jepsen" --store "$store" --seed 1 --time "$1s" "${@:2}" \
-        >"$out" 2>&1
+# The runs to make: mutant or "-", workload, nemesis, seconds, invariant or "-".
+runs() {
+    local mutant workload nemesis seconds invariant settings=''
+    while read -r mutant workload nemesis seconds invariant; do
+        [[ $# -eq 0 || " $* " == *" $mutant "* ]] || continue
+        echo "$mutant $workload $nemesis $seconds $invariant"
+        settings+="- $workload $nemesis $seconds -"$'\n'
+    done < <(mutants)
+    sort -u <<<"${settings%$'\n'}"
 }
 
-number=0
-failed=0
-result() { # ok|not ok, title
-    number=$((number + 1))
-    echo "$1 $number - $2"
-    if [ "$1" != ok ]; then
+# One run; its output and exit code go to files of its number.
+run() {
+    local number=$1 mutant=$2 workload=$3 nemesis=$4 seconds=$5
+    local flags=(--store "$store" --seed "$seed" --workload "$workload" --nemesis "$nemesis"
+        --time "${seconds}s")
+    [ "$mutant" = - ] || flags+=(--mutant "$mutant")
+    timeout $((seconds + 150)) "$build/jepsen" "${flags[@]}" >"$scratch/$number" 2>&1
+    echo $? >"$scratch/$number.code"
+}
+
+# Caught: false, and by the invariant that is made for it.
+account() {
+    local number=$1 mutant=$2 workload=$3 nemesis=$4 invariant=$6 code title fine=no
+    code=$(cat "$scratch/$number.code")
+    if [ "$mutant" = - ]; then
+        title="without a mutant $workload is valid ($nemesis)"
+        [ "$code" -ne 0 ] || fine=yes
+    else
+        title="$mutant is caught by $invariant ($workload, $nemesis)"
+        [ "$code" -ne 1 ] || ! grep -q "^VIOLATION of $invariant " "$scratch/$number" || fine=yes
+    fi
+    if [ $fine = yes ]; then
+        echo "ok $number - $title"
+    else
+        echo "not ok $number - $title"
+        echo "# exit code $code"
+        sed 's/^/# /' "$scratch/$number"
         failed=1
-        sed 's/^/# /' "$out"
     fi
 }
 
-wanted=" $* "
-settings=
-while read -r mutant workload nemesis seconds invariants; do
-    [[ $# -eq 0 || $wanted == *" $mutant "* ]] || continue
-    run "$seconds" --workload "$workload" --nemesis "$nemesis" --mutant "$mutant"
-    code=$?
-    found=$(grep -oE "VIOLATION of ($invariants) " "$out" | head -1)
-    if [ "$code" -eq 1 ] && [ -n "$found" ]; then
-        result ok "$mutant is caught by ${found:13}($workload, $nemesis)"
-    else
-        result 'not ok' "$mutant is caught by $invariants ($workload, $nemesis); exit code $code"
-    fi
-    settings+="$workload $nemesis $seconds"$'\n'
-done < <(mutants)
-
-while read -r workload nemesis seconds; do
-    [ -n "$workload" ] || continue
-    if run "$seconds" --workload "$workload" --nemesis "$nemesis"; then
-        result ok "without a mutant $workload with $nemesis is valid"
-    else
-        result 'not ok' "without a mutant $workload with $nemesis is valid"
-    fi
-done < <(sort -u <<<"$settings")
+mapfile -t all < <(runs "$@")
+failed=0
+number=0
+for line in "${all[@]}"; do
+    number=$((number + 1))
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+        wait -n
+    done
+    # shellcheck disable=SC2086 # words on purpose
+    run $number $line &
+done
+wait
+number=0
+for line in "${all[@]}"; do
+    number=$((number + 1))
+    # shellcheck disable=SC2086
+    account $number $line
+done
 echo "1..$number"
 exit $failed

@@ -7,7 +7,7 @@
 #include "bed_command.h"
 
 #define IDLE_MS_MAX 20
-#define REPEAT_PERCENT 12         /* of the requests that were answered */
+#define REPEAT_PERCENT 20         /* of the requests that were answered */
 #define REPEAT_UNKNOWN_PERCENT 60 /* of the others */
 
 struct workers {

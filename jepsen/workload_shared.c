@@ -6,9 +6,9 @@
 #include "bed_command.h"
 #include "workload.h"
 
-#define SLOTS 6
+#define SLOTS 8
 #define SLOT_USES_MAX 24 /* of an order, so that its history stays small enough to judge */
-#define NEAR_WAIT_MS_MAX 1500
+#define NEAR_WAIT_MS_MAX 800
 
 /* An order that is worked on now. */
 struct slot {
@@ -136,7 +136,7 @@ static void register_step(struct worker *w)
 {
     static const struct manner manner = {
         .prefix = "register", .delay_ms_min = 400, .delay_ms_max = 2000, .after_ms = 1500,
-        .pay = 18, .cancel = 12, .extend = 25, .schedule = 5, .near = 45, .near_ms = 50};
+        .pay = 18, .cancel = 12, .extend = 25, .schedule = 5, .near = 35, .near_ms = 50};
 
     slot_step(w, &manner);
 }
@@ -152,7 +152,7 @@ static void race_step(struct worker *w)
 }
 
 const struct workload workload_register = {
-    .name = "register", .rate = 100, .receivers = receivers, .open = slots_open,
+    .name = "register", .rate = 150, .receivers = receivers, .open = slots_open,
     .step = register_step, .close = slots_close};
 const struct workload workload_race = {
     .name = "race", .rate = 300, .receivers = receivers, .open = slots_open,
