@@ -203,6 +203,11 @@ $(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
+# The bed's own test drives it without the harness, and knows nothing of the daemon.
+$(BUILD)/it_jepsen_bed: $(call objs,tests/it_jepsen_bed.c \
+    $(addprefix jepsen/,bed_command.c bed_disk.c bed_network.c)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka

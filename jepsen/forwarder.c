@@ -1,5 +1,5 @@
-/* forwarder.c - a cable that delays, reorders, duplicates and corrupts: carries every Ethernet frame
- * from one network interface to another and back, each after a delay of its own.
+/* forwarder.c - a cable that delays, reorders, duplicates and corrupts: carries every Ethernet
+ * frame from one network interface to another and back, each after a delay of its own.
  *
  * Frames travel with their virtio header (packet(7), PACKET_VNET_HDR), so that what the kernel has
  * not yet cut into packets or summed stays so, and a flipped bit in a payload arrives under a TCP
@@ -169,7 +169,8 @@ static void frame_corrupt(struct forwarder *f, uint8_t *data, size_t len)
     size_t at = payload_offset(data, len);
 
     if (at != 0 && random_below(&f->random, 100) < f->corrupt_percent) {
-        data[at + random_below(&f->random, len - at)] ^= (uint8_t)(1u << random_below(&f->random, 8));
+        at += random_below(&f->random, len - at);
+        data[at] ^= (uint8_t)(1u << random_below(&f->random, 8));
     }
 }
 

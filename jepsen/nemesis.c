@@ -218,7 +218,8 @@ static void fault_period(struct nemesis *n, const struct fault *f)
 
 /* The one used least so far of the family used least so far, by chance among equals: so a short run
  * meets many, and a family of many kinds comes no more often than another. */
-static const struct fault *draw(struct nemesis *n, const struct fault *const faults[], unsigned count)
+static const struct fault *draw(struct nemesis *n, const struct fault *const faults[],
+                                unsigned count)
 {
     const struct fault *best = NULL;
     uint64_t best_rank = UINT64_MAX;

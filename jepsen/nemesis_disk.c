@@ -1,4 +1,4 @@
-/* nemesis_disk.c - faults of the nodes' disks: power cuts, no space, failing writes, flipped bits. */
+/* nemesis_disk.c - faults of the nodes' disks: power cuts, no space, failing writes. */
 #include "nemesis.h"
 
 #include "bed_command.h"

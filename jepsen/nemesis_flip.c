@@ -174,8 +174,8 @@ static bool refused(struct nemesis *n, unsigned place)
                 record_string(quoted, sizeof quoted, reason));
     if (!fine && strstr(n->details, ":damaged") != NULL) {
         record_line(n->run->record, RECORD_RUNNER, RECORD_INFO, "log",
-                    "{:node %u, :kind :assertion, :line \"a node with a flipped bit on its disk did "
-                    "not refuse to start and say why\"}", place);
+                    "{:node %u, :kind :assertion, :line \"a node with a flipped bit on its disk "
+                    "did not refuse to start and say why\"}", place);
     }
     return fine;
 }

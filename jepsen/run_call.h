@@ -9,7 +9,7 @@
 #define CALL_ID_MAX 48
 #define CALL_PAYLOAD_MAX 64
 
-/* An operation on an order. Once sent it has a request id, and sent again it is the same request. */
+/* An operation on an order. Once sent it has a request id; sent again it is the same request. */
 struct call {
     enum ordersched_operation_kind kind;
     char id[CALL_ID_MAX];

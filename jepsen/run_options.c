@@ -31,9 +31,9 @@ static const struct flag run_flags[] = {
     {RUN_NEMESIS, "nemesis", 'n', "NAME[,NAME]", "what is broken (mix)"},
     {RUN_TIME, "time", 't', "DURATION", "how long the load lasts (60s)"},
     {RUN_SEED, "seed", 0, "N", "what the run's choices are drawn from (by chance)"},
-    {RUN_RATE, "rate", 0, "N", "operations a second, all clients together (the workload's own)"},
+    {RUN_RATE, "rate", 0, "N", "steps a second, all clients together (the workload's)"},
     {RUN_CLIENTS, "clients", 0, "N", "client processes (10)"},
-    {RUN_STORE, "store", 0, "DIR", "folder of the runs' folders (jepsen-store beside the program)"},
+    {RUN_STORE, "store", 0, "DIR", "folder of the runs' folders (jepsen-store)"},
     {RUN_MUTANT, "mutant", 0, "NAME", "run orderschedd-mutants with this bug"},
     {RUN_KEEP, "keep", 0, NULL, "keep the nodes' data directories in the run's folder"},
     {RUN_HELP, "help", 'h', NULL, "this text"},
@@ -54,7 +54,7 @@ static void options_help(void)
     workload_print_names(stdout);
     printf("\nnemeses: ");
     nemesis_print_names(stdout);
-    puts("\n\nExit codes: that of jepsen-check (0: valid); 2 the bed does not work, or wrong usage.");
+    puts("\n\nExit codes: jepsen-check's (0: valid); 2: the bed does not work, or wrong usage.");
 }
 
 __attribute__((format(printf, 1, 2))) static bool options_refuse(const char *format, ...)

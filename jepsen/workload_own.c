@@ -1,4 +1,5 @@
-/* workload_own.c - workloads whose clients each have orders of their own: set, conserve, delivery. */
+/* workload_own.c - workloads whose clients each have orders of their own: set, conserve,
+ * delivery. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -75,6 +75,18 @@ a_run_is_valid() {
         --nemesis partition,kill --time "${seconds}s"
 }
 
+# Processes, loop devices, mounts and images that have to do with a folder.
+left_of() {
+    local file command
+    for file in /proc/[0-9]*/cmdline; do
+        command=$(tr '\0' ' ' <"$file" 2>/dev/null)
+        [[ $command != *"$1"* ]] || echo "$file: $command"
+    done 2>/dev/null
+    losetup -a | grep -F "$1"
+    grep -F "$1" /proc/mounts
+    ls "$1"/*/disk.image 2>/dev/null
+}
+
 # Ends a run in its midst with a signal; what is left of it is printed and fails.
 nothing_is_left_after() {
     local signal=$1 store=$scratch/store-$1 left i
@@ -87,13 +99,12 @@ nothing_is_left_after() {
     done
     grep -q 'phase load' "$scratch/midst" || { cat "$scratch/midst"; return 1; }
     sleep 3
-    pgrep -f "$store" >/dev/null || { echo "nothing runs that could be left"; return 1; }
+    [ -n "$(left_of "$store")" ] || { echo "nothing runs that could be left"; return 1; }
     kill "-$signal" "$harness"
     wait "$harness" 2>/dev/null
     harness=
     for ((i = 0; i < 100; i++)); do
-        left=$(pgrep -af "$store" | grep -v pgrep; losetup -a | grep -F "$store"; grep -F "$store" /proc/mounts
-            ls "$store"/*/disk.image 2>/dev/null)
+        left=$(left_of "$store")
         [ -n "$left" ] || break
         sleep 0.1
     done
