@@ -37,7 +37,8 @@ static int own_netns(void)
 }
 
 /* Its cable: eth0 in the namespace, p0 to p9 at the bridge; and beside it the cable with which a
- * forwarder is put in between: a frame goes pN - forwarder - xN - yN - bridge. */
+ * forwarder is put in between: a frame goes pN - forwarder - xN - yN - bridge. Going down, yN makes
+ * the bridge forget that it saw the node there. */
 static void place_open(struct bed_network *n, unsigned place, int harness)
 {
     char batch[512];
@@ -60,10 +61,8 @@ static void place_open(struct bed_network *n, unsigned place, int harness)
              "link set p%u master br0\n"
              "link set p%u up\n"
              "link add x%u type veth peer name y%u\n"
-             "link set x%u up\n"
-             "link set y%u master br0\n"
-             "link set y%u up\n",
-             place, place, place, place, place, place, place);
+             "link set y%u master br0\n",
+             place, place, place, place, place);
     command_must(COMMAND_HERE, batch, ip_batch);
 }
 
@@ -155,7 +154,7 @@ static void network_hasten(struct bed_network *n, unsigned place)
 void network_disturb(struct bed_network *n, unsigned place, const struct bed_disturbance *d,
                      const char *forwarder, const char *log)
 {
-    char port[8], other[8], batch[64], numbers[4][16];
+    char port[8], other[8], batch[96], numbers[4][16];
     struct command c = {.netns = COMMAND_HERE, .output = log};
 
     snprintf(port, sizeof port, "p%u", place);
@@ -167,19 +166,21 @@ void network_disturb(struct bed_network *n, unsigned place, const struct bed_dis
     const char *argv[] = {forwarder,     "--delay",     numbers[0],  "--jitter",
                           numbers[1],    "--duplicate", numbers[2],  "--corrupt",
                           numbers[3],    port,          other,       NULL};
-    snprintf(batch, sizeof batch, "link set %s nomaster\n", port);
+    snprintf(batch, sizeof batch, "link set p%u nomaster\nlink set x%u up\nlink set y%u up\n",
+             place, place, place);
     command_must(COMMAND_HERE, batch, ip_batch);
     n->forwarder[place] = command_start(&c, argv);
 }
 
 static void network_soothe(struct bed_network *n, unsigned place)
 {
-    char batch[64];
+    char batch[96];
 
     kill(n->forwarder[place], SIGKILL);
     waitpid(n->forwarder[place], NULL, 0);
     n->forwarder[place] = 0;
-    snprintf(batch, sizeof batch, "link set p%u master br0\n", place);
+    snprintf(batch, sizeof batch, "link set y%u down\nlink set x%u down\nlink set p%u master br0\n",
+             place, place, place);
     command_must(COMMAND_HERE, batch, ip_batch);
 }
 

@@ -173,13 +173,10 @@ bool nodes_wait_exit(struct bed_nodes *nodes, unsigned place, uint64_t timeout_m
 void nodes_replace(struct bed_nodes *nodes, unsigned place)
 {
     struct bed_node *node = &nodes->nodes[place];
-    char aside[sizeof node->data + 32];
+    const char *away[] = {"rm", "-rf", node->data, NULL};
 
     pthread_mutex_lock(&nodes->mutex);
-    snprintf(aside, sizeof aside, "%s-of-%llu", node->data, (unsigned long long)node->id);
-    if (rename(node->data, aside) != 0) {
-        bed_fail("%s cannot be moved away: %s", node->data, strerror(errno));
-    }
+    command_must(COMMAND_HERE, NULL, away);
     node->id = nodes->next_id++;
     node->joins = true;
     pthread_mutex_unlock(&nodes->mutex);
