@@ -14,6 +14,13 @@
 #define QUIET_IN 4
 #define FAULTS_MAX 64
 #define DRAWN_MAX NEMESIS_DRAWN_MAX
+#define NEMESES_MAX 2
+
+struct nemeses {
+    struct nemesis_peace peace;
+    unsigned n;
+    struct nemesis all[NEMESES_MAX];
+};
 
 static const struct fault *const tables[] = {nemesis_network_faults, nemesis_process_faults,
                                              nemesis_disk_faults, nemesis_flip_faults};
@@ -34,7 +41,8 @@ static unsigned faults_named(const char *name, const struct fault *out[FAULTS_MA
     return found;
 }
 
-/* All faults of the comma-separated names. */
+/* All faults of the names, whichever nemesis is to draw from them; the last name that is none goes
+ * to `unknown`, if that is not NULL. */
 static unsigned faults_chosen(const char *names, const struct fault *out[FAULTS_MAX],
                               char *unknown, size_t len)
 {
@@ -43,12 +51,11 @@ static unsigned faults_chosen(const char *names, const struct fault *out[FAULTS_
     unsigned n = 0;
 
     snprintf(list, sizeof list, "%s", names);
-    unknown[0] = '\0';
-    for (char *name = strtok_r(list, ",", &rest); name != NULL;
-         name = strtok_r(NULL, ",", &rest)) {
+    for (char *name = strtok_r(list, ",+", &rest); name != NULL;
+         name = strtok_r(NULL, ",+", &rest)) {
         const struct fault *some[FAULTS_MAX];
         unsigned found = faults_named(name, some);
-        if (found == 0 && strcmp(name, "none") != 0) {
+        if (found == 0 && strcmp(name, "none") != 0 && unknown != NULL) {
             snprintf(unknown, len, "%s", name);
         }
         for (unsigned i = 0; i < found && n < FAULTS_MAX; i++) {
@@ -58,19 +65,73 @@ static unsigned faults_chosen(const char *names, const struct fault *out[FAULTS_
     return n;
 }
 
-bool nemesis_known(const char *names, char *unknown, size_t len)
+static bool is_of_network(const struct fault *f)
+{
+    for (const struct fault *at = nemesis_network_faults; at->name != NULL; at++) {
+        if (at == f) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The list of the i-th nemesis. False: there is none. */
+static bool list_of(const char *names, unsigned i, char *out, size_t len)
+{
+    for (; i > 0; i--) {
+        names = strchr(names, '+');
+        if (names == NULL) {
+            return false;
+        }
+        names++;
+    }
+    snprintf(out, len, "%.*s", (int)strcspn(names, "+"), names);
+    return true;
+}
+
+/* Does a list break the network, the nodes, or both? */
+static void list_breaks(const char *list, bool *the_network, bool *the_nodes)
 {
     const struct fault *chosen[FAULTS_MAX];
+    unsigned n = faults_chosen(list, chosen, NULL, 0);
 
-    (void)faults_chosen(names, chosen, unknown, len);
-    return unknown[0] == '\0';
+    *the_network = *the_nodes = false;
+    for (unsigned i = 0; i < n; i++) {
+        *the_network = *the_network || is_of_network(chosen[i]);
+        *the_nodes = *the_nodes || !is_of_network(chosen[i]);
+    }
+}
+
+bool nemesis_check(const char *names, char *error, size_t len)
+{
+    const struct fault *chosen[FAULTS_MAX];
+    char unknown[64] = "", list[512];
+    bool network[2], nodes[2];
+
+    (void)faults_chosen(names, chosen, unknown, sizeof unknown);
+    if (unknown[0] != '\0') {
+        snprintf(error, len, "there is no \"%s\"", unknown);
+        return false;
+    }
+    if (list_of(names, NEMESES_MAX, list, sizeof list)) {
+        snprintf(error, len, "more than two at the same time");
+        return false;
+    }
+    for (unsigned i = 0; i < NEMESES_MAX && list_of(names, i, list, sizeof list); i++) {
+        list_breaks(list, &network[i], &nodes[i]);
+        if (i == 1 && ((network[0] && network[1]) || (nodes[0] && nodes[1]))) {
+            snprintf(error, len, "both would break the %s", network[0] && network[1] ? "network"
+                                                                                     : "nodes");
+            return false;
+        }
+    }
+    return true;
 }
 
 bool nemesis_moves_clocks(const char *names)
 {
     const struct fault *chosen[FAULTS_MAX];
-    char unknown[8];
-    unsigned n = faults_chosen(names, chosen, unknown, sizeof unknown);
+    unsigned n = faults_chosen(names, chosen, NULL, 0);
 
     for (unsigned i = 0; i < n; i++) {
         if (chosen[i]->moves_clocks) {
@@ -198,6 +259,24 @@ static void quiet_period(struct nemesis *n)
     record_phase(n, "quiet", "end");
 }
 
+/* Nobody begins while another one probes. */
+static void peace_break(struct nemesis_peace *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->active++;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void peace_make(struct nemesis_peace *p, struct run *r)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->active--;
+    if (p->active == 0) {
+        run_probe(r);
+    }
+    pthread_mutex_unlock(&p->mutex);
+}
+
 static void fault_period(struct nemesis *n, const struct fault *f)
 {
     n->details[0] = '\0';
@@ -206,6 +285,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
         quiet_period(n);
         return;
     }
+    peace_break(n->peace);
     n->drawn[n->faults++ % DRAWN_MAX] = f;
     fprintf(stderr, "jepsen: %5.1f s  %s\n", (double)record_now_ns(n->run->record) / 1e9, f->name);
     record_begin(n, f);
@@ -213,7 +293,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
     hold(n, f, nemesis_between(n, HOLD_MS_MIN, HOLD_MS_MAX));
     f->end(n, f);
     record_phase(n, f->family, "end");
-    run_probe(n->run);
+    peace_make(n->peace, n->run);
 }
 
 /* The one used least so far of the family used least so far, by chance among equals: so a short run
@@ -243,8 +323,7 @@ static void *nemesis_main(void *arg)
 {
     struct nemesis *n = arg;
     const struct fault *chosen[FAULTS_MAX];
-    char unknown[64];
-    unsigned n_chosen = faults_chosen(n->names, chosen, unknown, sizeof unknown);
+    unsigned n_chosen = faults_chosen(n->names, chosen, NULL, 0);
 
     quiet_period(n);
     while (atomic_load(&n->run->loading)) {
@@ -259,26 +338,38 @@ static void *nemesis_main(void *arg)
     return NULL;
 }
 
-struct nemesis *nemesis_start(struct run *r)
+struct nemeses *nemesis_start(struct run *r)
 {
-    struct nemesis *n = calloc(1, sizeof *n);
+    struct nemeses *all = calloc(1, sizeof *all);
 
-    if (n == NULL) {
+    if (all == NULL) {
         bed_fail("out of memory");
     }
-    n->run = r;
-    n->random = (struct random){r->options.seed};
-    snprintf(n->names, sizeof n->names, "%s", r->options.nemesis);
-    if (pthread_create(&n->thread, NULL, nemesis_main, n) != 0) {
-        bed_fail("no thread");
+    pthread_mutex_init(&all->peace.mutex, NULL);
+    for (; all->n < NEMESES_MAX; all->n++) {
+        struct nemesis *n = &all->all[all->n];
+        if (!list_of(r->options.nemesis, all->n, n->names, sizeof n->names)) {
+            break;
+        }
+        n->run = r;
+        n->peace = &all->peace;
+        n->random = (struct random){r->options.seed + all->n};
+        if (pthread_create(&n->thread, NULL, nemesis_main, n) != 0) {
+            bed_fail("no thread");
+        }
     }
-    return n;
+    return all;
 }
 
-unsigned nemesis_join(struct nemesis *n)
+unsigned nemesis_join(struct nemeses *all)
 {
-    pthread_join(n->thread, NULL);
-    unsigned faults = n->faults;
-    free(n);
+    unsigned faults = 0;
+
+    for (unsigned i = 0; i < all->n; i++) {
+        pthread_join(all->all[i].thread, NULL);
+        faults += all->all[i].faults;
+    }
+    pthread_mutex_destroy(&all->peace.mutex);
+    free(all);
     return faults;
 }

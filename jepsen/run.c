@@ -188,11 +188,11 @@ static void phase_load(struct run *r)
     record_phase(r, "load");
     atomic_store(&r->loading, true);
     struct workers *workers = workload_start(r);
-    struct nemesis *nemesis = nemesis_start(r);
+    struct nemeses *nemeses = nemesis_start(r);
     sleep_ms(r->options.time_ms);
     atomic_store(&r->loading, false);
     workload_join(workers);
-    unsigned faults = nemesis_join(nemesis);
+    unsigned faults = nemesis_join(nemeses);
     fprintf(stderr, "jepsen: %u faults, %llu operations\n", faults,
             (unsigned long long)atomic_load(&r->calls));
 }

@@ -28,7 +28,7 @@ enum run_flag {
 
 static const struct flag run_flags[] = {
     {RUN_WORKLOAD, "workload", 'w', "NAME", "what the clients do (conserve)"},
-    {RUN_NEMESIS, "nemesis", 'n', "NAME[,NAME]", "what is broken (mix)"},
+    {RUN_NEMESIS, "nemesis", 'n', "NAME,NAME+NAME", "what is broken; + is at the same time (mix)"},
     {RUN_TIME, "time", 't', "DURATION", "how long the load lasts (60s)"},
     {RUN_SEED, "seed", 0, "N", "what the run's choices are drawn from (by chance)"},
     {RUN_RATE, "rate", 0, "N", "steps a second, all clients together (the workload's)"},
@@ -132,13 +132,13 @@ static bool options_take(struct run_options *o, int key, const char *value)
 
 static bool options_check(const struct run_options *o)
 {
-    char unknown[64];
+    char error[128];
 
     if (workload_find(o->workload) == NULL) {
         return options_refuse("--workload: there is no \"%s\"", o->workload);
     }
-    if (!nemesis_known(o->nemesis, unknown, sizeof unknown)) {
-        return options_refuse("--nemesis: there is no \"%s\"", unknown);
+    if (!nemesis_check(o->nemesis, error, sizeof error)) {
+        return options_refuse("--nemesis: %s", error);
     }
     return true;
 }

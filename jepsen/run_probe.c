@@ -1,5 +1,6 @@
 /* run_probe.c - is the cluster there again? A write through each node's endpoint, with the time
  * from the end of the fault. What it writes is recorded like any client's operation. */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "bed_command.h"
@@ -19,7 +20,7 @@ static bool probe_node(struct run *r, unsigned place, uint64_t since_ns)
                         .route = r->receivers.receivers[0].name, .payload = "{}"};
     uint64_t spent_ms = (monotonic_ns() - since_ns) / 1000000;
 
-    snprintf(call.id, sizeof call.id, "probe-%u", ++probes);
+    snprintf(call.id, sizeof call.id, "probe-%u", atomic_fetch_add(&probes, 1) + 1);
     caller_open(&caller, r, node_endpoint(place, endpoint, sizeof endpoint),
                 spent_ms < RUN_RECOVERY_BOUND_MS ? (unsigned)(RUN_RECOVERY_BOUND_MS - spent_ms)
                                                  : 1000);

@@ -130,8 +130,10 @@ without_root_it_says_so() {
 }
 
 reason=$(why_not)
-echo "1..6"
+echo "1..7"
 check "an unknown nemesis is named" is_refused '"earthquake"' "$build/jepsen" -n kill,earthquake
+check "two nemeses do not break the same" is_refused "both would break the nodes" "$build/jepsen" \
+    -n partition,pause+kill
 check "an unknown workload is named" is_refused '"idle"' "$build/jepsen" --workload idle
 check "without root it says so at once" without_root_it_says_so
 check_in_bed "a killed harness leaves nothing behind" nothing_is_left_after KILL
