@@ -7,11 +7,10 @@
 #include "bed_command.h"
 
 #define TICK_MS 50
-#define HOLD_MS_MIN 2500
-#define HOLD_MS_MAX 6000
 #define PAUSE_MS_MIN 1000 /* between two periods */
 #define PAUSE_MS_MAX 2500
-#define QUIET_IN 4
+#define FIRST_QUIET_MS 3000
+#define QUIET_IN 4 /* periods, but the first one */
 #define FAULTS_MAX 64
 #define DRAWN_MAX NEMESIS_DRAWN_MAX
 #define NEMESES_MAX 2
@@ -250,12 +249,19 @@ static void hold(struct nemesis *n, const struct fault *f, uint64_t ms)
     }
 }
 
-static void quiet_period(struct nemesis *n)
+static uint64_t hold_ms(struct nemesis *n)
+{
+    uint64_t most = n->run->options.hold_ms;
+
+    return nemesis_between(n, most * 2 / 5, most);
+}
+
+static void quiet_period(struct nemesis *n, uint64_t ms)
 {
     memset(n->chosen, 0, sizeof n->chosen);
     n->details[0] = '\0';
     record_phase(n, "quiet", "begin");
-    hold(n, NULL, nemesis_between(n, HOLD_MS_MIN, HOLD_MS_MAX));
+    hold(n, NULL, ms);
     record_phase(n, "quiet", "end");
 }
 
@@ -282,7 +288,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
     n->details[0] = '\0';
     choose(n, f->whom);
     if (f->prepare != NULL && !f->prepare(n, f)) {
-        quiet_period(n);
+        quiet_period(n, hold_ms(n));
         return;
     }
     peace_break(n->peace);
@@ -290,7 +296,7 @@ static void fault_period(struct nemesis *n, const struct fault *f)
     fprintf(stderr, "jepsen: %5.1f s  %s\n", (double)record_now_ns(n->run->record) / 1e9, f->name);
     record_begin(n, f);
     f->begin(n, f);
-    hold(n, f, nemesis_between(n, HOLD_MS_MIN, HOLD_MS_MAX));
+    hold(n, f, hold_ms(n));
     f->end(n, f);
     record_phase(n, f->family, "end");
     peace_make(n->peace, n->run);
@@ -325,11 +331,12 @@ static void *nemesis_main(void *arg)
     const struct fault *chosen[FAULTS_MAX];
     unsigned n_chosen = faults_chosen(n->names, chosen, NULL, 0);
 
-    quiet_period(n);
+    quiet_period(n, FIRST_QUIET_MS);
     while (atomic_load(&n->run->loading)) {
         n->periods++;
-        if (n_chosen == 0 || nemesis_between(n, 1, QUIET_IN) == 1) {
-            quiet_period(n);
+        bool quiet = n->periods > 1 && nemesis_between(n, 1, QUIET_IN) == 1;
+        if (n_chosen == 0 || quiet) {
+            quiet_period(n, hold_ms(n));
         } else {
             fault_period(n, draw(n, chosen, n_chosen));
         }

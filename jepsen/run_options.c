@@ -17,6 +17,7 @@ enum run_flag {
     RUN_WORKLOAD,
     RUN_NEMESIS,
     RUN_TIME,
+    RUN_HOLD,
     RUN_SEED,
     RUN_RATE,
     RUN_CLIENTS,
@@ -30,6 +31,7 @@ static const struct flag run_flags[] = {
     {RUN_WORKLOAD, "workload", 'w', "NAME", "what the clients do (conserve)"},
     {RUN_NEMESIS, "nemesis", 'n', "NAME,NAME+NAME", "what is broken; + is at the same time (mix)"},
     {RUN_TIME, "time", 't', "DURATION", "how long the load lasts (60s)"},
+    {RUN_HOLD, "hold", 0, "DURATION", "the longest that a fault or a quiet period lasts (6s)"},
     {RUN_SEED, "seed", 0, "N", "what the run's choices are drawn from (by chance)"},
     {RUN_RATE, "rate", 0, "N", "steps a second, all clients together (the workload's)"},
     {RUN_CLIENTS, "clients", 0, "N", "client processes (10)"},
@@ -82,10 +84,10 @@ static bool options_number(const char *flag, const char *value, uint64_t most, u
     return true;
 }
 
-static bool options_time(const char *value, uint64_t *ms)
+static bool options_duration(const char *flag, const char *value, uint64_t *ms)
 {
     return (units_parse_duration(value, ms) && *ms >= 1000 && *ms <= 24 * 3600 * 1000) ||
-           options_refuse("--time: \"%s\" is no duration from 1s to 24h", value);
+           options_refuse("--%s: \"%s\" is no duration from 1s to 24h", flag, value);
 }
 
 static bool options_take(struct run_options *o, int key, const char *value)
@@ -100,7 +102,9 @@ static bool options_take(struct run_options *o, int key, const char *value)
         o->nemesis = value;
         return true;
     case RUN_TIME:
-        return options_time(value, &o->time_ms);
+        return options_duration("time", value, &o->time_ms);
+    case RUN_HOLD:
+        return options_duration("hold", value, &o->hold_ms);
     case RUN_SEED:
         return options_number("seed", value, UINT64_MAX, &o->seed);
     case RUN_RATE:
@@ -150,7 +154,8 @@ enum run_options_status run_options_parse(struct run_options *o, int argc, char 
     int key;
 
     *o = (struct run_options){
-        .workload = "conserve", .nemesis = "mix", .time_ms = 60000, .clients = 10};
+        .workload = "conserve", .nemesis = "mix", .time_ms = 60000, .hold_ms = 6000,
+        .clients = 10};
     if (getrandom(&o->seed, sizeof o->seed, 0) != sizeof o->seed) {
         options_refuse("no randomness: %s", strerror(errno));
         return RUN_OPTIONS_ERROR;

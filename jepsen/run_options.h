@@ -9,6 +9,7 @@ struct run_options {
     const char *workload;
     const char *nemesis;
     uint64_t time_ms; /* of the load */
+    uint64_t hold_ms; /* the longest that a fault lasts */
     uint64_t seed;
     unsigned rate;    /* operations a second, all clients together; 0: the workload's own */
     unsigned clients;
