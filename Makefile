@@ -4,6 +4,8 @@
 #                 (ORDERS=FILE.csv replays your own orders)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
+#   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
+#                 make jepsen-selftest proves that deliberate bugs are caught
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -50,9 +52,15 @@ NODE_SRC := $(filter-out $(MAINS),$(wildcard node/*.c))
 TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
 TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
+# The harness that breaks a real cluster.
+JEPSEN_RUN_SRC := $(wildcard jepsen/jepsen.c jepsen/bed_*.c jepsen/run*.c jepsen/record.c \
+    jepsen/workload*.c jepsen/nemesis*.c)
 SIM_SRC := $(wildcard tests/sim/*.c)
 # The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
 MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT raft/*.c node/*.c tests/sim/*.c))
+
+JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder clock_shim.so \
+    $(basename $(notdir $(wildcard jepsen/jepsen-check.c))))
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 LIBCLIENT := $(BUILD)/obj/libosdclient.a
@@ -67,7 +75,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest jepsen jepsen-selftest deps-jepsen install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -90,7 +98,7 @@ check: deps
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants
+    $(BUILD)/ordersim-mutants $(JEPSEN)
 
 .PHONY: demo
 demo: deps
@@ -110,6 +118,27 @@ sim-selftest: deps
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim-mutants
 	@$(BUILD)/ordersim-mutants --self-test --jobs $$(nproc)
 	@for file in tests/sim/regress/*.txt; do $(BUILD)/ordersim-mutants --regress $$file || exit 1; done
+
+# A real cluster of five, loaded, broken, healed and judged; needs root (docs/jepsen.md). And the
+# proof that the judgement finds deliberate bugs.
+WORKLOAD ?= conserve
+NEMESIS ?= mix
+TIME ?= 60
+SEED ?=
+.PHONY: deps-jepsen
+deps-jepsen:
+	@packaging/deps-jepsen.sh
+
+.PHONY: jepsen
+jepsen: deps deps-jepsen
+	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
+	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
+	    $(if $(SEED),--seed $(SEED))
+
+.PHONY: jepsen-selftest
+jepsen-selftest: deps deps-jepsen
+	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN) $(BUILD)/orderschedd-mutants
+	@BUILD=$(BUILD) jepsen/selftest.sh $(MUTANTS)
 
 .PHONY: clean
 clean:
@@ -186,6 +215,11 @@ $(BUILD)/test_jepsen_%: $(BUILD)/obj/tests/test_jepsen_%.o $(LIBSUPPORT) \
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
+# The bed's own test drives it without the harness, and knows nothing of the daemon.
+$(BUILD)/it_jepsen_bed: $(call objs,tests/it_jepsen_bed.c \
+    $(addprefix jepsen/,bed_command.c bed_disk.c bed_network.c)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
@@ -200,6 +234,18 @@ $(BUILD)/obj/mutant/%.o: %.c | libraries
 	$(Q)$(CC) $(ALL_CFLAGS) -DORDERSCHEDD_MUTANTS -c -o $@ $<
 $(BUILD)/ordersim-mutants: $(call mutant_objs,$(MUTANT_SRC)) \
     $(call objs,$(filter-out $(MUTANT_SRC),$(SIM_SRC))) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+# The daemon with the bugs, of which ORDERSCHEDD_MUTANT chooses one.
+$(BUILD)/orderschedd-mutants: $(call objs,node/main.c) \
+    $(call mutant_objs,$(filter raft/% node/%,$(MUTANT_SRC)) jepsen/mutants.c) $(LIBNODE) \
+    $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/jepsen: $(call objs,$(JEPSEN_RUN_SRC)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/jepsen-forwarder: $(call objs,jepsen/forwarder.c) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.

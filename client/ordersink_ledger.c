@@ -48,6 +48,15 @@ void sink_ledger_write(struct sink_ledger *l, const struct sink_request *r,
         write_text(&l->journal, "batch", r->webhook.id);
     }
     write_order(&l->journal, item);
+    if (r->cluster_ms > 0) {
+        sink_journal_printf(&l->journal, ",\"cluster_ms\":%llu", (unsigned long long)r->cluster_ms);
+    }
+    if (item->repeat) {
+        sink_journal_printf(&l->journal, ",\"repeat\":true");
+    }
+    if (r->fault == SINK_FAULT_HANG && (r->is_batch || item->status == 200)) {
+        sink_journal_printf(&l->journal, ",\"hung\":true");
+    }
     write_end(&l->journal, answer, item->status, item->reason);
 }
 

@@ -133,6 +133,16 @@ static void read_batch(struct sink_request *r, const json_t *data)
     }
 }
 
+/* Only for the journal, so that a sender without it is not turned away. */
+static void read_cluster_time(struct sink_request *r)
+{
+    const char *text = json_string_value(json_object_get(r->root, "timestamp"));
+
+    if (text == NULL || !units_parse_time(text, &r->cluster_ms)) {
+        r->cluster_ms = 0;
+    }
+}
+
 /* Payloads may hold numbers wider than 64 bits, so all numbers are read as reals. */
 static void read_body(struct sink_request *r)
 {
@@ -141,6 +151,7 @@ static void read_body(struct sink_request *r)
     const char *type = json_string_value(json_object_get(r->root, "type"));
     const json_t *data = json_object_get(r->root, "data");
 
+    read_cluster_time(r);
     if (r->root == NULL) {
         sink_request_refuse(r, 400, "the body is not JSON");
     } else if (type != NULL && strcmp(type, "order.expired") == 0) {

@@ -26,6 +26,7 @@ struct sink_item {
     /* The verdict: an answer; or UNDECIDED, a status above 299, and a reason. */
     enum sink_answer answer;
     uint64_t delay_ms; /* of "later" */
+    bool repeat;       /* the key was settled before, and gets that answer again */
     unsigned status;   /* what a request about this order alone is answered */
     char reason[96];
     enum sink_lie lie; /* about the verdict, in a batch */
@@ -54,6 +55,7 @@ struct sink_request {
     /* As it was read. */
     bool id_is_text; /* the webhook-id can be written down */
     bool is_batch;
+    uint64_t cluster_ms; /* the cluster's time in it; 0: none that can be read */
     json_t *root;            /* of the body; the items point into it */
     struct sink_item single; /* of a request about one order */
     struct sink_item *items;

@@ -115,6 +115,7 @@ static void decide_item(struct sink_verdicts *v, const struct sink_request *r,
         item_fail(v, item, v->options->busy_status, "told to be busy");
     } else if (webhook->settled != SINK_UNDECIDED) {
         item->answer = webhook->settled;
+        item->repeat = true;
         v->counts.repeats++;
     } else if (todo == DO_NOTHING) {
         item_fail(v, item, 500, "told to do half");
@@ -177,28 +178,24 @@ static void decide_single(struct sink_verdicts *v, struct sink_request *r, bool 
     }
 }
 
-/* How an answer that could be given is not. */
-static enum sink_fault decide_fault(struct sink_verdicts *v)
+/* How an answer that could be given is not: drawn first, as the journal tells of it. */
+static enum sink_fault draw_fault(struct sink_verdicts *v)
 {
     const struct sink_options *o = v->options;
 
-    if (sink_verdict_draw(v, o->hang_share)) {
-        v->counts.hung++;
-        return SINK_FAULT_HANG;
-    }
-    if (sink_verdict_draw(v, o->close_share)) {
-        v->counts.closed++;
-        return SINK_FAULT_CLOSE;
-    }
-    if (sink_verdict_draw(v, o->garbage_share)) {
-        v->counts.garbage++;
-        return SINK_FAULT_GARBAGE;
-    }
-    if (sink_verdict_draw(v, o->huge_share)) {
-        v->counts.huge++;
-        return SINK_FAULT_HUGE;
-    }
-    return SINK_FAULT_NONE;
+    return sink_verdict_draw(v, o->hang_share)      ? SINK_FAULT_HANG
+           : sink_verdict_draw(v, o->close_share)   ? SINK_FAULT_CLOSE
+           : sink_verdict_draw(v, o->garbage_share) ? SINK_FAULT_GARBAGE
+           : sink_verdict_draw(v, o->huge_share)    ? SINK_FAULT_HUGE
+                                                    : SINK_FAULT_NONE;
+}
+
+static void count_fault(struct sink_verdicts *v, enum sink_fault fault)
+{
+    v->counts.hung += fault == SINK_FAULT_HANG;
+    v->counts.closed += fault == SINK_FAULT_CLOSE;
+    v->counts.garbage += fault == SINK_FAULT_GARBAGE;
+    v->counts.huge += fault == SINK_FAULT_HUGE;
 }
 
 void sink_verdict(struct sink_verdicts *v, struct sink_request *r)
@@ -209,13 +206,15 @@ void sink_verdict(struct sink_verdicts *v, struct sink_request *r)
         return;
     }
     bool busy = sink_verdict_draw(v, v->options->busy_share);
+    r->fault = busy ? SINK_FAULT_NONE : draw_fault(v);
     if (r->is_batch) {
         decide_batch(v, r, busy);
     } else {
         decide_single(v, r, busy);
     }
     v->counts.busy += busy;
-    if (r->status == 200) {
-        r->fault = decide_fault(v);
+    if (r->status != 200) {
+        r->fault = SINK_FAULT_NONE; /* a refusal is given */
     }
+    count_fault(v, r->fault);
 }

@@ -247,7 +247,8 @@ static void batcher_end(struct batcher *b, struct batch *batch, int error)
     free(batch);
 }
 
-/* The deliberate bug: the clients are told before the entry is committed. */
+/* The deliberate bug: the clients are told before the entry is committed, and take a schedule for
+ * done. */
 static void batcher_answer_early(struct batcher *b, struct batch *batch)
 {
     while (batch->messages != NULL) {
@@ -257,6 +258,9 @@ static void batcher_answer_early(struct batcher *b, struct batch *batch)
             abort();
         }
         batch->messages = in->next;
+        for (uint32_t i = 0; i < in->n_logged; i++) {
+            results[i].state = ORDERSCHED_PENDING;
+        }
         b->host.answer(b->host.arg, in, results);
         free(results);
     }

@@ -12,7 +12,8 @@ sources() { find "$@" -name '*.[ch]' 2>/dev/null | sort; }
 # Includes of the given kind in files that are not allowed to have them: pattern, then the allowed
 # files as one extended regular expression.
 includes_elsewhere() {
-    sources client raft node tests | xargs grep -HnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*$1" |
+    sources client raft node tests jepsen |
+        xargs grep -HnE "^[[:space:]]*#[[:space:]]*include[[:space:]]*$1" |
         grep -vE "^($2):"
 }
 
@@ -37,6 +38,12 @@ client_knows_no_other_room() {
 raft_knows_only_the_protocol() {
     sources raft | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' |
         grep -vE '"\.\./client/(protocol|cursor|ordersched|units)\.h"'
+}
+# A black box from outside: the client library, its small helpers, and a generator of chance.
+jepsen_knows_only_the_client_library() {
+    sources jepsen | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' |
+        grep -vE '"\.\./(client/(ordersched|flags|units|table)|tests/support/random)\.h"' |
+        grep -vE '^jepsen/mutants\.c:.*"\.\./raft/mutant\.h"'
 }
 nothing_but_tests_includes_tests() {
     sources client raft node | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include.*tests/'
@@ -67,7 +74,7 @@ the_core_has_no_mutable_globals() {
 }
 assertions_stay_on() {
     grep -nE 'D *NDEBUG|define +NDEBUG' Makefile
-    sources client raft node tests | xargs grep -nE 'define +NDEBUG'
+    sources client raft node tests jepsen | xargs grep -nE 'define +NDEBUG'
 }
 no_paths_of_one_machine() {
     grep -rInE '(^|[^[:alnum:]_.}$])/(home|root|Users|work)/[[:alnum:]]' . \
@@ -83,6 +90,8 @@ rules=(
     'only_the_config_file_includes_yaml|node/config.c|#include <cyaml/cyaml.h>'
     'client_knows_no_other_room|client/orderctl.c|#include "../raft/machine.h"'
     'raft_knows_only_the_protocol|raft/machine.c|#include "../node/log.h"'
+    'jepsen_knows_only_the_client_library|jepsen/run.c|#include "../client/protocol.h"'
+    'jepsen_knows_only_the_client_library|jepsen/nemesis.c|#include "../raft/disk.h"'
     'nothing_but_tests_includes_tests|node/api.c|#include "../tests/support/bed.h"'
     'the_core_includes_no_clock_loop_or_library|raft/machine.h|#include <time.h>'
     'the_core_includes_no_clock_loop_or_library|raft/store.c|#include "replica.h"'
@@ -112,7 +121,7 @@ for entry in "${rules[@]}"; do
     if [ -z "$found" ]; then result ok "$rule"; else result 'not ok' "$rule" "$found"; fi
 done
 
-cp -r client raft node docs Makefile "$scratch/"
+cp -r client raft node jepsen docs Makefile "$scratch/"
 mkdir "$scratch/tests"
 for entry in "${rules[@]}"; do
     IFS='|' read -r rule file line <<<"$entry"

@@ -275,6 +275,29 @@ static void a_hanging_answer_leaves_a_settled_order_behind(void **state)
     sinkbed_close(&s);
 }
 
+static void the_journal_tells_repeats_hangs_and_the_time_of_the_cluster(void **state)
+{
+    struct sinkbed s;
+
+    (void)state;
+    sinkbed_open(&s, (const char *[]){"--hang-share", "1", NULL});
+    (void)POST(&s, .webhook_id = "a", .fence = "1.1", .timeout_ms = 200);
+    sinkbed_wait_for_delivery(&s, "a");
+    struct sinkbed_seen seen = sinkbed_journal(&s, "a");
+    assert_true(json_is_true(json_object_get(seen.last, "hung")));
+    assert_null(json_object_get(seen.last, "repeat"));
+    assert_int_equal(json_integer_value(json_object_get(seen.last, "cluster_ms")), 1800000001000);
+    json_decref(seen.last);
+    sinkbed_end(&s);
+    sinkbed_run(&s, NULL);
+    assert_answered(sinkbed_tell(&s, "a", "order-1"), 200, EXPIRED);
+    seen = sinkbed_journal(&s, "a");
+    assert_true(json_is_true(json_object_get(seen.last, "repeat")));
+    assert_null(json_object_get(seen.last, "hung"));
+    json_decref(seen.last);
+    sinkbed_close(&s);
+}
+
 static void only_post_is_allowed(void **state)
 {
     struct sinkbed s;
@@ -310,6 +333,7 @@ int main(void)
         cmocka_unit_test(shares_are_about_as_large_as_they_were_told_to_be),
         cmocka_unit_test(a_slow_answer_comes_after_the_effect_is_on_disk),
         cmocka_unit_test(a_hanging_answer_leaves_a_settled_order_behind),
+        cmocka_unit_test(the_journal_tells_repeats_hangs_and_the_time_of_the_cluster),
         cmocka_unit_test(only_post_is_allowed),
     };
 

@@ -1,0 +1,97 @@
+#!/bin/bash
+# selftest.sh - does the harness find bugs? Runs deliberate ones (raft/mutant.h) on a real cluster,
+# each with the workload and the faults that bring it out, and demands a verdict of `false` that
+# names the invariant made for it; then the real daemon with the same settings, which must pass.
+#
+#   jepsen/selftest.sh [MUTANT...]    all, or these
+#
+#   BUILD=build    JOBS=$(nproc) runs at the same time    SEED=1
+#
+# Prints TAP. Needs root.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+build=${BUILD:-build}
+jobs=${JOBS:-$(nproc)}
+seed=${SEED:-1}
+store=$build/jepsen-store/selftest
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$store"
+
+# Mutant, workload, nemesis, seconds, and the invariant that must be named. Not here (see
+# docs/jepsen.md): old-epoch-outcome, purge-forgets-closing, lost-write-durable.
+mutants() {
+    cat <<'END'
+ack-before-commit          set       partition-leader,kill-leader  25  I3
+fire-without-epoch         delivery  kill-leader                   30  I9
+snapshot-forgets-requests  register  restart-all,kill-all          40  I10
+deadline-off-by-one        race      none                          15  I2
+fence-reset-on-restore     delivery  restart-all,kill-all          30  I9
+local-clock-at-apply       conserve  none                          12  I11
+cascade-drops-slot         conserve  none                          12  I7
+END
+}
+
+# The runs to make: mutant or "-", workload, nemesis, seconds, invariant or "-".
+runs() {
+    local mutant workload nemesis seconds invariant settings=''
+    while read -r mutant workload nemesis seconds invariant; do
+        [[ $# -eq 0 || " $* " == *" $mutant "* ]] || continue
+        echo "$mutant $workload $nemesis $seconds $invariant"
+        settings+="- $workload $nemesis $seconds -"$'\n'
+    done < <(mutants)
+    sort -u <<<"${settings%$'\n'}"
+}
+
+# One run; its output and exit code go to files of its number.
+run() {
+    local number=$1 mutant=$2 workload=$3 nemesis=$4 seconds=$5
+    local flags=(--store "$store" --seed "$seed" --workload "$workload" --nemesis "$nemesis"
+        --time "${seconds}s")
+    [ "$mutant" = - ] || flags+=(--mutant "$mutant")
+    timeout $((seconds + 150)) "$build/jepsen" "${flags[@]}" >"$scratch/$number" 2>&1
+    echo $? >"$scratch/$number.code"
+}
+
+# Caught: false, and by the invariant that is made for it.
+account() {
+    local number=$1 mutant=$2 workload=$3 nemesis=$4 invariant=$6 code title fine=no
+    code=$(cat "$scratch/$number.code")
+    if [ "$mutant" = - ]; then
+        title="without a mutant $workload is valid ($nemesis)"
+        [ "$code" -ne 0 ] || fine=yes
+    else
+        title="$mutant is caught by $invariant ($workload, $nemesis)"
+        [ "$code" -ne 1 ] || ! grep -q "^VIOLATION of $invariant " "$scratch/$number" || fine=yes
+    fi
+    if [ $fine = yes ]; then
+        echo "ok $number - $title"
+    else
+        echo "not ok $number - $title"
+        echo "# exit code $code"
+        sed 's/^/# /' "$scratch/$number"
+        failed=1
+    fi
+}
+
+mapfile -t all < <(runs "$@")
+failed=0
+number=0
+for line in "${all[@]}"; do
+    number=$((number + 1))
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+        wait -n
+    done
+    # shellcheck disable=SC2086 # words on purpose
+    run $number $line &
+done
+wait
+number=0
+for line in "${all[@]}"; do
+    number=$((number + 1))
+    # shellcheck disable=SC2086
+    account $number $line
+done
+echo "1..$number"
+exit $failed

@@ -1,0 +1,197 @@
+/* workload.c - see workload.h. */
+#include "workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "bed_command.h"
+
+#define IDLE_MS_MAX 20
+#define REPEAT_PERCENT 20         /* of the requests that were answered */
+#define REPEAT_UNKNOWN_PERCENT 60 /* of the others */
+
+struct workers {
+    struct run *run;
+    void *shared;
+    unsigned n;
+    struct worker workers[];
+};
+
+static const struct workload *const workloads[] = {&workload_register, &workload_set,
+                                                   &workload_conserve, &workload_race,
+                                                   &workload_delivery};
+
+const struct workload *workload_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        if (strcmp(workloads[i]->name, name) == 0) {
+            return workloads[i];
+        }
+    }
+    return NULL;
+}
+
+void workload_print_names(FILE *out)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        fprintf(out, "%s%s", i > 0 ? " " : "", workloads[i]->name);
+    }
+}
+
+/* --- for steps --- */
+
+uint64_t worker_between(struct worker *w, uint64_t least, uint64_t most)
+{
+    return least + random_below(&w->random, most - least + 1);
+}
+
+bool worker_chance(struct worker *w, unsigned percent)
+{
+    return random_below(&w->random, 100) < percent;
+}
+
+void worker_new_id(struct worker *w, const char *prefix, char id[CALL_ID_MAX])
+{
+    snprintf(id, CALL_ID_MAX, "%s-%u-%llu", prefix, w->number, (unsigned long long)++w->orders);
+}
+
+void worker_plan(struct worker *w, const struct call *call, uint64_t delay_ms)
+{
+    for (unsigned i = 0; i < WORKER_AGENDA_MAX; i++) {
+        if (w->agenda[i].due_ns == 0) {
+            w->agenda[i].due_ns = monotonic_ns() + delay_ms * 1000000;
+            w->agenda[i].call = *call;
+            return;
+        }
+    }
+}
+
+/* Soon, as an impatient shop does it, or late, when the cluster may have forgotten it. */
+static void worker_perhaps_repeat(struct worker *w, const struct call *call, int error)
+{
+    bool unknown = ordersched_error_class(error) == ORDERSCHED_UNKNOWN;
+
+    if (call->has_request &&
+        worker_chance(w, unknown ? REPEAT_UNKNOWN_PERCENT : REPEAT_PERCENT)) {
+        worker_plan(w, call, worker_chance(w, 50) ? worker_between(w, 0, 400)
+                                                  : worker_between(w, 400, 12000));
+    }
+}
+
+/* Some clients give up before an election can end, others wait for its end. */
+static unsigned worker_timeout_ms(struct worker *w)
+{
+    static const unsigned timeouts_ms[] = {200, 600, 1500, RUN_CALL_TIMEOUT_MS};
+
+    return timeouts_ms[worker_between(w, 0, 3)];
+}
+
+int worker_call(struct worker *w, struct call *call, struct asked *answer)
+{
+    w->caller.timeout_ms = worker_timeout_ms(w);
+    int error = caller_call(&w->caller, call, answer);
+
+    worker_perhaps_repeat(w, call, error);
+    return error;
+}
+
+/* --- the thread --- */
+
+static struct planned *agenda_first(struct worker *w)
+{
+    struct planned *first = NULL;
+
+    for (unsigned i = 0; i < WORKER_AGENDA_MAX; i++) {
+        struct planned *p = &w->agenda[i];
+        if (p->due_ns != 0 && (first == NULL || p->due_ns < first->due_ns)) {
+            first = p;
+        }
+    }
+    return first;
+}
+
+static uint64_t worker_interval_ns(struct worker *w)
+{
+    const struct run *r = w->run;
+    unsigned rate = r->options.rate > 0 ? r->options.rate : r->workload->rate;
+    uint64_t mean_ns = (uint64_t)1000000000 * r->options.clients / rate;
+
+    return worker_between(w, 0, 2 * mean_ns);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    uint64_t next_ns = monotonic_ns() + worker_interval_ns(w);
+
+    while (atomic_load(&w->run->loading)) {
+        struct planned *planned = agenda_first(w);
+        uint64_t now_ns = monotonic_ns();
+        if (planned != NULL && planned->due_ns <= now_ns) {
+            struct call call = planned->call;
+            struct asked answer;
+            planned->due_ns = 0;
+            (void)worker_call(w, &call, &answer);
+        } else if (next_ns <= now_ns) {
+            w->run->workload->step(w);
+            next_ns = monotonic_ns() + worker_interval_ns(w);
+        } else {
+            uint64_t until_ns = planned != NULL && planned->due_ns < next_ns ? planned->due_ns
+                                                                             : next_ns;
+            uint64_t wait_ms = (until_ns - now_ns) / 1000000;
+            sleep_ms(wait_ms < 1 ? 1 : wait_ms > IDLE_MS_MAX ? IDLE_MS_MAX : wait_ms);
+        }
+    }
+    return NULL;
+}
+
+/* The endpoints, beginning with another one for each worker. */
+static void worker_endpoints(const struct run *r, unsigned number, char *out, size_t len)
+{
+    char endpoint[64];
+    size_t at = 0;
+
+    for (unsigned i = 0; i < r->nodes.n; i++) {
+        unsigned place = (number + i) % r->nodes.n + 1;
+        at += (size_t)snprintf(out + at, len - at, "%s%s", i > 0 ? "," : "",
+                               node_endpoint(place, endpoint, sizeof endpoint));
+    }
+}
+
+struct workers *workload_start(struct run *r)
+{
+    struct workers *all = calloc(1, sizeof *all + r->options.clients * sizeof all->workers[0]);
+
+    if (all == NULL) {
+        bed_fail("out of memory");
+    }
+    all->run = r;
+    all->n = r->options.clients;
+    all->shared = r->workload->open != NULL ? r->workload->open(r) : NULL;
+    for (unsigned i = 0; i < all->n; i++) {
+        struct worker *w = &all->workers[i];
+        char endpoints[512];
+        w->run = r;
+        w->number = i;
+        w->shared = all->shared;
+        w->random = (struct random){r->options.seed * 1000 + i};
+        worker_endpoints(r, i, endpoints, sizeof endpoints);
+        caller_open(&w->caller, r, endpoints, RUN_CALL_TIMEOUT_MS);
+        if (pthread_create(&w->thread, NULL, worker_main, w) != 0) {
+            bed_fail("no thread");
+        }
+    }
+    return all;
+}
+
+void workload_join(struct workers *all)
+{
+    for (unsigned i = 0; i < all->n; i++) {
+        pthread_join(all->workers[i].thread, NULL);
+        caller_close(&all->workers[i].caller);
+    }
+    if (all->run->workload->close != NULL) {
+        all->run->workload->close(all->shared);
+    }
+    free(all);
+}
