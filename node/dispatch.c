@@ -251,7 +251,7 @@ static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot,
     v->started_ms = r->clock_us / 1000;
     v->started_us = r->now_us;
     v->times = (struct lateness_times){
-        .deadline_us = o->deadline_ms * 1000,
+        .deadline_us = (uint64_t)o->deadline_ms * 1000,
         .proposed_us = o->extra->due_ms * 1000,
         .applied_us = o->extra->due_us,
         .started_us = r->clock_us,
