@@ -254,11 +254,13 @@ static bool transfer_limit_protocols(CURL *easy)
 static bool transfer_set_tls(CURL *e, const struct route_settings *s)
 {
     struct curl_blob ca = {(void *)s->ca_pem.data, s->ca_pem.len, CURL_BLOB_COPY};
-    long version = s->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
+    bool http2 = !s->http1_only && strncasecmp((const char *)s->url.data, "https:", 6) == 0;
+    long version = http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
 
     return curl_easy_setopt(e, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
-           /* Rather another stream of a connection that is being made than another connection. */
-           curl_easy_setopt(e, CURLOPT_PIPEWAIT, s->http1_only ? 0L : 1L) == CURLE_OK &&
+           /* Rather another stream of a connection that is being made than another connection.
+            * Only with TLS, whose handshake says what is spoken: else it waits for an answer. */
+           curl_easy_setopt(e, CURLOPT_PIPEWAIT, http2 ? 1L : 0L) == CURLE_OK &&
            (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
                             curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
 }
