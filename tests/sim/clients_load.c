@@ -210,6 +210,7 @@ static void ask_route(struct sim_client *c)
     } else if (dice < 82) {
         job_plan(route_job(c, OPERATION_ROUTE_ROTATE, route, false), 0);
     } else if (c->n_jobs + 2 <= CLIENT_JOBS_MAX) {
+        s->was_paused[route] = true;
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, true), 0);
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, false),
                  loop_between(s->loop, PAUSE_MIN_US, PAUSE_MAX_US));
@@ -219,7 +220,9 @@ static void ask_route(struct sim_client *c)
 void load_resume_routes(struct clients *s)
 {
     for (unsigned i = 0; i < s->options->routes; i++) {
-        job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        if (s->was_paused[i]) {
+            job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        }
     }
 }
 
