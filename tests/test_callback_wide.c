@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -323,6 +325,34 @@ static void the_reason_of_a_refusal_names_the_address_and_what_it_is(void **stat
     assert_true(p.d.overloaded); /* no need to ask again at once */
 }
 
+static void a_receiver_that_is_slow_at_first_gets_all_its_requests(void **state)
+{
+    enum { N = 20 };
+    struct bench b;
+    struct parcel p[N];
+    unsigned port, n = 0;
+    int listener = listen_somewhere(&port);
+    int accepted[N];
+
+    (void)state;
+    bench_open(&b);
+    for (unsigned i = 0; i < N; i++) {
+        parcel_fill(&p[i], &b, url_of(port));
+        bench_start(&b, &p[i]);
+    }
+    struct timeval patience = {.tv_sec = 3};
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    while (n < N && (accepted[n] = accept(listener, NULL, NULL)) >= 0) { /* it says nothing yet */
+        n++;
+    }
+    assert_int_equal(n, N);
+    bench_close(&b);
+    for (unsigned i = 0; i < N; i++) {
+        close(accepted[i]);
+    }
+    close(listener);
+}
+
 /* --- the end of an office --- */
 
 static void what_was_started_before_is_ended_and_what_comes_after_is_not(void **state)
@@ -375,6 +405,7 @@ int main(void)
         cmocka_unit_test(who_is_only_wrong_does_not),
         cmocka_unit_test(private_addresses_are_refused_by_name_number_and_disguise),
         cmocka_unit_test(the_reason_of_a_refusal_names_the_address_and_what_it_is),
+        cmocka_unit_test(a_receiver_that_is_slow_at_first_gets_all_its_requests),
         cmocka_unit_test(what_was_started_before_is_ended_and_what_comes_after_is_not),
     };
 

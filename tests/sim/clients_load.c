@@ -302,12 +302,9 @@ void load_probe_cb(void *arg)
     struct clients *s = arg;
 
     s->probe = NULL;
+    load_resume_routes(s); /* again: a late request to pause may have come behind the last one */
     switch (s->probe_round++) {
-        case 0:
-            /* Again: one that was late may have paused them after the first. */
-            load_resume_routes(s);
-            probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false));
-            break;
+        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false)); break;
         case 1: probe_orders(s, OPERATION_SCHEDULE, 1); break;
         case 2: probe_orders(s, OPERATION_PAY, 2); break;
         case 3:
