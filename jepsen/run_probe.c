@@ -13,9 +13,12 @@
 static atomic_uint probes;
 
 struct probe {
+    struct run *run;
+    unsigned place;
+    pthread_t thread;
     struct caller caller;
     char id[CALL_ID_MAX];
-    uint64_t until_ns;
+    uint64_t since_ns, until_ns;
 };
 
 /* What a cluster that is not quite there yet may answer. */
@@ -59,38 +62,53 @@ static bool probe_call(struct probe *p, struct call call)
 }
 
 /* Schedule, move, read and end one order; all must succeed. */
-static bool probe_node(struct run *r, unsigned place, uint64_t until_ns)
+static bool probe_node(struct probe *p)
 {
     char endpoint[64];
-    struct probe p = {.until_ns = until_ns};
     struct call schedule = {.kind = ORDERSCHED_SCHEDULE, .relative = true,
                             .time_ms = PROBE_DELAY_MS,
-                            .route = r->receivers.receivers[0].name, .payload = "{}"};
+                            .route = p->run->receivers.receivers[0].name, .payload = "{}"};
     struct call extend = {.kind = ORDERSCHED_EXTEND, .relative = true,
                           .time_ms = 2 * PROBE_DELAY_MS};
     struct call get = {.kind = ORDERSCHED_GET};
-    struct call end = {.kind = place % 2 == 0 ? ORDERSCHED_PAY : ORDERSCHED_CANCEL};
+    struct call end = {.kind = p->place % 2 == 0 ? ORDERSCHED_PAY : ORDERSCHED_CANCEL};
 
-    snprintf(p.id, sizeof p.id, "probe-%u", atomic_fetch_add(&probes, 1) + 1);
-    caller_open(&p.caller, r, node_endpoint(place, endpoint, sizeof endpoint),
+    snprintf(p->id, sizeof p->id, "probe-%u", atomic_fetch_add(&probes, 1) + 1);
+    caller_open(&p->caller, p->run, node_endpoint(p->place, endpoint, sizeof endpoint),
                 RUN_RECOVERY_BOUND_MS);
-    bool fine = probe_call(&p, schedule) && probe_call(&p, extend) && probe_call(&p, get) &&
-                probe_call(&p, end);
-    caller_close(&p.caller);
-    return fine;
+    return probe_call(p, schedule) && probe_call(p, extend) && probe_call(p, get) &&
+           probe_call(p, end);
 }
 
-/* One node after the other: the later ones find what they need at once, when the first did. */
+static void *probe_main(void *arg)
+{
+    struct probe *p = arg;
+    bool fine = probe_node(p);
+
+    record_line(p->run->record, RECORD_RUNNER, RECORD_INFO, "probe",
+                "{:node %u, :after-ms %llu, :ok %s}", p->place,
+                (unsigned long long)((monotonic_ns() - p->since_ns) / 1000000),
+                fine ? "true" : "false");
+    caller_close(&p->caller);
+    return NULL;
+}
+
 void run_probe(struct run *r)
 {
+    struct probe all[BED_PLACES] = {0};
     uint64_t since_ns = monotonic_ns();
-    uint64_t until_ns = since_ns + (uint64_t)RUN_RECOVERY_BOUND_MS * 1000000;
 
     for (unsigned place = 1; place <= r->nodes.n; place++) {
-        bool fine = probe_node(r, place, until_ns);
-        record_line(r->record, RECORD_RUNNER, RECORD_INFO, "probe",
-                    "{:node %u, :after-ms %llu, :ok %s}", place,
-                    (unsigned long long)((monotonic_ns() - since_ns) / 1000000),
-                    fine ? "true" : "false");
+        struct probe *p = &all[place];
+        p->run = r;
+        p->place = place;
+        p->since_ns = since_ns;
+        p->until_ns = since_ns + (uint64_t)RUN_RECOVERY_BOUND_MS * 1000000;
+        if (pthread_create(&p->thread, NULL, probe_main, p) != 0) {
+            bed_fail("no thread");
+        }
+    }
+    for (unsigned place = 1; place <= r->nodes.n; place++) {
+        pthread_join(all[place].thread, NULL);
     }
 }
