@@ -44,10 +44,23 @@ static void make_directory(const char *path)
     }
 }
 
-/* DIR/WORKLOAD-NEMESIS-SEED-TIME, and DIR/latest that points to it. */
+/* DIR/latest points to the run's folder. Replaced in one step, because runs may begin together. */
+static void link_latest(const char *dir, const char *name)
+{
+    char latest[420], next[440];
+
+    snprintf(latest, sizeof latest, "%s/latest", dir);
+    snprintf(next, sizeof next, "%s-%d", latest, (int)getpid());
+    unlink(next);
+    if (symlink(name, next) != 0 || rename(next, latest) != 0) {
+        bed_fail("%s: %s", latest, strerror(errno));
+    }
+}
+
+/* DIR/WORKLOAD-NEMESIS-SEED-TIME. */
 static void make_store(struct run *r)
 {
-    char stamp[32], name[400], dir[400], latest[420];
+    char stamp[32], name[400], dir[400];
     time_t now = time(NULL);
     struct tm tm;
 
@@ -74,11 +87,7 @@ static void make_store(struct run *r)
     }
     strcpy(r->store, full);
     free(full);
-    snprintf(latest, sizeof latest, "%s/latest", dir);
-    unlink(latest);
-    if (symlink(name, latest) != 0) {
-        bed_fail("%s: %s", latest, strerror(errno));
-    }
+    link_latest(dir, name);
 }
 
 static void find_programs(struct run *r)

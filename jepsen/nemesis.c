@@ -22,7 +22,8 @@ struct nemeses {
 };
 
 static const struct fault *const tables[] = {nemesis_network_faults, nemesis_process_faults,
-                                             nemesis_disk_faults, nemesis_flip_faults};
+                                             nemesis_disk_faults, nemesis_flip_faults,
+                                             nemesis_member_faults};
 
 /* All faults of that name or family. Returns how many. */
 static unsigned faults_named(const char *name, const struct fault *out[FAULTS_MAX])

@@ -4,8 +4,8 @@
  * Two nemeses may be at it at the same time, one at the network and one at the nodes. Then it is
  * only probed whether all is well again when neither has a fault on.
  *
- * A fault is a row of a table, in nemesis_network.c, nemesis_process.c, nemesis_disk.c or
- * nemesis_flip.c. */
+ * A fault is a row of a table, in nemesis_network.c, nemesis_process.c, nemesis_disk.c,
+ * nemesis_flip.c or nemesis_members.c. */
 #ifndef NEMESIS_H
 #define NEMESIS_H
 
@@ -54,7 +54,8 @@ struct fault {
 };
 
 extern const struct fault nemesis_network_faults[], nemesis_process_faults[],
-    nemesis_disk_faults[], nemesis_flip_faults[]; /* each ends with a name of NULL */
+    nemesis_disk_faults[], nemesis_flip_faults[],
+    nemesis_member_faults[]; /* each ends with a name of NULL */
 
 /* Names are those of faults and of families of faults, `mix` and `none`, separated by commas; two
  * such lists with a '+' between them are for two nemeses, of which one must break the network and
@@ -70,6 +71,8 @@ struct nemeses *nemesis_start(struct run *r);
 unsigned nemesis_join(struct nemeses *n);
 
 /* For faults. */
+/* Remove the member of a place from the cluster, kill it, and add it again under a new id. */
+void nemesis_replace_member(struct nemesis *n, unsigned place);
 uint64_t nemesis_between(struct nemesis *n, uint64_t least, uint64_t most);
 /* A place out of 1 to n. */
 unsigned nemesis_any(struct nemesis *n);

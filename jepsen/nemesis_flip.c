@@ -17,9 +17,6 @@
 #include "run_ask.h"
 
 #define REFUSAL_MS_MAX 10000
-#define MEMBER_TRIES 20
-#define MEMBER_TRY_TIMEOUT "5s"
-#define ADD_TRY_TIMEOUT "20s"
 
 enum flip_kind { FLIP_CLOSED, FLIP_OPEN, FLIP_SNAPSHOT };
 
@@ -180,46 +177,13 @@ static bool refused(struct nemesis *n, unsigned place)
     return fine;
 }
 
-/* orderctl, until it has worked; elections may be under way. */
-static bool member(struct run *r, const char *const arguments[])
-{
-    for (unsigned i = 0; i < MEMBER_TRIES; i++) {
-        if (run_orderctl(r, arguments) == 0) {
-            return true;
-        }
-        sleep_ms(250);
-    }
-    return false;
-}
-
-static void add_again(struct nemesis *n, unsigned place)
-{
-    struct run *r = n->run;
-    char old_id[24], new_id[24], address[64];
-    const char *drop[] = {"--timeout", MEMBER_TRY_TIMEOUT, "member", "remove", old_id, NULL};
-    const char *add[] = {"--timeout", ADD_TRY_TIMEOUT, "member", "add", new_id, address, NULL};
-
-    snprintf(old_id, sizeof old_id, "%" PRIu64, r->nodes.nodes[place].id);
-    nodes_replace(&r->nodes, place);
-    snprintf(new_id, sizeof new_id, "%" PRIu64, r->nodes.nodes[place].id);
-    node_address(place, address, sizeof address);
-    if (!member(r, drop)) {
-        fprintf(stderr, "jepsen: member %s could not be removed\n", old_id);
-    }
-    nodes_expect_exit(&r->nodes, place, false);
-    nodes_start(&r->nodes, place);
-    if (!member(r, add)) {
-        fprintf(stderr, "jepsen: member %s could not be added\n", new_id);
-    }
-}
-
 static void flip_end(struct nemesis *n, const struct fault *f)
 {
     unsigned place = (unsigned)n->parameter;
 
     (void)f;
     if (refused(n, place)) {
-        add_again(n, place);
+        nemesis_replace_member(n, place);
     } else {
         nodes_expect_exit(&n->run->nodes, place, false);
     }

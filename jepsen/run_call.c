@@ -7,6 +7,8 @@
 
 #include "bed_command.h"
 
+#define CLOSE_MS_MAX 1000 /* longer is worth a remark, though no promise is broken */
+
 void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms)
 {
     struct ordersched_config config = {.endpoints = endpoints, .timeout_ms = timeout_ms};
@@ -20,7 +22,14 @@ void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigne
 
 void caller_close(struct caller *c)
 {
+    uint64_t began_ns = monotonic_ns();
+
     ordersched_close(c->client);
+    uint64_t took_ms = (monotonic_ns() - began_ns) / 1000000;
+    if (took_ms > CLOSE_MS_MAX) {
+        fprintf(stderr, "jepsen: %5.1f s  closing a client took %" PRIu64 " ms\n",
+                (double)record_now_ns(c->run->record) / 1e9, took_ms);
+    }
 }
 
 static const char *call_f(const struct call *call)
