@@ -71,12 +71,13 @@ static void node_start(struct bed_nodes *nodes, unsigned place)
     struct bed_node *node = &nodes->nodes[place];
     char id[24], address[64], clock[96], preload[560], mutant[96];
     const char *argv[NODE_FLAGS_MAX + 16] = {nodes->program, "--id", id, "--data", node->data,
-                                             "--insecure"};
+                                             "--insecure",
+                                             "--allow-private-callbacks"};
     const char *environment[] = {clock, preload, "ASAN_OPTIONS=verify_asan_link_order=0",
                                  nodes->mutant != NULL ? mutant : NULL, NULL};
     struct command c = {.netns = nodes->network->netns[place], .output = node->log,
                         .environment = environment};
-    unsigned n = 6;
+    unsigned n = 7;
 
     snprintf(id, sizeof id, "%llu", (unsigned long long)node->id);
     snprintf(clock, sizeof clock, "CLOCK_SHIM_FILE=%s", node->clock_file);

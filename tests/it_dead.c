@@ -16,11 +16,11 @@
 #include "support/cluster.h"
 
 #define ORDERS 300 /* more than a page of the list */
-#define NOBODY "http://127.0.0.1:9/"
 
 struct world {
     struct cluster cluster;
     struct sink sink;
+    struct sink broken; /* does nothing, answers 500 */
     ordersched_client *client;
     unsigned calls; /* of orderctl */
 };
@@ -30,6 +30,7 @@ static void world_open(struct world *w)
     memset(w, 0, sizeof *w);
     cluster_init(&w->cluster, 3);
     sink_start(&w->sink, w->cluster.dir, NULL);
+    sink_start(&w->broken, w->cluster.dir, (const char *const[]){"--fail", "1", NULL});
     cluster_start_all(&w->cluster);
     (void)cluster_wait_leader(&w->cluster, 20000);
     w->client = cluster_client(&w->cluster);
@@ -43,6 +44,7 @@ static void world_close(struct world *w)
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
     sink_stop(&w->sink);
+    sink_stop(&w->broken);
     cluster_close(&w->cluster, false);
 }
 
@@ -107,7 +109,7 @@ static void bury(struct world *w)
     struct ordersched_answer answer;
     char id[16];
 
-    json_decref(ORDERCTL_DONE(w, "route", "put", "shop", "--url", NOBODY, "--attempts", "1",
+    json_decref(ORDERCTL_DONE(w, "route", "put", "shop", "--url", w->broken.url, "--attempts", "1",
                               "--secret", SINK_SECRET));
     for (unsigned i = 0; i < ORDERS; i++) {
         order_name(i, id);
