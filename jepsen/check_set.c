@@ -1,7 +1,7 @@
 /* check_set.c - I3: every order that the cluster acknowledged to know, by an answer that shows a
  * state of it, is in the final read of every node. A node that has not applied what was decided
- * long ago is behind: what it will hold cannot be told. Decided orders too: they are known far longer
- * than a run lasts (docs/semantics.md, "Retention"). */
+ * long ago is behind: what it will hold cannot be told. Decided orders must be there too: they are
+ * known far longer than a run lasts (docs/semantics.md, "Retention"). */
 #include <stdlib.h>
 
 #include "judge.h"
