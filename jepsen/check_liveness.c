@@ -40,8 +40,8 @@ static void check_failed_probe(struct liveness *l, uint32_t probe)
 
     if (p->after_ms >= bound_ms - bound_ms / 10) {
         verdict_violation(l->v, "I12", VERDICT_NO_ORDER, VERDICT_LINES(p->line),
-                          "no write succeeded through node %lld in the %lld ms after the faults had "
-                          "ended (index %u); the bound is %lld ms",
+                          "no write succeeded through node %lld in the %lld ms after the faults "
+                          "had ended (index %u); the bound is %lld ms",
                           (long long)p->node, (long long)p->after_ms, p->line,
                           (long long)bound_ms);
     } else if (!succeeds_later(l, probe)) {
