@@ -191,7 +191,8 @@ static void report_failure(const struct judged *j, uint32_t order, const struct 
     verdict_violation(v, "I2", order,
                       VERDICT_LINES(s->line, s->end_line, last != NULL ? last->line : UINT32_MAX,
                                     last != NULL ? last->end_line : UINT32_MAX),
-                      "%s: %s was answered %s, %s, deadline %llu%s; but the order could only be %s%s",
+                      "%s: %s was answered %s, %s, deadline %llu%s; but the order could only be "
+                      "%s%s",
                       history_order_name(j->h, order), names[s->op.kind],
                       ordersched_error_name(s->op.error), ordersched_state_name(s->op.state),
                       (unsigned long long)s->op.deadline_ms, when, before, since);

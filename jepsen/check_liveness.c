@@ -16,6 +16,42 @@ struct liveness {
 
 /* ---- probes ---- */
 
+/* Did a probe of the same node succeed later, and soon enough? */
+static bool succeeds_later(const struct liveness *l, uint32_t probe)
+{
+    const struct history_notes *probes = &l->j->h->probes;
+    const struct history_note *p = &probes->all[probe];
+    int64_t until_ns = p->time_ns + l->bound_ns - p->after_ms * MS;
+
+    for (uint32_t i = probe + 1; i < probes->n && probes->all[i].time_ns <= until_ns; i++) {
+        if (probes->all[i].node == p->node && probes->all[i].ok) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One that failed must have tried for as long as is promised to suffice, but for a little. */
+static void check_failed_probe(struct liveness *l, uint32_t probe)
+{
+    const struct history *h = l->j->h;
+    const struct history_note *p = &h->probes.all[probe];
+    int64_t bound_ms = (int64_t)h->header.recovery_bound_ms;
+
+    if (p->after_ms >= bound_ms - bound_ms / 10) {
+        verdict_violation(l->v, "I12", VERDICT_NO_ORDER, VERDICT_LINES(p->line),
+                          "no write succeeded through node %lld in the %lld ms after the faults "
+                          "had ended (index %u); the bound is %lld ms",
+                          (long long)p->node, (long long)p->after_ms, p->line,
+                          (long long)bound_ms);
+    } else if (!succeeds_later(l, probe)) {
+        verdict_doubt(l->v, "I12", VERDICT_NO_ORDER, VERDICT_LINES(p->line),
+                      "the probe of node %lld gave up after %lld ms (index %u), and none succeeded "
+                      "later",
+                      (long long)p->node, (long long)p->after_ms, p->line);
+    }
+}
+
 static void check_probes(struct liveness *l)
 {
     const struct history *h = l->j->h;
@@ -24,11 +60,12 @@ static void check_probes(struct liveness *l)
         const struct history_note *p = &h->probes.all[i];
         l->probes++;
         l->worst_probe_ms = p->after_ms > l->worst_probe_ms ? p->after_ms : l->worst_probe_ms;
-        if (!p->ok || p->after_ms > (int64_t)h->header.recovery_bound_ms) {
+        if (!p->ok) {
+            check_failed_probe(l, i);
+        } else if (p->after_ms > (int64_t)h->header.recovery_bound_ms) {
             verdict_violation(l->v, "I12", VERDICT_NO_ORDER, VERDICT_LINES(p->line),
-                              "%s through node %lld %lld ms after the faults had ended (index "
-                              "%u); the bound is %llu ms",
-                              p->ok ? "a write succeeded only" : "no write succeeded",
+                              "a write through node %lld succeeded only %lld ms after the faults "
+                              "had ended (index %u); the bound is %llu ms",
                               (long long)p->node, (long long)p->after_ms, p->line,
                               (unsigned long long)h->header.recovery_bound_ms);
         }

@@ -1,6 +1,7 @@
 /* check_set.c - I3: every order that the cluster acknowledged to know, by an answer that shows a
- * state of it, is in the final read of every node. Decided orders too: they are known far longer
- * than a run lasts (docs/semantics.md, "Retention"). */
+ * state of it, is in the final read of every node. A node that has not applied what was decided
+ * long ago is behind: what it will hold cannot be told. Decided orders must be there too: they are
+ * known far longer than a run lasts (docs/semantics.md, "Retention"). */
 #include <stdlib.h>
 
 #include "judge.h"
@@ -29,6 +30,20 @@ static bool is_in_final(const struct history *h, uint32_t order, uint32_t final)
         }
     }
     return false;
+}
+
+/* An answer before the read that tells of a decision which the node has not applied;
+ * HISTORY_NO_LINE: none. */
+static uint32_t ahead_of(const struct history *h, const struct history_final *f)
+{
+    for (size_t i = 0; i < h->n_calls; i++) {
+        const struct history_call *c = &h->calls[i];
+        if (c->end_line < f->line && history_saw_state(c) && f->applied >= 0 &&
+            c->answer.index > (uint64_t)f->applied) {
+            return c->end_line;
+        }
+    }
+    return HISTORY_NO_LINE;
 }
 
 /* The whole state of a node was read. */
@@ -71,7 +86,13 @@ static size_t choose(const struct judged *j, uint32_t *chosen, struct verdict *v
         if (later) {
             continue;
         }
-        if (whole) {
+        uint32_t ahead = whole ? ahead_of(h, f) : HISTORY_NO_LINE;
+        if (ahead != HISTORY_NO_LINE) {
+            verdict_doubt(v, "I3", VERDICT_NO_ORDER, VERDICT_LINES(f->line, ahead),
+                          "node %lld is behind: it has applied %lld (index %u), less than what was "
+                          "acknowledged before (index %u)",
+                          (long long)f->node, (long long)f->applied, f->line, ahead);
+        } else if (whole) {
             chosen[n++] = i;
         } else {
             verdict_doubt(v, "I3", VERDICT_NO_ORDER, VERDICT_LINES(f->line),

@@ -351,8 +351,10 @@ const char *lines_take_note(struct lines *l, const struct line *line)
     if (need_map(line) != NULL) {
         return need_map(line);
     }
-    if (probe && edn_get_type(v, "ok", EDN_BOOL) == NULL) {
-        return "a probe without :ok";
+    uint64_t after_ms;
+    if (probe && (edn_get_type(v, "ok", EDN_BOOL) == NULL ||
+                  !lines_number(v, "after-ms", &after_ms) || after_ms > HISTORY_BOUND_MAX_MS)) {
+        return "a probe without :ok, or :after-ms within a day";
     }
     *JUDGE_ADD(notes->all, notes->n, notes->cap) = (struct history_note){
         .time_ns = line->time_ns,

@@ -95,7 +95,7 @@ write_long_history() {
             line(":receiver", "info", "delivery", v)
         }
         for (node = 1; node <= 5; node++) {
-            line(":runner", "info", "final", sprintf("{:node %d, :applied 9, :digest \"d\", :count %d}", node, orders))
+            line(":runner", "info", "final", sprintf("{:node %d, :applied 99999, :digest \"d\", :count %d}", node, orders))
             for (i = 0; i < orders; i++)
                 line(":runner", "info", "final-order", sprintf("[%d \"o%d\" {:state :%s, :deadline-ms %.0f}]", \
                     node, i, i % 2 ? "PAID" : "EXPIRED", int(epoch + i * 80 + 5000)))
