@@ -184,6 +184,16 @@ static void network_soothe(struct bed_network *n, unsigned place)
     command_must(COMMAND_HERE, batch, ip_batch);
 }
 
+void network_forget(struct bed_network *n, unsigned place)
+{
+    const char *destroy[] = {"ss", "--kill", "--all", "--tcp", NULL};
+    struct command c = {.netns = n->netns[place]};
+
+    if (command_run(&c, destroy) != 0) {
+        bed_fail("the connections of place %u cannot be destroyed", place);
+    }
+}
+
 void network_heal(struct bed_network *n)
 {
     memset(n->cut, 0, sizeof n->cut);

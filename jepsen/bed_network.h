@@ -46,6 +46,9 @@ void network_slow(struct bed_network *n, unsigned place, unsigned kbit);
 /* Put the forwarder into the cable of a node. */
 void network_disturb(struct bed_network *n, unsigned place, const struct bed_disturbance *d,
                      const char *forwarder, const char *log);
+/* The machine of a place is off: what its dead processes gave to the kernel, which would send it
+ * for as long as it takes, is not sent any more. Nothing of the place may be running. */
+void network_forget(struct bed_network *n, unsigned place);
 /* Everything as new: no rule, no slow link, no forwarder. */
 void network_heal(struct bed_network *n);
 

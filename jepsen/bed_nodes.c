@@ -128,6 +128,7 @@ void nodes_kill(struct bed_nodes *nodes, unsigned place)
         kill(node->pid, SIGKILL);
         (void)pid_wait(node->pid, 0);
         node->pid = 0;
+        network_forget(nodes->network, place);
     }
     node->supervised = false;
     pthread_mutex_unlock(&nodes->mutex);

@@ -53,7 +53,7 @@ struct bed_nodes {
 void nodes_open(struct bed_nodes *nodes, unsigned n, const char *root, const char *store,
                 unsigned disk_mib);
 void nodes_start(struct bed_nodes *nodes, unsigned place);
-/* SIGKILL, reaped. Nothing when it does not run. */
+/* SIGKILL, reaped, and nothing that it sent before arrives later. Nothing when it does not run. */
 void nodes_kill(struct bed_nodes *nodes, unsigned place);
 /* SIGSTOP and SIGCONT. */
 void nodes_pause(struct bed_nodes *nodes, unsigned place, bool paused);

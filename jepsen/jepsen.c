@@ -24,7 +24,7 @@
 
 static void require(void)
 {
-    static const char *const tools[] = {"ip", "nft", "tc", "mkfs.ext4"};
+    static const char *const tools[] = {"ip", "ss", "nft", "tc", "mkfs.ext4"};
 
     if (geteuid() != 0) {
         bed_fail("root is needed: for network namespaces, file systems and clocks of its own");

@@ -33,6 +33,7 @@ struct nemesis {
     bool chosen[BED_PLACES];
     char details[256];   /* EDN members behind :phase, such as `, :shape "ring"` */
     uint64_t parameter;  /* the fault's own */
+    unsigned refused;    /* of what the fault asked the cluster for */
     unsigned faults, periods;
     const struct fault *drawn[NEMESIS_DRAWN_MAX];
 };

@@ -54,19 +54,38 @@ static void nothing(struct nemesis *n, const struct fault *f)
     (void)f;
 }
 
-/* About once a second, to whoever the cluster chooses. A refusal is no fault of ours. */
-static void transfer_tick(struct nemesis *n, const struct fault *f)
+/* To whoever the cluster chooses. A refusal is no fault of ours; how many there were is told. */
+static void transfer(struct nemesis *n)
 {
-    (void)f;
-    if (nemesis_between(n, 1, 20) == 1) {
-        (void)ask_transfer(n->run->admin, 0, TRANSFER_TIMEOUT_MS);
+    if (ask_transfer(n->run->admin, 0, TRANSFER_TIMEOUT_MS) == ORDERSCHED_OK) {
+        n->parameter++;
+    } else {
+        n->refused++;
     }
 }
 
 static void transfer_begin(struct nemesis *n, const struct fault *f)
 {
     (void)f;
-    (void)ask_transfer(n->run->admin, 0, TRANSFER_TIMEOUT_MS);
+    n->parameter = 0;
+    n->refused = 0;
+    transfer(n);
+}
+
+/* About once a second. */
+static void transfer_tick(struct nemesis *n, const struct fault *f)
+{
+    (void)f;
+    if (nemesis_between(n, 1, 20) == 1) {
+        transfer(n);
+    }
+}
+
+static void transfer_end(struct nemesis *n, const struct fault *f)
+{
+    (void)f;
+    snprintf(n->details, sizeof n->details, ", :done %llu, :refused %u",
+             (unsigned long long)n->parameter, n->refused);
 }
 
 /* --- clocks --- */
@@ -129,7 +148,7 @@ const struct fault nemesis_process_faults[] = {
     {.name = "restart-all", .family = "restart-all", .whom = WHOM_ALL, .ends_offices = true,
      .begin = restart_begin, .end = nothing},
     {.name = "transfer", .family = "transfer", .whom = WHOM_NOBODY, .begin = transfer_begin,
-     .tick = transfer_tick, .end = nothing},
+     .tick = transfer_tick, .end = transfer_end},
     {.name = "clock-bump", .family = "clock", .whom = WHOM_MAJORITY, .moves_clocks = true,
      .prepare = clock_prepare, .begin = clock_bump, .end = clock_restore},
     {.name = "clock-strobe", .family = "clock", .whom = WHOM_MAJORITY, .moves_clocks = true,

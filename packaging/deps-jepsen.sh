@@ -13,6 +13,7 @@ requirements() {
     cat <<'END'
 iproute2   ip
 iproute2   tc
+iproute2   ss
 nftables   nft
 e2fsprogs  mkfs.ext4
 git        git

@@ -284,6 +284,42 @@ static void a_forwarder_alters_what_tcp_takes_for_sound(void **state)
     close(b);
 }
 
+static bool text_arrives(int fd)
+{
+    char text[16];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 3000) == 1 && recv(fd, text, sizeof text, 0) > 0;
+}
+
+/* The kernel sends what a dead process gave it, again and again, until it arrives. */
+static void what_the_dead_left_behind_is_sent_unless_forgotten(void **state)
+{
+    struct sockaddr_in to = address_of(2);
+
+    (void)state;
+    NEEDS_BED();
+    int listener = socket_at(2, SOCK_STREAM);
+    assert_int_equal(listen(listener, 1), 0);
+    for (int forget = 0; forget < 2; forget++) {
+        int from = socket_at(1, SOCK_STREAM);
+        assert_int_equal(connect(from, (struct sockaddr *)&to, sizeof to), 0);
+        int at = accept(listener, NULL, NULL);
+        network_cut_both(&network, 1, 2);
+        network_apply(&network);
+        assert_int_equal(write(from, "last words", 10), 10);
+        close(from);
+        if (forget) {
+            network_forget(&network, 1);
+        }
+        sleep_ms(300);
+        network_heal(&network);
+        assert_int_equal(text_arrives(at), !forget);
+        close(at);
+    }
+    close(listener);
+}
+
 static void a_slow_link_is_slow(void **state)
 {
     uint8_t block[1000] = {0};
@@ -398,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_forwarder_delays_and_reorders),
         cmocka_unit_test(a_forwarder_duplicates),
         cmocka_unit_test(a_forwarder_alters_what_tcp_takes_for_sound),
+        cmocka_unit_test(what_the_dead_left_behind_is_sent_unless_forgotten),
         cmocka_unit_test(a_slow_link_is_slow),
         cmocka_unit_test(a_power_cut_keeps_what_was_synced_and_nothing_else),
         cmocka_unit_test(writing_fails_under_a_process_that_goes_on),
