@@ -75,8 +75,7 @@ status_value() {
         }' "$dir/status.json" | head -n 1
 }
 eventually() { # a value, then its path
-    local tries
-    for tries in $(seq 100); do
+    for _ in $(seq 100); do
         [ "$(status_value "$2")" = "$1" ] && return 0
         sleep 0.1
     done
@@ -85,8 +84,7 @@ eventually() { # a value, then its path
 }
 effects() { grep -c '"kind":"effect"' "$dir/journal" 2>/dev/null; }
 effects_reach() {
-    local tries
-    for tries in $(seq 100); do
+    for _ in $(seq 100); do
         [ "$(effects)" -ge "$1" ] && return 0
         sleep 0.1
     done
@@ -129,8 +127,7 @@ start_node second --allow-private-callbacks=false
 ctl route put live --url "http://127.0.0.1:$sink/" --secret $secret
 ctl schedule guarded --in 200ms --route live
 refused() {
-    local tries
-    for tries in $(seq 100); do
+    for _ in $(seq 100); do
         grep -q '127.0.0.1 is a loopback address: refused without --allow-private-callbacks' \
             "$dir/second.log" && return 0
         sleep 0.1
