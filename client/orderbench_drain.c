@@ -13,8 +13,8 @@
 #define DRAIN_ORDERS_MAX 10000000
 
 #define DRAIN_WORKER_CLOCK                                                                     \
-    "CLOCK_REALTIME of the worker's process when its reservation's answer had arrived, against the" \
-    " deadline"
+    "CLOCK_REALTIME of the worker's process when its reservation's answer had arrived, against "  \
+    "the deadline"
 
 enum drain_flag {
     DRAIN_ORDERS = SETUP_FLAGS, DRAIN_KIND, DRAIN_BATCH, DRAIN_LINGER, DRAIN_WORKERS,

@@ -1,8 +1,8 @@
 /* orderbench_fire.c - see orderbench_fire.h.
  *
  * With dead routes it measures twice: the healthy routes alone, and again while every dead route
- * has its orders due: since a moment before the first deadline, or, with --dead-ahead 0s, since that
- * very instant. Ids differ, the rest is the same. */
+ * has its orders due: since a moment before the first deadline, or, with --dead-ahead 0s, since
+ * that very instant. Ids differ, the rest is the same. */
 #include "orderbench_fire.h"
 
 #include <stdlib.h>
