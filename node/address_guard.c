@@ -1,10 +1,12 @@
 /* address_guard.c - see address_guard.h. */
 #include "address_guard.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 struct block {
@@ -113,4 +115,22 @@ const char *address_guard_refuses(const struct sockaddr *address, socklen_t len)
         return refuses_6(in6.sin6_addr.s6_addr);
     }
     return "not an internet address";
+}
+
+void address_guard_format(const struct sockaddr *address, socklen_t len, char *out, size_t out_len)
+{
+    const char *done = NULL;
+
+    if (address->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
+        struct sockaddr_in in;
+        memcpy(&in, address, sizeof in);
+        done = inet_ntop(AF_INET, &in.sin_addr, out, (socklen_t)out_len);
+    } else if (address->sa_family == AF_INET6 && len >= sizeof(struct sockaddr_in6)) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, address, sizeof in6);
+        done = inet_ntop(AF_INET6, &in6.sin6_addr, out, (socklen_t)out_len);
+    }
+    if (done == NULL) {
+        snprintf(out, out_len, "?");
+    }
 }

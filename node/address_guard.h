@@ -15,4 +15,8 @@
  * a family other than IPv4 and IPv6 is "not an internet address". */
 const char *address_guard_refuses(const struct sockaddr *address, socklen_t len);
 
+/* The address as people write it, without a port; "?" for another family. */
+void address_guard_format(const struct sockaddr *address, socklen_t len, char *out,
+                          size_t out_len);
+
 #endif

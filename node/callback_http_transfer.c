@@ -1,7 +1,6 @@
 /* callback_http_transfer.c - see callback_http_transfer.h. */
 #include "callback_http_transfer.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,13 +227,9 @@ static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
         return CURL_SOCKET_BAD;
     }
     if (what != NULL) {
-        const void *at = address->family == AF_INET6
-                             ? (const void *)&((struct sockaddr_in6 *)&address->addr)->sin6_addr
-                             : (const void *)&((struct sockaddr_in *)&address->addr)->sin_addr;
         t->refused = what;
-        if (inet_ntop(address->family, at, t->refused_address, sizeof t->refused_address) == NULL) {
-            snprintf(t->refused_address, sizeof t->refused_address, "?");
-        }
+        address_guard_format(&address->addr, address->addrlen, t->refused_address,
+                             sizeof t->refused_address);
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
@@ -253,12 +248,15 @@ static bool transfer_limit_protocols(CURL *easy)
  * certificates take the place of the system's, whose directory must then not be asked either. */
 static bool transfer_set_tls(CURL *e, const struct route_settings *s)
 {
-    struct curl_blob ca = {(void *)s->ca_pem.data, s->ca_pem.len, CURL_BLOB_COPY};
-    long version = s->http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
+    /* The settings stay until the deliveries are done, which is after the transfer's end. */
+    struct curl_blob ca = {(void *)s->ca_pem.data, s->ca_pem.len, CURL_BLOB_NOCOPY};
+    bool http2 = !s->http1_only && strncasecmp((const char *)s->url.data, "https:", 6) == 0;
+    long version = http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
 
     return curl_easy_setopt(e, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
-           /* Rather another stream of a connection that is being made than another connection. */
-           curl_easy_setopt(e, CURLOPT_PIPEWAIT, s->http1_only ? 0L : 1L) == CURLE_OK &&
+           /* Rather another stream of a connection that is being made than another connection.
+            * Only with TLS, whose handshake says what is spoken: else it waits for an answer. */
+           curl_easy_setopt(e, CURLOPT_PIPEWAIT, http2 ? 1L : 0L) == CURLE_OK &&
            (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
                             curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
 }

@@ -13,6 +13,8 @@
 #include "scheduler_internal.h"
 
 #define SCHEDULER_ADVANCE_MAX 4096       /* orders moved by the wheel in one run */
+#define SCHEDULER_FOLLOW_MAX 512         /* of who does not lead: acknowledging comes first */
+#define SCHEDULER_FOLLOW_US 1000         /* ... and goes on after this */
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
 #define SCHEDULER_TRANSFER_US 2000000    /* for another to take the office when draining */
@@ -468,7 +470,8 @@ static void scheduler_drained(void *arg, int error, const char *text)
  * for a while: it spares their receivers a repetition. */
 static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
-    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 && s->administering == 0;
+    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 &&
+                 s->administering == 0;
 
     if (s->drain_cb == NULL) {
         return;
@@ -511,9 +514,9 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         now_us >= s->retry_office_us && !s->transfer_tried) {
         scheduler_take_office(s);
     }
-    if (!machine_advance(&s->machine, SCHEDULER_ADVANCE_MAX)) {
-        s->again = true;
-    }
+    bool leads = s->role == REPLICA_LEADER;
+    s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);
+    s->again = s->again || (s->behind && leads);
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
         if (dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
             s->again = true;
@@ -539,6 +542,9 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
         uint64_t clock_ms = scheduler_now_ms(s);
         uint64_t wait_us = next_ms > clock_ms ? (next_ms - clock_ms) * 1000 : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (s->behind && sleep_us > SCHEDULER_FOLLOW_US) {
+        sleep_us = SCHEDULER_FOLLOW_US;
     }
     if (s->role == REPLICA_LEADER && s->state == SCHEDULER_FOLLOWING &&
         s->retry_office_us > now_us && s->retry_office_us - now_us < sleep_us) {

@@ -30,6 +30,7 @@ struct scheduler {
     enum scheduler_disk disk;
     bool running; /* inside scheduler_run: it is not re-entrant */
     bool again;   /* something happened inside it */
+    bool behind;  /* the wheel holds more that is due */
     bool draining;
     bool closing;
     uint64_t drain_until_us;

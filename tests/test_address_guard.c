@@ -94,12 +94,32 @@ static void what_is_no_internet_address_is_refused(void **state)
     assert_non_null(address_guard_refuses((struct sockaddr *)&in, 4)); /* cut short */
 }
 
+static void an_address_is_written_without_its_port(void **state)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(0x0a000001)};
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    char text[64];
+
+    (void)state;
+    address_guard_format((struct sockaddr *)&in, sizeof in, text, sizeof text);
+    assert_string_equal(text, "10.0.0.1");
+    address_guard_format((struct sockaddr *)&in6, sizeof in6, text, sizeof text);
+    assert_string_equal(text, "::1");
+    address_guard_format((struct sockaddr *)&un, sizeof un, text, sizeof text);
+    assert_string_equal(text, "?");
+    address_guard_format((struct sockaddr *)&in, sizeof in, text, 4); /* too small */
+    assert_string_equal(text, "?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(public_addresses_pass),
         cmocka_unit_test(others_are_refused_by_what_they_are),
         cmocka_unit_test(what_is_no_internet_address_is_refused),
+        cmocka_unit_test(an_address_is_written_without_its_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

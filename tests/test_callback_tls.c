@@ -326,6 +326,42 @@ static void a_receiver_without_http_2_gets_http_1(void **state)
     identity_free(&own);
 }
 
+/* Waiting for a connection that may become one of many streams must not be waiting for its first
+ * answer. */
+static void a_slow_first_answer_of_http_1_holds_up_nobody(void **state)
+{
+    enum { N = 8 };
+    struct identity own;
+    struct site s;
+    struct bench b;
+    struct parcel p[N];
+    char url[64];
+
+    (void)state;
+    identity_make(&own, "IP:127.0.0.1", -DAY_S, DAY_S);
+    site_open_tls(&s, own.cert, own.key);
+    s.slow_ms = 2000;
+    bench_open(&b);
+    snprintf(url, sizeof url, "https://127.0.0.1:%u/", s.port);
+    uint64_t begin_ms = monotonic_ms();
+    for (unsigned i = 0; i < N; i++) {
+        parcel_fill(&p[i], &b, url);
+        p[i].copy.settings.ca_pem = parcel_text(own.cert);
+        bench_start(&b, &p[i]);
+    }
+    while (b.done < N - 1) {
+        uv_run(&b.loop, UV_RUN_ONCE);
+    }
+    assert_in_range(monotonic_ms() - begin_ms, 0, 1900);
+    bench_wait(&b);
+    bench_close(&b);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(p[i].d.outcome, OUTCOME_EXPIRED);
+    }
+    site_close(&s);
+    identity_free(&own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +375,7 @@ int main(void)
         cmocka_unit_test(many_deliveries_at_once_are_streams_of_one_http_2_connection),
         cmocka_unit_test(http_2_is_not_offered_where_the_route_has_it_off),
         cmocka_unit_test(a_receiver_without_http_2_gets_http_1),
+        cmocka_unit_test(a_slow_first_answer_of_http_1_holds_up_nobody),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../client/work.h"
+#include "../client/cursor.h"
 #include "../node/scheduler_internal.h"
 #include "../raft/snapshot.h"
 #include "support/idle_receiver.h"
@@ -789,6 +790,104 @@ static void a_node_that_knows_nothing_answers_local_reads(void **state)
     stage_close(&t);
 }
 
+/* One row of STATUS's "routes": its numbers, and [count, p50, p90, p99, p99.9, max] of each part. */
+struct route_row {
+    char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
+    uint64_t inflight, ready, window, silent_ms;
+    uint64_t parts[LATENESS_PARTS][6];
+};
+
+static unsigned read_route_rows(struct stage *t, struct route_row *rows, unsigned max)
+{
+    struct cursor c;
+
+    buffer_reset(&t->s->body);
+    scheduler_write_routes(t->s);
+    cursor_init(&c, t->s->body.data, t->s->body.len);
+    uint32_t n = cursor_array(&c);
+    assert_true(n <= max);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(cursor_array(&c), 6);
+        struct slice name = cursor_bytes(&c);
+        memcpy(rows[i].route, name.data, name.len);
+        rows[i].route[name.len] = '\0';
+        rows[i].inflight = cursor_uint(&c);
+        rows[i].ready = cursor_uint(&c);
+        rows[i].window = cursor_uint(&c);
+        rows[i].silent_ms = cursor_uint(&c);
+        assert_int_equal(cursor_array(&c), LATENESS_PARTS);
+        for (unsigned k = 0; k < LATENESS_PARTS; k++) {
+            assert_int_equal(cursor_array(&c), 6);
+            for (unsigned j = 0; j < 6; j++) {
+                rows[i].parts[k][j] = cursor_uint(&c);
+            }
+        }
+    }
+    assert_true(cursor_ok(&c));
+    return n;
+}
+
+static void status_tells_how_late_the_routes_are(void **state)
+{
+    struct stage t;
+    struct route_row rows[4];
+
+    (void)state;
+    stage_open(&t);
+    assert_int_equal(read_route_rows(&t, rows, 4), 0); /* not in office */
+    stage_close(&t);
+    stage_with_delivery(&t);
+    assert_int_equal(stage_ask(&t, op_route(&t, "idle")), ORDERSCHED_OK);
+    assert_int_equal(read_route_rows(&t, rows, 4), 1);
+    assert_string_equal(rows[0].route, "");
+    assert_int_equal(rows[0].inflight, 1);
+    assert_int_equal(rows[0].parts[LATENESS_TOTAL][0], 0);
+    t.us += 250000;
+    t.receiver.held[0]->overloaded = true;
+    idle_receiver_end(&t.receiver, 0, OUTCOME_FAILED, 30000);
+    stage_settle(&t);
+    assert_int_equal(read_route_rows(&t, rows, 4), 2); /* the idle one has nothing to tell */
+    assert_string_equal(rows[1].route, "r");
+    assert_int_equal(rows[1].window, 25); /* halved */
+    assert_in_range(rows[1].silent_ms, 29000, 30000);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(rows[i].inflight, 0);
+        assert_int_equal(rows[i].parts[LATENESS_TOTAL][0], 1);
+        assert_in_range(rows[i].parts[LATENESS_CALLBACK][5], 250000, 260000);
+        uint64_t sum = 0;
+        for (unsigned k = 0; k < LATENESS_TOTAL; k++) {
+            sum += rows[i].parts[k][5];
+        }
+        assert_int_equal(rows[i].parts[LATENESS_TOTAL][5], sum);
+    }
+    stage_close(&t);
+}
+
+/* The node asks to be run again for a rate's next token, with nothing else to wake it. */
+static void a_rate_wakes_the_scheduler(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_open(&t);
+    stage_lead(&t, 3);
+    struct operation put = op_route(&t, "r");
+    put.settings.rate_per_s = 10;
+    put.settings.burst = 1;
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "a", 1000)), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_OK);
+    stage_pass(&t, 1000);
+    stage_settle(&t);
+    assert_int_equal(t.receiver.n_started, 1);
+    uint64_t sleep_us = scheduler_run(t.s);
+    assert_in_range(sleep_us, 1, 100000);
+    t.us += sleep_us;
+    (void)stage_run(&t);
+    assert_int_equal(t.receiver.n_started, 2);
+    stage_close(&t);
+}
+
 static void refused_items_leave_the_others_of_their_message_alone(void **state)
 {
     struct stage t;
@@ -1326,6 +1425,8 @@ int main(void)
         cmocka_unit_test(time_goes_on_though_the_last_leaders_clock_was_ahead),
         cmocka_unit_test(a_snapshot_may_replace_the_state_while_orphans_run),
         cmocka_unit_test(a_node_that_knows_nothing_answers_local_reads),
+        cmocka_unit_test(status_tells_how_late_the_routes_are),
+        cmocka_unit_test(a_rate_wakes_the_scheduler),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),

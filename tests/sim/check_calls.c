@@ -84,13 +84,26 @@ static uint64_t history_shows(const struct check *c, unsigned id, uint64_t from,
     return 0;
 }
 
-/* An operation of an entry sees what those before it in the same entry did: a new order, or a new
- * deadline, before the entry's end shows yet another state. */
+static bool was_dead_within(const struct check *c, unsigned id, uint64_t from, uint64_t deadline_ms)
+{
+    for (const struct life *life = c->histories[id].life; life != NULL; life = life->older) {
+        if (life->dead_within > from && life->deadline_ms == deadline_ms) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An operation of an entry sees what those before it in the same entry did: a new order, a new
+ * deadline, or a death, before the entry's end shows yet another state. */
 static bool entry_may_show(const struct check *c, unsigned id, uint64_t from,
                            const struct wanted *w)
 {
     const struct chronicle *h = &c->histories[id];
 
+    if (w->state == ORDERSCHED_DEAD && w->decision == 0 && !w->absent) {
+        return was_dead_within(c, id, from, w->deadline_ms);
+    }
     if (w->state != ORDERSCHED_PENDING || w->decision != 0) {
         return false;
     }

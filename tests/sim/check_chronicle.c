@@ -212,7 +212,9 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
                        q->deadline_ms);
         }
     }
-    if (n == ORDER_REQUESTS_MAX && o->state != life->state) {
+    bool acted = o->state != life->state ||
+                 (o->extra != NULL && o->extra->redriven_ms != life->redriven_ms);
+    if (n == ORDER_REQUESTS_MAX && acted) {
         note_recent(c, life, index, m, &fresh);
     }
     return fresh;
@@ -360,6 +362,12 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
     if (attempted) {
         note_attempt(c, life, index, m, o, attempts, &fresh);
         life->attempts = attempts;
+        if (life->state == ORDERSCHED_PENDING && fresh.redrives + fresh.drops > 0) {
+            /* It died, and somebody acted on it, in one entry: operations between saw it DEAD. */
+            struct life dead = *life;
+            dead.state = ORDERSCHED_DEAD;
+            stand_add(c, life->id, index, &dead);
+        }
     }
     c->coverage->dead_redriven += fresh.redrives;
     c->coverage->dead_dropped += fresh.drops;
@@ -376,6 +384,9 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
     life->decision = o->decision_index;
     life->next_ms = o->extra != NULL ? o->extra->next_ms : 0;
     life->redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
+    if (attempted && fresh.redrives + fresh.drops > 0) {
+        life->dead_within = index;
+    }
 }
 
 void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m)

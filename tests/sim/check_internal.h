@@ -46,6 +46,7 @@ struct life {
     uint64_t next_ms;
     uint64_t redriven_ms;
     bool dropped; /* from the dead letters */
+    uint64_t dead_within; /* the last entry in which it died and was redriven or dropped; 0 = none */
     int state; /* as stored */
     uint64_t decided_ms;
     uint64_t decision;

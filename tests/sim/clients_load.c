@@ -214,6 +214,7 @@ static void ask_route(struct sim_client *c)
     } else if (dice < 82) {
         job_plan(route_job(c, OPERATION_ROUTE_ROTATE, route, false), 0);
     } else if (c->n_jobs + 2 <= CLIENT_JOBS_MAX) {
+        s->was_paused[route] = true;
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, true), 0);
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, false),
                  loop_between(s->loop, PAUSE_MIN_US, PAUSE_MAX_US));
@@ -223,7 +224,9 @@ static void ask_route(struct sim_client *c)
 void load_resume_routes(struct clients *s)
 {
     for (unsigned i = 0; i < s->options->routes; i++) {
-        job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        if (s->was_paused[i]) {
+            job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        }
     }
 }
 
@@ -302,12 +305,9 @@ void load_probe_cb(void *arg)
     struct clients *s = arg;
 
     s->probe = NULL;
+    load_resume_routes(s); /* again: a late request to pause may have come behind the last one */
     switch (s->probe_round++) {
-        case 0:
-            /* Again: one that was late may have paused them after the first. */
-            load_resume_routes(s);
-            probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false));
-            break;
+        case 0: probe_plan(s, route_job(&s->client[0], OPERATION_ROUTE_PUT, 0, false)); break;
         case 1: probe_orders(s, OPERATION_SCHEDULE, 1); break;
         case 2: probe_orders(s, OPERATION_PAY, 2); break;
         case 3:

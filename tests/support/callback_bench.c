@@ -87,11 +87,12 @@ void parcel_fill(struct parcel *p, struct bench *b, const char *url)
 {
     memset(p, 0, sizeof *p);
     p->bench = b;
+    assert_true((size_t)snprintf(p->url, sizeof p->url, "%s", url) < sizeof p->url);
     p->copy = (struct route_copy){
         .holders = 1,
         .route = "shop",
         .settings = {.kind = ROUTE_HTTP,
-                     .url = parcel_text(url),
+                     .url = parcel_text(p->url),
                      .n_secrets = 1,
                      .secrets = {parcel_text(PARCEL_SECRET)},
                      .connect_timeout_ms = 3000,

@@ -27,6 +27,7 @@ struct bench {
 struct parcel {
     struct delivery d;
     struct route_copy copy;
+    char url[160];
     struct bench *bench;
     unsigned done; /* times */
     bool done_after_close;

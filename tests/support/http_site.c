@@ -77,7 +77,11 @@ static enum MHD_Result site_handle(void *arg, struct MHD_Connection *connection,
     s->body_len = request->len;
     json_object_clear(s->headers);
     MHD_get_connection_values(connection, MHD_HEADER_KIND, site_header, s->headers);
+    bool first = s->requests == 1;
     pthread_mutex_unlock(&s->mutex);
+    if (first && s->slow_ms > 0) {
+        usleep(s->slow_ms * 1000);
+    }
     return site_answer(s, connection);
 }
 
@@ -131,7 +135,7 @@ void site_open_tls(struct site *s, const char *certificate, const char *key)
 
     site_init(s);
     s->daemon = MHD_start_daemon(
-        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_TLS, 0, NULL, NULL, site_handle, s,
+        MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_TLS, 0, NULL, NULL, site_handle, s,
         MHD_OPTION_SOCK_ADDR, &a, MHD_OPTION_HTTPS_MEM_CERT, certificate,
         MHD_OPTION_HTTPS_MEM_KEY, key, MHD_OPTION_NOTIFY_COMPLETED, site_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, site_connected, s, MHD_OPTION_END);

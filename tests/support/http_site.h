@@ -20,6 +20,7 @@ struct site {
     size_t answer_len;
     const char *header; /* name and value, or NULL */
     const char *value;
+    unsigned slow_ms; /* the first request is answered so much later; with TLS alone */
     /* What came. */
     pthread_mutex_t mutex;
     unsigned requests;
@@ -31,7 +32,7 @@ struct site {
     size_t body_len;
 };
 void site_open(struct site *s);
-/* With TLS; certificate and key as PEM text. */
+/* With TLS, and a thread for each connection; certificate and key as PEM text. */
 void site_open_tls(struct site *s, const char *certificate, const char *key);
 void site_stop(struct site *s); /* what came can still be read */
 void site_close(struct site *s); /* stops it, too */
