@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "order_text.h"
 #include "orderctl.h"
-#include "orderctl_work.h"
 #include "program.h"
 #include "table.h"
 
@@ -52,6 +52,14 @@ static uint64_t clock_ms(void)
     struct timespec ts;
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t wall_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
@@ -179,7 +187,15 @@ static void held_settle(struct work *w, const struct ordersched_job *job,
 static struct program *job_start(struct work *w, const struct ordersched_job *job,
                                  struct program_verdict *v)
 {
-    char *input = work_body(job);
+    struct order_text text = {
+        .id = job->id,
+        .id_len = job->id_len,
+        .deadline_ms = job->deadline_ms,
+        .attempt = job->attempt,
+        .payload = job->payload,
+        .payload_len = job->payload_len,
+    };
+    char *input = order_text_body(&text, wall_ms());
     struct program_options options = {
         .argv = w->ctl->words, .until_ms = UINT64_MAX, .echo_stderr = true};
     struct program_order order = {

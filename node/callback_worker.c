@@ -146,7 +146,7 @@ static void worker_look_at(struct callback_worker *w, uint64_t us)
 static void poll_look_cb(struct callback_worker *w, struct worker_poll *poll, uint64_t now_us)
 {
     if (inbound_is_gone(poll->in)) {
-        poll_refuse(w, poll, ORDERSCHED_TIMEOUT); /* read by nobody */
+        poll_refuse(w, poll, ORDERSCHED_BUSY); /* read by nobody */
     } else if (poll->until_us <= now_us) {
         poll_answer(w, poll);
     } else {
@@ -211,7 +211,7 @@ static unsigned worker_room(struct receiver *receiver, uint16_t slot, const char
         if (strcmp(poll->route, name) != 0) {
             poll_end_unknown(w, poll); /* the slot is another route's now */
         } else if (inbound_is_gone(poll->in)) {
-            poll_refuse(w, poll, ORDERSCHED_TIMEOUT);
+            poll_refuse(w, poll, ORDERSCHED_BUSY);
         } else {
             break;
         }

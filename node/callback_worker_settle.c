@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../client/work.h"
+#include "../raft/mutant.h"
 #include "callback_worker.h"
 
 /* A SETTLE whose outcomes are on their way through the log. */
@@ -84,8 +85,11 @@ static void settle_answer(struct callback_worker *w, struct worker_settle *settl
         struct reservation *r = settle->reservations[i];
         struct work_result one = {.error = ORDERSCHED_STALE_RESERVATION};
         if (r != NULL) {
-            assert(r->state == RESERVATION_SETTLED);
+            assert(r->state == RESERVATION_SETTLED || MUTANT(REPORT_BEFORE_COMMIT));
             one = (struct work_result){r->error, r->order_state, r->index};
+            if (MUTANT(REPORT_BEFORE_COMMIT)) {
+                one = (struct work_result){.state = ORDERSCHED_EXPIRED};
+            }
             r->waiters--;
         }
         work_write_result(&w->body, &one);
@@ -121,7 +125,7 @@ void callback_worker_settle(struct callback_worker *w, struct inbound *in,
             settle->ticket = r->ticket;
         }
     }
-    if (settle->ticket <= w->applied_ticket) {
+    if (settle->ticket <= w->applied_ticket || MUTANT(REPORT_BEFORE_COMMIT)) {
         settle_answer(w, settle); /* nothing new in it */
         return;
     }

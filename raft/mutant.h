@@ -18,6 +18,7 @@ enum mutant {
     MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
     MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
     MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
+    MUTANT_REPORT_BEFORE_COMMIT,   /* a worker's report is answered before it is in the log */
     MUTANT_COUNT
 };
 

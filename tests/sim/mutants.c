@@ -32,6 +32,7 @@ static const struct expectation expectations[] = {
     {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50, false},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
     {"window-per-batch", MUTANT_WINDOW_PER_BATCH, "ROUTE", 100, false},
+    {"report-before-commit", MUTANT_REPORT_BEFORE_COMMIT, "ACKED", 100, false},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true},
 };
 #define EXPECTATIONS (sizeof expectations / sizeof expectations[0])
