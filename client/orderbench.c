@@ -223,7 +223,8 @@ static int run_generate(int argc, char **argv)
         !bench_parse_count(values[BENCH_COUNT], 1, UINT64_MAX, &count)) {
         return bench_usage("generate needs --count with a number from 1 on", values[BENCH_COUNT]);
     }
-    if (values[BENCH_SEED] != NULL && !bench_parse_count(values[BENCH_SEED], 0, UINT64_MAX, &seed)) {
+    if (values[BENCH_SEED] != NULL &&
+        !bench_parse_count(values[BENCH_SEED], 0, UINT64_MAX, &seed)) {
         return bench_usage("--seed is no number", values[BENCH_SEED]);
     }
     if (bench_generate(stdout, count, seed) != 0) {

@@ -13,8 +13,8 @@
 #define DRAIN_ORDERS_MAX 10000000
 
 #define DRAIN_WORKER_CLOCK                                                                     \
-    "CLOCK_REALTIME of the worker's process when its reservation's answer had arrived, against the" \
-    " deadline"
+    "CLOCK_REALTIME of the worker's process when its reservation's answer had arrived, against "  \
+    "the deadline"
 
 enum drain_flag {
     DRAIN_ORDERS = SETUP_FLAGS, DRAIN_KIND, DRAIN_BATCH, DRAIN_LINGER, DRAIN_WORKERS,
@@ -91,8 +91,8 @@ static int drain_read(struct drain *d, const char *const *values)
     }
     int rv = drain_read_kind(d, values);
     rv = rv != 0 ? rv : bench_setup_read(&d->setup, values);
-    if (d->by_workers && values[SETUP_WINDOW] == NULL) {
-        d->setup.window = d->n_workers * d->batch; /* what they can hold */
+    if (values[SETUP_WINDOW] == NULL) { /* it counts orders: what workers or requests can hold */
+        bench_setup_widen(&d->setup, d->by_workers ? d->n_workers : SETUP_REQUESTS, d->batch);
     }
     return rv;
 }

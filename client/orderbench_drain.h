@@ -2,8 +2,8 @@
 #ifndef ORDERBENCH_DRAIN_H
 #define ORDERBENCH_DRAIN_H
 
-/* `orderbench drain`. The exit code: 0 every order had its one effect, 1 not so or refused, 2 usage,
- * 3 unreachable. */
+/* `orderbench drain`. The exit code: 0 every order had its one effect, 1 not so, or refused, 2 wrong
+ * usage, 3 unreachable. */
 int drain_main(int argc, char **argv);
 void drain_help(void);
 

@@ -1,8 +1,8 @@
 /* orderbench_fire.c - see orderbench_fire.h.
  *
  * With dead routes it measures twice: the healthy routes alone, and again while every dead route
- * has its orders due: since a moment before the first deadline, or, with --dead-ahead 0s, since that
- * very instant. Ids differ, the rest is the same. */
+ * has its orders due: since a moment before the first deadline, or, with --dead-ahead 0s, since
+ * that very instant. Ids differ, the rest is the same. */
 #include "orderbench_fire.h"
 
 #include <stdlib.h>
@@ -138,7 +138,11 @@ static int fire_read(struct fire *f, const char *const *values)
         return bench_usage("--batch is no number from 1 to 1000", values[FIRE_BATCH]);
     }
     int rv = fire_read_pace(f, values);
-    return rv != 0 ? rv : bench_setup_read(&f->setup, values);
+    rv = rv != 0 ? rv : bench_setup_read(&f->setup, values);
+    if (values[SETUP_WINDOW] == NULL) {
+        bench_setup_widen(&f->setup, SETUP_REQUESTS, f->batch);
+    }
+    return rv;
 }
 
 /* ---- routes and receivers ---- */

@@ -3,8 +3,8 @@
 #ifndef ORDERBENCH_FIRE_H
 #define ORDERBENCH_FIRE_H
 
-/* `orderbench fire`. The exit code: 0 every order had its one effect, 1 not so or refused, 2 usage,
- * 3 unreachable. */
+/* `orderbench fire`. The exit code: 0 every order had its one effect, 1 not so, or refused, 2 wrong
+ * usage, 3 unreachable. */
 int fire_main(int argc, char **argv);
 void fire_help(void);
 

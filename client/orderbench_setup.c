@@ -19,7 +19,7 @@ const struct flag setup_flags[] = {
     {SETUP_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
     {SETUP_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (30s)"},
     {SETUP_HOST, "host", 0, "ADDRESS", "of this machine, where receivers listen (127.0.0.1)"},
-    {SETUP_WINDOW, "window", 0, "N", "deliveries under way at the same time, each route (64)"},
+    {SETUP_WINDOW, "window", 0, "N", "orders under way at the same time, each route (64 requests)"},
     {SETUP_LEAD, "lead", 0, "DURATION", "from the first schedule to the first deadline"},
     {SETUP_SETTLE, "settle", 0, "DURATION", "wait so long after the last deadline (60s)"},
     {SETUP_WRITE, "write", 'w', "table|json", "how to print the figures (table)"},
@@ -64,7 +64,7 @@ int bench_setup_read(struct bench_setup *setup, const char *const *values)
     setup->host = text_or(values[SETUP_HOST], "127.0.0.1");
     setup->json = strcmp(write, "json") == 0;
     setup->quiet = values[SETUP_QUIET] != NULL;
-    setup->window = 64;
+    setup->window = SETUP_REQUESTS;
     if (*setup->cluster == 0 || strlen(setup->cluster) > PROTOCOL_CLUSTER_MAX) {
         return bench_usage("--cluster must have 1 to 64 bytes", setup->cluster);
     }
@@ -75,7 +75,7 @@ int bench_setup_read(struct bench_setup *setup, const char *const *values)
         return bench_usage("-w is neither table nor json", write);
     }
     if (values[SETUP_WINDOW] != NULL &&
-        !bench_parse_count(values[SETUP_WINDOW], 1, 65536, &setup->window)) {
+        !bench_parse_count(values[SETUP_WINDOW], 1, SETUP_WINDOW_MAX, &setup->window)) {
         return bench_usage("--window is no number from 1 to 65536", values[SETUP_WINDOW]);
     }
     if (!duration_or(values[SETUP_TIMEOUT], 30000, 3600000, &timeout_ms)) {
@@ -89,6 +89,13 @@ int bench_setup_read(struct bench_setup *setup, const char *const *values)
     }
     setup->timeout_ms = (unsigned)timeout_ms;
     return 0;
+}
+
+void bench_setup_widen(struct bench_setup *setup, uint64_t requests, uint64_t batch)
+{
+    uint64_t orders = requests * batch;
+
+    setup->window = orders < SETUP_WINDOW_MAX ? orders : SETUP_WINDOW_MAX;
 }
 
 /* ---- the cluster ---- */

@@ -15,6 +15,8 @@ enum setup_flag {
     SETUP_SETTLE, SETUP_WRITE, SETUP_QUIET, SETUP_HELP, SETUP_FLAGS
 };
 extern const struct flag setup_flags[];
+#define SETUP_REQUESTS 64
+#define SETUP_WINDOW_MAX 65536
 
 struct bench_setup {
     ordersched_client *client;
@@ -32,6 +34,8 @@ struct bench_setup {
 /* All of these: 0, or an exit code of orderbench after a sentence on stderr. */
 
 int bench_setup_read(struct bench_setup *setup, const char *const *values);
+/* A window of so many requests (or workers) of so many orders each. */
+void bench_setup_widen(struct bench_setup *setup, uint64_t requests, uint64_t batch);
 /* Make the client. Close it with ordersched_close(). */
 int bench_setup_open(struct bench_setup *setup);
 /* Put a route of these settings; the window is the setup's. */

@@ -46,7 +46,7 @@ struct bench_workers {
  * start from zeroed memory. */
 int bench_workers_start(struct bench_workers *w, const struct bench_setup *setup,
                         const char *route, unsigned n, unsigned batch);
-/* End them, after what they hold is settled. 0, or an exit code after a sentence: one had failed. */
+/* End them, after what they hold is settled. 0, or an exit code after a sentence: one failed. */
 int bench_workers_stop(struct bench_workers *w);
 /* Add what they noted to the tally. 0, or -1 without memory. After stop. */
 int bench_workers_account(const struct bench_workers *w, struct tally *tally);

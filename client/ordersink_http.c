@@ -250,7 +250,8 @@ static enum MHD_Result http_request_cb(void *arg, struct MHD_Connection *connect
         return http_begin(h, connection, method, state);
     }
     if (*len > 0) {
-        bool ok = body_append(r, data, *len) && r->webhook.body_len <= r->body_max + HTTP_SWALLOW_MAX;
+        bool ok = body_append(r, data, *len) &&
+                  r->webhook.body_len <= r->body_max + HTTP_SWALLOW_MAX;
         *len = 0;
         return ok ? MHD_YES : MHD_NO;
     }
