@@ -50,11 +50,11 @@ static enum operation_code draw_code(struct sim_loop *l)
     uint64_t n = loop_below(l, 100);
 
     return n < 28   ? OPERATION_SCHEDULE
-           : n < 47 ? OPERATION_PAY
-           : n < 60 ? OPERATION_CANCEL
-           : n < 75 ? OPERATION_EXTEND
-           : n < 79 ? OPERATION_DEAD_REDRIVE
-           : n < 81 ? OPERATION_DEAD_DROP
+           : n < 48 ? OPERATION_PAY
+           : n < 62 ? OPERATION_CANCEL
+           : n < 78 ? OPERATION_EXTEND
+           : n < 82 ? OPERATION_DEAD_REDRIVE
+           : n < 84 ? OPERATION_DEAD_DROP
                     : OPERATION_GET;
 }
 
