@@ -26,7 +26,7 @@
 #include "log.h"
 #include "receiver.h"
 
-#define DISPATCH_BYTES_MAX (64ull * 1024 * 1024) /* of deliveries in flight, unless told otherwise */
+#define DISPATCH_BYTES_MAX (64ull * 1024 * 1024) /* of deliveries in flight, by default */
 
 /* What all routes share: how much is used, and the cap. */
 struct dispatch_pool {

@@ -13,7 +13,7 @@
 #include "scheduler_internal.h"
 
 #define SCHEDULER_ADVANCE_MAX 4096       /* orders moved by the wheel in one run */
-#define SCHEDULER_FOLLOW_MAX 512         /* the same of who does not lead: acknowledging comes first */
+#define SCHEDULER_FOLLOW_MAX 512         /* of who does not lead: acknowledging comes first */
 #define SCHEDULER_FOLLOW_US 1000         /* ... and goes on after this */
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
@@ -470,7 +470,8 @@ static void scheduler_drained(void *arg, int error, const char *text)
  * for a while: it spares their receivers a repetition. */
 static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
-    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 && s->administering == 0;
+    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 &&
+                 s->administering == 0;
 
     if (s->drain_cb == NULL) {
         return;

@@ -1,5 +1,6 @@
 /* test_callback_wide.c - deliveries over HTTP: batches, the route's own headers, overload, the
  * address guard, and the end of an office. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +17,7 @@
 #include "../client/webhook.h"
 #include "support/callback_bench.h"
 #include "support/http_site.h"
+#include "support/process.h"
 
 static const char *url_of(unsigned port)
 {
@@ -275,6 +277,40 @@ static void who_is_away_or_too_slow_counts_as_overloaded(void **state)
     assert_int_equal(p.d.delay_ms, 3000);
 }
 
+/* A listener whose queue of connections is full: the kernel leaves further ones without an answer. */
+static void a_connection_that_does_not_come_about_costs_its_own_time_only(void **state)
+{
+    struct bench b;
+    struct parcel p;
+    unsigned port;
+    int listener = listen_somewhere(&port), fillers[8];
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    (void)state;
+    assert_int_equal(listen(listener, 0), 0);
+    for (unsigned i = 0; i < 8; i++) {
+        fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(fillers[i], (struct sockaddr *)&a, sizeof a);
+    }
+    bench_open(&b);
+    parcel_fill(&p, &b, url_of(port));
+    p.copy.settings.connect_timeout_ms = 200;
+    p.copy.settings.timeout_ms = 20000;
+    uint64_t begin_ms = monotonic_ms();
+    bench_start(&b, &p);
+    bench_wait(&b);
+    assert_in_range(monotonic_ms() - begin_ms, 150, 10000);
+    bench_close(&b);
+    assert_int_equal(p.d.outcome, OUTCOME_FAILED);
+    assert_true(p.d.overloaded);
+    for (unsigned i = 0; i < 8; i++) {
+        close(fillers[i]);
+    }
+    close(listener);
+}
+
 static void who_is_only_wrong_does_not(void **state)
 {
     struct parcel p;
@@ -402,6 +438,7 @@ int main(void)
         cmocka_unit_test(batches_and_singles_under_way_are_ended_once_each_by_a_close),
         cmocka_unit_test(the_routes_headers_are_sent),
         cmocka_unit_test(who_is_away_or_too_slow_counts_as_overloaded),
+        cmocka_unit_test(a_connection_that_does_not_come_about_costs_its_own_time_only),
         cmocka_unit_test(who_is_only_wrong_does_not),
         cmocka_unit_test(private_addresses_are_refused_by_name_number_and_disguise),
         cmocka_unit_test(the_reason_of_a_refusal_names_the_address_and_what_it_is),

@@ -82,6 +82,7 @@ struct clients {
     bool *is_dead;          /* of each order, as last heard */
     unsigned *generation;   /* of each order of the load: how many of its ids are used up */
     bool has_route[CLIENT_ROUTES_MAX];
+    bool was_paused[CLIENT_ROUTES_MAX]; /* somebody asked for it */
     struct past past[CLIENT_PAST_MAX];
     uint64_t n_past;
 };

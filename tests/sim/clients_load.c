@@ -50,11 +50,11 @@ static enum operation_code draw_code(struct sim_loop *l)
     uint64_t n = loop_below(l, 100);
 
     return n < 28   ? OPERATION_SCHEDULE
-           : n < 47 ? OPERATION_PAY
-           : n < 60 ? OPERATION_CANCEL
-           : n < 75 ? OPERATION_EXTEND
-           : n < 79 ? OPERATION_DEAD_REDRIVE
-           : n < 81 ? OPERATION_DEAD_DROP
+           : n < 48 ? OPERATION_PAY
+           : n < 62 ? OPERATION_CANCEL
+           : n < 78 ? OPERATION_EXTEND
+           : n < 82 ? OPERATION_DEAD_REDRIVE
+           : n < 84 ? OPERATION_DEAD_DROP
                     : OPERATION_GET;
 }
 
@@ -214,6 +214,7 @@ static void ask_route(struct sim_client *c)
     } else if (dice < 82) {
         job_plan(route_job(c, OPERATION_ROUTE_ROTATE, route, false), 0);
     } else if (c->n_jobs + 2 <= CLIENT_JOBS_MAX) {
+        s->was_paused[route] = true;
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, true), 0);
         job_plan(route_job(c, OPERATION_ROUTE_PAUSE, route, false),
                  loop_between(s->loop, PAUSE_MIN_US, PAUSE_MAX_US));
@@ -223,7 +224,9 @@ static void ask_route(struct sim_client *c)
 void load_resume_routes(struct clients *s)
 {
     for (unsigned i = 0; i < s->options->routes; i++) {
-        job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        if (s->was_paused[i]) {
+            job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
+        }
     }
 }
 

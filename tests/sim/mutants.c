@@ -28,7 +28,7 @@ static const struct expectation expectations[] = {
     {"deadline-off-by-one", MUTANT_DEADLINE_OFF_BY_ONE, "I2", 100, false},
     {"fence-reset-on-restore", MUTANT_FENCE_RESET_ON_RESTORE, "I9", 200, false},
     {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY, "PREFIX", 20, false},
-    {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 300, false},
+    {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME, "I9", 1500, false},
     {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING, "ACKED", 50, false},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
     {"window-per-batch", MUTANT_WINDOW_PER_BATCH, "ROUTE", 100, false},
