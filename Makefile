@@ -215,10 +215,7 @@ $(BUILD)/ordersim: $(call objs,$(SIM_SRC)) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # What has a deliberate bug in it comes before the archives, and so takes its twin's place there.
-mutant_JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder clock_shim.so \
-    $(basename $(notdir $(wildcard jepsen/jepsen-check.c))))
-
-objs = $(patsubst %.c,$(BUILD)/obj/mutant/%.o,$(1))
+mutant_objs = $(patsubst %.c,$(BUILD)/obj/mutant/%.o,$(1))
 $(BUILD)/obj/mutant/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc    $< (mutants)")
