@@ -12,6 +12,7 @@
 #include "bed_command.h"
 
 #define RULES_MAX 32768
+#define FORWARDER_MS_MAX 5000 /* to start in */
 
 static const char *const ip_batch[] = {"ip", "-batch", "-", NULL};
 static const char *const nft_batch[] = {"nft", "-f", "-", NULL};
@@ -151,6 +152,33 @@ static void network_hasten(struct bed_network *n, unsigned place)
     n->slow[place] = false;
 }
 
+/* Packet sockets of this namespace. */
+static unsigned packet_sockets(void)
+{
+    FILE *f = fopen("/proc/thread-self/net/packet", "r");
+    unsigned lines = 0;
+
+    if (f == NULL) {
+        bed_fail("/proc/thread-self/net/packet cannot be read");
+    }
+    for (int c; (c = getc(f)) != EOF;) {
+        lines += c == '\n';
+    }
+    fclose(f);
+    return lines;
+}
+
+/* The cable is cut only when the forwarder is there to carry it on. */
+static void forwarder_await(struct bed_network *n, unsigned place, unsigned sockets_before)
+{
+    for (unsigned i = 0; packet_sockets() < sockets_before + 2; i++) {
+        if (i == FORWARDER_MS_MAX / 10 || waitpid(n->forwarder[place], NULL, WNOHANG) != 0) {
+            bed_fail("the forwarder of place %u does not start", place);
+        }
+        sleep_ms(10);
+    }
+}
+
 void network_disturb(struct bed_network *n, unsigned place, const struct bed_disturbance *d,
                      const char *forwarder, const char *log)
 {
@@ -166,10 +194,13 @@ void network_disturb(struct bed_network *n, unsigned place, const struct bed_dis
     const char *argv[] = {forwarder,     "--delay",     numbers[0],  "--jitter",
                           numbers[1],    "--duplicate", numbers[2],  "--corrupt",
                           numbers[3],    port,          other,       NULL};
-    snprintf(batch, sizeof batch, "link set p%u nomaster\nlink set x%u up\nlink set y%u up\n",
-             place, place, place);
+    snprintf(batch, sizeof batch, "link set x%u up\nlink set y%u up\n", place, place);
     command_must(COMMAND_HERE, batch, ip_batch);
+    unsigned sockets = packet_sockets();
     n->forwarder[place] = command_start(&c, argv);
+    forwarder_await(n, place, sockets);
+    snprintf(batch, sizeof batch, "link set p%u nomaster\n", place);
+    command_must(COMMAND_HERE, batch, ip_batch);
 }
 
 static void network_soothe(struct bed_network *n, unsigned place)

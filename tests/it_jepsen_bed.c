@@ -193,7 +193,6 @@ static void disturb(unsigned place, const struct bed_disturbance *d)
     program[n] = '\0';
     strcpy(strrchr(program, '/'), "/jepsen-forwarder");
     network_disturb(&network, place, d, program, "/dev/stderr");
-    sleep_ms(200); /* until it listens */
 }
 
 static void a_forwarder_delays_and_reorders(void **state)
