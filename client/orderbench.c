@@ -1,10 +1,10 @@
 /* orderbench.c - replays real orders against a cluster and judges what came of them. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "flags.h"
+#include "orderbench_commands.h"
+#include "orderbench_flags.h"
 #include "orderbench_generate.h"
 #include "orderbench_replay.h"
 #include "protocol.h"
@@ -43,13 +43,6 @@ static const struct flag generate_flags[] = {
     {0},
 };
 
-static int usage(const char *what, const char *value)
-{
-    fprintf(stderr, "orderbench: %s%s%s%s\nTry: orderbench --help\n", what,
-            value != NULL ? ": \"" : "", value != NULL ? value : "", value != NULL ? "\"" : "");
-    return 2;
-}
-
 static int help(void)
 {
     printf("Usage: orderbench replay --orders FILE.csv --window DURATION --route NAME [FLAGS]\n"
@@ -65,54 +58,6 @@ static int help(void)
            "Flags of generate:\n");
     flags_print(generate_flags, NULL, stdout);
     return 0;
-}
-
-/* Values of the flags that were given. 0; -1 for --help; else 2 after a sentence. */
-static int read_flags(const struct flag *table, int argc, char **argv,
-                      const char *values[BENCH_FLAGS])
-{
-    struct flags f;
-    const char *value;
-
-    flags_init(&f, argc, argv, table, NULL);
-    for (;;) {
-        int key = flags_next(&f, &value);
-        if (key == FLAGS_END) {
-            return 0;
-        }
-        if (key == FLAGS_ERROR) {
-            return usage(f.error, NULL);
-        }
-        if (key == FLAGS_OPERAND) {
-            return usage("one argument too many", value);
-        }
-        if (key == BENCH_HELP) {
-            return -1;
-        }
-        if (values[key] != NULL) {
-            return usage("a flag is given twice", f.name);
-        }
-        values[key] = value != NULL ? value : "";
-    }
-}
-
-static bool parse_number(const char *text, double min, double max, double *out)
-{
-    char *end;
-
-    *out = strtod(text, &end);
-    return *text != 0 && *end == 0 && isfinite(*out) && *out >= min && *out <= max;
-}
-
-static bool parse_count(const char *text, uint64_t *out)
-{
-    char *end;
-
-    if (*text < '0' || *text > '9') {
-        return false;
-    }
-    *out = strtoull(text, &end, 10);
-    return *end == 0 && strlen(text) < 20;
 }
 
 /* NULL, or the flag that is wrong, which then is in *value. */
@@ -140,7 +85,7 @@ static const char *settle_durations(const char *values[BENCH_FLAGS], struct repl
     }
     *value = values[BENCH_SPEED];
     c->speed = 1;
-    if (*value != NULL && !parse_number(*value, 0.001, 1e6, &c->speed)) {
+    if (*value != NULL && !bench_parse_number(*value, 0.001, 1e6, &c->speed)) {
         return "--speed is no number from 0.001 to 1000000";
     }
     if (replay_delay_ms(c) == 0) {
@@ -148,7 +93,7 @@ static const char *settle_durations(const char *values[BENCH_FLAGS], struct repl
     }
     *value = values[BENCH_RATE];
     c->rate = 100;
-    if (*value != NULL && !parse_number(*value, 0.001, 1e6, &c->rate)) {
+    if (*value != NULL && !bench_parse_number(*value, 0.001, 1e6, &c->rate)) {
         return "--rate is no number from 0.001 to 1000000";
     }
     *value = values[BENCH_WRITE];
@@ -160,12 +105,7 @@ static const char *settle_durations(const char *values[BENCH_FLAGS], struct repl
 
 static void settle_names(const char *values[BENCH_FLAGS], struct replay_config *c)
 {
-    const char *environment = getenv("ORDERSCHED_ENDPOINTS");
-
-    c->endpoints = values[BENCH_ENDPOINTS];
-    if (c->endpoints == NULL) {
-        c->endpoints = environment != NULL && *environment != 0 ? environment : "127.0.0.1:7401";
-    }
+    c->endpoints = bench_endpoints(values[BENCH_ENDPOINTS]);
     c->cluster = values[BENCH_CLUSTER] != NULL ? values[BENCH_CLUSTER] : "orderschedd";
     c->route = values[BENCH_ROUTE];
     c->journal = values[BENCH_JOURNAL];
@@ -228,21 +168,21 @@ static int run_replay(int argc, char **argv)
     struct verdict verdict;
     char reason[512];
 
-    int rv = read_flags(replay_flags, argc, argv, values);
+    int rv = bench_flags_read(replay_flags, NULL, argc, argv, values, BENCH_HELP);
     if (rv != 0) {
         return rv < 0 ? help() : rv;
     }
     if (values[BENCH_ORDERS] == NULL || values[BENCH_WINDOW] == NULL ||
         values[BENCH_ROUTE] == NULL) {
-        return usage("replay needs --orders, --window and --route", NULL);
+        return bench_usage("replay needs --orders, --window and --route", NULL);
     }
     const char *wrong = settle_durations(values, &config, &value);
     if (wrong != NULL) {
-        return usage(wrong, value);
+        return bench_usage(wrong, value);
     }
     settle_names(values, &config);
     if (strlen(config.cluster) > PROTOCOL_CLUSTER_MAX || *config.cluster == 0) {
-        return usage("--cluster must have 1 to 64 bytes", config.cluster);
+        return bench_usage("--cluster must have 1 to 64 bytes", config.cluster);
     }
     rv = bench_orders_read(&orders, values[BENCH_ORDERS],
                            values[BENCH_PREFIX] != NULL ? values[BENCH_PREFIX] : "", reason,
@@ -267,15 +207,16 @@ static int run_generate(int argc, char **argv)
     uint64_t count = 0;
     uint64_t seed = 1;
 
-    int rv = read_flags(generate_flags, argc, argv, values);
+    int rv = bench_flags_read(generate_flags, NULL, argc, argv, values, BENCH_HELP);
     if (rv != 0) {
         return rv < 0 ? help() : rv;
     }
-    if (values[BENCH_COUNT] == NULL || !parse_count(values[BENCH_COUNT], &count) || count == 0) {
-        return usage("generate needs --count with a number from 1 on", values[BENCH_COUNT]);
+    if (values[BENCH_COUNT] == NULL || 
+        !bench_parse_count(values[BENCH_COUNT], 1, UINT64_MAX, &count)) {
+        return bench_usage("generate needs --count with a number from 1 on", values[BENCH_COUNT]);
     }
-    if (values[BENCH_SEED] != NULL && !parse_count(values[BENCH_SEED], &seed)) {
-        return usage("--seed is no number", values[BENCH_SEED]);
+    if (values[BENCH_SEED] != NULL && !bench_parse_count(values[BENCH_SEED], 0, UINT64_MAX, &seed)) {
+        return bench_usage("--seed is no number", values[BENCH_SEED]);
     }
     if (bench_generate(stdout, count, seed) != 0) {
         fprintf(stderr, "orderbench: the orders could not be written\n");
@@ -284,13 +225,41 @@ static int run_generate(int argc, char **argv)
     return 0;
 }
 
+/* The commands that measure, and what goes with them. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* one line */
+} commands[] = {
+    {"schedule", bench_schedule, "how many orders a second are scheduled"},
+    {"pay", bench_pay, "how many are paid before their deadline"},
+    {"memory", bench_memory, "how much memory a node takes for an order"},
+    {"restart", bench_restart, "how long until it serves again after kill -9"},
+    {"failover", bench_failover, "how long nothing is acknowledged when the leader is killed"},
+    {"growth", bench_growth, "what an order costs when many are pending"},
+    {"stall", bench_stall, "how long the raft loop stands still during snapshots"},
+    {"with", bench_with, "runs a program beside a cluster that is started for it"},
+    {"goals", bench_goals, "sets the figures of build/bench.json beside the goals"},
+};
+
+static void help_commands(void)
+{
+    printf("\nThese measure, by default a cluster that they start themselves; orderbench COMMAND"
+           " --help\ntells more:\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        return usage("a command is missing: replay or generate", NULL);
+        return bench_usage("a command is missing", NULL);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        return help();
+        help();
+        help_commands();
+        return 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("orderbench %s\n", ORDERSCHEDD_VERSION);
@@ -302,5 +271,10 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "generate") == 0) {
         return run_generate(argc - 2, argv + 2);
     }
-    return usage("unknown command", argv[1]);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
+    }
+    return bench_usage("unknown command", argv[1]);
 }
