@@ -4,6 +4,7 @@
 #                 (ORDERS=FILE.csv replays your own orders)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
+#   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -67,7 +68,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -96,6 +97,12 @@ tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim 
 demo: deps
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
+
+# Each measurement starts a cluster of its own; the rows are in build/bench.json.
+.PHONY: bench
+bench: deps
+	@$(MAKE) $(JOBS) --no-print-directory all
+	@BUILD=$(BUILD) tests/bench/bench.sh
 
 # The simulator over SEEDS seeds (the first ones, so that two runs compare), on all cores; and the
 # proof that it finds deliberate bugs, which are compiled in only there.

@@ -13,6 +13,7 @@
 
 #define CLUSTER_PORTS 4       /* from one node's Raft port to the next one's */
 #define CLUSTER_UP_MS 20000   /* until a leader answers */
+#define CLUSTER_LOOK_MS 1000  /* between looks whether the nodes still run */
 
 /* ---- its nodes ---- */
 
@@ -154,24 +155,44 @@ static void bench_cluster_give_signals_back(struct bench_cluster *c)
 
 /* ---- open and close ---- */
 
-static int bench_cluster_complain(const struct bench_cluster *c, int error)
+/* The number of a node of our own that has ended, with a wrong flag, say; or 0. */
+static unsigned bench_cluster_dead(const struct bench_cluster *c)
 {
-    /* With a wrong flag, say, it has ended at once. */
     for (unsigned i = 0; i < c->n; i++) {
         if (!bench_process_is_alive(c->nodes[i].pid)) {
-            fprintf(stderr, "orderbench: node %u has ended; its log tells why\n", i + 1);
-            return 3;
+            return i + 1;
         }
     }
-    fprintf(stderr, "orderbench: %s: %s, while waiting for a leader at %s\n",
-            ordersched_error_name(error), ordersched_error_text(error), c->endpoints);
-    return 3;
+    return 0;
 }
 
 /* A leader answers: a read rides on the commit of an entry. */
+static int bench_cluster_await_leader(const struct bench_cluster *c, ordersched_client *client)
+{
+    struct ordersched_operation op = {.kind = ORDERSCHED_GET, .id = "nobody", .id_len = 6};
+    unsigned patience_ms = c->config.patience_ms != 0 ? c->config.patience_ms : CLUSTER_UP_MS;
+    uint64_t until_ms = bench_running_ms() + patience_ms;
+    int rv;
+
+    do {
+        rv = ordersched_call(client, &op, CLUSTER_LOOK_MS, NULL);
+        if (rv == ORDERSCHED_OK || rv == ORDERSCHED_NOT_FOUND) {
+            return 0;
+        }
+        unsigned dead = bench_cluster_dead(c);
+        if (dead != 0) {
+            fprintf(stderr, "orderbench: node %u has ended; its log tells why\n", dead);
+            return 3;
+        }
+    } while (bench_running_ms() < until_ms);
+    fprintf(stderr, "orderbench: %s: %s, while waiting for a leader at %s\n",
+            ordersched_error_name(rv), ordersched_error_text(rv), c->endpoints);
+    return 3;
+}
+
 static int bench_cluster_wait_leader(const struct bench_cluster *c)
 {
-    struct ordersched_config config = {c->endpoints, c->config.name, CLUSTER_UP_MS};
+    struct ordersched_config config = {c->endpoints, c->config.name, CLUSTER_LOOK_MS};
     ordersched_client *client;
     int rv = ordersched_open(&config, &client);
 
@@ -180,9 +201,9 @@ static int bench_cluster_wait_leader(const struct bench_cluster *c)
                 ordersched_error_name(rv), c->endpoints);
         return rv == ORDERSCHED_ARGUMENT ? 2 : 3;
     }
-    rv = ordersched_get(client, "nobody", NULL);
+    rv = bench_cluster_await_leader(c, client);
     ordersched_close(client);
-    return rv == ORDERSCHED_OK || rv == ORDERSCHED_NOT_FOUND ? 0 : bench_cluster_complain(c, rv);
+    return rv;
 }
 
 static int bench_cluster_open_own(struct bench_cluster *c)
@@ -266,10 +287,12 @@ void bench_cluster_usage(const struct bench_cluster *c, struct bench_usage usage
 /* libraft's names: snapshot-TERM-INDEX-TIME for the data, the same with .meta once it is whole. */
 uint64_t bench_cluster_snapshot(const struct bench_cluster *c, unsigned i)
 {
-    DIR *dir = opendir(c->nodes[i].data);
+    char path[sizeof c->nodes[i].data + 8];
     struct dirent *entry;
     uint64_t newest = 0;
 
+    snprintf(path, sizeof path, "%s/raft", c->nodes[i].data);
+    DIR *dir = opendir(path);
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         unsigned long long term, index, time;
         int length = 0;

@@ -24,6 +24,7 @@ struct bench_cluster_config {
     const char *name;      /* of the cluster */
     const char *data;      /* where the scratch directory is made; NULL: TMPDIR, else /tmp */
     unsigned nodes;
+    unsigned patience_ms;   /* to wait for a leader; 0: 20 s */
     const char *node_flags; /* further ones of each node: "FLAG=VALUE,FLAG=VALUE"; or NULL */
 };
 

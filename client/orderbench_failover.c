@@ -135,6 +135,8 @@ static void failover_note(struct failover *f, const struct engine_result *result
 static int failover_run(struct failover *f)
 {
     struct measure *m = &f->m;
+    struct bench_usage before[CLUSTER_NODES_MAX];
+    struct bench_usage after[CLUSTER_NODES_MAX];
     struct engine_result result;
     struct engine e;
 
@@ -153,13 +155,16 @@ static int failover_run(struct failover *f)
     if (rv != 0) {
         return rv;
     }
+    bench_cluster_usage(&m->cluster, before);
     while (rv == 0 && f->n_gaps < f->rounds) {
         rv = failover_round(f, &e);
     }
+    bench_cluster_usage(&m->cluster, after);
     engine_stop(&e);
     int end = measure_end(&e, "under load", &result);
     if (rv == 0 && end == 0) {
         failover_note(f, &result);
+        bench_row_take_usage(&m->row, m->cluster.n, before, after);
     }
     return rv != 0 ? rv : end;
 }

@@ -3,9 +3,11 @@
 #include "orderbench_measure.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "orderbench_clock.h"
 #include "orderbench_ids.h"
@@ -129,6 +131,7 @@ static int measure_read_cluster(struct measure *m)
     if (c->endpoints == NULL) {
         return 0;
     }
+    c->patience_ms = m->timeout_ms;
     if (c->data != NULL || c->node_flags != NULL || m->values[MEASURE_NODES] != NULL) {
         return bench_usage("--nodes, --data and --node-flags are of a cluster that is started;"
                            " --endpoints measures one that runs", NULL);
@@ -190,6 +193,7 @@ static const char *file_system_of(const char *path)
 static void measure_note_settings(struct measure *m)
 {
     json_t *s = m->row.settings;
+    double load;
 
     json_object_set_new(s, "clients", json_integer(m->clients));
     json_object_set_new(s, "outstanding", json_integer(m->outstanding));
@@ -197,6 +201,10 @@ static void measure_note_settings(struct measure *m)
     json_object_set_new(s, "id_bytes", json_integer(BENCH_ID_SIZE));
     json_object_set_new(s, "payload_bytes", json_integer(BENCH_PAYLOAD_SIZE));
     json_object_set_new(s, "own_cluster", json_boolean(m->cluster.own));
+    json_object_set_new(s, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+    if (getloadavg(&load, 1) == 1) { /* others make the figures worse */
+        json_object_set_new(s, "load_before", json_real((double)(int)(load * 100) / 100));
+    }
     if (!m->cluster.own) {
         return;
     }

@@ -69,7 +69,6 @@ static bool restart_serves(struct restart *r)
     /* EXISTS: an earlier attempt, whose answer was too late, has been committed. */
     bool served = rv == ORDERSCHED_OK || rv == ORDERSCHED_EXISTS;
     if (served) {
-        json_object_set_new(m->row.details, "serving_seconds", json_real(since_s(r)));
         m->row.seconds = since_s(r);
         m->next++;
     }
@@ -130,7 +129,8 @@ static int restart_wait(struct restart *r)
         usleep(POLL_US);
     }
     int rv = measure_wait_caught_up(&r->m, CAUGHT_UP_MS);
-    json_object_set_new(r->m.row.details, "caught_up_seconds", json_real(since_s(r)));
+    json_object_set_new(r->m.row.details, "caught_up_seconds",
+                        json_real((double)(int)(since_s(r) * 1000) / 1000));
     return rv;
 }
 
