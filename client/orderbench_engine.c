@@ -65,8 +65,9 @@ static void engine_failed(struct engine *e, int error, const char *text)
     }
 }
 
-static void client_call_ended(struct engine_client *c, uint64_t number, uint64_t began_us,
-                              int error, const char *text)
+/* Returns when it ended. */
+static uint64_t client_call_ended(struct engine_client *c, uint64_t number, uint64_t began_us,
+                                  int error, const char *text)
 {
     struct engine *e = c->engine;
     uint64_t now_us = bench_running_us();
@@ -80,6 +81,7 @@ static void client_call_ended(struct engine_client *c, uint64_t number, uint64_t
     }
     atomic_store_explicit(&e->last_us, now_us, memory_order_relaxed);
     atomic_fetch_add_explicit(&e->ended, 1, memory_order_relaxed);
+    return now_us;
 }
 
 static void operation_fill(const struct engine *e, uint64_t number, char id[BENCH_ID_SIZE],
@@ -142,14 +144,15 @@ static void slot_give(struct engine_slot *slot)
     pthread_mutex_unlock(&c->mutex);
 }
 
-static bool slot_begin_next(struct engine_slot *slot);
+static bool slot_begin_next(struct engine_slot *slot, uint64_t now_us);
 
 static void slot_cb(void *arg, const struct ordersched_answer *answer)
 {
     struct engine_slot *slot = arg;
+    uint64_t now_us = client_call_ended(slot->client, slot->number, slot->began_us,
+                                        answer->error, answer->text);
 
-    client_call_ended(slot->client, slot->number, slot->began_us, answer->error, answer->text);
-    if (slot->client->engine->config.rate > 0 || !slot_begin_next(slot)) {
+    if (slot->client->engine->config.rate > 0 || !slot_begin_next(slot, now_us)) {
         slot_give(slot);
     }
 }
@@ -171,7 +174,7 @@ static int slot_submit(struct engine_slot *slot, uint64_t number, uint64_t began
 }
 
 /* Closed loop: false when there is nothing more to begin. */
-static bool slot_begin_next(struct engine_slot *slot)
+static bool slot_begin_next(struct engine_slot *slot, uint64_t now_us)
 {
     struct engine *e = slot->client->engine;
     uint64_t i;
@@ -179,7 +182,7 @@ static bool slot_begin_next(struct engine_slot *slot)
     if (!engine_next(e, &i)) {
         return false;
     }
-    int rv = slot_submit(slot, engine_number(e, i), bench_running_us());
+    int rv = slot_submit(slot, engine_number(e, i), now_us);
     if (rv != ORDERSCHED_OK) {
         engine_failed(e, rv, NULL);
         engine_stop(e); /* nobody would begin the next one */
@@ -232,7 +235,7 @@ static void client_drive_one_by_one(struct engine_client *c)
         operation_fill(e, number, id, &op);
         uint64_t began_us = bench_running_us();
         int rv = ordersched_call(c->handle, &op, e->config.timeout_ms, NULL);
-        client_call_ended(c, number, began_us, rv, NULL);
+        (void)client_call_ended(c, number, began_us, rv, NULL);
     }
 }
 
@@ -240,7 +243,7 @@ static void client_fill(struct engine_client *c)
 {
     struct engine_slot *slot;
 
-    while ((slot = slot_take(c, false)) != NULL && slot_begin_next(slot)) {
+    while ((slot = slot_take(c, false)) != NULL && slot_begin_next(slot, bench_running_us())) {
     }
     if (slot != NULL) {
         slot_give(slot);
@@ -338,8 +341,17 @@ static void engine_init(struct engine *e, const struct engine_config *config)
     e->clients = calloc(config->clients, sizeof *e->clients);
 }
 
+static double cpu_of_us_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static int engine_start_threads(struct engine *e)
 {
+    e->cpu_before_s = cpu_of_us_s();
     e->began_us = bench_running_us();
     atomic_store(&e->last_us, e->began_us);
     for (unsigned i = 0; i < e->config.clients; i++) {
@@ -414,5 +426,6 @@ void engine_finish(struct engine *e, struct engine_result *result)
     result->first_error = e->first_error;
     memcpy(result->text, e->text, sizeof result->text);
     result->seconds = (double)(atomic_load(&e->last_us) - e->began_us) / 1e6;
+    result->cpu_s = cpu_of_us_s() - e->cpu_before_s;
     engine_close(e);
 }

@@ -47,6 +47,7 @@ struct engine {
     struct engine_config config;
     struct engine_client *clients;
     uint64_t began_us; /* CLOCK_MONOTONIC */
+    double cpu_before_s;
     atomic_uint_fast64_t next;  /* call to be made */
     atomic_uint_fast64_t ended; /* calls */
     atomic_uint_fast64_t last_us;
@@ -65,6 +66,7 @@ struct engine_result {
     int first_error;
     char text[256];
     double seconds;    /* from the first call's beginning to the last one's end */
+    double cpu_s;      /* of this process meanwhile: the load's share of the machine */
     struct histogram latency; /* of all calls that ended */
 };
 

@@ -22,6 +22,13 @@ void bench_row_free(struct bench_row *row)
     json_decref(row->settings);
 }
 
+static double rounded(double v)
+{
+    double scale = fabs(v) >= 1000 ? 10 : 1000;
+
+    return round(v * scale) / scale;
+}
+
 static double quantile_ms(const struct histogram *h, double q)
 {
     return (double)histogram_quantile_us(h, q) / 1000;
@@ -33,6 +40,7 @@ void bench_row_take(struct bench_row *row, const struct engine_result *result)
 
     row->seconds = result->seconds;
     row->ops_per_s = result->seconds > 0 ? (double)result->done / result->seconds : NAN;
+    json_object_set_new(row->details, "load_cpu_s", json_real(rounded(result->cpu_s)));
     if (h->n > 0) {
         row->p50_ms = quantile_ms(h, 0.5);
         row->p99_ms = quantile_ms(h, 0.99);
@@ -53,13 +61,6 @@ void bench_row_take_usage(struct bench_row *row, unsigned n, const struct bench_
 }
 
 /* ---- JSON ---- */
-
-static double rounded(double v)
-{
-    double scale = fabs(v) >= 1000 ? 10 : 1000;
-
-    return round(v * scale) / scale;
-}
 
 static void set_figure(json_t *object, const char *name, double v)
 {
