@@ -52,7 +52,7 @@ static int growth_run(struct measure *m, uint64_t base, uint64_t sample)
         bench_row_take_usage(&m->row, m->cluster.n, before, after);
         double few_per_s = (double)few.done / few.seconds;
         m->row.ratio = few_per_s > 0 ? m->row.ops_per_s / few_per_s : 0;
-        json_object_set_new(m->row.details, "base_ops_per_s", json_real(few_per_s));
+        bench_row_add(&m->row, "base_ops_per_s", few_per_s);
     }
     return rv;
 }

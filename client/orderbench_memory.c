@@ -30,8 +30,8 @@ static void memory_note(struct measure *m, const struct bench_usage *before,
     m->row.bytes_per_order = most;
     json_object_set_new(m->row.details, "bytes_per_order_each_node", each);
     /* As the store itself counts: the rest is the log's tail, snapshots and the allocator. */
-    json_object_set_new(m->row.details, "store_bytes_per_order",
-                        json_real((double)(status->memory_bytes * 10 / m->orders) / 10));
+    bench_row_add(&m->row, "store_bytes_per_order",
+                  (double)status->memory_bytes / (double)m->orders);
 }
 
 static int memory_run(struct measure *m)

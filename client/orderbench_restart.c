@@ -129,8 +129,7 @@ static int restart_wait(struct restart *r)
         usleep(POLL_US);
     }
     int rv = measure_wait_caught_up(&r->m, CAUGHT_UP_MS);
-    json_object_set_new(r->m.row.details, "caught_up_seconds",
-                        json_real((double)(int)(since_s(r) * 1000) / 1000));
+    bench_row_add(&r->m.row, "caught_up_seconds", since_s(r));
     return rv;
 }
 

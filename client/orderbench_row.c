@@ -29,6 +29,11 @@ static double rounded(double v)
     return round(v * scale) / scale;
 }
 
+void bench_row_add(struct bench_row *row, const char *name, double value)
+{
+    json_object_set_new(row->details, name, json_real(rounded(value)));
+}
+
 static double quantile_ms(const struct histogram *h, double q)
 {
     return (double)histogram_quantile_us(h, q) / 1000;
@@ -40,7 +45,7 @@ void bench_row_take(struct bench_row *row, const struct engine_result *result)
 
     row->seconds = result->seconds;
     row->ops_per_s = result->seconds > 0 ? (double)result->done / result->seconds : NAN;
-    json_object_set_new(row->details, "load_cpu_s", json_real(rounded(result->cpu_s)));
+    bench_row_add(row, "load_cpu_s", result->cpu_s);
     if (h->n > 0) {
         row->p50_ms = quantile_ms(h, 0.5);
         row->p99_ms = quantile_ms(h, 0.99);

@@ -25,6 +25,8 @@ struct bench_row {
 /* All figures NAN, with empty details and settings. */
 void bench_row_init(struct bench_row *row, const char *bench);
 void bench_row_free(struct bench_row *row);
+/* Add a figure to the details, rounded as the others are. */
+void bench_row_add(struct bench_row *row, const char *name, double value);
 /* The operations a second, the latencies and the seconds of a run of the engine. */
 void bench_row_take(struct bench_row *row, const struct engine_result *result);
 /* What our own nodes used between two looks; resident memory as of the second. */

@@ -128,7 +128,7 @@ static void stall_note(struct stall *s, const struct node_status *status,
     bool inside = status->loop_stall_max_ms != UINT64_MAX;
 
     bench_row_take(row, load);
-    json_object_set_new(row->details, "load_max_ms", json_real(row->max_ms));
+    bench_row_add(row, "load_max_ms", row->max_ms);
     row->p50_ms = (double)histogram_quantile_us(&local->latency, 0.5) / 1000;
     row->p99_ms = (double)histogram_quantile_us(&local->latency, 0.99) / 1000;
     row->p999_ms = (double)histogram_quantile_us(&local->latency, 0.999) / 1000;
