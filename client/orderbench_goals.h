@@ -15,7 +15,6 @@ struct goal {
     const char *figure;   /* path with dots */
     double value;
     bool at_least;        /* else at most */
-    bool a_million;       /* the value is for up to a million orders, and grows with more */
 };
 
 extern const struct goal goals[];
@@ -24,7 +23,6 @@ extern const unsigned goals_n;
 struct goal_result {
     bool found;
     double orders;  /* of the row */
-    double goal;    /* for so many */
     double measured;
     bool met;
     double away;    /* not met: how many times the measured is worse than the goal */

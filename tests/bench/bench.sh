@@ -3,6 +3,7 @@
 # sets the figures beside the goals. `make bench`; the rows are in build/bench.json.
 #
 #   BENCH_SCALE=0.01   how much of each size (1): for a quick look, or a slow machine
+#   BENCH_LARGE=N      the large size of growth and of a second restart (3000000)
 #   BENCH_DATA=DIR     where the nodes write (the build directory): the disk that is measured
 #   BENCH_ONLY=NAMES   only these commands: "schedule pay"
 #
@@ -12,6 +13,7 @@ set -uo pipefail
 BUILD=${BUILD:-build}
 SCALE=${BENCH_SCALE:-1}
 DATA=${BENCH_DATA:-$BUILD}
+LARGE=${BENCH_LARGE:-3000000}
 ONLY=${BENCH_ONLY:-}
 BENCH=$BUILD/orderbench
 OUT=$BUILD/bench.json
@@ -24,6 +26,7 @@ fail() {
 
 awk -v s="$SCALE" 'BEGIN { exit !(s ~ /^[0-9]*\.?[0-9]+$/ && s + 0 > 0 && s + 0 <= 100) }' ||
     fail "BENCH_SCALE is no number above 0, up to 100: $SCALE"
+[[ $LARGE =~ ^[1-9][0-9]*$ ]] || fail "BENCH_LARGE is no number: $LARGE"
 [ -d "$DATA" ] || fail "there is no directory $DATA to write in"
 DATA=$(cd "$DATA" && pwd)
 ORDERBENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || true)
@@ -88,8 +91,9 @@ if has drain; then
 fi
 measure 90 memory --orders "$(size 1000000)"
 measure 120 restart --orders "$(size 1000000)"
+measure 240 restart --orders "$(size "$LARGE")"
 measure 120 failover --orders "$(size 10000)" --rounds 5
-measure 240 growth --orders "$(size 3000000 30000)" --base "$(size 10000)" \
+measure 240 growth --orders "$(size "$LARGE" 30000)" --base "$(size 10000)" \
     --sample "$(size 300000 1000)"
 measure 150 stall --orders "$(size 1000000)" --over 10s --at-most 30s \
     --node-flags "snapshot-threshold=2048,snapshot-trailing=1024"
