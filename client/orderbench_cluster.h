@@ -62,7 +62,8 @@ void bench_cluster_close(struct bench_cluster *c, bool failed);
 void bench_cluster_kill(struct bench_cluster *c, unsigned i); /* SIGKILL */
 int bench_cluster_start(struct bench_cluster *c, unsigned i); /* 0, or -1 after a sentence */
 /* What each node has used so far, 0 where it does not run. */
-void bench_cluster_usage(const struct bench_cluster *c, struct bench_usage usage[CLUSTER_NODES_MAX]);
+void bench_cluster_usage(const struct bench_cluster *c,
+                         struct bench_usage usage[CLUSTER_NODES_MAX]);
 /* The log index of the latest snapshot that is whole on a node's disk, 0 without any. */
 uint64_t bench_cluster_snapshot(const struct bench_cluster *c, unsigned i);
 

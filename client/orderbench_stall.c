@@ -28,9 +28,10 @@ static const struct flag stall_flags[] = {
 
 static const struct measure_command stall_command = {
     .name = "stall",
-    .what = "stall measures the longest stall of the leader's raft loop while --orders are pending,\n"
-            "load goes on (--rate, 5000 schedules a second) and the leader takes snapshots. Let it\n"
-            "take more of them with --node-flags snapshot-threshold=N,snapshot-trailing=N.",
+    .what = "stall measures the longest stall of the leader's raft loop while --orders are\n"
+            "pending, load goes on (--rate, 5000 schedules a second) and the leader takes\n"
+            "snapshots. Let it take more of them with\n"
+            "--node-flags snapshot-threshold=N,snapshot-trailing=N.",
     .flags = stall_flags,
     .orders = 1000000,
     .outstanding = 8192,
