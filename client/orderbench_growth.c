@@ -19,7 +19,7 @@ static const struct measure_command growth_command = {
             "gives the orders a second at the large size, over those at the small one, as ratio.",
     .flags = growth_flags,
     .orders = 10000000,
-    .outstanding = 8192,
+    .outstanding = 4096,
 };
 
 static int growth_sample(struct measure *m, uint64_t n, const char *doing,

@@ -11,7 +11,7 @@ static const struct measure_command memory_command = {
     .what = "memory schedules orders with ids of 32 bytes and payloads of 64, and measures by how\n"
             "much each node's resident memory grows, divided by the orders; the largest counts.",
     .orders = 1000000,
-    .outstanding = 8192,
+    .outstanding = 4096,
     .looks_at_nodes = true,
 };
 

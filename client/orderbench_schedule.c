@@ -15,14 +15,14 @@ static const struct measure_command schedule_command = {
             "when its call ends.",
     .flags = schedule_flags,
     .orders = 500000,
-    .outstanding = 8192,
+    .outstanding = 4096,
 };
 
 static const struct measure_command pay_command = {
     .name = "pay",
     .what = "pay schedules orders, and then measures how fast they are paid before their deadline.",
     .orders = 500000,
-    .outstanding = 8192,
+    .outstanding = 4096,
 };
 
 /* The run that is measured, with what the nodes use meanwhile. */
