@@ -6,6 +6,7 @@
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
 #                 make jepsen-selftest proves that deliberate bugs are caught
+#   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -75,7 +76,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo sim sim-selftest jepsen jepsen-selftest deps-jepsen install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -104,6 +105,12 @@ tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim 
 demo: deps
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
+
+# Each measurement starts a cluster of its own; the rows are in build/bench.json.
+.PHONY: bench
+bench: deps
+	@$(MAKE) $(JOBS) --no-print-directory all
+	@BUILD=$(BUILD) tests/bench/bench.sh
 
 # The simulator over SEEDS seeds (the first ones, so that two runs compare), on all cores; and the
 # proof that it finds deliberate bugs, which are compiled in only there.

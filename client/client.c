@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,8 +103,8 @@ static void client_wake(void *arg)
 
     pthread_mutex_lock(&c->mutex);
     c->woken = true;
-    pthread_cond_signal(&c->work);
     pthread_mutex_unlock(&c->mutex);
+    pthread_cond_signal(&c->work); /* now: whom it wakes needs the mutex at once */
 }
 
 static void client_take_reports(struct ordersched_client *c)
@@ -387,10 +388,10 @@ int ordersched_submit_raw(struct ordersched_client *c, const void *operation,
     }
     bool idle = c->inbox.first == NULL;
     call_queue_push(&c->inbox, call);
+    pthread_mutex_unlock(&c->mutex);
     if (idle) {
         pthread_cond_signal(&c->work);
     }
-    pthread_mutex_unlock(&c->mutex);
     return ORDERSCHED_OK;
 }
 
@@ -444,11 +445,10 @@ int ordersched_submit(struct ordersched_client *c, const struct ordersched_opera
     return error;
 }
 
-/* A thread that waits for its call. */
+/* A thread that waits for its call. A semaphore, as the one that posts it needs no lock, which the
+ * waiter would then have to wait for, and has no further business with it. */
 struct waiter {
-    pthread_mutex_t mutex;
-    pthread_cond_t cond;
-    bool done;
+    sem_t done;
     struct ordersched_answer answer;
 };
 
@@ -456,21 +456,19 @@ static void waiter_cb(void *arg, const struct ordersched_answer *answer)
 {
     struct waiter *w = arg;
 
-    pthread_mutex_lock(&w->mutex);
     w->answer = *answer;
     w->answer.body = NULL;
     w->answer.body_len = 0;
     w->answer.text = NULL;
-    w->done = true;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->mutex); /* the last touch: the waiter's stack may go now */
+    sem_post(&w->done); /* the last touch: the waiter's stack may go now */
 }
 
 int ordersched_call(struct ordersched_client *c, const struct ordersched_operation *operation,
                     unsigned timeout_ms, struct ordersched_answer *answer)
 {
-    struct waiter w = {.mutex = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    struct waiter w = {0};
 
+    sem_init(&w.done, 0, 0);
     /* On the client's own thread nobody would be left to answer. */
     int error = pthread_equal(pthread_self(), c->thread)
                     ? ORDERSCHED_ARGUMENT
@@ -478,14 +476,11 @@ int ordersched_call(struct ordersched_client *c, const struct ordersched_operati
     if (error != ORDERSCHED_OK) {
         w.answer.error = error;
     } else {
-        pthread_mutex_lock(&w.mutex);
-        while (!w.done) {
-            pthread_cond_wait(&w.cond, &w.mutex);
+        while (sem_wait(&w.done) != 0) {
+            assert(errno == EINTR);
         }
-        pthread_mutex_unlock(&w.mutex);
     }
-    pthread_cond_destroy(&w.cond);
-    pthread_mutex_destroy(&w.mutex);
+    sem_destroy(&w.done);
     if (answer != NULL) {
         *answer = w.answer;
     }

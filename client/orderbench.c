@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "orderbench_commands.h"
 #include "orderbench_drain.h"
 #include "orderbench_fire.h"
 #include "orderbench_flags.h"
@@ -234,13 +235,41 @@ static int run_generate(int argc, char **argv)
     return 0;
 }
 
+/* The commands that measure, and what goes with them. */
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* one line */
+} commands[] = {
+    {"schedule", bench_schedule, "how many orders a second are scheduled"},
+    {"pay", bench_pay, "how many are paid before their deadline"},
+    {"memory", bench_memory, "how much memory a node takes for an order"},
+    {"restart", bench_restart, "how long until it serves again after kill -9"},
+    {"failover", bench_failover, "how long nothing is acknowledged when the leader is killed"},
+    {"growth", bench_growth, "what an order costs when many are pending"},
+    {"stall", bench_stall, "how long the raft loop stands still during snapshots"},
+    {"with", bench_with, "runs a program beside a cluster that is started for it"},
+    {"goals", bench_goals, "sets the figures of build/bench.json beside the goals"},
+};
+
+static void help_commands(void)
+{
+    printf("\nThese measure, by default a cluster that they start themselves; orderbench COMMAND"
+           " --help\ntells more:\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
-        return bench_usage("a command is missing: replay, generate, fire or drain", NULL);
+        return bench_usage("a command is missing", NULL);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        return help();
+        help();
+        help_commands();
+        return 0;
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("orderbench %s\n", ORDERSCHEDD_VERSION);
@@ -257,6 +286,11 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "drain") == 0) {
         return drain_main(argc - 2, argv + 2);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
     }
     return bench_usage("unknown command", argv[1]);
 }

@@ -1,4 +1,4 @@
-/* orderbench_clock.h - two clocks: one that only runs, one that tells the time. */
+/* orderbench_clock.h - two clocks of orderbench: one that only runs, one that tells the time. */
 #ifndef ORDERBENCH_CLOCK_H
 #define ORDERBENCH_CLOCK_H
 
@@ -17,6 +17,14 @@ static inline uint64_t bench_clock_ms(clockid_t clock)
 static inline uint64_t bench_running_ms(void)
 {
     return bench_clock_ms(CLOCK_MONOTONIC);
+}
+
+static inline uint64_t bench_running_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 /* For comparing with deadlines: since the epoch. */

@@ -23,6 +23,7 @@ static const struct status_key status_keys[] = {
     UINT_KEY(last), UINT_KEY(now_ms), UINT_KEY(epoch), UINT_KEY(pending), UINT_KEY(closing),
     UINT_KEY(paid), UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
     UINT_KEY(oldest_overdue_ms), UINT_KEY(memory_bytes), UINT_KEY(deliveries), UINT_KEY(queued),
+    UINT_KEY(loop_stall_max_ms),
 };
 
 static void status_take(struct node_status *status, const msgpack_object_kv *kv)
@@ -50,7 +51,7 @@ bool node_status_decode(const uint8_t *body, size_t len, struct node_status *sta
     msgpack_unpacked unpacked;
     bool ok = false;
 
-    *status = (struct node_status){0};
+    *status = (struct node_status){.loop_stall_max_ms = UINT64_MAX};
     if (body == NULL) {
         return false;
     }

@@ -37,6 +37,7 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
+    uint64_t loop_stall_max_ms; /* UINT64_MAX: it does not say */
 };
 
 struct survey_node {

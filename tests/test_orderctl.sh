@@ -234,6 +234,32 @@ expect "replay with nobody there" 3 - 'UNREACHABLE: no leader answers' \
 expect "generate" 0 '^[0-9a-f]{32},[0-9]+,[0-9]+$' - $bench generate --count 10
 expect "generate without a count" 2 - '--count' $bench generate
 expect "generate with a bad seed" 2 - '--seed' $bench generate --count 1 --seed x
+expect "help of orderbench names the commands that measure" 0 '^  failover ' - $bench --help
+expect "help of schedule" 0 '--outstanding N' - $bench schedule --help
+expect "help of with" 0 'ORDERSCHED_ENDPOINTS' - $bench with --help
+expect "no orders to schedule" 2 - '--orders is no number from 1' $bench schedule --orders 0
+expect "nobody outstanding" 2 - '--outstanding' $bench pay --outstanding 0
+expect "no rate" 2 - '--rate' $bench schedule --rate 0
+expect "too many nodes" 2 - '--nodes is no number from 1 to 9' $bench memory --nodes 10
+expect "kill nodes of somebody else" 2 - 'cluster of its own only' $bench restart --endpoints 127.0.0.1:1
+expect "kill leaders of somebody else" 2 - 'cluster of its own only' $bench failover --endpoints 127.0.0.1:1
+expect "memory of somebody else" 2 - 'needs a cluster of its own' $bench memory --endpoints 127.0.0.1:1
+expect "nodes of a cluster that runs" 2 - '--endpoints measures one that runs' \
+    $bench schedule --endpoints 127.0.0.1:1 --nodes 3
+expect "failover of one node" 2 - '--nodes 3 or more' $bench failover --nodes 1
+expect "growth to less than its sample" 2 - '--base and --sample' $bench growth --orders 10
+expect "restart of half the nodes" 2 - '--kill is neither' $bench restart --kill half
+expect "a data directory that is not there" 3 - 'cannot make a directory' \
+    $bench schedule --data "$dir/none"
+expect "with no program" 2 - 'needs a program' $bench with --nodes 1
+expect "measure where nobody is" 3 - 'UNREACHABLE' $bench schedule $nobody
+echo '[{"bench":"pay","ops_per_s":400000}]' >"$dir/rows.json"
+expect "goals" 0 '^pay, best client, orders/s .*400000 +met' - $bench goals "$dir/rows.json"
+expect "goals not measured" 0 '^memory, .* not measured' - $bench goals "$dir/rows.json"
+echo '{' >"$dir/rows.json"
+expect "goals of no JSON" 2 - 'rows.json:' $bench goals "$dir/rows.json"
+echo '{}' >"$dir/rows.json"
+expect "goals of no rows" 2 - 'not an array of rows' $bench goals "$dir/rows.json"
 expect "generate to a full disk" 3 - 'could not be written' bash -c "$bench generate --count 9 >/dev/full"
 
 echo "1..$tests"

@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Measures everything that orderbench measures, each on a cluster of its own beside the load, and
+# sets the figures beside the goals. `make bench`; the rows are in build/bench.json.
+#
+#   BENCH_SCALE=0.01   how much of each size (1): for a quick look, or a slow machine
+#   BENCH_LARGE=N      the large size of growth and of a second restart (3000000)
+#   BENCH_DATA=DIR     where the nodes write (the build directory): the disk that is measured
+#   BENCH_ONLY=NAMES   only these commands: "schedule pay"
+#
+# A goal that is not met fails nothing. A measurement that could not be made does, at the end.
+set -uo pipefail
+
+BUILD=${BUILD:-build}
+SCALE=${BENCH_SCALE:-1}
+DATA=${BENCH_DATA:-$BUILD}
+LARGE=${BENCH_LARGE:-3000000}
+ONLY=${BENCH_ONLY:-}
+BENCH=$BUILD/orderbench
+OUT=$BUILD/bench.json
+
+say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+fail() {
+    printf 'bench: %s\n' "$*" >&2
+    exit 1
+}
+
+awk -v s="$SCALE" 'BEGIN { exit !(s ~ /^[0-9]*\.?[0-9]+$/ && s + 0 > 0 && s + 0 <= 100) }' ||
+    fail "BENCH_SCALE is no number above 0, up to 100: $SCALE"
+[[ $LARGE =~ ^[1-9][0-9]*$ ]] || fail "BENCH_LARGE is no number: $LARGE"
+[ -d "$DATA" ] || fail "there is no directory $DATA to write in"
+DATA=$(cd "$DATA" && pwd)
+ORDERBENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || true)
+export ORDERBENCH_COMMIT
+
+SCRATCH=$(mktemp -d)
+PID=
+cleanup() {
+    if [ -n "$PID" ]; then kill -TERM "$PID" 2>/dev/null && wait "$PID" 2>/dev/null; fi
+    rm -rf "$SCRATCH"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# So many orders, but not fewer than the second number.
+size() {
+    awk -v n="$1" -v s="$SCALE" -v least="${2:-100}" \
+        'BEGIN { v = int(n * s); printf "%d", v < least ? least : v }'
+}
+
+SEPARATOR='['
+FAILED=''
+printf '' >"$SCRATCH/rows"
+
+# measure SECONDS COMMAND [ARGUMENT...]: run it for at most so long, and keep its row.
+measure() {
+    local seconds=$1 code=0
+    shift
+    case " $ONLY " in "  " | *" $1 "*) ;; *) return 0 ;; esac
+    say "orderbench $*"
+    if [ "$1" = fire ] || [ "$1" = drain ]; then # these have no cluster of their own
+        set -- with --data "$DATA" -- "$BENCH" "$@"
+    else
+        set -- "$@" --data "$DATA"
+    fi
+    # A job of its own, so that a signal to this script is not held up by it.
+    timeout -k 5 "$seconds" "$BENCH" "$@" -w json >"$SCRATCH/row" &
+    PID=$!
+    wait "$PID" || code=$?
+    PID=
+    if [ "$code" -ne 0 ]; then
+        echo "bench: it ended with exit code $code$([ "$code" = 124 ] && echo ': out of time')" >&2
+        FAILED="$FAILED $*;"
+        return 0
+    fi
+    cat "$SCRATCH/row"
+    { printf '%s\n' "$SEPARATOR" && cat "$SCRATCH/row"; } >>"$SCRATCH/rows"
+    SEPARATOR=','
+}
+
+has() { "$BENCH" --help | grep -Eq "^[[:space:]]*(Usage: )?(orderbench )?$1( |\$)"; }
+
+measure 60 schedule --orders "$(size 1000000)"
+measure 60 schedule --orders "$(size 10000)" --outstanding 1
+measure 60 pay --orders "$(size 1000000)"
+if has fire; then
+    measure 120 fire --orders "$(size 100000)" --over 20s
+fi
+if has drain; then
+    measure 120 drain --orders "$(size 100000)" --batch 100
+    measure 120 drain --orders "$(size 20000)" --batch 1
+fi
+measure 90 memory --orders "$(size 1000000)"
+measure 120 restart --orders "$(size 1000000)"
+measure 240 restart --orders "$(size "$LARGE")"
+measure 120 failover --orders "$(size 10000)" --rounds 5
+measure 240 growth --orders "$(size "$LARGE" 30000)" --base "$(size 10000)" \
+    --sample "$(size 300000 1000)"
+measure 150 stall --orders "$(size 1000000)" --over 10s --at-most 30s \
+    --node-flags "snapshot-threshold=2048,snapshot-trailing=1024"
+
+if [ "$SEPARATOR" = '[' ]; then printf '[\n' >>"$SCRATCH/rows"; fi
+{ cat "$SCRATCH/rows" && printf ']\n'; } >"$OUT"
+say "The goals, and what was measured (scale $SCALE, commit ${ORDERBENCH_COMMIT:-unknown})"
+"$BENCH" goals "$OUT" || exit 1
+printf '\nThe rows: %s\n' "$OUT"
+[ -z "$FAILED" ] || fail "could not be measured:$FAILED"
