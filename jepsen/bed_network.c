@@ -207,6 +207,9 @@ static void network_soothe(struct bed_network *n, unsigned place)
 {
     char batch[96];
 
+    if (waitpid(n->forwarder[place], NULL, WNOHANG) != 0) {
+        bed_fail("the forwarder of place %u ended by itself", place);
+    }
     kill(n->forwarder[place], SIGKILL);
     waitpid(n->forwarder[place], NULL, 0);
     n->forwarder[place] = 0;

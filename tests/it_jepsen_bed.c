@@ -26,6 +26,7 @@
 
 #define PORT 7400
 #define WAIT_MS 300
+#define BED_SECONDS_MAX 120 /* for all tests */
 
 static struct bed_network network;
 static const char *why_not; /* the bed cannot be made here */
@@ -60,6 +61,7 @@ static const char *find_why_not(void)
 static int make_bed(void **state)
 {
     (void)state;
+    alarm(BED_SECONDS_MAX);
     why_not = find_why_not();
     if (why_not == NULL) {
         network_open(&network, 3);
