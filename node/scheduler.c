@@ -3,13 +3,11 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../raft/mutant.h"
-#include "../raft/snapshot.h"
 #include "expiry.h"
 #include "scheduler_internal.h"
 
@@ -19,9 +17,6 @@
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
 #define SCHEDULER_TRANSFER_US 2000000    /* for another to take the office when draining */
-#define SCHEDULER_SLICE 2000             /* orders: well below a millisecond */
-#define SCHEDULER_SLICE_PAUSE_US 1000
-#define SCHEDULER_TAIL_BYTES_MAX (256u * 1024 * 1024) /* of entries, in memory beside an image */
 #define SCHEDULER_CLOCK_WARN_MS 1000
 #define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
 
@@ -39,7 +34,7 @@ uint64_t scheduler_now_ms(struct scheduler *s)
     return now_ms < ENTRY_TIME_MAX_MS ? now_ms : ENTRY_TIME_MAX_MS;
 }
 
-static void scheduler_fatal(struct scheduler *s, const char *sentence)
+void scheduler_fatal(struct scheduler *s, const char *sentence)
 {
     s->config.fatal(s->config.fatal_arg, sentence);
 }
@@ -47,7 +42,7 @@ static void scheduler_fatal(struct scheduler *s, const char *sentence)
 /* --- what the batcher asks for --- */
 
 /* The same clock, finer: for measuring. */
-static uint64_t scheduler_clock_us(struct scheduler *s)
+uint64_t scheduler_clock_us(struct scheduler *s)
 {
     (void)scheduler_now_ms(s);
     return (uint64_t)s->clock.value_us;
@@ -205,77 +200,6 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     }
 }
 
-static void *snapshot_alloc(size_t len)
-{
-    return replica_alloc(len);
-}
-
-static void snapshot_dealloc(void *data)
-{
-    replica_dealloc(data);
-}
-
-/* The image is begun when it is first asked for, built in slices by scheduler_run, and given when
- * it is complete and asked for again. A small state is given at once. */
-static int replica_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n)
-{
-    struct scheduler *s = arg;
-    struct snapshot_build *image = s->machine.image;
-
-    if (image == NULL) {
-        image = snapshot_begin(&s->machine, snapshot_alloc, snapshot_dealloc);
-        if (image == NULL) {
-            return -1;
-        }
-        (void)snapshot_step(image, s->config.snapshot_slice);
-    }
-    if (!snapshot_is_complete(image)) {
-        return -1;
-    }
-    snapshot_finish(image, parts, n);
-    return 0;
-}
-
-static bool scheduler_is_building(const struct scheduler *s)
-{
-    return s->machine.image != NULL && !snapshot_is_complete(s->machine.image);
-}
-
-/* A slice, and then at least as long for everything else. When entries come so fast that what
- * waits beside the image grows large, the image is finished at once: a stall, but the last one. */
-static void scheduler_build_image(struct scheduler *s, uint64_t now_us)
-{
-    if (scheduler_is_building(s) && now_us >= s->image_next_us) {
-        bool flooded = snapshot_tail_bytes(s->machine.image) > SCHEDULER_TAIL_BYTES_MAX;
-        (void)snapshot_step(s->machine.image, flooded ? UINT_MAX : s->config.snapshot_slice);
-        uint64_t took_us = scheduler_monotonic_us(s) - now_us;
-        uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
-        s->image_next_us = now_us + took_us + pause_us;
-    }
-}
-
-static int replica_told_restore(void *arg, const uint8_t *data, size_t len)
-{
-    struct scheduler *s = arg;
-    enum snapshot_error error;
-
-    assert(!s->dispatch.active);
-    snapshot_abort(s->machine.image); /* it was of the state that is replaced */
-    s->machine.clock_us = scheduler_clock_us(s);
-    error = snapshot_restore(&s->machine, data, len);
-    s->again = true;
-    if (error == SNAPSHOT_OK) {
-        return 0;
-    }
-    scheduler_fatal(s, error == SNAPSHOT_TOO_NEW
-                           ? "the snapshot was written by a newer version of orderschedd"
-                       : error == SNAPSHOT_CORRUPT
-                           ? "the snapshot is damaged (its checksum or structure is wrong); move "
-                             "the data directory away and add this machine again under a new id"
-                           : "not enough memory to restore the snapshot");
-    return -1;
-}
-
 static void replica_told_changed(void *arg, enum replica_role role, uint64_t term)
 {
     struct scheduler *s = arg;
@@ -354,8 +278,8 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct ra
     struct replica_callbacks callbacks = {
         .arg = s,
         .apply = replica_told_apply,
-        .snapshot = replica_told_snapshot,
-        .restore = replica_told_restore,
+        .snapshot = scheduler_told_snapshot,
+        .restore = scheduler_told_restore,
         .changed = replica_told_changed,
         .fatal = replica_told_fatal,
     };
@@ -365,9 +289,6 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct ra
         return NULL;
     }
     s->config = *config;
-    if (s->config.snapshot_slice == 0) {
-        s->config.snapshot_slice = SCHEDULER_SLICE;
-    }
     s->environment = environment;
     scheduler_init_parts(s, receiver);
     s->replica = replica_new(&config->replica, io, &callbacks, errbuf, errbuf_len);
@@ -405,85 +326,6 @@ void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk)
                  sentences[disk]);
     }
     s->disk = disk;
-}
-
-/* --- clients --- */
-
-static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
-{
-    struct operation op;
-
-    int error = operation_decode(in->message + item->offset, item->len, &op);
-    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
-    return op.settings.kind == ROUTE_EXEC;
-}
-
-/* Why this item may not enter now, or OK. */
-static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
-                           const struct inbound_item *item)
-{
-    enum operation_code code = (enum operation_code)item->code;
-    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
-
-    if (!operation_is_logged(code)) {
-        return ORDERSCHED_OK;
-    }
-    if (code == OPERATION_ROUTE_PUT && !s->config.allow_exec && puts_exec(in, item)) {
-        return ORDERSCHED_EXEC_NOT_ALLOWED;
-    }
-    if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
-        return ORDERSCHED_NO_SPACE;
-    }
-    /* What is queued counts as orders, so that the overshoot is that of the entries in flight. */
-    if (grows && (s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders ||
-                  s->machine.memory + s->batcher.queued_bytes >= s->config.max_bytes)) {
-        return ORDERSCHED_FULL;
-    }
-    return ORDERSCHED_OK;
-}
-
-static bool inbound_has_work(const struct inbound *in)
-{
-    for (uint32_t i = 0; i < in->n_items; i++) {
-        if (in->items[i].error == ORDERSCHED_OK) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void scheduler_submit(struct scheduler *s, struct inbound *in)
-{
-    s->again = true;
-    if (s->closing || (s->draining && !scheduler_work_goes_on(in))) {
-        scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
-        return;
-    }
-    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0) {
-        scheduler_answer(s, in, NULL);
-        return;
-    }
-    if (s->state == SCHEDULER_FOLLOWING) {
-        scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
-        return;
-    }
-    for (uint32_t i = 0; i < in->n_items; i++) {
-        int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, in, &in->items[i])
-                        : ORDERSCHED_OK;
-        if (error != ORDERSCHED_OK) {
-            inbound_refuse(in, i, error);
-        }
-    }
-    if (!inbound_has_work(in)) {
-        scheduler_answer(s, in, NULL);
-    } else if (in->administers) {
-        if (!scheduler_work(s, in)) {
-            scheduler_administer(s, in);
-        }
-    } else if (!batcher_submit(&s->batcher, in)) {
-        scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
-    }
 }
 
 /* --- the pump --- */

@@ -1,6 +1,13 @@
-/* scheduler_internal.h - the scheduler's inside, shared by its files: scheduler.c (life),
- * scheduler_answers.c (replies), scheduler_admin.c (operations beside the log), scheduler_work.c
- * (workers), scheduler_dead.c (log lines about orders that die). */
+/* scheduler_internal.h - the scheduler's inside, shared by its files:
+ *
+ *   scheduler.c          life, office, the pump
+ *   scheduler_clients.c  messages in
+ *   scheduler_answers.c  replies
+ *   scheduler_image.c    snapshots
+ *   scheduler_admin.c    operations beside the log
+ *   scheduler_work.c     workers
+ *   scheduler_routes.c   how the routes do, for STATUS
+ *   scheduler_dead.c     log lines about orders that die */
 #ifndef SCHEDULER_INTERNAL_H
 #define SCHEDULER_INTERNAL_H
 
@@ -47,7 +54,16 @@ struct scheduler {
 };
 
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
+uint64_t scheduler_clock_us(struct scheduler *s);  /* the same, in microseconds */
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
+/* Something that must end the process. */
+void scheduler_fatal(struct scheduler *s, const char *sentence);
+
+/* scheduler_image.c: the replica's callbacks, and a slice when it is time for one. */
+int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n);
+int scheduler_told_restore(void *arg, const uint8_t *data, size_t len);
+bool scheduler_is_building(const struct scheduler *s);
+void scheduler_build_image(struct scheduler *s, uint64_t now_us);
 
 /* scheduler_answers.c */
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged);

@@ -1,0 +1,81 @@
+/* scheduler_clients.c - what clients send: answered at once, refused, or queued for an entry. */
+#include <assert.h>
+
+#include "scheduler_internal.h"
+
+static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
+{
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    return op.settings.kind == ROUTE_EXEC;
+}
+
+/* Why this item may not enter now, or OK. */
+static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
+                           const struct inbound_item *item)
+{
+    enum operation_code code = (enum operation_code)item->code;
+    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
+
+    if (!operation_is_logged(code)) {
+        return ORDERSCHED_OK;
+    }
+    if (code == OPERATION_ROUTE_PUT && !s->config.allow_exec && puts_exec(in, item)) {
+        return ORDERSCHED_EXEC_NOT_ALLOWED;
+    }
+    if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
+        return ORDERSCHED_NO_SPACE;
+    }
+    /* What is queued counts as orders, so that the overshoot is that of the entries in flight. */
+    if (grows && (s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders ||
+                  s->machine.memory + s->batcher.queued_bytes >= s->config.max_bytes)) {
+        return ORDERSCHED_FULL;
+    }
+    return ORDERSCHED_OK;
+}
+
+static bool inbound_has_work(const struct inbound *in)
+{
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        if (in->items[i].error == ORDERSCHED_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void scheduler_submit(struct scheduler *s, struct inbound *in)
+{
+    s->again = true;
+    if (s->closing || (s->draining && !scheduler_work_goes_on(in))) {
+        scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
+        return;
+    }
+    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0) {
+        scheduler_answer(s, in, NULL);
+        return;
+    }
+    if (s->state == SCHEDULER_FOLLOWING) {
+        scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        int error = in->items[i].error == ORDERSCHED_OK
+                        ? scheduler_admit(s, in, &in->items[i])
+                        : ORDERSCHED_OK;
+        if (error != ORDERSCHED_OK) {
+            inbound_refuse(in, i, error);
+        }
+    }
+    if (!inbound_has_work(in)) {
+        scheduler_answer(s, in, NULL);
+    } else if (in->administers) {
+        if (!scheduler_work(s, in)) {
+            scheduler_administer(s, in);
+        }
+    } else if (!batcher_submit(&s->batcher, in)) {
+        scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
+    }
+}

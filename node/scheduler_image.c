@@ -1,0 +1,86 @@
+/* scheduler_image.c - the image of the state: built in slices, given to the replica, restored. */
+#include <assert.h>
+#include <limits.h>
+
+#include "../raft/snapshot.h"
+#include "scheduler_internal.h"
+
+#define SCHEDULER_SLICE 2000 /* orders: some milliseconds at most */
+#define SCHEDULER_SLICE_PAUSE_US 1000
+#define SCHEDULER_TAIL_BYTES_MAX (256u * 1024 * 1024) /* of entries, in memory beside an image */
+
+static unsigned scheduler_slice(const struct scheduler *s)
+{
+    return s->config.snapshot_slice != 0 ? s->config.snapshot_slice : SCHEDULER_SLICE;
+}
+
+static void *snapshot_alloc(size_t len)
+{
+    return replica_alloc(len);
+}
+
+static void snapshot_dealloc(void *data)
+{
+    replica_dealloc(data);
+}
+
+/* The image is begun when it is first asked for, built in slices by scheduler_run, and given when
+ * it is complete and asked for again. A small state is given at once. */
+int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n)
+{
+    struct scheduler *s = arg;
+    struct snapshot_build *image = s->machine.image;
+
+    if (image == NULL) {
+        image = snapshot_begin(&s->machine, snapshot_alloc, snapshot_dealloc);
+        if (image == NULL) {
+            return -1;
+        }
+        (void)snapshot_step(image, scheduler_slice(s));
+    }
+    if (!snapshot_is_complete(image)) {
+        return -1;
+    }
+    snapshot_finish(image, parts, n);
+    return 0;
+}
+
+bool scheduler_is_building(const struct scheduler *s)
+{
+    return s->machine.image != NULL && !snapshot_is_complete(s->machine.image);
+}
+
+/* A slice, and then at least as long for everything else. When entries come so fast that what
+ * waits beside the image grows large, the image is finished at once: a stall, but the last one. */
+void scheduler_build_image(struct scheduler *s, uint64_t now_us)
+{
+    if (scheduler_is_building(s) && now_us >= s->image_next_us) {
+        bool flooded = snapshot_tail_bytes(s->machine.image) > SCHEDULER_TAIL_BYTES_MAX;
+        (void)snapshot_step(s->machine.image, flooded ? UINT_MAX : scheduler_slice(s));
+        uint64_t took_us = scheduler_monotonic_us(s) - now_us;
+        uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
+        s->image_next_us = now_us + took_us + pause_us;
+    }
+}
+
+int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
+{
+    struct scheduler *s = arg;
+    enum snapshot_error error;
+
+    assert(!s->dispatch.active);
+    snapshot_abort(s->machine.image); /* it was of the state that is replaced */
+    s->machine.clock_us = scheduler_clock_us(s);
+    error = snapshot_restore(&s->machine, data, len);
+    s->again = true;
+    if (error == SNAPSHOT_OK) {
+        return 0;
+    }
+    scheduler_fatal(s, error == SNAPSHOT_TOO_NEW
+                           ? "the snapshot was written by a newer version of orderschedd"
+                       : error == SNAPSHOT_CORRUPT
+                           ? "the snapshot is damaged (its checksum or structure is wrong); move "
+                             "the data directory away and add this machine again under a new id"
+                           : "not enough memory to restore the snapshot");
+    return -1;
+}
