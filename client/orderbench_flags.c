@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ordersched.h"
+
 int bench_usage(const char *what, const char *value)
 {
     fprintf(stderr, "orderbench: %s%s%s%s\nTry: orderbench --help\n", what,
@@ -67,4 +69,16 @@ const char *bench_endpoints(const char *flag)
         return flag;
     }
     return environment != NULL && *environment != 0 ? environment : "127.0.0.1:7401";
+}
+
+int bench_explain(int error, const char *text, const char *doing)
+{
+    fprintf(stderr, "orderbench: %s: %s, while %s\n", ordersched_error_name(error),
+            text != NULL && *text != 0 ? text : ordersched_error_text(error), doing);
+    if (error == ORDERSCHED_ARGUMENT) {
+        return 2;
+    }
+    return error == ORDERSCHED_UNREACHABLE || ordersched_error_class(error) == ORDERSCHED_UNKNOWN
+               ? 3
+               : 1;
 }

@@ -1,5 +1,5 @@
 /* orderbench_flags.h - the command lines of orderbench's commands: flags read against a table,
- * their values, and the sentence when one is wrong. */
+ * their values, and the sentence when one is wrong, or the call that follows. */
 #ifndef ORDERBENCH_FLAGS_H
 #define ORDERBENCH_FLAGS_H
 
@@ -20,5 +20,7 @@ bool bench_parse_number(const char *text, double min, double max, double *out);
 bool bench_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 /* --endpoints, else ORDERSCHED_ENDPOINTS, else the default. */
 const char *bench_endpoints(const char *flag);
+/* A call failed: one sentence on stderr, and the exit code of its error. `text` may be NULL. */
+int bench_explain(int error, const char *text, const char *doing);
 
 #endif

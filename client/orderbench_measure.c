@@ -39,18 +39,6 @@ static const struct flag measure_flags[] = {
     {0},
 };
 
-int measure_explain(int error, const char *text, const char *doing)
-{
-    fprintf(stderr, "orderbench: %s: %s, while %s\n", ordersched_error_name(error),
-            text != NULL && *text != 0 ? text : ordersched_error_text(error), doing);
-    if (error == ORDERSCHED_ARGUMENT) {
-        return 2;
-    }
-    return error == ORDERSCHED_UNREACHABLE || ordersched_error_class(error) == ORDERSCHED_UNKNOWN
-               ? 3
-               : 1;
-}
-
 /* ---- flags ---- */
 
 bool measure_count(const struct measure *m, int flag, const char *name, uint64_t otherwise,
@@ -258,7 +246,7 @@ int measure_open(struct measure *m)
                                        m->timeout_ms};
     rv = ordersched_open(&config, &m->client);
     rv = rv == ORDERSCHED_OK ? measure_put_route(m)
-                             : measure_explain(rv, NULL, "opening the cluster's endpoints");
+                             : bench_explain(rv, NULL, "opening the cluster's endpoints");
     if (rv != 0) {
         return measure_close(m, rv);
     }

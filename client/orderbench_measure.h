@@ -81,7 +81,5 @@ void measure_watch(const struct measure *m, struct engine *e, const char *doing,
 int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_status *status);
 /* Wait until each of our own nodes has applied what the leader has committed. */
 int measure_wait_caught_up(const struct measure *m, unsigned timeout_ms);
-/* Say that a call failed; the exit code. */
-int measure_explain(int error, const char *text, const char *doing);
 
 #endif

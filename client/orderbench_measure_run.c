@@ -44,7 +44,7 @@ int measure_begin(struct engine *e, const struct engine_config *config, const ch
 {
     int rv = engine_start(e, config);
 
-    return rv == ORDERSCHED_OK ? 0 : measure_explain(rv, NULL, doing);
+    return rv == ORDERSCHED_OK ? 0 : bench_explain(rv, NULL, doing);
 }
 
 void measure_watch(const struct measure *m, struct engine *e, const char *doing, uint64_t ms)
@@ -68,7 +68,7 @@ int measure_end(struct engine *e, const char *doing, struct engine_result *resul
     engine_finish(e, result);
     return result->failed == 0 || e->config.go_on
                ? 0
-               : measure_explain(result->first_error, result->text, doing);
+               : bench_explain(result->first_error, result->text, doing);
 }
 
 int measure_run(struct measure *m, const struct engine_config *config, const char *doing,

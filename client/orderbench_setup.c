@@ -28,18 +28,6 @@ const struct flag setup_flags[] = {
     {0},
 };
 
-int bench_explain(int error, const char *text, const char *doing)
-{
-    fprintf(stderr, "orderbench: %s: %s, while %s\n", ordersched_error_name(error),
-            text != NULL && *text != 0 ? text : ordersched_error_text(error), doing);
-    if (error == ORDERSCHED_ARGUMENT) {
-        return 2;
-    }
-    return error == ORDERSCHED_UNREACHABLE || ordersched_error_class(error) == ORDERSCHED_UNKNOWN
-               ? 3
-               : 1;
-}
-
 /* ---- flags ---- */
 
 static const char *text_or(const char *value, const char *otherwise)

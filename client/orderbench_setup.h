@@ -46,8 +46,6 @@ int bench_put_route(const struct bench_setup *setup, const char *name,
 uint64_t bench_first_deadline_ms(const struct bench_setup *setup, size_t orders);
 /* A prefix of order ids that no other run has. */
 void bench_make_prefix(const char *word, char *out, size_t len);
-/* Say that a call failed; the exit code. */
-int bench_explain(int error, const char *text, const char *doing);
 /* Print a JSON object, and release it. */
 int bench_print_json(json_t *object);
 int bench_print_table(const struct table *table);

@@ -19,11 +19,7 @@
 
 #include "../client/program.h"
 #include "callback_http.h"
-
-struct delivery_queue {
-    struct delivery *first; /* linked by delivery.queued */
-    struct delivery *last;
-};
+#include "delivery_queue.h"
 
 /* A program under way. */
 struct run {
@@ -59,37 +55,6 @@ struct callback_exec {
     bool ending;
 };
 
-static void queue_push(struct delivery_queue *q, struct delivery *d)
-{
-    d->queued = NULL;
-    if (q->last != NULL) {
-        q->last->queued = d;
-    } else {
-        q->first = d;
-    }
-    q->last = d;
-}
-
-static struct delivery *queue_pop(struct delivery_queue *q)
-{
-    struct delivery *d = q->first;
-
-    if (d != NULL) {
-        q->first = d->queued;
-        if (q->first == NULL) {
-            q->last = NULL;
-        }
-    }
-    return d;
-}
-
-static void queue_move(struct delivery_queue *to, struct delivery_queue *from)
-{
-    for (struct delivery *d; (d = queue_pop(from)) != NULL;) {
-        queue_push(to, d);
-    }
-}
-
 static void delivery_fail(struct delivery *d, const char *reason)
 {
     d->outcome = OUTCOME_FAILED;
@@ -101,7 +66,7 @@ static void delivery_fail(struct delivery *d, const char *reason)
 static void exec_hand_back(struct callback_exec *c, struct delivery *d)
 {
     uv_mutex_lock(&c->mutex);
-    queue_push(&c->ended, d);
+    delivery_queue_push(&c->ended, d);
     uv_mutex_unlock(&c->mutex);
     uv_async_send(&c->ended_wake);
 }
@@ -174,10 +139,10 @@ static bool thread_take_todo(struct callback_exec *c)
     const char *reason = c->stop ? "shutting down" : "the office is over";
     c->abandon = false;
     c->ending = c->stop;
-    queue_move(&c->waiting, &c->todo);
+    delivery_queue_move(&c->waiting, &c->todo);
     uv_mutex_unlock(&c->mutex);
 
-    for (struct delivery *d; abandon && (d = queue_pop(&c->waiting)) != NULL;) {
+    for (struct delivery *d; abandon && (d = delivery_queue_pop(&c->waiting)) != NULL;) {
         delivery_fail(d, reason);
         exec_hand_back(c, d);
     }
@@ -185,7 +150,7 @@ static bool thread_take_todo(struct callback_exec *c)
         program_stop(c->runs[i].program, clock_ms(), reason);
     }
     while (c->n_runs < c->max && c->waiting.first != NULL) {
-        thread_start_one(c, queue_pop(&c->waiting));
+        thread_start_one(c, delivery_queue_pop(&c->waiting));
     }
     return c->n_runs > 0 || !c->ending;
 }
@@ -264,7 +229,7 @@ static void exec_start(struct receiver *receiver, struct delivery *first)
             continue;
         }
         uv_mutex_lock(&c->mutex);
-        queue_push(&c->todo, d);
+        delivery_queue_push(&c->todo, d);
         uv_mutex_unlock(&c->mutex);
         exec_wake(c);
     }
@@ -289,10 +254,10 @@ static bool exec_deliver_ended(struct callback_exec *c)
     struct delivery_queue ended = {0};
 
     uv_mutex_lock(&c->mutex);
-    queue_move(&ended, &c->ended);
+    delivery_queue_move(&ended, &c->ended);
     bool over = c->thread_over;
     uv_mutex_unlock(&c->mutex);
-    for (struct delivery *d; (d = queue_pop(&ended)) != NULL;) {
+    for (struct delivery *d; (d = delivery_queue_pop(&ended)) != NULL;) {
         assert(c->held > 0);
         c->held--;
         d->done(d, d->done_arg);

@@ -18,16 +18,12 @@
 
 #include "callback_http_multi.h"
 #include "callback_http_transfer.h"
+#include "delivery_queue.h"
 #include "log.h"
 
 #define CALLBACK_QUEUE_MAX 65536u /* what --max-deliveries may be at most */
 #define CALLBACK_TRANSFERS_MAX 4096u
 #define CALLBACK_TRANSFERS_MIN 16u
-
-struct delivery_queue {
-    struct delivery *first; /* linked by delivery.queued */
-    struct delivery *last;
-};
 
 enum callback_state { CALLBACK_OPEN, CALLBACK_CLOSING, CALLBACK_CLOSED };
 
@@ -62,51 +58,12 @@ struct callback_http {
     struct callback_http_config config;
 };
 
-static void queue_push(struct delivery_queue *q, struct delivery *d)
-{
-    d->queued = NULL;
-    if (q->last != NULL) {
-        q->last->queued = d;
-    } else {
-        q->first = d;
-    }
-    q->last = d;
-}
-
-static struct delivery *queue_pop(struct delivery_queue *q)
-{
-    struct delivery *d = q->first;
-
-    if (d != NULL) {
-        q->first = d->queued;
-        if (q->first == NULL) {
-            q->last = NULL;
-        }
-    }
-    return d;
-}
-
-/* Move all of `from` behind `to`. */
-static void queue_move(struct delivery_queue *to, struct delivery_queue *from)
-{
-    if (from->first == NULL) {
-        return;
-    }
-    if (to->last != NULL) {
-        to->last->queued = from->first;
-    } else {
-        to->first = from->first;
-    }
-    to->last = from->last;
-    *from = (struct delivery_queue){0};
-}
-
 /* Either thread: done() will follow on the raft loop, for all of the batch. */
 static void callback_hand_back(struct callback_http *c, struct delivery *first)
 {
     uv_mutex_lock(&c->mutex);
     for (struct delivery *d = first; d != NULL; d = d->batch_next) {
-        queue_push(&c->ended, d);
+        delivery_queue_push(&c->ended, d);
     }
     uv_mutex_unlock(&c->mutex);
     uv_async_send(&c->ended_wake);
@@ -141,7 +98,7 @@ static void thread_unlink(struct callback_http *c, struct transfer *t)
 static void thread_start_waiting(struct callback_http *c)
 {
     while (c->n_transfers < c->transfers_max && c->waiting.first != NULL) {
-        struct delivery *d = queue_pop(&c->waiting);
+        struct delivery *d = delivery_queue_pop(&c->waiting);
         struct transfer *t = callback_transfer_new(d, c->config.allow_private);
         if (t == NULL) {
             callback_hand_back(c, d);
@@ -199,7 +156,7 @@ static void thread_end_all(struct callback_http *c, const char *reason)
         curl_multi_remove_handle(c->multi.curl, t->easy);
         callback_hand_back(c, callback_transfer_abort(t, reason));
     }
-    for (struct delivery *d; (d = queue_pop(&c->waiting)) != NULL;) {
+    for (struct delivery *d; (d = delivery_queue_pop(&c->waiting)) != NULL;) {
         callback_fail(d, reason, false);
         callback_hand_back(c, d);
     }
@@ -219,17 +176,17 @@ static void wake_cb(uv_async_t *wake)
     struct delivery_queue fresh = {0}, abandoned = {0};
 
     uv_mutex_lock(&c->mutex);
-    queue_move(&abandoned, &c->abandoned);
-    queue_move(&fresh, &c->todo);
+    delivery_queue_move(&abandoned, &c->abandoned);
+    delivery_queue_move(&fresh, &c->todo);
     bool abandon = c->abandon;
     bool stop = c->stop;
     c->abandon = false;
     uv_mutex_unlock(&c->mutex);
     if (abandon) {
-        queue_move(&c->waiting, &abandoned);
+        delivery_queue_move(&c->waiting, &abandoned);
         thread_end_all(c, "this node is out of office");
     }
-    queue_move(&c->waiting, &fresh);
+    delivery_queue_move(&c->waiting, &fresh);
     if (stop) {
         thread_stop(c);
     } else {
@@ -267,7 +224,7 @@ static void callback_start(struct receiver *r, struct delivery *first)
     }
     c->held += n;
     uv_mutex_lock(&c->mutex);
-    queue_push(&c->todo, first);
+    delivery_queue_push(&c->todo, first);
     uv_mutex_unlock(&c->mutex);
     uv_async_send(&c->wake);
 }
@@ -277,7 +234,7 @@ static void callback_abandon(struct receiver *r)
     struct callback_http *c = r->impl;
 
     uv_mutex_lock(&c->mutex);
-    queue_move(&c->abandoned, &c->todo);
+    delivery_queue_move(&c->abandoned, &c->todo);
     c->abandon = true;
     uv_mutex_unlock(&c->mutex);
     if (c->state == CALLBACK_OPEN) { /* else all is ending anyway */
@@ -292,10 +249,10 @@ static bool callback_deliver_ended(struct callback_http *c)
     struct delivery_queue ended = {0};
 
     uv_mutex_lock(&c->mutex);
-    queue_move(&ended, &c->ended);
+    delivery_queue_move(&ended, &c->ended);
     bool over = c->thread_over;
     uv_mutex_unlock(&c->mutex);
-    for (struct delivery *d; (d = queue_pop(&ended)) != NULL;) {
+    for (struct delivery *d; (d = delivery_queue_pop(&ended)) != NULL;) {
         assert(c->held > 0);
         c->held--;
         d->done(d, d->done_arg);
