@@ -11,10 +11,12 @@
 /* Redirects that are followed at once since a leader last worked; later ones wait like any other
  * failure, so that two confused nodes cannot make a client spin. */
 #define SEARCH_QUICK_REDIRECTS 3
+#define SEARCH_EAGER_ROUNDS 12
+#define SEARCH_EAGER_MS 100
 
-uint64_t client_backoff_ms(struct client_logic *l, unsigned n)
+/* Doubled n times, with a random part taken off. */
+static uint64_t backoff_ms(struct client_logic *l, unsigned n, uint64_t most)
 {
-    uint64_t most = l->config.backoff_max_ms;
     uint64_t base = l->config.backoff_min_ms;
     uint32_t chance;
 
@@ -25,6 +27,22 @@ uint64_t client_backoff_ms(struct client_logic *l, unsigned n)
     base = base < most ? base : most;
     l->io.random(l->io.arg, &chance, sizeof chance);
     return base - chance % (base / 2 + 1);
+}
+
+uint64_t client_backoff_ms(struct client_logic *l, unsigned n)
+{
+    return backoff_ms(l, n, l->config.backoff_max_ms);
+}
+
+/* An election takes about a second: for so long the pauses stay short. */
+static uint64_t search_backoff_ms(struct client_logic *l, unsigned n)
+{
+    uint64_t most = l->config.backoff_max_ms;
+
+    if (n < SEARCH_EAGER_ROUNDS && most > SEARCH_EAGER_MS) {
+        most = SEARCH_EAGER_MS;
+    }
+    return backoff_ms(l, n, most);
 }
 
 static bool endpoint_is_free(const struct client_logic *l, unsigned slot)
@@ -136,7 +154,7 @@ static void search_end_round(struct client_logic *l, uint64_t now_ms)
 {
     struct client_search *s = &l->search;
 
-    s->probe_at_ms = now_ms + client_backoff_ms(l, s->failures);
+    s->probe_at_ms = now_ms + search_backoff_ms(l, s->failures);
     s->failures++;
     s->left = 0;
     s->term = 0;
@@ -303,7 +321,7 @@ void client_search_leader_lost(struct client_logic *l, uint64_t office,
             return;
         }
     }
-    search_begin(s, old, failures == 0 ? now_ms : now_ms + client_backoff_ms(l, failures - 1));
+    search_begin(s, old, failures == 0 ? now_ms : now_ms + search_backoff_ms(l, failures - 1));
     search_note_error(s, answer != NULL ? ORDERSCHED_NOT_LEADER : ORDERSCHED_UNREACHABLE);
 }
 
