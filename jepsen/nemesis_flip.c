@@ -71,7 +71,26 @@ static size_t written(const uint8_t *data, size_t len)
     return len;
 }
 
-/* The last file of the kind in which something can be damaged, and how much of it is written. Of
+/* Which of two files of the kind is to be damaged: of snapshots the newest, as a node may start
+ * without the one before it; of the others the one that holds more. */
+static bool is_better(const char *name, size_t len, const char *best, size_t most, enum flip_kind kind)
+{
+    uint64_t a[3], b[3];
+
+    if (kind != FLIP_SNAPSHOT || most == 0 ||
+        sscanf(name, "snapshot-%" SCNu64 "-%" SCNu64 "-%" SCNu64, &a[0], &a[1], &a[2]) != 3 ||
+        sscanf(best, "snapshot-%" SCNu64 "-%" SCNu64 "-%" SCNu64, &b[0], &b[1], &b[2]) != 3) {
+        return len > most;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (a[i] != b[i]) {
+            return a[i] > b[i];
+        }
+    }
+    return false;
+}
+
+/* The file of the kind in which something is to be damaged, and how much of it is written. Of
  * an open segment only the first half will be touched: damage at its very end looks like an
  * interrupted write, and must be taken for one. */
 static size_t file_choose(const char *dir, enum flip_kind kind, char *path, size_t path_len)
@@ -90,7 +109,7 @@ static size_t file_choose(const char *dir, enum flip_kind kind, char *path, size
         uint8_t *data = file_read(one, &len);
         len = data != NULL ? written(data, len) : 0;
         free(data);
-        if (len > most) {
+        if (is_better(e->d_name, len, most > 0 ? strrchr(path, '/') + 1 : "", most, kind)) {
             most = len;
             snprintf(path, path_len, "%s", one);
         }
