@@ -85,7 +85,8 @@ static void settle_answer(struct callback_worker *w, struct worker_settle *settl
         struct reservation *r = settle->reservations[i];
         struct work_result one = {.error = ORDERSCHED_STALE_RESERVATION};
         if (r != NULL) {
-            assert(r->state == RESERVATION_SETTLED || MUTANT(REPORT_BEFORE_COMMIT));
+            assert(r->state == RESERVATION_SETTLED || MUTANT(REPORT_BEFORE_COMMIT) ||
+                   MUTANT(HAZARD_GROUPED_APPLY));
             one = (struct work_result){r->error, r->order_state, r->index};
             if (MUTANT(REPORT_BEFORE_COMMIT)) {
                 one = (struct work_result){.state = ORDERSCHED_EXPIRED};
