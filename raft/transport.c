@@ -10,7 +10,9 @@
 #include <xxhash.h>
 
 #define BACKLOG 128
-#define USER_TIMEOUT_DEFAULT_MS 5000
+/* Four election timeouts. TCP doubles its pause with each packet that is lost again: a connection that
+ * came through a bad link may sleep for seconds after the link is good, a new one does not. */
+#define USER_TIMEOUT_DEFAULT_MS 2000
 #define LOG_INTERVAL_MS 1000
 #define COMPLAINT_INTERVAL_MS 30000
 
