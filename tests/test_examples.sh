@@ -164,6 +164,7 @@ real_deliveries() { # LANGUAGE
     wait_for has_state "$l-paid" PAID
     is "$l: an order that was paid after all is vetoed" "$(state "$l-paid")" PAID
     is "$l: ... without an effect" "$(released "$l" "$l-paid")" 0
+    wait_for has_state "$l-slow" CLOSING # its deadline may not be over yet
     is "$l: a payment that is being processed is asked for later" "$(state "$l-slow")" CLOSING
     echo paid >"$dir/payments/$l-slow"
     wait_for has_state "$l-slow" PAID
