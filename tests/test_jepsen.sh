@@ -93,7 +93,7 @@ nothing_is_left_after() {
     "$build/jepsen" --store "$store" --workload conserve --nemesis delay,slow-link --time 60s \
         >"$scratch/midst" 2>&1 &
     harness=$!
-    for ((i = 0; i < 600; i++)); do
+    for ((i = 0; i < 1200; i++)); do
         grep -q 'phase load' "$scratch/midst" && break
         sleep 0.1
     done
