@@ -7,9 +7,11 @@
 
 #include "transport_bytes.h"
 
-static uint32_t checksum_of(const uint8_t *run, size_t len, uint64_t number)
+#define HEADER_SUMMED (FRAME_HEADER_SIZE - 4) /* what its own checksum covers */
+
+static uint32_t checksum_of(const uint8_t *data, size_t len, uint64_t number)
 {
-    return (uint32_t)XXH3_64bits_withSeed(run, len, number);
+    return (uint32_t)XXH3_64bits_withSeed(data, len, number);
 }
 
 void frame_seal(uint8_t *frame, size_t run_len, uint64_t number)
@@ -17,6 +19,7 @@ void frame_seal(uint8_t *frame, size_t run_len, uint64_t number)
     assert(run_len > 0 && run_len <= TRANSPORT_FRAME_MAX);
     bytes_put_u32(frame, (uint32_t)run_len);
     bytes_put_u32(frame + 4, checksum_of(frame + FRAME_HEADER_SIZE, run_len, number));
+    bytes_put_u32(frame + HEADER_SUMMED, checksum_of(frame, HEADER_SUMMED, number));
 }
 
 /* Take the header's bytes; true when it is whole. */
@@ -70,6 +73,10 @@ enum frame_status frame_read(struct frame_reader *r, const uint8_t **data, size_
     if (r->header_len < FRAME_HEADER_SIZE) {
         if (!take_header(r, data, len)) {
             return FRAME_MORE;
+        }
+        if (checksum_of(r->header, HEADER_SUMMED, r->number) !=
+            bytes_get_u32(r->header + HEADER_SUMMED)) {
+            return FRAME_BAD_HEADER;
         }
         r->length = bytes_get_u32(r->header);
         r->checksum = bytes_get_u32(r->header + 4);

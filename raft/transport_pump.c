@@ -115,6 +115,8 @@ static const char *frame_reason(enum frame_status status)
     switch (status) {
     case FRAME_BAD_LENGTH:
         return "bad frame: impossible length";
+    case FRAME_BAD_HEADER:
+        return "bad frame: wrong checksum of its header, the bytes were altered on the way";
     case FRAME_BAD_CHECKSUM:
         return "bad frame: wrong checksum, the bytes were altered on the way";
     default:

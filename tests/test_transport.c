@@ -294,8 +294,8 @@ static void strangers_are_refused_without_a_word(void **state)
     raw_is_refused(bed, hello, len, "expects node 3 here");
     len = raw_hello(hello, 1, 2, "shop");
     raw_is_refused(bed, hello, len + 1, "bytes behind the handshake");
-    hello[4] = 2;
-    raw_is_refused(bed, hello, len, "speaks peer protocol 2");
+    hello[4] = 1;
+    raw_is_refused(bed, hello, len, "speaks peer protocol 1");
     len = raw_hello(hello, 1, 2, "shop");
     hello[len - 1] ^= 1;
     raw_is_refused(bed, hello, len, "checksum");
@@ -426,8 +426,8 @@ static void a_bad_frame_ends_the_connection(void **state)
     libraft_sees_only_the_end(bed, frame, len - 1, NULL); /* truncated */
     frame[20] ^= 1;
     libraft_sees_only_the_end(bed, frame, len, "wrong checksum");
-    frame[3] = 1;
-    libraft_sees_only_the_end(bed, frame, len, "impossible length");
+    frame[2] ^= 1; /* a length with which the frame would be waited for */
+    libraft_sees_only_the_end(bed, frame, len, "wrong checksum of its header");
     buffer_reset(&run);
     stream_timeout_now(&run, UINT64_MAX);
     len = build_frame(frame, &run);

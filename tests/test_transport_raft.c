@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../raft/guard.h"
 #include "support/transport_bed.h"
 
 #define MEMBERS 3
@@ -20,7 +21,9 @@
 
 struct cluster;
 
-/* A libraft instance whose state machine adds numbers. */
+/* A libraft instance whose state machine adds numbers. It stands behind our guard as in the node:
+ * without it libraft loads its snapshot anew at each tick while a member is silent, and never frees
+ * what is being loaded when it is closed. */
 struct member {
     struct cluster *cluster;
     unsigned slot;
@@ -28,6 +31,8 @@ struct member {
     char address[64];
     struct raft_uv_transport transport;
     struct raft_io io;
+    struct raft_io guarded;
+    struct guard *guard;
     struct raft_fsm fsm;
     struct raft raft;
     bool running;
@@ -95,6 +100,12 @@ static void log_cb(void *arg, const char *level, const char *sentence)
                    !strstr(sentence, "reset") && !strstr(sentence, "broken pipe");
 }
 
+static void fatal_cb(void *arg, const char *sentence)
+{
+    (void)arg;
+    fail_msg("%s", sentence);
+}
+
 static void member_open(struct member *m)
 {
     struct transport_config config = {.cluster = "shop", .log = log_cb, .log_arg = m};
@@ -106,7 +117,9 @@ static void member_open(struct member *m)
     uv_loop_t *loop = &m->cluster->loop;
     assert_int_equal(transport_init(&m->transport, loop, &config), 0);
     assert_int_equal(raft_uv_init(&m->io, loop, m->dir, &m->transport), 0);
-    assert_int_equal(raft_init(&m->raft, &m->io, &m->fsm, m->slot + 1, m->address), 0);
+    m->guard = guard_new(&m->io, &m->guarded, &m->raft, fatal_cb, NULL);
+    assert_non_null(m->guard);
+    assert_int_equal(raft_init(&m->raft, &m->guarded, &m->fsm, m->slot + 1, m->address), 0);
     raft_uv_set_connect_retry_delay(&m->io, 100);
     raft_set_election_timeout(&m->raft, 250);
     raft_set_heartbeat_timeout(&m->raft, 50);
@@ -148,6 +161,7 @@ static void member_close(struct member *m)
     m->raft.data = m;
     raft_close(&m->raft, raft_closed_cb);
     assert_true(bed_run_until(&m->cluster->loop, m->closed, 10000));
+    guard_free(m->guard);
     raft_uv_close(&m->io);
     transport_free(&m->transport);
 }
@@ -286,12 +300,9 @@ static void a_member_that_was_away_gets_the_snapshot(void **state)
     commit(&c, 200, 128);
     member_start(&c.members[2]);
     assert_true(bed_run_until(&c.loop, all_have(&c, 200, 20100), 20000));
-    assert_true(c.members[2].restored >= 1); /* again, where libraft has sent it again */
+    assert_true(c.members[2].restored >= 1); /* again, when the leadership moved meanwhile */
     commit(&c, 10, 128);
     assert_true(bed_run_until(&c.loop, all_have(&c, 210, 20155), 10000));
-    /* Without our guard libraft loads its snapshot once more at each tick while the member is
-     * silent, and what is still being loaded when it is closed it never frees. */
-    (void)bed_run_until(&c.loop, all_have(&c, UINT64_MAX, 0), 1500);
     cluster_close(&c);
 }
 
