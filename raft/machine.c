@@ -56,6 +56,7 @@ void machine_init(struct machine *m)
     memset(m, 0, sizeof *m);
     m->retention_ms = MACHINE_RETENTION_DEFAULT_MS;
     store_init(&m->store, 0);
+    slab_init(&m->slab);
     m->memory = m->store.memory;
     /* All slots at once, so that a route never moves: its ready list has its head in it. */
     m->routes = machine_must_have(calloc(MACHINE_ROUTES_MAX, sizeof *m->routes));
@@ -70,9 +71,10 @@ static void free_state(struct machine *m)
     struct order *o;
 
     while ((o = machine_walk_next(m, &walk))) {
-        order_free(o);
+        order_free(&m->slab, o);
     }
     store_close(&m->store);
+    slab_close(&m->slab);
     for (uint32_t i = 0; i < m->n_routes; i++) {
         route_clear(&m->routes[i]);
     }
@@ -99,6 +101,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->retention_ms = fresh->retention_ms;
     m->request_floor_ms = fresh->request_floor_ms;
     m->store = fresh->store;
+    slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
     m->n_routes = fresh->n_routes;
     m->recent = fresh->recent;
@@ -106,6 +109,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     reset_indexes(m);
     machine_rebuild_commit(m, rebuild);
     memset(fresh, 0, sizeof *fresh);
+    slab_init(&fresh->slab); /* empty, but to be closed */
 }
 
 void machine_raise_floor(struct machine *m, uint64_t time_ms)

@@ -53,6 +53,7 @@ struct machine {
     uint64_t retention_ms;
     uint64_t request_floor_ms;
     struct store store;
+    struct slab slab;       /* the orders' memory */
     struct route *routes;   /* MACHINE_ROUTES_MAX slots that never move */
     uint32_t n_routes;      /* slots from here on have never been used */
     struct recent *recent;  /* ring and its index (recent.h) */

@@ -75,10 +75,11 @@ static void check_order(const struct machine *m, const struct order *o)
         CHECK(link_linked(&o->link) == order_is_terminal(o));
     }
     if (order_is_terminal(o)) {
-        CHECK(o->decision_index >= o->schedule_index && o->decision_index <= m->applied);
-        CHECK(o->decided_ms <= m->now_ms);
+        CHECK(order_decision_index(o) >= o->schedule_index);
+        CHECK(order_decision_index(o) <= m->applied);
+        CHECK(order_decided_ms(o) <= m->now_ms);
     } else {
-        CHECK(o->decision_index == 0 && o->decided_ms == 0);
+        CHECK(order_decision_index(o) == 0 && order_decided_ms(o) == 0);
     }
 }
 
@@ -205,9 +206,9 @@ static uint64_t check_terminal(const struct machine *m)
 
         CHECK(l->next->prev == l);
         CHECK(order_is_terminal(o));
-        CHECK(before_index <= o->decision_index && before_ms <= o->decided_ms);
-        before_index = o->decision_index;
-        before_ms = o->decided_ms;
+        CHECK(before_index <= order_decision_index(o) && before_ms <= order_decided_ms(o));
+        before_index = order_decision_index(o);
+        before_ms = order_decided_ms(o);
         n++;
     }
     return n;

@@ -59,8 +59,8 @@ static uint64_t hash_order(const struct order *o)
     add_bytes(&hash, order_payload(o), o->payload_len);
     add_uint(&hash, o->state);
     add_uint(&hash, o->deadline_ms);
-    add_uint(&hash, o->decided_ms);
-    add_uint(&hash, o->decision_index);
+    add_uint(&hash, order_decided_ms(o));
+    add_uint(&hash, order_decision_index(o));
     add_uint(&hash, o->schedule_index);
     add_bytes(&hash, o->schedule_request, sizeof o->schedule_request);
     add_uint(&hash, o->version);

@@ -77,7 +77,8 @@ void machine_index_add(struct machine *m, struct order *o)
 {
     o->image = m->image_mark; /* what comes while an image is built is not in it */
     m->memory -= m->store.memory;
-    store_insert(&m->store, o);
+    bool is_new = store_insert(&m->store, o);
+    assert(is_new);
     m->memory += m->store.memory + order_memory(o);
     m->routes[o->route].orders++;
     m->stored.pending++;
@@ -159,8 +160,9 @@ void machine_index_settle(struct machine *m, struct order *o, enum ordersched_st
     order_move(o, state);
     ++*machine_count_of(m, o);
     if (order_is_terminal(o)) {
-        o->decided_ms = m->now_ms;
-        o->decision_index = m->applied;
+        struct order_extra *extra = machine_extra(m, o);
+        extra->decided_ms = m->now_ms;
+        extra->decision_index = m->applied;
         link_append(&m->terminal, &o->link);
     }
 }

@@ -68,7 +68,7 @@ static struct order *schedule(struct machine *m, const struct operation *op, int
         *error = ORDERSCHED_BAD_DEADLINE;
         return NULL;
     }
-    o = machine_must_have(order_new(op->id, op->payload));
+    o = machine_must_have(order_new(&m->slab, op->id, op->payload));
     o->deadline_ms = deadline_ms;
     o->schedule_index = m->applied;
     memcpy(o->schedule_request, op->request_id, sizeof o->schedule_request);

@@ -7,7 +7,8 @@
 
 bool machine_is_forgotten(const struct machine *m, const struct order *o)
 {
-    return order_is_terminal(o) && machine_add_ms(o->decided_ms, m->retention_ms) <= m->now_ms;
+    return order_is_terminal(o) &&
+           machine_add_ms(order_decided_ms(o), m->retention_ms) <= m->now_ms;
 }
 
 struct order *machine_find(const struct machine *m, struct slice id)
@@ -29,7 +30,7 @@ void machine_purge(struct machine *m, struct order *o)
     m->memory -= m->store.memory + order_memory(o);
     store_remove(&m->store, o);
     m->memory += m->store.memory;
-    order_free(o);
+    order_free(&m->slab, o);
 }
 
 static struct order *first_decided(const struct machine *m)
@@ -52,7 +53,7 @@ static void purge_closing(struct machine *m)
     if (o) {
         machine_index_detach(m, o);
         machine_index_settle(m, o, ORDERSCHED_EXPIRED);
-        o->decided_ms = o->deadline_ms;
+        o->extra->decided_ms = o->deadline_ms;
         machine_purge(m, o);
     }
 }
@@ -65,10 +66,10 @@ void machine_purge_forgotten(struct machine *m)
     struct order *o = first_decided(m);
 
     for (unsigned i = 0; i < MACHINE_PURGE_MAX && o && machine_is_forgotten(m, o); i++) {
-        uint64_t index = o->decision_index;
+        uint64_t index = order_decision_index(o);
 
         /* The whole index: a restore may list the orders of one entry in another order. */
-        while (o && o->decision_index == index) {
+        while (o && order_decision_index(o) == index) {
             machine_purge(m, o);
             o = first_decided(m);
         }

@@ -28,7 +28,7 @@ static int read_get(const struct machine *m, const struct operation *op, struct 
     write_bin(body, order_payload(o), o->payload_len);
     write_uint(body, o->version);
     write_uint(body, o->schedule_index);
-    write_uint(body, o->decided_ms);
+    write_uint(body, order_decided_ms(o));
     return ORDERSCHED_OK;
 }
 
@@ -49,7 +49,7 @@ static void tell(struct telling *t, const struct history_event *event)
 static bool was_due(const struct machine *m, const struct order *o)
 {
     return o->deadline_ms <= m->now_ms &&
-           (!order_is_terminal(o) || o->decided_ms >= o->deadline_ms);
+           (!order_is_terminal(o) || order_decided_ms(o) >= o->deadline_ms);
 }
 
 static void tell_beginning(struct telling *t, const struct order *o)
@@ -103,8 +103,8 @@ static void tell_ending(struct telling *t, const struct order *o)
     if (order_is_terminal(o)) {
         tell(t, &(struct history_event){
                     .kind = HISTORY_DECIDED,
-                    .time_ms = o->decided_ms,
-                    .index = o->decision_index,
+                    .time_ms = order_decided_ms(o),
+                    .index = order_decision_index(o),
                     .outcome = o->state,
                     .reason = history_reason(dropped ? o->extra->history : NULL),
                 });

@@ -35,7 +35,7 @@ static int compare_decisions(const void *left, const void *right)
 {
     const struct order *a = *(struct order *const *)left;
     const struct order *b = *(struct order *const *)right;
-    int c = compare(a->decision_index, b->decision_index);
+    int c = compare(order_decision_index(a), order_decision_index(b));
 
     return c != 0 ? c : compare_identity(a, b);
 }

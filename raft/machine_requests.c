@@ -20,7 +20,7 @@ void machine_describe(const struct machine *m, const struct order *o, int error,
         result->state = order_state(o, m->now_ms);
         result->deadline_ms = o->deadline_ms;
         result->remaining_ms = remaining_ms(m, o->deadline_ms);
-        result->index = o->decision_index;
+        result->index = order_decision_index(o);
     }
 }
 

@@ -12,63 +12,22 @@
 static_assert(ORDERSCHED_ID_MAX <= UINT8_MAX, "order.id_len is one byte");
 static_assert(ORDERSCHED_PAYLOAD_MAX <= UINT16_MAX, "order.payload_len is two bytes");
 
-/* --- lists --- */
-
-void link_head_init(struct link *head)
-{
-    head->next = head;
-    head->prev = head;
-}
-
-bool link_empty(const struct link *head)
-{
-    return head->next == head;
-}
-
-bool link_linked(const struct link *l)
-{
-    return l->next != NULL;
-}
-
-static void insert_between(struct link *before, struct link *l, struct link *behind)
-{
-    assert(!link_linked(l));
-    l->prev = before;
-    l->next = behind;
-    before->next = l;
-    behind->prev = l;
-}
-
-void link_append(struct link *head, struct link *l)
-{
-    insert_between(head->prev, l, head);
-}
-
-void link_prepend(struct link *head, struct link *l)
-{
-    insert_between(head, l, head->next);
-}
-
-void link_remove(struct link *l)
-{
-    assert(link_linked(l));
-    l->prev->next = l->next;
-    l->next->prev = l->prev;
-    l->next = NULL;
-    l->prev = NULL;
-}
-
 /* --- memory --- */
 
-struct order *order_new(struct slice id, struct slice payload)
+static size_t record_size(const struct order *o)
+{
+    return ORDER_RECORD_SIZE + o->id_len + o->payload_len;
+}
+
+struct order *order_new(struct slab *slab, struct slice id, struct slice payload)
 {
     assert(id.len >= 1 && id.len <= ORDERSCHED_ID_MAX);
     assert(payload.len <= ORDERSCHED_PAYLOAD_MAX);
-    struct order *o = malloc(sizeof *o + id.len + payload.len);
+    struct order *o = slab_alloc(slab, ORDER_RECORD_SIZE + id.len + payload.len);
     if (o == NULL) {
         return NULL;
     }
-    memset(o, 0, sizeof *o);
+    memset(o, 0, ORDER_RECORD_SIZE);
     o->state = ORDERSCHED_PENDING;
     o->id_len = (uint8_t)id.len;
     o->payload_len = (uint16_t)payload.len;
@@ -79,7 +38,7 @@ struct order *order_new(struct slice id, struct slice payload)
     return o;
 }
 
-void order_free(struct order *o)
+void order_free(struct slab *slab, struct order *o)
 {
     if (o == NULL) {
         return;
@@ -89,7 +48,7 @@ void order_free(struct order *o)
         free(o->extra->history);
         free(o->extra);
     }
-    free(o);
+    slab_free(slab, o, record_size(o));
 }
 
 struct order_extra *order_extra(struct order *o)
@@ -106,7 +65,7 @@ struct order_extra *order_extra(struct order *o)
 
 size_t order_memory(const struct order *o)
 {
-    size_t size = sizeof *o + o->id_len + o->payload_len;
+    size_t size = slab_size(record_size(o));
     if (o->extra != NULL) {
         size += sizeof *o->extra + o->extra->cap_requests * sizeof *o->extra->requests +
                 history_memory(o->extra->history);
@@ -145,6 +104,16 @@ bool order_is_terminal(const struct order *o)
 {
     return o->state == ORDERSCHED_PAID || o->state == ORDERSCHED_CANCELLED ||
            o->state == ORDERSCHED_EXPIRED;
+}
+
+uint64_t order_decided_ms(const struct order *o)
+{
+    return o->extra != NULL ? o->extra->decided_ms : 0;
+}
+
+uint64_t order_decision_index(const struct order *o)
+{
+    return o->extra != NULL ? o->extra->decision_index : 0;
 }
 
 #define TO(state) (1u << (state))

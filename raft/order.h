@@ -22,21 +22,11 @@
 
 #include "../client/protocol.h"
 #include "history.h"
+#include "link.h"
+#include "slab.h"
 
 #define ORDER_REQUESTS_MAX 64 /* recorded requests of one order, its schedule not counted */
 #define ORDER_ROUTE_NONE UINT16_MAX
-
-/* A node of an intrusive doubly linked list; the head is a node too. Unlinked: next == NULL. */
-struct link {
-    struct link *next;
-    struct link *prev;
-};
-void link_head_init(struct link *head);
-bool link_empty(const struct link *head);
-bool link_linked(const struct link *l);
-void link_append(struct link *head, struct link *l);  /* behind the last */
-void link_prepend(struct link *head, struct link *l); /* before the first */
-void link_remove(struct link *l);                     /* leaves it unlinked */
 
 /* The answer once given to a mutating request: a copy of the request gets it again. */
 struct order_request {
@@ -47,7 +37,7 @@ struct order_request {
     uint8_t state;
 };
 
-/* What most orders never need. Allocated on first use. */
+/* What most orders never need before they are due or decided. Allocated on first use. */
 struct order_extra {
     struct link closing;          /* derived: in machine.closing, in order of order_since_ms() */
     struct order *order;          /* derived: whose extra part this is, set while in closing */
@@ -56,6 +46,8 @@ struct order_extra {
     uint64_t next_ms;             /* replicated: next attempt not before; 0 = at once */
     uint64_t first_deadline_ms;   /* replicated: the deadline given to the schedule */
     uint64_t redriven_ms;         /* replicated: when it last came back from DEAD; 0: never */
+    uint64_t decided_ms;          /* replicated: terminal: cluster time of the decision */
+    uint64_t decision_index;      /* replicated: terminal: log index of the decision */
     struct history *history;      /* replicated: owned; NULL: nothing happened */
     uint32_t attempts;            /* replicated: deliveries that ended */
     uint16_t failures;            /* replicated: of these, failed since the last "later" */
@@ -69,37 +61,36 @@ struct order_extra {
 #define ORDER_BITS 48
 #define ORDER_VERSION_MAX UINT8_MAX /* an order has ORDER_REQUESTS_MAX extends at most */
 
-/* One order, one allocation: the record, then the id, then the payload. There are millions of
- * them, so the record is packed: 72 bytes. Mind that C calculates in 48 bits where such a field
- * meets an int: cast it first, or use machine_add_ms. */
+/* One order, one piece of a slab: the record, then the id, then the payload. There are millions of
+ * them, so the record is packed: 60 bytes, and the id begins where the compiler would pad. Mind that C
+ * calculates in 48 bits where such a field meets an int: cast it first, or use machine_add_ms. */
 struct order {
     struct link link; /* derived: wheel slot, route's ready list, or terminal list */
     struct order_extra *extra;
     uint64_t deadline_ms : ORDER_BITS;    /* while PENDING or CLOSING; the last one afterwards */
     uint64_t payload_len : 16;
-    uint64_t decided_ms : ORDER_BITS;     /* terminal: cluster time of the decision */
-    uint64_t route : 16;                  /* slot of the route in the machine */
-    uint64_t decision_index : ORDER_BITS; /* terminal: log index of the decision; 0 before */
-    uint64_t version : 8;                 /* deadline version: 1, and one more at each extend */
-    uint64_t id_len : 8;
     uint64_t schedule_index : ORDER_BITS; /* log index of the schedule */
-    uint64_t state : 8;     /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
-    uint64_t in_flight : 1; /* derived: the dispatcher holds it */
-    uint64_t due : 1;       /* derived: in machine.closing */
-    uint64_t image : 1;     /* derived: machine.image_mark, once it is in the image */
-    uint64_t ready : 1;     /* derived: link is in its route's ready list */
+    uint64_t route : 16;                  /* slot of the route in the machine */
+    uint8_t version;       /* deadline version: 1, and one more at each extend */
+    uint8_t id_len;
+    uint8_t state;         /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
+    uint8_t in_flight : 1; /* derived: the dispatcher holds it */
+    uint8_t due : 1;       /* derived: in machine.closing */
+    uint8_t image : 1;     /* derived: machine.image_mark, once it is in the image */
+    uint8_t ready : 1;     /* derived: link is in its route's ready list */
     uint8_t schedule_request[ORDERSCHED_REQUEST_ID_SIZE];
     uint8_t bytes[];
 };
-_Static_assert(sizeof(struct order) == 72, "the record is packed");
+#define ORDER_RECORD_SIZE offsetof(struct order, bytes)
+_Static_assert(ORDER_RECORD_SIZE == 60, "the record is packed");
 
 static inline const uint8_t *order_id(const struct order *o) { return o->bytes; }
 static inline const uint8_t *order_payload(const struct order *o) { return o->bytes + o->id_len; }
 
-/* Allocate an order with its id and payload copied in, PENDING, everything else 0.
+/* Make an order in `slab` with its id and payload copied in, PENDING, everything else 0.
  * NULL = no memory. */
-struct order *order_new(struct slice id, struct slice payload);
-void order_free(struct order *o);
+struct order *order_new(struct slab *slab, struct slice id, struct slice payload);
+void order_free(struct slab *slab, struct order *o); /* of that slab; NULL: nothing to free */
 /* The extra part, made on first use. NULL = no memory. */
 struct order_extra *order_extra(struct order *o);
 /* Bytes of memory this order takes, its extra part included. */
@@ -113,6 +104,9 @@ uint64_t order_since_ms(const struct order *o);
  * attempt. */
 uint64_t order_time_ms(const struct order *o);
 bool order_is_terminal(const struct order *o); /* PAID, CANCELLED or EXPIRED; DEAD is not */
+/* When and by which entry a terminal order was decided; 0 before. */
+uint64_t order_decided_ms(const struct order *o);
+uint64_t order_decision_index(const struct order *o);
 
 /* The table of allowed moves between stored states; every change of `state` goes through here
  * and a move that is not in the table is a bug of ours: it aborts. */

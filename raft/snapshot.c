@@ -164,8 +164,8 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
     write_bin(b, order_id(o), o->id_len);
     write_uint(b, o->state);
     write_uint(b, o->deadline_ms);
-    write_uint(b, o->decided_ms);
-    write_uint(b, o->decision_index);
+    write_uint(b, order_decided_ms(o));
+    write_uint(b, order_decision_index(o));
     write_uint(b, o->schedule_index);
     write_bin(b, o->schedule_request, sizeof o->schedule_request);
     write_uint(b, o->version);

@@ -181,14 +181,14 @@ static bool is_consistent(const struct machine *m, const struct order *o)
 {
     const struct order_extra *extra = o->extra;
     bool decided = order_is_terminal(o);
+    uint64_t index = order_decision_index(o);
 
     if (o->route >= m->n_routes || !m->routes[o->route].used || o->version < 1 ||
         o->schedule_index < 1 || o->schedule_index > m->applied) {
         return false;
     }
-    if (decided ? o->decision_index < o->schedule_index || o->decision_index > m->applied ||
-                      o->decided_ms > m->now_ms
-                : o->decision_index != 0 || o->decided_ms != 0) {
+    if (decided ? index < o->schedule_index || index > m->applied || order_decided_ms(o) > m->now_ms
+                : index != 0 || order_decided_ms(o) != 0) {
         return false;
     }
     if (!extra) {
@@ -288,23 +288,26 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
     struct order *o;
 
     if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
-        !read_fields(c, &f) || store_find(&m->store, f.id)) {
+        !read_fields(c, &f)) {
         return false;
     }
-    o = machine_must_have(order_new(f.id, f.payload));
+    o = machine_must_have(order_new(&m->slab, f.id, f.payload));
     o->state = (uint8_t)f.state;
     o->deadline_ms = f.deadline_ms;
-    o->decided_ms = f.decided_ms;
-    o->decision_index = f.decision_index;
+    if (order_is_terminal(o) || f.decided_ms != 0 || f.decision_index != 0) {
+        struct order_extra *extra = machine_must_have(order_extra(o));
+        extra->decided_ms = f.decided_ms;
+        extra->decision_index = f.decision_index;
+    }
     o->schedule_index = f.schedule_index;
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
     o->version = (uint32_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o, version)) || !is_consistent(m, o)) {
-        order_free(o);
+    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o, version)) || !is_consistent(m, o) ||
+        !store_insert(&m->store, o)) {
+        order_free(&m->slab, o);
         return false;
     }
-    store_insert(&m->store, o);
     return true;
 }
 
@@ -354,7 +357,7 @@ static void apply_tail(struct machine *m, struct cursor c)
 static bool decisions_are_in_order(const struct machine_rebuild *rebuild)
 {
     for (size_t i = 1; i < rebuild->n_terminal; i++) {
-        if (rebuild->terminal[i - 1]->decided_ms > rebuild->terminal[i]->decided_ms) {
+        if (order_decided_ms(rebuild->terminal[i - 1]) > order_decided_ms(rebuild->terminal[i])) {
             return false;
         }
     }

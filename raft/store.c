@@ -141,7 +141,7 @@ static void shard_grow(struct store *s, struct store_shard *sh)
     uint32_t cap = sh->cap;
     enum resize done;
     do {
-        cap = cap == 0 ? CAP_MIN : cap * 2;
+        cap += cap < 4 * CAP_MIN ? CAP_MIN : cap / 4; /* a quarter: most of a table is in use */
         done = cap <= CAP_MAX ? shard_resize(s, sh, cap) : RESIZE_NO_MEMORY;
     } while (done == RESIZE_TOO_SMALL);
     if (done == RESIZE_NO_MEMORY) {
@@ -257,19 +257,29 @@ struct order *store_find(const struct store *s, struct slice id)
     return at < sh->cap ? sh->slots[at] : NULL;
 }
 
-void store_insert(struct store *s, struct order *o)
+/* Does the slot before the one where this id belongs hold it already? */
+static bool shard_holds(const struct store_shard *sh, uint32_t at, uint16_t tag, struct slice id)
+{
+    return at > 0 && sh->slots[at - 1] != NULL && tags_of(sh)[at - 1] == tag &&
+           id_is(sh->slots[at - 1], id);
+}
+
+bool store_insert(struct store *s, struct order *o)
 {
     uint64_t hash = store_hash(s, id_of(o));
     struct store_shard *sh = &s->shards[shard_of(hash)];
     uint16_t tag = tag_of(hash);
-    assert(shard_find(sh, tag, id_of(o)) == sh->cap);
-    if (sh->cap == 0 || is_full(sh)) {
+    for (;;) {
+        uint32_t at = sh->cap > 0 ? shard_position(s, sh, hash, id_of(o)) : 0;
+        if (shard_holds(sh, at, tag, id_of(o))) {
+            return false;
+        }
+        if (sh->cap > 0 && !is_full(sh) && shard_put(sh, at, o, tag)) {
+            s->n++;
+            return true;
+        }
         shard_grow(s, sh);
     }
-    while (!shard_put(sh, shard_position(s, sh, hash, id_of(o)), o, tag)) {
-        shard_grow(s, sh);
-    }
-    s->n++;
 }
 
 void store_remove(struct store *s, struct order *o)

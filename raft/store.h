@@ -23,7 +23,7 @@
 
 struct store_shard {
     struct order **slots; /* cap of them, NULL = free; behind them cap tags, same memory */
-    uint32_t cap;         /* power of two, or 0 */
+    uint32_t cap;         /* slots, or 0 */
     uint32_t n;
 };
 
@@ -38,8 +38,8 @@ void store_init(struct store *s, uint64_t seed);
 void store_close(struct store *s); /* frees the tables, not the orders */
 uint64_t store_hash(const struct store *s, struct slice id);
 struct order *store_find(const struct store *s, struct slice id); /* or NULL */
-/* The id must not be in the store. Aborts on lack of memory. */
-void store_insert(struct store *s, struct order *o);
+/* False, and nothing done, when the id is in the store. Aborts on lack of memory. */
+bool store_insert(struct store *s, struct order *o) ORDERSCHED_MUST_CHECK;
 /* The order must be in the store. */
 void store_remove(struct store *s, struct order *o);
 

@@ -98,7 +98,7 @@ static void a_pay_one_millisecond_before_the_deadline_wins(void **state)
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
     assert_answer(bed_apply(b, T + 99, bed_pay(b, "a")), ORDERSCHED_OK, ORDERSCHED_PAID, T + 100,
                   b->index);
-    assert_int_equal(bed_order(b, "a")->decided_ms, T + 99);
+    assert_int_equal(order_decided_ms(bed_order(b, "a")), T + 99);
 }
 
 static void a_pay_at_the_deadline_is_too_late(void **state)

@@ -50,7 +50,7 @@ static void expired_settles_the_order(void **state)
     assert_ptr_equal(bed_take(b, 0), bed_order(b, "a"));
     assert_answer(bed_apply(b, T + 110, bed_outcome(b, "a", 1, 1, OUTCOME_EXPIRED, 0)),
                   ORDERSCHED_OK, ORDERSCHED_EXPIRED, T + 100, b->index);
-    assert_int_equal(bed_order(b, "a")->decided_ms, T + 110);
+    assert_int_equal(order_decided_ms(bed_order(b, "a")), T + 110);
     assert_int_equal(extra_of(b, "a")->attempts, 1);
     assert_null(bed_take(b, 0));
     machine_check(&b->m);

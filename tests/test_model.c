@@ -173,8 +173,8 @@ static void compare_order(struct run *r, unsigned id)
     }
     EXPECT(r, order_state(o, r->m.now_ms), model_state(r->model, id));
     EXPECT(r, o->deadline_ms, want->deadline_ms);
-    EXPECT(r, o->decided_ms, want->decided_ms);
-    EXPECT(r, o->decision_index, want->decision);
+    EXPECT(r, order_decided_ms(o), want->decided_ms);
+    EXPECT(r, order_decision_index(o), want->decision);
     EXPECT(r, o->schedule_index, want->scheduled);
     EXPECT(r, o->version, want->version);
     EXPECT(r, o->in_flight, want->in_flight);

@@ -23,7 +23,7 @@ static struct slice text(const char *s)
 
 static struct order *make(void)
 {
-    struct order *o = order_new(text("order-1"), text("payload"));
+    struct order *o = order_new(NULL, text("order-1"), text("payload"));
     assert_non_null(o);
     return o;
 }
@@ -50,7 +50,7 @@ static bool move_aborts(int from, int to)
         int null = open("/dev/null", O_WRONLY);
         dup2(null, STDERR_FILENO);
         signal(SIGABRT, SIG_DFL); /* not cmocka's */
-        struct order *o = order_new(text("o"), text(""));
+        struct order *o = order_new(NULL, text("o"), text(""));
         if (o == NULL) {
             _exit(2);
         }
@@ -118,7 +118,7 @@ static void a_new_order_is_pending_and_holds_copies_of_id_and_payload(void **sta
     (void)state;
     char id[] = "some id";
     char payload[] = "some payload";
-    struct order *o = order_new(text(id), text(payload));
+    struct order *o = order_new(NULL, text(id), text(payload));
     assert_non_null(o);
     memset(id, '-', sizeof id);
     memset(payload, '-', sizeof payload);
@@ -133,7 +133,7 @@ static void a_new_order_is_pending_and_holds_copies_of_id_and_payload(void **sta
     blank.id_len = 7;
     blank.payload_len = 12;
     assert_memory_equal(o, &blank, offsetof(struct order, bytes));
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void the_longest_id_and_payload_fit_and_both_may_be_any_bytes(void **state)
@@ -143,25 +143,25 @@ static void the_longest_id_and_payload_fit_and_both_may_be_any_bytes(void **stat
     static uint8_t payload[ORDERSCHED_PAYLOAD_MAX];
     memset(id, 0, sizeof id);
     memset(payload, 0xff, sizeof payload);
-    struct order *o = order_new((struct slice){id, sizeof id},
+    struct order *o = order_new(NULL, (struct slice){id, sizeof id},
                                 (struct slice){payload, sizeof payload});
     assert_non_null(o);
     assert_int_equal(o->id_len, sizeof id);
     assert_int_equal(o->payload_len, sizeof payload);
     assert_memory_equal(order_id(o), id, sizeof id);
     assert_memory_equal(order_payload(o), payload, sizeof payload);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void an_order_without_payload_is_an_order(void **state)
 {
     (void)state;
-    struct order *o = order_new(text("x"), (struct slice){NULL, 0});
+    struct order *o = order_new(NULL, text("x"), (struct slice){NULL, 0});
     assert_non_null(o);
     assert_int_equal(o->payload_len, 0);
-    assert_int_equal(order_memory(o), sizeof *o + 1);
-    order_free(o);
-    order_free(NULL);
+    assert_int_equal(order_memory(o), slab_size(ORDER_RECORD_SIZE + 1));
+    order_free(NULL, o);
+    order_free(NULL, NULL);
 }
 
 static void the_extra_part_is_made_once_and_remembers_the_first_deadline(void **state)
@@ -176,14 +176,14 @@ static void the_extra_part_is_made_once_and_remembers_the_first_deadline(void **
     assert_int_equal(extra->first_deadline_ms, 500);
     assert_int_equal(extra->attempts, 0);
     assert_int_equal(extra->next_ms, 0);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void the_memory_of_an_order_counts_all_its_parts(void **state)
 {
     (void)state;
     struct order *o = make();
-    size_t plain = sizeof *o + strlen("order-1") + strlen("payload");
+    size_t plain = slab_size(ORDER_RECORD_SIZE + strlen("order-1") + strlen("payload"));
     assert_int_equal(order_memory(o), plain);
     assert_non_null(order_extra(o));
     assert_int_equal(order_memory(o), plain + sizeof(struct order_extra));
@@ -192,7 +192,7 @@ static void the_memory_of_an_order_counts_all_its_parts(void **state)
     assert_int_equal(order_memory(o), plain + sizeof(struct order_extra) +
                                           o->extra->cap_requests * sizeof r);
     assert_true(o->extra->cap_requests >= 1);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 /* --- states --- */
@@ -212,7 +212,7 @@ static void a_pending_order_is_closing_from_its_deadline_on(void **state)
         assert_int_equal(order_state(o, 999), others[i]);
         assert_int_equal(order_state(o, 1001), others[i]);
     }
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void the_wheel_waits_for_the_deadline_and_then_for_the_next_attempt(void **state)
@@ -229,7 +229,7 @@ static void the_wheel_waits_for_the_deadline_and_then_for_the_next_attempt(void 
     assert_int_equal(order_time_ms(o), 7000);
     o->due = 0;
     assert_int_equal(order_time_ms(o), 1000);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void paid_cancelled_and_expired_are_terminal_and_nothing_else_is(void **state)
@@ -242,7 +242,7 @@ static void paid_cancelled_and_expired_are_terminal_and_nothing_else_is(void **s
                         s == ORDERSCHED_EXPIRED;
         assert_int_equal(order_is_terminal(o), terminal);
     }
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void only_pending_and_dead_orders_move_and_only_where_they_may(void **state)
@@ -271,7 +271,6 @@ static void the_schedules_own_request_is_answered_without_being_recorded(void **
     struct order_request scratch;
     memset(o->schedule_request, 0x5a, sizeof o->schedule_request);
     o->deadline_ms = 1000;
-    o->decision_index = 77;
     const struct order_request *found = order_find_request(o, o->schedule_request, &scratch);
     assert_ptr_equal(found, &scratch);
     assert_memory_equal(found->id, o->schedule_request, sizeof found->id);
@@ -280,7 +279,7 @@ static void the_schedules_own_request_is_answered_without_being_recorded(void **
     assert_int_equal(found->error, ORDERSCHED_OK);
     assert_int_equal(found->state, ORDERSCHED_PENDING);
     assert_null(o->extra);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void the_schedules_answer_keeps_the_first_deadline_after_an_extend(void **state)
@@ -299,7 +298,7 @@ static void the_schedules_answer_keeps_the_first_deadline_after_an_extend(void *
     o->extra->first_deadline_ms = 0; /* not known: the present one */
     found = order_find_request(o, o->schedule_request, &scratch);
     assert_int_equal(found->deadline_ms, 4000);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void recorded_requests_are_found_with_their_answers_up_to_the_limit(void **state)
@@ -322,7 +321,7 @@ static void recorded_requests_are_found_with_their_answers_up_to_the_limit(void 
         assert_non_null(found);
         assert_memory_equal(found, &r, sizeof r);
     }
-    order_free(o);
+    order_free(NULL, o);
 }
 
 int main(void)

@@ -23,7 +23,7 @@ static struct order *order_of(struct link *l)
 
 static struct order *make(uint64_t time_ms)
 {
-    struct order *o = order_new((struct slice){(const uint8_t *)"o", 1}, (struct slice){NULL, 0});
+    struct order *o = order_new(NULL, (struct slice){(const uint8_t *)"o", 1}, (struct slice){NULL, 0});
     assert_non_null(o);
     o->deadline_ms = time_ms;
     return o;
@@ -103,7 +103,7 @@ static void an_order_comes_at_its_millisecond_and_not_one_before(void **state)
         assert_ptr_equal(take(&due), o);
         assert_true(link_empty(&due));
         assert_int_equal(w.n, 0);
-        order_free(o);
+        order_free(NULL, o);
     }
 }
 
@@ -126,9 +126,9 @@ static void a_time_before_now_is_due_at_the_next_advance(void **state)
     assert_ptr_equal(take(&due), late);
     assert_ptr_equal(take(&due), late_too);
     assert_null(take(&due));
-    order_free(late);
-    order_free(later);
-    order_free(late_too);
+    order_free(NULL, late);
+    order_free(NULL, later);
+    order_free(NULL, late_too);
 }
 
 static void an_advance_to_a_time_before_now_does_not_go_back(void **state)
@@ -145,7 +145,7 @@ static void an_advance_to_a_time_before_now_does_not_go_back(void **state)
     assert_true(w.now_ms == NOW);
     assert_true(wheel_advance(&w, NOW + 1, &due, UNLIMITED));
     assert_ptr_equal(take(&due), o);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static void what_is_handed_out_goes_behind_what_is_in_the_list(void **state)
@@ -162,8 +162,8 @@ static void what_is_handed_out_goes_behind_what_is_in_the_list(void **state)
     assert_true(wheel_advance(&w, NOW, &due, UNLIMITED));
     assert_ptr_equal(take(&due), first);
     assert_ptr_equal(take(&due), second);
-    order_free(first);
-    order_free(second);
+    order_free(NULL, first);
+    order_free(NULL, second);
 }
 
 static void a_closing_order_comes_at_its_next_attempt(void **state)
@@ -183,7 +183,7 @@ static void a_closing_order_comes_at_its_next_attempt(void **state)
     assert_true(link_empty(&due));
     assert_true(wheel_advance(&w, NOW + 5000, &due, UNLIMITED));
     assert_ptr_equal(take(&due), o);
-    order_free(o);
+    order_free(NULL, o);
 }
 
 /* A million orders for the same midnight must not stop the loop, nor be handed out twice. */
@@ -218,7 +218,7 @@ static void orders_of_one_millisecond_come_in_bounded_calls_in_order_of_insertio
     assert_int_equal(got, ORDERS);
     assert_true(calls <= WHEEL_LEVELS * ORDERS / AT_ONCE + 1);
     for (unsigned i = 0; i < ORDERS; i++) {
-        order_free(orders[i]);
+        order_free(NULL, orders[i]);
     }
 }
 
@@ -244,7 +244,7 @@ static void an_order_inserted_while_its_slot_cascades_waits_its_turn(void **stat
     assert_true(wheel_advance(&w, NOW + HOUR, &due, UNLIMITED));
     for (unsigned i = 0; i < 4; i++) {
         assert_ptr_equal(take(&due), orders[i]);
-        order_free(orders[i]);
+        order_free(NULL, orders[i]);
     }
 }
 
@@ -270,7 +270,7 @@ static void orders_inserted_after_their_time_still_come_in_order_of_time(void **
     for (unsigned i = TIMES; i-- > 0;) {
         for (unsigned each = 0; each < EACH; each++) {
             assert_ptr_equal(take(&due), orders[i][each]);
-            order_free(orders[i][each]);
+            order_free(NULL, orders[i][each]);
         }
     }
     assert_null(take(&due));
@@ -369,7 +369,7 @@ static void model_remove(struct model *m)
     struct order *o = model_drop(m, i);
     wheel_remove(&m->wheel, o);
     assert_false(link_linked(&o->link));
-    order_free(o);
+    order_free(NULL, o);
 }
 
 static uint64_t random_now_ms(struct model *m)
@@ -410,7 +410,7 @@ static bool model_advance_to(struct model *m, uint64_t now_ms, unsigned max)
         assert_true(first < m->n);
         assert_ptr_equal(o, m->orders[first]);
         model_drop(m, first);
-        order_free(o);
+        order_free(NULL, o);
     }
     assert_true(got <= max);
     if (done) {
@@ -471,7 +471,7 @@ static void run_model(struct random random, uint64_t now_ms, unsigned steps)
     while (m.n > 0) {
         struct order *o = model_drop(&m, m.n - 1);
         wheel_remove(&m.wheel, o);
-        order_free(o);
+        order_free(NULL, o);
     }
     check_wheel(&m.wheel);
     assert_true(wheel_next_ms(&m.wheel) == UINT64_MAX);

@@ -34,13 +34,13 @@ static void verify_life(struct check *c, unsigned node, uint64_t index, const st
         return;
     }
     if (life->acked_ending && life->decision <= index &&
-        (o->state != life->state || o->decision_index != life->decision)) {
+        (o->state != life->state || order_decision_index(o) != life->decision)) {
         check_fail(c, "ACKED", (int)life->id,
                    "an acknowledged decision is missing:\n"
                    "  a client was told %s, at log index %" PRIu64 "\n"
                    "  node %u at log index %" PRIu64 " has it %s, at %" PRIu64,
                    ordersched_state_name(life->state), life->decision, node + 1, index,
-                   ordersched_state_name(o->state), (uint64_t)o->decision_index);
+                   ordersched_state_name(o->state), order_decision_index(o));
     } else if (life->acked_version_at <= index && o->version < life->acked_version) {
         check_fail(c, "ACKED", (int)life->id,
                    "an acknowledged extend is missing:\n"
@@ -313,9 +313,9 @@ static bool note_operator(struct check *c, struct life *life, uint64_t index,
     if (redriven ? fresh->redrives == 0 : fresh->drops == 0) {
         check_fail(c, "I1", (int)life->id, "%s at log index %" PRIu64 ":\n  it was among the dead "
                    "letters\n  nobody asked for it", redriven ? "redriven" : "dropped", index);
-    } else if (dropped && (o->decision_index != index || o->decided_ms != m->now_ms)) {
+    } else if (dropped && (order_decision_index(o) != index || order_decided_ms(o) != m->now_ms)) {
         check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
-                   "  dropped, said to be decided at %" PRIu64, index, (uint64_t)o->decision_index);
+                   "  dropped, said to be decided at %" PRIu64, index, order_decision_index(o));
     }
     life->dropped = dropped;
     return true;
@@ -332,10 +332,10 @@ static void note_ending(struct check *c, struct life *life, uint64_t index,
                    "\n  %s, at log index %" PRIu64, ordersched_state_name(life->state),
                    life->decision, ordersched_state_name(o->state), index);
     } else if (o->state != ORDERSCHED_DEAD &&
-               (o->decision_index != index || o->decided_ms != m->now_ms)) {
+               (order_decision_index(o) != index || order_decided_ms(o) != m->now_ms)) {
         check_fail(c, "I2", (int)life->id, "a decision appears at log index %" PRIu64 ":\n"
                    "  %s, said to be decided at %" PRIu64, index, ordersched_state_name(o->state),
-                   (uint64_t)o->decision_index);
+                   order_decision_index(o));
     } else if (by_client && (o->state == ORDERSCHED_EXPIRED || o->state == ORDERSCHED_DEAD)) {
         check_fail(c, "I9", (int)life->id, "%s at log index %" PRIu64 ":\n  no outcome of a "
                    "delivery was counted", ordersched_state_name(o->state), index);
@@ -375,13 +375,13 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
                        note_operator(c, life, index, m, o, attempted, &fresh);
     if (o->state != life->state && !by_operator) {
         note_ending(c, life, index, m, o, attempted);
-    } else if (check_is_terminal(life->state) && o->decision_index != life->decision) {
+    } else if (check_is_terminal(life->state) && order_decision_index(o) != life->decision) {
         check_fail(c, "I1", (int)life->id, "a decision moves:\n  log index %" PRIu64
-                   "\n  log index %" PRIu64, life->decision, (uint64_t)o->decision_index);
+                   "\n  log index %" PRIu64, life->decision, order_decision_index(o));
     }
     life->state = o->state;
-    life->decided_ms = o->decided_ms;
-    life->decision = o->decision_index;
+    life->decided_ms = order_decided_ms(o);
+    life->decision = order_decision_index(o);
     life->next_ms = o->extra != NULL ? o->extra->next_ms : 0;
     life->redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
     if (attempted && fresh.redrives + fresh.drops > 0) {
