@@ -418,6 +418,7 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
     }
     s->worker_wake_us = callback_worker_run(&s->worker);
+    scheduler_watch_quiet(s, now_us);
     scheduler_build_image(s, now_us);
     batcher_pump(&s->batcher);
     if (s->state != SCHEDULER_FOLLOWING && !s->batcher.open) {

@@ -7,21 +7,13 @@
 
 #define SCHEDULER_SLICE 2000 /* orders: some milliseconds at most */
 #define SCHEDULER_SLICE_PAUSE_US 1000
+#define SCHEDULER_QUIET_US 4000000
+#define SCHEDULER_QUIET_BYTES (64u * 1024) /* of log in that time: as good as nothing */
 #define SCHEDULER_TAIL_BYTES_MAX (256u * 1024 * 1024) /* of entries, in memory beside an image */
 
 static unsigned scheduler_slice(const struct scheduler *s)
 {
     return s->config.snapshot_slice != 0 ? s->config.snapshot_slice : SCHEDULER_SLICE;
-}
-
-static void *snapshot_alloc(size_t len)
-{
-    return replica_alloc(len);
-}
-
-static void snapshot_dealloc(void *data)
-{
-    replica_dealloc(data);
 }
 
 /* The image is begun when it is first asked for, built in slices by scheduler_run, and given when
@@ -32,7 +24,7 @@ int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n
     struct snapshot_build *image = s->machine.image;
 
     if (image == NULL) {
-        image = snapshot_begin(&s->machine, snapshot_alloc, snapshot_dealloc);
+        image = snapshot_begin(&s->machine);
         if (image == NULL) {
             return -1;
         }
@@ -60,6 +52,21 @@ void scheduler_build_image(struct scheduler *s, uint64_t now_us)
         uint64_t took_us = scheduler_monotonic_us(s) - now_us;
         uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
         s->image_next_us = now_us + took_us + pause_us;
+    }
+}
+
+/* An image costs nobody anything while hardly anything happens. */
+void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us)
+{
+    uint64_t bytes = replica_log_bytes(s->replica);
+    bool busy = bytes < s->quiet_bytes || bytes - s->quiet_bytes > SCHEDULER_QUIET_BYTES;
+
+    if (busy || now_us - s->quiet_since_us >= SCHEDULER_QUIET_US) {
+        s->quiet_since_us = now_us;
+        s->quiet_bytes = bytes;
+        if (!busy) {
+            replica_log_is_quiet(s->replica);
+        }
     }
 }
 

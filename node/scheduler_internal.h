@@ -35,6 +35,8 @@ struct scheduler {
     uint64_t retry_office_us; /* not before: take office again after a refused proposal */
     uint64_t clock_warned_us;
     uint64_t image_next_us; /* not before: the next slice of the image */
+    uint64_t quiet_since_us; /* no more than a little has been logged since, */
+    uint64_t quiet_bytes;    /* when so many bytes of log were there */
     enum scheduler_disk disk;
     bool running; /* inside scheduler_run: it is not re-entrant */
     bool again;   /* something happened inside it */
@@ -63,6 +65,7 @@ void scheduler_fatal(struct scheduler *s, const char *sentence);
 int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n);
 int scheduler_told_restore(void *arg, const uint8_t *data, size_t len);
 bool scheduler_is_building(const struct scheduler *s);
+void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us);
 void scheduler_build_image(struct scheduler *s, uint64_t now_us);
 
 /* scheduler_answers.c */

@@ -10,14 +10,6 @@
 #include "hazard_apply.h"
 #include "mutant.h"
 
-/* A snapshot is taken when the log since the last one has outgrown the state: the log is read
- * again at a start and is held in memory, the state is what each snapshot costs. */
-#define REPLICA_LOG_BYTES_MIN (64ull * 1024 * 1024)
-#define REPLICA_LOG_BYTES_MAX (512ull * 1024 * 1024)
-#define REPLICA_ENTRY_OVERHEAD 128 /* bytes that libraft keeps with each entry, about */
-#define REPLICA_TRAILING_BYTES (32ull * 1024 * 1024)
-#define REPLICA_TRAILING_MIN 1024
-#define REPLICA_TRAILING_MAX 8192
 #define REPLICA_INFLIGHT_ENTRIES 256
 #define REPLICA_ELECTION_MS 500
 #define REPLICA_HEARTBEAT_MS 50
@@ -35,38 +27,6 @@ static void replica_fatal(void *arg, const char *sentence)
     r->callbacks.fatal(r->callbacks.arg, sentence);
 }
 
-/* The image was taken, or restored: count anew. */
-static void replica_count_from(struct replica *r, uint64_t image_bytes)
-{
-    uint64_t target = image_bytes > REPLICA_LOG_BYTES_MIN ? image_bytes : REPLICA_LOG_BYTES_MIN;
-
-    r->log_bytes = 0;
-    r->log_entries = 0;
-    r->log_bytes_target = target < REPLICA_LOG_BYTES_MAX ? target : REPLICA_LOG_BYTES_MAX;
-    if (r->by_bytes) {
-        raft_set_snapshot_threshold(&r->raft, UINT_MAX);
-    }
-}
-
-static void replica_count_entry(struct replica *r, size_t len)
-{
-    r->log_bytes += len + REPLICA_ENTRY_OVERHEAD;
-    r->log_entries++;
-    if (r->by_bytes && r->log_bytes >= r->log_bytes_target) {
-        raft_set_snapshot_threshold(&r->raft, 1);
-    }
-}
-
-/* How much log to keep behind a snapshot, for followers that lag: by bytes, but some thousands. */
-static unsigned replica_trailing(const struct replica *r)
-{
-    uint64_t average = r->log_entries > 0 ? r->log_bytes / r->log_entries : REPLICA_ENTRY_OVERHEAD;
-    uint64_t trailing = REPLICA_TRAILING_BYTES / average;
-
-    trailing = trailing > REPLICA_TRAILING_MIN ? trailing : REPLICA_TRAILING_MIN;
-    return trailing < r->trailing ? (unsigned)trailing : r->trailing;
-}
-
 static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
 {
     struct replica *r = fsm->data;
@@ -75,12 +35,13 @@ static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf
     r->stepping = true;
     r->callbacks.apply(r->callbacks.arg, raft_last_applied(&r->raft) + 1, buf->base, buf->len);
     r->stepping = false;
-    replica_count_entry(r, buf->len);
+    replica_log_grew(r, buf->len);
     return 0;
 }
 
-/* libraft's buffers for the parts. Returns the bytes in all of them. */
-static size_t replica_take_parts(struct snapshot_part *parts, unsigned n, struct raft_buffer *bufs)
+/* libraft's buffers on the parts. Returns the bytes in all of them. */
+static size_t replica_show_parts(const struct snapshot_part *parts, unsigned n,
+                                 struct raft_buffer *bufs)
 {
     static const uint8_t lz4_magic[4] = {0x04, 0x22, 0x4d, 0x18};
     size_t len = 0;
@@ -92,46 +53,44 @@ static size_t replica_take_parts(struct snapshot_part *parts, unsigned n, struct
     }
     assert(parts[0].len < sizeof lz4_magic || /* libraft would decompress it */
            memcmp(parts[0].data, lz4_magic, sizeof lz4_magic) != 0);
-    free(parts);
     return len;
 }
 
 static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 {
     struct replica *r = fsm->data;
-    struct snapshot_part *parts = NULL;
-    unsigned n = 0;
     int rv;
 
     if (!guard_may_snapshot(r->guard)) {
         return RAFT_BUSY;
     }
     r->stepping = true;
-    rv = r->callbacks.snapshot(r->callbacks.arg, &parts, &n);
+    rv = r->callbacks.snapshot(r->callbacks.arg, &r->image, &r->n_image);
     r->stepping = false;
     if (rv != 0) {
         return RAFT_BUSY;
     }
-    assert(n > 0); /* an empty file is no snapshot to libraft */
-    *bufs = raft_malloc(n * sizeof **bufs);
+    assert(r->n_image > 0); /* an empty file is no snapshot to libraft */
+    *bufs = raft_malloc(r->n_image * sizeof **bufs);
     if (*bufs == NULL) {
         replica_fatal(r, "out of memory for a snapshot");
         return RAFT_NOMEM;
     }
-    *n_bufs = n;
-    size_t len = replica_take_parts(parts, n, *bufs);
-    raft_set_snapshot_trailing(&r->raft, replica_trailing(r));
-    replica_count_from(r, len);
+    *n_bufs = r->n_image;
+    size_t len = replica_show_parts(r->image, r->n_image, *bufs);
+    raft_set_snapshot_trailing(&r->raft, replica_log_trailing(r));
+    replica_log_begins(r, len);
     return 0;
 }
 
 static int replica_fsm_snapshot_finalize(struct raft_fsm *fsm, struct raft_buffer *bufs[],
                                          unsigned *n_bufs)
 {
-    (void)fsm;
-    for (unsigned i = 0; i < *n_bufs; i++) {
-        raft_free((*bufs)[i].base);
-    }
+    struct replica *r = fsm->data;
+
+    snapshot_parts_free(r->image, r->n_image);
+    r->image = NULL;
+    r->n_image = 0;
     raft_free(*bufs);
     *bufs = NULL;
     *n_bufs = 0;
@@ -148,7 +107,7 @@ static int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     r->stepping = true;
     rv = r->callbacks.restore(r->callbacks.arg, buf->base, buf->len);
     r->stepping = false;
-    replica_count_from(r, buf->len);
+    replica_log_begins(r, buf->len);
     if (rv == 0 || !r->starting) {
         raft_free(buf->base);
     }
@@ -192,6 +151,7 @@ static void replica_settled(void *arg)
     }
     if (!r->closing) {
         replica_change_review(r);
+        replica_log_review(r);
     }
 }
 
@@ -244,11 +204,7 @@ static void replica_configure(struct replica *r, const struct replica_config *c,
     if (!MUTANT(HAZARD_CAPACITY)) {
         raft_set_capacity_threshold(&r->raft, 0);
     }
-    r->by_bytes = c->snapshot_threshold == 0;
-    r->trailing = c->snapshot_trailing != 0 ? c->snapshot_trailing : REPLICA_TRAILING_MAX;
-    raft_set_snapshot_threshold(&r->raft, c->snapshot_threshold);
-    replica_count_from(r, 0);
-    raft_set_snapshot_trailing(&r->raft, r->trailing);
+    replica_log_configure(r, c);
     raft_seed(&r->raft, c->random_seed);
     r->tracer = (struct raft_tracer){.impl = r, .version = 2, .emit = replica_trace};
     r->raft.tracer = &r->tracer;

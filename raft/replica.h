@@ -31,9 +31,9 @@ struct replica_callbacks {
     void *arg;
     /* The entry at `index` is committed. Must not fail, nor call the replica but for reading. */
     void (*apply)(void *arg, uint64_t index, const uint8_t *data, size_t len);
-    /* Give the image, as of the entry applied last: n > 0 parts of replica_alloc, in a malloc'ed
-     * array, all of which is the replica's then. 0 = given, else "not now": asked again after
-     * later entries. No part is empty. Must not call the replica but for reading. */
+    /* Give the image, as of the entry applied last: n > 0 parts, in a malloc'ed array, all of
+     * which is the replica's then (snapshot_parts_free). 0 = given, else "not now": asked again
+     * soon. No part is empty. Must not call the replica but for reading. */
     int (*snapshot)(void *arg, struct snapshot_part **parts, unsigned *n);
     /* Replace the state by an image. 0, or fatal. `index` of the last entry in it is not known
      * to libraft's callback; the image carries its own. */
@@ -86,6 +86,10 @@ void replica_free(struct replica *r);
  * leadership is being transferred); the buffer stays the caller's. Any other failure is fatal. */
 int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb,
                     void *arg) __attribute__((warn_unused_result));
+/* Bytes of the log since the last snapshot. */
+uint64_t replica_log_bytes(const struct replica *r);
+/* Hardly anything has been logged for a while: take a snapshot now if much of the log is left. */
+void replica_log_is_quiet(struct replica *r);
 uint8_t *replica_alloc(size_t len);
 void replica_dealloc(uint8_t *data);
 

@@ -40,6 +40,18 @@ struct change {
     void *arg;
 };
 
+/* The log since the last snapshot, and when the next is taken. */
+struct replica_log {
+    unsigned threshold; /* entries, as configured; 0: by bytes */
+    unsigned trailing;  /* entries to keep behind it, at most */
+    uint64_t bytes;     /* applied since the last, with what each entry costs */
+    uint64_t entries;
+    uint64_t target;       /* take one when there are so many bytes */
+    bool quiet;            /* one was asked for because nothing happens */
+    uint64_t quiet_bytes;  /* that were there then */
+    uint64_t freed;        /* bytes that the snapshot of a quiet moment frees, once it is stored */
+};
+
 struct replica {
     struct raft raft;
     struct raft_fsm fsm;
@@ -48,12 +60,9 @@ struct replica {
     struct guard *guard;
     struct replica_callbacks callbacks;
     unsigned add_patience_ms;
-    /* When a snapshot is taken, unless a number of entries is configured. */
-    bool by_bytes;
-    uint64_t log_bytes;        /* applied since the last snapshot, with what each entry costs */
-    uint64_t log_entries;
-    uint64_t log_bytes_target; /* take one when log_bytes reaches this */
-    unsigned trailing;         /* entries to keep behind it, at most */
+    struct replica_log log;
+    struct snapshot_part *image; /* that is being stored; n_image parts */
+    unsigned n_image;
     bool starting;
     bool closing;
     bool stepping; /* inside a callback of libraft's step */
@@ -63,6 +72,13 @@ struct replica {
     void (*close_cb)(void *arg);
     void *close_arg;
 };
+
+/* replica_log.c */
+void replica_log_configure(struct replica *r, const struct replica_config *config);
+void replica_log_begins(struct replica *r, uint64_t image_bytes); /* an image was taken, or restored */
+void replica_log_grew(struct replica *r, size_t len);             /* an entry was applied */
+unsigned replica_log_trailing(const struct replica *r); /* entries to keep behind the snapshot */
+void replica_log_review(struct replica *r);             /* after each event */
 
 /* replica_members.c */
 void replica_change_review(struct replica *r); /* after each event */

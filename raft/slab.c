@@ -4,9 +4,10 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-#define REGION_SIZE ((size_t)2 * 1024 * 1024)
+#include "pages.h"
+
+#define REGION_SIZE PAGES_SIZE
 #define BLOCK_SIZE ((size_t)32 * 1024)
 #define REGION_BLOCKS (REGION_SIZE / BLOCK_SIZE)
 #define ALL_FREE UINT64_MAX
@@ -66,32 +67,13 @@ static struct slab_region *region_of(void *pointer)
     return (struct slab_region *)((uintptr_t)pointer & ~(REGION_SIZE - 1));
 }
 
-/* Memory aligned to its size: twice as much, without what lies before and behind. */
-static void *map_aligned(void)
-{
-    char *raw = mmap(NULL, 2 * REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                     0);
-
-    if (raw == MAP_FAILED) {
-        return NULL;
-    }
-    size_t before = (REGION_SIZE - (uintptr_t)raw % REGION_SIZE) % REGION_SIZE;
-    if (before > 0) {
-        munmap(raw, before);
-    }
-    munmap(raw + before + REGION_SIZE, REGION_SIZE - before);
-    return raw + before;
-}
-
 static struct slab_region *region_new(struct slab *slab)
 {
-    struct slab_region *region = map_aligned();
+    /* The first may stay nearly empty. */
+    struct slab_region *region = pages_map(slab->n_regions > 0);
 
     if (region == NULL) {
         return NULL;
-    }
-    if (slab->n_regions > 0) { /* the first may stay nearly empty */
-        (void)madvise(region, REGION_SIZE, MADV_HUGEPAGE); /* a wish */
     }
     region->free = ALL_FREE;
     slab->n_regions++;
@@ -103,7 +85,7 @@ static void region_drop(struct slab *slab, struct slab_region *region)
 {
     link_remove(&region->link);
     slab->n_regions--;
-    munmap(region, REGION_SIZE);
+    pages_unmap(region);
 }
 
 static void regions_drop(struct slab *slab, struct link *head)

@@ -27,10 +27,9 @@
 struct snapshot_build; /* opaque; a machine has one at most, machine.image */
 
 /* Begin an image of `m` as it stands between two entries. Aborts on lack of memory later on, as
- * the machine does: a half-built image holds nothing up. NULL: no memory to begin with. `alloc` is
- * malloc, or libraft's, and `dealloc` its opposite. O(routes + recent requests). */
-struct snapshot_build *snapshot_begin(struct machine *m, void *(*alloc)(size_t),
-                                      void (*dealloc)(void *));
+ * the machine does: a half-built image holds nothing up. NULL: no memory to begin with.
+ * O(routes + recent requests). */
+struct snapshot_build *snapshot_begin(struct machine *m);
 /* Write about `orders` more orders, at least one shard of the store, which is a four-thousandth of
  * them. True: the base is complete, and snapshot_finish may be called. */
 bool snapshot_step(struct snapshot_build *b, unsigned orders);
@@ -38,8 +37,7 @@ bool snapshot_is_complete(const struct snapshot_build *b);
 /* Bytes of the entries applied since the build began. */
 size_t snapshot_tail_bytes(const struct snapshot_build *b);
 /* Hand over the complete image: a sequence of parts, so that no piece of memory of its size is
- * needed. *parts is malloc'ed, the parts' data is from the build's `alloc`; both are the caller's.
- * Frees the build. */
+ * needed. They are the caller's, for snapshot_parts_free. Frees the build. */
 void snapshot_finish(struct snapshot_build *b, struct snapshot_part **parts, unsigned *n);
 /* Give it up because the machine's contents are about to go; a machine that goes on keeps its
  * build to the end. */

@@ -12,22 +12,18 @@
 #include "mutant.h"
 #include "snapshot_parts.h"
 
-#define PART_FIRST (16u * 1024) /* small states stay small */
-#define PART_SIZE (1024u * 1024)
-
 /* A growing sequence of parts, and the checksum of those that are full. */
 struct stream {
     struct snapshot_part *parts;
     unsigned n, cap;
-    struct buffer last; /* the part that is being written */
-    size_t len;         /* of the full ones */
+    struct snapshot_part last; /* the one that is being written, through `out` */
+    struct buffer out;
+    size_t len; /* of the full ones */
     XXH3_state_t *sum;
 };
 
 struct snapshot_build {
     struct machine *m;
-    void *(*alloc)(size_t);
-    void (*dealloc)(void *);
     struct stream base;
     struct stream tail;
     uint64_t expected; /* orders of the base... */
@@ -46,51 +42,58 @@ static void stream_init(struct stream *s)
 /* The last part is full: it goes to the others. */
 static void stream_flush(struct stream *s)
 {
-    if (s->last.len == 0) {
+    if (s->out.len == 0) {
         return;
     }
     if (s->n == s->cap) {
         s->cap = s->cap == 0 ? 8 : 2 * s->cap;
         s->parts = machine_must_have(realloc(s->parts, s->cap * sizeof *s->parts));
     }
-    XXH3_64bits_update(s->sum, s->last.data, s->last.len);
-    s->parts[s->n++] = (struct snapshot_part){s->last.data, s->last.len};
-    s->len += s->last.len;
-    s->last = (struct buffer){0};
+    XXH3_64bits_update(s->sum, s->out.data, s->out.len);
+    s->last.len = s->out.len;
+    s->parts[s->n++] = s->last;
+    s->len += s->out.len;
+    s->last = (struct snapshot_part){0};
+    s->out = (struct buffer){0};
+}
+
+/* Small states stay small. */
+static size_t part_size(unsigned n)
+{
+    return n == 0 ? 16u * 1024 : n == 1 ? 256u * 1024 : SNAPSHOT_PART_SIZE;
 }
 
 /* Room for so many bytes in one part. The buffer never grows by itself: its memory may not be
  * malloc's. */
-static struct buffer *stream_room(struct snapshot_build *b, struct stream *s, size_t bound)
+static struct buffer *stream_room(struct stream *s, size_t bound)
 {
-    if (s->last.cap - s->last.len < bound) {
-        size_t size = s->n == 0 && s->last.data == NULL ? PART_FIRST : PART_SIZE;
+    if (s->out.cap - s->out.len < bound) {
+        size_t size = part_size(s->n);
         stream_flush(s);
         if (s->last.data != NULL) { /* empty, and too small */
-            b->dealloc(s->last.data);
+            snapshot_part_free(&s->last);
         }
-        s->last = (struct buffer){.cap = size > bound ? size : bound};
-        s->last.data = machine_must_have(b->alloc(s->last.cap));
+        size = size > bound ? size : bound;
+        if (!snapshot_part_new(&s->last, size)) {
+            (void)machine_must_have(NULL);
+        }
+        s->out = (struct buffer){.data = s->last.data, .cap = size};
     }
-    return &s->last;
+    return &s->out;
 }
 
-static void stream_free(struct snapshot_build *b, struct stream *s)
+static void stream_free(struct stream *s)
 {
-    for (unsigned i = 0; i < s->n; i++) {
-        b->dealloc(s->parts[i].data);
-    }
+    snapshot_parts_free(s->parts, s->n);
     if (s->last.data != NULL) {
-        b->dealloc(s->last.data);
+        snapshot_part_free(&s->last);
     }
-    free(s->parts);
     XXH3_freeState(s->sum);
 }
 
 /* --- the base --- */
 
-struct snapshot_build *snapshot_begin(struct machine *m, void *(*alloc)(size_t),
-                                      void (*dealloc)(void *))
+struct snapshot_build *snapshot_begin(struct machine *m)
 {
     struct snapshot_build *b = calloc(1, sizeof *b);
 
@@ -99,12 +102,10 @@ struct snapshot_build *snapshot_begin(struct machine *m, void *(*alloc)(size_t),
         return NULL;
     }
     b->m = m;
-    b->alloc = alloc;
-    b->dealloc = dealloc;
     b->expected = m->store.n;
     stream_init(&b->base);
     stream_init(&b->tail);
-    snapshot_write_head(stream_room(b, &b->base, snapshot_bound_of_head(m)), m);
+    snapshot_write_head(stream_room(&b->base, snapshot_bound_of_head(m)), m);
     m->image = b;
     m->image_mark ^= 1;
     return b;
@@ -113,7 +114,7 @@ struct snapshot_build *snapshot_begin(struct machine *m, void *(*alloc)(size_t),
 void snapshot_save_order(struct snapshot_build *b, struct order *o)
 {
     assert(o->image != b->m->image_mark);
-    snapshot_write_order(stream_room(b, &b->base, snapshot_bound_of_order(o)), o);
+    snapshot_write_order(stream_room(&b->base, snapshot_bound_of_order(o)), o);
     o->image = b->m->image_mark;
     b->written++;
 }
@@ -159,12 +160,12 @@ bool snapshot_is_complete(const struct snapshot_build *b)
 
 void snapshot_note_entry(struct snapshot_build *b, uint64_t index, const uint8_t *data, size_t len)
 {
-    snapshot_write_entry(stream_room(b, &b->tail, snapshot_bound_of_entry(len)), index, data, len);
+    snapshot_write_entry(stream_room(&b->tail, snapshot_bound_of_entry(len)), index, data, len);
 }
 
 size_t snapshot_tail_bytes(const struct snapshot_build *b)
 {
-    return b->tail.len + b->tail.last.len;
+    return b->tail.len + b->tail.out.len;
 }
 
 /* --- the end --- */
@@ -184,7 +185,7 @@ static void write_trailer(struct snapshot_build *b)
     put_u64(trailer, b->base.len);
     put_u64(trailer + 8, XXH3_64bits_digest(b->base.sum));
     /* The tail's sum is of its parts so far and of the one that the trailer follows in. */
-    struct buffer *last = stream_room(b, &b->tail, sizeof trailer);
+    struct buffer *last = stream_room(&b->tail, sizeof trailer);
     XXH3_64bits_update(b->tail.sum, last->data, last->len);
     put_u64(trailer + 16, XXH3_64bits_digest(b->tail.sum));
     put_u64(trailer + 24, XXH3_64bits(trailer, 24));
@@ -209,8 +210,8 @@ void snapshot_finish(struct snapshot_build *b, struct snapshot_part **parts, uns
     memcpy(*parts + b->base.n, b->tail.parts, b->tail.n * sizeof **parts);
     b->base.n = b->tail.n = 0; /* the parts are the caller's */
     build_detach(b);
-    stream_free(b, &b->base);
-    stream_free(b, &b->tail);
+    stream_free(&b->base);
+    stream_free(&b->tail);
     free(b);
 }
 
@@ -218,15 +219,15 @@ void snapshot_abort(struct snapshot_build *b)
 {
     if (b != NULL) {
         build_detach(b);
-        stream_free(b, &b->base);
-        stream_free(b, &b->tail);
+        stream_free(&b->base);
+        stream_free(&b->tail);
         free(b);
     }
 }
 
 int snapshot_encode(struct machine *m, void *(*alloc)(size_t), uint8_t **data, size_t *len)
 {
-    struct snapshot_build *b = snapshot_begin(m, malloc, free);
+    struct snapshot_build *b = snapshot_begin(m);
     struct snapshot_part *parts;
     unsigned n;
 
@@ -245,8 +246,7 @@ int snapshot_encode(struct machine *m, void *(*alloc)(size_t), uint8_t **data, s
         if (*data != NULL) {
             memcpy(*data + at, parts[i].data, parts[i].len);
         }
-        free(parts[i].data);
     }
-    free(parts);
+    snapshot_parts_free(parts, n);
     return *data != NULL ? 0 : -1;
 }

@@ -2,12 +2,24 @@
 #ifndef SNAPSHOT_PART_H
 #define SNAPSHOT_PART_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "pages.h"
+
+#define SNAPSHOT_PART_SIZE PAGES_SIZE /* of most parts: such a one is of pages, others are malloc'ed */
 
 struct snapshot_part {
     uint8_t *data;
     size_t len;
+    size_t cap;
 };
+
+/* Empty, with room for `cap` bytes. False: no memory. */
+bool snapshot_part_new(struct snapshot_part *part, size_t cap);
+void snapshot_part_free(struct snapshot_part *part);
+/* A malloc'ed array of parts, and they. */
+void snapshot_parts_free(struct snapshot_part *parts, unsigned n);
 
 #endif

@@ -330,9 +330,8 @@ static uint8_t *join(struct snapshot_part *parts, unsigned n, size_t *len)
         assert_non_null(image);
         memcpy(image + *len, parts[i].data, parts[i].len);
         *len += parts[i].len;
-        free(parts[i].data);
     }
-    free(parts);
+    snapshot_parts_free(parts, n);
     return image;
 }
 
@@ -388,7 +387,7 @@ static void lead(struct run *r)
         case 3: drain(r); break;
         case 4:
             if (r->m.image == NULL) {
-                assert_non_null(snapshot_begin(&r->m, malloc, free));
+                assert_non_null(snapshot_begin(&r->m));
             }
             break;
         case 5: machine_check(&r->m); break;

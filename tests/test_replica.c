@@ -226,6 +226,61 @@ static void a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes(voi
     assert_int_equal(g->members[1].n_snapshots, 1);
 }
 
+static void snapshots_of_all(struct group *g, unsigned n)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_int_equal(g->members[id].n_snapshots, n);
+    }
+}
+
+static void all_are_quiet(struct group *g)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        if (g->members[id].replica != NULL) {
+            replica_log_is_quiet(g->members[id].replica);
+        }
+    }
+    group_run(g, 300); /* without another entry */
+}
+
+static void a_quiet_moment_is_used_for_a_snapshot_when_it_is_worth_one(void **state)
+{
+    struct group *g = *state;
+
+    g->padding = 64 * 1024;
+    open_three(g);
+    group_commit(g, 32); /* 2 MiB */
+    group_converge(g);
+    all_are_quiet(g);
+    snapshots_of_all(g, 0);
+    group_commit(g, 48); /* 5 MiB: a sixteenth of what makes one necessary is 4 */
+    group_converge(g);
+    all_are_quiet(g);
+    snapshots_of_all(g, 1);
+    all_are_quiet(g);
+    snapshots_of_all(g, 1);
+}
+
+/* Little of the log is kept then, but all that a member needs that is away. */
+static void a_member_away_in_a_quiet_moment_needs_no_snapshot(void **state)
+{
+    struct group *g = *state;
+    uint64_t away;
+
+    g->padding = 64 * 1024;
+    open_three(g);
+    group_commit(g, 2);
+    away = other_than(group_leader(g)->id, 0);
+    group_converge(g);
+    group_close(g, away);
+    group_commit(g, 100);
+    all_are_quiet(g);
+    assert_int_equal(group_leader(g)->n_snapshots, 1);
+    group_open(g, away, 3);
+    group_converge(g);
+    assert_int_equal(g->members[away].n_restored, 0);
+}
+
 static void a_follower_far_behind_gets_one_snapshot(void **state)
 {
     struct group *g = *state;
@@ -603,6 +658,8 @@ int main(void)
         IN_GROUP(a_restart_from_disk_keeps_everything),
         IN_GROUP(a_restart_from_a_snapshot_keeps_everything),
         IN_GROUP(a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes),
+        IN_GROUP(a_quiet_moment_is_used_for_a_snapshot_when_it_is_worth_one),
+        IN_GROUP(a_member_away_in_a_quiet_moment_needs_no_snapshot),
         IN_GROUP(a_follower_far_behind_gets_one_snapshot),
         IN_GROUP(nothing_acknowledged_is_lost_when_half_heals_and_the_leader_dies),
         IN_GROUP(entries_of_a_leader_cut_off_are_lost_and_said_to_be),

@@ -445,16 +445,15 @@ static struct image finish(struct machine *m)
         assert_non_null(image.data);
         memcpy(image.data + image.len, parts[i].data, parts[i].len);
         image.len += parts[i].len;
-        free(parts[i].data);
     }
-    free(parts);
+    snapshot_parts_free(parts, n);
     return image;
 }
 
 /* Every kind of change, each to an order that the image does not hold yet, and new orders. */
 static struct image built_while_living(struct bed *b)
 {
-    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    assert_non_null(snapshot_begin(&b->m));
     bed_apply(b, T + 1100, bed_schedule(b, "new", T + 9000));
     bed_apply(b, T + 1100, bed_pay(b, "new"));
     bed_apply(b, T + 1100, bed_pay(b, "c"));
@@ -513,7 +512,7 @@ static void a_slice_is_one_shard_at_most_beyond_what_was_asked(void **state)
             bed_commit(b, T);
         }
     }
-    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    assert_non_null(snapshot_begin(&b->m));
     while (!snapshot_step(b->m.image, 100)) {
         steps++;
     }
@@ -566,7 +565,7 @@ static void an_image_that_is_given_up_leaves_the_machine_free_to_go(void **state
     struct image image = encode(&b->m);
 
     (void)state;
-    assert_non_null(snapshot_begin(&b->m, malloc, free));
+    assert_non_null(snapshot_begin(&b->m));
     (void)snapshot_step(b->m.image, 1);
     bed_apply(b, T + 1100, bed_pay(b, "c"));
     snapshot_abort(b->m.image);

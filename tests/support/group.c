@@ -31,9 +31,12 @@ static void member_apply(void *arg, uint64_t index, const uint8_t *data, size_t 
 
 static struct snapshot_part member_part(const void *data, size_t len)
 {
-    struct snapshot_part part = {replica_alloc(len), len};
+    struct snapshot_part part;
+    bool made = snapshot_part_new(&part, len);
 
+    assert(made);
     memcpy(part.data, data, len);
+    part.len = len;
     return part;
 }
 
