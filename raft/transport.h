@@ -26,7 +26,8 @@ struct transport_config {
     const char *cluster;
     const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
     bool insecure;    /* plain TCP off the loopback allowed */
-    unsigned user_timeout_ms; /* TCP_USER_TIMEOUT; 0 = 2000 */
+    unsigned user_timeout_ms; /* a connection is given up after so long without an
+                               * acknowledgement; 0 = 2000 */
     /* One line for the log: level "info" | "warn" | "error", never with secrets. May be NULL. */
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;

@@ -18,6 +18,7 @@
 
 #include "transport_internal.h"
 
+#define WATCH_LOOKS 8u /* at the acknowledgements, in a user timeout */
 #define KEEPALIVE_IDLE_S 5
 #define KEEPALIVE_INTERVAL_S 1
 
@@ -118,6 +119,26 @@ static void pump_ended(struct pump *p, const char *reason)
     connection_close(c, reason);
 }
 
+/* Has the peer stopped to acknowledge what we send? Then a new connection does better. */
+static void watch_cb(uv_timer_t *timer)
+{
+    struct connection *c = timer->data;
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    int fd;
+    char reason[64];
+    uint64_t limit_ms = c->t->user_timeout_ms;
+    if (c->closing || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
+        return;
+    }
+    if (silence_lasts(&c->silence, info.tcpi_unacked > 0, info.tcpi_last_ack_recv,
+                      uv_now(c->t->loop) + 1, limit_ms)) {
+        snprintf(reason, sizeof reason, "no acknowledgement for %" PRIu64 " ms", limit_ms);
+        pump_ended(&c->pump, reason);
+    }
+}
+
 static void deadline_cb(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
@@ -196,6 +217,9 @@ static void establish(struct connection *c, const struct handshake *peer)
         c->t->accept_cb(c->t->raft, peer->sender, peer->address, stream);
         return;
     }
+    unsigned look_ms = c->t->user_timeout_ms / WATCH_LOOKS + 1;
+    rv = uv_timer_start(&c->timer, watch_cb, look_ms, look_ms);
+    assert(rv == 0);
     struct connector *k = c->connector;
     c->connector = NULL;
     connector_succeed(k, stream);

@@ -13,6 +13,7 @@
 #include "transport_address.h"
 #include "transport_handshake.h"
 #include "transport_pump.h"
+#include "transport_silence.h"
 
 #define TRANSPORT_LISTENERS_MAX 8
 #define TRANSPORT_COMPLAINTS 32
@@ -58,6 +59,7 @@ struct connection {
     struct pump pump;
     uint8_t hello[HANDSHAKE_MAX];
     size_t hello_len;
+    struct silence silence; /* of the peer, on a connection that we send on */
 };
 
 struct transport {

@@ -295,6 +295,7 @@ static void a_follower_far_behind_gets_one_snapshot(void **state)
     group_close(g, behind);
     group_run(g, 300); /* the leader notices, and sends nothing to it */
     group_commit(g, 300);
+    group_run(g, 1000); /* until its snapshots are on the disk */
     group_open(g, behind, 3);
     group_converge(g);
     assert_int_equal(g->members[behind].n_restored, 1);
@@ -522,6 +523,7 @@ static void a_leader_that_loses_its_office_does_not_know_what_became_of_a_change
     struct group *g = *state;
     struct group_member *leader;
 
+    g->patience_ms = 20000;
     open_three(g);
     group_commit(g, 10);
     leader = group_leader(g);

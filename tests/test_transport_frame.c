@@ -11,6 +11,7 @@
 #include "../raft/transport_bytes.h"
 #include "../raft/transport_frame.h"
 #include "../raft/transport_handshake.h"
+#include "../raft/transport_silence.h"
 #include "support/random.h"
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -107,6 +108,33 @@ static void an_impossible_length_takes_no_memory(void **state)
         assert_int_equal(read_one(&r, header, sizeof header), FRAME_BAD_LENGTH);
         assert_null(r.run);
     }
+}
+
+/* --- silence ---------------------------------------------------------------------------------- */
+
+static void a_peer_that_acknowledges_nothing_is_noticed_in_time(void **state)
+{
+    struct silence s = {0};
+    (void)state;
+    for (uint64_t ms = 1000; ms < 3000; ms += 250) {
+        assert_false(silence_lasts(&s, true, ms - 900, ms, 2000));
+    }
+    assert_true(silence_lasts(&s, true, 2100, 3000, 2000));
+}
+
+static void a_slow_peer_and_an_idle_connection_are_not_silent(void **state)
+{
+    struct silence s = {0};
+    (void)state;
+    for (uint64_t ms = 1000; ms < 20000; ms += 250) { /* an acknowledgement every second */
+        assert_false(silence_lasts(&s, true, ms % 1000, ms, 2000));
+    }
+    s = (struct silence){0};
+    assert_false(silence_lasts(&s, true, 3600000, 1000, 2000)); /* idle for an hour before */
+    assert_false(silence_lasts(&s, false, 10, 1250, 2000));
+    assert_false(silence_lasts(&s, true, 9000, 10000, 2000));
+    assert_false(silence_lasts(&s, true, 10900, 11900, 2000));
+    assert_true(silence_lasts(&s, true, 11000, 12000, 2000));
 }
 
 /* --- handshakes ------------------------------------------------------------------------------- */
@@ -225,6 +253,8 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_anywhere_is_noticed_at_once),
         cmocka_unit_test(a_repeated_or_missing_frame_is_noticed),
         cmocka_unit_test(an_impossible_length_takes_no_memory),
+        cmocka_unit_test(a_peer_that_acknowledges_nothing_is_noticed_in_time),
+        cmocka_unit_test(a_slow_peer_and_an_idle_connection_are_not_silent),
         cmocka_unit_test(a_handshake_is_read_back_as_soon_as_it_is_whole),
         cmocka_unit_test(a_stranger_is_known_by_its_first_byte),
         cmocka_unit_test(an_altered_handshake_is_refused),

@@ -203,7 +203,7 @@ void group_open(struct group *g, uint64_t id, unsigned founders)
                                     .snapshot_threshold = g->threshold,
                                     .snapshot_trailing = g->trailing,
                                     .random_seed = (unsigned)id * 7919,
-                                    .add_patience_ms = 1000};
+                                    .add_patience_ms = g->patience_ms != 0 ? g->patience_ms : 1000};
     struct replica_callbacks callbacks = {.arg = m, .apply = member_apply,
                                           .snapshot = member_snapshot, .restore = member_restore,
                                           .changed = member_changed, .fatal = member_fatal};
