@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "disk_crc.h"
+
 #define METADATA_SIZE 32
 #define SNAPSHOT_CONFIGURATION_MAX (1024 * 1024)
 

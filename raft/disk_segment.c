@@ -1,6 +1,10 @@
 /* disk_segment.c - one segment file of libraft's log, and whether it is whole. */
 #include "disk_segment.h"
 
+#include <string.h>
+
+#include "disk_crc.h"
+
 #define SEGMENT_FORMAT 1u
 #define SEGMENT_ENTRIES_MAX 262144u /* of a batch; libraft's own limit */
 
@@ -19,30 +23,9 @@ uint32_t disk_get32(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Four bits at a time: the table fits in a cache line, and needs no initialisation. */
-uint32_t disk_crc32(const uint8_t *data, size_t len, uint32_t crc)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x04c11db7, 0x09823b6e, 0x0d4326d9, 0x130476dc, 0x17c56b6b,
-        0x1a864db2, 0x1e475005, 0x2608edb8, 0x22c9f00f, 0x2f8ad6d6, 0x2b4bcb61,
-        0x350c9b64, 0x31cd86d3, 0x3c8ea00a, 0x384fbdbd,
-    };
-
-    for (size_t i = 0; i < len; i++) {
-        crc = crc << 4 ^ table[(crc >> 28 ^ data[i] >> 4) & 15];
-        crc = crc << 4 ^ table[(crc >> 28 ^ data[i]) & 15];
-    }
-    return crc;
-}
-
 static bool is_zero(const uint8_t *data, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (data[i] != 0) {
-            return false;
-        }
-    }
-    return true;
+    return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
 }
 
 struct batch {

@@ -32,7 +32,6 @@ struct segment_scan {
 /* Scan the content of a segment file. A file of no bytes or of zeros only is WHOLE, empty. */
 struct segment_scan segment_scan(const uint8_t *data, size_t len);
 
-uint32_t disk_crc32(const uint8_t *data, size_t len, uint32_t crc);
 uint64_t disk_get64(const uint8_t *p);
 uint32_t disk_get32(const uint8_t *p);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../raft/disk_segment.h"
+#include "../raft/disk_crc.h"
 #include "support/disk_bench.h"
 
 /* --- whole directories --- */
@@ -397,9 +398,42 @@ static void a_founded_cluster_is_not_founded_again(void **state)
 
 #define ON_DISK(f) cmocka_unit_test_setup_teardown(f, disk_bench_setup, disk_bench_teardown)
 
+/* --- the checksum --- */
+
+static uint32_t crc_bit_by_bit(const uint8_t *data, size_t len, uint32_t crc)
+{
+    for (size_t i = 0; i < len; i++) {
+        crc ^= (uint32_t)data[i] << 24;
+        for (int bit = 0; bit < 8; bit++) {
+            crc = crc << 1 ^ (crc >> 31 != 0 ? 0x04c11db7u : 0);
+        }
+    }
+    return crc;
+}
+
+static void the_checksum_is_the_same_as_bit_by_bit(void **state)
+{
+    uint8_t data[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++) {
+        data[i] = (uint8_t)(i * i + 7 * i);
+    }
+    for (size_t from = 0; from < 9; from++) {
+        for (size_t len = 0; from + len <= sizeof data; len++) {
+            uint32_t init = (uint32_t)(from * 0x12345671u);
+            assert_int_equal(disk_crc32(data + from, len, init),
+                             crc_bit_by_bit(data + from, len, init));
+        }
+    }
+    /* The catalogue's check value of CRC-32/MPEG-2, which begins with all ones. */
+    assert_int_equal(disk_crc32((const uint8_t *)"123456789", 9, UINT32_MAX), 0x0376e6e7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_checksum_is_the_same_as_bit_by_bit),
         ON_DISK(what_was_written_is_loaded_again),
         ON_DISK(a_directory_is_pristine_until_something_is_stored),
         ON_DISK(a_torn_tail_is_accepted_and_cut),
