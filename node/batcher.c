@@ -186,6 +186,7 @@ static void batcher_compose(struct batcher *b, uint8_t *data, const struct choic
         .epoch = batch->epoch,
         .sequence = batch->sequence,
         .n_operations = choice->operations,
+        .committed = (uint32_t)b->host.committed(b->host.arg),
         .operations = {data + ENTRY_HEADER_SIZE, choice->bytes},
     };
     entry_encode(&entry, data);

@@ -32,6 +32,7 @@ struct batcher_host {
     void *arg;
     uint64_t (*now_ms)(void *arg); /* the leader's clock */
     uint64_t (*term)(void *arg);
+    uint64_t (*committed)(void *arg); /* log index */
     /* Propose; on true the buffer (from alloc) is gone and settled(entry, committed) follows. */
     uint8_t *(*alloc)(void *arg, size_t len);
     bool (*propose)(void *arg, uint8_t *data, size_t len, void *entry);

@@ -15,6 +15,7 @@
 
 #include "../client/units.h"
 #include "../raft/disk.h"
+#include "../raft/heap.h"
 #include "api.h"
 #include "callback_exec.h"
 #include "callback_http.h"
@@ -375,6 +376,7 @@ static int node_start(struct node *n)
     n->environment = (struct environment){.wall_us = system_wall_us,
                                           .monotonic_us = system_monotonic_us,
                                           .random = system_random};
+    heap_install();
     if (uv_loop_init(&n->loop) != 0) {
         return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");
     }

@@ -58,6 +58,11 @@ static uint64_t host_term(void *arg)
     return ((struct scheduler *)arg)->term;
 }
 
+static uint64_t host_committed(void *arg)
+{
+    return replica_commit_index(((struct scheduler *)arg)->replica);
+}
+
 static uint8_t *host_alloc(void *arg, size_t len)
 {
     (void)arg;
@@ -239,6 +244,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
         .arg = s,
         .now_ms = host_now_ms,
         .term = host_term,
+        .committed = host_committed,
         .alloc = host_alloc,
         .propose = host_propose,
         .answer = host_answer,

@@ -16,7 +16,7 @@ enum {
     AT_SEQUENCE = 24,
     AT_CHECKSUM = 32,
     AT_LENGTH = 40,
-    AT_RESERVED = 44,
+    AT_COMMITTED = 44,
 };
 
 static const uint8_t magic[4] = {'O', 'S', 'E', '1'};
@@ -70,6 +70,7 @@ void entry_encode(const struct entry *e, uint8_t *out)
     put(out + AT_EPOCH, e->epoch, 8);
     put(out + AT_SEQUENCE, e->sequence, 8);
     put(out + AT_LENGTH, e->operations.len, 4);
+    put(out + AT_COMMITTED, e->committed, 4);
     if (e->operations.len > 0) {
         memcpy(out + ENTRY_HEADER_SIZE, e->operations.data, e->operations.len);
     }
@@ -88,10 +89,14 @@ static bool is_padded(const uint8_t *data, size_t used, size_t len)
     return true;
 }
 
+static bool is_ours(const uint8_t *data, size_t len)
+{
+    return len >= ENTRY_HEADER_SIZE && memcmp(data + AT_MAGIC, magic, sizeof magic) == 0;
+}
+
 int entry_decode(const uint8_t *data, size_t len, struct entry *e)
 {
-    if (len < ENTRY_HEADER_SIZE || memcmp(data + AT_MAGIC, magic, sizeof magic) != 0 ||
-        get(data + AT_RESERVED, 4) != 0) {
+    if (!is_ours(data, len)) {
         return -1;
     }
     uint32_t n_operations = (uint32_t)get(data + AT_N_OPERATIONS, 4);
@@ -107,7 +112,16 @@ int entry_decode(const uint8_t *data, size_t len, struct entry *e)
         .epoch = get(data + AT_EPOCH, 8),
         .sequence = get(data + AT_SEQUENCE, 8),
         .n_operations = n_operations,
+        .committed = (uint32_t)get(data + AT_COMMITTED, 4),
         .operations = {data + ENTRY_HEADER_SIZE, operations_len},
     };
     return 0;
+}
+
+uint64_t entry_committed(const uint8_t *data, size_t len, uint64_t index)
+{
+    uint32_t low = is_ours(data, len) ? (uint32_t)get(data + AT_COMMITTED, 4) : 0;
+    uint32_t back = (uint32_t)index - low; /* fewer entries are in flight than that takes */
+
+    return low != 0 && back > 0 && back < index ? index - back : 0;
 }

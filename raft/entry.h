@@ -8,7 +8,8 @@
  *  24  u64 sequence         the proposer's count, to recognise its own entry
  *  32  u64 checksum         XXH3-64 of the whole entry with this field 0
  *  40  u32 length           bytes of operations that follow
- *  44  u32 reserved 0
+ *  44  u32 committed        the low half of the log index that the proposer knew to be committed;
+ *                          0: not said. No state depends on it (replica_ahead.c)
  *  48  operations, back to back, as the clients sent them
  *
  * Changing this: a new magic; both decoded for one release; docs/semantics.md. */
@@ -26,6 +27,7 @@ struct entry {
     uint64_t epoch;
     uint64_t sequence;
     uint32_t n_operations;
+    uint32_t committed;
     struct slice operations;
 };
 
@@ -35,5 +37,8 @@ size_t entry_size(size_t operations_len);
 void entry_encode(const struct entry *e, uint8_t *out);
 /* 0, or -1 when it is not a whole and unaltered entry. Slices point into data. */
 int entry_decode(const uint8_t *data, size_t len, struct entry *e) ORDERSCHED_MUST_CHECK;
+/* The log index up to which the entry at `index` says that the log is committed; 0: it says nothing, or
+ * is no entry of ours. Looks at the header only. */
+uint64_t entry_committed(const uint8_t *data, size_t len, uint64_t index);
 
 #endif

@@ -66,6 +66,9 @@ static int guard_load(struct raft_io *io, raft_term *term, raft_id *voted_for,
     if (rv == 0) {
         g->term = *term;
         g->vote = *voted_for;
+        if (g->loaded != NULL) {
+            g->loaded(g->loaded_arg, *start_index, *entries, *n_entries);
+        }
     }
     return guard_result(g, rv);
 }
@@ -434,4 +437,10 @@ void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg)
 {
     g->settled = settled;
     g->settled_arg = arg;
+}
+
+void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg)
+{
+    g->loaded = loaded;
+    g->loaded_arg = arg;
 }

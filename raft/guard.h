@@ -53,6 +53,11 @@ void guard_free(struct guard *g);
 bool guard_may_snapshot(const struct guard *g);
 /* `settled` runs after each event that libraft handled, outside of it: libraft may be called. */
 void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg);
+/* `loaded` sees the entries that were loaded at the start. Their bytes stay where they are until
+ * raft_start has returned; the array does not. */
+typedef void (*guard_loaded_cb)(void *arg, raft_index start_index,
+                                const struct raft_entry *entries, size_t n_entries);
+void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg);
 /* Is an InstallSnapshot on its way to this follower? */
 bool guard_is_installing(const struct guard *g, raft_id id);
 /* When a message of this member last came in, by the raft_io's clock; 0 = never. */

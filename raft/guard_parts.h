@@ -66,6 +66,8 @@ struct guard {
     void *fatal_arg;
     void (*settled)(void *arg);
     void *settled_arg;
+    guard_loaded_cb loaded;
+    void *loaded_arg;
     raft_io_tick_cb tick;
     raft_io_recv_cb recv;
     raft_io_close_cb close_cb;

@@ -28,6 +28,7 @@ enum mutant {
     MUTANT_HAZARD_STALE_REFUSAL,   /* a probing leader believes an overtaken refusal (26) */
     MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
     MUTANT_REPORT_BEFORE_COMMIT,   /* a worker's report is answered before it is in the log */
+    MUTANT_APPLY_UNCOMMITTED,      /* at a start the whole log is taken for committed */
     MUTANT_COUNT
 };
 

@@ -31,10 +31,14 @@ static int replica_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf
 {
     struct replica *r = fsm->data;
 
+    uint64_t index = raft_last_applied(&r->raft) + 1;
+
     *result = NULL;
-    r->stepping = true;
-    r->callbacks.apply(r->callbacks.arg, raft_last_applied(&r->raft) + 1, buf->base, buf->len);
-    r->stepping = false;
+    if (!replica_is_ahead(r, index)) {
+        r->stepping = true;
+        r->callbacks.apply(r->callbacks.arg, index, buf->base, buf->len);
+        r->stepping = false;
+    }
     replica_log_grew(r, buf->len);
     return 0;
 }
@@ -61,7 +65,8 @@ static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[]
     struct replica *r = fsm->data;
     int rv;
 
-    if (!guard_may_snapshot(r->guard)) {
+    /* An image of what libraft has not come to yet would be stamped with an index before it. */
+    if (!guard_may_snapshot(r->guard) || replica_is_ahead(r, raft_last_applied(&r->raft) + 1)) {
         return RAFT_BUSY;
     }
     r->stepping = true;
@@ -245,6 +250,7 @@ struct replica *replica_new(const struct replica_config *config, struct raft_io 
         goto no_memory;
     }
     guard_on_settled(r->guard, replica_settled, r);
+    guard_on_loaded(r->guard, replica_ahead_loaded, r);
     rv = raft_init(&r->raft, &r->io, &r->fsm, config->id, config->address);
     if (rv != 0) {
         snprintf(errbuf, errbuf_len, "%s: %s", raft_strerror(rv), r->raft.errmsg);
@@ -316,6 +322,7 @@ int replica_start(struct replica *r, char *errbuf, size_t errbuf_len)
         snprintf(errbuf, errbuf_len, "%s: %s", raft_strerror(rv), raft_errmsg(&r->raft));
         return -1;
     }
+    replica_ahead_apply(r);
     r->starting = false;
     replica_settled(r); /* a lone voter leads already */
     return 0;
@@ -346,6 +353,7 @@ void replica_free(struct replica *r)
         return;
     }
     guard_free(r->guard);
+    replica_ahead_free(r);
     free(r->change.address);
     free(r);
 }
@@ -438,7 +446,7 @@ uint64_t replica_commit_index(const struct replica *r)
 
 uint64_t replica_applied_index(const struct replica *r)
 {
-    return r->raft.last_applied;
+    return r->raft.last_applied > r->ahead.index ? r->raft.last_applied : r->ahead.index;
 }
 
 uint64_t replica_last_index(const struct replica *r)

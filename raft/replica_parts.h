@@ -52,6 +52,14 @@ struct replica_log {
     uint64_t freed;        /* bytes that the snapshot of a quiet moment frees, once it is stored */
 };
 
+/* What was applied at the start before libraft knew it to be committed (replica_ahead.c). */
+struct replica_ahead {
+    struct ahead_entry *entries; /* until they are applied */
+    size_t n;
+    uint64_t known; /* to be committed: so far they go */
+    uint64_t index; /* so far they were applied */
+};
+
 struct replica {
     struct raft raft;
     struct raft_fsm fsm;
@@ -61,6 +69,7 @@ struct replica {
     struct replica_callbacks callbacks;
     unsigned add_patience_ms;
     struct replica_log log;
+    struct replica_ahead ahead;
     struct snapshot_part *image; /* that is being stored; n_image parts */
     unsigned n_image;
     bool starting;
@@ -79,6 +88,12 @@ void replica_log_begins(struct replica *r, uint64_t image_bytes); /* an image wa
 void replica_log_grew(struct replica *r, size_t len);             /* an entry was applied */
 unsigned replica_log_trailing(const struct replica *r); /* entries to keep behind the snapshot */
 void replica_log_review(struct replica *r);             /* after each event */
+
+/* replica_ahead.c */
+void replica_ahead_loaded(void *arg, raft_index start, const struct raft_entry *entries, size_t n);
+void replica_ahead_apply(struct replica *r); /* at the end of the start */
+void replica_ahead_free(struct replica *r);
+bool replica_is_ahead(const struct replica *r, uint64_t index); /* was it applied that way? */
 
 /* replica_members.c */
 void replica_change_review(struct replica *r); /* after each event */

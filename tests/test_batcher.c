@@ -49,6 +49,12 @@ static uint64_t bench_term(void *arg)
     return ((struct bench *)arg)->term;
 }
 
+static uint64_t bench_committed(void *arg)
+{
+    (void)arg;
+    return 77;
+}
+
 static uint8_t *bench_alloc(void *arg, size_t len)
 {
     (void)arg;
@@ -107,6 +113,7 @@ static void bench_init(struct bench *t, uint32_t queued_max, uint64_t bytes_max)
     struct batcher_host host = {.arg = t,
                                 .now_ms = bench_now_ms,
                                 .term = bench_term,
+                                .committed = bench_committed,
                                 .alloc = bench_alloc,
                                 .propose = bench_propose,
                                 .answer = bench_answer,

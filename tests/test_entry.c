@@ -33,6 +33,7 @@ static struct entry example(const char *operations)
         .epoch = 9,
         .sequence = UINT64_MAX,
         .n_operations = operations[0] != '\0',
+        .committed = 0x80000005,
         .operations = {(const uint8_t *)operations, strlen(operations)},
     };
 }
@@ -91,7 +92,7 @@ static void the_bytes_are_laid_out_as_documented(void **state)
         9, 0, 0, 0, 0, 0, 0, 0,                                 /* epoch */
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,         /* sequence */
         0, 0, 0, 0, 0, 0, 0, 0,                                 /* checksum, below */
-        3, 0, 0, 0, 0, 0, 0, 0,                                 /* length, reserved */
+        3, 0, 0, 0, 5, 0, 0, 0x80,                              /* length, committed */
         'a', 'b', 'c', 0, 0, 0, 0, 0,                           /* operations, padding */
     };
     uint8_t expected[sizeof head];
@@ -170,10 +171,29 @@ static void fields_that_lie_are_refused_whatever_the_checksum_says(void **state)
     refuse_with(40, 11); /* the twelfth byte would be padding, and is not 0 */
     refuse_with(40, 17);
     refuse_with(43, 0xff);
-    refuse_with(44, 1);
-    refuse_with(47, 0x80);
     refuse_with(60, 1); /* padding */
     refuse_with(63, 1);
+}
+
+static void an_entry_tells_how_far_the_log_was_committed(void **state)
+{
+    (void)state;
+    struct entry e = example("abc"); /* committed: 0x80000005 */
+    size_t len;
+    uint8_t *data = encode(&e, &len);
+    assert_int_equal(entry_committed(data, len, 0x80000007), 0x80000005);
+    assert_int_equal(entry_committed(data, len, UINT64_C(0x780000006)), UINT64_C(0x780000005));
+    assert_int_equal(entry_committed(data, len, UINT64_C(0x700000001)), UINT64_C(0x680000005));
+    assert_int_equal(entry_committed(data, len, 0x80000005), 0); /* not itself */
+    assert_int_equal(entry_committed(data, len, 3), 0);          /* nor what is not yet */
+    assert_int_equal(entry_committed(data, 40, 0x80000007), 0);
+    data[0] = 'X';
+    assert_int_equal(entry_committed(data, len, 0x80000007), 0);
+    free(data);
+    e.committed = 0;
+    data = encode(&e, &len);
+    assert_int_equal(entry_committed(data, len, 0x80000007), 0);
+    free(data);
 }
 
 static void noise_is_refused(void **state)
@@ -202,6 +222,7 @@ int main(void)
         cmocka_unit_test(an_entry_with_any_bit_changed_is_refused),
         cmocka_unit_test(an_entry_cut_short_or_with_bytes_behind_is_refused),
         cmocka_unit_test(fields_that_lie_are_refused_whatever_the_checksum_says),
+        cmocka_unit_test(an_entry_tells_how_far_the_log_was_committed),
         cmocka_unit_test(noise_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,6 +68,7 @@ struct sim_node {
     struct scheduler *scheduler; /* NULL: stopped */
     struct sim_io *io;
     bool paused;
+    bool starting;
     bool dying;   /* fatal() was called, or the process is being taken down: it has no effects */
     bool draining;
     bool leaving; /* drained, to be stopped in good order */

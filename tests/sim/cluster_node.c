@@ -79,6 +79,7 @@ static void node_applied(void *arg, uint64_t index)
         return;
     }
     const struct machine *m = scheduler_machine(n->scheduler);
+    c->counters.applied_at_start += n->starting && c->options.nodes > 1;
     loop_trace(c->loop, "n%u apply %" PRIu64 " now %" PRIu64, n->number + 1, index, m->now_ms);
     if (c->hooks.applied != NULL) {
         c->hooks.applied(c->hooks.arg, n->number, index, m);
@@ -314,7 +315,9 @@ void node_start(struct sim_node *n)
         rv = node_found(n);
     }
     if (rv == 0) {
+        n->starting = true;
         rv = scheduler_start(n->scheduler, n->sentence, sizeof n->sentence);
+        n->starting = false;
     }
     if (rv != 0) {
         n->dying = true;

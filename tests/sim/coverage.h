@@ -12,7 +12,8 @@
     X(elections) X(leaders_lost) X(failovers_with_deliveries) X(snapshots_taken)                \
     X(snapshots_installed) X(crashes) X(crashes_with_lost_writes) X(pauses) X(partitions)       \
     X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
-    X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)
+    X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
+    X(applied_at_start)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \

@@ -34,6 +34,7 @@ static const struct expectation expectations[] = {
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT, "LIVENESS", 50, false},
     {"window-per-batch", MUTANT_WINDOW_PER_BATCH, "ROUTE", 100, false},
     {"report-before-commit", MUTANT_REPORT_BEFORE_COMMIT, "ACKED", 100, false},
+    {"apply-uncommitted", MUTANT_APPLY_UNCOMMITTED, "PREFIX", 50, false},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true},
     {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false},
     {"hazard-capacity", MUTANT_HAZARD_CAPACITY, "LIVENESS", 20, false},

@@ -21,6 +21,12 @@ static uint64_t desk_term(void *arg)
     return ((struct desk *)arg)->term;
 }
 
+static uint64_t desk_committed(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 static uint8_t *desk_alloc(void *arg, size_t len)
 {
     (void)arg;
@@ -189,6 +195,7 @@ void desk_open(struct desk *t, unsigned max)
     struct batcher_host host = {.arg = t,
                                 .now_ms = desk_now_ms,
                                 .term = desk_term,
+                                .committed = desk_committed,
                                 .alloc = desk_alloc,
                                 .propose = desk_propose};
 
