@@ -25,6 +25,7 @@
 #define NODE_DRAIN_MS 3000
 #define NODE_DISK_POLL_MS 1000
 #define NODE_QUEUED_BYTES_MAX (256ull * 1024 * 1024)
+#define NODE_PROGRESS_US 1000000
 #define NODE_EXIT_FATAL 74 /* EX_IOERR: the supervisor starts the node again */
 
 struct node {
@@ -44,6 +45,7 @@ struct node {
     uv_timer_t wake;
     uv_timer_t disk_poll;
     uv_signal_t sigterm, sigint;
+    uint64_t progress_us; /* when the start last said how far it is */
     bool stopping;
     bool stopped; /* the scheduler is closed: run it no more */
 };
@@ -157,6 +159,21 @@ static void node_received(void *arg, struct inbound *in, int error, const char *
     }
 }
 
+/* A long start says once a second how far it is, and asks the supervisor for patience. */
+static void node_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+    struct node *n = arg;
+    uint64_t now_us = system_monotonic_us(NULL);
+
+    if (now_us - n->progress_us < NODE_PROGRESS_US) {
+        return;
+    }
+    n->progress_us = now_us;
+    (void)sd_notify(0, "EXTEND_TIMEOUT_USEC=120000000");
+    log_line(&n->log, LOG_INFO, "starting", LOG_STR("step", what), LOG_U64("done", done),
+             LOG_U64("of", total));
+}
+
 /* --- the end --- */
 
 static void node_api_closed(void *arg)
@@ -231,6 +248,7 @@ static int node_open_disk(struct node *n, struct raft_io **io)
         .id = n->config->id,
         .fatal = node_fatal,
         .log = node_log,
+        .progress = node_progress,
         .arg = n,
     };
     char bind[PROTOCOL_ADDRESS_MAX + 16];
@@ -288,6 +306,8 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .log = &n->log,
         .fatal = node_fatal,
         .fatal_arg = n,
+        .progress = node_progress,
+        .progress_arg = n,
     };
     struct replica_member members[CONFIG_PEERS_MAX + 1];
     unsigned n_members = 0;
@@ -376,6 +396,7 @@ static int node_start(struct node *n)
     n->environment = (struct environment){.wall_us = system_wall_us,
                                           .monotonic_us = system_monotonic_us,
                                           .random = system_random};
+    n->progress_us = system_monotonic_us(NULL);
     heap_install();
     if (uv_loop_init(&n->loop) != 0) {
         return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");

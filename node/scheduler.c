@@ -190,6 +190,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         scheduler_fatal(s, sentence);
         return;
     }
+    scheduler_progress(s, "applying the log, up to entry", index, 0);
     if (s->config.applied != NULL) {
         s->config.applied(s->config.applied_arg, index);
     }
@@ -314,7 +315,17 @@ int scheduler_bootstrap(struct scheduler *s, const struct replica_member *member
 
 int scheduler_start(struct scheduler *s, char *errbuf, size_t errbuf_len)
 {
-    return replica_start(s->replica, errbuf, errbuf_len);
+    s->starting = true;
+    int rv = replica_start(s->replica, errbuf, errbuf_len);
+    s->starting = false;
+    return rv;
+}
+
+void scheduler_progress(const struct scheduler *s, const char *what, uint64_t done, uint64_t total)
+{
+    if (s->config.progress != NULL && s->starting) {
+        s->config.progress(s->config.progress_arg, what, done, total);
+    }
 }
 
 void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk)

@@ -48,6 +48,9 @@ struct scheduler_config {
      * the machine only. */
     void (*applied)(void *arg, uint64_t index);
     void *applied_arg;
+    /* How far a start is; total 0: not known. May be NULL. */
+    void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
+    void *progress_arg;
 };
 
 struct scheduler; /* opaque */

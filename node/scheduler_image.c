@@ -70,6 +70,11 @@ void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us)
     }
 }
 
+static void scheduler_told_progress(void *arg, uint64_t orders, uint64_t of)
+{
+    scheduler_progress(arg, "restoring the snapshot's orders", orders, of);
+}
+
 int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
 {
     struct scheduler *s = arg;
@@ -78,7 +83,8 @@ int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
     assert(!s->dispatch.active);
     snapshot_abort(s->machine.image); /* it was of the state that is replaced */
     s->machine.clock_us = scheduler_clock_us(s);
-    error = snapshot_restore(&s->machine, data, len);
+    struct snapshot_progress progress = {scheduler_told_progress, s};
+    error = snapshot_restore_telling(&s->machine, data, len, &progress);
     s->again = true;
     if (error == SNAPSHOT_OK) {
         return 0;

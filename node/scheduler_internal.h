@@ -34,6 +34,7 @@ struct scheduler {
     uint64_t office_sequence; /* the batcher's first entry of this office */
     uint64_t retry_office_us; /* not before: take office again after a refused proposal */
     uint64_t clock_warned_us;
+    bool starting; /* inside scheduler_start */
     uint64_t image_next_us; /* not before: the next slice of the image */
     uint64_t quiet_since_us; /* no more than a little has been logged since, */
     uint64_t quiet_bytes;    /* when so many bytes of log were there */
@@ -65,6 +66,7 @@ void scheduler_fatal(struct scheduler *s, const char *sentence);
 int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n);
 int scheduler_told_restore(void *arg, const uint8_t *data, size_t len);
 bool scheduler_is_building(const struct scheduler *s);
+void scheduler_progress(const struct scheduler *s, const char *what, uint64_t done, uint64_t total);
 void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us);
 void scheduler_build_image(struct scheduler *s, uint64_t now_us);
 

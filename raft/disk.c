@@ -131,7 +131,10 @@ static int disk_identify(struct disk *d, const struct disk_config *config, char 
 static int disk_prepare(struct disk *d, const struct disk_config *config, char *errbuf,
                         size_t errbuf_len)
 {
-    struct disk_check check = {.dir = d->raft_dir, .log = config->log, .arg = config->arg};
+    struct disk_check check = {.dir = d->raft_dir,
+                               .log = config->log,
+                               .progress = config->progress,
+                               .arg = config->arg};
 
     if (make_directory(d->dir) != 0 ||
         (d->dir_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {

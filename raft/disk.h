@@ -21,6 +21,8 @@ struct disk_config {
     uint64_t id;
     void (*fatal)(void *arg, const char *sentence); /* disk errors libraft only traces */
     void (*log)(void *arg, const char *level, const char *sentence);
+    /* How far disk_open is; may be NULL. */
+    void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *arg;
 };
 

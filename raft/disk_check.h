@@ -19,6 +19,7 @@
 struct disk_check {
     const char *dir; /* libraft's directory */
     void (*log)(void *arg, const char *level, const char *sentence);
+    void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total); /* or NULL */
     void *arg;
 };
 

@@ -13,6 +13,9 @@ int segments_scan(struct check *k)
         size_t len;
         uint8_t *data = check_read(k, s->name, &len);
 
+        if (k->c->progress != NULL) {
+            k->c->progress(k->c->arg, "checking the log's segments", i, k->n_segments);
+        }
         if (data == NULL) {
             return check_refuse(k, "%s cannot be read: %s", s->name, strerror(errno));
         }

@@ -52,5 +52,13 @@ enum snapshot_error { SNAPSHOT_OK, SNAPSHOT_CORRUPT, SNAPSHOT_TOO_NEW, SNAPSHOT_
  * unchanged. Trusts nothing: a truncated or altered image is SNAPSHOT_CORRUPT. */
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
     ORDERSCHED_MUST_CHECK;
+/* The same, and `told` hears of it every some ten thousand orders. */
+struct snapshot_progress {
+    void (*told)(void *arg, uint64_t orders, uint64_t of);
+    void *arg;
+};
+enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *data, size_t len,
+                                             const struct snapshot_progress *progress)
+    ORDERSCHED_MUST_CHECK;
 
 #endif

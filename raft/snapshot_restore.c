@@ -12,6 +12,8 @@
 #include "recent.h"
 #include "snapshot_parts.h"
 
+#define PROGRESS_ORDERS 32768
+
 static bool is_text(struct slice s, size_t max)
 {
     return s.len <= max && (s.len == 0 || memchr(s.data, '\0', s.len) == NULL);
@@ -311,11 +313,15 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
     return true;
 }
 
-static bool read_orders(struct cursor *c, struct machine *m, uint32_t version)
+static bool read_orders(struct cursor *c, struct machine *m, uint32_t version,
+                        const struct snapshot_progress *progress)
 {
     uint64_t n = cursor_uint(c);
 
     for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
+        if (progress != NULL && i % PROGRESS_ORDERS == 0) {
+            progress->told(progress->arg, i, n);
+        }
         if (!read_order(c, m, version)) {
             return false;
         }
@@ -437,6 +443,12 @@ static enum snapshot_error open_envelope(const uint8_t *data, size_t len, struct
 
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
 {
+    return snapshot_restore_telling(m, data, len, NULL);
+}
+
+enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *data, size_t len,
+                                             const struct snapshot_progress *progress)
+{
     struct envelope e;
     enum snapshot_error error = open_envelope(data, len, &e);
     struct machine *fresh;
@@ -451,7 +463,7 @@ enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, siz
     }
     machine_init(fresh);
     if (!read_machine(&e.base, fresh) || !read_routes(&e.base, fresh, e.version) ||
-        !read_recent(&e.base, fresh) || !read_orders(&e.base, fresh, e.version) ||
+        !read_recent(&e.base, fresh) || !read_orders(&e.base, fresh, e.version, progress) ||
         !tail_is_sound(e.tail, fresh->applied)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {
