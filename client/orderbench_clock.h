@@ -27,6 +27,13 @@ static inline uint64_t bench_running_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static inline void bench_sleep_ms(uint64_t ms)
+{
+    struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+
+    nanosleep(&t, NULL); /* a signal ends it */
+}
+
 /* For comparing with deadlines: since the epoch. */
 static inline uint64_t bench_wall_ms(void)
 {

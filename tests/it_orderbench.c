@@ -170,8 +170,8 @@ static void pay_gives_a_row(void **state)
 
 static void memory_gives_bytes_for_each_order(void **state)
 {
-    json_t *row = bench_row((const char *const[]){"memory", "--orders", "20000", "-q", "-w",
-                                                  "json", NULL});
+    json_t *row = bench_row((const char *const[]){"memory", "--orders", "20000", "--rest",
+                                                  "100ms", "-q", "-w", "json", NULL});
 
     (void)state;
     assert_row(row, "memory", 3, 20000);
