@@ -237,6 +237,29 @@ static void answer_forget_stale(const struct guard *g, raft_id id,
     }
 }
 
+/* --- RequestVote --- */
+
+/* Who hears its leader keeps to it: for the minimum election timeout after it has heard of it
+ * (Ongaro 2014, 4.2.3). libraft keeps to it until its own, longer timeout is over, so that an
+ * election waits for the last of those that it needs. Votes are as safe whatever the answer is: the
+ * flag says only that the leader is no reason to refuse. A fifth less, because the candidate counts
+ * from when it heard of the leader itself. */
+static void vote_forget_silent_leader(const struct guard *g, struct raft_message *message)
+{
+    const struct raft *r = g->raft;
+    const struct guard_peer *leader;
+    raft_time limit_ms = r->election_timeout - r->election_timeout / 5;
+
+    if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0 ||
+        r->follower_state.current_leader.id == message->server_id) {
+        return;
+    }
+    leader = guard_peer_find(g, r->follower_state.current_leader.id);
+    if (leader == NULL || g->inner->time(g->inner) - leader->heard_ms >= limit_ms) {
+        message->request_vote.disrupt_leader = true;
+    }
+}
+
 void guard_receive(struct guard *g, struct raft_message *message)
 {
     if (guard_server(g, message->server_id) != NULL) {
@@ -255,6 +278,10 @@ void guard_receive(struct guard *g, struct raft_message *message)
         case RAFT_APPEND_ENTRIES_RESULT:
             answer_forget_stale(g, message->server_id, &message->append_entries_result);
             guard_install_answered(g, message->server_id, &message->append_entries_result);
+            g->recv(g->outer, message);
+            break;
+        case RAFT_REQUEST_VOTE:
+            vote_forget_silent_leader(g, message);
             g->recv(g->outer, message);
             break;
         default:

@@ -471,6 +471,50 @@ static void a_refusal_of_what_was_confirmed_is_stale(void **state)
     guard_bench_close(b);
 }
 
+/* Does this member, a follower of 2, give 3 the vote it asks for? */
+static bool is_given_a_vote(struct guard_bench *b, bool pre_vote)
+{
+    struct raft_message m = {
+        .type = RAFT_REQUEST_VOTE,
+        .server_id = 3,
+        .server_address = "host:3",
+        .request_vote = {.version = 2, .term = b->raft.current_term + 1, .candidate_id = 3,
+                         .last_log_index = 100, .last_log_term = 3, .pre_vote = pre_vote},
+    };
+    bool granted = false;
+
+    hand_complete_sends(&b->hand, 0);
+    hand_receive(&b->hand, &m);
+    for (unsigned i = 0; i < b->hand.n_sends; i++) {
+        const struct raft_message *answer = &b->hand.sends[i].message;
+        granted = granted || (answer->type == RAFT_REQUEST_VOTE_RESULT &&
+                              answer->request_vote_result.vote_granted);
+    }
+    return granted;
+}
+
+static void a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vote(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* a heartbeat, and then 350 ms of silence */
+        struct raft_message m = entries_message(b, 100, 3, 100, 0);
+        hand_receive(&b->hand, &m);
+        for (int j = 0; j < 7; j++) {
+            assert_false(is_given_a_vote(b, true));
+            hand_tick(&b->hand, 50);
+        }
+    }
+    hand_tick(&b->hand, 50); /* 400; our own patience lasts for 500 to 1,000 */
+    assert_int_equal(b->raft.state, RAFT_FOLLOWER);
+    assert_int_equal(b->raft.follower_state.current_leader.id, 2);
+    assert_true(is_given_a_vote(b, true));
+    assert_true(is_given_a_vote(b, false));
+    assert_int_equal(b->raft.current_term, 6);
+    guard_bench_close(b);
+}
+
 static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -568,6 +612,7 @@ int main(void)
         cmocka_unit_test(what_is_in_our_snapshot_is_not_taken_again),
         cmocka_unit_test(entries_behind_our_snapshot_are_known_and_not_refused),
         cmocka_unit_test(a_refusal_of_what_was_confirmed_is_stale),
+        cmocka_unit_test(a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vote),
         cmocka_unit_test(several_changes_in_one_batch_are_taken_one_by_one),
         cmocka_unit_test(entries_of_impossible_length_or_type_are_dropped),
         cmocka_unit_test(settled_runs_outside_of_the_step),
