@@ -48,6 +48,10 @@ struct scheduler_config {
      * the machine only. */
     void (*applied)(void *arg, uint64_t index);
     void *applied_arg;
+    /* Fill in the longest rounds of the loop that runs this, in us, one for each of the last n
+     * seconds, the present one first. NULL: there is no such loop, and STATUS says nothing. */
+    void (*loop_stalls)(void *arg, uint32_t *longest_us, unsigned n);
+    void *loop_stalls_arg;
 };
 
 struct scheduler; /* opaque */
