@@ -77,6 +77,8 @@ int measure_end(struct engine *e, const char *doing, struct engine_result *resul
 /* Let engines run for a while, with progress of the first. Ends early when it stops by itself. */
 void measure_watch(const struct measure *m, struct engine *e, const char *doing, uint64_t ms);
 
+/* How one of our own nodes says it is. False: it does not answer. */
+bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status);
 /* Position of our own node that leads, within timeout_ms. -1: none answers. */
 int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_status *status);
 /* Wait until each of our own nodes has applied what the leader has committed. */

@@ -120,6 +120,19 @@ static void measure_ask_nodes(const struct measure *m, struct ask asks[CLUSTER_N
     }
 }
 
+bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status)
+{
+    struct ask asks[CLUSTER_NODES_MAX];
+    struct node_status all[CLUSTER_NODES_MAX];
+    bool up[CLUSTER_NODES_MAX] = {false};
+
+    measure_ask_nodes(m, asks, all, up);
+    if (up[i]) {
+        *status = all[i];
+    }
+    return up[i];
+}
+
 /* The leader of the highest term among those that answered, or -1. */
 static int leader_of(const struct measure *m, const struct node_status *status, const bool *up)
 {

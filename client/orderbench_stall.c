@@ -1,8 +1,8 @@
 /* orderbench_stall.c - the longest stall of the leader's raft loop while snapshots are taken under
  * load.
  *
- * A node that counts its loop's stalls itself says so in its STATUS (loop_stall_max_ms), and then
- * that is the figure. Else it is looked at from outside: a prober begins a read of the leader's own
+ * A node that counts its loop's stalls itself says so in its STATUS (loop_stalls_us), and then the
+ * longest of the seconds that were measured is the figure (of the first one, what is left of it). Else it is looked at from outside: a prober begins a read of the leader's own
  * state, which is answered on that loop, once a ms, and its longest wait is the figure. It holds
  * the way there and back as well, so it is an upper bound. A second prober does the same with
  * linearizable reads, which wait for a commit, too. */
@@ -17,6 +17,7 @@
 #define STALL_LOAD_PER_S 5000.0
 #define STALL_SNAPSHOTS 3
 #define STALL_SLICE_MS 100
+#define STALL_LOOK_MS 30000 /* well before the node forgets */
 
 enum { STALL_OVER = MEASURE_FLAGS, STALL_AT_MOST };
 
@@ -47,6 +48,8 @@ struct stall {
     unsigned leader;
     uint64_t term;
     unsigned snapshots; /* of the leader, seen to become whole */
+    uint64_t looked_ms; /* when the node was last asked for its stalls */
+    uint64_t inside_us; /* the longest that it told of; UINT64_MAX: it tells of none */
     struct engine engines[STALL_ENGINES];
     unsigned n_engines; /* begun */
 };
@@ -88,12 +91,29 @@ static void stall_end(struct stall *s, struct engine_result results[STALL_ENGINE
     }
 }
 
+/* The node's own figure of the time since began_ms. One that does not answer adds nothing now. */
+static void stall_look(struct stall *s, uint64_t began_ms)
+{
+    struct node_status status;
+
+    s->looked_ms = bench_running_ms();
+    if (!measure_node_status(&s->m, s->leader, &status)) {
+        return;
+    }
+    uint64_t us = node_status_loop_stall_us(&status, (s->looked_ms - began_ms) / 1000);
+    if (s->inside_us == UINT64_MAX || (us != UINT64_MAX && us > s->inside_us)) {
+        s->inside_us = us;
+    }
+}
+
 static void stall_watch(struct stall *s)
 {
     uint64_t began_ms = bench_running_ms();
     uint64_t newest = bench_cluster_snapshot(&s->m.cluster, s->leader);
     uint64_t passed_ms = 0;
 
+    s->looked_ms = began_ms;
+    s->inside_us = UINT64_MAX;
     while (passed_ms < s->over_ms ||
            (passed_ms < s->at_most_ms && s->snapshots < STALL_SNAPSHOTS)) {
         measure_watch(&s->m, &s->engines[STALL_LOAD], "under load", STALL_SLICE_MS);
@@ -103,7 +123,11 @@ static void stall_watch(struct stall *s)
             newest = now_newest;
         }
         passed_ms = bench_running_ms() - began_ms;
+        if (bench_running_ms() - s->looked_ms > STALL_LOOK_MS) {
+            stall_look(s, began_ms);
+        }
     }
+    stall_look(s, began_ms);
 }
 
 static void stall_note_reads(struct stall *s, const char *name, const struct engine_result *r)
@@ -126,17 +150,16 @@ static void stall_note(struct stall *s, const struct node_status *status,
     struct bench_row *row = &s->m.row;
     const struct engine_result *load = &results[STALL_LOAD];
     const struct engine_result *local = &results[STALL_LOCAL];
-    bool inside = status->loop_stall_max_ms != UINT64_MAX;
+    bool inside = s->inside_us != UINT64_MAX;
 
     bench_row_take(row, load);
     bench_row_add(row, "load_max_ms", row->max_ms);
     row->p50_ms = (double)histogram_quantile_us(&local->latency, 0.5) / 1000;
     row->p99_ms = (double)histogram_quantile_us(&local->latency, 0.99) / 1000;
     row->p999_ms = (double)histogram_quantile_us(&local->latency, 0.999) / 1000;
-    row->max_ms = inside ? (double)status->loop_stall_max_ms
-                         : (double)local->latency.max_us / 1000;
+    row->max_ms = (double)(inside ? s->inside_us : local->latency.max_us) / 1000;
     json_object_set_new(row->details, "stall_seen_from",
-                        json_string(inside ? "the node (loop_stall_max_ms)"
+                        json_string(inside ? "the node (loop_stalls_us)"
                                            : "outside (local reads of the leader, 1 a ms)"));
     stall_note_reads(s, "local_reads", local);
     stall_note_reads(s, "linearizable_reads", &results[STALL_COMMITTED]);

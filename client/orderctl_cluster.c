@@ -60,6 +60,8 @@ static json_t *node_as_json(const struct survey_node *node)
     json_number(object, "memory_bytes", up, s->memory_bytes);
     json_number(object, "deliveries", up, s->deliveries);
     json_number(object, "queued", up, s->queued);
+    uint64_t stall_us = node_status_loop_stall_us(s, PROTOCOL_STALL_SECONDS);
+    json_number(object, "loop_stall_max_us", up && stall_us != UINT64_MAX, stall_us);
     json_text(object, "disk", up ? s->disk : "");
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
@@ -118,7 +120,7 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_text(t, node->address[0] != 0 ? node->address : node->api);
     if (!node->up) {
         table_printf(t, "down (%s)", ordersched_error_name(node->error));
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < 9; i++) {
             table_text(t, "-");
         }
         return;
@@ -134,6 +136,12 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_printf(t, "%llu", (unsigned long long)s->closing);
     table_text(t, overdue);
     table_printf(t, "%llu", (unsigned long long)s->dead);
+    uint64_t stall_us = node_status_loop_stall_us(s, PROTOCOL_STALL_SECONDS);
+    if (stall_us != UINT64_MAX) {
+        table_printf(t, "%.1fms", (double)stall_us / 1000);
+    } else {
+        table_text(t, "-");
+    }
     table_text(t, s->version);
 }
 
@@ -144,7 +152,8 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     char now[32];
 
     table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED",
-                                         "PENDING", "CLOSING", "OVERDUE", "DEAD", "VERSION", NULL});
+                                         "PENDING", "CLOSING", "OVERDUE", "DEAD", "STALL",
+                                         "VERSION", NULL});
     for (unsigned i = 0; i < s->n; i++) {
         status_row(&t, &s->nodes[i]);
     }
@@ -421,7 +430,8 @@ const struct ctl_command ctl_cluster_commands[] = {
     {.name = "member remove", .operands = "ID", .operands_min = 1, .operands_max = 1,
      .summary = "Remove a member", .check = check_node_id, .run = run_member_remove},
     {.name = "status", .summary = "Show every node: role, term, progress, orders",
-     .details = "Works without a leader too, as long as one of the endpoints answers.",
+     .details = "Works without a leader too, as long as one of the endpoints answers. STALL: the\n"
+                "longest time in the last minute for which a node's loop did not look up.",
      .run = run_status},
     {.name = "leader transfer", .operands = "[ID]", .operands_max = 1,
      .summary = "Hand the leadership to another member, or to the one given",

@@ -45,6 +45,7 @@
 #define PROTOCOL_ATTEMPTS_MAX 1000         /* failed ones in a row, the most a route can ask for */
 #define PROTOCOL_LIST_MAX 256 /* orders in a page */
 #define PROTOCOL_REASON_MAX 160 /* bytes: why a delivery failed */
+#define PROTOCOL_STALL_SECONDS 60 /* of which STATUS knows the longest round of the loop */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
 #define PROTOCOL_TOKENS_MAX 1000      /* reservations in a message or its answer */
 #define PROTOCOL_WAIT_MAX_MS 60000u   /* how long a RESERVE may wait for due orders */
@@ -320,7 +321,9 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders
  *                ready, window at present, ms of silence left, [five of [count, p50, p90, p99, p99.9,
  *                max] in us: timer, commit, queue, callback, total]], ...], the first, named "", of
- *                all routes together; those follow that had deliveries)
+ *                all routes together; those follow that had deliveries) "loop_stalls_us" (the
+ *                longest round of the raft loop in each of the last PROTOCOL_STALL_SECONDS seconds,
+ *                the present one first: [us, ...])
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]

@@ -8,6 +8,8 @@
 #include "cursor.h"
 #include "units.h"
 
+#define LOOP_STALLS_KEY "loop_stalls_us"
+
 struct status_key {
     const char *name;
     size_t offset;
@@ -23,12 +25,41 @@ static const struct status_key status_keys[] = {
     UINT_KEY(last), UINT_KEY(now_ms), UINT_KEY(epoch), UINT_KEY(pending), UINT_KEY(closing),
     UINT_KEY(paid), UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
     UINT_KEY(oldest_overdue_ms), UINT_KEY(memory_bytes), UINT_KEY(deliveries), UINT_KEY(queued),
-    UINT_KEY(loop_stall_max_ms),
 };
+
+static void status_take_loop_stalls(struct node_status *status, const msgpack_object_array *a)
+{
+    status->n_loop_stalls = 0;
+    for (uint32_t i = 0; i < a->size && i < PROTOCOL_STALL_SECONDS; i++) {
+        uint64_t us = a->ptr[i].type == MSGPACK_OBJECT_POSITIVE_INTEGER ? a->ptr[i].via.u64 : 0;
+        status->loop_stalls_us[status->n_loop_stalls++] = us < UINT32_MAX ? (uint32_t)us
+                                                                          : UINT32_MAX;
+    }
+}
+
+uint64_t node_status_loop_stall_us(const struct node_status *status, uint64_t seconds)
+{
+    uint32_t longest_us = 0;
+
+    if (status->n_loop_stalls == 0) {
+        return UINT64_MAX;
+    }
+    seconds = seconds > 0 ? seconds : 1;
+    for (unsigned i = 0; i < status->n_loop_stalls && i < seconds; i++) {
+        uint32_t us = status->loop_stalls_us[i];
+        longest_us = us > longest_us ? us : longest_us;
+    }
+    return longest_us;
+}
 
 static void status_take(struct node_status *status, const msgpack_object_kv *kv)
 {
     if (kv->key.type != MSGPACK_OBJECT_STR) {
+        return;
+    }
+    if (kv->val.type == MSGPACK_OBJECT_ARRAY && kv->key.via.str.size == strlen(LOOP_STALLS_KEY) &&
+        memcmp(kv->key.via.str.ptr, LOOP_STALLS_KEY, kv->key.via.str.size) == 0) {
+        status_take_loop_stalls(status, &kv->val.via.array);
         return;
     }
     for (size_t i = 0; i < sizeof status_keys / sizeof *status_keys; i++) {
@@ -51,7 +82,7 @@ bool node_status_decode(const uint8_t *body, size_t len, struct node_status *sta
     msgpack_unpacked unpacked;
     bool ok = false;
 
-    *status = (struct node_status){.loop_stall_max_ms = UINT64_MAX};
+    *status = (struct node_status){0};
     if (body == NULL) {
         return false;
     }

@@ -37,7 +37,8 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
-    uint64_t loop_stall_max_ms; /* UINT64_MAX: it does not say */
+    unsigned n_loop_stalls; /* 0: it does not say */
+    uint32_t loop_stalls_us[PROTOCOL_STALL_SECONDS];
 };
 
 struct survey_node {
@@ -58,6 +59,9 @@ struct survey {
 
 /* Decode the body of STATUS. Keys that are not known are passed over. False: not such a body. */
 bool node_status_decode(const uint8_t *body, size_t len, struct node_status *status);
+/* The longest round of the node's raft loop in the last `seconds` (at least 1) seconds, in us;
+ * UINT64_MAX: it does not say. */
+uint64_t node_status_loop_stall_us(const struct node_status *status, uint64_t seconds);
 /* Learn the nodes: from the leader within timeout_ms (0 = SURVEY_MEMBERS_MS), else from the nodes
  * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. */
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,

@@ -19,6 +19,7 @@
 #include "api.h"
 #include "callback_exec.h"
 #include "callback_http.h"
+#include "loop_watch.h"
 #include "receivers.h"
 #include "scheduler.h"
 
@@ -42,6 +43,7 @@ struct node {
     struct api *api;
     uv_prepare_t prepare;
     uv_check_t check;
+    struct loop_watch loop_watch;
     uv_timer_t wake;
     uv_timer_t disk_poll;
     uv_signal_t sigterm, sigint;
@@ -148,6 +150,13 @@ static void node_disk_poll_cb(uv_timer_t *timer)
     scheduler_set_disk(n->scheduler, state);
 }
 
+static void node_loop_stalls(void *arg, uint32_t *longest_us, unsigned n)
+{
+    struct node *node = arg;
+
+    loop_watch_read(&node->loop_watch, longest_us, n);
+}
+
 static void node_received(void *arg, struct inbound *in, int error, const char *text)
 {
     struct node *n = arg;
@@ -188,6 +197,7 @@ static void node_exec_closed(void *arg)
     api_close(n->api, node_api_closed, n);
     uv_close((uv_handle_t *)&n->prepare, NULL);
     uv_close((uv_handle_t *)&n->check, NULL);
+    loop_watch_close(&n->loop_watch);
     uv_close((uv_handle_t *)&n->wake, NULL);
     uv_close((uv_handle_t *)&n->disk_poll, NULL);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
@@ -308,6 +318,8 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .fatal_arg = n,
         .progress = node_progress,
         .progress_arg = n,
+        .loop_stalls = node_loop_stalls,
+        .loop_stalls_arg = n,
     };
     struct replica_member members[CONFIG_PEERS_MAX + 1];
     unsigned n_members = 0;
@@ -370,6 +382,7 @@ static int node_start_api(struct node *n)
 
 static void node_start_handles(struct node *n)
 {
+    loop_watch_start(&n->loop_watch, &n->loop);
     uv_prepare_init(&n->loop, &n->prepare);
     uv_check_init(&n->loop, &n->check);
     uv_timer_init(&n->loop, &n->wake);

@@ -51,6 +51,10 @@ struct scheduler_config {
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;
+    /* Fill in the longest rounds of the loop that runs this, in us, one for each of the last n
+     * seconds, the present one first. NULL: there is no such loop, and STATUS says nothing. */
+    void (*loop_stalls)(void *arg, uint32_t *longest_us, unsigned n);
+    void *loop_stalls_arg;
 };
 
 struct scheduler; /* opaque */

@@ -81,6 +81,18 @@ static const char *role_name(enum replica_role role)
     return "follower";
 }
 
+static void write_loop_stalls(struct scheduler *s)
+{
+    uint32_t longest_us[PROTOCOL_STALL_SECONDS];
+
+    s->config.loop_stalls(s->config.loop_stalls_arg, longest_us, PROTOCOL_STALL_SECONDS);
+    write_key(&s->body, "loop_stalls_us");
+    write_array(&s->body, PROTOCOL_STALL_SECONDS);
+    for (unsigned i = 0; i < PROTOCOL_STALL_SECONDS; i++) {
+        write_uint(&s->body, longest_us[i]);
+    }
+}
+
 void scheduler_write_status(struct scheduler *s)
 {
     struct buffer *b = &s->body;
@@ -89,7 +101,7 @@ void scheduler_write_status(struct scheduler *s)
 
     machine_counts(&s->machine, &counts);
     buffer_reset(b);
-    write_map(b, 24);
+    write_map(b, 24 + (s->config.loop_stalls != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
@@ -117,6 +129,9 @@ void scheduler_write_status(struct scheduler *s)
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
     write_key(b, "routes");
     scheduler_write_routes(s);
+    if (s->config.loop_stalls != NULL) {
+        write_loop_stalls(s);
+    }
 }
 
 #define MEMBERS_MAX 64

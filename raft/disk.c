@@ -11,6 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "disk_aio.h"
 #include "disk_check.h"
 #include "disk_identity.h"
 #include "disk_trace.h"
@@ -26,6 +27,7 @@ struct disk {
     bool pristine;
     bool started;
     struct disk_trace trace;
+    struct disk_aio aio;
     struct raft_io io;
 };
 
@@ -198,6 +200,7 @@ int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transp
         return -1;
     }
     d->started = true;
+    disk_aio_start(&d->aio, d->trace.log, d->trace.arg);
     raft_uv_set_auto_recovery(&d->io, false); /* it would move segments away, unasked */
     raft_uv_set_disk_retry(&d->io, DISK_RETRY_MS);
     raft_uv_set_connect_retry_delay(&d->io, DISK_CONNECT_RETRY_MS);
@@ -225,6 +228,7 @@ void disk_close(struct disk *d)
     }
     if (d->started) {
         raft_uv_close(&d->io);
+        disk_aio_stop(&d->aio);
     }
     if (d->lock_fd >= 0) {
         close(d->lock_fd); /* unlocks */

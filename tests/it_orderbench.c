@@ -241,6 +241,8 @@ static void stall_sees_snapshots_under_load(void **state)
     assert_row(row, "stall", 3, 2000);
     assert_true(figure(row, "max_ms") > 0);
     assert_true(figure(row, "snapshots") > 0);
+    assert_string_equal(json_string_value(json_object_get(row, "stall_seen_from")),
+                        "the node (loop_stalls_us)");
     assert_true(figure(json_object_get(row, "local_reads"), "n") > 100);
     assert_true(figure(json_object_get(row, "linearizable_reads"), "n") > 100);
     json_decref(row);

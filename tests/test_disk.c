@@ -6,13 +6,18 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../raft/disk_aio.h"
 #include "support/disk_bench.h"
 
 /* --- whose it is --- */
@@ -223,6 +228,126 @@ static void a_truncation_that_works_is_not_fatal(void **state)
     work_close(&w);
 }
 
+/* --- full segments --- */
+
+/* Of this process: the kernel maps a ring for each. */
+static unsigned contexts(void)
+{
+    FILE *f = fopen("/proc/self/maps", "r");
+    char line[512];
+    unsigned n = 0;
+
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        n += strstr(line, "[aio]") != NULL;
+    }
+    fclose(f);
+    return n;
+}
+
+#define SEGMENTS 20
+#define ENTRY_BYTES (64 * 1024)
+#define ENTRIES (SEGMENTS * 8 * 1024 * 1024 / ENTRY_BYTES)
+
+static void contexts_of_full_segments_are_destroyed_by_the_thread(void **state)
+{
+    struct bench *b = *state;
+    struct work w;
+    uint64_t destroyed = disk_aio_destroyed();
+
+    assert_int_equal(contexts(), 0);
+    work_open(&w, b);
+    for (unsigned i = 0; i < ENTRIES / 16; i++) {
+        work_append(&w, 16, ENTRY_BYTES, (int)i);
+    }
+    /* If this fails syscall() is libc's own: something keeps the program's from libraft. */
+    for (unsigned i = 0; i < 2000 && disk_aio_destroyed() < destroyed + SEGMENTS; i++) {
+        usleep(10000);
+    }
+    assert_true(disk_aio_destroyed() >= destroyed + SEGMENTS);
+    for (unsigned i = 0; i < 2000 && contexts() > 2; i++) { /* of the segments that are open */
+        usleep(10000);
+    }
+    assert_in_range(contexts(), 1, 2);
+    work_close(&w);
+    assert_int_equal(contexts(), 0);
+    work_open(&w, b);
+    assert_int_equal(w.n_entries, ENTRIES + 1); /* and the founding one */
+    work_close(&w);
+}
+
+static void two_disks_share_the_thread(void **state)
+{
+    struct bench *b = *state;
+    struct bench other = *b;
+    struct work first, second;
+    uint64_t destroyed = disk_aio_destroyed();
+
+    snprintf(other.dir, sizeof other.dir, "%s/other", b->root);
+    work_open(&first, b);
+    work_open(&second, &other);
+    work_append(&first, 1, 64, 'a');
+    work_append(&second, 1, 64, 'b');
+    work_close(&first);
+    uint64_t of_the_first = disk_aio_destroyed();
+    work_append(&second, 1, 64, 'b');
+    work_close(&second); /* returns when none is left */
+    assert_true(disk_aio_destroyed() >= of_the_first + 1);
+    assert_true(disk_aio_destroyed() >= destroyed + 4); /* a probe and a segment each */
+}
+
+static void run_in_a_child(struct bench *b)
+{
+    struct work w;
+    uint64_t destroyed = disk_aio_destroyed();
+
+    work_open(&w, b);
+    work_append(&w, 1, 64, 'a');
+    work_close(&w);
+    _exit(disk_aio_destroyed() == destroyed && contexts() == 0 ? FATAL_EXIT : 1);
+}
+
+/* The parent's thread is not there; what it would do is done at once. */
+static void a_child_of_fork_works_without_the_thread(void **state)
+{
+    struct bench *b = *state;
+    struct bench other = *b;
+    struct work w;
+
+    snprintf(other.dir, sizeof other.dir, "%s/other", b->root);
+    work_open(&w, b);
+    assert_true(dies_of(&other, run_in_a_child));
+    work_close(&w);
+}
+
+static void other_system_calls_go_through(void **state)
+{
+    int fds[2];
+    char text[4] = "";
+
+    (void)state;
+    assert_int_equal(syscall(SYS_getpid), getpid());
+    assert_int_equal(pipe(fds), 0);
+    assert_int_equal(write(fds[1], "abc", 3), 3);
+    assert_int_equal(syscall(SYS_read, fds[0], text, 3), 3);
+    assert_string_equal(text, "abc");
+    assert_int_equal(syscall(SYS_close, fds[0]), 0);
+    assert_int_equal(syscall(SYS_close, fds[0]), -1);
+    assert_int_equal(errno, EBADF);
+    close(fds[1]);
+    /* The sixth argument arrives, too. */
+    FILE *f = tmpfile();
+    assert_non_null(f);
+    long page = sysconf(_SC_PAGESIZE);
+    assert_int_equal(ftruncate(fileno(f), 2 * page), 0);
+    assert_int_equal(pwrite(fileno(f), "second", 6, page), 6);
+    char *at = (char *)syscall(SYS_mmap, NULL, page, PROT_READ, MAP_PRIVATE, fileno(f), page);
+    assert_true(at != MAP_FAILED);
+    assert_memory_equal(at, "second", 6);
+    munmap(at, (size_t)page);
+    fclose(f);
+}
+
 #define ON_DISK(f) cmocka_unit_test_setup_teardown(f, disk_bench_setup, disk_bench_teardown)
 
 int main(void)
@@ -240,6 +365,10 @@ int main(void)
         ON_DISK(a_failed_truncation_is_fatal),
         ON_DISK(a_segment_that_cannot_be_closed_is_fatal),
         ON_DISK(a_truncation_that_works_is_not_fatal),
+        ON_DISK(contexts_of_full_segments_are_destroyed_by_the_thread),
+        ON_DISK(two_disks_share_the_thread),
+        ON_DISK(a_child_of_fork_works_without_the_thread),
+        cmocka_unit_test(other_system_calls_go_through),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

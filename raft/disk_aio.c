@@ -1,0 +1,200 @@
+/* disk_aio.c - see disk_aio.h. */
+#include "disk_aio.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef long (*syscall_function)(long number, ...);
+
+/* One for the process, as syscall() is. */
+static struct {
+    pthread_mutex_t life; /* held over a start or a stop as a whole */
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    struct disk_aio *disks;
+    pthread_t thread;
+    bool stop;
+    bool failed; /* and said so */
+    unsigned n, first;
+    long queue[DISK_AIO_QUEUE_MAX];
+    /* Outside the mutexes, which a child of fork may have got locked. */
+    atomic_long owner; /* the process with the thread; 0: none */
+    atomic_ullong destroyed;
+} aio = {.life = PTHREAD_MUTEX_INITIALIZER,
+         .mutex = PTHREAD_MUTEX_INITIALIZER,
+         .changed = PTHREAD_COND_INITIALIZER};
+
+/* libc's own. Resolved at the first call, by whichever thread makes it: all find the same. */
+static syscall_function next_syscall(void)
+{
+    static _Atomic(syscall_function) next;
+    syscall_function found = atomic_load_explicit(&next, memory_order_acquire);
+
+    if (found == NULL) {
+        void *symbol = dlsym(RTLD_NEXT, "syscall");
+        memcpy(&found, &symbol, sizeof found); /* ISO C has no cast for it */
+        atomic_store_explicit(&next, found, memory_order_release);
+    }
+    return found;
+}
+
+static void aio_say(const char *sentence)
+{
+    if (aio.disks != NULL && aio.disks->log != NULL) {
+        aio.disks->log(aio.disks->arg, "warn", sentence);
+    }
+}
+
+/* With the mutex held, which is released meanwhile. */
+static void aio_destroy_first(void)
+{
+    long context = aio.queue[aio.first];
+
+    pthread_mutex_unlock(&aio.mutex);
+    long rv = next_syscall()(SYS_io_destroy, context);
+    int error = errno;
+    atomic_fetch_add(&aio.destroyed, rv == 0);
+    pthread_mutex_lock(&aio.mutex);
+    aio.first = (aio.first + 1) % DISK_AIO_QUEUE_MAX;
+    aio.n--;
+    if (rv != 0 && !aio.failed) {
+        char sentence[200];
+        snprintf(sentence, sizeof sentence,
+                 "an AIO context of the log could not be destroyed (%s): it counts against "
+                 "fs.aio-max-nr until this process ends",
+                 strerror(error));
+        aio.failed = true;
+        aio_say(sentence);
+    }
+}
+
+static void *aio_thread(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&aio.mutex);
+    while (aio.n > 0 || !aio.stop) {
+        if (aio.n > 0) {
+            aio_destroy_first();
+        } else {
+            pthread_cond_wait(&aio.changed, &aio.mutex);
+        }
+    }
+    pthread_mutex_unlock(&aio.mutex);
+    return NULL;
+}
+
+/* Leave the context to the thread. False: there is none, or it has enough to do. */
+static bool aio_hand_over(long context)
+{
+    bool taken = false;
+
+    if (atomic_load(&aio.owner) != getpid()) {
+        return false;
+    }
+    pthread_mutex_lock(&aio.mutex);
+    if (aio.n < DISK_AIO_QUEUE_MAX && !aio.stop) {
+        aio.queue[(aio.first + aio.n++) % DISK_AIO_QUEUE_MAX] = context;
+        taken = true;
+        pthread_cond_signal(&aio.changed);
+    }
+    pthread_mutex_unlock(&aio.mutex);
+    return taken;
+}
+
+/* The program's syscall(), taken before libc's by every library in it. Six arguments are read
+ * however many were passed, as libc's does: which they are only the kernel knows. The address
+ * sanitizer would take those that were not for a read beyond the caller's variables. */
+__attribute__((visibility("default"), no_sanitize_address)) long syscall(long number, ...)
+{
+    syscall_function next = next_syscall();
+    va_list args;
+
+    va_start(args, number);
+    long a = va_arg(args, long);
+    long b = va_arg(args, long);
+    long c = va_arg(args, long);
+    long d = va_arg(args, long);
+    long e = va_arg(args, long);
+    long f = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_io_destroy && aio_hand_over(a)) {
+        return 0;
+    }
+    if (next == NULL) { /* a libc without it */
+        errno = ENOSYS;
+        return -1;
+    }
+    return next(number, a, b, c, d, e, f);
+}
+
+/* Does the thread belong to the process of which this one is a child by fork? Then its mutexes may
+ * be in any state, and are left alone. */
+static bool aio_is_the_parents(void)
+{
+    long owner = atomic_load(&aio.owner);
+
+    return owner != 0 && owner != getpid();
+}
+
+void disk_aio_start(struct disk_aio *a, void (*log)(void *arg, const char *level,
+                                                    const char *sentence), void *arg)
+{
+    *a = (struct disk_aio){.log = log, .arg = arg};
+    if (aio_is_the_parents()) {
+        return;
+    }
+    pthread_mutex_lock(&aio.life);
+    pthread_mutex_lock(&aio.mutex);
+    a->next = aio.disks;
+    aio.disks = a;
+    if (atomic_load(&aio.owner) == 0) {
+        aio.stop = false;
+        if (next_syscall() != NULL && pthread_create(&aio.thread, NULL, aio_thread, NULL) == 0) {
+            atomic_store(&aio.owner, getpid());
+        } else {
+            aio_say("no thread to destroy AIO contexts of the log: the loop stands still for some "
+                    "30 ms whenever a segment is full");
+        }
+    }
+    pthread_mutex_unlock(&aio.mutex);
+    pthread_mutex_unlock(&aio.life);
+}
+
+void disk_aio_stop(struct disk_aio *a)
+{
+    struct disk_aio **at = &aio.disks;
+
+    if (aio_is_the_parents()) {
+        return;
+    }
+    pthread_mutex_lock(&aio.life);
+    pthread_mutex_lock(&aio.mutex);
+    while (*at != NULL && *at != a) {
+        at = &(*at)->next;
+    }
+    if (*at == a) {
+        *at = a->next;
+    }
+    bool last = aio.disks == NULL && atomic_load(&aio.owner) != 0;
+    aio.stop = last;
+    pthread_cond_signal(&aio.changed);
+    pthread_mutex_unlock(&aio.mutex);
+    if (last) {
+        pthread_join(aio.thread, NULL);
+        atomic_store(&aio.owner, 0);
+    }
+    pthread_mutex_unlock(&aio.life);
+}
+
+uint64_t disk_aio_destroyed(void)
+{
+    return atomic_load(&aio.destroyed);
+}
