@@ -102,11 +102,11 @@ int measure_load(struct measure *m, uint64_t n)
 
 /* ---- looking ---- */
 
-static void measure_ask_nodes(const struct measure *m, struct ask asks[CLUSTER_NODES_MAX],
-                              struct node_status status[CLUSTER_NODES_MAX],
-                              bool up[CLUSTER_NODES_MAX])
+void measure_look(const struct measure *m, struct node_status status[CLUSTER_NODES_MAX],
+                  bool up[CLUSTER_NODES_MAX])
 {
     struct operation op = {.code = OPERATION_STATUS};
+    struct ask asks[CLUSTER_NODES_MAX];
 
     for (unsigned i = 0; i < m->cluster.n; i++) {
         asks[i].target = m->cluster.nodes[i].api;
@@ -136,13 +136,12 @@ static int leader_of(const struct measure *m, const struct node_status *status, 
 
 int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_status *status)
 {
-    struct ask asks[CLUSTER_NODES_MAX];
     struct node_status all[CLUSTER_NODES_MAX];
     bool up[CLUSTER_NODES_MAX];
     uint64_t until_ms = bench_running_ms() + timeout_ms;
 
     do {
-        measure_ask_nodes(m, asks, all, up);
+        measure_look(m, all, up);
         int leader = leader_of(m, all, up);
         if (leader >= 0) {
             if (status != NULL) {
@@ -158,11 +157,10 @@ int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_sta
 
 static bool all_caught_up(const struct measure *m)
 {
-    struct ask asks[CLUSTER_NODES_MAX];
     struct node_status status[CLUSTER_NODES_MAX];
     bool up[CLUSTER_NODES_MAX];
 
-    measure_ask_nodes(m, asks, status, up);
+    measure_look(m, status, up);
     int leader = leader_of(m, status, up);
     for (unsigned i = 0; leader >= 0 && i < m->cluster.n; i++) {
         if (!up[i] || status[i].applied < status[leader].commit) {
