@@ -137,15 +137,17 @@ static int fired_read_ends(struct fired *f)
 static void compare_counts(struct fired *f, unsigned i, const struct node_status *s,
                            const struct fired_counts *c)
 {
-    if (s->pending + s->closing < c->pending_min || s->pending + s->closing > c->pending_max) {
-        book_fault(&f->book, BOOK_NODE, "node %u counts %llu pending orders, and %llu to %llu were "
-                   "acknowledged", i + 1, (unsigned long long)(s->pending + s->closing),
+    uint64_t open = s->pending + s->closing;
+
+    if (open < c->pending_min || open > c->pending_max) {
+        book_fault(&f->book, BOOK_NODE, "node %u counts %llu orders that are not decided, and there"
+                   " must be at least %llu and at most %llu", i + 1, (unsigned long long)open,
                    (unsigned long long)c->pending_min, (unsigned long long)c->pending_max);
     }
     if (s->paid != c->paid || s->expired != c->expired || s->cancelled != 0 || s->dead != 0) {
         book_fault(&f->book, BOOK_NODE,
-                   "node %u counts %llu paid, %llu expired, %llu cancelled and %llu dead orders;"
-                   " %llu are paid and %llu expired", i + 1, (unsigned long long)s->paid,
+                   "node %u counts %llu paid, %llu expired, %llu cancelled and %llu dead orders,"
+                   " and it must be %llu paid and %llu expired", i + 1, (unsigned long long)s->paid,
                    (unsigned long long)s->expired, (unsigned long long)s->cancelled,
                    (unsigned long long)s->dead, (unsigned long long)c->paid,
                    (unsigned long long)c->expired);
