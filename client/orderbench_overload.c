@@ -34,7 +34,7 @@ enum {
 static const struct flag overload_flags[] = {
     {OVERLOAD_OVER, "over", 0, "DURATION", "how long (60s)"},
     {OVERLOAD_FACTOR, "factor", 0, "X", "times the rate that can be sustained (2)"},
-    {OVERLOAD_CALM, "calm", 0, "DURATION", "to find that rate, and again without load (10s)"},
+    {OVERLOAD_CALM, "calm", 0, "DURATION", "to find that rate, and again without load (5s)"},
     {OVERLOAD_AFTER, "after", 0, "DURATION", "how long to watch when the load is over (30s)"},
     {OVERLOAD_FIRE, "fire", 0, "N", "orders that fire a second, all the time (500)"},
     {0},
@@ -69,7 +69,7 @@ static int overload_read(struct overload *o)
         return bench_usage("--factor is no number from 0.1 to 100", m->values[OVERLOAD_FACTOR]);
     }
     if (!measure_duration(m, OVERLOAD_OVER, "--over", 60000, 3600000, &o->over_ms) ||
-        !measure_duration(m, OVERLOAD_CALM, "--calm", 10000, 3600000, &o->calm_ms) ||
+        !measure_duration(m, OVERLOAD_CALM, "--calm", 5000, 3600000, &o->calm_ms) ||
         !measure_duration(m, OVERLOAD_AFTER, "--after", 30000, 3600000, &o->after_ms) ||
         !measure_count(m, OVERLOAD_FIRE, "--fire", 500, 1, 100000, &o->fire_per_s)) {
         return 2;

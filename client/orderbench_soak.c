@@ -18,7 +18,7 @@
 
 #define FIRE_PER_S 10000   /* without --over */
 #define SAMPLE_MAX 100000
-#define LEAD_FACTOR 2.5    /* for how much slower it can become */
+#define LEAD_FACTOR 5      /* a sample is too small for a snapshot; and to be on the safe side */
 #define LEAD_MIN_MS 10000
 #define SETTLE_MS 120000   /* after the last deadline */
 #define CAUGHT_UP_MS 900000
