@@ -301,7 +301,7 @@ static void too_short_a_time_to_load_is_said_and_nothing_is_measured(void **stat
     assert_non_null(f);
     text[fread(text, 1, sizeof text - 1, f)] = 0;
     fclose(f);
-    assert_non_null(strstr(text, "give it more time with --lead"));
+    assert_non_null(strstr(text, "give them more time with --lead"));
     bench_end(&b);
 }
 
