@@ -32,9 +32,13 @@ static void progress_print(struct progress *p, const struct measure *m, const st
     if (m->quiet || since_ms < (isatty(STDERR_FILENO) ? PROGRESS_MS : PROGRESS_IN_A_LOG_MS)) {
         return;
     }
-    fprintf(stderr, "%4llu s  %s %s: %llu/%llu, %llu/s\n",
+    char of[32] = ""; /* how many there will be; not where that is left open */
+    if (e->config.n < UINT64_MAX / 4) {
+        snprintf(of, sizeof of, "/%llu", (unsigned long long)e->config.n);
+    }
+    fprintf(stderr, "%4llu s  %s %s: %llu%s, %llu/s\n",
             (unsigned long long)(now_ms - p->begun_ms) / 1000, m->command->name, doing,
-            (unsigned long long)ended, (unsigned long long)e->config.n,
+            (unsigned long long)ended, of,
             (unsigned long long)((ended - p->ended) * 1000 / since_ms));
     p->at_ms = now_ms;
     p->ended = ended;
