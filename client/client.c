@@ -18,6 +18,7 @@
 
 #include "client_logic.h"
 #include "client_nng.h"
+#include "client_statistics.h"
 #include "ordersched.h"
 #include "units.h"
 
@@ -32,6 +33,7 @@ struct ordersched_client {
     struct call_budget budget;
     unsigned timeout_ms;
     pthread_t thread;
+    atomic_uint_fast64_t busy; /* a copy of the logic's */
 
     pthread_mutex_t mutex; /* guards from here... */
     pthread_cond_t work;   /* something for the client's thread */
@@ -190,6 +192,7 @@ static void *client_run(void *arg)
             client_logic_tick(&c->logic, now_ms);
             wake_ms = client_logic_next_wake_ms(&c->logic, now_ms);
         }
+        atomic_store_explicit(&c->busy, c->logic.busy, memory_order_relaxed);
         client_publish_time(c);
     } while (!closing);
     client_logic_close(&c->logic);
@@ -360,6 +363,11 @@ void ordersched_close(struct ordersched_client *c)
     assert(atomic_load(&c->budget.calls) == 0);
     client_destroy_locks(c);
     free(c);
+}
+
+uint64_t client_busy_answers(struct ordersched_client *c)
+{
+    return atomic_load_explicit(&c->busy, memory_order_relaxed);
 }
 
 /* --------------------------------------------------------------------------- calls */

@@ -7,6 +7,8 @@
 
 /* What one call costs beside its bytes, roughly. */
 #define CALL_OVERHEAD sizeof(struct call)
+/* It reads every order; asked again too early, a node would do it twice. */
+#define DIGEST_WAIT_MS 60000
 
 static const uint8_t no_request_id[ORDERSCHED_REQUEST_ID_SIZE];
 
@@ -40,6 +42,9 @@ static void call_describe(struct call *call, const struct operation *op)
     call->repeatable = !call->mutating || op->request_id != NULL || op->code == OPERATION_SETTLE;
     call->polls = op->code == OPERATION_RESERVE;
     call->wait_ms = call->polls ? (unsigned)op->time_ms : 0;
+    if (op->code == OPERATION_DIGEST) {
+        call->wait_ms = DIGEST_WAIT_MS;
+    }
     call->alone = op->code >= OPERATION_MEMBER_LIST && op->code < OPERATION_EPOCH;
     if (op->request_id != NULL) {
         call->id_offset = (size_t)(op->request_id - op->bytes.data);

@@ -100,6 +100,7 @@ struct client_logic {
     size_t need_time;          /* calls that cannot be sent before the time is known */
     uint64_t want_time_until_ms;
     bool starved;              /* out of memory: try again soon */
+    uint64_t busy;             /* attempts of calls that a node refused with BUSY */
     bool closed;
     struct buffer out;         /* scratch of the encoder */
     struct call **batch;       /* scratch: operations_max places */

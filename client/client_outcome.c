@@ -134,6 +134,7 @@ void client_refused_for_now(struct client_logic *l, struct call *call, int error
                  error == ORDERSCHED_UNREACHABLE;
 
     call->last_error = error;
+    l->busy += error == ORDERSCHED_BUSY;
     if (moved && call->slot < 0) {
         client_again(l, call); /* the search for the leader has its own backoff */
     } else {

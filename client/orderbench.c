@@ -248,6 +248,8 @@ static const struct {
     {"failover", bench_failover, "how long nothing is acknowledged when the leader is killed"},
     {"growth", bench_growth, "what an order costs when many are pending"},
     {"stall", bench_stall, "how long the raft loop stands still during snapshots"},
+    {"soak", bench_soak, "the life of very many orders, and a leader's death, judged exactly"},
+    {"overload", bench_overload, "what becomes of twice the load that can be borne"},
     {"with", bench_with, "runs a program beside a cluster that is started for it"},
     {"goals", bench_goals, "sets the figures of build/bench.json beside the goals"},
 };

@@ -11,6 +11,9 @@ int bench_restart(int argc, char **argv);
 int bench_failover(int argc, char **argv);
 int bench_growth(int argc, char **argv);
 int bench_stall(int argc, char **argv);
+/* Exit code 1 here: an order had another fate than the right one. */
+int bench_soak(int argc, char **argv);
+int bench_overload(int argc, char **argv);
 /* Runs a program beside a cluster of its own. */
 int bench_with(int argc, char **argv);
 /* Sets the rows of a file beside the goals. */

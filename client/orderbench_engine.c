@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_statistics.h"
 #include "orderbench_clock.h"
 #include "orderbench_ids.h"
 #include "protocol.h"
 
 #define FULL_RETRY_US 200
+#define SHED_TICK_US 1000 /* a shedding loop begins at once what has become due in so long */
 
 struct engine_slot {
     struct engine_client *client;
@@ -49,11 +51,24 @@ static bool engine_next(struct engine *e, uint64_t *i)
 
 static uint64_t engine_number(const struct engine *e, uint64_t i)
 {
+    if (e->config.orders != NULL) {
+        return e->config.orders->number(e->config.orders->arg, i);
+    }
     return e->config.first + (e->config.span > 0 ? i % e->config.span : i);
+}
+
+static void add_one(atomic_uint_fast64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 static void engine_failed(struct engine *e, int error, const char *text)
 {
+    if (ordersched_error_class(error) == ORDERSCHED_UNKNOWN) {
+        add_one(&e->ended_unknown);
+    } else if (error == ORDERSCHED_BUSY) {
+        add_one(&e->ended_busy);
+    }
     pthread_mutex_lock(&e->mutex);
     if (e->failed++ == 0) {
         e->first_error = error;
@@ -67,20 +82,23 @@ static void engine_failed(struct engine *e, int error, const char *text)
 
 /* Returns when it ended. */
 static uint64_t client_call_ended(struct engine_client *c, uint64_t number, uint64_t began_us,
-                                  int error, const char *text)
+                                  const struct ordersched_answer *answer)
 {
     struct engine *e = c->engine;
+    int error = answer->error;
     uint64_t now_us = bench_running_us();
 
     histogram_add(&c->latency, now_us - began_us);
     if (error != ORDERSCHED_OK) {
-        engine_failed(e, error, text);
+        engine_failed(e, error, answer->text);
+    } else {
+        add_one(&e->ended_ok);
     }
     if (e->config.ended != NULL) {
-        e->config.ended(e->config.ended_arg, number, began_us, error);
+        e->config.ended(e->config.ended_arg, number, began_us, error, answer->state);
     }
     atomic_store_explicit(&e->last_us, now_us, memory_order_relaxed);
-    atomic_fetch_add_explicit(&e->ended, 1, memory_order_relaxed);
+    add_one(&e->ended);
     return now_us;
 }
 
@@ -93,8 +111,9 @@ static void operation_fill(const struct engine *e, uint64_t number, char id[BENC
     bench_id(e->config.run, number, id);
     *op = (struct ordersched_operation){.kind = e->config.kind, .id = id, .id_len = BENCH_ID_SIZE};
     if (op->kind == ORDERSCHED_SCHEDULE) {
-        op->relative = true;
-        op->time_ms = bench_delay_ms(number);
+        op->relative = e->config.orders == NULL;
+        op->time_ms = op->relative ? bench_delay_ms(number)
+                                   : e->config.orders->deadline_ms(e->config.orders->arg, number);
         op->route = e->config.route;
         op->payload = payload;
         op->payload_len = BENCH_PAYLOAD_SIZE;
@@ -149,8 +168,7 @@ static bool slot_begin_next(struct engine_slot *slot, uint64_t now_us);
 static void slot_cb(void *arg, const struct ordersched_answer *answer)
 {
     struct engine_slot *slot = arg;
-    uint64_t now_us = client_call_ended(slot->client, slot->number, slot->began_us,
-                                        answer->error, answer->text);
+    uint64_t now_us = client_call_ended(slot->client, slot->number, slot->began_us, answer);
 
     if (slot->client->engine->config.rate > 0 || !slot_begin_next(slot, now_us)) {
         slot_give(slot);
@@ -201,6 +219,41 @@ static void sleep_until_us(uint64_t us)
     }
 }
 
+static void client_shed(struct engine_client *c, uint64_t i, uint64_t due_us)
+{
+    struct engine *e = c->engine;
+    struct engine_slot *slot = slot_take(c, false);
+    int rv = slot == NULL ? ORDERSCHED_BUSY : slot_submit(slot, engine_number(e, i), due_us);
+
+    if (rv == ORDERSCHED_OK) {
+        return;
+    }
+    if (rv == ORDERSCHED_BUSY) {
+        add_one(&e->shed);
+    } else {
+        engine_failed(e, rv, NULL);
+    }
+    if (slot != NULL) {
+        slot_give(slot);
+    }
+}
+
+static void client_drive_shedding(struct engine_client *c)
+{
+    struct engine *e = c->engine;
+    uint64_t i;
+
+    while (engine_next(e, &i)) {
+        uint64_t due_us = e->began_us + (uint64_t)((double)i * 1e6 / e->config.rate);
+        uint64_t now_us = bench_running_us();
+        if (due_us > now_us) {
+            uint64_t tick_us = now_us + SHED_TICK_US;
+            sleep_until_us(due_us > tick_us ? due_us : tick_us);
+        }
+        client_shed(c, i, due_us);
+    }
+}
+
 static void client_drive_open(struct engine_client *c)
 {
     struct engine *e = c->engine;
@@ -234,8 +287,9 @@ static void client_drive_one_by_one(struct engine_client *c)
         uint64_t number = engine_number(e, i);
         operation_fill(e, number, id, &op);
         uint64_t began_us = bench_running_us();
-        int rv = ordersched_call(c->handle, &op, e->config.timeout_ms, NULL);
-        (void)client_call_ended(c, number, began_us, rv, NULL);
+        struct ordersched_answer answer = {0};
+        answer.error = ordersched_call(c->handle, &op, e->config.timeout_ms, &answer);
+        (void)client_call_ended(c, number, began_us, &answer);
     }
 }
 
@@ -255,7 +309,9 @@ static void *client_run(void *arg)
     struct engine_client *c = arg;
     struct engine *e = c->engine;
 
-    if (e->config.rate > 0) {
+    if (e->config.shed) {
+        client_drive_shedding(c);
+    } else if (e->config.rate > 0) {
         client_drive_open(c);
     } else if (e->config.outstanding == 1 && e->config.target == NULL) {
         client_drive_one_by_one(c);
@@ -399,6 +455,20 @@ uint64_t engine_ended(const struct engine *e)
     return atomic_load(&e->ended);
 }
 
+void engine_count(const struct engine *e, struct engine_counts *counts)
+{
+    *counts = (struct engine_counts){
+        .ended = atomic_load(&e->ended),
+        .ok = atomic_load(&e->ended_ok),
+        .busy = atomic_load(&e->ended_busy),
+        .unknown = atomic_load(&e->ended_unknown),
+        .shed = atomic_load(&e->shed),
+    };
+    for (unsigned i = 0; i < e->config.clients; i++) {
+        counts->refusals += client_busy_answers(e->clients[i].handle);
+    }
+}
+
 bool engine_wait(struct engine *e, unsigned timeout_ms)
 {
     uint64_t until_us = bench_running_us() + (uint64_t)timeout_ms * 1000;
@@ -418,6 +488,7 @@ void engine_finish(struct engine *e, struct engine_result *result)
     while (!engine_wait(e, 1000)) {
     }
     memset(result, 0, sizeof *result);
+    engine_count(e, &result->counts);
     for (unsigned i = 0; i < e->config.clients; i++) {
         histogram_merge(&result->latency, &e->clients[i].latency);
     }

@@ -4,6 +4,8 @@
  * outstanding that is a caller who waits, through the synchronous call. Open loop: calls begin
  * when the rate says, whatever became of the earlier ones, and a latency counts from that moment:
  * a call that had to wait for its turn because the cluster stood still shows the whole wait.
+ * A shedding open loop gives a call up that finds its client's queue full, as a caller does whom
+ * ordersched_submit() tells BUSY, instead of waiting for a place.
  *
  *   engine_start ──► running ──(all orders taken, engine_stop, or a call failed)──► engine_finish
  *
@@ -21,6 +23,14 @@
 #define ENGINE_CLIENTS_MAX 64
 #define ENGINE_OUTSTANDING_MAX 60000 /* a client; the library takes 65,536 */
 
+/* Which orders the calls are for. Without it their numbers follow from `first` on, and schedules
+ * have the delays of bench_delay_ms(). Any thread. */
+struct engine_orders {
+    const void *arg;
+    uint64_t (*number)(const void *arg, uint64_t i);           /* of the order of call i */
+    uint64_t (*deadline_ms)(const void *arg, uint64_t number); /* since the epoch */
+};
+
 struct engine_config {
     const char *endpoints;
     const char *cluster;
@@ -31,13 +41,16 @@ struct engine_config {
     uint64_t first;      /* number of the first order */
     uint64_t n;          /* calls */
     uint64_t span;       /* not 0: numbers begin again at `first` after so many */
+    const struct engine_orders *orders; /* or NULL */
     unsigned clients;
     unsigned outstanding; /* of each client; in an open loop, at most */
     double rate;         /* calls a second, all clients together; 0: closed loop */
     unsigned timeout_ms;
     bool go_on;          /* after a call that failed, too */
-    /* After each call, on a client's thread: its number, when it began and its error. Or NULL. */
-    void (*ended)(void *arg, uint64_t number, uint64_t began_us, int error);
+    bool shed;           /* open loop: see above */
+    /* After each call, on a client's thread: its number, when it began, its error, and the order's
+     * state. Or NULL. */
+    void (*ended)(void *arg, uint64_t number, uint64_t began_us, int error, int state);
     void *ended_arg;
 };
 
@@ -50,6 +63,10 @@ struct engine {
     double cpu_before_s;
     atomic_uint_fast64_t next;  /* call to be made */
     atomic_uint_fast64_t ended; /* calls */
+    atomic_uint_fast64_t ended_ok;
+    atomic_uint_fast64_t ended_busy;
+    atomic_uint_fast64_t ended_unknown;
+    atomic_uint_fast64_t shed;
     atomic_uint_fast64_t last_us;
     atomic_bool stopping;
     pthread_mutex_t mutex; /* guards what follows */
@@ -60,7 +77,18 @@ struct engine {
     char text[256];  /* and its sentence, or empty */
 };
 
+/* So far. */
+struct engine_counts {
+    uint64_t ended;    /* calls */
+    uint64_t ok;       /* of those: answered OK */
+    uint64_t busy;     /* given up as BUSY when their time was up */
+    uint64_t unknown;  /* nobody knows whether they happened */
+    uint64_t shed;     /* calls that were never made, as the client's queue was full: BUSY */
+    uint64_t refusals; /* BUSY answers of nodes, to attempts that the client then repeated */
+};
+
 struct engine_result {
+    struct engine_counts counts;
     uint64_t done;     /* calls that were answered OK */
     uint64_t failed;
     int first_error;
@@ -77,6 +105,7 @@ int engine_start(struct engine *e, const struct engine_config *config);
 void engine_stop(struct engine *e);
 /* How many calls have ended. */
 uint64_t engine_ended(const struct engine *e);
+void engine_count(const struct engine *e, struct engine_counts *counts);
 /* Wait up to timeout_ms for all calls to have ended. True: they have. */
 bool engine_wait(struct engine *e, unsigned timeout_ms);
 /* Wait for all calls, close the clients, sum up. */

@@ -46,11 +46,12 @@ struct failover {
     uint64_t resumed_us; /* first acknowledgement after it */
 };
 
-static void failover_ended(void *arg, uint64_t number, uint64_t began_us, int error)
+static void failover_ended(void *arg, uint64_t number, uint64_t began_us, int error, int state)
 {
     struct failover *f = arg;
 
     (void)number;
+    (void)state;
     pthread_mutex_lock(&f->mutex);
     if (error == ORDERSCHED_OK && f->dead_us != 0 && f->resumed_us == 0 && began_us > f->dead_us) {
         f->resumed_us = bench_running_us();

@@ -34,6 +34,9 @@ const struct goal goals[] = {
     {"leader killed, next commit, ms (max)", "failover", NULL, 0, 0, "max_ms", 1000, false},
     {"orders/s at the large size over the small", "growth", NULL, 0, 0, "ratio", 1 / 1.3, true},
     {"longest stall of the raft loop, ms", "stall", NULL, 0, 0, "max_ms", 10, false},
+    {"soak: orders with a wrong fate", "soak", NULL, 0, 0, "wrong", 0, false},
+    {"overload: orders/s over those at the peak", "overload", NULL, 0, 0, "goodput_ratio", 0.8,
+     true},
 };
 const unsigned goals_n = sizeof goals / sizeof *goals;
 
@@ -110,6 +113,8 @@ static void goal_row(struct table *t, const struct goal *goal, const json_t *row
     cell_number(t, r.measured);
     if (r.met) {
         table_text(t, "met");
+    } else if (isinf(r.away)) {
+        table_text(t, "not met");
     } else {
         table_printf(t, "not met: %.2f times away", r.away);
     }

@@ -260,9 +260,10 @@ int measure_close(struct measure *m, int rv)
 {
     ordersched_close(m->client);
     m->client = NULL;
-    bench_cluster_close(&m->cluster, rv != 0);
+    bench_cluster_close(&m->cluster, rv != 0 || m->wrong);
     if (rv == 0) {
         rv = bench_row_print(&m->row, m->json);
+        rv = rv == 0 && m->wrong ? 1 : rv;
     }
     bench_row_free(&m->row);
     return rv;

@@ -42,6 +42,7 @@ struct measure {
     bool quiet;
     uint32_t run;     /* of the orders' ids */
     uint64_t next;    /* number of the next order to be scheduled */
+    bool wrong;       /* it was measured, and what became of the orders is not right */
     ordersched_client *client;
     struct bench_row row;
 };
@@ -53,7 +54,7 @@ struct measure {
 int measure_read(struct measure *m, const struct measure_command *command, int argc, char **argv);
 /* The cluster, a client, the route of the orders. */
 int measure_open(struct measure *m);
-/* Print the row if rv is 0, clean up. Returns the exit code of all. */
+/* Print the row if rv is 0, clean up. Returns the exit code of all: 1 if something was wrong. */
 int measure_close(struct measure *m, int rv);
 
 /* Values of the command's own flags. False after a sentence. */
@@ -79,6 +80,9 @@ void measure_watch(const struct measure *m, struct engine *e, const char *doing,
 
 /* How one of our own nodes says it is. False: it does not answer. */
 bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status);
+/* Ask each of our own nodes for its status. */
+void measure_look(const struct measure *m, struct node_status status[CLUSTER_NODES_MAX],
+                  bool up[CLUSTER_NODES_MAX]);
 /* Position of our own node that leads, within timeout_ms. -1: none answers. */
 int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_status *status);
 /* Wait until each of our own nodes has applied what the leader has committed. */

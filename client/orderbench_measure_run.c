@@ -32,9 +32,13 @@ static void progress_print(struct progress *p, const struct measure *m, const st
     if (m->quiet || since_ms < (isatty(STDERR_FILENO) ? PROGRESS_MS : PROGRESS_IN_A_LOG_MS)) {
         return;
     }
-    fprintf(stderr, "%4llu s  %s %s: %llu/%llu, %llu/s\n",
+    char of[32] = ""; /* how many there will be; not where that is left open */
+    if (e->config.n < UINT64_MAX / 4) {
+        snprintf(of, sizeof of, "/%llu", (unsigned long long)e->config.n);
+    }
+    fprintf(stderr, "%4llu s  %s %s: %llu%s, %llu/s\n",
             (unsigned long long)(now_ms - p->begun_ms) / 1000, m->command->name, doing,
-            (unsigned long long)ended, (unsigned long long)e->config.n,
+            (unsigned long long)ended, of,
             (unsigned long long)((ended - p->ended) * 1000 / since_ms));
     p->at_ms = now_ms;
     p->ended = ended;
@@ -102,11 +106,11 @@ int measure_load(struct measure *m, uint64_t n)
 
 /* ---- looking ---- */
 
-static void measure_ask_nodes(const struct measure *m, struct ask asks[CLUSTER_NODES_MAX],
-                              struct node_status status[CLUSTER_NODES_MAX],
-                              bool up[CLUSTER_NODES_MAX])
+void measure_look(const struct measure *m, struct node_status status[CLUSTER_NODES_MAX],
+                  bool up[CLUSTER_NODES_MAX])
 {
     struct operation op = {.code = OPERATION_STATUS};
+    struct ask asks[CLUSTER_NODES_MAX];
 
     for (unsigned i = 0; i < m->cluster.n; i++) {
         asks[i].target = m->cluster.nodes[i].api;
@@ -122,11 +126,10 @@ static void measure_ask_nodes(const struct measure *m, struct ask asks[CLUSTER_N
 
 bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status)
 {
-    struct ask asks[CLUSTER_NODES_MAX];
     struct node_status all[CLUSTER_NODES_MAX];
     bool up[CLUSTER_NODES_MAX] = {false};
 
-    measure_ask_nodes(m, asks, all, up);
+    measure_look(m, all, up);
     if (up[i]) {
         *status = all[i];
     }
@@ -149,13 +152,12 @@ static int leader_of(const struct measure *m, const struct node_status *status, 
 
 int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_status *status)
 {
-    struct ask asks[CLUSTER_NODES_MAX];
     struct node_status all[CLUSTER_NODES_MAX];
     bool up[CLUSTER_NODES_MAX];
     uint64_t until_ms = bench_running_ms() + timeout_ms;
 
     do {
-        measure_ask_nodes(m, asks, all, up);
+        measure_look(m, all, up);
         int leader = leader_of(m, all, up);
         if (leader >= 0) {
             if (status != NULL) {
@@ -171,11 +173,10 @@ int measure_leader(const struct measure *m, unsigned timeout_ms, struct node_sta
 
 static bool all_caught_up(const struct measure *m)
 {
-    struct ask asks[CLUSTER_NODES_MAX];
     struct node_status status[CLUSTER_NODES_MAX];
     bool up[CLUSTER_NODES_MAX];
 
-    measure_ask_nodes(m, asks, status, up);
+    measure_look(m, status, up);
     int leader = leader_of(m, status, up);
     for (unsigned i = 0; leader >= 0 && i < m->cluster.n; i++) {
         if (!up[i] || status[i].applied < status[leader].commit) {

@@ -129,6 +129,23 @@ bool bench_process_usage(pid_t pid, struct bench_usage *usage)
     return true;
 }
 
+uint64_t bench_process_peak(pid_t pid)
+{
+    char path[64];
+    char line[256];
+    unsigned long long kib = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f != NULL && kib == 0 && fgets(line, sizeof line, f) != NULL) {
+        (void)sscanf(line, "VmHWM: %llu kB", &kib);
+    }
+    if (f != NULL) {
+        fclose(f);
+    }
+    return (uint64_t)kib * 1024;
+}
+
 static bool port_is_free(unsigned port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

@@ -26,6 +26,8 @@ struct bench_usage {
     double cpu_s;       /* user and system time so far */
     uint64_t rss_bytes; /* resident now */
 };
+/* The most that it ever had resident, in bytes; 0: not known. */
+uint64_t bench_process_peak(pid_t pid);
 /* False: not known (the process has ended). */
 bool bench_process_usage(pid_t pid, struct bench_usage *usage);
 

@@ -12,6 +12,10 @@
 
 static bool note(struct bench_worker *w, const struct ordersched_job *job, uint64_t arrived_us)
 {
+    if (w->workers->take != NULL) {
+        w->workers->take(w->workers->take_arg, job, arrived_us);
+        return true;
+    }
     if (w->n_notes == w->cap_notes) {
         size_t cap = w->cap_notes == 0 ? 1024 : 2 * w->cap_notes;
         struct worker_note *grown = realloc(w->notes, cap * sizeof *grown);
@@ -29,6 +33,13 @@ static bool note(struct bench_worker *w, const struct ordersched_job *job, uint6
     return true;
 }
 
+/* There is no leader for a while, or it has too much to do. */
+static bool may_pass(int error)
+{
+    return error == ORDERSCHED_UNREACHABLE || error == ORDERSCHED_BUSY ||
+           error == ORDERSCHED_NOT_LEADER || error == ORDERSCHED_SHUTTING_DOWN;
+}
+
 /* Repeated until something is known. A report that came too late is no matter here: the order is
  * given out again. */
 static int settle(ordersched_worker *worker, const struct ordersched_jobs *jobs,
@@ -44,7 +55,7 @@ static int settle(ordersched_worker *worker, const struct ordersched_jobs *jobs,
     }
     do {
         rv = ordersched_worker_settle(worker, reports, jobs->n, timeout_ms, results);
-    } while ((rv == ORDERSCHED_TIMEOUT || rv == ORDERSCHED_UNREACHABLE) && !atomic_load(stop));
+    } while ((rv == ORDERSCHED_TIMEOUT || may_pass(rv)) && !atomic_load(stop));
     return rv;
 }
 
@@ -54,8 +65,8 @@ static int work_once(struct bench_worker *w, ordersched_worker *worker)
     int rv = ordersched_worker_reserve(worker, w->workers->batch, WORKER_WAIT_MS, &jobs);
     uint64_t arrived_us = bench_wall_us();
 
-    if (rv == ORDERSCHED_UNREACHABLE) {
-        return ORDERSCHED_OK; /* an election */
+    if (may_pass(rv)) {
+        return ORDERSCHED_OK;
     }
     if (rv != ORDERSCHED_OK) {
         return rv;

@@ -37,6 +37,9 @@ struct bench_workers {
     const struct bench_setup *setup;
     const char *route;
     unsigned batch; /* orders reserved and settled at a time, at most */
+    /* Takes each order in place of the notes, on a worker's thread. NULL, or set before start. */
+    void (*take)(void *arg, const struct ordersched_job *job, uint64_t arrived_us);
+    void *take_arg;
     unsigned n;
     atomic_bool stop;
     struct bench_worker list[BENCH_WORKERS_MAX];

@@ -44,7 +44,8 @@ static void bench_begin(struct bench_run *b, const char *const *args)
         argv[n++] = b->dir;
     }
     /* Those that kill nodes under load may lose a message inside nng. */
-    bool kills = strcmp(argv[1], "failover") == 0 || strcmp(argv[1], "restart") == 0;
+    bool kills = strcmp(argv[1], "failover") == 0 || strcmp(argv[1], "restart") == 0 ||
+                 strcmp(argv[1], "soak") == 0;
     b->pid = process_start(argv, b->out, NULL,
                            kills ? "LSAN_OPTIONS=suppressions=tests/lsan-nng.supp" : NULL);
 }
@@ -248,6 +249,86 @@ static void stall_sees_snapshots_under_load(void **state)
     json_decref(row);
 }
 
+static void soak_accounts_for_each_order_though_the_leader_is_killed(void **state)
+{
+    json_t *row = bench_row((const char *const[]){
+        "soak", "--orders", "4000", "--lead", "6s", "--over", "6s", "--down", "1s", "-q", "-w",
+        "json", NULL});
+
+    (void)state;
+    assert_row(row, "soak", 3, 4000);
+    assert_true(figure(row, "wrong") == 0);
+    assert_true(figure(row, "paid") == 2000);
+    assert_true(figure(row, "fired") == 2000);
+    assert_true(figure(row, "offices") >= 2);
+    assert_true(figure(row, "duplicates") <= figure(row, "duplicates_at_most"));
+    assert_true(figure(row, "gap_ms") > 100); /* as in a failover */
+    assert_true(figure(row, "caught_up_seconds") >= figure(row, "restart_seconds"));
+    json_t *before = json_object_get(row, "lateness_before_ms");
+    json_t *gap = json_object_get(row, "lateness_gap_ms");
+    json_t *after = json_object_get(row, "lateness_after_ms");
+    assert_true(figure(before, "n") + figure(gap, "n") + figure(after, "n") == 2000);
+    assert_true(figure(gap, "n") > 0);
+    assert_true(figure(gap, "max") > 100);
+    json_decref(row);
+}
+
+/* The time for all follows from a sample, which is not part of the account. */
+static void soak_finds_the_time_to_load_by_itself(void **state)
+{
+    json_t *row = bench_row((const char *const[]){
+        "soak", "--orders", "1000", "--pay", "0.25", "--kill", "none", "--nodes", "1", "--over",
+        "1s", "-q", "-w", "json", NULL});
+
+    (void)state;
+    assert_row(row, "soak", 1, 1000);
+    assert_true(figure(row, "paid") == 250);
+    assert_true(figure(row, "fired") == 750);
+    assert_true(figure(row, "duplicates") == 0);
+    assert_true(figure(json_object_get(row, "settings"), "sample") > 0);
+    json_decref(row);
+}
+
+static void too_short_a_time_to_load_is_said_and_nothing_is_measured(void **state)
+{
+    struct bench_run b;
+    char text[4096];
+
+    (void)state;
+    bench_begin(&b, (const char *const[]){"soak", "--orders", "20000", "--lead", "1ms", "--nodes",
+                                          "1", "--kill", "none", NULL});
+    int status = process_wait(b.pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    FILE *f = fopen(b.out, "r");
+    assert_non_null(f);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    assert_non_null(strstr(text, "give them more time with --lead"));
+    bench_end(&b);
+}
+
+static void overload_is_answered_busy_and_leaves_all_well(void **state)
+{
+    json_t *row = bench_row((const char *const[]){
+        "overload", "--over", "2s", "--calm", "1s", "--after", "2s", "--timeout", "5s", "--factor",
+        "4", "--node-flags", "max-requests=8", "-q", "-w", "json", NULL});
+    json_t *settings = json_object_get(row, "settings");
+
+    (void)state;
+    assert_true(figure(row, "nodes") == 3);
+    assert_true(figure(row, "wrong") == 0);
+    assert_true(figure(row, "ok") > 0);
+    assert_true(figure(row, "busy") > 0);
+    assert_true(figure(row, "peak_per_s") > 0);
+    assert_true(figure(row, "goodput_ratio") > 0);
+    assert_true(figure(row, "offered_per_s") >= figure(row, "goodput_per_s"));
+    assert_true(figure(settings, "factor") == 4);
+    assert_true(figure(json_object_get(row, "lateness_before_ms"), "n") > 0);
+    assert_true(figure(json_object_get(row, "lateness_during_ms"), "n") > 0);
+    assert_true(figure(json_object_get(row, "lateness_after_ms"), "n") > 0);
+    json_decref(row);
+}
+
 static void a_cluster_that_runs_is_measured_from_outside(void **state)
 {
     char program[600];
@@ -381,6 +462,10 @@ int main(void)
         cmocka_unit_test(failover_gives_a_gap_for_each_round),
         cmocka_unit_test(growth_gives_a_ratio),
         cmocka_unit_test(stall_sees_snapshots_under_load),
+        cmocka_unit_test(soak_accounts_for_each_order_though_the_leader_is_killed),
+        cmocka_unit_test(soak_finds_the_time_to_load_by_itself),
+        cmocka_unit_test(too_short_a_time_to_load_is_said_and_nothing_is_measured),
+        cmocka_unit_test(overload_is_answered_busy_and_leaves_all_well),
         cmocka_unit_test(a_cluster_that_runs_is_measured_from_outside),
         cmocka_unit_test(with_has_the_exit_code_of_its_program),
         cmocka_unit_test(a_signal_ends_the_nodes_and_leaves_nothing_behind),

@@ -305,6 +305,39 @@ static void targets_come_and_go_but_not_while_they_are_in_use(void **state)
     }
 }
 
+static void each_call_that_a_node_refuses_as_busy_is_counted_though_it_is_repeated(void **state)
+{
+    (void)state;
+    struct world *w = world_with_leader(NULL);
+    struct ending o[2] = {0};
+
+    world_pay(w, &o[0]);
+    world_pay(w, &o[1]);
+    world_tick(w);
+    assert_int_equal(world_last(w)->n, 2);
+    assert_int_equal(w->logic.busy, 0);
+    world_answer_error(w, world_last(w), ORDERSCHED_BUSY);
+    assert_int_equal(w->logic.busy, 2);
+    assert_int_equal(o[0].calls + o[1].calls, 0);
+    world_free(w);
+}
+
+/* It reads every order: asked once more after the usual two seconds, the node would do it twice. */
+static void a_digest_is_waited_for(void **state)
+{
+    (void)state;
+    struct world *w = world_new(NULL, A, NULL);
+    struct ending o[2] = {0};
+
+    assert_int_equal(world_submit(w, &o[0], OPERATION_STATUS, NULL, A, 120000), 0);
+    world_tick(w);
+    assert_int_equal(world_last(w)->timeout_ms, 2000);
+    assert_int_equal(world_submit(w, &o[1], OPERATION_DIGEST, NULL, A, 120000), 0);
+    world_tick(w);
+    assert_true(world_last(w)->timeout_ms > 60000);
+    world_free(w);
+}
+
 static void the_budget_of_calls_and_of_bytes_is_kept(void **state)
 {
     (void)state;
@@ -467,6 +500,8 @@ int main(void)
         cmocka_unit_test(a_targeted_node_that_is_down_is_tried_until_the_deadline_and_no_other),
         cmocka_unit_test(a_targeted_node_that_does_not_lead_says_so),
         cmocka_unit_test(targets_come_and_go_but_not_while_they_are_in_use),
+        cmocka_unit_test(each_call_that_a_node_refuses_as_busy_is_counted_though_it_is_repeated),
+        cmocka_unit_test(a_digest_is_waited_for),
         cmocka_unit_test(the_budget_of_calls_and_of_bytes_is_kept),
         cmocka_unit_test(what_is_no_operation_of_a_client_is_refused),
         cmocka_unit_test(a_lack_of_memory_delays_but_loses_nothing),

@@ -1,0 +1,35 @@
+/* orderbench_overload.h - what one overload is and has found so far (see orderbench_overload.c),
+ * and its row. */
+#ifndef ORDERBENCH_OVERLOAD_H
+#define ORDERBENCH_OVERLOAD_H
+
+#include "orderbench_fired.h"
+
+struct overload {
+    struct measure m;
+    struct fired fired;
+    /* By the flags. */
+    uint64_t over_ms;
+    uint64_t calm_ms;
+    uint64_t after_ms;
+    uint64_t fire_per_s;
+    double factor;
+    uint64_t began_ms; /* for progress */
+    /* The peak. */
+    struct engine_result peak;
+    double peak_per_s;
+    /* The overload: from its first call to its last, by the wall clock. */
+    uint64_t from_us;
+    uint64_t to_us;
+    double offered_per_s; /* calls that came up, also those that were shed */
+    double goodput_per_s; /* answered OK, before the load ended */
+    struct engine_result load;
+    struct bench_usage before[CLUSTER_NODES_MAX];
+    struct bench_usage after[CLUSTER_NODES_MAX];
+    uint64_t rss_max[CLUSTER_NODES_MAX];
+};
+
+/* All that was found, into m.row. After the judgement. */
+void overload_note_row(struct overload *o);
+
+#endif
