@@ -5,7 +5,9 @@
 #include "../raft/snapshot.h"
 #include "scheduler_internal.h"
 
-#define SCHEDULER_SLICE 2000 /* orders: some milliseconds at most */
+#define SCHEDULER_SLICE 2000   /* orders at most, */
+#define SCHEDULER_SLICE_US 1000 /* and no more are begun after this: the time is looked at after each... */
+#define SCHEDULER_SLICE_STEP 250 /* ...so many */
 #define SCHEDULER_SLICE_PAUSE_US 1000
 #define SCHEDULER_QUIET_US 4000000
 #define SCHEDULER_QUIET_BYTES (64u * 1024) /* of log in that time: as good as nothing */
@@ -14,6 +16,22 @@
 static unsigned scheduler_slice(const struct scheduler *s)
 {
     return s->config.snapshot_slice != 0 ? s->config.snapshot_slice : SCHEDULER_SLICE;
+}
+
+/* A part of the image. Bounded by time as well: what an order takes depends on the caches, and on
+ * who else wants the processor. */
+static void build_slice(struct scheduler *s, uint64_t now_us)
+{
+    unsigned left = scheduler_slice(s);
+
+    while (left > 0) {
+        unsigned step = left < SCHEDULER_SLICE_STEP ? left : SCHEDULER_SLICE_STEP;
+        if (snapshot_step(s->machine.image, step) ||
+            scheduler_monotonic_us(s) - now_us >= SCHEDULER_SLICE_US) {
+            return;
+        }
+        left -= step;
+    }
 }
 
 /* The image is begun when it is first asked for, built in slices by scheduler_run, and given when
@@ -28,7 +46,7 @@ int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n
         if (image == NULL) {
             return -1;
         }
-        (void)snapshot_step(image, scheduler_slice(s));
+        build_slice(s, scheduler_monotonic_us(s));
     }
     if (!snapshot_is_complete(image)) {
         return -1;
@@ -48,7 +66,11 @@ void scheduler_build_image(struct scheduler *s, uint64_t now_us)
 {
     if (scheduler_is_building(s) && now_us >= s->image_next_us) {
         bool flooded = snapshot_tail_bytes(s->machine.image) > SCHEDULER_TAIL_BYTES_MAX;
-        (void)snapshot_step(s->machine.image, flooded ? UINT_MAX : scheduler_slice(s));
+        if (flooded) {
+            (void)snapshot_step(s->machine.image, UINT_MAX);
+        } else {
+            build_slice(s, now_us);
+        }
         uint64_t took_us = scheduler_monotonic_us(s) - now_us;
         uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
         s->image_next_us = now_us + took_us + pause_us;
