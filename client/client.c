@@ -5,21 +5,18 @@
  *                            ^--------- reports ---------------'
  *
  * Callers and nng's threads only enqueue and wake; everything else happens on the client's own
- * thread, without the mutex held, so callbacks may submit. */
+ * thread (or on a caller's that has taken its place: client_handle.h), without the mutex held, so
+ * callbacks may submit. */
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
 
-#include "client_logic.h"
-#include "client_nng.h"
+#include "client_handle.h"
 #include "client_statistics.h"
-#include "ordersched.h"
 #include "units.h"
 
 #define CLIENT_CALLS_MAX 65536u
@@ -27,31 +24,6 @@
 #define CLIENT_TIMEOUT_MS 10000u
 #define CLIENT_ENDPOINTS "127.0.0.1:7401"
 #define CLIENT_CLUSTER "orderschedd"
-#define RANDOM_POOL 1024u
-
-struct ordersched_client {
-    struct call_budget budget;
-    unsigned timeout_ms;
-    pthread_t thread;
-    atomic_uint_fast64_t busy; /* a copy of the logic's */
-
-    pthread_mutex_t mutex; /* guards from here... */
-    pthread_cond_t work;   /* something for the client's thread */
-    pthread_cond_t time;   /* the cluster's time has become known */
-    struct call_queue inbox;
-    bool woken;
-    bool closing;
-    uint64_t want_time_until_ms;
-    bool time_known;
-    uint64_t cluster_ms; /* the cluster's time at... */
-    uint64_t cluster_at_ms;
-    /* ...to here; the rest is the client thread's alone. */
-
-    struct client_logic logic;
-    struct client_nng *nng;
-    uint8_t random[RANDOM_POOL];
-    size_t random_left;
-};
 
 static uint64_t clock_ms(void)
 {
@@ -99,14 +71,21 @@ static void client_random(void *arg, void *out, size_t len)
     memcpy(out, c->random + c->random_left, len);
 }
 
+/* Whom to tell that there is something to do. With the mutex held. */
+static pthread_cond_t *client_condition(struct ordersched_client *c)
+{
+    return c->caller_runs ? &c->caller_work : &c->work;
+}
+
 static void client_wake(void *arg)
 {
     struct ordersched_client *c = arg;
 
     pthread_mutex_lock(&c->mutex);
     c->woken = true;
+    pthread_cond_t *condition = client_condition(c);
     pthread_mutex_unlock(&c->mutex);
-    pthread_cond_signal(&c->work); /* now: whom it wakes needs the mutex at once */
+    pthread_cond_signal(condition); /* now: whom it wakes needs the mutex at once */
 }
 
 static void client_take_reports(struct ordersched_client *c)
@@ -139,62 +118,83 @@ static void client_take_calls(struct ordersched_client *c, struct call_queue *ca
     }
 }
 
+/* With the mutex held. */
 static void client_publish_time(struct ordersched_client *c)
 {
     if (!c->logic.time_known) {
         return;
     }
-    pthread_mutex_lock(&c->mutex);
     if (!c->time_known) {
         pthread_cond_broadcast(&c->time);
     }
     c->time_known = true;
     c->cluster_ms = c->logic.cluster_ms;
     c->cluster_at_ms = c->logic.cluster_at_ms;
-    pthread_mutex_unlock(&c->mutex);
 }
 
-static void client_sleep(struct ordersched_client *c, uint64_t wake_ms)
+void client_round(struct ordersched_client *c)
 {
-    struct timespec ts = {.tv_sec = (time_t)(wake_ms / 1000),
-                          .tv_nsec = (long)(wake_ms % 1000) * 1000000};
+    struct call_queue calls = c->inbox;
+    uint64_t wake_ms = UINT64_MAX;
+    bool closing = c->closing;
+    uint64_t want_time_until_ms = c->want_time_until_ms;
 
-    while (!c->woken && c->inbox.first == NULL && !c->closing) {
-        if (wake_ms == UINT64_MAX) {
-            pthread_cond_wait(&c->work, &c->mutex);
-        } else if (pthread_cond_timedwait(&c->work, &c->mutex, &ts) == ETIMEDOUT) {
-            break;
-        }
+    c->inbox = (struct call_queue){0};
+    c->woken = false;
+    pthread_mutex_unlock(&c->mutex);
+
+    client_take_reports(c);
+    client_take_calls(c, &calls);
+    client_logic_want_time(&c->logic, want_time_until_ms);
+    if (!closing) {
+        uint64_t now_ms = clock_ms();
+        client_logic_tick(&c->logic, now_ms);
+        wake_ms = client_logic_next_wake_ms(&c->logic, now_ms);
     }
+
+    atomic_store_explicit(&c->busy, c->logic.busy, memory_order_relaxed);
+    pthread_mutex_lock(&c->mutex);
+    c->wake_ms = wake_ms;
+    client_publish_time(c);
+}
+
+bool client_wait(struct ordersched_client *c, pthread_cond_t *condition, uint64_t until_ms)
+{
+    struct timespec ts = {.tv_sec = (time_t)(until_ms / 1000),
+                          .tv_nsec = (long)(until_ms % 1000) * 1000000};
+
+    if (until_ms == UINT64_MAX) {
+        pthread_cond_wait(condition, &c->mutex);
+        return true;
+    }
+    return pthread_cond_timedwait(condition, &c->mutex, &ts) != ETIMEDOUT;
+}
+
+/* Until it is our turn, and there is something to do. */
+static void client_sleep(struct ordersched_client *c)
+{
+    bool due = false;
+
+    c->idle = true;
+    while (c->caller_runs || (!due && !c->woken && c->inbox.first == NULL && !c->closing)) {
+        c->idle_until_ms = c->caller_runs ? UINT64_MAX : c->wake_ms;
+        due = !client_wait(c, &c->work, c->idle_until_ms) && c->idle_until_ms == c->wake_ms;
+    }
+    c->idle = false;
 }
 
 static void *client_run(void *arg)
 {
     struct ordersched_client *c = arg;
-    uint64_t wake_ms = UINT64_MAX;
     bool closing;
 
+    pthread_mutex_lock(&c->mutex);
     do {
-        pthread_mutex_lock(&c->mutex);
-        client_sleep(c, wake_ms);
-        struct call_queue calls = c->inbox;
-        c->inbox = (struct call_queue){0};
-        c->woken = false;
+        client_sleep(c);
         closing = c->closing;
-        uint64_t want_time_until_ms = c->want_time_until_ms;
-        pthread_mutex_unlock(&c->mutex);
-
-        client_take_reports(c);
-        client_take_calls(c, &calls);
-        client_logic_want_time(&c->logic, want_time_until_ms);
-        if (!closing) {
-            uint64_t now_ms = clock_ms();
-            client_logic_tick(&c->logic, now_ms);
-            wake_ms = client_logic_next_wake_ms(&c->logic, now_ms);
-        }
-        atomic_store_explicit(&c->busy, c->logic.busy, memory_order_relaxed);
-        client_publish_time(c);
+        client_round(c);
     } while (!closing);
+    pthread_mutex_unlock(&c->mutex);
     client_logic_close(&c->logic);
     return NULL;
 }
@@ -264,7 +264,12 @@ static int client_init_locks(struct ordersched_client *c)
     if (rv == 0 && (rv = pthread_cond_init(&c->work, &attr)) != 0) {
         pthread_mutex_destroy(&c->mutex);
     }
+    if (rv == 0 && (rv = pthread_cond_init(&c->caller_work, &attr)) != 0) {
+        pthread_cond_destroy(&c->work);
+        pthread_mutex_destroy(&c->mutex);
+    }
     if (rv == 0 && (rv = pthread_cond_init(&c->time, &attr)) != 0) {
+        pthread_cond_destroy(&c->caller_work);
         pthread_cond_destroy(&c->work);
         pthread_mutex_destroy(&c->mutex);
     }
@@ -275,6 +280,7 @@ static int client_init_locks(struct ordersched_client *c)
 static void client_destroy_locks(struct ordersched_client *c)
 {
     pthread_cond_destroy(&c->time);
+    pthread_cond_destroy(&c->caller_work);
     pthread_cond_destroy(&c->work);
     pthread_mutex_destroy(&c->mutex);
 }
@@ -323,6 +329,7 @@ int ordersched_open(const struct ordersched_config *config, struct ordersched_cl
     c->timeout_ms = config->timeout_ms != 0 ? config->timeout_ms : CLIENT_TIMEOUT_MS;
     c->budget.calls_max = CLIENT_CALLS_MAX;
     c->budget.bytes_max = CLIENT_BYTES_MAX;
+    c->wake_ms = UINT64_MAX;
     int error = client_init_locks(c);
     if (error != ORDERSCHED_OK) {
         goto out;
@@ -355,7 +362,7 @@ void ordersched_close(struct ordersched_client *c)
     assert(!pthread_equal(pthread_self(), c->thread));
     pthread_mutex_lock(&c->mutex);
     c->closing = true;
-    pthread_cond_signal(&c->work);
+    pthread_cond_signal(client_condition(c));
     pthread_cond_broadcast(&c->time);
     pthread_mutex_unlock(&c->mutex);
     pthread_join(c->thread, NULL);
@@ -372,18 +379,22 @@ uint64_t client_busy_answers(struct ordersched_client *c)
 
 /* --------------------------------------------------------------------------- calls */
 
-int ordersched_submit_raw(struct ordersched_client *c, const void *operation,
-                          size_t operation_len, bool mutating, const char *target,
-                          unsigned timeout_ms, ordersched_cb cb, void *arg)
+/* Nothing is under way but the one call just made, and the client's thread sleeps. With the mutex
+ * held. */
+static bool client_is_free(struct ordersched_client *c)
 {
-    char host[256];
-    unsigned port;
-    struct call *call;
+    return c->idle && !c->caller_runs && !c->woken && c->inbox.first == NULL &&
+           atomic_load(&c->budget.calls) == 1;
+}
 
-    if (target != NULL && !units_split_address(target, host, sizeof host, &port)) {
-        return ORDERSCHED_ARGUMENT;
-    }
+static int client_submit_bytes(struct ordersched_client *c, const void *operation,
+                               size_t operation_len, bool mutating, const char *target,
+                               unsigned timeout_ms, ordersched_cb cb, void *arg,
+                               bool *caller_runs)
+{
+    struct call *call;
     int error = call_new(&c->budget, operation, operation_len, mutating, target, cb, arg, &call);
+
     if (error != ORDERSCHED_OK) {
         return error;
     }
@@ -394,13 +405,32 @@ int ordersched_submit_raw(struct ordersched_client *c, const void *operation,
         call_free(call);
         return ORDERSCHED_CLOSED;
     }
-    bool idle = c->inbox.first == NULL;
+    bool to_wake = c->inbox.first == NULL;
+    pthread_cond_t *condition = client_condition(c);
+    if (caller_runs != NULL && client_is_free(c)) {
+        *caller_runs = c->caller_runs = true;
+        to_wake = false;
+    }
     call_queue_push(&c->inbox, call);
     pthread_mutex_unlock(&c->mutex);
-    if (idle) {
-        pthread_cond_signal(&c->work);
+    if (to_wake) {
+        pthread_cond_signal(condition);
     }
     return ORDERSCHED_OK;
+}
+
+int ordersched_submit_raw(struct ordersched_client *c, const void *operation,
+                          size_t operation_len, bool mutating, const char *target,
+                          unsigned timeout_ms, ordersched_cb cb, void *arg)
+{
+    char host[256];
+    unsigned port;
+
+    if (target != NULL && !units_split_address(target, host, sizeof host, &port)) {
+        return ORDERSCHED_ARGUMENT;
+    }
+    return client_submit_bytes(c, operation, operation_len, mutating, target, timeout_ms, cb, arg,
+                               NULL);
 }
 
 /* The caller's description of an operation as the protocol's. False: a kind we do not know, or a
@@ -436,8 +466,8 @@ static bool client_describe(const struct ordersched_operation *o, struct operati
     return true;
 }
 
-int ordersched_submit(struct ordersched_client *c, const struct ordersched_operation *operation,
-                      unsigned timeout_ms, ordersched_cb cb, void *arg)
+int client_submit(struct ordersched_client *c, const struct ordersched_operation *operation,
+                  unsigned timeout_ms, ordersched_cb cb, void *arg, bool *caller_runs)
 {
     struct buffer b = {0};
     struct operation op;
@@ -446,104 +476,17 @@ int ordersched_submit(struct ordersched_client *c, const struct ordersched_opera
     if (client_describe(operation, &op)) {
         operation_encode(&b, &op);
         error = b.failed ? ORDERSCHED_NO_MEMORY
-                         : ordersched_submit_raw(c, b.data, b.len, op.request_id != NULL, NULL,
-                                                 timeout_ms, cb, arg);
+                         : client_submit_bytes(c, b.data, b.len, op.request_id != NULL, NULL,
+                                               timeout_ms, cb, arg, caller_runs);
     }
     buffer_free(&b);
     return error;
 }
 
-/* A thread that waits for its call. A semaphore, as the one that posts it needs no lock, which the
- * waiter would then have to wait for, and has no further business with it. */
-struct waiter {
-    sem_t done;
-    struct ordersched_answer answer;
-};
-
-static void waiter_cb(void *arg, const struct ordersched_answer *answer)
+int ordersched_submit(struct ordersched_client *c, const struct ordersched_operation *operation,
+                      unsigned timeout_ms, ordersched_cb cb, void *arg)
 {
-    struct waiter *w = arg;
-
-    w->answer = *answer;
-    w->answer.body = NULL;
-    w->answer.body_len = 0;
-    w->answer.text = NULL;
-    sem_post(&w->done); /* the last touch: the waiter's stack may go now */
-}
-
-int ordersched_call(struct ordersched_client *c, const struct ordersched_operation *operation,
-                    unsigned timeout_ms, struct ordersched_answer *answer)
-{
-    struct waiter w = {0};
-
-    sem_init(&w.done, 0, 0);
-    /* On the client's own thread nobody would be left to answer. */
-    int error = pthread_equal(pthread_self(), c->thread)
-                    ? ORDERSCHED_ARGUMENT
-                    : ordersched_submit(c, operation, timeout_ms, waiter_cb, &w);
-    if (error != ORDERSCHED_OK) {
-        w.answer.error = error;
-    } else {
-        while (sem_wait(&w.done) != 0) {
-            assert(errno == EINTR);
-        }
-    }
-    sem_destroy(&w.done);
-    if (answer != NULL) {
-        *answer = w.answer;
-    }
-    return w.answer.error;
-}
-
-static int client_call_id(struct ordersched_client *c, struct ordersched_operation *operation,
-                          const char *id, struct ordersched_answer *answer)
-{
-    operation->id = id;
-    operation->id_len = id != NULL ? strlen(id) : 0;
-    return ordersched_call(c, operation, 0, answer);
-}
-
-int ordersched_schedule(struct ordersched_client *c, const char *id, uint64_t delay_ms,
-                        const char *route, const void *payload, size_t payload_len,
-                        struct ordersched_answer *answer)
-{
-    struct ordersched_operation operation = {
-        .kind = ORDERSCHED_SCHEDULE,
-        .relative = true,
-        .time_ms = delay_ms,
-        .route = route,
-        .payload = payload,
-        .payload_len = payload_len,
-    };
-    return client_call_id(c, &operation, id, answer);
-}
-
-int ordersched_pay(struct ordersched_client *c, const char *id, struct ordersched_answer *answer)
-{
-    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_PAY}, id, answer);
-}
-
-int ordersched_cancel(struct ordersched_client *c, const char *id,
-                      struct ordersched_answer *answer)
-{
-    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_CANCEL}, id,
-                          answer);
-}
-
-int ordersched_extend(struct ordersched_client *c, const char *id, uint64_t delay_ms,
-                      struct ordersched_answer *answer)
-{
-    struct ordersched_operation operation = {
-        .kind = ORDERSCHED_EXTEND,
-        .relative = true,
-        .time_ms = delay_ms,
-    };
-    return client_call_id(c, &operation, id, answer);
-}
-
-int ordersched_get(struct ordersched_client *c, const char *id, struct ordersched_answer *answer)
-{
-    return client_call_id(c, &(struct ordersched_operation){.kind = ORDERSCHED_GET}, id, answer);
+    return client_submit(c, operation, timeout_ms, cb, arg, NULL);
 }
 
 int ordersched_request_id(struct ordersched_client *c, unsigned timeout_ms,
@@ -558,7 +501,7 @@ int ordersched_request_id(struct ordersched_client *c, unsigned timeout_ms,
     if (!c->time_known && until_ms > c->want_time_until_ms) {
         c->want_time_until_ms = until_ms;
         c->woken = true;
-        pthread_cond_signal(&c->work);
+        pthread_cond_signal(client_condition(c));
     }
     while (!c->time_known && !c->closing) {
         if (pthread_cond_timedwait(&c->time, &c->mutex, &ts) == ETIMEDOUT) {
