@@ -161,9 +161,16 @@ static int overload_overload(struct overload *o)
         return rv;
     }
     uint64_t began_us = bench_running_us();
-    while (bench_running_us() < began_us + o->over_ms * 1000) {
-        measure_watch(m, &e, "at too high a rate", LOOK_MS);
-        overload_note_memory(o);
+    struct engine_counts part = none;
+    uint64_t part_us = began_us;
+    for (unsigned i = 0; i < OVERLOAD_PARTS; i++) {
+        while (bench_running_us() < began_us + o->over_ms * 1000 * (i + 1) / OVERLOAD_PARTS) {
+            measure_watch(m, &e, "at too high a rate", LOOK_MS);
+            overload_note_memory(o);
+        }
+        o->parts_per_s[i] = ok_per_s(&e, &part, part_us);
+        engine_count(&e, &part);
+        part_us = bench_running_us();
     }
     o->goodput_per_s = ok_per_s(&e, &none, began_us);
     double seconds = (double)(bench_running_us() - began_us) / 1e6;

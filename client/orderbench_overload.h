@@ -5,6 +5,8 @@
 
 #include "orderbench_fired.h"
 
+#define OVERLOAD_PARTS 10
+
 /* The rate that a closed loop reached. */
 struct overload_peak {
     double per_s;
@@ -28,6 +30,7 @@ struct overload {
     uint64_t to_us;
     double offered_per_s; /* calls that came up, also those that were shed */
     double goodput_per_s; /* answered OK, before the load ended */
+    double parts_per_s[OVERLOAD_PARTS]; /* the same, of each tenth of the time */
     struct engine_result load;
     struct bench_usage rss_before[CLUSTER_NODES_MAX];
     struct bench_usage rss_after[CLUSTER_NODES_MAX];

@@ -92,6 +92,11 @@ void overload_note_row(struct overload *o)
                         json_boolean(o->offered_per_s < 0.95 * wanted_per_s));
     bench_row_add(row, "goodput_per_s", o->goodput_per_s);
     bench_row_add(row, "goodput_ratio", o->goodput_per_s / sustained_per_s);
+    json_t *parts = json_array();
+    for (unsigned i = 0; i < OVERLOAD_PARTS; i++) {
+        json_array_append_new(parts, json_integer((json_int_t)o->parts_per_s[i]));
+    }
+    json_object_set_new(row->details, "goodput_of_each_tenth", parts);
     note_counts(o);
     bench_row_take_usage(row, o->m.cluster.n, o->rss_before, o->rss_after);
     note_memory(o);
