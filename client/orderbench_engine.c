@@ -16,7 +16,7 @@
 #include "protocol.h"
 
 #define FULL_RETRY_US 200
-#define SHED_TICK_US 1000 /* a shedding loop begins at once what has become due in so long */
+#define SHED_TICK_US 2000 /* a shedding loop begins at once what has become due in so long */
 
 struct engine_slot {
     struct engine_client *client;
@@ -35,7 +35,7 @@ struct engine_client {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t change;
     struct engine_slot *idle;
-    unsigned under_way;
+    atomic_uint under_way; /* may be looked at without */
 };
 
 /* ---- one call ---- */
@@ -222,7 +222,8 @@ static void sleep_until_us(uint64_t us)
 static void client_shed(struct engine_client *c, uint64_t i, uint64_t due_us)
 {
     struct engine *e = c->engine;
-    struct engine_slot *slot = slot_take(c, false);
+    bool full = atomic_load_explicit(&c->under_way, memory_order_relaxed) >= e->config.outstanding;
+    struct engine_slot *slot = full ? NULL : slot_take(c, false);
     int rv = slot == NULL ? ORDERSCHED_BUSY : slot_submit(slot, engine_number(e, i), due_us);
 
     if (rv == ORDERSCHED_OK) {

@@ -1,8 +1,11 @@
 /* orderbench_overload.c - what becomes of a load that cannot be borne: orders are scheduled faster
  * than the cluster can take them, in an open loop, while others fire beside it at a steady rate.
  *
- *   peak (closed loop) ──► calm ──► overload (open loop, factor x peak) ──► calm again ──► judge
+ *   calm ──► peak (closed loop) ──► overload (open loop, factor x peak) ──► calm ──► peak ──► judge
  *
+ * The orders fire all the time, beside the peak as well. The peak is measured again at the end, as
+ * what the cluster sustains falls while its orders become more: goodput is compared with the mean
+ * of the two.
  * Every call has an account: OK, BUSY (the client's queue was full when it was to be made, or nodes
  * refused it until its time was up), unknown, or another error. What was acknowledged must be there
  * at the end, and the orders that fire are judged as those of a soak. The row is in
@@ -18,11 +21,13 @@
 
 #define OVERLOAD_CLIENTS 16
 #define OVERLOAD_OUTSTANDING 8192
-/* The library sends 8 messages at a time: 16 clients can have twice as many under way. */
+#define OVERLOAD_TIMEOUT_MS 10000 /* then a caller gives up */
+/* The library sends 8 messages at a time: so many clients can have twice as many under way. */
 #define OVERLOAD_NODE_FLAGS "max-requests=64"
 #define PEAK_CLIENTS 2
 #define PEAK_OUTSTANDING 8192
 #define PEAK_WARM_MS 500
+#define PEAK_MORE_MS 2000  /* for its last calls to end */
 #define LEAD_MS 5000       /* for loading the orders that fire */
 #define SETTLE_MS 60000
 #define LOOK_MS 100        /* at the nodes' memory */
@@ -34,7 +39,7 @@ enum {
 static const struct flag overload_flags[] = {
     {OVERLOAD_OVER, "over", 0, "DURATION", "how long (60s)"},
     {OVERLOAD_FACTOR, "factor", 0, "X", "times the rate that can be sustained (2)"},
-    {OVERLOAD_CALM, "calm", 0, "DURATION", "to find that rate, and again without load (5s)"},
+    {OVERLOAD_CALM, "calm", 0, "DURATION", "without load, and again to find that rate (5s)"},
     {OVERLOAD_AFTER, "after", 0, "DURATION", "how long to watch when the load is over (30s)"},
     {OVERLOAD_FIRE, "fire", 0, "N", "orders that fire a second, all the time (500)"},
     {0},
@@ -74,6 +79,9 @@ static int overload_read(struct overload *o)
         !measure_count(m, OVERLOAD_FIRE, "--fire", 500, 1, 100000, &o->fire_per_s)) {
         return 2;
     }
+    if (m->values[MEASURE_TIMEOUT] == NULL) {
+        m->timeout_ms = OVERLOAD_TIMEOUT_MS;
+    }
     if (m->values[MEASURE_CLIENTS] == NULL) {
         m->clients = OVERLOAD_CLIENTS;
     }
@@ -102,7 +110,7 @@ static double ok_per_s(const struct engine *e, const struct engine_counts *from,
     return (double)(now.ok - from->ok) * 1e6 / (double)(bench_running_us() - from_us);
 }
 
-static int overload_find_peak(struct overload *o)
+static int overload_find_peak(struct overload *o, struct overload_peak *peak)
 {
     struct measure *m = &o->m;
     struct engine_config config = measure_engine(m, ORDERSCHED_SCHEDULE, m->next, UINT64_MAX / 2);
@@ -120,10 +128,10 @@ static int overload_find_peak(struct overload *o)
     engine_count(&e, &warm);
     uint64_t from_us = bench_running_us();
     measure_watch(m, &e, "in a closed loop", o->calm_ms);
-    o->peak_per_s = ok_per_s(&e, &warm, from_us);
+    peak->per_s = ok_per_s(&e, &warm, from_us);
     engine_stop(&e);
-    rv = measure_end(&e, "looking for the peak", &o->peak);
-    m->next += o->peak.counts.ended;
+    rv = measure_end(&e, "looking for the peak", &peak->load);
+    m->next += atomic_load(&e.next); /* no number twice */
     return rv;
 }
 
@@ -145,7 +153,7 @@ static int overload_overload(struct overload *o)
     struct engine_counts none = {0};
     struct engine e;
 
-    config.rate = o->factor * o->peak_per_s;
+    config.rate = o->factor * o->before_peak.per_s;
     config.shed = config.go_on = true;
     o->from_us = bench_wall_us();
     int rv = measure_begin(&e, &config, "starting the overload");
@@ -153,9 +161,16 @@ static int overload_overload(struct overload *o)
         return rv;
     }
     uint64_t began_us = bench_running_us();
-    while (bench_running_us() < began_us + o->over_ms * 1000) {
-        measure_watch(m, &e, "at too high a rate", LOOK_MS);
-        overload_note_memory(o);
+    struct engine_counts part = none;
+    uint64_t part_us = began_us;
+    for (unsigned i = 0; i < OVERLOAD_PARTS; i++) {
+        while (bench_running_us() < began_us + o->over_ms * 1000 * (i + 1) / OVERLOAD_PARTS) {
+            measure_watch(m, &e, "at too high a rate", LOOK_MS);
+            overload_note_memory(o);
+        }
+        o->parts_per_s[i] = ok_per_s(&e, &part, part_us);
+        engine_count(&e, &part);
+        part_us = bench_running_us();
     }
     o->goodput_per_s = ok_per_s(&e, &none, began_us);
     double seconds = (double)(bench_running_us() - began_us) / 1e6;
@@ -163,6 +178,7 @@ static int overload_overload(struct overload *o)
     o->to_us = bench_wall_us();
     engine_stop(&e);
     engine_finish(&e, &o->load);
+    m->next += atomic_load(&e.next);
     overload_note_memory(o);
     return 0;
 }
@@ -180,7 +196,8 @@ static void wait_until_ms(uint64_t wall_ms)
 static int overload_prepare(struct overload *o)
 {
     struct measure *m = &o->m;
-    uint64_t over_ms = o->calm_ms + o->over_ms + m->timeout_ms + o->after_ms;
+    uint64_t over_ms = o->calm_ms + 2 * (PEAK_WARM_MS + o->calm_ms + PEAK_MORE_MS) + o->over_ms +
+                       m->timeout_ms + o->after_ms;
     struct engine_result loaded;
     unsigned clients = m->clients;
 
@@ -202,16 +219,23 @@ static int overload_measure(struct overload *o)
 {
     struct fired *f = &o->fired;
 
-    bench_cluster_usage(&o->m.cluster, o->before);
     wait_until_ms(f->plan.first_ms + o->calm_ms);
+    overload_say(o, "looking for the rate that can be sustained");
+    int rv = overload_find_peak(o, &o->before_peak);
     overload_say(o, "the overload begins");
-    int rv = overload_overload(o);
+    bench_cluster_usage(&o->m.cluster, o->rss_before);
+    rv = rv == 0 ? overload_overload(o) : rv;
     if (rv != 0) {
         return rv;
     }
     overload_say(o, "it is over");
     wait_until_ms(o->to_us / 1000 + o->after_ms);
-    bench_cluster_usage(&o->m.cluster, o->after);
+    bench_cluster_usage(&o->m.cluster, o->rss_after);
+    overload_say(o, "looking for the rate that can be sustained now");
+    rv = overload_find_peak(o, &o->after_peak);
+    if (rv != 0) {
+        return rv;
+    }
     uint64_t last_ms = f->plan.first_ms + f->plan.over_ms;
     wait_until_ms(last_ms);
     rv = fired_wait(f, f->plan.orders, last_ms + SETTLE_MS);
@@ -221,7 +245,7 @@ static int overload_measure(struct overload *o)
 /* All that was acknowledged is there, and nothing that was refused. */
 static int overload_judge(struct overload *o)
 {
-    uint64_t ok = o->peak.counts.ok + o->load.counts.ok;
+    uint64_t ok = o->before_peak.load.counts.ok + o->load.counts.ok + o->after_peak.load.counts.ok;
     struct fired_counts counts = {.pending_min = ok,
                                   .pending_max = ok + o->load.counts.unknown,
                                   .expired = o->fired.plan.orders};
@@ -232,9 +256,7 @@ static int overload_judge(struct overload *o)
 static int overload_run(struct overload *o)
 {
     o->began_ms = bench_running_ms();
-    overload_say(o, "looking for the rate that can be sustained");
-    int rv = overload_find_peak(o);
-    rv = rv == 0 ? overload_prepare(o) : rv;
+    int rv = overload_prepare(o);
     rv = rv == 0 ? overload_measure(o) : rv;
     rv = rv == 0 ? overload_judge(o) : rv;
     if (rv == 0) {

@@ -5,6 +5,14 @@
 
 #include "orderbench_fired.h"
 
+#define OVERLOAD_PARTS 10
+
+/* The rate that a closed loop reached. */
+struct overload_peak {
+    double per_s;
+    struct engine_result load;
+};
+
 struct overload {
     struct measure m;
     struct fired fired;
@@ -15,17 +23,17 @@ struct overload {
     uint64_t fire_per_s;
     double factor;
     uint64_t began_ms; /* for progress */
-    /* The peak. */
-    struct engine_result peak;
-    double peak_per_s;
+    struct overload_peak before_peak;
+    struct overload_peak after_peak;
     /* The overload: from its first call to its last, by the wall clock. */
     uint64_t from_us;
     uint64_t to_us;
     double offered_per_s; /* calls that came up, also those that were shed */
     double goodput_per_s; /* answered OK, before the load ended */
+    double parts_per_s[OVERLOAD_PARTS]; /* the same, of each tenth of the time */
     struct engine_result load;
-    struct bench_usage before[CLUSTER_NODES_MAX];
-    struct bench_usage after[CLUSTER_NODES_MAX];
+    struct bench_usage rss_before[CLUSTER_NODES_MAX];
+    struct bench_usage rss_after[CLUSTER_NODES_MAX];
     uint64_t rss_max[CLUSTER_NODES_MAX];
 };
 

@@ -43,11 +43,11 @@ static void note_memory(struct overload *o)
     double most = 0;
 
     for (unsigned i = 0; i < o->m.cluster.n; i++) {
-        double grown = (double)o->rss_max[i] - (double)o->before[i].rss_bytes;
+        double grown = (double)o->rss_max[i] - (double)o->rss_before[i].rss_bytes;
         most = grown > most ? grown : most;
-        json_array_append_new(before, json_integer((json_int_t)o->before[i].rss_bytes));
+        json_array_append_new(before, json_integer((json_int_t)o->rss_before[i].rss_bytes));
         json_array_append_new(max, json_integer((json_int_t)o->rss_max[i]));
-        json_array_append_new(after, json_integer((json_int_t)o->after[i].rss_bytes));
+        json_array_append_new(after, json_integer((json_int_t)o->rss_after[i].rss_bytes));
     }
     json_object_set_new(o->m.row.details, "rss_before", before);
     json_object_set_new(o->m.row.details, "rss_max", max);
@@ -75,24 +75,33 @@ void overload_note_row(struct overload *o)
     struct bench_row *row = &o->m.row;
     const struct soak_plan *plan = &o->fired.plan;
     uint64_t first_us = plan->first_ms * 1000;
-    uint64_t last_us = first_us + plan->over_ms * 1000;
-    double wanted_per_s = o->factor * o->peak_per_s;
+    uint64_t last_us = o->to_us + o->after_ms * 1000;
+    double wanted_per_s = o->factor * o->before_peak.per_s;
+    double sustained_per_s = (o->before_peak.per_s + o->after_peak.per_s) / 2;
 
     bench_row_take(row, &o->load);
-    row->orders = o->peak.counts.ok + o->load.counts.ok + plan->orders;
+    row->orders = o->before_peak.load.counts.ok + o->load.counts.ok + o->after_peak.load.counts.ok +
+                  plan->orders;
     row->ops_per_s = o->goodput_per_s;
     row->seconds = (double)o->over_ms / 1000;
-    bench_row_add(row, "peak_per_s", o->peak_per_s);
+    bench_row_add(row, "peak_per_s", o->before_peak.per_s);
+    bench_row_add(row, "peak_after_per_s", o->after_peak.per_s);
     bench_row_add(row, "wanted_per_s", wanted_per_s);
     bench_row_add(row, "offered_per_s", o->offered_per_s);
     json_object_set_new(row->details, "load_was_the_limit",
                         json_boolean(o->offered_per_s < 0.95 * wanted_per_s));
     bench_row_add(row, "goodput_per_s", o->goodput_per_s);
-    bench_row_add(row, "goodput_ratio", o->goodput_per_s / o->peak_per_s);
+    bench_row_add(row, "goodput_ratio", o->goodput_per_s / sustained_per_s);
+    json_t *parts = json_array();
+    for (unsigned i = 0; i < OVERLOAD_PARTS; i++) {
+        json_array_append_new(parts, json_integer((json_int_t)o->parts_per_s[i]));
+    }
+    json_object_set_new(row->details, "goodput_of_each_tenth", parts);
     note_counts(o);
-    bench_row_take_usage(row, o->m.cluster.n, o->before, o->after);
+    bench_row_take_usage(row, o->m.cluster.n, o->rss_before, o->rss_after);
     note_memory(o);
-    double before_ms = note_lateness(o, "lateness_before_ms", first_us, o->from_us);
+    double before_ms = note_lateness(o, "lateness_before_ms", first_us,
+                                     first_us + o->calm_ms * 1000);
     note_lateness(o, "lateness_during_ms", o->from_us, o->to_us);
     note_lateness(o, "lateness_after_ms", o->to_us, last_us);
     note_recovery(o, before_ms, last_us);

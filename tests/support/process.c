@@ -83,7 +83,12 @@ int process_end(pid_t pid, int signal)
 
 int process_wait(pid_t pid)
 {
-    uint64_t until = monotonic_ms() + PROCESS_END_MS;
+    return process_wait_long(pid, PROCESS_END_MS);
+}
+
+int process_wait_long(pid_t pid, uint64_t ms)
+{
+    uint64_t until = monotonic_ms() + ms;
     int status;
 
     while (waitpid(pid, &status, WNOHANG) == 0) {

@@ -16,6 +16,8 @@ pid_t process_start(char *const argv[], const char *log_path, const char *preloa
                     const char *env);
 /* Wait for the end; returns the wait status. Bounded: SIGKILL after 20 s. */
 int process_wait(pid_t pid);
+/* The same with another patience than the 20 s. */
+int process_wait_long(pid_t pid, uint64_t ms);
 /* Send the signal, then wait as above. */
 int process_end(pid_t pid, int signal);
 bool process_alive(pid_t pid);
