@@ -280,6 +280,8 @@ PEER_COMMON := $(call objs,$(addprefix $(PEERS_DIR)/peer_,main.c work.c load.c r
     $(addprefix client/orderbench_,histogram.c ids.c process.c))
 PEER_CFLAGS = -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 has_header = $(if $(wildcard $(addsuffix /$(1),/usr/include /usr/include/* /usr/local/include)),$(2))
+# The tests have use for what needs no library of another system.
+tests: $(BUILD)/peers/table $(BUILD)/peers/peer_beanstalkd
 PEER_CLIENTS := beanstalkd $(call has_header,hiredis/hiredis.h,redis) \
     $(call has_header,amqp.h,rabbitmq) $(call has_header,libpq-fe.h,postgresql) \
     $(call has_header,curl/curl.h,etcd)
