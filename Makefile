@@ -280,6 +280,11 @@ PEER_COMMON := $(call objs,$(addprefix $(PEERS_DIR)/peer_,main.c work.c load.c r
     $(addprefix client/orderbench_,histogram.c ids.c process.c))
 PEER_CFLAGS = -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 has_header = $(if $(wildcard $(addsuffix /$(1),/usr/include /usr/include/* /usr/local/include)),$(2))
+# Their works, on a system in the test's own process.
+$(BUILD)/test_peer_%: $(BUILD)/obj/tests/test_peer_%.o $(LIBSUPPORT) \
+    $(filter-out %peer_main.o,$(PEER_COMMON)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 # The tests have use for what needs no library of another system.
 tests: $(BUILD)/peers/table $(BUILD)/peers/peer_beanstalkd
 PEER_CLIENTS := beanstalkd $(call has_header,hiredis/hiredis.h,redis) \

@@ -72,6 +72,7 @@ if [ "$(id -u)" -eq 0 ]; then
         says 'lets services start; it is not overwritten'
     check and_stays_as_it_is [ "$(tail -n 1 "$scratch/root/usr/sbin/policy-rc.d")" = 'exit 0' ]
     rm "$scratch/root/usr/sbin/policy-rc.d"
+    # shellcheck disable=SC2016
     printf '#!/bin/sh\ncase $* in *install*) "$SYSROOT/usr/sbin/policy-rc.d"; echo "policy $?" ;; esac\n' \
         >"$scratch/bin/apt-get"
     run env SYSROOT="$scratch/root" PATH="$scratch/bin:$PATH" packaging/deps-peers.sh

@@ -94,6 +94,7 @@ static int read_values(const char *const *v, struct work *w)
 
     w->over_ms = 10000;
     w->lead_ms = 5000;
+    w->patience_ms = 30000;
     w->target.n_ports = parse_list(v[MAIN_PORTS], 65535, w->target.ports, PEER_PORTS_MAX);
     if (w->target.n_ports == 0) {
         return usage("--ports is no list of ports", v[MAIN_PORTS]);

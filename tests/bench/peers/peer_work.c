@@ -14,8 +14,6 @@
 
 #define OPEN_PATIENCE_MS 60000
 #define OPEN_PAUSE_US 2000
-#define COUNT_PATIENCE_MS 10000
-#define FIRE_PATIENCE_MS 30000 /* without any delivery */
 #define ATTEMPT_MS 250 /* as with our own nodes */
 #define HOUR_MS (3600ull * 1000)
 
@@ -107,7 +105,7 @@ int work_prepare(struct work *w)
 /* Some servers count a moment later. */
 static int count_between(const struct work *w, uint64_t least, uint64_t most)
 {
-    uint64_t give_up_ms = bench_running_ms() + COUNT_PATIENCE_MS;
+    uint64_t give_up_ms = bench_running_ms() + w->patience_ms;
     struct peer_conn c;
     uint64_t n = 0;
     int rv = work_open(w, &c, 0);
@@ -226,7 +224,7 @@ static int work_deliver(struct work *w, work_deadline *deadline, struct receive_
         rv = 3;
     }
     rv = rv != 0 ? rv : receivers_run(receivers, deadline, first_ms,
-                                      first_ms - bench_wall_ms() + FIRE_PATIENCE_MS, received);
+                                      first_ms - bench_wall_ms() + w->patience_ms, received);
     receivers_close(receivers); /* what has not been settled counts again */
     rv = rv != 0 ? rv : work_expect(w, 0);
     free(result);

@@ -136,7 +136,7 @@ lead_of() { # SYSTEM ORDERS
     local per_s
     case $1 in
     etcd) per_s=400 ;;
-    beanstalkd) per_s=2000 ;;
+    beanstalkd) per_s=4000 ;;
     *) per_s=10000 ;;
     esac
     echo $((1500 + $2 * 1000 / per_s))ms
