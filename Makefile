@@ -7,8 +7,8 @@
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
-#   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, whichever
-#                 are installed (PEERS="redis etcd"); make deps-peers installs them, starting none
+#   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
+#                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -78,7 +78,8 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen bench-peers deps-peers install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen \
+    bench-peers deps-peers install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 

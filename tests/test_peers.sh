@@ -72,9 +72,10 @@ if [ "$(id -u)" -eq 0 ]; then
         says 'lets services start; it is not overwritten'
     check and_stays_as_it_is [ "$(tail -n 1 "$scratch/root/usr/sbin/policy-rc.d")" = 'exit 0' ]
     rm "$scratch/root/usr/sbin/policy-rc.d"
-    # shellcheck disable=SC2016
-    printf '#!/bin/sh\ncase $* in *install*) "$SYSROOT/usr/sbin/policy-rc.d"; echo "policy $?" ;; esac\n' \
-        >"$scratch/bin/apt-get"
+    cat >"$scratch/bin/apt-get" <<'END'
+#!/bin/sh
+case $* in *install*) "$SYSROOT/usr/sbin/policy-rc.d"; echo "policy $?" ;; esac
+END
     run env SYSROOT="$scratch/root" PATH="$scratch/bin:$PATH" packaging/deps-peers.sh
     check services_are_denied_while_packages_are_installed says 'policy 101'
     check the_denial_ends_with_the_installation [ ! -e "$scratch/root/usr/sbin/policy-rc.d" ]

@@ -314,8 +314,10 @@ int grpc_listen(struct grpc *g, const char *method, const struct message *reques
     }
     curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give_data);
     curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
-    return curl_multi_add_handle(g->multi, x->easy) == CURLM_OK ? 0
-                                                                : fail(g, method, "libcurl refuses");
+    if (curl_multi_add_handle(g->multi, x->easy) != CURLM_OK) {
+        return fail(g, method, "libcurl refuses");
+    }
+    return 0;
 }
 
 static bool stream_take(struct exchange *x, struct span *answer)

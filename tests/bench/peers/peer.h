@@ -1,5 +1,5 @@
-/* peer.h - a system that people use in place of orderschedd, seen through its best realistic client:
- * what peer_NAME.c has to offer so that peer_work.c can measure it.
+/* peer.h - a system that people use in place of orderschedd, seen through its best realistic
+ * client: what peer_NAME.c has to offer so that peer_work.c can measure it.
  *
  * A connection belongs to one thread at a time. Functions return 0, or -1 with a sentence in
  * c->error; what was asked for has then happened in part, or not at all. A function returns from a

@@ -26,8 +26,10 @@ static int call(struct peer_conn *c, const char *method, const struct message *r
 {
     struct etcd *e = c->own;
 
-    return grpc_call(e->grpc, method, request, answer) == 0 ? 0
-                                                            : peer_fail(c, "%s", grpc_error(e->grpc));
+    if (grpc_call(e->grpc, method, request, answer) != 0) {
+        return peer_fail(c, "%s", grpc_error(e->grpc));
+    }
+    return 0;
 }
 
 static void etcd_close(struct peer_conn *c)

@@ -1,6 +1,6 @@
 /* peer_postgresql.c - PostgreSQL as people build a scheduler on it: a table of orders with an index
- * of the pending ones by deadline, and workers that ask for what is due with FOR UPDATE SKIP LOCKED,
- * deal with it, and commit: a worker that dies gives its rows back. */
+ * of the pending ones by deadline, and workers that ask for what is due with FOR UPDATE SKIP
+ * LOCKED, deal with it, and commit: a worker that dies gives its rows back. */
 #include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -345,8 +345,8 @@ static int rabbit_settle(struct peer_conn *c, const struct peer_receipt *receipt
 }
 
 const struct peer peer = {
-    .client = "librabbitmq; publisher confirms awaited for a batch; one queue and deadlines in order,"
-              " as it expires messages at the head only; consumers with a prefetch of 500",
+    .client = "librabbitmq; publisher confirms awaited for a batch; one queue and deadlines in"
+              " order, as it expires messages at the head only; consumers with a prefetch of 500",
     .threads = 4,
     .batch = 500,
     .receivers = 4,

@@ -88,9 +88,11 @@ static void *receiver_run(void *argument)
         for (int i = 0; i < n; i++) {
             receiver_note(r, &r->receipts[i], at_us);
         }
-        if (n < 0 ||
-            (n > 0 && peer.settle != NULL && peer.settle(&r->conn, r->receipts, (unsigned)n) != 0)) {
-            r->rv = -1;
+        r->rv = n < 0 ? -1 : 0;
+        if (n > 0 && peer.settle != NULL) {
+            r->rv = peer.settle(&r->conn, r->receipts, (unsigned)n);
+        }
+        if (r->rv != 0) {
             __atomic_store_n(&all->failed, true, __ATOMIC_RELAXED);
         } else if (n > 0) {
             r->last_us = bench_wall_us();
