@@ -7,6 +7,8 @@
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
+#   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
+#                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
@@ -76,7 +78,8 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen install clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen \
+    bench-peers deps-peers install clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -111,6 +114,17 @@ demo: deps
 bench: deps
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/bench/bench.sh
+
+# Other systems under the same work, in turns with ours; the rows are in build/bench-peers.json. A
+# client is built where its library is there.
+.PHONY: deps-peers
+deps-peers:
+	@packaging/deps-peers.sh
+
+.PHONY: bench-peers
+bench-peers: deps
+	@$(MAKE) $(JOBS) --no-print-directory all peers
+	@BUILD=$(BUILD) tests/bench/peers/peers.sh
 
 # The simulator over SEEDS seeds (the first ones, so that two runs compare), on all cores; and the
 # proof that it finds deliberate bugs, which are compiled in only there.
@@ -260,6 +274,38 @@ $(BUILD)/%.so: tests/preload/%.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -MF $(BUILD)/obj/$*.d -shared -o $@ $< -ldl
+
+# The clients of other systems: a file each, and what they have in common.
+PEERS_DIR := tests/bench/peers
+PEER_COMMON := $(call objs,$(addprefix $(PEERS_DIR)/peer_,main.c work.c load.c receive.c) \
+    $(addprefix client/orderbench_,histogram.c ids.c process.c))
+PEER_CFLAGS = -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
+has_header = $(if $(wildcard $(addsuffix /$(1),/usr/include /usr/include/* /usr/local/include)),$(2))
+# Their works, on a system in the test's own process.
+$(BUILD)/test_peer_%: $(BUILD)/obj/tests/test_peer_%.o $(LIBSUPPORT) \
+    $(filter-out %peer_main.o,$(PEER_COMMON)) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
+# The tests have use for what needs no library of another system.
+tests: $(BUILD)/peers/table $(BUILD)/peers/peer_beanstalkd
+PEER_CLIENTS := beanstalkd $(call has_header,hiredis/hiredis.h,redis) \
+    $(call has_header,amqp.h,rabbitmq) $(call has_header,libpq-fe.h,postgresql) \
+    $(call has_header,curl/curl.h,etcd)
+.PHONY: peers
+peers: $(addprefix $(BUILD)/peers/,table $(addprefix peer_,$(PEER_CLIENTS)))
+$(BUILD)/obj/$(PEERS_DIR)/%.o: ALL_CFLAGS += $(PEER_CFLAGS)
+$(BUILD)/peers/peer_%: $(BUILD)/obj/$(PEERS_DIR)/peer_%.o $(PEER_COMMON) $(LIBCLIENT)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) $(PEER_LIBS)
+$(BUILD)/peers/peer_redis: PEER_LIBS = -lhiredis
+$(BUILD)/peers/peer_rabbitmq: PEER_LIBS = -lrabbitmq
+$(BUILD)/peers/peer_postgresql: PEER_LIBS = -lpq
+$(BUILD)/peers/peer_etcd: $(call objs,$(PEERS_DIR)/grpc.c)
+$(BUILD)/peers/table: $(call objs,$(PEERS_DIR)/table.c) $(LIBCLIENT)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
 .PHONY: install
 install: all
