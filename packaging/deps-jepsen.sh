@@ -20,11 +20,9 @@ git        git
 END
 }
 
-say() { echo "deps-jepsen: $*"; }
-fail() {
-    echo "deps-jepsen: $*" >&2
-    exit 1
-}
+self=deps-jepsen
+# shellcheck source=packaging/apt.sh
+. "$(dirname "$0")/apt.sh"
 
 missing_packages() {
     local package command
@@ -33,32 +31,8 @@ missing_packages() {
     done < <(requirements) | sort -u
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "root is needed for: $*  (there is no sudo; run this as root: $0)"
-    fi
-}
-
-apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
-        -o APT::Install-Recommends=false "$@"
-}
-
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -gt 0 ] || exit 0
-if [ "${1:-}" = --missing ]; then
-    printf '%s\n' "${missing[@]}"
-    exit 1
-fi
-say "the harness needs these Debian packages, which are missing: ${missing[*]}"
-command -v apt-get >/dev/null || fail "there is no apt-get here."
-[ "$(id -u)" -eq 0 ] || say "Installing them with apt-get, as root through sudo."
-apt_get update || fail "apt-get update failed; see above."
-apt_get install "${missing[@]}" || fail "apt-get install failed; see above."
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]}"
-say "Everything is there."
+apt_look "$@"
+apt_begin "the harness needs" "there is no apt-get here."
+apt_update
+apt_install "${missing[@]}"
+apt_end

@@ -26,32 +26,15 @@ libcurl4-openssl-dev /usr/include/*/curl/curl.h
 END
 }
 
-say() { echo "deps-peers: $*"; }
-fail() {
-    echo "deps-peers: $*" >&2
-    exit 1
-}
+self=deps-peers
+# shellcheck source=packaging/apt.sh
+. "$(dirname "$0")/apt.sh"
 
 missing_packages() {
     local package file
     while read -r package file; do
         compgen -G "${SYSROOT:-}$file" >/dev/null || echo "$package"
     done < <(requirements)
-}
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "root is needed for: $*  (there is no sudo; run this as root: $0)"
-    fi
-}
-
-apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
-        -o APT::Install-Recommends=false "$@"
 }
 
 # Debian's packages ask this program before they start a service; 101 means no. The administrator
@@ -71,20 +54,11 @@ services_deny() {
     as_root chmod 755 "$POLICY"
 }
 
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -gt 0 ] || exit 0
-if [ "${1:-}" = --missing ]; then
-    printf '%s\n' "${missing[@]}"
-    exit 1
-fi
-say "make bench-peers needs these Debian packages, which are missing: ${missing[*]}"
-command -v apt-get >/dev/null || fail "there is no apt-get here."
-[ "$(id -u)" -eq 0 ] || say "Installing them with apt-get, as root through sudo."
+apt_look "$@"
+apt_begin "make bench-peers needs" "there is no apt-get here."
 say "No service is started now; Debian enables each to start at the next boot" \
     "(systemctl disable NAME)."
-apt_get update || fail "apt-get update failed; see above."
+apt_update
 services_deny
-apt_get install "${missing[@]}" || fail "apt-get install failed; see above."
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]}"
-say "Everything is there."
+apt_install "${missing[@]}"
+apt_end

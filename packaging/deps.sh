@@ -39,11 +39,9 @@ nghttp2-server        sbin nghttpd
 END
 }
 
-say() { echo "deps: $*"; }
-fail() {
-    echo "deps: $*" >&2
-    exit 1
-}
+self=deps
+# shellcheck source=packaging/apt.sh
+. "$(dirname "$0")/apt.sh"
 
 have_header() {
     local dir
@@ -71,21 +69,6 @@ missing_packages() {
     while read -r package kind what version; do
         have "$kind" "$what" "$version" || echo "$package"
     done < <(requirements)
-}
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "root is needed for: $*  (there is no sudo; run this as root: $0)"
-    fi
-}
-
-apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
-        -o APT::Install-Recommends=false "$@"
 }
 
 # The newest version that apt knows, whatever its priority.
@@ -232,7 +215,7 @@ install_raft() {
     fi
     local release=()
     [ "$suite" = - ] || release=(-t "$suite")
-    apt_get install "${release[@]}" libraft-dev || fail "apt-get install failed; see above."
+    apt_install "${release[@]}" libraft-dev
 }
 
 # The name of a package in this Debian: the C library of msgpack has its own since Debian 13.
@@ -244,35 +227,18 @@ package_name() {
     fi
 }
 
-main() {
-    local missing packages=() package raft=''
-    mapfile -t missing < <(missing_packages)
-    if [ ${#missing[@]} -eq 0 ]; then
-        exit 0
+apt_look "$@"
+apt_begin "orderschedd needs" "there is no apt-get here: orderschedd is built on Debian 12 or 13."
+apt_update
+packages=()
+raft=''
+for package in "${missing[@]}"; do
+    if [ "$package" = libraft-dev ]; then
+        raft=yes
+    else
+        packages+=("$(package_name "$package")")
     fi
-    if [ "${1:-}" = --missing ]; then
-        printf '%s\n' "${missing[@]}"
-        exit 1
-    fi
-    say "orderschedd needs these Debian packages, which are missing: ${missing[*]}"
-    command -v apt-get >/dev/null ||
-        fail "there is no apt-get here: orderschedd is built on Debian 12 or 13."
-    [ "$(id -u)" -eq 0 ] || say "Installing them with apt-get, as root through sudo."
-    apt_get update || fail "apt-get update failed; see above."
-    for package in "${missing[@]}"; do
-        if [ "$package" = libraft-dev ]; then
-            raft=yes
-        else
-            packages+=("$(package_name "$package")")
-        fi
-    done
-    if [ ${#packages[@]} -gt 0 ]; then
-        apt_get install "${packages[@]}" || fail "apt-get install failed; see above."
-    fi
-    [ -z "$raft" ] || install_raft
-    mapfile -t missing < <(missing_packages)
-    [ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]}"
-    say "Everything is there."
-}
-
-main "$@"
+done
+[ ${#packages[@]} -eq 0 ] || apt_install "${packages[@]}"
+[ -z "$raft" ] || install_raft
+apt_end

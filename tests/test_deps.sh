@@ -79,26 +79,15 @@ END
     echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|http://mirror/debian/" >"$SYSROOT/targets"
 }
 
-number=0
-failures=0
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 output=''
 rc=0
 run() {
     output=$(packaging/deps.sh "$@" 2>&1)
     rc=$?
 }
-check() { # name, then a condition as a command
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $number - $name"
-        printf 'rc %s\n%s\n%s\n' "$rc" "$output" "$(cat "$CALLS")" | sed 's/^/# /'
-    fi
-}
+explain() { printf 'rc %s\n%s\n%s\n' "$rc" "$output" "$(cat "$CALLS")"; }
 says() { [[ $output == *"$1"* ]]; }
 called() { grep -qF -- "$1" "$CALLS"; }
 failed_saying() { [ "$rc" -ne 0 ] && says "$1"; }

@@ -21,8 +21,8 @@ cleanup() {
     rm -rf "$scratch"
 }
 trap cleanup EXIT
-n=0
-failed=0
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 
 # Why the bed cannot be made here; nothing when it can.
 why_not() {
@@ -46,25 +46,11 @@ why_not() {
     fi
 }
 
-# A title and a command that must succeed.
-check() {
-    local title=$1
-    shift
-    n=$((n + 1))
-    if "$@" >"$scratch/output" 2>&1; then
-        echo "ok $n - $title"
-    else
-        echo "not ok $n - $title"
-        sed 's/^/# /' "$scratch/output"
-        failed=1
-    fi
-}
-
 # The same, if the bed can be made.
 check_in_bed() {
     if [ -n "$reason" ]; then
-        n=$((n + 1))
-        echo "ok $n - $1 # SKIP $reason"
+        number=$((number + 1))
+        echo "ok $number - $1 # SKIP $reason"
     else
         check "$@"
     fi
@@ -139,4 +125,4 @@ check "without root it says so at once" without_root_it_says_so
 check_in_bed "a killed harness leaves nothing behind" nothing_is_left_after KILL
 check_in_bed "an interrupted harness leaves nothing behind" nothing_is_left_after INT
 check_in_bed "conserve under partitions and kills for $seconds s is valid" a_run_is_valid
-exit $failed
+exit $((failures > 0))

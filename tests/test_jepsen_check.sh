@@ -7,22 +7,8 @@ check=${BUILD:-build}/jepsen-check
 histories=tests/jepsen-histories
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-n=0
-failed=0
-
-# A title and a command that must succeed.
-check() {
-    local title=$1
-    shift
-    n=$((n + 1))
-    if "$@" >"$scratch/output" 2>&1; then
-        echo "ok $n - $title"
-    else
-        echo "not ok $n - $title"
-        sed 's/^/# /' "$scratch/output"
-        failed=1
-    fi
-}
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 
 # An exit code, and the arguments that lead to it.
 exits_with() {
@@ -134,4 +120,4 @@ check "results, timeline and lateness stand beside the history, and need nothing
     files_are_written
 check "what a history says cannot break out of the pictures" texts_are_escaped
 check "a history of half an hour is judged within a minute" long_history_is_quick
-exit $failed
+exit $((failures > 0))

@@ -10,20 +10,8 @@ trap 'rm -rf "$scratch"' EXIT
 prefix=$scratch/there/usr
 export PKG_CONFIG_PATH=$prefix/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$scratch/there
 
-number=0
-failures=0
-check() { # name, then a condition as a command
-    local name=$1 output
-    shift
-    number=$((number + 1))
-    if output=$("$@" 2>&1); then
-        echo "ok $number - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $number - $name"
-        tail -n 20 <<<"$output" | sed 's/^/# /'
-    fi
-}
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 
 # The functions that the header declares, one a line.
 declared() {

@@ -13,18 +13,10 @@ cleanup() {
 }
 trap cleanup EXIT
 
-number=0
-check() { # name, then a condition as a command
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        tail -n 20 "$dir"/*.log "$dir"/status* 2>/dev/null | sed 's/^/# /'
-    fi
-}
+scratch=$dir
+# shellcheck source=tests/support/tap.sh
+. "$(dirname "$0")/support/tap.sh"
+explain() { tail -n 20 "$dir"/*.log "$dir"/status* 2>/dev/null; }
 
 free_port() { # the first of a run of five that nobody listens on
     local port=$((20000 + $$ % 8000)) i taken=yes

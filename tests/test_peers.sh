@@ -8,26 +8,15 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/build/peers" "$scratch/root/usr/bin"
 
-number=0
-failures=0
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 output=''
 rc=0
 run() {
     output=$("$@" 2>&1)
     rc=$?
 }
-check() { # name, then a condition as a command
-    local name=$1
-    shift
-    number=$((number + 1))
-    if "$@"; then
-        echo "ok $number - $name"
-    else
-        failures=$((failures + 1))
-        echo "not ok $number - $name"
-        printf 'rc %s\n%s\n' "$rc" "$output" | sed 's/^/# /'
-    fi
-}
+explain() { printf 'rc %s\n%s\n' "$rc" "$output"; }
 says() { [[ $output == *"$1"* ]]; }
 refused_saying() { [ "$rc" -eq 2 ] && says "$1"; }
 leaves_nothing() { [ -z "$(find "$scratch/build" -name 'peers-*')" ]; }

@@ -11,22 +11,8 @@ seeds=${SIM_SEEDS:-60}
 jobs=$(nproc)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-n=0
-failed=0
-
-# A title and a command that must succeed.
-check() {
-    local title=$1
-    shift
-    n=$((n + 1))
-    if "$@" >"$scratch/output" 2>&1; then
-        echo "ok $n - $title"
-    else
-        echo "not ok $n - $title"
-        sed 's/^/# /' "$scratch/output"
-        failed=1
-    fi
-}
+# shellcheck source=tests/support/tap.sh
+. tests/support/tap.sh
 
 sim() {
     timeout 240 "$build/ordersim" "$@"
@@ -77,4 +63,4 @@ check "closing orders that are forgotten are found" is_caught purge-forgets-clos
 check "orders that the wheel loses are found" is_caught cascade-drops-slot LIVENESS 4
 refusal=1 check "a batch that met too little does not pass" is_refused --seeds 1..1
 refusal=2 check "mutants are not in the real thing" is_refused --seed 1 --mutant ack-before-commit
-exit $failed
+exit $((failures > 0))
