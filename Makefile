@@ -297,7 +297,7 @@ $(BUILD)/obj/$(PEERS_DIR)/%.o: ALL_CFLAGS += $(PEER_CFLAGS)
 $(BUILD)/peers/peer_%: $(BUILD)/obj/$(PEERS_DIR)/peer_%.o $(PEER_COMMON) $(LIBCLIENT)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) $(PEER_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) $(PEER_LIBS)
 $(BUILD)/peers/peer_redis: PEER_LIBS = -lhiredis
 $(BUILD)/peers/peer_rabbitmq: PEER_LIBS = -lrabbitmq
 $(BUILD)/peers/peer_postgresql: PEER_LIBS = -lpq

@@ -52,7 +52,7 @@ struct ordersched_client {
 };
 
 /* Submit as ordersched_submit does. If `caller_runs` is not NULL and it is set on success, it is
- * our caller's turn now: client_caller_run must follow. */
+ * our caller's turn now: it must run the client, and give the turn back. */
 int client_submit(struct ordersched_client *c, const struct ordersched_operation *operation,
                   unsigned timeout_ms, ordersched_cb cb, void *arg, bool *caller_runs)
     ORDERSCHED_MUST_CHECK;
@@ -62,9 +62,5 @@ void client_round(struct ordersched_client *c);
 /* Sleep until told through `condition`, or until the time (CLOCK_MONOTONIC; UINT64_MAX: never).
  * With the mutex held. False: it is that time. */
 bool client_wait(struct ordersched_client *c, pthread_cond_t *condition, uint64_t until_ms);
-
-/* Run the client until *done, which the callback of our caller's call sets, or until there is
- * anything but that call. */
-void client_caller_run(struct ordersched_client *c, const bool *done);
 
 #endif

@@ -11,7 +11,9 @@
 
 #include "client_handle.h"
 
-void client_caller_run(struct ordersched_client *c, const bool *done)
+/* Run the client until *done, which the callback of our caller's call sets, or until there is
+ * anything but that call. */
+static void caller_run(struct ordersched_client *c, const bool *done)
 {
     pthread_mutex_lock(&c->mutex);
     assert(c->caller_runs && c->inbox.first != NULL);
@@ -62,7 +64,7 @@ int ordersched_call(struct ordersched_client *c, const struct ordersched_operati
                     ? ORDERSCHED_ARGUMENT
                     : client_submit(c, operation, timeout_ms, waiter_cb, &w, &our_turn);
     if (our_turn) {
-        client_caller_run(c, &w.answered);
+        caller_run(c, &w.answered);
     }
     if (error != ORDERSCHED_OK) {
         w.answer.error = error;

@@ -40,6 +40,14 @@ static inline uint64_t bench_wall_ms(void)
     return bench_clock_ms(CLOCK_REALTIME);
 }
 
+/* Until that clock says so; looked at often, as it may be set. */
+static inline void bench_wait_until_ms(uint64_t wall_ms)
+{
+    for (uint64_t now_ms; (now_ms = bench_wall_ms()) < wall_ms;) {
+        bench_sleep_ms(wall_ms - now_ms < 100 ? wall_ms - now_ms : 100);
+    }
+}
+
 /* The same to the microsecond. */
 static inline uint64_t bench_wall_us(void)
 {

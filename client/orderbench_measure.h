@@ -78,8 +78,6 @@ int measure_end(struct engine *e, const char *doing, struct engine_result *resul
 /* Let engines run for a while, with progress of the first. Ends early when it stops by itself. */
 void measure_watch(const struct measure *m, struct engine *e, const char *doing, uint64_t ms);
 
-/* How one of our own nodes says it is. False: it does not answer. */
-bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status);
 /* Ask each of our own nodes for its status. */
 void measure_look(const struct measure *m, struct node_status status[CLUSTER_NODES_MAX],
                   bool up[CLUSTER_NODES_MAX]);

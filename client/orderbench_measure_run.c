@@ -124,18 +124,6 @@ void measure_look(const struct measure *m, struct node_status status[CLUSTER_NOD
     }
 }
 
-bool measure_node_status(const struct measure *m, unsigned i, struct node_status *status)
-{
-    struct node_status all[CLUSTER_NODES_MAX];
-    bool up[CLUSTER_NODES_MAX] = {false};
-
-    measure_look(m, all, up);
-    if (up[i]) {
-        *status = all[i];
-    }
-    return up[i];
-}
-
 /* The leader of the highest term among those that answered, or -1. */
 static int leader_of(const struct measure *m, const struct node_status *status, const bool *up)
 {

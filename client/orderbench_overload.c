@@ -13,7 +13,6 @@
 #include "orderbench_overload.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "orderbench_clock.h"
 #include "orderbench_commands.h"
@@ -185,13 +184,6 @@ static int overload_overload(struct overload *o)
 
 /* ---- all of it ---- */
 
-static void wait_until_ms(uint64_t wall_ms)
-{
-    for (uint64_t now_ms; (now_ms = bench_wall_ms()) < wall_ms;) {
-        usleep((useconds_t)(wall_ms - now_ms < 100 ? wall_ms - now_ms : 100) * 1000);
-    }
-}
-
 /* The orders that fire, from the calm to the end, whatever happens meanwhile. */
 static int overload_prepare(struct overload *o)
 {
@@ -219,7 +211,7 @@ static int overload_measure(struct overload *o)
 {
     struct fired *f = &o->fired;
 
-    wait_until_ms(f->plan.first_ms + o->calm_ms);
+    bench_wait_until_ms(f->plan.first_ms + o->calm_ms);
     overload_say(o, "looking for the rate that can be sustained");
     int rv = overload_find_peak(o, &o->before_peak);
     overload_say(o, "the overload begins");
@@ -229,7 +221,7 @@ static int overload_measure(struct overload *o)
         return rv;
     }
     overload_say(o, "it is over");
-    wait_until_ms(o->to_us / 1000 + o->after_ms);
+    bench_wait_until_ms(o->to_us / 1000 + o->after_ms);
     bench_cluster_usage(&o->m.cluster, o->rss_after);
     overload_say(o, "looking for the rate that can be sustained now");
     rv = overload_find_peak(o, &o->after_peak);
@@ -237,7 +229,7 @@ static int overload_measure(struct overload *o)
         return rv;
     }
     uint64_t last_ms = f->plan.first_ms + f->plan.over_ms;
-    wait_until_ms(last_ms);
+    bench_wait_until_ms(last_ms);
     rv = fired_wait(f, f->plan.orders, last_ms + SETTLE_MS);
     return rv == 0 ? fired_rest(f) : rv;
 }

@@ -74,19 +74,6 @@ int phase_schedule(struct phase *p, const struct bench_setup *setup)
     return rv != 0 ? rv : phase_schedule_only(setup, &p->plan, &p->schedule_s);
 }
 
-static void wait_until_ms(uint64_t wall_ms)
-{
-    for (uint64_t now_ms; (now_ms = bench_wall_ms()) < wall_ms;) {
-        uint64_t ms = wall_ms - now_ms < 100 ? wall_ms - now_ms : 100;
-        nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
-    }
-}
-
-static void pause_ms(unsigned ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
-}
-
 static void phase_note_time(struct phase *p)
 {
     p->settled_s = (double)(bench_wall_ms() - p->plan.first_ms) / 1000;
@@ -103,7 +90,7 @@ static int wait_for_count(struct phase *p, uint64_t give_up_ms)
         if (status.expired - p->expired_before >= p->plan.n || bench_wall_ms() >= give_up_ms) {
             break;
         }
-        pause_ms(POLL_MS);
+        bench_sleep_ms(POLL_MS);
     }
     return rv;
 }
@@ -127,11 +114,11 @@ int phase_wait(struct phase *p)
     if (!p->setup->quiet) {
         fprintf(stderr, "orderbench: waiting until %zu orders are settled\n", p->plan.n);
     }
-    wait_until_ms(p->plan.first_ms + p->plan.over_ms);
+    bench_wait_until_ms(p->plan.first_ms + p->plan.over_ms);
     int rv = wait_for_count(p, give_up_ms);
     rv = rv != 0 ? rv : read_ends(p);
     while (rv == 0 && !tally_has_ended(&p->tally) && bench_wall_ms() < give_up_ms) {
-        pause_ms(REREAD_MS); /* others were counted, too */
+        bench_sleep_ms(REREAD_MS); /* others were counted, too */
         phase_note_time(p);
         rv = read_ends(p);
     }

@@ -16,17 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "orderbench_clock.h"
 #include "webhook.h"
 
 #define RECEIVER_START_MS 10000
 #define RECEIVER_STOP_MS 20000
 #define RECEIVER_BACKLOG 4096
 #define RECEIVER_ADDRESS_SIZE 100
-
-static void pause_ms(unsigned ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
-}
 
 /* ---- addresses ---- */
 
@@ -157,7 +153,7 @@ static int start_sink(struct bench_receiver *r, const char *host, unsigned port,
             r->pid = 0;
             break;
         }
-        pause_ms(5);
+        bench_sleep_ms(5);
     }
     last_words(log, words, sizeof words);
     snprintf(errbuf, errbuf_len, "the receiver does not start: %s", words);
@@ -224,7 +220,7 @@ void bench_receiver_stop(struct bench_receiver *r)
             if (waited_ms >= RECEIVER_STOP_MS) {
                 kill(r->pid, SIGKILL);
             }
-            pause_ms(5);
+            bench_sleep_ms(5);
         }
         r->pid = 0;
     }

@@ -205,7 +205,7 @@ static void pause_until(struct replay *r, uint64_t until_ms, size_t undecided)
 {
     for (uint64_t now_ms; (now_ms = bench_running_ms()) < until_ms;) {
         uint64_t ms = until_ms - now_ms < 100 ? until_ms - now_ms : 100;
-        nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
+        bench_sleep_ms(ms);
         report(r, "settling", undecided);
     }
 }

@@ -117,7 +117,7 @@ static void soak_wait_until(struct soak *s, uint64_t wall_ms, const char *doing)
 {
     for (uint64_t now_ms; (now_ms = bench_wall_ms()) < wall_ms;) {
         uint64_t left_ms = wall_ms - now_ms;
-        usleep((useconds_t)(left_ms < POLL_MS ? left_ms : POLL_MS) * 1000);
+        bench_sleep_ms(left_ms < POLL_MS ? left_ms : POLL_MS);
         soak_progress(s, doing);
     }
 }
@@ -271,7 +271,7 @@ static int soak_bring_back(struct soak *s)
                             " again\n", s->victim + 1, CAUGHT_UP_MS / 1000);
             return 3;
         }
-        usleep(POLL_MS * 1000);
+        bench_sleep_ms(POLL_MS);
         soak_progress(s, "catching up");
     }
     soak_say(s, "it has caught up");

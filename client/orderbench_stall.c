@@ -94,13 +94,15 @@ static void stall_end(struct stall *s, struct engine_result results[STALL_ENGINE
 /* The node's own figure of the time since began_ms. One that does not answer adds nothing now. */
 static void stall_look(struct stall *s, uint64_t began_ms)
 {
-    struct node_status status;
+    struct node_status status[CLUSTER_NODES_MAX];
+    bool up[CLUSTER_NODES_MAX];
 
     s->looked_ms = bench_running_ms();
-    if (!measure_node_status(&s->m, s->leader, &status)) {
+    measure_look(&s->m, status, up);
+    if (!up[s->leader]) {
         return;
     }
-    uint64_t us = node_status_loop_stall_us(&status, (s->looked_ms - began_ms) / 1000);
+    uint64_t us = node_status_loop_stall_us(&status[s->leader], (s->looked_ms - began_ms) / 1000);
     if (s->inside_us == UINT64_MAX || (us != UINT64_MAX && us > s->inside_us)) {
         s->inside_us = us;
     }

@@ -1,5 +1,5 @@
-/* disk_crc.c - eight bytes at a time ("slicing-by-8", Kounavis and Berry 2005): at a start all of the
- * log passes through here. */
+/* disk_crc.c - eight bytes at a time ("slicing-by-8", Kounavis and Berry 2005): at a start all of
+ * the log passes through here. */
 #include "disk_crc.h"
 
 #include <pthread.h>

@@ -37,8 +37,8 @@ size_t entry_size(size_t operations_len);
 void entry_encode(const struct entry *e, uint8_t *out);
 /* 0, or -1 when it is not a whole and unaltered entry. Slices point into data. */
 int entry_decode(const uint8_t *data, size_t len, struct entry *e) ORDERSCHED_MUST_CHECK;
-/* The log index up to which the entry at `index` says that the log is committed; 0: it says nothing, or
- * is no entry of ours. Looks at the header only. */
+/* The log index up to which the entry at `index` says that the log is committed; 0: it says
+ * nothing, or is no entry of ours. Looks at the header only. */
 uint64_t entry_committed(const uint8_t *data, size_t len, uint64_t index);
 
 #endif

@@ -20,8 +20,8 @@
  *   recv           entries of impossible length or type are dropped; a configuration change
  *                  always comes first in its batch; the commit index never goes back; what is
  *                  in our snapshot is not taken again
- *   recv           a leader that is silent for the minimum election timeout is no reason to refuse a
- *                  vote
+ *   recv           a leader that is silent for the minimum election timeout is no reason to
+ *                  refuse a vote
  *   recv           a follower's refusal of what it confirmed before is stale, and forgotten
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor

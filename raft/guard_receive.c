@@ -247,15 +247,14 @@ static void answer_forget_stale(const struct guard *g, raft_id id,
 static void vote_forget_silent_leader(const struct guard *g, struct raft_message *message)
 {
     const struct raft *r = g->raft;
-    const struct guard_peer *leader;
     raft_time limit_ms = r->election_timeout - r->election_timeout / 5;
 
     if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0 ||
         r->follower_state.current_leader.id == message->server_id) {
         return;
     }
-    leader = guard_peer_find(g, r->follower_state.current_leader.id);
-    if (leader == NULL || g->inner->time(g->inner) - leader->heard_ms >= limit_ms) {
+    if (g->inner->time(g->inner) - guard_last_heard(g, r->follower_state.current_leader.id) >=
+        limit_ms) {
         message->request_vote.disrupt_leader = true;
     }
 }

@@ -62,8 +62,9 @@ struct order_extra {
 #define ORDER_VERSION_MAX UINT8_MAX /* an order has ORDER_REQUESTS_MAX extends at most */
 
 /* One order, one piece of a slab: the record, then the id, then the payload. There are millions of
- * them, so the record is packed: 60 bytes, and the id begins where the compiler would pad. Mind that C
- * calculates in 48 bits where such a field meets an int: cast it first, or use machine_add_ms. */
+ * them, so the record is packed: 60 bytes, and the id begins where the compiler would pad. Mind
+ * that C calculates in 48 bits where such a field meets an int: cast it first, or use
+ * machine_add_ms. */
 struct order {
     struct link link; /* derived: wheel slot, route's ready list, or terminal list */
     struct order_extra *extra;

@@ -10,8 +10,8 @@
 
 #define PAGES_SIZE ((size_t)2 * 1024 * 1024)
 
-/* One piece, zeros. `huge`: it will be filled, so ask for a huge page (the system may not have one). NULL:
- * no memory. */
+/* One piece, zeros. `huge`: it will be filled, so ask for a huge page (the system may not have
+ * one). NULL: no memory. */
 void *pages_map(bool huge);
 void pages_unmap(void *pages);
 

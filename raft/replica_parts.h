@@ -84,7 +84,8 @@ struct replica {
 
 /* replica_log.c */
 void replica_log_configure(struct replica *r, const struct replica_config *config);
-void replica_log_begins(struct replica *r, uint64_t image_bytes); /* an image was taken, or restored */
+/* An image was taken, or restored. */
+void replica_log_begins(struct replica *r, uint64_t image_bytes);
 void replica_log_grew(struct replica *r, size_t len);             /* an entry was applied */
 unsigned replica_log_trailing(const struct replica *r); /* entries to keep behind the snapshot */
 void replica_log_review(struct replica *r);             /* after each event */

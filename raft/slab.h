@@ -7,10 +7,9 @@
  * second on, regions ask for huge pages: filling memory at a start costs a page fault for each
  * 2 MiB then, not for each 4 KiB. Records above SLAB_RECORD_MAX come from malloc.
  *
- * O(1), but for the system call that gets or returns a region. Not thread-safe. A slab may be moved in
- * memory as long as it is empty of work: it has no pointers into itself but list heads, which
- * slab_move carries over. Built with AddressSanitizer every record comes from malloc, so that the
- * sanitizer sees each. */
+ * O(1), but for the system call that gets or returns a region. Not thread-safe. The struct itself
+ * must not be moved in memory, as it has heads of lists: slab_move does it. Built with
+ * AddressSanitizer every record comes from malloc, so that the sanitizer sees each. */
 #ifndef SLAB_H
 #define SLAB_H
 

@@ -237,16 +237,7 @@ int snapshot_encode(struct machine *m, void *(*alloc)(size_t), uint8_t **data, s
     while (!snapshot_step(b, UINT32_MAX)) {
     }
     snapshot_finish(b, &parts, &n);
-    *len = 0;
-    for (unsigned i = 0; i < n; i++) {
-        *len += parts[i].len;
-    }
-    *data = alloc(*len);
-    for (size_t i = 0, at = 0; i < n; at += parts[i].len, i++) {
-        if (*data != NULL) {
-            memcpy(*data + at, parts[i].data, parts[i].len);
-        }
-    }
+    *data = snapshot_parts_join(parts, n, alloc, len);
     snapshot_parts_free(parts, n);
     return *data != NULL ? 0 : -1;
 }

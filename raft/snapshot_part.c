@@ -2,6 +2,7 @@
 #include "snapshot_part.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 bool snapshot_part_new(struct snapshot_part *part, size_t cap)
 {
@@ -20,6 +21,22 @@ void snapshot_part_free(struct snapshot_part *part)
         free(part->data);
     }
     *part = (struct snapshot_part){0};
+}
+
+uint8_t *snapshot_parts_join(const struct snapshot_part *parts, unsigned n, void *(*alloc)(size_t),
+                             size_t *len)
+{
+    *len = 0;
+    for (unsigned i = 0; i < n; i++) {
+        *len += parts[i].len;
+    }
+    uint8_t *data = alloc(*len);
+    uint8_t *at = data;
+    for (unsigned i = 0; i < n && data != NULL; i++) {
+        memcpy(at, parts[i].data, parts[i].len);
+        at += parts[i].len;
+    }
+    return data;
 }
 
 void snapshot_parts_free(struct snapshot_part *parts, unsigned n)

@@ -8,7 +8,7 @@
 
 #include "pages.h"
 
-#define SNAPSHOT_PART_SIZE PAGES_SIZE /* of most parts: such a one is of pages, others are malloc'ed */
+#define SNAPSHOT_PART_SIZE PAGES_SIZE /* of most: such a part is of pages, others are malloc'ed */
 
 struct snapshot_part {
     uint8_t *data;
@@ -19,6 +19,9 @@ struct snapshot_part {
 /* Empty, with room for `cap` bytes. False: no memory. */
 bool snapshot_part_new(struct snapshot_part *part, size_t cap);
 void snapshot_part_free(struct snapshot_part *part);
+/* All of them in one piece of memory from `alloc`; *len is its size. NULL: no memory. */
+uint8_t *snapshot_parts_join(const struct snapshot_part *parts, unsigned n, void *(*alloc)(size_t),
+                             size_t *len);
 /* A malloc'ed array of parts, and they. */
 void snapshot_parts_free(struct snapshot_part *parts, unsigned n);
 

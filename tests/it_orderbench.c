@@ -27,6 +27,15 @@ struct bench_run {
     pid_t pid;
 };
 
+static void read_text(const char *path, char *text, size_t size)
+{
+    FILE *f = fopen(path, "r");
+
+    assert_non_null(f);
+    text[fread(text, 1, size - 1, f)] = 0;
+    fclose(f);
+}
+
 static void bench_begin(struct bench_run *b, const char *const *args)
 {
     char program[600];
@@ -300,10 +309,7 @@ static void too_short_a_time_to_load_is_said_and_nothing_is_measured(void **stat
                                           "1", "--kill", "none", NULL});
     int status = process_wait(b.pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
-    FILE *f = fopen(b.out, "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
+    read_text(b.out, text, sizeof text);
     assert_non_null(strstr(text, "give them more time with --lead"));
     bench_end(&b);
 }
@@ -440,10 +446,7 @@ static void nodes_that_do_not_start_are_an_error_that_keeps_their_logs(void **st
                                           "--node-flags", "no-such-flag=1", NULL});
     int status = process_wait(b.pid);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
-    FILE *f = fopen(b.out, "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
+    read_text(b.out, text, sizeof text);
     assert_non_null(strstr(text, "has ended; its log tells why"));
     assert_non_null(strstr(text, "the logs of the nodes are kept in"));
     assert_false(directory_is_empty(b.dir));

@@ -319,22 +319,6 @@ static void put_all_back(struct run *r)
     }
 }
 
-/* The parts in one piece, as a disk gives them back. */
-static uint8_t *join(struct snapshot_part *parts, unsigned n, size_t *len)
-{
-    uint8_t *image = NULL;
-
-    *len = 0;
-    for (unsigned i = 0; i < n; i++) {
-        image = realloc(image, *len + parts[i].len);
-        assert_non_null(image);
-        memcpy(image + *len, parts[i].data, parts[i].len);
-        *len += parts[i].len;
-    }
-    snapshot_parts_free(parts, n);
-    return image;
-}
-
 static void restore(struct run *r)
 {
     uint64_t digest = machine_digest(&r->m);
@@ -343,7 +327,9 @@ static void restore(struct run *r)
     size_t len;
 
     snapshot_finish(r->m.image, &parts, &n);
-    uint8_t *image = join(parts, n, &len);
+    uint8_t *image = snapshot_parts_join(parts, n, malloc, &len);
+    assert_non_null(image);
+    snapshot_parts_free(parts, n);
     if (noise_below(&r->noise, 2) == 0) { /* into another machine, or over this one */
         machine_close(&r->m);
         machine_init(&r->m);

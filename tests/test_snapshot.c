@@ -440,12 +440,8 @@ static struct image finish(struct machine *m)
     unsigned n;
 
     snapshot_finish(m->image, &parts, &n);
-    for (unsigned i = 0; i < n; i++) {
-        image.data = realloc(image.data, image.len + parts[i].len);
-        assert_non_null(image.data);
-        memcpy(image.data + image.len, parts[i].data, parts[i].len);
-        image.len += parts[i].len;
-    }
+    image.data = snapshot_parts_join(parts, n, malloc, &image.len);
+    assert_non_null(image.data);
     snapshot_parts_free(parts, n);
     return image;
 }

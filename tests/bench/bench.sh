@@ -21,20 +21,15 @@ SOAK=${BENCH_SOAK:-10000000}
 BENCH=$BUILD/orderbench
 OUT=$BUILD/bench.json
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() {
     printf 'bench: %s\n' "$*" >&2
     exit 1
 }
 
-awk -v s="$SCALE" 'BEGIN { exit !(s ~ /^[0-9]*\.?[0-9]+$/ && s + 0 > 0 && s + 0 <= 100) }' ||
-    fail "BENCH_SCALE is no number above 0, up to 100: $SCALE"
+# shellcheck source=tests/bench/sizes.sh
+. "$(dirname "$0")/sizes.sh"
 [[ $LARGE =~ ^[1-9][0-9]*$ ]] || fail "BENCH_LARGE is no number: $LARGE"
 [[ $SOAK =~ ^[1-9][0-9]*$ ]] || fail "BENCH_SOAK is no number: $SOAK"
-[ -d "$DATA" ] || fail "there is no directory $DATA to write in"
-DATA=$(cd "$DATA" && pwd)
-ORDERBENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || true)
-export ORDERBENCH_COMMIT
 
 SCRATCH=$(mktemp -d)
 PID=
@@ -44,12 +39,6 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
-
-# So many orders, but not fewer than the second number.
-size() {
-    awk -v n="$1" -v s="$SCALE" -v least="${2:-100}" \
-        'BEGIN { v = int(n * s); printf "%d", v < least ? least : v }'
-}
 
 SEPARATOR='['
 FAILED=''

@@ -7,6 +7,8 @@
 
 #include <curl/curl.h>
 
+#include "../../../client/protocol.h"
+
 #define CALL_TIMEOUT_MS 10000L
 #define PREFIX_SIZE 5 /* before each message: compressed or not, and its length */
 #define VARINT 0
@@ -112,8 +114,7 @@ struct exchange {
     unsigned char out[PREFIX_SIZE + sizeof(struct message)];
     size_t out_len, out_at;
     bool stays_open; /* a stream: the request never ends */
-    unsigned char *in;
-    size_t in_len, in_cap;
+    struct buffer in;
     size_t in_used; /* of a stream: what has been handed out */
     int status;     /* grpc-status; -1: none yet */
     char text[128]; /* grpc-message */
@@ -139,18 +140,8 @@ static size_t take_data(char *data, size_t size, size_t n, void *argument)
     struct exchange *x = argument;
     size_t len = size * n;
 
-    if (x->in_len + len > x->in_cap) {
-        size_t cap = (x->in_len + len) * 2;
-        unsigned char *in = realloc(x->in, cap);
-        if (in == NULL) {
-            return 0;
-        }
-        x->in = in;
-        x->in_cap = cap;
-    }
-    memcpy(x->in + x->in_len, data, len);
-    x->in_len += len;
-    return len;
+    buffer_append(&x->in, data, len);
+    return x->in.failed ? 0 : len;
 }
 
 /* The status comes in a trailer, or in the header when there is nothing else. */
@@ -236,8 +227,8 @@ void grpc_close(struct grpc *g)
     curl_easy_cleanup(g->stream.easy);
     curl_easy_cleanup(g->call.easy);
     curl_slist_free_all(g->headers);
-    free(g->stream.in);
-    free(g->call.in);
+    buffer_free(&g->stream.in);
+    buffer_free(&g->call.in);
     free(g);
 }
 
@@ -266,7 +257,8 @@ static int exchange_begin(struct grpc *g, struct exchange *x, const char *method
     memcpy(x->out + PREFIX_SIZE, request->bytes, request->len);
     x->out_len = PREFIX_SIZE + request->len;
     x->out_at = 0;
-    x->in_len = x->in_used = 0;
+    buffer_reset(&x->in);
+    x->in_used = 0;
     x->status = -1;
     x->text[0] = 0;
     snprintf(url, sizeof url, "http://127.0.0.1:%u%s", g->port, method);
@@ -293,10 +285,11 @@ int grpc_call(struct grpc *g, const char *method, const struct message *request,
     if (x->status != 0) {
         return fail(g, method, x->text[0] != 0 ? x->text : "no status");
     }
-    if (x->in_len < PREFIX_SIZE || x->in[0] != 0 || frame_len(x->in) != x->in_len - PREFIX_SIZE) {
+    if (x->in.len < PREFIX_SIZE || x->in.data[0] != 0 ||
+        frame_len(x->in.data) != x->in.len - PREFIX_SIZE) {
         return fail(g, method, "the answer is not one message");
     }
-    *answer = (struct span){x->in + PREFIX_SIZE, x->in_len - PREFIX_SIZE};
+    *answer = (struct span){x->in.data + PREFIX_SIZE, x->in.len - PREFIX_SIZE};
     return 0;
 }
 
@@ -322,8 +315,8 @@ int grpc_listen(struct grpc *g, const char *method, const struct message *reques
 
 static bool stream_take(struct exchange *x, struct span *answer)
 {
-    const unsigned char *at = x->in + x->in_used;
-    size_t left = x->in_len - x->in_used;
+    const unsigned char *at = x->in.data + x->in_used;
+    size_t left = x->in.len - x->in_used;
 
     if (left < PREFIX_SIZE || left - PREFIX_SIZE < frame_len(at)) {
         return false;
@@ -342,8 +335,8 @@ int grpc_next(struct grpc *g, int timeout_ms, struct span *answer)
         return 1;
     }
     if (x->in_used > 0) { /* keep what has no end yet */
-        memmove(x->in, x->in + x->in_used, x->in_len - x->in_used);
-        x->in_len -= x->in_used;
+        memmove(x->in.data, x->in.data + x->in_used, x->in.len - x->in_used);
+        x->in.len -= x->in_used;
         x->in_used = 0;
     }
     if (curl_multi_perform(g->multi, &running) != CURLM_OK) {

@@ -23,22 +23,20 @@ BENCH=$BUILD/orderbench
 OUT=$BUILD/bench-peers.json
 ROUNDS=2
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 fail() {
     printf 'peers: %s\n' "$*" >&2
     exit 2
 }
 is_among() { case " $2 " in *" $1 "*) ;; *) return 1 ;; esac }
 
-awk -v s="$SCALE" 'BEGIN { exit !(s ~ /^[0-9]*\.?[0-9]+$/ && s + 0 > 0 && s + 0 <= 100) }' ||
-    fail "BENCH_SCALE is no number above 0, up to 100: $SCALE"
+# shellcheck source=tests/bench/sizes.sh
+. "$here/../sizes.sh"
 for name in $PEERS; do
     is_among "$name" "$ALL_PEERS" || fail "PEERS has an unknown name: $name (known: $ALL_PEERS)"
 done
 for name in $WORKS; do
     is_among "$name" "$ALL_WORKS" || fail "PEERS_WORKS has an unknown name: $name (known: $ALL_WORKS)"
 done
-[ -d "$DATA" ] || fail "there is no directory $DATA to write in"
 
 # ---- who takes part ----
 
@@ -81,7 +79,7 @@ fi
 
 # ---- the scratch directory, and its end ----
 
-DIR=$(mktemp -d "$(cd "$DATA" && pwd)/peers-XXXXXX") || fail "nothing can be made in $DATA"
+DIR=$(mktemp -d "$DATA/peers-XXXXXX") || fail "nothing can be made in $DATA"
 chmod 755 "$DIR" # PostgreSQL runs as a user of its own
 SYSTEM=
 JOB=
@@ -96,12 +94,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM HUP
 ports_find 6 || fail "no six ports in a row are free"
-ORDERBENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || true)
-export ORDERBENCH_COMMIT
 
 # ---- sizes ----
-
-size() { awk -v n="$1" -v s="$SCALE" 'BEGIN { v = int(n * s); printf "%d", v < 100 ? 100 : v }'; }
 
 # Orders of a work. Systems that pay an fsync for each order get fewer.
 orders_of() {
