@@ -2,10 +2,11 @@
  * load.
  *
  * A node that counts its loop's stalls itself says so in its STATUS (loop_stalls_us), and then the
- * longest of the seconds that were measured is the figure (of the first one, what is left of it). Else it is looked at from outside: a prober begins a read of the leader's own
- * state, which is answered on that loop, once a ms, and its longest wait is the figure. It holds
- * the way there and back as well, so it is an upper bound. A second prober does the same with
- * linearizable reads, which wait for a commit, too. */
+ * longest of the seconds that were measured is the figure (of the first one, what is left of it).
+ * Else it is looked at from outside: a prober begins a read of the leader's own state, which is
+ * answered on that loop, once a ms, and its longest wait is the figure. It holds the way there and
+ * back as well, so it is an upper bound. A second prober does the same with linearizable reads,
+ * which wait for a commit, too. */
 #include <stdio.h>
 #include <string.h>
 

@@ -5,9 +5,9 @@
 #include "../raft/snapshot.h"
 #include "scheduler_internal.h"
 
-#define SCHEDULER_SLICE 2000   /* orders at most, */
-#define SCHEDULER_SLICE_US 1000 /* and no more are begun after this: the time is looked at after each... */
-#define SCHEDULER_SLICE_STEP 250 /* ...so many */
+#define SCHEDULER_SLICE 2000     /* orders at most, */
+#define SCHEDULER_SLICE_US 1000  /* and none are begun after this, which is looked at... */
+#define SCHEDULER_SLICE_STEP 250 /* ...after so many */
 #define SCHEDULER_SLICE_PAUSE_US 1000
 #define SCHEDULER_QUIET_US 4000000
 #define SCHEDULER_QUIET_BYTES (64u * 1024) /* of log in that time: as good as nothing */

@@ -7,8 +7,9 @@
  *   handshake (both ways): magic, protocol version, cluster, sender's id, expected receiver's
  *     id, sender's address. A mismatch closes the connection with one log line that names it.
  *   frames: the length (at most TRANSPORT_FRAME_MAX) and checksums of the header and of what
- *     follows, a run of libraft's byte stream (transport_frame.h). On the receiving side libraft's own message headers are parsed and validated
- *     (type, lengths, counts, terms that do not leap) before the bytes are let through.
+ *     follows, a run of libraft's byte stream (transport_frame.h). On the receiving side libraft's
+ *     own message headers are parsed and validated (type, lengths, counts, terms that do not leap)
+ *     before the bytes are let through.
  *
  * TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT are set; names are resolved in the thread pool.
  * Peers off the loopback are refused unless `insecure` is set. One thread: the raft loop. */

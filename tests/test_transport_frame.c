@@ -73,7 +73,8 @@ static void a_flipped_bit_anywhere_is_noticed_at_once(void **state)
         struct frame_reader r = {0};
         frame[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         enum frame_status status = read_one(&r, frame, len);
-        assert_int_equal(status, bit / 8 < FRAME_HEADER_SIZE ? FRAME_BAD_HEADER : FRAME_BAD_CHECKSUM);
+        assert_int_equal(status, bit / 8 < FRAME_HEADER_SIZE ? FRAME_BAD_HEADER
+                                                             : FRAME_BAD_CHECKSUM);
         frame[bit / 8] ^= (uint8_t)(1u << (bit % 8));
         frame_reader_free(&r);
     }
