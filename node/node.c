@@ -16,6 +16,7 @@
 #include "../client/units.h"
 #include "../raft/disk.h"
 #include "../raft/heap.h"
+#include "../raft/pages_reserve.h"
 #include "api.h"
 #include "callback_exec.h"
 #include "callback_http.h"
@@ -411,6 +412,9 @@ static int node_start(struct node *n)
                                           .random = system_random};
     n->progress_us = system_monotonic_us(NULL);
     heap_install();
+    if (!pages_reserve_start()) {
+        log_line(&n->log, LOG_WARN, "no thread for a reserve of memory: the loop waits for it");
+    }
     if (uv_loop_init(&n->loop) != 0) {
         return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");
     }
@@ -459,6 +463,7 @@ int node_run(const struct config *config)
     api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);
+    pages_reserve_stop();
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);
     log_line(&n->log, LOG_INFO, "stopped");

@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <sys/mman.h>
 
-void *pages_map(bool huge)
+#include "pages_reserve.h"
+
+void *pages_from_system(bool huge)
 {
     /* Twice as much, without what lies before and behind the aligned piece. */
     char *raw = mmap(NULL, 2 * PAGES_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
@@ -24,7 +26,22 @@ void *pages_map(bool huge)
     return raw + before;
 }
 
-void pages_unmap(void *pages)
+void pages_to_system(void *pages)
 {
     munmap(pages, PAGES_SIZE);
+}
+
+/* Who has a reserve does not wait for the kernel to make room for a huge page. */
+void *pages_map(bool huge)
+{
+    void *pages = huge ? pages_reserve_take() : NULL;
+
+    return pages != NULL ? pages : pages_from_system(huge && !pages_reserve_is_there());
+}
+
+void pages_unmap(void *pages)
+{
+    if (!pages_reserve_give(pages)) {
+        pages_to_system(pages);
+    }
 }

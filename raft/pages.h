@@ -1,7 +1,8 @@
 /* pages.h - memory in pieces of 2 MiB, aligned to their size, straight from the system.
  *
  * For what is large: it goes back as soon as it is given back, whatever malloc holds, and with
- * huge pages filling it costs one page fault, not 512. */
+ * huge pages filling it costs one page fault, not 512. From and to raft/pages_reserve where there
+ * is one. */
 #ifndef PAGES_H
 #define PAGES_H
 
@@ -10,9 +11,13 @@
 
 #define PAGES_SIZE ((size_t)2 * 1024 * 1024)
 
-/* One piece, zeros. `huge`: it will be filled, so ask for a huge page (the system may not have
- * one). NULL: no memory. */
+/* One piece, of any content. `huge`: it will be filled, so ask for a huge page (there may be
+ * none). NULL: no memory. Thread-safe. */
 void *pages_map(bool huge);
 void pages_unmap(void *pages);
+
+/* The same of the system itself: zeros. */
+void *pages_from_system(bool huge);
+void pages_to_system(void *pages);
 
 #endif

@@ -75,6 +75,7 @@ static struct slab_region *region_new(struct slab *slab)
     if (region == NULL) {
         return NULL;
     }
+    region->link = (struct link){0};
     region->free = ALL_FREE;
     slab->n_regions++;
     link_prepend(&slab->roomy, &region->link);

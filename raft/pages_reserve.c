@@ -1,0 +1,195 @@
+/* pages_reserve.c - see pages_reserve.h. */
+#include "pages_reserve.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "pages.h"
+
+#define IDLE_S 1 /* nobody took one for so long: fewer are kept */
+#define TOUCH 4096
+
+/* A piece that nobody uses holds the next one. */
+struct spare {
+    struct spare *next;
+};
+
+static struct {
+    pthread_mutex_t mutex; /* of what follows */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool there; /* the thread runs and is not to end */
+    unsigned n_ready;
+    unsigned target; /* so many are to be ready */
+    struct spare *ready;
+    struct spare *returned;
+} reserve = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void push(struct spare **list, void *pages)
+{
+    struct spare *spare = pages;
+
+    spare->next = *list;
+    *list = spare;
+}
+
+static void *pop(struct spare **list)
+{
+    struct spare *spare = *list;
+
+    *list = spare->next;
+    return spare;
+}
+
+/* --- the thread --- */
+
+/* Its memory is there from here on: with a huge page that is one page fault, without one 512. */
+static void *make_ready(void)
+{
+    volatile char *pages = pages_from_system(true);
+
+    for (size_t at = 0; pages != NULL && at < PAGES_SIZE; at += TOUCH) {
+        pages[at] = 0;
+    }
+    return (void *)pages;
+}
+
+/* With the mutex held, which is released meanwhile. */
+static void drop(void *pages)
+{
+    pthread_mutex_unlock(&reserve.mutex);
+    pages_to_system(pages);
+    pthread_mutex_lock(&reserve.mutex);
+}
+
+/* With the mutex held, which is released meanwhile. */
+static bool add(void)
+{
+    pthread_mutex_unlock(&reserve.mutex);
+    void *pages = make_ready();
+    pthread_mutex_lock(&reserve.mutex);
+    if (pages != NULL) { /* else whoever wants some finds out that there is no memory */
+        push(&reserve.ready, pages);
+        reserve.n_ready++;
+    }
+    return pages != NULL;
+}
+
+/* With the mutex held. False: there is nothing to do, or no memory to do it. */
+static bool work_one(void)
+{
+    if (reserve.n_ready > reserve.target) {
+        reserve.n_ready--;
+        drop(pop(&reserve.ready));
+        return true;
+    }
+    if (reserve.n_ready == reserve.target) {
+        if (reserve.returned == NULL) {
+            return false;
+        }
+        drop(pop(&reserve.returned));
+        return true;
+    }
+    if (reserve.returned == NULL) {
+        return add();
+    }
+    push(&reserve.ready, pop(&reserve.returned));
+    reserve.n_ready++;
+    return true;
+}
+
+/* With the mutex held, until something changes or nobody has wanted anything for a while. */
+static void wait_for_work(void)
+{
+    struct timespec until;
+
+    if (reserve.target == PAGES_RESERVE_MIN) {
+        pthread_cond_wait(&reserve.changed, &reserve.mutex);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_S;
+    if (pthread_cond_clockwait(&reserve.changed, &reserve.mutex, CLOCK_MONOTONIC, &until) ==
+        ETIMEDOUT) {
+        reserve.target = PAGES_RESERVE_MIN;
+    }
+}
+
+static void *reserve_thread(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&reserve.mutex);
+    while (reserve.there) {
+        if (!work_one() && reserve.there) {
+            wait_for_work();
+        }
+    }
+    reserve.target = 0;
+    while (reserve.ready != NULL || reserve.returned != NULL) {
+        (void)work_one();
+    }
+    pthread_mutex_unlock(&reserve.mutex);
+    return NULL;
+}
+
+/* --- for the others --- */
+
+bool pages_reserve_start(void)
+{
+    pthread_mutex_lock(&reserve.mutex);
+    reserve.target = PAGES_RESERVE_MIN;
+    reserve.there = pthread_create(&reserve.thread, NULL, reserve_thread, NULL) == 0;
+    bool there = reserve.there;
+    pthread_mutex_unlock(&reserve.mutex);
+    return there;
+}
+
+void pages_reserve_stop(void)
+{
+    pthread_mutex_lock(&reserve.mutex);
+    bool there = reserve.there;
+    reserve.there = false;
+    pthread_cond_signal(&reserve.changed);
+    pthread_mutex_unlock(&reserve.mutex);
+    if (there) {
+        pthread_join(reserve.thread, NULL);
+    }
+}
+
+bool pages_reserve_is_there(void)
+{
+    pthread_mutex_lock(&reserve.mutex);
+    bool there = reserve.there;
+    pthread_mutex_unlock(&reserve.mutex);
+    return there;
+}
+
+void *pages_reserve_take(void)
+{
+    void *pages = NULL;
+
+    pthread_mutex_lock(&reserve.mutex);
+    if (reserve.ready != NULL) {
+        pages = pop(&reserve.ready);
+        reserve.n_ready--;
+    } else if (2 * reserve.target <= PAGES_RESERVE_MAX) {
+        reserve.target *= 2;
+    }
+    pthread_cond_signal(&reserve.changed);
+    pthread_mutex_unlock(&reserve.mutex);
+    return pages;
+}
+
+bool pages_reserve_give(void *pages)
+{
+    pthread_mutex_lock(&reserve.mutex);
+    bool there = reserve.there;
+    if (there) {
+        push(&reserve.returned, pages);
+        pthread_cond_signal(&reserve.changed);
+    }
+    pthread_mutex_unlock(&reserve.mutex);
+    return there;
+}
