@@ -1,18 +1,13 @@
 /* disk_aio.c - see disk_aio.h. */
 #include "disk_aio.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-typedef long (*syscall_function)(long number, ...);
 
 /* One for the process, as syscall() is. */
 static struct {
@@ -32,19 +27,7 @@ static struct {
          .mutex = PTHREAD_MUTEX_INITIALIZER,
          .changed = PTHREAD_COND_INITIALIZER};
 
-/* libc's own. Resolved at the first call, by whichever thread makes it: all find the same. */
-static syscall_function next_syscall(void)
-{
-    static _Atomic(syscall_function) next;
-    syscall_function found = atomic_load_explicit(&next, memory_order_acquire);
-
-    if (found == NULL) {
-        void *symbol = dlsym(RTLD_NEXT, "syscall");
-        memcpy(&found, &symbol, sizeof found); /* ISO C has no cast for it */
-        atomic_store_explicit(&next, found, memory_order_release);
-    }
-    return found;
-}
+static _Thread_local bool aio_is_the_thread;
 
 static void aio_say(const char *sentence)
 {
@@ -59,7 +42,7 @@ static void aio_destroy_first(void)
     long context = aio.queue[aio.first];
 
     pthread_mutex_unlock(&aio.mutex);
-    long rv = next_syscall()(SYS_io_destroy, context);
+    long rv = syscall(SYS_io_destroy, context);
     int error = errno;
     atomic_fetch_add(&aio.destroyed, rv == 0);
     pthread_mutex_lock(&aio.mutex);
@@ -79,6 +62,7 @@ static void aio_destroy_first(void)
 static void *aio_thread(void *arg)
 {
     (void)arg;
+    aio_is_the_thread = true;
     pthread_mutex_lock(&aio.mutex);
     while (aio.n > 0 || !aio.stop) {
         if (aio.n > 0) {
@@ -91,12 +75,11 @@ static void *aio_thread(void *arg)
     return NULL;
 }
 
-/* Leave the context to the thread. False: there is none, or it has enough to do. */
-static bool aio_hand_over(long context)
+bool disk_aio_take(long context)
 {
     bool taken = false;
 
-    if (atomic_load(&aio.owner) != getpid()) {
+    if (aio_is_the_thread || atomic_load(&aio.owner) != getpid()) {
         return false;
     }
     pthread_mutex_lock(&aio.mutex);
@@ -107,32 +90,6 @@ static bool aio_hand_over(long context)
     }
     pthread_mutex_unlock(&aio.mutex);
     return taken;
-}
-
-/* The program's syscall(), taken before libc's by every library in it. Six arguments are read
- * however many were passed, as libc's does: which they are only the kernel knows. The address
- * sanitizer would take those that were not for a read beyond the caller's variables. */
-__attribute__((visibility("default"), no_sanitize_address)) long syscall(long number, ...)
-{
-    syscall_function next = next_syscall();
-    va_list args;
-
-    va_start(args, number);
-    long a = va_arg(args, long);
-    long b = va_arg(args, long);
-    long c = va_arg(args, long);
-    long d = va_arg(args, long);
-    long e = va_arg(args, long);
-    long f = va_arg(args, long);
-    va_end(args);
-    if (number == SYS_io_destroy && aio_hand_over(a)) {
-        return 0;
-    }
-    if (next == NULL) { /* a libc without it */
-        errno = ENOSYS;
-        return -1;
-    }
-    return next(number, a, b, c, d, e, f);
 }
 
 /* Does the thread belong to the process of which this one is a child by fork? Then its mutexes may
@@ -157,7 +114,7 @@ void disk_aio_start(struct disk_aio *a, void (*log)(void *arg, const char *level
     aio.disks = a;
     if (atomic_load(&aio.owner) == 0) {
         aio.stop = false;
-        if (next_syscall() != NULL && pthread_create(&aio.thread, NULL, aio_thread, NULL) == 0) {
+        if (pthread_create(&aio.thread, NULL, aio_thread, NULL) == 0) {
             atomic_store(&aio.owner, getpid());
         } else {
             aio_say("no thread to destroy AIO contexts of the log: the loop stands still for some "

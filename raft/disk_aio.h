@@ -2,10 +2,8 @@
  *
  * When a segment of the log is full, libraft calls io_destroy(2) on the loop's thread
  * (uvWriterCleanUpAndFireCloseCb), and the kernel returns after an RCU grace period: 25 to 36 ms,
- * in which the loop does nothing, on all nodes at the same entry. libraft makes its system calls
- * through libc's syscall(). The program that links this file has a syscall() of its own, which the
- * dynamic linker prefers for all libraries; it passes everything on to libc's, but io_destroy,
- * which it hands to the thread, answering 0.
+ * in which the loop does nothing, on all nodes at the same entry. So that call is given to a
+ * thread, and answered with 0 (see disk_interpose.h).
  *
  * Why that is safe, as of libraft 0.22.1:
  *
@@ -25,6 +23,7 @@
 #ifndef DISK_AIO_H
 #define DISK_AIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Few: until it is destroyed a context counts against the machine's fs.aio-max-nr, with 8 for each
@@ -43,6 +42,9 @@ void disk_aio_start(struct disk_aio *a, void (*log)(void *arg, const char *level
                                                     const char *sentence), void *arg);
 /* When libraft's raft_io is closed. Of the last disk: returns when all contexts are destroyed. */
 void disk_aio_stop(struct disk_aio *a);
+/* Leave the context to the thread. False: there is none, or it has enough to do, or it asks itself:
+ * then the caller destroys it. */
+bool disk_aio_take(long context);
 /* How many contexts the thread has destroyed in the life of the process. */
 uint64_t disk_aio_destroyed(void);
 

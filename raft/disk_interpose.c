@@ -1,0 +1,80 @@
+/* disk_interpose.c - see disk_interpose.h. */
+#include "disk_interpose.h"
+
+#include <assert.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "disk_aio.h"
+#include "disk_paced.h"
+
+#define PROGRAMS_OWN __attribute__((visibility("default")))
+
+static_assert(sizeof(long) == sizeof(off_t), "an offset is one argument of a system call");
+
+typedef long (*syscall_function)(long number, ...);
+
+/* libc's own. Resolved at the first call, by whichever thread makes it: all find the same. */
+static syscall_function next_syscall(void)
+{
+    static _Atomic(syscall_function) next;
+    syscall_function found = atomic_load_explicit(&next, memory_order_acquire);
+
+    if (found == NULL) {
+        void *symbol = dlsym(RTLD_NEXT, "syscall");
+        memcpy(&found, &symbol, sizeof found); /* ISO C has no cast for it */
+        atomic_store_explicit(&next, found, memory_order_release);
+    }
+    return found;
+}
+
+/* Six arguments are read however many were passed, as libc's does: which they are only the kernel
+ * knows. The address sanitizer would take those that were not for a read beyond the caller's
+ * variables. */
+PROGRAMS_OWN __attribute__((no_sanitize_address)) long syscall(long number, ...)
+{
+    syscall_function next = next_syscall();
+    va_list args;
+
+    va_start(args, number);
+    long a = va_arg(args, long);
+    long b = va_arg(args, long);
+    long c = va_arg(args, long);
+    long d = va_arg(args, long);
+    long e = va_arg(args, long);
+    long f = va_arg(args, long);
+    va_end(args);
+    if (number == SYS_io_destroy && disk_aio_take(a)) {
+        return 0;
+    }
+    if (number == SYS_pwritev && disk_paced_is_large((const struct iovec *)b, (int)c)) {
+        return disk_paced_write((int)a, (const struct iovec *)b, (int)c, d);
+    }
+    if (next == NULL) { /* a libc without it */
+        errno = ENOSYS;
+        return -1;
+    }
+    return next(number, a, b, c, d, e, f);
+}
+
+ssize_t disk_interpose_pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+    return disk_paced_is_large(iov, n) ? disk_paced_write(fd, iov, n, at)
+                                       : syscall(SYS_pwritev, fd, iov, n, at, 0L);
+}
+
+/* Both names: which one a library asks for depends on how it was built. */
+PROGRAMS_OWN ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+    return disk_interpose_pwritev(fd, iov, n, at);
+}
+
+PROGRAMS_OWN ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
+{
+    return disk_interpose_pwritev(fd, iov, n, at);
+}
