@@ -1,6 +1,5 @@
 /* scheduler_image.c - the image of the state: built in slices, given to the replica, restored. */
 #include <assert.h>
-#include <limits.h>
 
 #include "../raft/snapshot.h"
 #include "scheduler_internal.h"
@@ -9,25 +8,39 @@
 #define SCHEDULER_SLICE_US 1000  /* and none are begun after this, which is looked at... */
 #define SCHEDULER_SLICE_STEP 250 /* ...after so many */
 #define SCHEDULER_SLICE_PAUSE_US 1000
+#define SCHEDULER_SLICE_TIMES 8  /* larger are they, when what waits beside... */
+#define SCHEDULER_TAIL_BYTES (256u * 1024 * 1024) /* ...the image has grown to this */
 #define SCHEDULER_QUIET_US 4000000
 #define SCHEDULER_QUIET_BYTES (64u * 1024) /* of log in that time: as good as nothing */
-#define SCHEDULER_TAIL_BYTES_MAX (256u * 1024 * 1024) /* of entries, in memory beside an image */
 
 static unsigned scheduler_slice(const struct scheduler *s)
 {
     return s->config.snapshot_slice != 0 ? s->config.snapshot_slice : SCHEDULER_SLICE;
 }
 
+/* How far the entries that wait in memory beside the image have grown to their bound; 1: to it or
+ * beyond it. */
+static double tail_share(const struct scheduler *s)
+{
+    double share = (double)snapshot_tail_bytes(s->machine.image) / SCHEDULER_TAIL_BYTES;
+
+    return share < 1 ? share : 1;
+}
+
 /* A part of the image. Bounded by time as well: what an order takes depends on the caches, and on
- * who else wants the processor. */
+ * who else wants the processor. The more waits beside the image, the larger it is, and steeply
+ * near the bound: the loop gives more of its time to the image, and so takes fewer entries, but
+ * never stands still. */
 static void build_slice(struct scheduler *s, uint64_t now_us)
 {
-    unsigned left = scheduler_slice(s);
+    double share = tail_share(s);
+    double times = 1 + share * share * share * (SCHEDULER_SLICE_TIMES - 1);
+    uint64_t until_us = now_us + (uint64_t)(times * SCHEDULER_SLICE_US);
+    unsigned left = (unsigned)(times * scheduler_slice(s));
 
     while (left > 0) {
         unsigned step = left < SCHEDULER_SLICE_STEP ? left : SCHEDULER_SLICE_STEP;
-        if (snapshot_step(s->machine.image, step) ||
-            scheduler_monotonic_us(s) - now_us >= SCHEDULER_SLICE_US) {
+        if (snapshot_step(s->machine.image, step) || scheduler_monotonic_us(s) >= until_us) {
             return;
         }
         left -= step;
@@ -60,21 +73,17 @@ bool scheduler_is_building(const struct scheduler *s)
     return s->machine.image != NULL && !snapshot_is_complete(s->machine.image);
 }
 
-/* A slice, and then at least as long for everything else. When entries come so fast that what
- * waits beside the image grows large, the image is finished at once: a stall, but the last one. */
+/* A slice, and then as long for everything else; less long when much waits beside the image. */
 void scheduler_build_image(struct scheduler *s, uint64_t now_us)
 {
-    if (scheduler_is_building(s) && now_us >= s->image_next_us) {
-        bool flooded = snapshot_tail_bytes(s->machine.image) > SCHEDULER_TAIL_BYTES_MAX;
-        if (flooded) {
-            (void)snapshot_step(s->machine.image, UINT_MAX);
-        } else {
-            build_slice(s, now_us);
-        }
-        uint64_t took_us = scheduler_monotonic_us(s) - now_us;
-        uint64_t pause_us = took_us > SCHEDULER_SLICE_PAUSE_US ? took_us : SCHEDULER_SLICE_PAUSE_US;
-        s->image_next_us = now_us + took_us + pause_us;
+    if (!scheduler_is_building(s) || now_us < s->image_next_us) {
+        return;
     }
+    build_slice(s, now_us);
+    uint64_t took_us = scheduler_monotonic_us(s) - now_us;
+    uint64_t pause_us = (uint64_t)((double)took_us * (1 - tail_share(s)));
+    pause_us = pause_us > SCHEDULER_SLICE_PAUSE_US ? pause_us : SCHEDULER_SLICE_PAUSE_US;
+    s->image_next_us = now_us + took_us + pause_us;
 }
 
 /* An image costs nobody anything while hardly anything happens. */

@@ -1,14 +1,13 @@
 /* pages_reserve.c - see pages_reserve.h. */
 #include "pages_reserve.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <time.h>
 
 #include "pages.h"
 
-#define IDLE_S 1 /* nobody took one for so long: fewer are kept */
+#define IDLE_S 1 /* whole seconds in which nobody took one: few are kept */
 #define TOUCH 4096
 
 /* A piece that nobody uses holds the next one. */
@@ -23,8 +22,9 @@ static struct {
     bool there; /* the thread runs and is not to end */
     unsigned n_ready;
     unsigned target; /* so many are to be ready */
+    struct timespec taken; /* when one was last asked for (CLOCK_MONOTONIC) */
     struct spare *ready;
-    struct spare *returned;
+    struct spare *returned; /* to be used again, or dropped when nobody wants them */
 } reserve = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void push(struct spare **list, void *pages)
@@ -77,6 +77,15 @@ static bool add(void)
     return pages != NULL;
 }
 
+/* With the mutex held. Nobody has taken one for a while, or may any more. */
+static bool is_idle(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return !reserve.there || now.tv_sec > reserve.taken.tv_sec + IDLE_S;
+}
+
 /* With the mutex held. False: there is nothing to do, or no memory to do it. */
 static bool work_one(void)
 {
@@ -85,34 +94,31 @@ static bool work_one(void)
         drop(pop(&reserve.ready));
         return true;
     }
-    if (reserve.n_ready == reserve.target) {
+    if (reserve.n_ready < reserve.target) {
         if (reserve.returned == NULL) {
-            return false;
+            return add();
         }
+        push(&reserve.ready, pop(&reserve.returned));
+        reserve.n_ready++;
+        return true;
+    }
+    if (reserve.returned != NULL && is_idle()) {
         drop(pop(&reserve.returned));
         return true;
     }
-    if (reserve.returned == NULL) {
-        return add();
-    }
-    push(&reserve.ready, pop(&reserve.returned));
-    reserve.n_ready++;
-    return true;
+    return false;
 }
 
-/* With the mutex held, until something changes or nobody has wanted anything for a while. */
+/* With the mutex held, until one is taken or given, or nobody has wanted any for a while. */
 static void wait_for_work(void)
 {
-    struct timespec until;
-
-    if (reserve.target == PAGES_RESERVE_MIN) {
+    if (reserve.target == PAGES_RESERVE_MIN && reserve.returned == NULL) {
         pthread_cond_wait(&reserve.changed, &reserve.mutex);
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_S;
-    if (pthread_cond_clockwait(&reserve.changed, &reserve.mutex, CLOCK_MONOTONIC, &until) ==
-        ETIMEDOUT) {
+    struct timespec until = {.tv_sec = reserve.taken.tv_sec + IDLE_S + 1};
+    (void)pthread_cond_clockwait(&reserve.changed, &reserve.mutex, CLOCK_MONOTONIC, &until);
+    if (is_idle()) {
         reserve.target = PAGES_RESERVE_MIN;
     }
 }
@@ -177,6 +183,7 @@ void *pages_reserve_take(void)
     } else if (2 * reserve.target <= PAGES_RESERVE_MAX) {
         reserve.target *= 2;
     }
+    clock_gettime(CLOCK_MONOTONIC, &reserve.taken);
     pthread_cond_signal(&reserve.changed);
     pthread_mutex_unlock(&reserve.mutex);
     return pages;

@@ -1,10 +1,11 @@
 /* pages_reserve.h - pieces of memory that are ready when the raft loop wants one.
  *
  * To get 2 MiB that can be written costs the loop 0.1 ms at best, and 5 to 17 ms when the kernel
- * has to make room for a huge page first (direct compaction, which MADV_HUGEPAGE allows): longer
- * than a stall may be. So a thread asks for them and touches them before they are wanted, and
- * returns to the system what is given back. A few are ready; as many more as were missing, when
- * they are used up faster than they are made, and as few again when nobody wants any.
+ * has to make room for a huge page first (direct compaction, which MADV_HUGEPAGE allows) or the
+ * hypervisor has to find the memory: longer than a stall may be. So a thread asks for them and
+ * touches them before they are wanted. A few are ready; more when they are used up faster than
+ * they are made. What is given back is used again, and goes back to the system when nobody has
+ * taken any for a second or two.
  *
  * It belongs to the process, and is there between pages_reserve_start and pages_reserve_stop;
  * without it, and when none is ready, raft/pages goes to the system itself. */

@@ -9,7 +9,7 @@
 #include <malloc.h>
 
 #define LOG_BYTES_MIN (64ull * 1024 * 1024)
-#define LOG_BYTES_MAX (512ull * 1024 * 1024)
+#define LOG_BYTES_MAX (1024ull * 1024 * 1024)
 #define ENTRY_OVERHEAD 128 /* bytes that libraft keeps with each entry, about */
 #define TRAILING_BYTES (32ull * 1024 * 1024)
 #define TRAILING_MIN 1024
