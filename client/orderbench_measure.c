@@ -253,6 +253,7 @@ int measure_open(struct measure *m)
     m->row.nodes = m->cluster.n;
     m->row.orders = m->orders;
     measure_note_settings(m);
+    m->stolen_s = bench_stolen_s();
     return 0;
 }
 
@@ -262,6 +263,7 @@ int measure_close(struct measure *m, int rv)
     m->client = NULL;
     bench_cluster_close(&m->cluster, rv != 0 || m->wrong);
     if (rv == 0) {
+        bench_row_add(&m->row, "stolen_s", bench_stolen_s() - m->stolen_s);
         rv = bench_row_print(&m->row, m->json);
         rv = rv == 0 && m->wrong ? 1 : rv;
     }

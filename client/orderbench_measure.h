@@ -42,6 +42,7 @@ struct measure {
     bool quiet;
     uint32_t run;     /* of the orders' ids */
     uint64_t next;    /* number of the next order to be scheduled */
+    double stolen_s;  /* bench_stolen_s, when it began */
     bool wrong;       /* it was measured, and what became of the orders is not right */
     ordersched_client *client;
     struct bench_row row;

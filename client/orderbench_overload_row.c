@@ -35,6 +35,18 @@ static void note_recovery(struct overload *o, double before_ms, uint64_t end_us)
     json_object_set_new(o->m.row.details, "recovery_seconds", json_null());
 }
 
+/* p99 of each second after the load, in ms. */
+static void note_seconds_after(struct overload *o)
+{
+    json_t *seconds = json_array();
+
+    for (uint64_t at_us = 0; at_us + WINDOW_US <= o->after_ms * 1000; at_us += WINDOW_US) {
+        double p99_ms = note_lateness(o, NULL, o->to_us + at_us, o->to_us + at_us + WINDOW_US);
+        json_array_append_new(seconds, json_real((double)(int)(p99_ms * 10) / 10));
+    }
+    json_object_set_new(o->m.row.details, "p99_ms_of_each_second_after", seconds);
+}
+
 static void note_memory(struct overload *o)
 {
     json_t *before = json_array();
@@ -105,6 +117,7 @@ void overload_note_row(struct overload *o)
     note_lateness(o, "lateness_during_ms", o->from_us, o->to_us);
     note_lateness(o, "lateness_after_ms", o->to_us, last_us);
     note_recovery(o, before_ms, last_us);
+    note_seconds_after(o);
     set_count(o, "fired", o->fired.book.delivered);
     set_count(o, "duplicates", o->fired.book.duplicates);
     set_count(o, "offices", o->fired.book.offices);

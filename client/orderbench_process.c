@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -127,6 +128,19 @@ bool bench_process_usage(pid_t pid, struct bench_usage *usage)
     usage->cpu_s = (double)(user + kernel) / (double)sysconf(_SC_CLK_TCK);
     usage->rss_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     return true;
+}
+
+double bench_stolen_s(void)
+{
+    FILE *f = fopen("/proc/stat", "r");
+    unsigned long long ticks = 0;
+
+    if (f == NULL) {
+        return NAN;
+    }
+    int n = fscanf(f, "cpu %*u %*u %*u %*u %*u %*u %*u %llu", &ticks);
+    fclose(f);
+    return n == 1 ? (double)ticks / (double)sysconf(_SC_CLK_TCK) : NAN;
 }
 
 uint64_t bench_process_peak(pid_t pid)

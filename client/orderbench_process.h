@@ -31,6 +31,11 @@ uint64_t bench_process_peak(pid_t pid);
 /* False: not known (the process has ended). */
 bool bench_process_usage(pid_t pid, struct bench_usage *usage);
 
+/* Seconds that the hypervisor gave processors of this machine to others while they were wanted
+ * here, since the boot, over all of them ("steal", proc(5)); 0 where there is none. NAN: not
+ * known. */
+double bench_stolen_s(void);
+
 /* TCP ports base..base+n-1 of 127.0.0.1 that nobody listens on now, below the range from which
  * connections get theirs. 0: none. */
 unsigned bench_ports_free(unsigned n);
