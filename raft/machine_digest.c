@@ -4,31 +4,77 @@
  * behind their length, an extra part that says nothing as if it were not there. A field added to
  * the replicated state is added here, in the snapshot and in docs/semantics.md. */
 #define XXH_STATIC_LINKING_ONLY /* a hash state on the stack: nothing here can fail */
+#include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
 
 #include "machine_parts.h"
 #include "recent.h"
 
-static void add_uint(XXH3_state_t *hash, uint64_t value)
+/* What is hashed, gathered: most orders fit, and one call for all of it is several times faster than
+ * one for each part, with the same result. */
+struct canon {
+    size_t len;
+    bool streams; /* it has not fitted: the beginning is in `state` */
+    uint8_t bytes[512];
+    XXH3_state_t state;
+};
+
+static void canon_begin(struct canon *c)
+{
+    c->len = 0;
+    c->streams = false;
+}
+
+static void canon_flush(struct canon *c)
+{
+    if (!c->streams) {
+        XXH3_64bits_reset(&c->state);
+        c->streams = true;
+    }
+    XXH3_64bits_update(&c->state, c->bytes, c->len);
+    c->len = 0;
+}
+
+static uint64_t canon_end(struct canon *c)
+{
+    if (!c->streams) {
+        return XXH3_64bits(c->bytes, c->len);
+    }
+    canon_flush(c);
+    return XXH3_64bits_digest(&c->state);
+}
+
+static void add_data(struct canon *c, const void *data, size_t len)
+{
+    if (len > sizeof c->bytes - c->len) {
+        canon_flush(c);
+    }
+    if (len > sizeof c->bytes) {
+        XXH3_64bits_update(&c->state, data, len);
+    } else if (len > 0) {
+        memcpy(c->bytes + c->len, data, len);
+        c->len += len;
+    }
+}
+
+static void add_uint(struct canon *c, uint64_t value)
 {
     uint8_t bytes[8];
 
     for (unsigned i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(value >> (8 * i));
     }
-    XXH3_64bits_update(hash, bytes, sizeof bytes);
+    add_data(c, bytes, sizeof bytes);
 }
 
-static void add_bytes(XXH3_state_t *hash, const void *data, size_t len)
+static void add_bytes(struct canon *c, const void *data, size_t len)
 {
-    add_uint(hash, len);
-    if (len > 0) {
-        XXH3_64bits_update(hash, data, len);
-    }
+    add_uint(c, len);
+    add_data(c, data, len);
 }
 
-static void add_answer(XXH3_state_t *hash, const uint8_t *request_id, int error, int state,
+static void add_answer(struct canon *hash, const uint8_t *request_id, int error, int state,
                        uint64_t deadline_ms, uint64_t index)
 {
     add_bytes(hash, request_id, ORDERSCHED_REQUEST_ID_SIZE);
@@ -38,7 +84,7 @@ static void add_answer(XXH3_state_t *hash, const uint8_t *request_id, int error,
     add_uint(hash, index);
 }
 
-static void add_history(XXH3_state_t *hash, const struct history *h)
+static void add_history(struct canon *hash, const struct history *h)
 {
     struct slice reason = history_reason(h);
     struct slice events = history_events(h);
@@ -52,9 +98,9 @@ static uint64_t hash_order(const struct order *o)
 {
     const struct order_extra *extra = o->extra;
     uint32_t n_requests = extra ? extra->n_requests : 0;
-    XXH3_state_t hash;
+    struct canon hash;
 
-    XXH3_64bits_reset(&hash);
+    canon_begin(&hash);
     add_bytes(&hash, order_id(o), o->id_len);
     add_bytes(&hash, order_payload(o), o->payload_len);
     add_uint(&hash, o->state);
@@ -77,10 +123,10 @@ static uint64_t hash_order(const struct order *o)
 
         add_answer(&hash, r->id, r->error, r->state, r->deadline_ms, r->index);
     }
-    return XXH3_64bits_digest(&hash);
+    return canon_end(&hash);
 }
 
-static void add_routes(XXH3_state_t *hash, const struct machine *m)
+static void add_routes(struct canon *hash, const struct machine *m)
 {
     for (uint32_t i = 0; i < m->n_routes; i++) {
         const struct route *r = &m->routes[i];
@@ -97,7 +143,7 @@ static void add_routes(XXH3_state_t *hash, const struct machine *m)
     add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */
 }
 
-static void add_recent(XXH3_state_t *hash, const struct machine *m)
+static void add_recent(struct canon *hash, const struct machine *m)
 {
     uint32_t n = recent_count(m->recent);
 
@@ -114,12 +160,12 @@ uint64_t machine_digest(const struct machine *m)
     struct machine_walk walk = {0};
     const struct order *o;
     uint64_t orders = 0;
-    XXH3_state_t hash;
+    struct canon hash;
 
     while ((o = machine_walk_next(m, &walk))) {
         orders += hash_order(o);
     }
-    XXH3_64bits_reset(&hash);
+    canon_begin(&hash);
     add_uint(&hash, m->store.n);
     add_uint(&hash, orders);
     add_routes(&hash, m);
@@ -129,5 +175,5 @@ uint64_t machine_digest(const struct machine *m)
     add_uint(&hash, m->seed);
     add_uint(&hash, m->retention_ms);
     add_uint(&hash, m->request_floor_ms);
-    return XXH3_64bits_digest(&hash);
+    return canon_end(&hash);
 }

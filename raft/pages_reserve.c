@@ -7,7 +7,8 @@
 
 #include "pages.h"
 
-#define IDLE_S 1 /* whole seconds in which nobody took one: few are kept */
+#define IDLE_S 1    /* whole seconds in which nobody took one: few are kept */
+#define WINDOW_S 10 /* what was not needed for so long is not kept either */
 #define TOUCH 4096
 
 /* A piece that nobody uses holds the next one. */
@@ -25,6 +26,10 @@ static struct {
     struct timespec taken; /* when one was last asked for (CLOCK_MONOTONIC) */
     struct spare *ready;
     struct spare *returned; /* to be used again, or dropped when nobody wants them */
+    unsigned n_returned;
+    unsigned least;        /* of them, since the window began */
+    unsigned surplus;      /* of them, in the window before: to be dropped */
+    struct timespec began; /* the window */
 } reserve = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void push(struct spare **list, void *pages)
@@ -77,13 +82,31 @@ static bool add(void)
     return pages != NULL;
 }
 
-/* With the mutex held. Nobody has taken one for a while, or may any more. */
-static bool is_idle(void)
+/* With the mutex held. */
+static void *pop_returned(void)
+{
+    void *pages = pop(&reserve.returned);
+    unsigned left = --reserve.n_returned;
+
+    reserve.least = left < reserve.least ? left : reserve.least;
+    reserve.surplus = left < reserve.surplus ? left : reserve.surplus;
+    return pages;
+}
+
+/* With the mutex held. How many are to be ready, and how many of the others are to go. */
+static void review(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return !reserve.there || now.tv_sec > reserve.taken.tv_sec + IDLE_S;
+    if (!reserve.there || now.tv_sec > reserve.taken.tv_sec + IDLE_S) {
+        reserve.target = reserve.there ? PAGES_RESERVE_MIN : 0;
+        reserve.surplus = reserve.n_returned;
+    } else if (now.tv_sec >= reserve.began.tv_sec + WINDOW_S) {
+        reserve.surplus = reserve.least;
+        reserve.least = reserve.n_returned;
+        reserve.began = now;
+    }
 }
 
 /* With the mutex held. False: there is nothing to do, or no memory to do it. */
@@ -92,35 +115,32 @@ static bool work_one(void)
     if (reserve.n_ready > reserve.target) {
         reserve.n_ready--;
         drop(pop(&reserve.ready));
-        return true;
-    }
-    if (reserve.n_ready < reserve.target) {
-        if (reserve.returned == NULL) {
-            return add();
-        }
-        push(&reserve.ready, pop(&reserve.returned));
+    } else if (reserve.n_ready < reserve.target && reserve.returned != NULL) {
+        push(&reserve.ready, pop_returned());
         reserve.n_ready++;
-        return true;
+    } else if (reserve.n_ready < reserve.target) {
+        return add();
+    } else if (reserve.surplus > 0) {
+        reserve.surplus--;
+        drop(pop_returned());
+    } else {
+        return false;
     }
-    if (reserve.returned != NULL && is_idle()) {
-        drop(pop(&reserve.returned));
-        return true;
-    }
-    return false;
+    return true;
 }
 
-/* With the mutex held, until one is taken or given, or nobody has wanted any for a while. */
+/* With the mutex held, until one is taken or given, or it is time for a review. */
 static void wait_for_work(void)
 {
+    struct timespec until;
+
     if (reserve.target == PAGES_RESERVE_MIN && reserve.returned == NULL) {
         pthread_cond_wait(&reserve.changed, &reserve.mutex);
         return;
     }
-    struct timespec until = {.tv_sec = reserve.taken.tv_sec + IDLE_S + 1};
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_S;
     (void)pthread_cond_clockwait(&reserve.changed, &reserve.mutex, CLOCK_MONOTONIC, &until);
-    if (is_idle()) {
-        reserve.target = PAGES_RESERVE_MIN;
-    }
 }
 
 static void *reserve_thread(void *arg)
@@ -128,11 +148,12 @@ static void *reserve_thread(void *arg)
     (void)arg;
     pthread_mutex_lock(&reserve.mutex);
     while (reserve.there) {
+        review();
         if (!work_one() && reserve.there) {
             wait_for_work();
         }
     }
-    reserve.target = 0;
+    review();
     while (reserve.ready != NULL || reserve.returned != NULL) {
         (void)work_one();
     }
@@ -195,6 +216,7 @@ bool pages_reserve_give(void *pages)
     bool there = reserve.there;
     if (there) {
         push(&reserve.returned, pages);
+        reserve.n_returned++;
         pthread_cond_signal(&reserve.changed);
     }
     pthread_mutex_unlock(&reserve.mutex);

@@ -4,8 +4,8 @@
  * has to make room for a huge page first (direct compaction, which MADV_HUGEPAGE allows) or the
  * hypervisor has to find the memory: longer than a stall may be. So a thread asks for them and
  * touches them before they are wanted. A few are ready; more when they are used up faster than
- * they are made. What is given back is used again, and goes back to the system when nobody has
- * taken any for a second or two.
+ * they are made. What is given back is used again; it goes to the system when nobody has taken any
+ * for a second or two, and what was not needed for ten seconds goes in any case.
  *
  * It belongs to the process, and is there between pages_reserve_start and pages_reserve_stop;
  * without it, and when none is ready, raft/pages goes to the system itself. */

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -60,6 +61,39 @@ static void each_piece_has_one_owner(void **state)
         }
         pages_unmap(pieces[i]);
     }
+}
+
+static size_t resident_bytes(void)
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%*u %lu", &pages), 1);
+    fclose(f);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void what_nobody_wants_goes_to_the_system(void **state)
+{
+    void *pieces[PIECES];
+    size_t kept = (PAGES_RESERVE_MIN + 2) * PAGES_SIZE;
+
+    (void)state;
+    for (unsigned i = 0; i < PIECES; i++) {
+        pieces[i] = take_ready();
+    }
+    size_t before = resident_bytes();
+    for (unsigned i = 0; i < PIECES; i++) {
+        pages_unmap(pieces[i]);
+    }
+    for (unsigned ms = 0; ms < WAIT_MS; ms += 10) {
+        if (resident_bytes() + PIECES * PAGES_SIZE <= before + kept) {
+            return;
+        }
+        usleep(10000);
+    }
+    fail_msg("%zu bytes resident, %zu before they were given back", resident_bytes(), before);
 }
 
 static void what_was_taken_outlives_the_reserve(void **state)
@@ -139,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_piece_has_one_owner, start, stop),
+        cmocka_unit_test_setup_teardown(what_nobody_wants_goes_to_the_system, start, stop),
         cmocka_unit_test_setup_teardown(what_was_taken_outlives_the_reserve, start, stop),
         cmocka_unit_test(without_one_the_system_gives_and_takes),
         cmocka_unit_test_setup_teardown(records_do_not_mind_what_was_there_before, start, stop),
