@@ -388,6 +388,27 @@ static int replica_apply_one(struct replica *r, struct proposal *p, const struct
     return raft_apply(&r->raft, &p->request, buf, 1, proposal_cb);
 }
 
+/* libraft sends a follower whose answer has not come between two ticks one message a heartbeat from
+ * then on, until it has confirmed an entry (checkContactQuorum, progressShouldReplicate): after a
+ * pause the next entry waits for up to a heartbeat, when both followers are in that state. So once
+ * a heartbeat an entry that nothing is in front of goes out as if one were due. */
+static int replica_apply_at_once(struct replica *r, struct proposal *p,
+                                 const struct raft_buffer *buf)
+{
+    unsigned heartbeat_ms = r->raft.heartbeat_timeout;
+    raft_time now_ms = r->io.time(&r->io);
+    bool alone = raft_last_index(&r->raft) == r->raft.commit_index;
+
+    if (!alone || now_ms - r->pushed_ms < heartbeat_ms) {
+        return replica_apply_one(r, p, buf);
+    }
+    r->pushed_ms = now_ms;
+    r->raft.heartbeat_timeout = 0;
+    int rv = replica_apply_one(r, p, buf);
+    r->raft.heartbeat_timeout = heartbeat_ms;
+    return rv;
+}
+
 int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb, void *arg)
 {
     struct raft_buffer buf = {.base = data, .len = len};
@@ -407,7 +428,7 @@ int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propos
     p->request.data = p;
     p->cb = cb;
     p->arg = arg;
-    rv = replica_apply_one(r, p, &buf);
+    rv = replica_apply_at_once(r, p, &buf);
     if (rv == 0) {
         return 0;
     }

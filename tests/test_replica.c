@@ -71,6 +71,33 @@ static void a_group_of_three_commits(void **state)
     assert_int_equal(replica_applied_index(leader->replica), leader->applied);
 }
 
+static bool none_is_pending(struct group *g)
+{
+    return g->n_pending == 0;
+}
+
+/* Followers whose answers were late once are probed, as libraft has it, one message a heartbeat. */
+static void the_first_entry_after_a_pause_does_not_wait_for_a_tick(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    g->heartbeat_ms = 200;
+    open_three(g);
+    leader = group_leader(g);
+    group_commit(g, 1);
+    for (unsigned i = 0; i < 4; i++) { /* each at another point of a heartbeat */
+        group_run(g, 2 * g->heartbeat_ms); /* both confirm what was committed */
+        group_isolate(g, leader->id, true);
+        group_run(g, 2 * g->heartbeat_ms + 50);
+        group_isolate(g, leader->id, false);
+        group_run(g, 2 * g->heartbeat_ms + 50 * i);
+        assert_int_equal(leader->role, REPLICA_LEADER);
+        assert_true(group_propose(leader));
+        group_run_until(g, none_is_pending, g->heartbeat_ms / 2);
+    }
+}
+
 static void a_lone_member_leads_at_once(void **state)
 {
     struct group *g = *state;
@@ -651,6 +678,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_GROUP(a_group_of_three_commits),
+        IN_GROUP(the_first_entry_after_a_pause_does_not_wait_for_a_tick),
         IN_GROUP(a_lone_member_leads_at_once),
         IN_GROUP(a_lone_member_leads_in_a_new_term_after_each_start),
         IN_GROUP(a_follower_refuses_proposals),

@@ -3,7 +3,8 @@
 # sets the figures beside the goals. `make bench`; the rows are in build/bench.json.
 #
 #   BENCH_SCALE=0.01   how much of each size (1): for a quick look, or a slow machine
-#   BENCH_LARGE=N      the large size of growth and of a second restart (3000000)
+#   BENCH_LARGE=N      the large size of growth and of a second restart (10000000; 3000000 where
+#                      less than 16 GiB of memory are free)
 #   BENCH_DATA=DIR     where the nodes write (the build directory): the disk that is measured
 #   BENCH_ONLY=NAMES   only these commands: "schedule pay". Two take so long that they have to be
 #                      named: "soak" (BENCH_SOAK=N orders, 10000000) and "overload"
@@ -15,7 +16,8 @@ set -uo pipefail
 BUILD=${BUILD:-build}
 SCALE=${BENCH_SCALE:-1}
 DATA=${BENCH_DATA:-$BUILD}
-LARGE=${BENCH_LARGE:-3000000}
+LARGE=${BENCH_LARGE:-$(awk '/^MemAvailable/ { print $2 < 16 * 1024 * 1024 ? 3000000 : 10000000 }' \
+    /proc/meminfo)}
 ONLY=${BENCH_ONLY:-}
 SOAK=${BENCH_SOAK:-10000000}
 BENCH=$BUILD/orderbench

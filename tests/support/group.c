@@ -198,8 +198,10 @@ void group_open(struct group *g, uint64_t id, unsigned founders)
     struct disk_config disk = {.dir = m->dir, .cluster = "group", .id = id, .fatal = member_fatal,
                                .log = member_log, .arg = m};
     struct transport_config transport = {.cluster = "group", .log = member_log, .log_arg = m};
-    struct replica_config config = {.id = id, .address = m->address, .election_timeout_ms = 200,
-                                    .heartbeat_timeout_ms = 20,
+    unsigned heartbeat_ms = g->heartbeat_ms != 0 ? g->heartbeat_ms : 20;
+    struct replica_config config = {.id = id, .address = m->address,
+                                    .election_timeout_ms = 10 * heartbeat_ms,
+                                    .heartbeat_timeout_ms = heartbeat_ms,
                                     .snapshot_threshold = g->threshold,
                                     .snapshot_trailing = g->trailing,
                                     .random_seed = (unsigned)id * 7919,

@@ -42,6 +42,7 @@ struct group {
     struct group_member members[GROUP_MEMBERS_MAX + 1]; /* by id */
     bool cut[GROUP_MEMBERS_MAX + 1][GROUP_MEMBERS_MAX + 1]; /* from, to */
     unsigned threshold, trailing; /* of snapshots */
+    unsigned heartbeat_ms; /* 0 = 20; an election takes ten times as long at least */
     unsigned patience_ms; /* of replica_add with a silent member; 0 = 1000 */
     size_t padding; /* bytes that make each entry longer, a multiple of 8 */
     uint64_t next_value;
