@@ -77,7 +77,7 @@ struct replica {
     bool stepping; /* inside a callback of libraft's step */
     enum replica_role role; /* as last told */
     uint64_t term;
-    raft_time pushed_ms; /* when an entry last went out as if a heartbeat were due */
+    raft_time proposed_ms; /* when the last entry was */
     struct change change;
     void (*close_cb)(void *arg);
     void *close_arg;
