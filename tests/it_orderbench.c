@@ -57,7 +57,8 @@ static void bench_begin(struct bench_run *b, const char *const *args)
     bool kills = strcmp(argv[1], "failover") == 0 || strcmp(argv[1], "restart") == 0 ||
                  strcmp(argv[1], "soak") == 0;
     b->pid = process_start(argv, b->out, NULL,
-                           kills ? "LSAN_OPTIONS=suppressions=tests/lsan-nng.supp:print_suppressions=0" : NULL);
+                           kills ? "LSAN_OPTIONS=suppressions=tests/lsan-nng.supp:"
+                                   "print_suppressions=0" : NULL);
 }
 
 static void bench_end(struct bench_run *b)
