@@ -35,7 +35,7 @@ PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash lib
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
 PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm
-# libuv looks these up by name: see raft/disk_interpose.h.
+# libuv looks these up by name: see raft/disk_interpose.c.
 PKG_LIBS += -Wl,--export-dynamic-symbol=pwritev -Wl,--export-dynamic-symbol=pwritev64
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla

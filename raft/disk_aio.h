@@ -3,7 +3,7 @@
  * When a segment of the log is full, libraft calls io_destroy(2) on the loop's thread
  * (uvWriterCleanUpAndFireCloseCb), and the kernel returns after an RCU grace period: 25 to 36 ms,
  * in which the loop does nothing, on all nodes at the same entry. So that call is given to a
- * thread, and answered with 0 (see disk_interpose.h).
+ * thread, and answered with 0 (see disk_interpose.c).
  *
  * Why that is safe, as of libraft 0.22.1:
  *

@@ -1,6 +1,14 @@
-/* disk_interpose.c - see disk_interpose.h. */
-#include "disk_interpose.h"
-
+/* disk_interpose.c - the system calls of libraft and libuv that this program makes its own way.
+ *
+ * The program that links this file has functions of libc's names, which the dynamic linker prefers
+ * for all libraries in it. Each passes everything on to the kernel but what one of these takes:
+ *
+ *   syscall(SYS_io_destroy)              libraft's writer       raft/disk_aio
+ *   syscall(SYS_pwritev), pwritev()      libuv's uv_fs_write    raft/disk_paced
+ *
+ * libuv 1.44 makes its pwritev through syscall(), later versions look pwritev() up by name, which
+ * is why the programs export it (Makefile). That both are reached is tested (test_disk,
+ * test_disk_paced): what is not intercepted is slow, and right. */
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -8,6 +16,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk_aio.h"
@@ -62,19 +71,13 @@ PROGRAMS_OWN __attribute__((no_sanitize_address)) long syscall(long number, ...)
     return next(number, a, b, c, d, e, f);
 }
 
-ssize_t disk_interpose_pwritev(int fd, const struct iovec *iov, int n, off_t at)
-{
-    return disk_paced_is_large(iov, n) ? disk_paced_write(fd, iov, n, at)
-                                       : syscall(SYS_pwritev, fd, iov, n, at, 0L);
-}
-
 /* Both names: which one a library asks for depends on how it was built. */
 PROGRAMS_OWN ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t at)
 {
-    return disk_interpose_pwritev(fd, iov, n, at);
+    return syscall(SYS_pwritev, fd, iov, n, at, 0L);
 }
 
 PROGRAMS_OWN ssize_t pwritev64(int fd, const struct iovec *iov, int n, off64_t at)
 {
-    return disk_interpose_pwritev(fd, iov, n, at);
+    return syscall(SYS_pwritev, fd, iov, n, at, 0L);
 }

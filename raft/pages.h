@@ -6,18 +6,11 @@
 #ifndef PAGES_H
 #define PAGES_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#define PAGES_SIZE ((size_t)2 * 1024 * 1024)
+#include "pages_system.h"
 
 /* One piece, of any content. `huge`: it will be filled, so ask for a huge page (there may be
  * none). NULL: no memory. Thread-safe. */
 void *pages_map(bool huge);
 void pages_unmap(void *pages);
-
-/* The same of the system itself: zeros. */
-void *pages_from_system(bool huge);
-void pages_to_system(void *pages);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "pages.h"
+#include "pages_system.h"
 
 #define IDLE_S 1    /* whole seconds in which nobody took one: few are kept */
 #define WINDOW_S 10 /* what was not needed for so long is not kept either */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,7 +16,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../raft/disk_interpose.h"
 #include "../raft/disk_paced.h"
 
 #define PARTS 40u
@@ -37,7 +37,8 @@ int sync_file_range(int fd, off64_t at, off64_t len, unsigned flags)
 }
 
 struct bench {
-    int fd;
+    FILE *file;
+    int fd; /* its */
     unsigned char *data; /* all parts, one behind the other */
     size_t len;
     uv_buf_t parts[PARTS];
@@ -45,16 +46,15 @@ struct bench {
 
 static int open_file(void **state)
 {
-    char path[] = "/tmp/test_disk_paced.XXXXXX";
     struct bench *b = calloc(1, sizeof *b);
 
     assert_non_null(b);
-    b->fd = mkstemp(path);
+    b->file = tmpfile();
     b->data = malloc((size_t)PARTS * PART_MAX);
-    if (b->fd < 0 || b->data == NULL) {
+    if (b->file == NULL || b->data == NULL) {
         return -1;
     }
-    unlink(path);
+    b->fd = fileno(b->file);
     for (unsigned i = 0; i < PARTS; i++) { /* of any length, none among them */
         size_t len = i % 7 == 3 ? 0 : PART_MAX - 4099 * i;
         memset(b->data + b->len, (int)i + 1, len);
@@ -71,7 +71,7 @@ static int close_file(void **state)
 {
     struct bench *b = *state;
 
-    close(b->fd);
+    fclose(b->file);
     free(b->data);
     free(b);
     return 0;

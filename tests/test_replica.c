@@ -71,11 +71,6 @@ static void a_group_of_three_commits(void **state)
     assert_int_equal(replica_applied_index(leader->replica), leader->applied);
 }
 
-static bool none_is_pending(struct group *g)
-{
-    return g->n_pending == 0;
-}
-
 /* Followers whose answers were late once are probed, as libraft has it, one message a heartbeat. */
 static void the_first_entry_after_a_pause_does_not_wait_for_a_tick(void **state)
 {
@@ -94,7 +89,7 @@ static void the_first_entry_after_a_pause_does_not_wait_for_a_tick(void **state)
         group_run(g, 2 * g->heartbeat_ms + 50 * i);
         assert_int_equal(leader->role, REPLICA_LEADER);
         assert_true(group_propose(leader));
-        group_run_until(g, none_is_pending, g->heartbeat_ms / 2);
+        group_settle(g, g->heartbeat_ms / 2);
     }
 }
 

@@ -385,6 +385,11 @@ static bool nothing_is_pending(struct group *g)
     return g->n_pending == 0;
 }
 
+void group_settle(struct group *g, unsigned ms)
+{
+    group_run_until(g, nothing_is_pending, ms);
+}
+
 void group_commit(struct group *g, unsigned n)
 {
     unsigned wanted = g->n_acknowledged + n;
@@ -397,7 +402,7 @@ void group_commit(struct group *g, unsigned n)
                 break;
             }
         }
-        group_run_until(g, nothing_is_pending, GROUP_WAIT_MS);
+        group_settle(g, GROUP_WAIT_MS);
     }
 }
 

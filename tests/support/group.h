@@ -72,6 +72,8 @@ struct group_member *group_leader(struct group *g);
 struct group_member *group_other_leader(struct group *g, uint64_t than);
 /* Propose the next value. False: not the leader. */
 bool group_propose(struct group_member *m);
+/* Wait until each proposal has been answered; fails the test after `ms`. */
+void group_settle(struct group *g, unsigned ms);
 /* Propose n values through whoever leads, and wait until all are acknowledged. */
 void group_commit(struct group *g, unsigned n);
 /* Wait until the open members have applied the same, and all that was acknowledged. */
