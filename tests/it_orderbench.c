@@ -53,12 +53,7 @@ static void bench_begin(struct bench_run *b, const char *const *args)
         argv[n++] = "--data";
         argv[n++] = b->dir;
     }
-    /* Those that kill nodes under load may lose a message inside nng. */
-    bool kills = strcmp(argv[1], "failover") == 0 || strcmp(argv[1], "restart") == 0 ||
-                 strcmp(argv[1], "soak") == 0;
-    b->pid = process_start(argv, b->out, NULL,
-                           kills ? "LSAN_OPTIONS=suppressions=tests/lsan-nng.supp:"
-                                   "print_suppressions=0" : NULL);
+    b->pid = process_start(argv, b->out, NULL, NULL);
 }
 
 static void bench_end(struct bench_run *b)
