@@ -355,7 +355,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_arguments_are_refused_before_anything_is_sent),
         cmocka_unit_test(a_full_queue_answers_busy),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    nng_fini();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,7 +167,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(closing_ends_the_call_whose_caller_runs_the_client),
         cmocka_unit_test(two_callers_take_turns_with_the_clients_thread),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    nng_fini();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

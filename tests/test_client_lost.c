@@ -170,7 +170,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(calls_survive_the_death_of_the_leader),
         cmocka_unit_test(a_connection_that_went_dead_is_replaced),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    nng_fini();
-    return failed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* fleet.h - small servers that speak the client's protocol without deciding anything, each a
  * process of its own, so that it can be killed under the client's hands.
  *
- * The servers are the test program itself, started once more: main() begins with fleet_main(). */
+ * The servers are the test program itself, started once more: main() begins with fleet_main(). It
+ * does not end with nng_fini(), which may hang while nng still closes the sockets of a client. */
 #ifndef FLEET_H
 #define FLEET_H
 
