@@ -33,11 +33,10 @@ export BUILD=$build
 
 # Where nodes or their connections die, nng before 1.6 may lose a message: tests/lsan-nng.supp says
 # which, and why. Everywhere else a lost message is a leak of ours.
-lsan=${LSAN_OPTIONS:-}
-lsan_nng=$lsan
+lsan_nng=${LSAN_OPTIONS:-}
 nng=$(sed -nE 's/^#define NNG_(MAJOR|MINOR)_VERSION +//p' /usr/include/nng/nng.h | paste -sd .)
 if dpkg --compare-versions "$nng" lt 1.6; then
-    lsan_nng="suppressions='$PWD/tests/lsan-nng.supp':print_suppressions=0${lsan:+:$lsan}"
+    lsan_nng="suppressions='$PWD/tests/lsan-nng.supp':print_suppressions=0${lsan_nng:+:$lsan_nng}"
 fi
 
 scratch=$(mktemp -d)
@@ -114,7 +113,7 @@ account() {
 }
 
 run_one() {
-    local path=$1 limit=$2 name begin end rc p f
+    local path=$1 limit=$2 lsan=${LSAN_OPTIONS:-} name begin end rc p f
     name=$(basename "$path")
     echo "$name"
     if [ ! -x "$path" ]; then
@@ -122,12 +121,9 @@ run_one() {
         rc=127 begin=0 end=0
     else
         begin=$(date +%s.%N)
-        case $name in
-            it_* | test_client_lost) export LSAN_OPTIONS=$lsan_nng ;;
-            *) export LSAN_OPTIONS=$lsan ;;
-        esac
+        case $name in it_* | test_client_lost) lsan=$lsan_nng ;; esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
-        timeout -k 10 "$limit" "$path" >"$scratch/output" 2>&1 </dev/null
+        LSAN_OPTIONS=$lsan timeout -k 10 "$limit" "$path" >"$scratch/output" 2>&1 </dev/null
         rc=$?
         end=$(date +%s.%N)
     fi

@@ -16,6 +16,7 @@
 #include "../client/webhook.h"
 #include "support/callback_bench.h"
 #include "support/http_site.h"
+#include "support/process.h"
 
 #define STARTED_MS PARCEL_STARTED_MS
 #define KEY PARCEL_KEY

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -127,20 +125,20 @@ static void nodes_that_hang_or_talk_nonsense_do_not_keep_the_client_from_the_oth
 {
     (void)state;
     struct fleet *fleet = fleet_new();
-    char hung[32];
     char all[128];
-    int fd = socket_that_listens(hung); /* connects, but never says a word */
+    unsigned hung;
+    int fd = listen_somewhere(&hung); /* connects, but never says a word */
     struct server *deaf = fleet_start(fleet, 1, 2, 0, DEAF);
     struct server *s = fleet_start(fleet, 0, 1, 0, LEADS);
 
-    snprintf(all, sizeof all, "%s,%s,%s", hung, deaf->address, s->address);
+    snprintf(all, sizeof all, "127.0.0.1:%u,%s,%s", hung, deaf->address, s->address);
     struct ordersched_client *client = fleet_client(all, 5000);
     uint64_t start = monotonic_ms();
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
     assert_in_range(monotonic_ms() - start, 0, 2000);
     ordersched_close(client);
 
-    snprintf(all, sizeof all, "%s", hung);
+    snprintf(all, sizeof all, "127.0.0.1:%u", hung);
     client = fleet_client(all, 600);
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_UNREACHABLE);
     ordersched_close(client);
@@ -181,7 +179,7 @@ static void closing_completes_what_is_pending(void **state)
     op.kind = ORDERSCHED_GET;
     assert_int_equal(ordersched_submit(client, &op, 0, collected_take, &read), ORDERSCHED_OK);
     for (int i = 0; i < 2000 && s->received < 2; i++) {
-        nng_msleep(1);
+        sleep_ms(1);
     }
     assert_true(s->received >= 2);
     ordersched_close(client);
@@ -194,7 +192,7 @@ static void closing_completes_what_is_pending(void **state)
     client = fleet_client(address, 60000);
     op.kind = ORDERSCHED_PAY;
     assert_int_equal(ordersched_submit(client, &op, 0, collected_take, &unsent), ORDERSCHED_OK);
-    nng_msleep(50);
+    sleep_ms(50);
     ordersched_close(client);
     assert_int_equal(unsent.calls, 1);
     assert_int_equal(unsent.error, ORDERSCHED_CLOSED);
@@ -336,11 +334,7 @@ static void a_full_queue_answers_busy(void **state)
 
 int main(int argc, char **argv)
 {
-    int rc;
-
-    if (fleet_main(argc, argv, &rc)) {
-        return rc;
-    }
+    fleet_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_of_call_is_answered),
         cmocka_unit_test(a_redirect_leads_to_the_leader),

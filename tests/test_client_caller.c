@@ -5,10 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 
 #include "support/fleet.h"
+#include "support/process.h"
 
 struct waiting {
     struct ordersched_client *client;
@@ -49,7 +48,7 @@ static void client_until(struct ordersched_client *c, bool (*holds)(struct order
         pthread_mutex_lock(&c->mutex);
         so = holds(c);
         pthread_mutex_unlock(&c->mutex);
-        nng_msleep(1);
+        sleep_ms(1);
     }
     assert_true(so);
 }
@@ -130,7 +129,7 @@ static void closing_ends_the_call_whose_caller_runs_the_client(void **state)
 
     waiting_start(&w, client, 60000);
     for (int i = 0; i < 5000 && s->received < 2; i++) { /* the search, and the call */
-        nng_msleep(1);
+        sleep_ms(1);
     }
     ordersched_close(client);
     pthread_join(w.thread, NULL);
@@ -156,11 +155,7 @@ static void two_callers_take_turns_with_the_clients_thread(void **state)
 
 int main(int argc, char **argv)
 {
-    int rc;
-
-    if (fleet_main(argc, argv, &rc)) {
-        return rc;
-    }
+    fleet_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(callbacks_run_on_the_clients_thread_while_a_caller_waits),
         cmocka_unit_test(a_caller_that_runs_the_client_times_out_by_itself),

@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
-#include <nng/nng.h>
-#include <nng/supplemental/util/platform.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,9 +64,11 @@ static void *cutter_run(void *arg)
 static struct cutter *cutter_new(int port)
 {
     struct cutter *c = calloc(1, sizeof *c);
+    unsigned at;
 
     c->port = port;
-    c->fd = socket_that_listens(c->address);
+    c->fd = listen_somewhere(&at);
+    snprintf(c->address, sizeof c->address, "127.0.0.1:%u", at);
     assert_int_equal(pthread_create(&c->thread, NULL, cutter_run, c), 0);
     return c;
 }
@@ -115,13 +115,13 @@ static void calls_survive_the_death_of_the_leader(void **state)
     assert_int_equal(ordersched_pay(client, "a", NULL), ORDERSCHED_OK);
     payers_start(payers, 16, 400, client);
     while (fleet->n_ids < 400) {
-        nng_msleep(1);
+        sleep_ms(1);
     }
     fleet_kill(first);
     uint64_t died = monotonic_ms();
-    nng_msleep(100); /* the others have not noticed yet */
+    sleep_ms(100); /* the others have not noticed yet */
     second->leader = 0;
-    nng_msleep(100); /* election */
+    sleep_ms(100); /* election */
     second->term = 2;
     second->behaviour = LEADS;
     assert_int_equal(payers_join(payers, 16), 0);
@@ -149,7 +149,7 @@ static void a_connection_that_went_dead_is_replaced(void **state)
     struct ordersched_operation op = {.kind = ORDERSCHED_PAY, .id = "b", .id_len = 1};
     struct collected c = {0};
     assert_int_equal(ordersched_submit(client, &op, 0, collected_take, &c), ORDERSCHED_OK);
-    nng_msleep(2500);
+    sleep_ms(2500);
     assert_int_equal(c.calls, 0);
     s->behaviour = LEADS;
     collected_wait(&c.calls, 1, 4000);
@@ -160,11 +160,7 @@ static void a_connection_that_went_dead_is_replaced(void **state)
 
 int main(int argc, char **argv)
 {
-    int rc;
-
-    if (fleet_main(argc, argv, &rc)) {
-        return rc;
-    }
+    fleet_main(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_connections_are_mended_and_repeat_nothing_but_the_request_id),
         cmocka_unit_test(calls_survive_the_death_of_the_leader),

@@ -3,11 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <arpa/inet.h>
 #include <cmocka.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
-#include <nng/supplemental/util/platform.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -15,7 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,8 +20,7 @@
 #include "process.h"
 
 #define SERVER_CONTEXTS 32
-
-static const char *program; /* how we were started, to start servers likewise */
+#define SERVER_FLAG "--server"
 
 /* ------------------------------------------------------------- in a server's process */
 
@@ -191,15 +187,12 @@ static struct fleet *fleet_map(int fd)
     return at;
 }
 
-bool fleet_main(int argc, char **argv, int *rc)
+void fleet_main(int argc, char **argv)
 {
-    program = argv[0];
-    if (argc != 5 || strcmp(argv[1], "--server") != 0) {
-        return false;
+    if (argc == 5 && strcmp(argv[1], SERVER_FLAG) == 0) {
+        struct fleet *f = fleet_map(atoi(argv[2]));
+        exit(fleet_server(f, &f->servers[atoi(argv[3])], atoi(argv[4])));
     }
-    struct fleet *f = fleet_map(atoi(argv[2]));
-    *rc = fleet_server(f, &f->servers[atoi(argv[3])], atoi(argv[4]));
-    return true;
 }
 
 /* ------------------------------------------------------------------ in the test's process */
@@ -218,8 +211,7 @@ struct fleet *fleet_new(void)
 void fleet_kill(struct server *s)
 {
     if (s->pid != 0) {
-        kill(s->pid, SIGKILL);
-        waitpid(s->pid, NULL, 0);
+        process_end(s->pid, SIGKILL);
         s->pid = 0;
     }
 }
@@ -234,12 +226,12 @@ void fleet_free(struct fleet *f)
 }
 
 struct server *fleet_start(struct fleet *f, int number, unsigned id, int port,
-                                   enum behaviour behaviour)
+                           enum behaviour behaviour)
 {
     extern char **environ;
     struct server *s = &f->servers[number];
     char args[3][16];
-    char *argv[] = {(char *)program, "--server", args[0], args[1], args[2], NULL};
+    char *argv[] = {"fleet-server", SERVER_FLAG, args[0], args[1], args[2], NULL};
 
     s->port = 0;
     s->id = id;
@@ -248,10 +240,10 @@ struct server *fleet_start(struct fleet *f, int number, unsigned id, int port,
     snprintf(args[0], sizeof args[0], "%d", f->fd);
     snprintf(args[1], sizeof args[1], "%d", number);
     snprintf(args[2], sizeof args[2], "%d", port);
-    assert_int_equal(posix_spawn(&s->pid, program, NULL, NULL, argv, environ), 0);
+    assert_int_equal(posix_spawn(&s->pid, "/proc/self/exe", NULL, NULL, argv, environ), 0);
     for (int i = 0; i < 10000 && s->port == 0; i++) {
         assert_int_equal(waitpid(s->pid, NULL, WNOHANG), 0);
-        nng_msleep(1);
+        sleep_ms(1);
     }
     assert_true(s->port != 0);
     snprintf(s->address, sizeof s->address, "127.0.0.1:%d", s->port);
@@ -283,23 +275,12 @@ struct ordersched_client *fleet_client(const char *endpoints, unsigned timeout_m
     return client;
 }
 
-int socket_that_listens(char address[32])
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof in;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&in, len), 0);
-    assert_int_equal(listen(fd, 16), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&in, &len), 0);
-    snprintf(address, 32, "127.0.0.1:%d", ntohs(in.sin_port));
-    return fd;
-}
-
 void address_of_nobody(char address[32])
 {
-    close(socket_that_listens(address));
+    unsigned port;
+
+    close(listen_somewhere(&port));
+    snprintf(address, 32, "127.0.0.1:%u", port);
 }
 
 void collected_take(void *arg, const struct ordersched_answer *answer)
@@ -322,7 +303,7 @@ void collected_wait(atomic_int *n, int wanted, unsigned ms)
     uint64_t end = monotonic_ms() + ms;
 
     while (*n < wanted && monotonic_ms() < end) {
-        nng_msleep(1);
+        sleep_ms(1);
     }
     assert_int_equal(*n, wanted);
 }

@@ -44,8 +44,8 @@ struct fleet {
     uint8_t ids[FLEET_IDS_MAX][16];
 };
 
-/* In main(), first: if the program was started as a server, be one (the exit code is in *rc). */
-bool fleet_main(int argc, char **argv, int *rc);
+/* In main(), first. Returns unless the program was started as a server: then it is one. */
+void fleet_main(int argc, char **argv);
 
 struct fleet *fleet_new(void);
 void fleet_free(struct fleet *f); /* and its servers */
@@ -58,8 +58,6 @@ unsigned fleet_requests(struct fleet *f);
 
 /* A client of these "host:port, ...". */
 struct ordersched_client *fleet_client(const char *endpoints, unsigned timeout_ms);
-/* A TCP socket that listens: its backlog connects, and nobody says a word. */
-int socket_that_listens(char address[32]);
 /* An address where nobody listens. */
 void address_of_nobody(char address[32]);
 

@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "process.h"
+
 static void must(bool held)
 {
     if (!held) {
@@ -181,20 +183,6 @@ static void *rude_main(void *arg)
         }
         close(fd);
     }
-}
-
-int listen_somewhere(unsigned *port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof a;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    must(fd >= 0);
-    must(bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
-    must(listen(fd, 1024) == 0);
-    must(getsockname(fd, (struct sockaddr *)&a, &len) == 0);
-    *port = ntohs(a.sin_port);
-    return fd;
 }
 
 void rude_open(struct rude *r, const char *answer, const char *endless_line)

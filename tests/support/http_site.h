@@ -50,7 +50,4 @@ struct rude {
 void rude_open(struct rude *r, const char *answer, const char *endless_line);
 void rude_close(struct rude *r);
 
-/* A socket that listens on the loopback, where the kernel connects and nobody reads. */
-int listen_somewhere(unsigned *port);
-
 #endif

@@ -137,6 +137,20 @@ bool port_is_free(unsigned port)
     return free_now;
 }
 
+int listen_somewhere(unsigned *port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 1024) != 0 ||
+        getsockname(fd, (struct sockaddr *)&a, &len) != 0) {
+        die("a listening socket");
+    }
+    *port = ntohs(a.sin_port);
+    return fd;
+}
+
 /* Below the ephemeral range (32768 up), so that no client's port takes one in between. */
 unsigned ports_free(unsigned n)
 {

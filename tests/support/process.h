@@ -30,6 +30,8 @@ void scratch_remove(const char *dir);
 unsigned ports_free(unsigned n);
 /* Does nobody listen on this TCP port of 127.0.0.1 now? */
 bool port_is_free(unsigned port);
+/* A socket that listens on 127.0.0.1, where the kernel connects and nobody reads. */
+int listen_somewhere(unsigned *port);
 
 uint64_t wall_ms(void);
 uint64_t monotonic_ms(void);
