@@ -21,11 +21,14 @@ struct worker {
 
 static void worker_tell(const struct batch *b, uint64_t seed, const char *text)
 {
+    char extras[SIM_EXTRAS_MAX];
+
     if (b->out == NULL) {
         return;
     }
-    fprintf(b->out, "seed %" PRIu64 ": %s\n  replay: ordersim --seed %" PRIu64 "%s\n", seed, text, seed,
-            b->replay);
+    run_extras(seed, b->with, extras);
+    fprintf(b->out, "seed %" PRIu64 ": %s\n  replay: ordersim --seed %" PRIu64 " --with %s%s\n", seed,
+            text, seed, extras, b->replay);
     fflush(b->out);
 }
 
@@ -52,7 +55,7 @@ static void worker_run(const struct batch *b, struct worker *w)
 {
     while (w->next <= b->last && !*(volatile bool *)&w->stop) {
         w->running = true;
-        run_seed(w->next, NULL, b->only, &w->result);
+        run_seed(w->next, b->with, NULL, b->only, &w->result);
         worker_add(b, w, w->next);
         w->running = false;
         w->next += b->jobs;

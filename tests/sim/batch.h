@@ -11,6 +11,7 @@ struct batch {
     const char *only;     /* one invariant, or NULL */
     const char *replay;   /* options to be told with the command that replays a seed */
     bool until_found;     /* stop at the first violation */
+    const char *with;     /* see options_draw */
     FILE *out;            /* where violations are told; NULL: nowhere */
 };
 

@@ -76,7 +76,7 @@ bool mutants_choose(const char *name)
 static bool is_caught(const struct expectation *e, unsigned n, unsigned jobs,
                       struct batch_report *r)
 {
-    struct batch batch = {1, e->seeds, jobs, e->invariant, "", true, NULL};
+    struct batch batch = {1, e->seeds, jobs, e->invariant, "", true, NULL, NULL};
 
     mutant_chosen = e->mutant;
     batch_run(&batch, r);
@@ -109,7 +109,7 @@ int mutants_self_test(unsigned jobs)
             most = r->found > most ? (unsigned)r->found : most;
         }
     }
-    struct batch batch = {1, most > 0 ? most : 1, jobs, NULL, "", false, stdout};
+    struct batch batch = {1, most > 0 ? most : 1, jobs, NULL, "", false, NULL, stdout};
     batch_run(&batch, r);
     bool clean = r->violations + r->crashes == 0;
     printf("%s %u - without a mutant the same %u seeds pass\n1..%u\n", clean ? "ok" : "not ok", n + 1,

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define SETTLE_MS 20000
 
@@ -88,15 +89,56 @@ static void draw_load(struct sim_options *o, struct sim_loop *l)
     o->rate_per_mille = wanted(l) ? (unsigned)loop_between(l, 100, 900) : 0;
 }
 
-void options_draw(struct sim_options *o, struct sim_loop *l)
+/* --- extras --- */
+
+/* Is this name in a list with commas? */
+static bool list_has(const char *list, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (const char *at = list; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, len) == 0 && (at[len] == '\0' || at[len] == ',')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
+                   struct sim_loop *stream)
+{
+    size_t used = strlen(o->extras);
+    bool drawn;
+
+    *stream = (struct sim_loop){.random = XXH3_64bits_withSeed(name, strlen(name), o->seed)};
+    drawn = loop_chance(stream, per_mille); /* always: the values that follow are the same */
+    if (o->with != NULL ? !list_has(o->with, name) : !drawn) {
+        return false;
+    }
+    snprintf(o->extras + used, sizeof o->extras - used, "%s%s", used > 0 ? "," : "", name);
+    return true;
+}
+
+/* Options that came after the seeds in tests/sim/regress: they must not shift other runs, so none draws
+ * from the loop's generator here. */
+static void draw_extras(struct sim_options *o)
+{
+    (void)o;
+}
+
+void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
 {
     memset(o, 0, sizeof *o);
+    o->seed = seed;
+    o->with = with;
     draw_cluster(o, l);
     draw_network(o, l);
     draw_machines(o, l);
     draw_load(o, l);
     o->run_ms = loop_between(l, 4000, 14000);
     o->settle_ms = SETTLE_MS;
+    draw_extras(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
@@ -124,7 +166,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
             "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
-            "run=%" PRIu64 "ms settle=%" PRIu64 "ms\n",
+            "run=%" PRIu64 "ms settle=%" PRIu64 "ms with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -132,5 +174,5 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
             o->routes, o->route_change_per_mille, o->batch_max,
             o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
-            o->settle_ms);
+            o->settle_ms, o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -7,6 +7,7 @@
 
 #define SIM_NODES_MAX 5
 #define SIM_CLIENTS_MAX 8
+#define SIM_EXTRAS_MAX 128
 
 struct sim_options {
     /* cluster */
@@ -61,10 +62,21 @@ struct sim_options {
     /* phases */
     uint64_t run_ms;    /* with faults */
     uint64_t settle_ms; /* without: the liveness phase */
+    /* extras: options that came later, each with a stream of its own (options_extra); 0 = off */
+    uint64_t seed;
+    char extras[SIM_EXTRAS_MAX]; /* the names of those that are on, with commas; "" = none */
+    const char *with;            /* see options_draw */
 };
 
-/* Draw everything from the loop's generator. */
-void options_draw(struct sim_options *o, struct sim_loop *l);
+/* Draw everything from the loop's generator, the loop being new and of this seed; and the extras from
+ * their streams. `with`: NULL: by chance; else the names of those that are to be on, with commas,
+ * and no others ("none": none). It is kept, not copied. */
+void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with);
+/* For draw_extras() alone: is the extra `name` on in this run? If so it stands in `extras` from now
+ * on, and `stream` is a generator for its values (a loop that only draws: loop_below,
+ * loop_between, loop_chance), which depends on seed and name and on nothing else. */
+bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
+                   struct sim_loop *stream);
 /* One line, every field: the first line of a run's output. */
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out);
 

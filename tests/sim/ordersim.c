@@ -18,8 +18,11 @@ static const char usage[] =
     "  --seeds A..B      many runs; they fail also when a coverage counter stays 0\n"
     "  --jobs N          in so many processes (default 1)\n"
     "  --no-coverage     do not ask for coverage: for small batches\n"
-    "  --regress FILE    the seeds of a named regression: lines \"seed N\", and comments; behind a\n"
-    "                    line \"hazard NAME\" they must find it where it is compiled in\n"
+    "  --with A,B        of the options that have a stream of their own exactly these are on\n"
+    "                    (\"none\": none), not those that the seed draws\n"
+    "  --regress FILE    the seeds of a named regression: lines \"seed N\" or \"seed N with A,B\", and\n"
+    "                    comments; behind a line \"hazard NAME\" they must find it where it is\n"
+    "                    compiled in\n"
     "  --mutant NAME     with a deliberate bug compiled in (needs -DORDERSCHEDD_MUTANTS)\n"
     "  --only NAME       look for one invariant\n"
     "  --self-test       each mutant must be caught by the invariant named for it\n"
@@ -30,7 +33,7 @@ struct command {
     bool has_seed, has_range, trace, coverage, self_test;
     uint64_t seed, first, last;
     unsigned jobs;
-    const char *regress, *only, *mutant;
+    const char *regress, *only, *mutant, *with;
     char replay[128]; /* options that a replay needs as well */
 };
 
@@ -44,23 +47,23 @@ static double seconds_now(void)
 
 /* --- one run --- */
 
-static int run_one(const struct command *c, uint64_t seed)
+static int run_one(const struct command *c, uint64_t seed, const char *with)
 {
     struct run_result *r = calloc(1, sizeof *r);
 
     if (r == NULL) {
         abort();
     }
-    run_describe(seed, stdout);
+    run_describe(seed, with, stdout);
     fflush(stdout);
-    run_seed(seed, c->trace ? stdout : NULL, c->only, r);
+    run_seed(seed, with, c->trace ? stdout : NULL, c->only, r);
     bool bad = r->violation[0] != '\0';
     if (bad) {
         printf("%s\n", r->report);
     }
     printf("%s: %.3f s of cluster time, %" PRIu64 " events, trace hash %016" PRIx64 "\n",
            bad ? "violated" : "ok", (double)r->simulated_us / 1e6, r->events, r->trace_hash);
-    printf("replay: ordersim --seed %" PRIu64 "%s\n", seed, c->replay);
+    printf("replay: ordersim --seed %" PRIu64 " --with %s%s\n", seed, r->extras, c->replay);
     free(r);
     return bad ? 1 : 0;
 }
@@ -69,7 +72,7 @@ static int run_one(const struct command *c, uint64_t seed)
 
 static int run_range(const struct command *c)
 {
-    struct batch batch = {c->first, c->last, c->jobs, c->only, c->replay, false, stdout};
+    struct batch batch = {c->first, c->last, c->jobs, c->only, c->replay, false, c->with, stdout};
     struct batch_report *r = calloc(1, sizeof *r);
     double begin = seconds_now();
     unsigned missing = 0;
@@ -98,7 +101,8 @@ static int run_range(const struct command *c)
 
 /* With the guard that was its answer taken away, where that is compiled in, the seed must still
  * find it: other seeds follow when options or events change. */
-static int run_hazard(const struct command *c, const char *name, uint64_t seed)
+static int run_hazard(const struct command *c, const char *name, uint64_t seed,
+                      const char *with)
 {
     struct run_result *r = calloc(1, sizeof *r);
 
@@ -109,7 +113,7 @@ static int run_hazard(const struct command *c, const char *name, uint64_t seed)
         free(r);
         return 2;
     }
-    run_seed(seed, NULL, c->only, r);
+    run_seed(seed, with, NULL, c->only, r);
     bool found = r->violation[0] != '\0';
     printf("seed %" PRIu64 " with %s: %s\n", seed, name,
            found ? r->report : "finds nothing any more; look for another seed, with --mutant");
@@ -130,13 +134,14 @@ static int run_regress(const struct command *c)
         return 2;
     }
     while (fgets(line, sizeof line, file) != NULL) {
+        char with[SIM_EXTRAS_MAX] = "none"; /* so that extras that come later shift no seed */
         uint64_t seed;
         if (sscanf(line, "hazard %63s", hazard) == 1) {
             continue;
         }
-        if (sscanf(line, "seed %" SCNu64, &seed) == 1) {
-            rv |= run_one(c, seed);
-            rv |= hazard[0] != '\0' && mutants_compiled() ? run_hazard(c, hazard, seed) : 0;
+        if (sscanf(line, "seed %" SCNu64 " with %127s", &seed, with) >= 1) {
+            rv |= run_one(c, seed, with);
+            rv |= hazard[0] != '\0' && mutants_compiled() ? run_hazard(c, hazard, seed, with) : 0;
             n++;
         }
     }
@@ -170,7 +175,8 @@ static bool parse(int argc, char **argv, struct command *c)
         {"seeds", required_argument, NULL, 'r'},   {"jobs", required_argument, NULL, 'j'},
         {"no-coverage", no_argument, NULL, 'c'},   {"regress", required_argument, NULL, 'g'},
         {"mutant", required_argument, NULL, 'm'},  {"only", required_argument, NULL, 'o'},
-        {"self-test", no_argument, NULL, 'S'},     {NULL, 0, NULL, 0},
+        {"self-test", no_argument, NULL, 'S'},     {"with", required_argument, NULL, 'w'},
+        {NULL, 0, NULL, 0},
     };
     uint64_t jobs = 1;
     bool fine = true;
@@ -186,6 +192,7 @@ static bool parse(int argc, char **argv, struct command *c)
             case 'g': c->regress = optarg; break;
             case 'm': c->mutant = optarg; break;
             case 'o': c->only = optarg; break;
+            case 'w': c->with = optarg; break;
             case 'S': c->self_test = true; break;
             default: fine = false;
         }
@@ -212,5 +219,5 @@ int main(int argc, char **argv)
     if (c.self_test) {
         return mutants_self_test(c.jobs);
     }
-    return c.has_seed ? run_one(&c, c.seed) : c.has_range ? run_range(&c) : run_regress(&c);
+    return c.has_seed ? run_one(&c, c.seed, c.with) : c.has_range ? run_range(&c) : run_regress(&c);
 }

@@ -61,7 +61,8 @@ static void run_died(void *arg, unsigned node, const char *sentence, bool expect
     check_died(((struct run *)arg)->check, node, sentence, expected);
 }
 
-static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only)
+static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace,
+                     const char *only)
 {
     struct sim_cluster_hooks hooks = {
         .arg = r,
@@ -76,7 +77,7 @@ static void run_open(struct run *r, uint64_t seed, FILE *trace, const char *only
     };
 
     loop_init(&r->loop, seed, trace);
-    options_draw(&r->options, &r->loop);
+    options_draw(&r->options, &r->loop, seed, with);
     r->check = check_new(&r->loop, &r->options, &r->coverage, only);
     r->cluster = cluster_new(&r->loop, &r->options, &hooks);
     check_set_cluster(r->check, r->cluster);
@@ -128,13 +129,15 @@ static void run_phases(struct run *r)
     check_end(r->check);
 }
 
-void run_seed(uint64_t seed, FILE *trace, const char *only, struct run_result *result)
+void run_seed(uint64_t seed, const char *with, FILE *trace, const char *only,
+              struct run_result *result)
 {
     struct run r = {0};
     const char *violation;
 
     memset(result, 0, sizeof *result);
-    run_open(&r, seed, trace, only);
+    run_open(&r, seed, with, trace, only);
+    run_extras(seed, with, result->extras);
     run_phases(&r);
     violation = check_violation(r.check);
     if (violation != NULL) {
@@ -149,13 +152,24 @@ void run_seed(uint64_t seed, FILE *trace, const char *only, struct run_result *r
     run_close(&r);
 }
 
-void run_describe(uint64_t seed, FILE *out)
+void run_describe(uint64_t seed, const char *with, FILE *out)
 {
     struct sim_loop loop;
     struct sim_options options;
 
     loop_init(&loop, seed, NULL);
-    options_draw(&options, &loop);
+    options_draw(&options, &loop, seed, with);
     options_print(&options, seed, out);
+    loop_close(&loop);
+}
+
+void run_extras(uint64_t seed, const char *with, char out[SIM_EXTRAS_MAX])
+{
+    struct sim_loop loop;
+    struct sim_options options;
+
+    loop_init(&loop, seed, NULL);
+    options_draw(&options, &loop, seed, with);
+    snprintf(out, SIM_EXTRAS_MAX, "%s", options.extras[0] != '\0' ? options.extras : "none");
     loop_close(&loop);
 }
