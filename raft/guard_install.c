@@ -166,6 +166,20 @@ static bool guard_leads(const struct guard *g, raft_term term)
     return g->raft->state == RAFT_LEADER && g->raft->current_term == term;
 }
 
+/* The follower's match index as of now is what it must move from. Not as of when libraft asked: while
+ * the image is loaded the follower may yet confirm what was on its way, and that is no sign that it
+ * has this snapshot. */
+static void transfer_note_match(const struct guard_transfer *t)
+{
+    struct guard_peer *p = guard_peer_find(t->guard, t->id);
+
+    if (p != NULL && p->transfer == t->serial) {
+        p->transfer_loads = false;
+        p->transfer_match = 0;
+        raft_match_index(t->guard->raft, t->id, &p->transfer_match);
+    }
+}
+
 /* The image is there: send it. 0: transfer_sent_cb will run; else nothing was sent. */
 static int transfer_start(struct guard_transfer *t)
 {
@@ -188,6 +202,7 @@ static int transfer_start(struct guard_transfer *t)
     t->message.install_snapshot.conf_index = s->configuration_index;
     t->message.install_snapshot.data = s->bufs[0];
     t->request.data = t;
+    transfer_note_match(t);
     return g->inner->send(g->inner, &t->request, &t->message, transfer_sent_cb);
 }
 
@@ -322,8 +337,7 @@ int guard_install_send(struct guard *g, struct raft_io_send *req,
     req->cb = cb;
     p->transfer = t->serial = ++g->last_serial;
     p->transfer_term = t->term;
-    p->transfer_match = 0;
-    raft_match_index(g->raft, id, &p->transfer_match);
+    p->transfer_loads = true;
     p->started_ms = g->inner->time(g->inner);
     p->sent_ms = 0;
     if (t->image->snapshot == NULL) {
@@ -352,7 +366,8 @@ void guard_install_review(struct guard *g)
             continue;
         }
         if (!guard_leads(g, p->transfer_term) || guard_server(g, p->id) == NULL ||
-            raft_match_index(g->raft, p->id, &match) != 0 || match != p->transfer_match ||
+            raft_match_index(g->raft, p->id, &match) != 0 ||
+            (!p->transfer_loads && match != p->transfer_match) ||
             now - p->started_ms >= GUARD_INSTALL_TIMEOUT_MS) {
             peer_release(p);
         }

@@ -18,8 +18,9 @@ struct guard_peer {
     raft_time heard_ms;
     uint64_t transfer; /* serial of the InstallSnapshot that counts as under way, or 0 */
     raft_term transfer_term;
-    raft_index transfer_match;
-    raft_time started_ms;
+    bool transfer_loads;       /* its image is on its way from the disk: nothing was sent yet */
+    raft_index transfer_match; /* the follower's, when the transfer began to be sent */
+    raft_time started_ms;      /* when libraft asked for it */
     raft_time sent_ms; /* written out; 0 = not yet */
     raft_index asked;  /* libraft believes this snapshot to be on its way; 0 = none */
     raft_term asked_term;

@@ -98,6 +98,34 @@ static void a_transfer_is_released_when_the_match_index_moves(void **state)
     guard_bench_close(b);
 }
 
+static void a_transfer_counts_though_the_match_index_moved_while_its_image_was_loaded(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    guard_bench_elect(b);
+    guard_bench_need_snapshot(b, 2);
+    hand_tick(&b->hand, 50);
+    assert_int_equal(b->hand.n_gets_ever, 1);
+    /* It confirms what was on its way to it, and needs the snapshot all the same. */
+    guard_bench_answer(b, 2, 0, 50);
+    hand_tick(&b->hand, 50);
+    assert_true(guard_is_installing(b->guard, 2));
+    hand_complete_get(&b->hand, 0);
+    assert_int_equal(hand_count_sends(&b->hand, RAFT_INSTALL_SNAPSHOT, 2), 1);
+    hand_complete_sends(&b->hand, 0);
+    for (int i = 0; i < 5; i++) {
+        hand_tick(&b->hand, 50);
+        assert_true(guard_is_installing(b->guard, 2));
+        hand_complete_sends(&b->hand, 0);
+    }
+    assert_int_equal(b->hand.n_gets_ever, 1);
+    guard_bench_answer(b, 2, 0, 100); /* now it has it */
+    hand_tick(&b->hand, 50);
+    assert_false(guard_is_installing(b->guard, 2));
+    guard_bench_close(b);
+}
+
 static void a_follower_that_lost_the_snapshot_gets_it_again(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -358,6 +386,7 @@ int main(void)
         cmocka_unit_test(a_silent_follower_is_sent_one_snapshot_only),
         cmocka_unit_test(two_followers_share_one_loaded_image),
         cmocka_unit_test(a_transfer_is_released_when_the_match_index_moves),
+        cmocka_unit_test(a_transfer_counts_though_the_match_index_moved_while_its_image_was_loaded),
         cmocka_unit_test(a_follower_that_lost_the_snapshot_gets_it_again),
         cmocka_unit_test(a_lost_snapshot_is_sent_again_though_the_leader_has_taken_another),
         cmocka_unit_test(a_snapshot_that_could_not_be_written_out_is_sent_again),
