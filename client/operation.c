@@ -223,6 +223,19 @@ static int decode_epoch(struct cursor *c, struct operation *op)
 {
     op->seed = cursor_uint(c);
     op->retention_ms = cursor_uint(c);
+    op->identity = cursor_bytes(c);
+    op->secret = cursor_bytes(c);
+    return (op->identity.len == 0 || op->identity.len == PROTOCOL_IDENTITY_SIZE) &&
+                   (op->secret.len == 0 || op->secret.len == PROTOCOL_CLUSTER_SECRET_SIZE)
+               ? ORDERSCHED_OK
+               : ORDERSCHED_INVALID;
+}
+
+/* An epoch as it was before clusters had an identity and a secret. */
+static int decode_epoch_old(struct cursor *c, struct operation *op)
+{
+    op->seed = cursor_uint(c);
+    op->retention_ms = cursor_uint(c);
     return ORDERSCHED_OK;
 }
 
@@ -324,7 +337,8 @@ static const struct shape shapes[] = {
     {OPERATION_RESERVE, 5, decode_reserve},
     {OPERATION_LEASE, 2, work_decode_lease},
     {OPERATION_SETTLE, 2, work_decode_settle},
-    {OPERATION_EPOCH, 3, decode_epoch},
+    {OPERATION_EPOCH, 5, decode_epoch},
+    {OPERATION_EPOCH, 3, decode_epoch_old},
     {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
 };
@@ -466,6 +480,8 @@ void operation_encode(struct buffer *b, const struct operation *op)
         case OPERATION_EPOCH:
             write_uint(b, op->seed);
             write_uint(b, op->retention_ms);
+            write_bin(b, op->identity.data, op->identity.len);
+            write_bin(b, op->secret.data, op->secret.len);
             break;
         case OPERATION_OUTCOME:
             encode_outcome(b, op);

@@ -50,6 +50,8 @@
 #define PROTOCOL_TOKENS_MAX 1000      /* reservations in a message or its answer */
 #define PROTOCOL_WAIT_MAX_MS 60000u   /* how long a RESERVE may wait for due orders */
 #define PROTOCOL_WORKER_MAX 64        /* bytes of a worker's name */
+#define PROTOCOL_IDENTITY_SIZE 16     /* random bytes that tell this cluster from all others */
+#define PROTOCOL_CLUSTER_SECRET_SIZE 32 /* random bytes that never leave the cluster */
 
 /* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
  * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
@@ -96,7 +98,9 @@ enum operation_code {
     OPERATION_LEASE = 53,   /* [53, [token...]] */
     OPERATION_SETTLE = 54,  /* [54, [[token, outcome, delay_ms, reason]...]] */
 
-    OPERATION_EPOCH = 64,   /* [64, seed, retention_ms]: a leader takes office */
+    OPERATION_EPOCH = 64,   /* [64, seed, retention_ms, identity, secret]: a leader takes office;
+                                the last two empty where it knows that the cluster has them;
+                                once, and still decoded: without them */
     OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
                                 reason, node_id]; once, and still decoded: without the last two */
 };
@@ -200,7 +204,7 @@ struct operation {
     struct slice cursor;
     /* route pause, rotate */
     bool paused;
-    struct slice secret;
+    struct slice secret; /* of an epoch: the cluster's, or empty */
     uint32_t keep;
     /* members, outcome */
     uint64_t node_id;
@@ -209,9 +213,10 @@ struct operation {
     struct slice worker;
     uint32_t n_tokens;
     struct slice tokens; /* the elements of lease and settle, back to back (work.h reads them) */
-    /* epoch */
+    /* epoch, and `secret` */
     uint64_t seed;
     uint64_t retention_ms;
+    struct slice identity; /* empty, or PROTOCOL_IDENTITY_SIZE bytes */
     /* outcome */
     uint64_t epoch;
     uint32_t version;

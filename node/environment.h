@@ -4,6 +4,7 @@
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct environment {
@@ -11,6 +12,8 @@ struct environment {
     uint64_t (*wall_us)(void *impl);      /* since the Unix epoch; may step */
     uint64_t (*monotonic_us)(void *impl); /* never steps */
     uint64_t (*random)(void *impl);       /* 64 random bits, for jitter and seeds */
+    /* Random bytes that nobody can guess: the cluster's identity and secret. Rarely called. */
+    void (*secret)(void *impl, uint8_t *out, size_t len);
 };
 
 #endif

@@ -85,6 +85,14 @@ static uint64_t system_random(void *impl)
     return v;
 }
 
+static void system_secret(void *impl, uint8_t *out, size_t len)
+{
+    (void)impl;
+    if (getrandom(out, len, 0) != (ssize_t)len) { /* always whole up to 256 bytes */
+        abort();
+    }
+}
+
 static void node_log(void *arg, const char *level, const char *sentence)
 {
     struct node *n = arg;
@@ -409,7 +417,8 @@ static int node_start(struct node *n)
                           .fd = STDERR_FILENO};
     n->environment = (struct environment){.wall_us = system_wall_us,
                                           .monotonic_us = system_monotonic_us,
-                                          .random = system_random};
+                                          .random = system_random,
+                                          .secret = system_secret};
     n->progress_us = system_monotonic_us(NULL);
     heap_install();
     if (!pages_reserve_start()) {

@@ -132,6 +132,26 @@ static void scheduler_enter_office(struct scheduler *s)
     }
 }
 
+/* The first entry of an office. An identity and a secret are in it where the cluster has none, as
+ * far as this node has applied: the machine keeps the first. */
+static void scheduler_submit_epoch(struct scheduler *s)
+{
+    uint8_t random[PROTOCOL_IDENTITY_SIZE + PROTOCOL_CLUSTER_SECRET_SIZE];
+    struct operation op = {
+        .code = OPERATION_EPOCH,
+        .seed = s->environment->random(s->environment->impl) | 1,
+        .retention_ms = s->config.retention_ms,
+    };
+
+    if (s->machine.secret_index == 0) {
+        s->environment->secret(s->environment->impl, random, sizeof random);
+        op.identity = (struct slice){random, PROTOCOL_IDENTITY_SIZE};
+        op.secret = (struct slice){random + PROTOCOL_IDENTITY_SIZE, PROTOCOL_CLUSTER_SECRET_SIZE};
+    }
+    batcher_submit_internal(&s->batcher, &op);
+    explicit_bzero(random, sizeof random);
+}
+
 static void scheduler_take_office(struct scheduler *s)
 {
     (void)scheduler_now_ms(s);
@@ -142,12 +162,7 @@ static void scheduler_take_office(struct scheduler *s)
      * that a transfer interrupted, is applied by then, and can decide no order behind the back of
      * a delivery. (The operation in it is void in that case.) */
     s->office_sequence = s->batcher.sequence + 1;
-    struct operation op = {
-        .code = OPERATION_EPOCH,
-        .seed = s->environment->random(s->environment->impl) | 1,
-        .retention_ms = s->config.retention_ms,
-    };
-    batcher_submit_internal(&s->batcher, &op);
+    scheduler_submit_epoch(s);
     if (MUTANT(FIRE_WITHOUT_EPOCH)) {
         s->state = SCHEDULER_IN_OFFICE;
         dispatch_open(&s->dispatch);

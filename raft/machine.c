@@ -99,6 +99,9 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->epoch = fresh->epoch;
     m->seed = fresh->seed;
     m->retention_ms = fresh->retention_ms;
+    memcpy(m->identity, fresh->identity, sizeof m->identity);
+    memcpy(m->secret, fresh->secret, sizeof m->secret);
+    m->secret_index = fresh->secret_index;
     m->request_floor_ms = fresh->request_floor_ms;
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
@@ -148,7 +151,33 @@ static void advance_floor(struct machine *m)
     recent_trim(m->recent, m->request_floor_ms);
 }
 
-void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
+static bool is_zero(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "Epochs": whoever comes first gives the cluster its identity and its secret, for good. */
+static void take_identity(struct machine *m, const struct operation *op)
+{
+    if (op->identity.len == sizeof m->identity && is_zero(m->identity, sizeof m->identity)) {
+        memcpy(m->identity, op->identity.data, sizeof m->identity);
+    }
+}
+
+static void take_secret(struct machine *m, bool first, const struct operation *op)
+{
+    if (op->secret.len == sizeof m->secret && m->secret_index == 0 && first) {
+        memcpy(m->secret, op->secret.data, sizeof m->secret);
+        m->secret_index = m->applied;
+    }
+}
+
+void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result)
 {
     if (epoch <= m->epoch) {
@@ -164,12 +193,14 @@ void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operati
         m->memory += m->store.memory;
         m->seed = op->seed;
     }
+    take_identity(m, op);
+    take_secret(m, first, op);
     result->error = ORDERSCHED_OK;
 }
 
-/* 0, or -1 for an operation that no log of ours holds. */
-static int apply_operation(struct machine *m, const struct entry *e, const struct operation *op,
-                           struct result *result)
+/* Operation number `i` of the entry. 0, or -1 for one that no log of ours holds. */
+static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
+                           const struct operation *op, struct result *result)
 {
     memset(result, 0, sizeof *result);
     switch (op->code) {
@@ -188,7 +219,7 @@ static int apply_operation(struct machine *m, const struct entry *e, const struc
             machine_apply_route(m, op, result);
             return 0;
         case OPERATION_EPOCH:
-            machine_apply_epoch(m, e->epoch, op, result);
+            machine_apply_epoch(m, e->epoch, i == 0, op, result);
             return 0;
         case OPERATION_OUTCOME:
             machine_apply_outcome(m, op, result);
@@ -254,7 +285,7 @@ int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t
         struct result *result = results ? &results->results[i] : &unheard;
 
         if (operation_decode(at, (size_t)(end - at), &op) != ORDERSCHED_OK ||
-            apply_operation(m, &e, &op, result) != 0) {
+            apply_operation(m, &e, i, &op, result) != 0) {
             return -1;
         }
         at += op.bytes.len;

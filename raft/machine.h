@@ -1,9 +1,10 @@
 /* machine.h - the deterministic state machine: what all replicas agree on.
  *
  * State: the replicated time, the orders, the routes, the epoch, the recent requests that
- * belong to no order, and the settings that came with the epoch. It changes only through
- * machine_apply(), which reads nothing but the entry and the state: no clock, no randomness,
- * no iteration order. docs/semantics.md states every rule; each test names the rule it checks.
+ * belong to no order, and what came with an epoch: settings, the cluster's identity, its secret.
+ * It changes only through machine_apply(), which reads nothing but the entry and the state: no
+ * clock, no randomness, no iteration order. docs/semantics.md states every rule; each test names
+ * the rule it checks.
  *
  * Beside the state the machine keeps indexes derived from it (wheel, closing list, ready lists,
  * terminal list). They are rebuilt by a restore, and only the leader drains the ready lists.
@@ -51,6 +52,9 @@ struct machine {
     uint64_t epoch;
     uint64_t seed;
     uint64_t retention_ms;
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE]; /* of the cluster; all 0: none yet */
+    uint8_t secret[PROTOCOL_CLUSTER_SECRET_SIZE]; /* see secret.h: never shown, logged or read */
+    uint64_t secret_index;  /* of the entry that brought it; 0: none yet */
     uint64_t request_floor_ms;
     struct store store;
     struct slab slab;       /* the orders' memory */

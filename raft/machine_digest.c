@@ -10,6 +10,7 @@
 
 #include "machine_parts.h"
 #include "recent.h"
+#include "secret.h"
 
 /* What is hashed, gathered: most orders fit, and one call for all of it is several times faster than
  * one for each part, with the same result. */
@@ -155,6 +156,17 @@ static void add_recent(struct canon *hash, const struct machine *m)
     }
 }
 
+/* The digest is no cryptographic hash, and anybody may ask for it: the secret is in it by a number
+ * that tells nothing of it. */
+static void add_secret(struct canon *hash, const struct machine *m)
+{
+    uint8_t sign[8];
+
+    secret_derive(m->secret, "digest", sign, sizeof sign);
+    add_data(hash, sign, sizeof sign);
+    add_uint(hash, m->secret_index);
+}
+
 uint64_t machine_digest(const struct machine *m)
 {
     struct machine_walk walk = {0};
@@ -175,5 +187,7 @@ uint64_t machine_digest(const struct machine *m)
     add_uint(&hash, m->seed);
     add_uint(&hash, m->retention_ms);
     add_uint(&hash, m->request_floor_ms);
+    add_data(&hash, m->identity, sizeof m->identity);
+    add_secret(&hash, m);
     return canon_end(&hash);
 }

@@ -54,7 +54,8 @@ uint64_t machine_latest_request_ms(const struct order *o);
 void machine_apply_order(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
-void machine_apply_epoch(struct machine *m, uint64_t epoch, const struct operation *op,
+/* `first`: it is the first operation of its entry. */
+void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);
 
 /* --- the image that is being built --- */

@@ -32,7 +32,8 @@ static void write_answer(struct buffer *b, const uint8_t *request_id, uint64_t i
 
 static size_t bound_of_machine(void)
 {
-    return SNAPSHOT_HEAD_SIZE + HEAD_BOUND + SNAPSHOT_MACHINE_FIELDS * UINT_BOUND;
+    return SNAPSHOT_HEAD_SIZE + HEAD_BOUND + SNAPSHOT_MACHINE_FIELDS * UINT_BOUND +
+           PROTOCOL_IDENTITY_SIZE + PROTOCOL_CLUSTER_SECRET_SIZE;
 }
 
 static void write_machine(struct buffer *b, const struct machine *m)
@@ -51,6 +52,9 @@ static void write_machine(struct buffer *b, const struct machine *m)
     write_uint(b, m->seed);
     write_uint(b, m->retention_ms);
     write_uint(b, m->request_floor_ms);
+    write_bin(b, m->identity, sizeof m->identity);
+    write_bin(b, m->secret, sizeof m->secret);
+    write_uint(b, m->secret_index);
 }
 
 static size_t bound_of_route(const struct route *r)

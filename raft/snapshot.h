@@ -22,7 +22,7 @@
 #include "snapshot_part.h"
 
 #define SNAPSHOT_MAGIC "OSDSNAP1"
-#define SNAPSHOT_VERSION 3
+#define SNAPSHOT_VERSION 4
 
 struct snapshot_build; /* opaque; a machine has one at most, machine.image */
 

@@ -34,9 +34,27 @@ static bool read_array_of(struct cursor *c, uint32_t n)
     return cursor_array(c) == n && cursor_ok(c);
 }
 
-static bool read_machine(struct cursor *c, struct machine *m)
+static void read_exactly(struct cursor *c, uint8_t *out, size_t len)
 {
-    if (!read_array_of(c, SNAPSHOT_MACHINE_FIELDS)) {
+    struct slice s = cursor_bytes(c);
+
+    if (s.len != len) {
+        c->failed = true;
+        return;
+    }
+    memcpy(out, s.data, len);
+}
+
+static bool has_secret(const struct machine *m)
+{
+    static const uint8_t none[sizeof m->secret];
+
+    return memcmp(m->secret, none, sizeof none) != 0;
+}
+
+static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
+{
+    if (!read_array_of(c, version < 4 ? SNAPSHOT_MACHINE_FIELDS_3 : SNAPSHOT_MACHINE_FIELDS)) {
         return false;
     }
     m->now_ms = cursor_uint(c);
@@ -46,6 +64,12 @@ static bool read_machine(struct cursor *c, struct machine *m)
     m->seed = cursor_uint(c);
     m->retention_ms = cursor_uint(c);
     m->request_floor_ms = cursor_uint(c);
+    if (version >= 4) {
+        read_exactly(c, m->identity, sizeof m->identity);
+        read_exactly(c, m->secret, sizeof m->secret);
+        m->secret_index = read_at_most(c, m->applied);
+        c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
+    }
     store_close(&m->store);
     store_init(&m->store, m->seed);
     return cursor_ok(c);
@@ -462,7 +486,7 @@ enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *d
         return SNAPSHOT_NO_MEMORY;
     }
     machine_init(fresh);
-    if (!read_machine(&e.base, fresh) || !read_routes(&e.base, fresh, e.version) ||
+    if (!read_machine(&e.base, fresh, e.version) || !read_routes(&e.base, fresh, e.version) ||
         !read_recent(&e.base, fresh) || !read_orders(&e.base, fresh, e.version, progress) ||
         !tail_is_sound(e.tail, fresh->applied)) {
         error = SNAPSHOT_CORRUPT;

@@ -217,6 +217,63 @@ static void the_seed_of_a_store_that_holds_orders_stays(void **state)
     assert_non_null(bed_order(b, "a"));
 }
 
+static void identity_and_secret_are_set_once(void **state)
+{
+    struct bed *b = *state;
+    uint64_t before = machine_digest(&b->m);
+
+    assert_int_equal(b->m.secret_index, 0);
+    b->epoch = 1; /* void */
+    bed_apply(b, T, bed_epoch_with(1, 2));
+    assert_int_equal(b->m.identity[0], 0);
+    assert_int_equal(b->m.secret_index, 0);
+    assert_int_equal(machine_digest(&b->m), before);
+    b->epoch = 2;
+    bed_apply(b, T, bed_epoch_with(1, 2));
+    assert_int_equal(b->m.identity[0], 1);
+    assert_int_equal(b->m.secret[31], 2);
+    assert_int_equal(b->m.secret_index, b->index);
+    uint64_t index = b->index;
+    b->epoch = 3;
+    bed_apply(b, T, bed_epoch_with(3, 4));
+    assert_int_equal(b->m.epoch, 3);
+    assert_int_equal(b->m.identity[0], 1);
+    assert_int_equal(b->m.secret[31], 2);
+    assert_int_equal(b->m.secret_index, index);
+}
+
+/* So that no order is as old as the secret: its index tells whether it was there. */
+static void a_secret_comes_only_at_the_beginning_of_an_entry(void **state)
+{
+    struct bed *b = *state;
+    struct operation schedule = bed_schedule(b, "a", T + 1000);
+    struct operation epoch = bed_epoch_with(1, 2);
+
+    b->epoch = 2;
+    bed_add(b, &schedule);
+    bed_add(b, &epoch);
+    bed_commit(b, T);
+    assert_int_equal(b->m.epoch, 2);
+    assert_int_equal(b->m.secret_index, 0);
+}
+
+/* The digest is shown to anybody. */
+static void the_digest_tells_clusters_of_another_secret_apart(void **state)
+{
+    uint64_t digests[3];
+
+    (void)state;
+    for (uint8_t i = 0; i < 3; i++) {
+        struct bed *b = bed_open();
+
+        b->epoch = 2;
+        bed_apply(b, T, bed_epoch_with(1 + i / 2, 1 + i % 2));
+        digests[i] = machine_digest(&b->m);
+        bed_close(b);
+    }
+    assert_true(digests[0] != digests[1] && digests[0] != digests[2]);
+}
+
 static void a_shorter_retention_forgets_at_once(void **state)
 {
     struct bed *b = *state;
@@ -258,6 +315,9 @@ int main(void)
         TEST(an_epoch_must_grow_or_is_void),
         TEST(the_seed_is_set_once),
         TEST(the_seed_of_a_store_that_holds_orders_stays),
+        TEST(identity_and_secret_are_set_once),
+        TEST(a_secret_comes_only_at_the_beginning_of_an_entry),
+        TEST(the_digest_tells_clusters_of_another_secret_apart),
         TEST(a_shorter_retention_forgets_at_once),
         TEST(an_endless_retention_does_not_overflow),
     };

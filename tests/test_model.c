@@ -206,6 +206,9 @@ static void compare(struct run *r)
     EXPECT(r, r->m.now_ms, r->model->now_ms);
     EXPECT(r, r->m.epoch, r->model->epoch);
     EXPECT(r, r->m.seed, r->model->seed);
+    EXPECT(r, r->m.identity[PROTOCOL_IDENTITY_SIZE - 1], r->model->identity);
+    EXPECT(r, r->m.secret[PROTOCOL_CLUSTER_SECRET_SIZE - 1], r->model->secret);
+    EXPECT(r, r->m.secret_index, r->model->secret_index);
     EXPECT(r, r->m.retention_ms, r->model->retention_ms);
     EXPECT(r, r->m.request_floor_ms, r->model->floor_ms);
     EXPECT(r, recent_count(r->m.recent), r->model->n_recent - r->model->first_recent);

@@ -118,6 +118,40 @@ static void a_put_of_old_logs_is_still_read(void **state)
     buffer_free(&b);
 }
 
+static void an_epoch_comes_back_as_it_was_and_those_of_old_logs_are_read(void **state)
+{
+    static const uint8_t bytes[PROTOCOL_CLUSTER_SECRET_SIZE] = {1, 2, 3};
+    struct buffer b = {0};
+    struct operation out;
+    struct operation op = {.code = OPERATION_EPOCH,
+                           .seed = 7,
+                           .retention_ms = 1000,
+                           .identity = {bytes, PROTOCOL_IDENTITY_SIZE},
+                           .secret = {bytes, PROTOCOL_CLUSTER_SECRET_SIZE}};
+
+    (void)state;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.seed, 7);
+    assert_int_equal(out.identity.len, PROTOCOL_IDENTITY_SIZE);
+    assert_memory_equal(out.identity.data, bytes, PROTOCOL_IDENTITY_SIZE);
+    assert_int_equal(out.secret.len, PROTOCOL_CLUSTER_SECRET_SIZE);
+    assert_int_equal(out.bytes.len, b.len);
+    op.identity.len--;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
+    op.identity.len = op.secret.len = 0;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.identity.len + out.secret.len, 0);
+    buffer_reset(&b);
+    write_array(&b, 3);
+    write_uint(&b, OPERATION_EPOCH);
+    write_uint(&b, 7);
+    write_uint(&b, 1000);
+    assert_int_equal(operation_decode(b.data, b.len, &out), ORDERSCHED_OK);
+    assert_int_equal(out.retention_ms, 1000);
+    assert_int_equal(out.identity.len + out.secret.len, 0);
+    buffer_free(&b);
+}
+
 static void pause_and_rotate_come_back_as_they_were(void **state)
 {
     struct buffer b = {0};
@@ -314,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
         cmocka_unit_test(a_route_comes_back_as_it_was),
         cmocka_unit_test(a_put_of_old_logs_is_still_read),
+        cmocka_unit_test(an_epoch_comes_back_as_it_was_and_those_of_old_logs_are_read),
         cmocka_unit_test(pause_and_rotate_come_back_as_they_were),
         cmocka_unit_test(an_id_at_the_limit_passes_and_one_past_it_is_refused),
         cmocka_unit_test(a_payload_past_the_limit_is_refused),

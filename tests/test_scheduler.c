@@ -248,6 +248,12 @@ static uint64_t stage_random(void *impl)
     return 7;
 }
 
+static void stage_secret(void *impl, uint8_t *out, size_t len)
+{
+    (void)impl;
+    memset(out, 9, len);
+}
+
 static void stage_fatal(void *arg, const char *sentence)
 {
     (void)arg;
@@ -314,7 +320,7 @@ static void stage_open(struct stage *t)
     memset(t, 0, sizeof *t);
     idle_receiver_init(&t->receiver);
     t->environment =
-        (struct environment){t, stage_wall_us, stage_monotonic_us, stage_random};
+        (struct environment){t, stage_wall_us, stage_monotonic_us, stage_random, stage_secret};
     t->s = scheduler_new(&config, NULL, &t->environment, &t->receiver.receiver, err, sizeof err);
     assert_non_null(t->s);
     t->r = t->s->replica;

@@ -167,7 +167,7 @@ static void an_image_does_not_look_like_a_compressed_one(void **state)
     struct image image = encode(&b->m);
 
     (void)state;
-    assert_memory_equal(image.data, "OSDSNAP1\x03\0\0\0", 12);
+    assert_memory_equal(image.data, "OSDSNAP1\x04\0\0\0", 12);
     free(image.data);
     bed_close(b);
 }
@@ -313,28 +313,49 @@ static void an_image_without_memory_is_an_error(void **state)
     bed_close(b);
 }
 
-/* tests/data/snapshot-1.osd is what version 1 wrote of a machine like that of lived(). */
-static void an_image_of_version_1_is_read(void **state)
+/* tests/data/snapshot-N.osd is what version N wrote of a machine like that of lived(). */
+static void restore_version(struct machine *m, unsigned version)
 {
     static uint8_t data[4096];
-    FILE *file = fopen("tests/data/snapshot-1.osd", "rb");
-    struct machine m;
-    struct slice id = {(const uint8_t *)"j", 1};
+    char path[64];
 
-    (void)state;
+    snprintf(path, sizeof path, "tests/data/snapshot-%u.osd", version);
+    FILE *file = fopen(path, "rb");
     assert_non_null(file);
     size_t len = fread(data, 1, sizeof data, file);
     fclose(file);
-    assert_int_equal(data[8], 1);
-    machine_init(&m);
-    assert_int_equal(snapshot_restore(&m, data, len), SNAPSHOT_OK);
-    machine_check(&m);
-    assert_int_equal(m.now_ms, T + 1000);
-    assert_int_equal(m.store.n, 12);
-    assert_int_equal(m.stored.dead, 1);
-    assert_int_equal(m.stored.paid, 2);
-    assert_int_equal(m.stored.closing, 6 - 1);
-    assert_int_equal(machine_find(&m, id)->state, ORDERSCHED_DEAD);
+    assert_int_equal(data[8], version);
+    machine_init(m);
+    assert_int_equal(snapshot_restore(m, data, len), SNAPSHOT_OK);
+    machine_check(m);
+    assert_int_equal(m->now_ms, T + 1000);
+    assert_int_equal(m->store.n, 12);
+    assert_int_equal(m->stored.dead, 1);
+    assert_int_equal(m->stored.paid, 2);
+    assert_int_equal(m->stored.closing, 6 - 1);
+    assert_int_equal(machine_find(m, bed_text("j"))->state, ORDERSCHED_DEAD);
+    assert_int_equal(m->secret_index, 0);
+}
+
+static void goes_on_in_the_present_form(struct machine *m)
+{
+    struct image image = encode(m);
+    uint64_t digest = machine_digest(m);
+
+    assert_int_equal(image.data[8], SNAPSHOT_VERSION);
+    assert_int_equal(snapshot_restore(m, image.data, image.len), SNAPSHOT_OK);
+    machine_check(m);
+    assert_int_equal(machine_digest(m), digest);
+    free(image.data);
+    machine_close(m);
+}
+
+static void an_image_of_version_1_is_read(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 1);
     const struct route *shop = machine_find_route(&m, bed_text(BED_ROUTE));
     assert_false(shop->paused);
     assert_int_equal(shop->settings.kind, ROUTE_HTTP);
@@ -343,13 +364,40 @@ static void an_image_of_version_1_is_read(void **state)
     assert_int_equal(shop->settings.n_secrets, 1);
     assert_int_equal(shop->settings.retries_ms[1], 2000);
     assert_int_equal(machine_find_route(&m, bed_text("shoq"))->settings.n_retries, 15);
-    /* From there it goes on in the present form. */
-    struct image image = encode(&m);
-    uint64_t digest = machine_digest(&m);
+    goes_on_in_the_present_form(&m);
+}
+
+static void images_of_versions_2_and_3_are_read(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    for (unsigned version = 2; version <= 3; version++) {
+        restore_version(&m, version);
+        assert_int_equal(machine_find_route(&m, bed_text(BED_ROUTE))->settings.timeout_ms, 5000);
+        assert_int_equal(recent_count(m.recent), 5);
+        goes_on_in_the_present_form(&m);
+    }
+}
+
+static void identity_and_secret_come_back(void **state)
+{
+    struct bed *b = lived();
+    struct machine m;
+
+    (void)state;
+    b->epoch = 2;
+    bed_apply(b, T + 1000, bed_epoch_with(1, 2));
+    struct image image = encode(&b->m);
+    machine_init(&m);
     assert_int_equal(snapshot_restore(&m, image.data, image.len), SNAPSHOT_OK);
-    assert_int_equal(machine_digest(&m), digest);
-    free(image.data);
+    assert_int_equal(m.identity[15], 1);
+    assert_int_equal(m.secret[31], 2);
+    assert_int_equal(m.secret_index, b->index);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
     machine_close(&m);
+    free(image.data);
+    bed_close(b);
 }
 
 static void the_largest_of_everything_fits_its_bound(void **state)
@@ -364,7 +412,7 @@ static void the_largest_of_everything_fits_its_bound(void **state)
     memset(text, 'x', sizeof text);
     memset(pem, 'p', sizeof pem);
     b->epoch = UINT64_MAX;
-    bed_apply(b, T, bed_epoch(0, UINT64_MAX));
+    bed_apply(b, T, bed_epoch_with(255, 255));
     op = bed_route_put(b, BED_ROUTE);
     op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ROUTE_NAME_MAX};
     memcpy(text, "http://", 7);
@@ -662,6 +710,8 @@ int main(void)
         cmocka_unit_test(a_newer_version_is_told_from_a_corrupt_one),
         cmocka_unit_test(an_image_without_memory_is_an_error),
         cmocka_unit_test(an_image_of_version_1_is_read),
+        cmocka_unit_test(images_of_versions_2_and_3_are_read),
+        cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
         cmocka_unit_test(an_image_built_while_orders_change_is_of_its_end),
         cmocka_unit_test(a_slice_is_one_shard_at_most_beyond_what_was_asked),

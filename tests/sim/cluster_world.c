@@ -79,6 +79,17 @@ static uint64_t world_random(void *impl)
     return loop_random(n->cluster->loop);
 }
 
+/* Of a stream of its own, so that it moves no other choice of a run. */
+static void world_secret(void *impl, uint8_t *out, size_t len)
+{
+    struct sim_node *n = impl;
+    struct sim_loop stream = {.random = n->cluster->loop->now_us * 64 + n->number};
+
+    for (size_t i = 0; i < len; i++) {
+        out[i] = (uint8_t)loop_random(&stream);
+    }
+}
+
 /* --- the receiver --- */
 
 static struct sim_delivery *world_add_delivery(struct sim_node *n, struct delivery *delivery)
@@ -344,6 +355,7 @@ void node_init_world(struct sim_node *n)
         .wall_us = world_wall_us,
         .monotonic_us = world_monotonic_us,
         .random = world_random,
+        .secret = world_secret,
     };
     n->receiver = (struct receiver){.impl = n, .start = world_start_delivery};
 }

@@ -108,6 +108,18 @@ struct operation bed_epoch(uint64_t seed, uint64_t retention_ms)
         .code = OPERATION_EPOCH, .seed = seed, .retention_ms = retention_ms};
 }
 
+struct operation bed_epoch_with(uint8_t identity, uint8_t secret)
+{
+    static uint8_t bytes[UINT8_MAX + 1][PROTOCOL_CLUSTER_SECRET_SIZE];
+    struct operation op = bed_epoch(0, UINT64_MAX);
+
+    memset(bytes[identity], identity, sizeof bytes[identity]);
+    memset(bytes[secret], secret, sizeof bytes[secret]);
+    op.identity = (struct slice){bytes[identity], PROTOCOL_IDENTITY_SIZE};
+    op.secret = (struct slice){bytes[secret], PROTOCOL_CLUSTER_SECRET_SIZE};
+    return op;
+}
+
 struct operation bed_outcome(struct bed *b, const char *id, uint32_t version, uint32_t attempt,
                              enum outcome outcome, uint64_t delay_ms)
 {

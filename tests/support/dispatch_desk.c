@@ -201,7 +201,7 @@ void desk_open(struct desk *t, unsigned max)
 
     memset(t, 0, sizeof *t);
     t->now_ms = DESK_START_MS;
-    t->environment = (struct environment){t, desk_us, desk_us, desk_random};
+    t->environment = (struct environment){t, desk_us, desk_us, desk_random, NULL};
     idle_receiver_init(&t->receiver);
     machine_init(&t->machine);
     batcher_init(&t->batcher, &host, 100, 1 << 20);

@@ -100,6 +100,7 @@ static void purge(struct model *m, struct model_order *o)
 void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations)
 {
     m->index = index;
+    m->n_operations = 0;
     m->now_ms = now_ms > m->now_ms ? now_ms : m->now_ms;
     if (n_operations > 0) {
         lift(m, m->now_ms < 10 * MINUTE_MS ? 0 : m->now_ms - 10 * MINUTE_MS);
@@ -423,6 +424,13 @@ static void do_epoch(struct model *m, uint64_t epoch, const struct operation *op
     if (m->seed == 0 && empty) {
         m->seed = op->seed;
     }
+    if (m->identity == 0 && op->identity.len > 0) {
+        m->identity = op->identity.data[0];
+    }
+    if (m->secret_index == 0 && op->secret.len > 0 && m->n_operations == 1) {
+        m->secret = op->secret.data[0];
+        m->secret_index = m->index;
+    }
 }
 
 /* Steps 1 to 4 of "Requests"; true when one of them answered. */
@@ -505,6 +513,7 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
     struct model_order *o;
     struct model_answer a = {0};
 
+    m->n_operations++;
     switch (op->code) {
         case OPERATION_EPOCH:
             do_epoch(m, epoch, op, result);

@@ -70,6 +70,10 @@ struct model {
     uint64_t index;
     uint64_t epoch;
     uint64_t seed;
+    uint8_t identity; /* each byte of it, and so below */
+    uint8_t secret;
+    uint64_t secret_index;
+    unsigned n_operations; /* of this entry so far */
     uint64_t retention_ms;
     uint64_t floor_ms;
     struct model_order orders[NOISE_IDS];

@@ -163,7 +163,14 @@ static void choose_epoch(struct noise *n, struct operation *op)
     static const uint64_t retentions_ms[] = {0,       1000,   60000,  HOUR_MS,
                                              HOUR_MS, DAY_MS, DAY_MS, UINT64_MAX};
 
-    op->seed = noise_random(n);
+    static uint8_t bytes[4][PROTOCOL_CLUSTER_SECRET_SIZE];
+    uint64_t choice = noise_random(n); /* one draw for all, as ever */
+    unsigned i = choice >> 60 & 3;
+
+    memset(bytes[i], 1 + (int)i, sizeof bytes[i]);
+    op->seed = choice;
+    op->identity = (struct slice){bytes[i], choice >> 59 & 1 ? PROTOCOL_IDENTITY_SIZE : 0};
+    op->secret = (struct slice){bytes[i], choice >> 58 & 1 ? PROTOCOL_CLUSTER_SECRET_SIZE : 0};
     op->retention_ms = retentions_ms[n->is_calm ? 3 + noise_below(n, 5) : noise_below(n, 8)];
 }
 
