@@ -94,6 +94,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     assert(m->image == NULL && fresh->image == NULL);
     free_state(m);
     m->image_mark = fresh->image_mark;
+    m->digest = (struct machine_digest){.mark = fresh->digest.mark};
     m->now_ms = fresh->now_ms;
     m->applied = fresh->applied;
     m->epoch = fresh->epoch;

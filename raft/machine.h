@@ -45,6 +45,21 @@ struct machine_counts { /* of orders, by state as seen at now */
     uint64_t pending, closing, paid, cancelled, expired, dead;
 };
 
+/* The digest of the state as of one entry, made in slices while the machine goes on: an order
+ * that is about to change, or to leave, while it is not counted in yet is counted in first, and
+ * orders that come later are left out. As with an image, a mark in each order tells, and none may
+ * move to another shard of the store meanwhile. */
+struct machine_digest {
+    bool running;
+    uint8_t mark;     /* orders that carry another are not counted in yet */
+    uint32_t shard;   /* of the store, to be looked at next */
+    uint64_t applied; /* the entry */
+    uint64_t n;       /* orders as of it */
+    uint64_t orders;  /* sum of the hashes of those counted in */
+    uint64_t rest;    /* hash of everything but the orders */
+    uint64_t value;   /* once it is made */
+};
+
 struct machine {
     /* replicated */
     uint64_t now_ms;
@@ -73,6 +88,7 @@ struct machine {
     uint64_t n_stamps;      /* ever; the newest is the one before */
     struct snapshot_build *image; /* an image that is being built of it (snapshot.h), or NULL */
     uint8_t image_mark;     /* orders that carry another mark are not in that image yet */
+    struct machine_digest digest;
 };
 
 /* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
@@ -128,6 +144,13 @@ uint64_t machine_oldest_overdue_ms(const struct machine *m);
 /* Order-independent digest of the replicated state: equal on all replicas at equal `applied`.
  * O(n). Must be independent of physical purging only in so far as purging is deterministic. */
 uint64_t machine_digest(const struct machine *m);
+/* The same number for the state as it is now, made in slices: begin, then step until it returns
+ * true; m->digest then holds it, with its index. A restore ends one that is running without a
+ * word: running is false then, and the next begin starts anew. Begin is O(routes). */
+void machine_digest_begin(struct machine *m);
+/* Look at orders for about *budget_ns nominal nanoseconds, which are taken off: work is counted,
+ * no clock is read. */
+bool machine_digest_step(struct machine *m, uint64_t *budget_ns);
 
 /* Consistency of state and indexes; aborts with a message on a violation. O(n). For tests and
  * the simulator. */

@@ -224,6 +224,7 @@ static void check_recent(const struct machine *m)
 
         CHECK(recent_find(m->recent, r->id) == r);
     }
+    CHECK(recent_digest(m->recent) == recent_digest_anew(m->recent));
 }
 
 void machine_check(const struct machine *m)

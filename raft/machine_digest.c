@@ -4,6 +4,7 @@
  * behind their length, an extra part that says nothing as if it were not there. A field added to
  * the replicated state is added here, in the snapshot and in docs/semantics.md. */
 #define XXH_STATIC_LINKING_ONLY /* a hash state on the stack: nothing here can fail */
+#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
@@ -11,6 +12,12 @@
 #include "machine_parts.h"
 #include "recent.h"
 #include "secret.h"
+
+/* Nominal costs, in ns. */
+#define ORDER_HASH_NS 400u
+#define ORDER_LOOK_NS 20u
+#define SHARD_NS 20u
+#define BYTES_A_NS 4u
 
 /* What is hashed, gathered: most orders fit, and one call for all of it is several times faster than
  * one for each part, with the same result. */
@@ -137,23 +144,11 @@ static void add_routes(struct canon *hash, const struct machine *m)
         }
         add_uint(hash, i);
         add_bytes(hash, r->name, r->name_len);
-        add_bytes(hash, r->bytes, r->len);
+        add_uint(hash, r->hash);
         add_uint(hash, r->paused);
         add_uint(hash, r->revision);
     }
     add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */
-}
-
-static void add_recent(struct canon *hash, const struct machine *m)
-{
-    uint32_t n = recent_count(m->recent);
-
-    add_uint(hash, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct recent_request *r = recent_at(m->recent, i);
-
-        add_answer(hash, r->id, r->error, r->state, r->deadline_ms, r->index);
-    }
 }
 
 /* The digest is no cryptographic hash, and anybody may ask for it: the secret is in it by a number
@@ -167,21 +162,15 @@ static void add_secret(struct canon *hash, const struct machine *m)
     add_uint(hash, m->secret_index);
 }
 
-uint64_t machine_digest(const struct machine *m)
+/* Everything but the orders. */
+static uint64_t hash_rest(const struct machine *m)
 {
-    struct machine_walk walk = {0};
-    const struct order *o;
-    uint64_t orders = 0;
     struct canon hash;
 
-    while ((o = machine_walk_next(m, &walk))) {
-        orders += hash_order(o);
-    }
     canon_begin(&hash);
-    add_uint(&hash, m->store.n);
-    add_uint(&hash, orders);
     add_routes(&hash, m);
-    add_recent(&hash, m);
+    add_uint(&hash, recent_count(m->recent));
+    add_uint(&hash, recent_digest(m->recent));
     add_uint(&hash, m->now_ms);
     add_uint(&hash, m->epoch);
     add_uint(&hash, m->seed);
@@ -190,4 +179,108 @@ uint64_t machine_digest(const struct machine *m)
     add_data(&hash, m->identity, sizeof m->identity);
     add_secret(&hash, m);
     return canon_end(&hash);
+}
+
+static uint64_t hash_all(uint64_t n, uint64_t orders, uint64_t rest)
+{
+    struct canon hash;
+
+    canon_begin(&hash);
+    add_uint(&hash, n);
+    add_uint(&hash, orders);
+    add_uint(&hash, rest);
+    return canon_end(&hash);
+}
+
+uint64_t machine_digest(const struct machine *m)
+{
+    struct machine_walk walk = {0};
+    const struct order *o;
+    uint64_t orders = 0;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        orders += hash_order(o);
+    }
+    return hash_all(m->store.n, orders, hash_rest(m));
+}
+
+/* --- in slices --- */
+
+void machine_digest_begin(struct machine *m)
+{
+    assert(!m->digest.running);
+    m->digest = (struct machine_digest){
+        .running = true,
+        .mark = m->digest.mark ^ 1,
+        .applied = m->applied,
+        .n = m->store.n,
+        .rest = hash_rest(m),
+    };
+}
+
+void machine_digest_add(struct machine *m, struct order *o)
+{
+    assert(o->digest != m->digest.mark);
+    m->digest.orders += hash_order(o);
+    o->digest = m->digest.mark;
+}
+
+/* What hashing an order takes: a look at it, which the caches seldom hold, and its bytes. */
+static uint64_t cost_of(const struct order *o)
+{
+    const struct history *h = o->extra ? o->extra->history : NULL;
+
+    return ORDER_HASH_NS + (o->payload_len + history_events(h).len) / BYTES_A_NS;
+}
+
+static void spend(uint64_t *budget_ns, uint64_t cost_ns)
+{
+    *budget_ns -= *budget_ns < cost_ns ? *budget_ns : cost_ns;
+}
+
+/* Count in what is left of a shard, one order at least. Begins with its first slot each time:
+ * within a shard orders move as others come and go, and the marks tell who was seen. False: the
+ * budget is used up. */
+static bool digest_shard(struct machine *m, const struct store_shard *shard, uint64_t *budget_ns)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < shard->cap; i++) {
+        struct order *o = shard->slots[i];
+
+        if (o == NULL) {
+            continue;
+        }
+        if (o->digest == m->digest.mark) {
+            spend(budget_ns, ORDER_LOOK_NS);
+            continue;
+        }
+        if (*budget_ns == 0 && any) {
+            return false;
+        }
+        spend(budget_ns, cost_of(o));
+        machine_digest_add(m, o);
+        any = true;
+    }
+    return true;
+}
+
+bool machine_digest_step(struct machine *m, uint64_t *budget_ns)
+{
+    struct machine_digest *d = &m->digest;
+
+    assert(d->running);
+    while (d->shard < STORE_SHARDS) {
+        if (!digest_shard(m, &m->store.shards[d->shard], budget_ns)) {
+            return false;
+        }
+        spend(budget_ns, SHARD_NS);
+        d->shard++;
+        if (*budget_ns == 0 && d->shard < STORE_SHARDS) {
+            return false;
+        }
+    }
+    d->value = hash_all(d->n, d->orders, d->rest);
+    d->running = false;
+    return true;
 }

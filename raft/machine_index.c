@@ -76,6 +76,7 @@ void machine_set_reason(struct machine *m, struct order *o, struct slice reason)
 void machine_index_add(struct machine *m, struct order *o)
 {
     o->image = m->image_mark; /* what comes while an image is built is not in it */
+    o->digest = m->digest.mark;
     m->memory -= m->store.memory;
     bool is_new = store_insert(&m->store, o);
     assert(is_new);

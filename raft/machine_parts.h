@@ -9,7 +9,7 @@
  *   machine_rebuild.c   the derived lists, made anew after a restore
  *   machine_purge.c     giving back the memory of forgotten orders
  *   machine_read.c      reads
- *   machine_digest.c    digest
+ *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants
  *
  * Only these files and snapshot_*.c include it. */
@@ -58,10 +58,12 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);
 
-/* --- the image that is being built --- */
+/* --- the image that is being built, the digest that is being made --- */
 /* Before an order's replicated fields change, or it leaves the store. Detaching, settling, reviving,
  * recording a request and purging do it themselves. */
 void machine_touch(struct machine *m, struct order *o);
+/* Count an order in that the running digest has not seen. */
+void machine_digest_add(struct machine *m, struct order *o);
 
 /* --- derived indexes --- */
 /* Bring a new PENDING order, not due, into the store and the indexes. */

@@ -79,6 +79,7 @@ struct order {
     uint8_t due : 1;       /* derived: in machine.closing */
     uint8_t image : 1;     /* derived: machine.image_mark, once it is in the image */
     uint8_t ready : 1;     /* derived: link is in its route's ready list */
+    uint8_t digest : 1;    /* derived: machine.digest.mark, once it is in the digest being made */
     uint8_t schedule_request[ORDERSCHED_REQUEST_ID_SIZE];
     uint8_t bytes[];
 };

@@ -10,6 +10,9 @@
 #include "machine_parts.h"
 
 #define FIRST_CAP 64u
+#define DIGEST_BASE 0x9e3779b97f4a7c15u    /* odd, so that it has... */
+#define DIGEST_BASE_INVERSE 0xf1de83e19937733du /* ...an inverse modulo 2^64 */
+_Static_assert(DIGEST_BASE * DIGEST_BASE_INVERSE == 1, "each undoes the other");
 _Static_assert((MACHINE_RECENT_MAX & (MACHINE_RECENT_MAX - 1)) == 0, "the cap is a power of two");
 
 struct recent {
@@ -18,6 +21,10 @@ struct recent {
     uint32_t first; /* place of the oldest */
     uint32_t n;
     uint32_t *index; /* 2 * cap cells: place in the ring + 1, or 0 = free */
+    /* The hashes of the requests as the digits of a number to the base DIGEST_BASE, modulo 2^64,
+     * the newest last: who comes and who goes changes it in a few steps. */
+    uint64_t digest;
+    uint64_t power; /* DIGEST_BASE to the n */
 };
 
 static uint32_t cell_of(const struct recent *r, const uint8_t *request_id)
@@ -37,6 +44,52 @@ static uint32_t probe(const struct recent *r, const uint8_t *request_id)
     return cell;
 }
 
+/* --- the digest --- */
+
+static uint64_t hash_of(const struct recent_request *request)
+{
+    uint8_t bytes[ORDERSCHED_REQUEST_ID_SIZE + 18];
+    uint8_t *at = bytes + ORDERSCHED_REQUEST_ID_SIZE;
+
+    memcpy(bytes, request->id, ORDERSCHED_REQUEST_ID_SIZE);
+    for (unsigned i = 0; i < 8; i++) {
+        *at++ = (uint8_t)(request->index >> (8 * i));
+        *at++ = (uint8_t)(request->deadline_ms >> (8 * i));
+    }
+    *at++ = request->error;
+    *at++ = request->state;
+    return XXH3_64bits(bytes, sizeof bytes);
+}
+
+static void digest_add(struct recent *r, const struct recent_request *newest)
+{
+    r->digest = r->digest * DIGEST_BASE + hash_of(newest);
+    r->power *= DIGEST_BASE;
+}
+
+static void digest_drop(struct recent *r, const struct recent_request *oldest)
+{
+    r->power *= DIGEST_BASE_INVERSE;
+    r->digest -= hash_of(oldest) * r->power;
+}
+
+uint64_t recent_digest(const struct recent *r)
+{
+    return r->digest;
+}
+
+uint64_t recent_digest_anew(const struct recent *r)
+{
+    struct recent fresh = {.power = 1};
+
+    for (uint32_t i = 0; i < r->n; i++) {
+        digest_add(&fresh, recent_at(r, i));
+    }
+    return fresh.digest;
+}
+
+/* --- life --- */
+
 struct recent *recent_new(void)
 {
     struct recent *r = calloc(1, sizeof *r);
@@ -45,6 +98,7 @@ struct recent *recent_new(void)
         return NULL;
     }
     r->cap = FIRST_CAP;
+    r->power = 1;
     r->ring = malloc(r->cap * sizeof *r->ring);
     r->index = calloc(2 * (size_t)r->cap, sizeof *r->index);
     if (!r->ring || !r->index) {
@@ -103,13 +157,15 @@ static void drop_oldest(struct recent *r)
 
     assert(r->n > 0 && r->index[cell] == r->first + 1);
     free_cell(r, cell);
+    digest_drop(r, &r->ring[r->first]);
     r->first = (r->first + 1) & (r->cap - 1);
     r->n--;
 }
 
 static void grow(struct recent *r)
 {
-    struct recent bigger = {.cap = 2 * r->cap, .n = r->n};
+    struct recent bigger = {
+        .cap = 2 * r->cap, .n = r->n, .digest = r->digest, .power = r->power};
 
     bigger.ring = machine_must_have(malloc(bigger.cap * sizeof *bigger.ring));
     bigger.index = machine_must_have(calloc(2 * (size_t)bigger.cap, sizeof *bigger.index));
@@ -141,6 +197,7 @@ void recent_add(struct recent *r, const struct recent_request *request, uint64_t
     assert(r->index[cell] == 0);
     place = (r->first + r->n) & (r->cap - 1);
     r->ring[place] = *request;
+    digest_add(r, request);
     r->index[cell] = place + 1;
     r->n++;
 }

@@ -16,6 +16,10 @@ void recent_add(struct recent *r, const struct recent_request *request, uint64_t
 /* Let go of the oldest while their time is at or below floor_ms. */
 void recent_trim(struct recent *r, uint64_t floor_ms);
 uint32_t recent_count(const struct recent *r);
+/* A number for all that is in it, in its order, kept up with each change (for the digest). */
+uint64_t recent_digest(const struct recent *r);
+/* The same, from nothing. O(n), for checks. */
+uint64_t recent_digest_anew(const struct recent *r);
 const struct recent_request *recent_at(const struct recent *r, uint32_t i); /* 0 = oldest */
 
 #endif

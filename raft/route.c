@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "route.h"
 
@@ -39,6 +40,7 @@ void route_set(struct route *r, const struct route_settings *settings)
     free(r->bytes);
     r->bytes = b.data;
     r->len = b.len;
+    r->hash = XXH3_64bits(r->bytes, r->len);
     rv = route_settings_decode(r->bytes, r->len, &r->settings, &used, &problem);
     assert(rv == ORDERSCHED_OK && used == r->len); /* what was decoded once */
 }

@@ -23,6 +23,7 @@ struct route {
     char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
     uint8_t *bytes; /* owned: the settings, encoded */
     size_t len;
+    uint64_t hash;  /* derived: XXH3-64 of the bytes, for the digest */
     struct route_settings settings; /* what they say; points into the bytes */
     uint64_t revision;              /* log index of the last put, rotate, pause or resume */
     /* derived */

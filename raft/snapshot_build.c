@@ -124,6 +124,9 @@ void machine_touch(struct machine *m, struct order *o)
     if (m->image != NULL && o->image != m->image_mark && !MUTANT(SNAPSHOT_TORN)) {
         snapshot_save_order(m->image, o);
     }
+    if (m->digest.running && o->digest != m->digest.mark) {
+        machine_digest_add(m, o);
+    }
 }
 
 static unsigned write_shard(struct snapshot_build *b, const struct store_shard *shard)
