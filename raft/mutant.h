@@ -29,6 +29,7 @@ enum mutant {
     MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
     MUTANT_REPORT_BEFORE_COMMIT,   /* a worker's report is answered before it is in the log */
     MUTANT_APPLY_UNCOMMITTED,      /* at a start the whole log is taken for committed */
+    MUTANT_IDENTITY_NOT_COMPARED,  /* nodes of two clusters talk to each other */
     MUTANT_COUNT
 };
 

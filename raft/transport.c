@@ -64,16 +64,17 @@ void transport_log_limited(struct transport *t, struct log_limit *limit, const c
     }
 }
 
-void transport_complain(struct transport *t, uint64_t peer_id, const char *sentence)
+void transport_complain(struct transport *t, struct complaint table[TRANSPORT_COMPLAINTS],
+                        uint64_t peer_id, const char *level, const char *sentence)
 {
-    struct complaint *c = &t->complaints[peer_id % TRANSPORT_COMPLAINTS];
+    struct complaint *c = &table[peer_id % TRANSPORT_COMPLAINTS];
     uint64_t hash = XXH3_64bits(sentence, strlen(sentence));
     uint64_t left_out;
     if (c->peer_id != peer_id || c->text_hash != hash) {
         *c = (struct complaint){.peer_id = peer_id, .text_hash = hash};
     }
     if (limit_passes(t, &c->limit, COMPLAINT_INTERVAL_MS, &left_out)) {
-        transport_log(t, "warn", "%s", sentence);
+        transport_log(t, level, "%s", sentence);
     }
 }
 
@@ -242,7 +243,7 @@ static int connect_cb(struct raft_uv_transport *raft, struct raft_uv_connect *re
         return transport_error(t, RAFT_CANCELED, "the transport is closed");
     }
     if (!transport_may_use(t, address)) {
-        transport_complain(t, id, raft->errmsg);
+        transport_complain(t, t->unreached, id, "warn", raft->errmsg);
         return RAFT_UNAUTHORIZED;
     }
     return connector_start(t, request, id, address, cb);
@@ -338,6 +339,12 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     t->insecure = config->insecure;
     t->user_timeout_ms =
         config->user_timeout_ms != 0 ? config->user_timeout_ms : USER_TIMEOUT_DEFAULT_MS;
+    if (config->standing != NULL) {
+        t->standing = *config->standing;
+    }
+    t->adopt = config->adopt;
+    t->founded_elsewhere = config->founded_elsewhere;
+    t->cluster_arg = config->cluster_arg;
     t->log = config->log;
     t->log_arg = config->log_arg;
     t->connections_end = &t->connections;
@@ -349,6 +356,12 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     raft->close = close_cb;
     ignore_broken_pipes();
     return 0;
+}
+
+void transport_set_standing(struct raft_uv_transport *raft, const struct standing *standing)
+{
+    struct transport *t = raft->impl;
+    t->standing = *standing;
 }
 
 void transport_free(struct raft_uv_transport *raft)

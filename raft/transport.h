@@ -5,7 +5,8 @@
  * socketpair on libraft's side, with a pump between them (where TLS will sit).
  *
  *   handshake (both ways): magic, protocol version, cluster, sender's id, expected receiver's
- *     id, sender's address. A mismatch closes the connection with one log line that names it.
+ *     id, sender's address, and the sender's standing in its cluster. acquaintance.h judges; who
+ *     does not fit is refused, with one log line on both sides that says why and what to do.
  *   frames: the length (at most TRANSPORT_FRAME_MAX) and checksums of the header and of what
  *     follows, a run of libraft's byte stream (transport_frame.h). On the receiving side libraft's
  *     own message headers are parsed and validated (type, lengths, counts, terms that do not leap)
@@ -17,6 +18,7 @@
 #define TRANSPORT_H
 
 #include "libraft.h"
+#include "standing.h"
 
 #define TRANSPORT_FRAME_MAX (256u * 1024)
 #define TRANSPORT_MESSAGE_MAX (4ull * 1024 * 1024 * 1024) /* an InstallSnapshot */
@@ -25,6 +27,15 @@
 
 struct transport_config {
     const char *cluster;
+    const struct standing *standing; /* this node's, copied; NULL: a member without an identity */
+    /* The peer fits, and this node, which has no identity yet, is of its cluster from now on: make
+     * that durable (standing_adopt) before anything comes of it. 0, or -1: the peer is refused.
+     * May be NULL. */
+    int (*adopt)(void *arg, const struct standing *standing);
+    /* A member of this node's list of founders belongs to another cluster already (the sentence
+     * says which). May be NULL. */
+    void (*founded_elsewhere)(void *arg, const char *sentence);
+    void *cluster_arg; /* of the two */
     const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
     bool insecure;    /* plain TCP off the loopback allowed */
     unsigned user_timeout_ms; /* a connection is given up after so long without an
@@ -41,6 +52,9 @@ struct transport_config {
 int transport_init(struct raft_uv_transport *t, uv_loop_t *loop,
                    const struct transport_config *config);
 void transport_free(struct raft_uv_transport *t);
+
+/* This node's standing has changed: its log told it its identity. Copied. */
+void transport_set_standing(struct raft_uv_transport *t, const struct standing *standing);
 
 /* Is HOST of "HOST:PORT" a loopback address or name ("localhost", 127/8, ::1)? */
 bool transport_is_loopback(const char *address);

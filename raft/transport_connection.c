@@ -6,8 +6,9 @@
  *                              └──────────┼──────────────┘
  *                                         └ pump runs, libraft has its stream
  *
- * One deadline covers dialing and handshake. The accepting side reads the peer's handshake, and
- * answers with its own when all of it fits; the dialing side speaks first. */
+ * One deadline covers dialing and handshake. The dialing side speaks first; the accepting one reads
+ * the peer's handshake and answers with its own, which says whether the peer is refused: both judge
+ * for themselves, and both have something to say. */
 #include <assert.h>
 #include <inttypes.h>
 #include <netinet/tcp.h>
@@ -169,13 +170,21 @@ static int set_options(struct connection *c)
     return 0;
 }
 
+/* What this node says of itself on this connection. */
+static void own_hello(const struct connection *c, uint8_t flags, struct handshake *h)
+{
+    *h = (struct handshake){.sender = c->t->id, .receiver = c->peer_id, .flags = flags,
+                            .standing = c->t->standing};
+    snprintf(h->cluster, sizeof h->cluster, "%s", c->t->cluster);
+    snprintf(h->address, sizeof h->address, "%s", c->t->address);
+}
+
 /* Our handshake fits any fresh socket's buffer: what is not taken at once is a failure. */
-static int send_hello(struct connection *c)
+static int send_hello(struct connection *c, uint8_t flags)
 {
     uint8_t bytes[HANDSHAKE_MAX];
-    struct handshake h = {.sender = c->t->id, .receiver = c->peer_id};
-    snprintf(h.cluster, sizeof h.cluster, "%s", c->t->cluster);
-    snprintf(h.address, sizeof h.address, "%s", c->t->address);
+    struct handshake h;
+    own_hello(c, flags, &h);
     size_t len = handshake_encode(&h, bytes);
     uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)len);
     int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
@@ -225,9 +234,69 @@ static void establish(struct connection *c, const struct handshake *peer)
     connector_succeed(k, stream);
 }
 
-static void finish_handshake(struct connection *c, const struct handshake *peer, size_t used)
+/* This node is of the peer's cluster from now on. False: that cannot be made durable. */
+static bool adopt_standing(struct connection *c, const struct standing *peers)
+{
+    struct transport *t = c->t;
+    struct standing standing = t->standing;
+    standing_adopt(&standing, peers);
+    if (t->adopt != NULL && t->adopt(t->cluster_arg, &standing) != 0) {
+        return false;
+    }
+    t->standing = standing;
+    return true;
+}
+
+/* The peer does not fit: both sides say so. */
+static void refuse_peer(struct connection *c, const struct handshake *own,
+                        const struct handshake *peer, const char *reason)
+{
+    struct transport *t = c->t;
+    char sentence[TRANSPORT_SENTENCE_MAX * 2];
+    if (c->incoming) {
+        (void)send_hello(c, HANDSHAKE_REFUSES); /* for its log; ours says it in any case */
+        const char *port = strrchr(c->remote, ':'); /* it differs each time */
+        int host = (int)(port != NULL ? (size_t)(port - c->remote) : strlen(c->remote));
+        snprintf(sentence, sizeof sentence, "connection from %.*s refused: %s", host, c->remote,
+                 reason);
+        transport_complain(t, t->refused, peer->sender, "error", sentence);
+    }
+    if (acquaintance_ends_founding(own, peer) && t->founded_elsewhere != NULL) {
+        t->founded_elsewhere(t->cluster_arg, reason);
+    }
+    connection_close(c, reason);
+}
+
+/* May we talk? Else the connection is closed, and the log has the reason. */
+static bool judge_hello(struct connection *c, const struct handshake *peer)
 {
     char reason[TRANSPORT_SENTENCE_MAX];
+    struct handshake own;
+    own_hello(c, 0, &own);
+    enum acquaintance verdict = acquaintance_judge(&own, peer, reason, sizeof reason);
+    if (verdict == ACQUAINTANCE_STRANGER) {
+        refuse(c, reason);
+        return false;
+    }
+    c->peer_id = peer->sender;
+    if (verdict == ACQUAINTANCE_REFUSED) {
+        refuse_peer(c, &own, peer, reason);
+        return false;
+    }
+    if (!c->incoming && (peer->flags & HANDSHAKE_REFUSES) != 0) {
+        refuse(c, "it refuses this node; its log says why");
+        return false;
+    }
+    if (verdict == ACQUAINTANCE_ADOPT && (peer->flags & HANDSHAKE_ASKS) == 0 &&
+        !adopt_standing(c, &peer->standing)) {
+        refuse(c, "the identity of its cluster cannot be stored");
+        return false;
+    }
+    return true;
+}
+
+static void finish_handshake(struct connection *c, const struct handshake *peer, size_t used)
+{
     struct transport_address address;
     if (used != c->hello_len) {
         refuse(c, "bytes behind the handshake"); /* nobody may send before it has the answer */
@@ -237,15 +306,13 @@ static void finish_handshake(struct connection *c, const struct handshake *peer,
         refuse(c, "its own address is not HOST:PORT");
         return;
     }
-    if (handshake_judge(peer, c->t->cluster, c->t->id, c->peer_id, reason, sizeof reason) != 0) {
-        refuse(c, reason);
+    if (!judge_hello(c, peer)) {
         return;
     }
     if (c->incoming) {
-        c->peer_id = peer->sender;
-        int rv = send_hello(c);
-        if (rv != 0) {
-            refuse(c, uv_strerror(rv));
+        int rv = send_hello(c, 0);
+        if (rv != 0 || (peer->flags & HANDSHAKE_ASKS) != 0) {
+            connection_close(c, NULL);
             return;
         }
     }
@@ -297,7 +364,7 @@ static void dial_cb(uv_connect_t *request, int status)
         status = set_options(c);
     }
     if (status == 0) {
-        status = send_hello(c);
+        status = send_hello(c, 0);
     }
     if (status == 0) {
         status = uv_read_start((uv_stream_t *)&c->tcp, hello_alloc_cb, hello_read_cb);

@@ -89,7 +89,7 @@ static void finish_failed(struct connector *k)
     char sentence[TRANSPORT_SENTENCE_MAX * 2];
     snprintf(sentence, sizeof sentence, "cannot connect to node %" PRIu64 " at %s: %s", k->id,
              k->address, k->reason);
-    transport_complain(k->t, k->id, sentence);
+    transport_complain(k->t, k->t->unreached, k->id, "warn", sentence);
     finish(k, transport_error(k->t, RAFT_NOCONNECTION, "%s", sentence));
 }
 

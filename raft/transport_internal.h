@@ -9,6 +9,7 @@
 #ifndef TRANSPORT_INTERNAL_H
 #define TRANSPORT_INTERNAL_H
 
+#include "acquaintance.h"
 #include "transport.h"
 #include "transport_address.h"
 #include "transport_handshake.h"
@@ -17,7 +18,7 @@
 
 #define TRANSPORT_LISTENERS_MAX 8
 #define TRANSPORT_COMPLAINTS 32
-#define TRANSPORT_SENTENCE_MAX 512
+#define TRANSPORT_SENTENCE_MAX 1024
 
 struct transport;
 struct connector;
@@ -35,7 +36,7 @@ struct log_limit {
     uint64_t suppressed;
 };
 
-/* The last complaint about one peer that cannot be reached: repeated only when it changes. */
+/* The last complaint about one peer: repeated only when it changes, and every half a minute. */
 struct complaint {
     uint64_t peer_id;
     uint64_t text_hash;
@@ -71,6 +72,10 @@ struct transport {
     char bind[HANDSHAKE_ADDRESS_MAX + 1]; /* empty: the own address */
     bool insecure;
     unsigned user_timeout_ms;
+    struct standing standing;
+    int (*adopt)(void *arg, const struct standing *standing);
+    void (*founded_elsewhere)(void *arg, const char *sentence);
+    void *cluster_arg;
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
 
@@ -89,7 +94,8 @@ struct transport {
 
     struct log_limit refusals, crowding;
     struct log_limit events[TRANSPORT_COMPLAINTS]; /* of handshaken connections, by peer */
-    struct complaint complaints[TRANSPORT_COMPLAINTS];
+    struct complaint unreached[TRANSPORT_COMPLAINTS]; /* about peers that we dial */
+    struct complaint refused[TRANSPORT_COMPLAINTS];   /* about peers that dial us */
 };
 
 /* transport.c */
@@ -98,8 +104,9 @@ void transport_log(struct transport *t, const char *level, const char *format, .
 /* At most one line each second under this limit; the next one tells how many were left out. */
 void transport_log_limited(struct transport *t, struct log_limit *limit, const char *level,
                            const char *format, ...) __attribute__((format(printf, 4, 5)));
-/* A warning about a peer: once, when it changes, and every half a minute. */
-void transport_complain(struct transport *t, uint64_t peer_id, const char *sentence);
+/* A line about a peer: once, when it changes, and every half a minute. */
+void transport_complain(struct transport *t, struct complaint table[TRANSPORT_COMPLAINTS],
+                        uint64_t peer_id, const char *level, const char *sentence);
 /* Put a sentence into raft->errmsg and return `code`. */
 int transport_error(struct transport *t, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

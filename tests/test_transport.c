@@ -262,6 +262,118 @@ static void a_port_in_use_is_named_in_the_error(void **state)
     side_close(&s);
 }
 
+/* --- identities ------------------------------------------------------------------------------- */
+
+static void connect_is_refused(struct outlet *o, struct side *from, const struct side *to)
+{
+    assert_int_equal(outlet_connect(o, from, to->id, to->address), 0);
+    assert_true(bed_run_until(from->loop, o->done, 5000));
+    assert_int_equal(o->status, RAFT_NOCONNECTION);
+    assert_int_equal(to->n_inlets, 0);
+}
+
+static void members_of_two_clusters_refuse_each_other_and_both_say_so(void **state)
+{
+    struct bed *bed = *state;
+    struct standing red = {.state = STANDING_MEMBER, .identity = {0xaa}};
+    struct standing blue = {.state = STANDING_MEMBER, .identity = {0xbb}};
+    struct transport_config config = {.cluster = "shop", .standing = &red};
+    struct side one, two;
+    struct outlet o;
+    side_open_with(&one, &bed->loop, 11, &config);
+    config.standing = &blue;
+    side_open_with(&two, &bed->loop, 12, &config);
+    for (int i = 0; i < 3; i++) {
+        connect_is_refused(&o, &one, &two);
+    }
+    assert_non_null(side_find_line(&one, "node 12 at"));
+    assert_non_null(side_find_line(&one, "identity bb000000"));
+    assert_non_null(side_find_line(&one, "--join"));
+    assert_non_null(side_find_line(&two, "node 11 at"));
+    assert_non_null(side_find_line(&two, "identity aa000000"));
+    assert_int_equal(one.n_lines, 1); /* it is tried again and again, and said once */
+    assert_int_equal(two.n_lines, 1);
+    side_close(&one);
+    side_close(&two);
+}
+
+struct adopted {
+    struct standing standing;
+    unsigned times;
+    int answer;
+};
+
+static int adopt_cb(void *arg, const struct standing *standing)
+{
+    struct adopted *a = arg;
+    a->standing = *standing;
+    a->times++;
+    return a->answer;
+}
+
+static void who_joins_stores_the_identity_before_libraft_hears_a_byte(void **state)
+{
+    struct bed *bed = *state;
+    struct standing red = {.state = STANDING_MEMBER, .identity = {0xaa}, .founding = 5};
+    struct standing blue = {.state = STANDING_MEMBER, .identity = {0xbb}, .founding = 6};
+    struct standing joining = {.state = STANDING_JOINING};
+    struct adopted adopted = {.answer = -1};
+    struct transport_config config = {.cluster = "shop", .standing = &joining, .adopt = adopt_cb,
+                                      .cluster_arg = &adopted};
+    struct side fresh, one, two;
+    struct outlet o, other;
+    side_open_with(&fresh, &bed->loop, 13, &config);
+    config = (struct transport_config){.cluster = "shop", .standing = &red};
+    side_open_with(&one, &bed->loop, 11, &config);
+    config.standing = &blue;
+    side_open_with(&two, &bed->loop, 12, &config);
+    connect_is_refused(&o, &one, &fresh); /* it could not be stored */
+    adopted.answer = 0;
+    outlet_open(&o, &one, &fresh);
+    assert_int_equal(adopted.times, 2);
+    assert_int_equal(adopted.standing.identity[0], 0xaa);
+    assert_int_equal(adopted.standing.founding, 5);
+    assert_int_equal(adopted.standing.state, STANDING_JOINING);
+    assert_int_equal(outlet_connect(&other, &two, 13, fresh.address), 0);
+    assert_true(bed_run_until(&bed->loop, other.done, 5000));
+    assert_int_equal(other.status, RAFT_NOCONNECTION);
+    assert_int_equal(adopted.times, 2);
+    assert_non_null(side_find_line(&fresh, "node 12 at"));
+    outlet_close(&o);
+    side_close(&fresh);
+    side_close(&one);
+    side_close(&two);
+}
+
+static void founded_elsewhere_cb(void *arg, const char *sentence)
+{
+    snprintf(arg, 1024, "%s", sentence);
+}
+
+static void a_founder_whose_list_names_a_member_of_a_cluster_is_told(void **state)
+{
+    struct bed *bed = *state;
+    struct standing member, founder;
+    struct standing_founder list[] = {{11, "127.0.0.1:7410"}, {12, "127.0.0.1:7420"}};
+    char told[1024] = "";
+    struct side one, two;
+    struct outlet o;
+    standing_found(&member, "shop", list, 1);
+    member.identity[0] = 0xaa;
+    standing_found(&founder, "shop", list, 2);
+    struct transport_config config = {.cluster = "shop", .standing = &member};
+    side_open_with(&one, &bed->loop, 11, &config);
+    config = (struct transport_config){.cluster = "shop", .standing = &founder,
+                                       .founded_elsewhere = founded_elsewhere_cb,
+                                       .cluster_arg = told};
+    side_open_with(&two, &bed->loop, 12, &config);
+    connect_is_refused(&o, &two, &one);
+    assert_non_null(strstr(told, "founded by 11=127.0.0.1:7410"));
+    assert_non_null(side_find_line(&one, "node 12 at"));
+    side_close(&one);
+    side_close(&two);
+}
+
 /* --- strangers -------------------------------------------------------------------------------- */
 
 static void raw_is_refused(struct bed *bed, const void *data, size_t len, const char *line)
@@ -655,6 +767,9 @@ int main(void)
         on_bed(an_address_off_the_loopback_needs_insecure),
         on_bed(a_malformed_address_is_refused),
         on_bed(a_port_in_use_is_named_in_the_error),
+        on_bed(members_of_two_clusters_refuse_each_other_and_both_say_so),
+        on_bed(who_joins_stores_the_identity_before_libraft_hears_a_byte),
+        on_bed(a_founder_whose_list_names_a_member_of_a_cluster_is_told),
         on_bed(strangers_are_refused_without_a_word),
         on_bed(refusals_are_logged_at_most_once_a_second),
         on_bed(a_silent_or_slow_peer_is_given_up_after_the_deadline),

@@ -141,7 +141,15 @@ static void a_slow_peer_and_an_idle_connection_are_not_silent(void **state)
 /* --- handshakes ------------------------------------------------------------------------------- */
 
 static const struct handshake sample = {
-    .sender = 2, .receiver = 1, .cluster = "shop", .address = "127.0.0.1:7420"};
+    .sender = 2,
+    .receiver = 1,
+    .flags = HANDSHAKE_ASKS,
+    .standing = {.state = STANDING_FOUNDING,
+                 .identity = {1, 2, 3},
+                 .founding = 77,
+                 .founders = "1=127.0.0.1:7410,2=127.0.0.1:7420"},
+    .cluster = "shop",
+    .address = "127.0.0.1:7420"};
 
 static enum handshake_status decode(const uint8_t *data, size_t len, struct handshake *h)
 {
@@ -166,6 +174,11 @@ static void a_handshake_is_read_back_as_soon_as_it_is_whole(void **state)
     assert_int_equal(h.receiver, 1);
     assert_string_equal(h.cluster, "shop");
     assert_string_equal(h.address, "127.0.0.1:7420");
+    assert_int_equal(h.flags, HANDSHAKE_ASKS);
+    assert_int_equal(h.standing.state, STANDING_FOUNDING);
+    assert_memory_equal(h.standing.identity, sample.standing.identity, STANDING_IDENTITY_SIZE);
+    assert_int_equal(h.standing.founding, 77);
+    assert_string_equal(h.standing.founders, sample.standing.founders);
 }
 
 static void a_stranger_is_known_by_its_first_byte(void **state)
@@ -175,8 +188,8 @@ static void a_stranger_is_known_by_its_first_byte(void **state)
     assert_int_equal(decode((const uint8_t *)"G", 1, &h), HANDSHAKE_BAD);
     assert_int_equal(decode((const uint8_t *)"OSDX", 4, &h), HANDSHAKE_BAD);
     assert_int_equal(decode((const uint8_t *)"OSDP\1\0", 6, &h), HANDSHAKE_BAD);
-    assert_int_equal(decode((const uint8_t *)"OSDP\2\0\377\377", 8, &h), HANDSHAKE_BAD);
-    assert_int_equal(decode((const uint8_t *)"OSDP\2\0\0\0", 8, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDP\3\0\377\377", 8, &h), HANDSHAKE_BAD);
+    assert_int_equal(decode((const uint8_t *)"OSDP\3\0\0\0", 8, &h), HANDSHAKE_BAD);
 }
 
 static void an_altered_handshake_is_refused(void **state)
@@ -192,23 +205,36 @@ static void an_altered_handshake_is_refused(void **state)
     }
 }
 
-static int judge(const char *cluster, uint64_t own, uint64_t expected)
+static void extensions_are_found_by_their_tags_and_others_are_passed_over(void **state)
 {
-    char reason[256] = "";
-    int rv = handshake_judge(&sample, cluster, own, expected, reason, sizeof reason);
-    assert_int_equal(rv != 0, reason[0] != '\0');
-    return rv;
+    uint8_t bytes[HANDSHAKE_MAX], large[HANDSHAKE_EXTENSIONS_MAX] = {0};
+    struct handshake h = sample, read;
+    uint16_t len;
+    (void)state;
+    assert_true(handshake_extend(&h, 700, "seven", 5));
+    assert_true(handshake_extend(&h, 800, "", 0));
+    assert_true(handshake_extend(&h, 900, "nine", 4));
+    assert_false(handshake_extend(&h, 901, large, sizeof large - 500));
+    assert_int_equal(decode(bytes, handshake_encode(&h, bytes), &read), HANDSHAKE_DONE);
+    assert_memory_equal(handshake_find(&read, 700, &len), "seven", 5);
+    assert_int_equal(len, 5);
+    assert_non_null(handshake_find(&read, 800, &len));
+    assert_int_equal(len, 0);
+    assert_memory_equal(handshake_find(&read, 900, &len), "nine", 4);
+    assert_null(handshake_find(&read, 701, &len));
+    assert_string_equal(read.standing.founders, sample.standing.founders);
 }
 
-static void only_the_right_peer_of_the_right_cluster_is_agreed_with(void **state)
+static void extensions_that_are_not_whole_are_refused(void **state)
 {
+    uint8_t bytes[HANDSHAKE_MAX];
+    struct handshake h = sample, read;
     (void)state;
-    assert_int_equal(judge("shop", 1, 0), 0);
-    assert_int_equal(judge("shop", 1, 2), 0);
-    assert_int_equal(judge("shop", 1, 3), -1);  /* another was dialed */
-    assert_int_equal(judge("shop", 3, 0), -1);  /* it wants another */
-    assert_int_equal(judge("shop", 2, 0), -1);  /* it has our id */
-    assert_int_equal(judge("other", 1, 0), -1);
+    assert_true(handshake_extend(&h, 700, "seven", 5));
+    h.extensions[2] = 6; /* one byte more than there is */
+    assert_int_equal(decode(bytes, handshake_encode(&h, bytes), &read), HANDSHAKE_BAD);
+    h.extensions_len = 3;
+    assert_int_equal(decode(bytes, handshake_encode(&h, bytes), &read), HANDSHAKE_BAD);
 }
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -259,7 +285,8 @@ int main(void)
         cmocka_unit_test(a_handshake_is_read_back_as_soon_as_it_is_whole),
         cmocka_unit_test(a_stranger_is_known_by_its_first_byte),
         cmocka_unit_test(an_altered_handshake_is_refused),
-        cmocka_unit_test(only_the_right_peer_of_the_right_cluster_is_agreed_with),
+        cmocka_unit_test(extensions_are_found_by_their_tags_and_others_are_passed_over),
+        cmocka_unit_test(extensions_that_are_not_whole_are_refused),
         cmocka_unit_test(addresses_are_split_at_the_port),
         cmocka_unit_test(the_loopback_is_told_from_the_network),
     };

@@ -183,13 +183,18 @@ int side_init(struct side *s, uv_loop_t *loop, uint64_t id, const struct transpo
     return rv;
 }
 
+void side_open_with(struct side *s, uv_loop_t *loop, uint64_t id, const struct transport_config *c)
+{
+    char address[64];
+    bed_free_address(address);
+    assert_int_equal(side_init(s, loop, id, c, address), 0);
+    assert_int_equal(s->t.listen(&s->t, accept_cb), 0);
+}
+
 void side_open(struct side *s, uv_loop_t *loop, uint64_t id, const char *cluster)
 {
     struct transport_config config = {.cluster = cluster};
-    char address[64];
-    bed_free_address(address);
-    assert_int_equal(side_init(s, loop, id, &config, address), 0);
-    assert_int_equal(s->t.listen(&s->t, accept_cb), 0);
+    side_open_with(s, loop, id, &config);
 }
 
 static void closed_cb(struct raft_uv_transport *t)

@@ -67,6 +67,8 @@ void bed_loop_close(uv_loop_t *loop);
 void bed_free_address(char address[64]);
 /* Open a member that listens at a free port. */
 void side_open(struct side *s, uv_loop_t *loop, uint64_t id, const char *cluster);
+/* The same with what a test sets besides (standing, hooks). */
+void side_open_with(struct side *s, uv_loop_t *loop, uint64_t id, const struct transport_config *c);
 /* The same without listening, and with an address and a security of choice. Returns init's. */
 int side_init(struct side *s, uv_loop_t *loop, uint64_t id, const struct transport_config *c,
               const char *address);
