@@ -1,10 +1,10 @@
 /* program_judge.c - what a program's end means for its order. See program.h. */
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "json_answer.h"
 #include "program.h"
 
 #define EXIT_PAID 10
@@ -24,7 +24,8 @@ __attribute__((format(printf, 2, 3))) static void judge_failed(struct program_ve
 /* The object that stdout is, or NULL. Saying two things says nothing: duplicate keys are refused. */
 static json_t *parse_object(const char *out, size_t len)
 {
-    json_t *value = json_loadb(out, len, JSON_REJECT_DUPLICATES, NULL);
+    char why[JSON_ANSWER_WHY_SIZE];
+    json_t *value = json_answer_read(out, len, why);
 
     if (!json_is_object(value)) {
         json_decref(value);
@@ -42,17 +43,12 @@ static bool parse_delay(const json_t *object, uint64_t otherwise_ms, uint64_t *d
     if (delay == NULL) {
         return true;
     }
-    if (!json_is_integer(delay) || json_integer_value(delay) < 0) {
-        return false;
-    }
-    uint64_t ms = (uint64_t)json_integer_value(delay);
-    *delay_ms = ms < ORDERSCHED_DEADLINE_MAX_MS ? ms : ORDERSCHED_DEADLINE_MAX_MS;
-    return true;
+    return json_answer_whole(delay, ORDERSCHED_DEADLINE_MAX_MS, delay_ms);
 }
 
 static void judge_object(const json_t *object, struct program_verdict *v)
 {
-    const char *outcome = json_string_value(json_object_get(object, "outcome"));
+    const char *outcome = json_answer_text(object, "outcome");
 
     if (outcome == NULL) {
         judge_failed(v, "the output is no JSON object with an outcome");

@@ -11,14 +11,16 @@
  * Request of a batch: the type is "order.expired.batch", and "data" an array of the same objects,
  * each of which begins with its own "idempotency_key" and "fence":"EPOCH.INDEX".
  *
- * Headers: the route's own, webhook-id, webhook-timestamp (seconds, of started_ms: the cluster's
- * clock), webhook-signature (one "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret,
- * separated by spaces; missing when the route has no secret),
+ * Headers: the route's own, webhook-id, webhook-timestamp (seconds, of this machine's wall clock
+ * when the request is made: the receiver compares it with its own), webhook-signature (one
+ * "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret, separated by spaces; missing when
+ * the route has no secret),
  * idempotency-key ("\"...\"" quoted, a structured-field string), orderschedd-fence: EPOCH.INDEX
  * (not with a batch), content-type: application/json, user-agent: orderschedd/VERSION. The
  * webhook-id is the order's key, for a batch "osd_" and XXH128 of its keys in order.
  *
- * Answer: 2xx with an empty body or {"outcome":"expired"} = EXPIRED; {"outcome":"paid"} = PAID;
+ * Answer: 2xx with an empty body whose end is framed (204, Content-Length: 0, the last chunk,
+ * END_STREAM) or {"outcome":"expired"} = EXPIRED; {"outcome":"paid"} = PAID;
  * {"outcome":"later","delay_ms":N} = LATER; any other 2xx body, 3xx (not followed), 4xx, 5xx and
  * time-outs = FAILED, with Retry-After (seconds or HTTP date) taken from 429 and 503. At most
  * CALLBACK_BODY_MAX bytes of an answer are read, and CALLBACK_BODY_EACH_MAX for each order of a
@@ -66,11 +68,21 @@ char *callback_batch_body(const struct delivery *first, uint64_t now_ms);
 void callback_batch_id(const struct delivery *first, char *out);
 char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,
                          const char *body); /* "v1,..." or NULL: not a whsec_ secret */
-/* Judge an answer: fills outcome, delay_ms, overloaded and reason. retry_after may be NULL. */
-void callback_judge(struct delivery *d, long status, const char *body, size_t len,
-                    const char *retry_after, uint64_t now_s);
+
+/* What a receiver answered. */
+struct callback_answer {
+    long status;
+    const char *body; /* may be NULL when len is 0 */
+    size_t len;
+    bool is_framed;          /* where it ends is known by more than the connection's end */
+    bool encoded;            /* compressed, or the like */
+    const char *retry_after; /* the header's value; NULL: none */
+    uint64_t now_s;          /* wall clock */
+};
+
+/* Judge an answer: fills outcome, delay_ms, overloaded and reason. */
+void callback_judge(struct delivery *d, const struct callback_answer *a);
 /* The same for all of a batch. Returns how many results named no order of it. */
-unsigned callback_judge_batch(struct delivery *first, long status, const char *body, size_t len,
-                              const char *retry_after, uint64_t now_s);
+unsigned callback_judge_batch(struct delivery *first, const struct callback_answer *a);
 
 #endif

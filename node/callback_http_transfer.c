@@ -14,6 +14,7 @@
 #include "address_guard.h"
 
 #define HEAD_MAX CALLBACK_BODY_MAX
+#define STATUS_NO_CONTENT 204
 #define ANSWER_FIRST_CAP 256 /* most answers are {"outcome":"expired"} or empty */
 
 static uint64_t wall_ms(void)
@@ -80,25 +81,50 @@ static size_t transfer_body_cb(char *data, size_t one, size_t len, void *arg)
     return len;
 }
 
-static void transfer_take_retry_after(struct transfer *t, const char *value, size_t len)
+/* A header's value, without white space around it, and cut to 63 bytes; NULL: another header. */
+static const char *header_value(const char *line, size_t len, const char *name, char out[64])
 {
-    while (len > 0 && (value[0] == ' ' || value[0] == '\t')) {
-        value++;
+    size_t at = strlen(name);
+
+    if (len <= at || line[at] != ':' || strncasecmp(line, name, at) != 0) {
+        return NULL;
+    }
+    at++;
+    while (at < len && (line[at] == ' ' || line[at] == '\t')) {
+        at++;
+    }
+    while (len > at && memchr(" \t\r\n", line[len - 1], 4) != NULL) {
         len--;
     }
-    while (len > 0 && strchr(" \t\r\n", value[len - 1]) != NULL) {
-        len--;
-    }
-    if (len < sizeof t->retry_after && memchr(value, '\0', len) == NULL) {
-        memcpy(t->retry_after, value, len);
-        t->retry_after[len] = '\0';
+    snprintf(out, 64, "%.*s", (int)(len - at), line + at);
+    return out;
+}
+
+/* The last coding is the one that frames (RFC 9112, 6.1). */
+static bool ends_in_chunked(const char *value)
+{
+    size_t len = strlen(value);
+
+    return len >= 7 && strcasecmp(value + len - 7, "chunked") == 0;
+}
+
+static void transfer_take_header(struct transfer *t, const char *line, size_t len)
+{
+    char value[64];
+
+    if (header_value(line, len, "retry-after", value) != NULL) {
+        memcpy(t->retry_after, value, sizeof value);
+    } else if (header_value(line, len, "transfer-encoding", value) != NULL) {
+        t->is_chunked = ends_in_chunked(value);
+    } else if (header_value(line, len, "content-encoding", value) != NULL) {
+        t->encoded = strcasecmp(value, "identity") != 0;
     }
 }
 
-/* Called once a header line; a new status line (after a 1xx) starts a new block. */
+/* Called once a header line. A status line after a 1xx's headers starts a new block; what comes
+ * after the last block is trailers, which say nothing here. */
 static size_t transfer_header_cb(char *data, size_t one, size_t len, void *arg)
 {
-    static const char retry_after[] = "retry-after:";
     struct transfer *t = arg;
 
     (void)one;
@@ -107,13 +133,18 @@ static size_t transfer_header_cb(char *data, size_t one, size_t len, void *arg)
         return 0;
     }
     t->head_len += len;
-    t->head_complete = len <= 2 && (data[0] == '\r' || data[0] == '\n');
+    if (t->head_complete) {
+        return len;
+    }
     if (len >= 5 && strncmp(data, "HTTP/", 5) == 0) {
+        const char *space = memchr(data, ' ', len);
+        t->head_is_interim = space != NULL && space + 1 < data + len && space[1] == '1';
         t->retry_after[0] = '\0';
-    } else if (len >= sizeof retry_after - 1 &&
-               strncasecmp(data, retry_after, sizeof retry_after - 1) == 0) {
-        transfer_take_retry_after(t, data + sizeof retry_after - 1,
-                                  len - (sizeof retry_after - 1));
+        t->is_chunked = t->encoded = false;
+    } else if (len <= 2 && (data[0] == '\r' || data[0] == '\n')) {
+        t->head_complete = !t->head_is_interim;
+    } else {
+        transfer_take_header(t, data, len);
     }
     return len;
 }
@@ -312,17 +343,18 @@ static bool transfer_set_options(struct transfer *t)
 /* NULL, or what is wrong. */
 static const char *transfer_prepare(struct transfer *t)
 {
-    /* The cluster's clock, not the machine's: a wall clock that stepped while the node ran would
-     * make receivers take the request for a replay. */
-    uint64_t now_ms = t->first->started_ms;
+    /* The body tells the cluster's time, as the deadlines in it do. */
+    uint64_t started_ms = t->first->started_ms;
 
-    t->body = transfer_is_batch(t) ? callback_batch_body(t->first, now_ms)
-                                   : callback_body(t->first, now_ms);
+    t->body = transfer_is_batch(t) ? callback_batch_body(t->first, started_ms)
+                                   : callback_body(t->first, started_ms);
     t->easy = curl_easy_init();
     if (t->body == NULL || t->easy == NULL) {
         return "out of memory";
     }
-    const char *why = transfer_write_headers(t, now_ms / 1000);
+    /* The machine's clock, for the receiver compares it with its own to tell a replay: both follow
+     * the world's time. The cluster's may be minutes off, after a pause or a leader ahead of it. */
+    const char *why = transfer_write_headers(t, wall_ms() / 1000);
     if (why == NULL && !transfer_set_options(t)) {
         why = "libcurl refused the request's options";
     }
@@ -351,15 +383,34 @@ struct transfer *callback_transfer_new(struct delivery *first, bool allow_privat
     return t;
 }
 
+/* libcurl has held the answer against what frames it: too short a one is an error. */
+static bool transfer_is_framed(const struct transfer *t, long status)
+{
+    curl_off_t content_length = -1;
+    long version = 0;
+
+    curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &content_length);
+    curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &version);
+    return status == STATUS_NO_CONTENT || content_length >= 0 || t->is_chunked ||
+           version >= CURL_HTTP_VERSION_2_0; /* END_STREAM */
+}
+
 static void transfer_judge(struct transfer *t, long status)
 {
-    uint64_t now_s = wall_ms() / 1000;
+    struct callback_answer answer = {
+        .status = status,
+        .body = t->answer,
+        .len = t->answer_len,
+        .is_framed = transfer_is_framed(t, status),
+        .encoded = t->encoded,
+        .retry_after = t->retry_after,
+        .now_s = wall_ms() / 1000,
+    };
 
     if (transfer_is_batch(t)) {
-        t->strange = callback_judge_batch(t->first, status, t->answer, t->answer_len,
-                                          t->retry_after, now_s);
+        t->strange = callback_judge_batch(t->first, &answer);
     } else {
-        callback_judge(t->first, status, t->answer, t->answer_len, t->retry_after, now_s);
+        callback_judge(t->first, &answer);
     }
 }
 

@@ -23,7 +23,10 @@ struct transfer {
     size_t answer_max;
     size_t head_len; /* header bytes of the answer so far */
     bool answer_too_long;
-    bool head_complete; /* the empty line behind the headers was seen */
+    bool head_is_interim; /* the header block is a 1xx's */
+    bool head_complete; /* the empty line behind the last headers was seen: trailers may follow */
+    bool is_chunked;    /* HTTP/1.1: the answer has a last chunk */
+    bool encoded;       /* it has a content-encoding */
     bool allow_private;
     const char *refused; /* what kind of address the guard last refused; NULL: none */
     unsigned strange;    /* results that named no order of the batch */

@@ -1,11 +1,11 @@
 /* callback_judge.c - what an HTTP answer means for the order. See callback_http.h. */
-#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "../client/json_answer.h"
 #include "callback_http.h"
 
 /* The machine clamps to the same bounds (docs/semantics.md); here they keep nonsense small. */
@@ -84,19 +84,18 @@ static void judge_later(struct delivery *d, long status, const json_t *object)
 {
     const json_t *delay = json_object_get(object, "delay_ms");
 
-    if (!json_is_integer(delay) || json_integer_value(delay) < 0) {
+    if (!json_answer_whole(delay, ORDERSCHED_DEADLINE_MAX_MS, &d->delay_ms)) {
+        d->delay_ms = 0;
         judge_failed(d, "HTTP %ld: outcome \"later\" without a delay_ms in whole milliseconds",
                      status);
         return;
     }
-    uint64_t delay_ms = (uint64_t)json_integer_value(delay);
     d->outcome = OUTCOME_LATER;
-    d->delay_ms = delay_ms < ORDERSCHED_DEADLINE_MAX_MS ? delay_ms : ORDERSCHED_DEADLINE_MAX_MS;
 }
 
 static void judge_object(struct delivery *d, long status, const json_t *object)
 {
-    const char *outcome = json_string_value(json_object_get(object, "outcome"));
+    const char *outcome = json_answer_text(object, "outcome");
 
     if (outcome == NULL) {
         judge_failed(d, "HTTP %ld: the answer is no JSON object with an outcome", status);
@@ -118,21 +117,50 @@ static void judge_start(struct delivery *d)
     d->reason[0] = '\0';
 }
 
-void callback_judge(struct delivery *d, long status, const char *body, size_t len,
-                    const char *retry_after, uint64_t now_s)
+/* An answer that has arrived in full, as JSON; NULL: the reason is in `why`. */
+static json_t *judge_read(const struct callback_answer *a, char why[JSON_ANSWER_WHY_SIZE])
 {
-    judge_start(d);
-    if (status < 200 || status > 299) {
-        judge_refusal(d, status, retry_after, now_s);
-    } else if (len == 0) {
+    json_t *value = json_answer_read(a->body, a->len, why);
+
+    if (value == NULL && a->encoded) {
+        snprintf(why, JSON_ANSWER_WHY_SIZE,
+                 "has a content-encoding, which the request did not accept");
+    }
+    return value;
+}
+
+static bool is_success(const struct callback_answer *a)
+{
+    return a->status >= 200 && a->status <= 299;
+}
+
+/* Nothing at all says "expired" only when it is known to be all: a receiver that dies behind its
+ * headers, where it would have answered "paid", must not have said it. */
+static void judge_nothing(struct delivery *d, const struct callback_answer *a)
+{
+    if (a->is_framed) {
         d->outcome = OUTCOME_EXPIRED;
     } else {
-        /* An answer that says two things says nothing: duplicate keys are refused. */
-        json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+        judge_failed(d, "HTTP %ld: an empty answer whose end is not marked: send 204, or "
+                     "Content-Length: 0", a->status);
+    }
+}
+
+void callback_judge(struct delivery *d, const struct callback_answer *a)
+{
+    char why[JSON_ANSWER_WHY_SIZE];
+
+    judge_start(d);
+    if (!is_success(a)) {
+        judge_refusal(d, a->status, a->retry_after, a->now_s);
+    } else if (a->len == 0) {
+        judge_nothing(d, a);
+    } else {
+        json_t *answer = judge_read(a, why);
         if (answer == NULL) {
-            judge_failed(d, "HTTP %ld: the answer is not JSON", status);
+            judge_failed(d, "HTTP %ld: the answer %s", a->status, why);
         } else {
-            judge_object(d, status, answer);
+            judge_object(d, a->status, answer);
         }
         json_decref(answer);
     }
@@ -192,7 +220,7 @@ static void judge_reported_failure(struct delivery *d, long status, const json_t
 
 static void judge_result(struct delivery *d, long status, const json_t *result)
 {
-    const char *outcome = json_string_value(json_object_get(result, "outcome"));
+    const char *outcome = json_answer_text(result, "outcome");
 
     if (outcome != NULL && strcmp(outcome, "failed") == 0) {
         judge_reported_failure(d, status, result);
@@ -210,7 +238,7 @@ static unsigned judge_results(struct roll *roll, long status, const json_t *resu
 
     json_array_foreach(results, index, result)
     {
-        const char *key = json_string_value(json_object_get(result, "idempotency_key"));
+        const char *key = json_answer_text(result, "idempotency_key");
         if (key == NULL || !roll_find(roll, key, &at)) {
             strange++;
         } else if (roll->orders[at].named++ > 0) {
@@ -233,37 +261,43 @@ static unsigned judge_results(struct roll *roll, long status, const json_t *resu
 static void judge_all(struct delivery *first, long status, const char *what)
 {
     for (struct delivery *d = first; d != NULL; d = d->batch_next) {
-        judge_failed(d, "HTTP %ld: %s", status, what);
+        judge_failed(d, "HTTP %ld: the answer %s", status, what);
     }
 }
 
-unsigned callback_judge_batch(struct delivery *first, long status, const char *body, size_t len,
-                              const char *retry_after, uint64_t now_s)
+/* An answer with a body, which must have a result for each order. */
+static unsigned judge_list(struct delivery *first, const struct callback_answer *a)
 {
+    char why[JSON_ANSWER_WHY_SIZE];
     struct roll roll;
     unsigned strange = 0;
 
-    if (status < 200 || status > 299 || len == 0) { /* one answer for all */
-        for (struct delivery *d = first; d != NULL; d = d->batch_next) {
-            callback_judge(d, status, body, len, retry_after, now_s);
-        }
-        return 0;
-    }
-    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
-        judge_start(d);
-    }
-    json_t *answer = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *answer = judge_read(a, why);
     const json_t *results = json_object_get(answer, "results");
     if (answer == NULL) {
-        judge_all(first, status, "the answer is not JSON");
+        judge_all(first, a->status, why);
     } else if (!json_is_array(results)) {
-        judge_all(first, status, "the answer is no JSON object with an array of results");
+        judge_all(first, a->status, "is no JSON object with an array of results");
     } else if (!roll_make(&roll, first)) {
-        judge_all(first, status, "out of memory");
+        judge_all(first, a->status, "could not be read: out of memory");
     } else {
-        strange = judge_results(&roll, status, results);
+        strange = judge_results(&roll, a->status, results);
         free(roll.orders);
     }
     json_decref(answer);
     return strange;
+}
+
+unsigned callback_judge_batch(struct delivery *first, const struct callback_answer *a)
+{
+    bool one_for_all = !is_success(a) || a->len == 0;
+
+    for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        if (one_for_all) {
+            callback_judge(d, a);
+        } else {
+            judge_start(d);
+        }
+    }
+    return one_for_all ? 0 : judge_list(first, a);
 }

@@ -57,7 +57,8 @@ static void pack_free(struct pack *p)
 
 static unsigned judge(struct pack *p, long status, const char *body, const char *retry_after)
 {
-    return callback_judge_batch(p->d, status, body, strlen(body), retry_after, T0 / 1000);
+    return callback_judge_batch(p->d, &(struct callback_answer){status, body, strlen(body), true,
+                                                                false, retry_after, T0 / 1000});
 }
 
 static void assert_failed(const struct delivery *d, const char *words)
@@ -245,11 +246,11 @@ static void a_single_delivery_knows_overload_too(void **state)
     struct pack p = pack_make(1);
 
     (void)state;
-    callback_judge(p.d, 429, "", 0, "1", T0 / 1000);
+    callback_judge(p.d, &(struct callback_answer){429, "", 0, true, false, "1", T0 / 1000});
     assert_true(p.d->overloaded);
-    callback_judge(p.d, 404, "", 0, NULL, T0 / 1000);
+    callback_judge(p.d, &(struct callback_answer){404, "", 0, true, false, NULL, T0 / 1000});
     assert_false(p.d->overloaded);
-    callback_judge(p.d, 200, "", 0, NULL, T0 / 1000);
+    callback_judge(p.d, &(struct callback_answer){200, "", 0, true, false, NULL, T0 / 1000});
     assert_false(p.d->overloaded);
     pack_free(&p);
 }

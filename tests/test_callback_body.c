@@ -108,7 +108,8 @@ static struct delivery judged(long status, const char *body, const char *retry_a
 {
     struct delivery d = {.delay_ms = 99, .reason = "old"};
 
-    callback_judge(&d, status, body, strlen(body), retry_after, T0 / 1000);
+    callback_judge(&d, &(struct callback_answer){status, body, strlen(body), true, false,
+                                                 retry_after, T0 / 1000});
     return d;
 }
 
@@ -136,7 +137,7 @@ static void an_answer_that_says_nothing_clear_is_a_failure(void **state)
         "{\"outcome\":\"expired\",\"outcome\":\"paid\"}", "{\"outcome\":\"expired\\u0000\"}",
         "{\"outcome\":\"later\"}", "{\"outcome\":\"later\",\"delay_ms\":-1}",
         "{\"outcome\":\"later\",\"delay_ms\":\"5\"}", "{\"outcome\":\"later\",\"delay_ms\":1.5}",
-        "{\"outcome\":\"later\",\"delay_ms\":99999999999999999999}"};
+        "{\"outcome\":\"later\",\"delay_ms\":-1e400}", "{\"outcome\":\"expired\",\"n\":01}"};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -148,9 +149,85 @@ static void an_answer_that_says_nothing_clear_is_a_failure(void **state)
     }
 }
 
+/* Each of these is JSON (RFC 8259), though not all that a number or a string of ours can hold. */
+static void whatever_json_stands_beside_the_outcome_is_passed_over(void **state)
+{
+    static const char *const beside[] = {
+        "12345678901234567890123", "18446744073709551615", "-9223372036854775809", "1e400",
+        "-1.5E+4000", "1e-400", "[1,{\"x\":99999999999999999999}]", "\"\\u0000\"", "\"\\ud800\"",
+        "\"\\uD83D\\uDE00\\udc00 \\\\ud800\"", "{\"\\u0000\":1,\"\\ud800x\":2}",
+        "\"12345678901234567890123\""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        char body[200];
+        snprintf(body, sizeof body, "\xef\xbb\xbf{\"transaction_id\":%s,\"outcome\":\"paid\"}\n",
+                 beside[i]);
+        for (unsigned mark = 0; mark < 2; mark++) {
+            struct delivery d = judged(200, body + 3 * mark, NULL);
+            if (d.outcome != OUTCOME_PAID) {
+                fail_msg("%s: %s", body, d.reason);
+            }
+        }
+    }
+}
+
+static void what_is_wrong_with_an_answer_is_named(void **state)
+{
+    static const char *const bad[][2] = {
+        {"\n", "is white space only"},
+        {"\xef\xbb\xbf \r\n", "is white space only"},
+        {"{\"outcome\":\"paid\"", "ends too early, at byte 17"},
+        {"{\"outcome\":\"pa\xffid\"}", "is not UTF-8"},
+        {"{\"outcome\":\"paid\"} {}", "more follows its end"},
+        {"{\"outcome\":\"paid\",\"outcome\":\"paid\"}", "has a name twice"},
+        {"<html>", "is not JSON, at byte"},
+        {"\"paid\"", "no JSON object with an outcome"},
+    };
+    char deep[6001] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_non_null(strstr(judged(200, bad[i][0], NULL).reason, bad[i][1]));
+    }
+    memset(deep, '[', 3000);
+    memset(deep + 3000, ']', 3000);
+    assert_non_null(strstr(judged(200, deep, NULL).reason, "is nested too deeply"));
+}
+
+static void an_empty_answer_counts_only_when_it_is_known_to_be_all(void **state)
+{
+    struct delivery d = {0};
+
+    (void)state;
+    callback_judge(&d, &(struct callback_answer){.status = 200, .is_framed = true});
+    assert_int_equal(d.outcome, OUTCOME_EXPIRED);
+    callback_judge(&d, &(struct callback_answer){.status = 200});
+    assert_int_equal(d.outcome, OUTCOME_FAILED);
+    assert_non_null(strstr(d.reason, "not marked"));
+}
+
+static void a_delay_may_be_written_in_any_way(void **state)
+{
+    static const char *const ways[] = {"30000", "3e4", "30000.0", "300.00e+2"};
+    char body[80];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        snprintf(body, sizeof body, "{\"outcome\":\"later\",\"delay_ms\":%s}", ways[i]);
+        assert_int_equal(judged(200, body, NULL).outcome, OUTCOME_LATER);
+        assert_int_equal(judged(200, body, NULL).delay_ms, 30000);
+    }
+}
+
 static void a_delay_is_at_most_that_of_a_deadline(void **state)
 {
     (void)state;
+    assert_int_equal(judged(200, "{\"outcome\":\"later\",\"delay_ms\":1e999}", NULL).delay_ms,
+                     ORDERSCHED_DEADLINE_MAX_MS);
+    assert_int_equal(
+        judged(200, "{\"outcome\":\"later\",\"delay_ms\":99999999999999999999}", NULL).delay_ms,
+        ORDERSCHED_DEADLINE_MAX_MS);
     assert_int_equal(
         judged(200, "{\"outcome\":\"later\",\"delay_ms\":9223372036854775807}", NULL).delay_ms,
         ORDERSCHED_DEADLINE_MAX_MS);
@@ -214,6 +291,10 @@ int main(void)
         cmocka_unit_test(the_signature_is_that_of_the_published_example),
         cmocka_unit_test(the_three_outcomes_are_read_from_any_2xx),
         cmocka_unit_test(an_answer_that_says_nothing_clear_is_a_failure),
+        cmocka_unit_test(whatever_json_stands_beside_the_outcome_is_passed_over),
+        cmocka_unit_test(what_is_wrong_with_an_answer_is_named),
+        cmocka_unit_test(an_empty_answer_counts_only_when_it_is_known_to_be_all),
+        cmocka_unit_test(a_delay_may_be_written_in_any_way),
         cmocka_unit_test(a_delay_is_at_most_that_of_a_deadline),
         cmocka_unit_test(every_other_status_is_a_failure_whatever_the_body_says),
         cmocka_unit_test(retry_after_is_taken_from_429_and_503_alone),

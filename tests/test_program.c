@@ -90,6 +90,9 @@ static void exit_code_and_stdout_decide(void **state)
     assert_outcome("exit 10", OUTCOME_PAID, 0);
     assert_outcome("exit 11", OUTCOME_LATER, PROGRAM_LATER_MS);
     assert_outcome("echo '{\"delay_ms\":2500}'; exit 11", OUTCOME_LATER, 2500);
+    assert_outcome("echo '{\"delay_ms\":2.5e3}'; exit 11", OUTCOME_LATER, 2500);
+    assert_outcome("printf '%s' '{\"outcome\":\"paid\",\"id\":12345678901234567890,\"x\":\"\\ud800\"}'",
+                   OUTCOME_PAID, 0);
 }
 
 static void what_is_no_outcome_is_a_failed_attempt_with_its_reason(void **state)

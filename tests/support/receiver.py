@@ -1,0 +1,88 @@
+"""receiver.py - answers in many ways, by the path that is asked for, with Python's http.server as it
+comes: HTTP/1.0 first, HTTP/1.1 on a port of its own. Prints both ports."""
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PAID = b'{"outcome":"paid"}'
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers['content-length']))
+        getattr(self, self.path[1:].replace('-', '_'))()
+
+    def head(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace('_', '-'), value)
+        self.end_headers()
+
+    def no_content(self):
+        self.head(204)
+
+    def length_0(self):
+        self.head(200, content_length='0')
+
+    def no_length(self):
+        self.head(200)
+
+    def body(self):
+        self.head(200)
+        self.wfile.write(PAID)
+
+    def body_with_length(self):
+        self.head(200, content_length=str(len(PAID)))
+        self.wfile.write(PAID)
+
+    def print_nothing(self):
+        self.head(200, content_length='1')
+        self.wfile.write(b'\n')
+
+    def dies_behind_headers(self):
+        self.head(200, content_type='application/json')
+        raise BrokenPipeError
+
+    def dies_before(self):
+        raise BrokenPipeError
+
+    def dies_before_length(self):
+        self.head(200, content_length=str(len(PAID)))
+        raise BrokenPipeError
+
+    def error(self):
+        self.send_error(500)
+
+    def busy(self):
+        self.head(503, retry_after='9', content_length='0')
+
+
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+    def finish_request(self, request, client_address):
+        self.handler(request, client_address, self)
+
+
+class Handler11(Handler):
+    protocol_version = 'HTTP/1.1'
+
+    def no_length(self):
+        self.close_connection = True
+        self.head(200)
+
+    body = Handler.body_with_length
+
+
+servers = []
+for handler in Handler, Handler11:
+    server = Quiet(('127.0.0.1', 0), handler)
+    server.handler = handler
+    servers.append(server)
+    threading.Thread(target=server.serve_forever).start()
+print('ports', *(server.server_address[1] for server in servers), flush=True)
