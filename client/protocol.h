@@ -60,6 +60,8 @@
 
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u /* reads only: answer from this node's state, without the log */
+/* A flag changes what a request means: one that is not known here refuses it (bit 1 is taken). */
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | 2u)
 
 /* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes and dead letters,
  * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in

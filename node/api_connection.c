@@ -39,6 +39,8 @@ struct api_connection {
 static const uint8_t greeting_ours[8] = {0, 'S', 'P', 0, 0, 0x31, 0, 0};   /* REP */
 static const uint8_t greeting_theirs[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0}; /* REQ */
 
+static const char message_too_long[] = "a message longer than the protocol allows, or none";
+
 void api_write_length(uint8_t *out, uint64_t len)
 {
     for (unsigned i = 0; i < 8; i++) {
@@ -150,6 +152,12 @@ static void connection_submit(struct api_connection *c)
         connection_close(c);
         return;
     }
+    if (c->body_len - header_len > PROTOCOL_MESSAGE_MAX) {
+        free(slot);
+        connection_log(c, "INVALID", message_too_long);
+        connection_close(c);
+        return;
+    }
     slot->api = a;
     slot->connection = c;
     memcpy(slot->header, c->body, header_len);
@@ -201,7 +209,7 @@ static bool connection_head(struct api_connection *c)
     }
     uint64_t len = read_length(c->head);
     if (len < 4 || len > PROTOCOL_MESSAGE_MAX + API_HEADER_MAX) {
-        connection_log(c, "INVALID", "a message longer than the protocol allows, or none");
+        connection_log(c, "INVALID", message_too_long);
         connection_close(c);
         return false;
     }

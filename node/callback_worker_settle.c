@@ -15,7 +15,10 @@ struct worker_settle {
     struct inbound *in;
     uint64_t ticket; /* of the last outcome that it waits for */
     uint32_t n;
-    struct reservation *reservations[]; /* in the order of the reports; NULL: stale */
+    struct settle_report {
+        struct reservation *reservation; /* NULL: stale */
+        enum outcome outcome;
+    } reports[]; /* in their order */
 };
 
 void callback_worker_lease(struct callback_worker *w, struct inbound *in,
@@ -45,7 +48,7 @@ static void worker_report(struct callback_worker *w, struct reservation *r,
 {
     struct delivery *d = r->delivery;
 
-    d->outcome = report->outcome;
+    r->outcome = d->outcome = report->outcome;
     d->delay_ms = report->outcome == OUTCOME_LATER || report->outcome == OUTCOME_FAILED
                       ? report->delay_ms
                       : 0;
@@ -77,17 +80,31 @@ static struct reservation *worker_take_report(struct callback_worker *w, uint64_
     return r;
 }
 
+/* What became of a report. A second word on a reservation that says the same is a copy, and gets
+ * the first one's answer; one that says something else was not recorded, and must not pass for it. */
+static struct work_result settle_result(const struct reservation *r, enum outcome outcome)
+{
+    struct work_result one = {r->error, r->order_state, r->index};
+
+    if (r->error == ORDERSCHED_OK && outcome != r->outcome) {
+        one.error = r->outcome == OUTCOME_EXPIRED || r->outcome == OUTCOME_PAID
+                        ? ORDERSCHED_DECIDED
+                        : ORDERSCHED_STALE_RESERVATION;
+    }
+    return one;
+}
+
 static void settle_answer(struct callback_worker *w, struct worker_settle *settle)
 {
     buffer_reset(&w->body);
     write_array(&w->body, settle->n);
     for (uint32_t i = 0; i < settle->n; i++) {
-        struct reservation *r = settle->reservations[i];
+        struct reservation *r = settle->reports[i].reservation;
         struct work_result one = {.error = ORDERSCHED_STALE_RESERVATION};
         if (r != NULL) {
             assert(r->state == RESERVATION_SETTLED || MUTANT(REPORT_BEFORE_COMMIT) ||
                    MUTANT(HAZARD_GROUPED_APPLY));
-            one = (struct work_result){r->error, r->order_state, r->index};
+            one = settle_result(r, settle->reports[i].outcome);
             if (MUTANT(REPORT_BEFORE_COMMIT)) {
                 one = (struct work_result){.state = ORDERSCHED_EXPIRED};
             }
@@ -108,7 +125,7 @@ void callback_worker_settle(struct callback_worker *w, struct inbound *in,
 {
     uint64_t now_us = w->host.monotonic_us(w->host.arg);
     struct worker_settle *settle =
-        calloc(1, sizeof *settle + op->n_tokens * sizeof *settle->reservations);
+        calloc(1, sizeof *settle + op->n_tokens * sizeof *settle->reports);
     struct cursor c;
 
     if (settle == NULL) {
@@ -121,7 +138,7 @@ void callback_worker_settle(struct callback_worker *w, struct inbound *in,
         struct work_report report;
         work_read_report(&c, &report);
         struct reservation *r = worker_take_report(w, now_us, &report);
-        settle->reservations[i] = r;
+        settle->reports[i] = (struct settle_report){r, report.outcome};
         if (r != NULL && r->ticket > settle->ticket) {
             settle->ticket = r->ticket;
         }
@@ -167,8 +184,8 @@ void callback_worker_leave(struct callback_worker *w, int error)
     while (w->settles != NULL) {
         struct worker_settle *settle = settle_pop(w);
         for (uint32_t i = 0; i < settle->n; i++) {
-            if (settle->reservations[i] != NULL) {
-                settle->reservations[i]->waiters--;
+            if (settle->reports[i].reservation != NULL) {
+                settle->reports[i].reservation->waiters--;
             }
         }
         w->host.refuse(w->host.arg, settle->in, ORDERSCHED_UNKNOWN_OUTCOME, NULL);

@@ -14,7 +14,7 @@
 #include "config_parts.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:7400"
-#define PORT_MAX 65533          /* PORT+1 and PORT+2 must exist */
+#define PORT_MAX 65533          /* PORT+1 for clients, PORT+2 kept for administration */
 #define TRAILING_MIN 1024       /* fewer, and a follower that blinks needs a whole snapshot */
 #define ELECTION_HEARTBEATS_MIN 3
 
@@ -61,8 +61,8 @@ static enum config_status check_address(const char *origin, const char *address)
         return config_complain("%s: \"%s\" is not HOST:PORT", origin, address);
     }
     if (port > PORT_MAX) {
-        return config_complain("%s: port %u is above %d: PORT+1 is for clients, PORT+2 for admin "
-                               "HTTP",
+        return config_complain("%s: port %u is above %d: PORT+1 is for clients, PORT+2 kept "
+                               "for later",
                                origin, port, PORT_MAX);
     }
     if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) {

@@ -14,7 +14,7 @@
 
 struct config_peer {
     uint64_t id;
-    char *address; /* HOST:PORT of Raft; client API PORT+1, admin HTTP PORT+2 */
+    char *address; /* HOST:PORT of Raft; client API PORT+1, PORT+2 kept for later */
 };
 
 struct config {

@@ -42,7 +42,7 @@ static const struct setting settings[] = {
     {.name = "address", .kind = SETTING_TEXT, FIELD(address), .min = 1,
      .max = PROTOCOL_ADDRESS_MAX - 1, .argument = "HOST:PORT",
      .help = "where the others reach this node: PORT is for the other nodes, PORT+1 for clients,\n"
-             "PORT+2 for admin HTTP (default: from --peers, or 127.0.0.1:7400)"},
+             "PORT+2 kept for later (default: from --peers, or 127.0.0.1:7400)"},
     {.name = "bind", .kind = SETTING_TEXT, FIELD(bind), .min = 1, .max = 255, .argument = "HOST",
      .help = "listen on this address instead of the address's own host, such as 0.0.0.0"},
 

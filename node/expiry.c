@@ -1,6 +1,8 @@
 /* expiry.c - see expiry.h. */
 #include "expiry.h"
 
+#define EXPIRY_ROOM_MS 1000
+
 uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_ms)
 {
     uint64_t next_ms = machine_next_ms(m);
@@ -12,6 +14,22 @@ uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_
         return next_ms;
     }
     if (b->inflight == 0 || b->last_now_ms < next_ms) {
+        batcher_want_time(b);
+    }
+    return UINT64_MAX; /* its commit will bring us back */
+}
+
+uint64_t expiry_plan_room(const struct machine *m, struct batcher *b, uint64_t clock_ms)
+{
+    uint64_t next_ms = machine_next_forgotten_ms(m);
+
+    if (next_ms > UINT64_MAX - EXPIRY_ROOM_MS) {
+        return UINT64_MAX;
+    }
+    if (clock_ms < next_ms + EXPIRY_ROOM_MS) {
+        return next_ms + EXPIRY_ROOM_MS;
+    }
+    if (b->inflight == 0) {
         batcher_want_time(b);
     }
     return UINT64_MAX; /* its commit will bring us back */

@@ -13,4 +13,9 @@
  * to ask again, UINT64_MAX for "when something changes". */
 uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_ms);
 
+/* The same so that memory of forgotten orders is given back, which the end of an entry does: where
+ * room is short and no entry comes, an order would be refused for others that nobody knows any
+ * more. An entry a second at most, as long as there is nothing to catch up with. */
+uint64_t expiry_plan_room(const struct machine *m, struct batcher *b, uint64_t clock_ms);
+
 #endif

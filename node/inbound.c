@@ -98,6 +98,11 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
         snprintf(text, text_len, "this node belongs to cluster \"%s\"", cluster);
         return ORDERSCHED_WRONG_CLUSTER;
     }
+    if ((request.flags & ~PROTOCOL_FLAGS) != 0) {
+        snprintf(text, text_len, "flag %#x is not known to this node",
+                 request.flags & ~PROTOCOL_FLAGS);
+        return ORDERSCHED_INVALID;
+    }
     in->flags = request.flags;
     in->n_items = request.n_operations;
     if (in->n_items > 0) {

@@ -296,6 +296,16 @@ static int node_open_disk(struct node *n, struct raft_io **io)
     return 0;
 }
 
+/* What --address and --peers must keep to, a member that is added later must as well. */
+static const char *node_refuse_address(const char *address)
+{
+    return transport_is_loopback(address)
+               ? NULL
+               : "the member's address is not on the loopback, and without TLS anyone who reaches "
+                 "it can read and forge commands: nodes have to be started with --insecure for "
+                 "that";
+}
+
 static int node_start_scheduler(struct node *n, struct raft_io *io)
 {
     const struct config *c = n->config;
@@ -320,6 +330,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .max_delivery_bytes = c->max_delivery_bytes,
         .max_queued = c->max_requests,
         .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
+        .refuse_address = c->insecure ? NULL : node_refuse_address,
         .allow_exec = c->allow_exec,
         .max_polls = c->max_requests / 2, /* the other half is never held up by waiting workers */
         .log = &n->log,

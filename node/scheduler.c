@@ -34,6 +34,21 @@ uint64_t scheduler_now_ms(struct scheduler *s)
     return now_ms < ENTRY_TIME_MAX_MS ? now_ms : ENTRY_TIME_MAX_MS;
 }
 
+/* A follower's is what entries told it, and what has passed since; while none has come since a
+ * start, its own wall clock, unless the log is ahead of it. */
+uint64_t scheduler_told_ms(struct scheduler *s)
+{
+    const struct environment *e = s->environment;
+    uint64_t now_ms = scheduler_now_ms(s);
+
+    if (s->state == SCHEDULER_FOLLOWING) {
+        (void)clock_read(&s->told, e->wall_us(e->impl), e->monotonic_us(e->impl));
+        clock_raise(&s->told, s->machine.now_ms);
+        now_ms = (uint64_t)s->told.value_us / 1000;
+    }
+    return now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+}
+
 void scheduler_fatal(struct scheduler *s, const char *sentence)
 {
     s->config.fatal(s->config.fatal_arg, sentence);
@@ -290,6 +305,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.woken_arg = s;
     clock_init(&s->clock, s->environment->wall_us(s->environment->impl),
                scheduler_monotonic_us(s));
+    s->told = s->clock;
 }
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, struct raft_io *io,
@@ -430,6 +446,15 @@ void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *
     s->again = true;
 }
 
+/* Within an eighth of what is refused as FULL. */
+static bool scheduler_room_is_short(const struct scheduler *s)
+{
+    const struct scheduler_config *c = &s->config;
+
+    return s->machine.store.n >= c->max_orders - c->max_orders / 8 ||
+           s->machine.memory >= c->max_bytes - c->max_bytes / 8;
+}
+
 /* One round. Returns the leader-clock time of the next time entry, UINT64_MAX for none. */
 static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
 {
@@ -441,6 +466,10 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         scheduler_take_office(s);
     }
     bool leads = s->role == REPLICA_LEADER;
+    if (s->told_ms != s->machine.now_ms) { /* an entry came: since then its time goes on */
+        s->told_ms = s->machine.now_ms;
+        (void)scheduler_told_ms(s);
+    }
     s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);
     s->again = s->again || (s->behind && leads);
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
@@ -448,6 +477,10 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
+        if (scheduler_room_is_short(s)) {
+            uint64_t room_ms = expiry_plan_room(&s->machine, &s->batcher, clock_ms);
+            next_ms = room_ms < next_ms ? room_ms : next_ms;
+        }
     }
     s->worker_wake_us = callback_worker_run(&s->worker);
     scheduler_watch_quiet(s, now_us);

@@ -37,6 +37,8 @@ struct scheduler_config {
     uint64_t max_delivery_bytes;    /* memory of deliveries in flight; 0 = the default */
     uint32_t max_queued; /* client messages waiting for an entry; more: BUSY */
     uint64_t max_queued_bytes;
+    /* NULL, or the sentence why no member may be at this address (HOST:PORT). May be NULL: any. */
+    const char *(*refuse_address)(const char *address);
     bool allow_exec; /* routes of kind exec may be put while this node leads */
     uint32_t max_polls; /* workers that wait for orders; more: BUSY */
     unsigned snapshot_slice; /* orders written into an image between two events; 0 = 2,000 */

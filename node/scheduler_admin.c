@@ -32,6 +32,8 @@ static void scheduler_administered(void *arg, int error, const char *text)
 
 static void scheduler_add_member(struct administration *a, const struct operation *op)
 {
+    const struct scheduler_config *config = &a->scheduler->config;
+    const char *refused;
     char address[PROTOCOL_ADDRESS_MAX];
     char host[256];
     unsigned port;
@@ -42,6 +44,11 @@ static void scheduler_add_member(struct administration *a, const struct operatio
         !units_split_address(address, host, sizeof host, &port) || port > 65533) {
         scheduler_administered(a, ORDERSCHED_INVALID, "the member's address must be HOST:PORT, "
                                                       "with PORT at most 65533");
+        return;
+    }
+    refused = config->refuse_address != NULL ? config->refuse_address(address) : NULL;
+    if (refused != NULL) {
+        scheduler_administered(a, ORDERSCHED_INVALID, refused);
         return;
     }
     replica_add(a->scheduler->replica, op->node_id, address, scheduler_administered, a);

@@ -23,18 +23,13 @@ static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, 
     if (leader_id != 0 && address != NULL) {
         (void)units_move_port(address, 1, leader, sizeof leader);
     }
-    uint64_t now_ms = s->machine.now_ms;
-    if (s->state != SCHEDULER_FOLLOWING) {
-        uint64_t clock_ms = scheduler_now_ms(s);
-        now_ms = clock_ms > now_ms ? clock_ms : now_ms;
-    }
     struct answer answer = {
         .error = error,
         .node_id = s->config.replica.id,
         .leader_id = leader_id,
         .leader_address = slice_of(leader),
         .term = s->term,
-        .now_ms = now_ms,
+        .now_ms = scheduler_told_ms(s),
         .applied = s->machine.applied,
         .n_results = n_results,
         .results = {s->results.data, s->results.len},

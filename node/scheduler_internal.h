@@ -28,6 +28,8 @@ struct scheduler {
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us; /* when a poll's or a lease's time is up */
     struct clock clock;
+    struct clock told; /* of who follows: the cluster's time as far as it is known here */
+    uint64_t told_ms;  /* the machine's when that was last raised */
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
     uint64_t term;
@@ -57,6 +59,8 @@ struct scheduler {
 };
 
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
+/* The cluster's time, as well as this node knows it. It moves on while nothing is written. */
+uint64_t scheduler_told_ms(struct scheduler *s);
 uint64_t scheduler_clock_us(struct scheduler *s);  /* the same, in microseconds */
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
 /* Something that must end the process. */

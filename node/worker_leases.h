@@ -31,6 +31,7 @@ struct reservation {
     uint64_t lease_us;
     char worker[PROTOCOL_WORKER_MAX + 1];
     uint64_t ticket; /* SETTLING: of the outcome in the batcher */
+    enum outcome outcome; /* SETTLING, SETTLED: what was said of it first */
     int error;       /* SETTLED: what the log decided */
     int order_state;
     uint64_t index;

@@ -118,6 +118,10 @@ bool machine_advance(struct machine *m, unsigned max);
 /* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
 uint64_t machine_next_ms(const struct machine *m);
 
+/* When the oldest decided order is forgotten, and an entry gives its memory back; UINT64_MAX: there
+ * is none. */
+uint64_t machine_next_forgotten_ms(const struct machine *m);
+
 /* Leader only. Take the first ready order of a route from one of its two lists (NULL if it has
  * none, or is paused): it is then in flight, in no list, until an outcome is applied or it is put
  * back. */

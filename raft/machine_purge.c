@@ -41,6 +41,13 @@ static struct order *first_decided(const struct machine *m)
     return (struct order *)((char *)m->terminal.next - offsetof(struct order, link));
 }
 
+uint64_t machine_next_forgotten_ms(const struct machine *m)
+{
+    const struct order *o = first_decided(m);
+
+    return o ? machine_add_ms(order_decided_ms(o), m->retention_ms) : UINT64_MAX;
+}
+
 /* The deliberate bug: a closing order counts its retention from its deadline. */
 static void purge_closing(struct machine *m)
 {

@@ -608,19 +608,59 @@ static void a_late_copy_of_a_report_gets_the_same_answer_and_has_no_effect(void 
     (void)state;
     hold(b, "a", token);
     settle(b, &m, token, OUTCOME_EXPIRED, 0, "");
-    settle(b, &early_copy, token, OUTCOME_PAID, 0, "");
+    settle(b, &early_copy, token, OUTCOME_EXPIRED, 0, "");
     assert_int_equal(b->tickets, 1);
     apply(b, 1);
-    settle(b, &late_copy, token, OUTCOME_FAILED, 0, "");
+    settle(b, &late_copy, token, OUTCOME_EXPIRED, 0, "");
     assert_int_equal(b->tickets, 1);
     assert_int_equal(result_of(&m, 0).index, 100);
+    assert_int_equal(result_of(&early_copy, 0).error, ORDERSCHED_OK);
     assert_int_equal(result_of(&early_copy, 0).index, 100);
+    assert_int_equal(result_of(&late_copy, 0).error, ORDERSCHED_OK);
     assert_int_equal(result_of(&late_copy, 0).index, 100);
     assert_int_equal(extend(b, token), ORDERSCHED_STALE_RESERVATION);
     message_reset(&m);
     message_reset(&early_copy);
     message_reset(&late_copy);
     bench_close(b);
+}
+
+static int error_of_second_word(enum outcome first, enum outcome second)
+{
+    struct bench *b = bench_open();
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+    struct message m = {0}, early = {0}, late = {0};
+
+    hold(b, "a", token);
+    settle(b, &m, token, first, 0, "");
+    settle(b, &early, token, second, 0, "");
+    apply(b, 1);
+    settle(b, &late, token, second, 0, "");
+    assert_int_equal(b->tickets, 1);
+    assert_int_equal(result_of(&m, 0).error, ORDERSCHED_OK);
+    int error = result_of(&early, 0).error;
+    assert_int_equal(result_of(&late, 0).error, error);
+    assert_int_equal(result_of(&late, 0).index, result_of(&m, 0).index);
+    message_reset(&m);
+    message_reset(&early);
+    message_reset(&late);
+    bench_close(b);
+    return error;
+}
+
+static void another_word_on_what_was_settled_is_never_told_success(void **state)
+{
+    (void)state;
+    for (int first = OUTCOME_EXPIRED; first <= OUTCOME_FAILED; first++) {
+        for (int second = OUTCOME_EXPIRED; second <= OUTCOME_FAILED; second++) {
+            bool settles = first == OUTCOME_EXPIRED || first == OUTCOME_PAID;
+            int wanted = first == second ? ORDERSCHED_OK
+                         : settles       ? ORDERSCHED_DECIDED
+                                         : ORDERSCHED_STALE_RESERVATION;
+            assert_int_equal(error_of_second_word((enum outcome)first, (enum outcome)second),
+                             wanted);
+        }
+    }
 }
 
 static void only_so_many_settled_ones_are_remembered(void **state)
@@ -719,6 +759,7 @@ int main(void)
         cmocka_unit_test(a_report_is_answered_when_its_outcome_is_applied),
         cmocka_unit_test(each_order_of_a_report_has_its_own_outcome_and_answer),
         cmocka_unit_test(a_late_copy_of_a_report_gets_the_same_answer_and_has_no_effect),
+        cmocka_unit_test(another_word_on_what_was_settled_is_never_told_success),
         cmocka_unit_test(only_so_many_settled_ones_are_remembered),
         cmocka_unit_test(with_the_office_everything_ends_and_old_tokens_are_stale),
         cmocka_unit_test(a_node_that_stops_sends_waiting_workers_away_and_takes_reports),

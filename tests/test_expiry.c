@@ -167,6 +167,54 @@ static void a_replicated_time_ahead_of_the_clock_needs_nothing(void **state)
     bed_close(&t);
 }
 
+/* Pay an order, which is forgotten when the retention is over. */
+static void pay(struct bed *t, const char *id, uint64_t now_ms)
+{
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE];
+    uint8_t random[10] = {0x77};
+
+    memcpy(random + 1, id, strlen(id));
+    request_id_make(request, NOW_MS, random);
+    struct operation op = {.code = OPERATION_PAY,
+                           .request_id = request,
+                           .id = {(const uint8_t *)id, strlen(id)}};
+    apply(&t->machine, now_ms, &op);
+}
+
+static bool plan_room(struct bed *t, uint64_t clock_ms, uint64_t *next_ms)
+{
+    t->batcher.want_time = false;
+    *next_ms = expiry_plan_room(&t->machine, &t->batcher, clock_ms);
+    return t->batcher.want_time;
+}
+
+static void where_room_is_short_an_entry_is_wanted_once_an_order_is_forgotten(void **state)
+{
+    struct bed t;
+    uint64_t next_ms;
+
+    (void)state;
+    bed_open(&t);
+    t.machine.retention_ms = 60000;
+    assert_false(plan_room(&t, NOW_MS + 100000, &next_ms));
+    assert_true(next_ms == UINT64_MAX);
+    order(&t, "a", NOW_MS + 100);
+    assert_false(plan_room(&t, NOW_MS + 100000, &next_ms)); /* not decided: not forgotten */
+    assert_true(next_ms == UINT64_MAX);
+    pay(&t, "a", NOW_MS + 10);
+    assert_false(plan_room(&t, NOW_MS + 61009, &next_ms));
+    assert_true(next_ms == NOW_MS + 61010); /* a second later: the next may come along */
+    t.batcher.inflight = 1;
+    assert_false(plan_room(&t, NOW_MS + 61010, &next_ms)); /* the one under way does it */
+    t.batcher.inflight = 0;
+    assert_true(plan_room(&t, NOW_MS + 61010, &next_ms));
+    apply(&t.machine, NOW_MS + 61010, NULL);
+    assert_int_equal(t.machine.store.n, 0);
+    assert_false(plan_room(&t, NOW_MS + 61010, &next_ms));
+    assert_true(next_ms == UINT64_MAX);
+    bed_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +223,7 @@ int main(void)
         cmocka_unit_test(an_entry_on_its_way_that_is_late_enough_will_do),
         cmocka_unit_test(once_the_time_is_applied_the_next_order_counts),
         cmocka_unit_test(a_replicated_time_ahead_of_the_clock_needs_nothing),
+        cmocka_unit_test(where_room_is_short_an_entry_is_wanted_once_an_order_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -191,6 +191,25 @@ static void a_local_message_only_reads(void **state)
     drop(&in);
 }
 
+static void a_flag_that_is_not_known_is_refused(void **state)
+{
+    (void)state;
+    for (unsigned bit = 0; bit < 32; bit++) {
+        struct buffer b = {0};
+        struct inbound in;
+        char why[128] = "";
+        struct operation get = op_get("a");
+        bool known = (PROTOCOL_FLAGS >> bit & 1) != 0;
+
+        encode(&b, 1u << bit, &get, 1);
+        int error = check_bytes(&in, b.data, b.len, why, sizeof why);
+        assert_int_equal(error, known ? ORDERSCHED_OK : ORDERSCHED_INVALID);
+        assert_true(known || strstr(why, "flag") != NULL);
+        drop(&in);
+        buffer_free(&b);
+    }
+}
+
 static void too_many_operations_are_refused_before_memory_is_taken(void **state)
 {
     static struct operation ops[PROTOCOL_OPERATIONS_MAX + 1];
@@ -290,6 +309,7 @@ int main(void)
         cmocka_unit_test(another_cluster_is_refused_as_a_whole),
         cmocka_unit_test(a_membership_operation_is_alone),
         cmocka_unit_test(a_local_message_only_reads),
+        cmocka_unit_test(a_flag_that_is_not_known_is_refused),
         cmocka_unit_test(too_many_operations_are_refused_before_memory_is_taken),
         cmocka_unit_test(a_message_that_is_cut_or_goes_on_is_refused),
         cmocka_unit_test(refusing_an_item_takes_it_out_of_the_log_once),
