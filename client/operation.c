@@ -114,7 +114,7 @@ static int decode_list(struct cursor *c, struct operation *op)
     op->cursor = cursor_bytes(c);
     if (rv == ORDERSCHED_OK &&
         (op->state > ORDERSCHED_DEAD || op->route.len > ORDERSCHED_ROUTE_NAME_MAX ||
-         op->cursor.len > PROTOCOL_CURSOR_MAX || (op->cursor.len > 0 && op->cursor.len < 8))) {
+         op->cursor.len > PROTOCOL_CURSOR_MAX)) {
         rv = ORDERSCHED_INVALID;
     }
     return rv;
@@ -285,8 +285,8 @@ static int decode_dead_list(struct cursor *c, struct operation *op)
     int rv = decode_u32(c, &op->limit);
     op->cursor = cursor_bytes(c);
     if (rv == ORDERSCHED_OK &&
-        (op->route.len > ORDERSCHED_ROUTE_NAME_MAX || op->cursor.len > PROTOCOL_CURSOR_MAX ||
-         (op->cursor.len > 0 && op->cursor.len < 8))) {
+        (op->route.len > ORDERSCHED_ROUTE_NAME_MAX ||
+         op->cursor.len > PROTOCOL_CURSOR_MAX)) {
         rv = ORDERSCHED_INVALID;
     }
     return rv;

@@ -46,7 +46,7 @@
 #define PROTOCOL_LIST_MAX 256 /* orders in a page */
 #define PROTOCOL_REASON_MAX 160 /* bytes: why a delivery failed */
 #define PROTOCOL_STALL_SECONDS 60 /* of which STATUS knows the longest round of the loop */
-#define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX)
+#define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX) /* opaque: raft/machine_read.c makes it */
 #define PROTOCOL_TOKENS_MAX 1000      /* reservations in a message or its answer */
 #define PROTOCOL_WAIT_MAX_MS 60000u   /* how long a RESERVE may wait for due orders */
 #define PROTOCOL_WORKER_MAX 64        /* bytes of a worker's name */

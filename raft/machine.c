@@ -8,6 +8,7 @@
 #include "machine_parts.h"
 #include "mutant.h"
 #include "recent.h"
+#include "secret.h"
 #include "snapshot_parts.h"
 
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
@@ -170,11 +171,22 @@ static void take_identity(struct machine *m, const struct operation *op)
     }
 }
 
+void machine_use_secret(struct machine *m)
+{
+    uint8_t key[SIPHASH_KEY_SIZE];
+
+    secret_derive(m->secret, "orders", key, sizeof key);
+    store_set_key(&m->store, siphash_key_of(key), m->secret_index);
+    secret_derive(m->secret, "requests", key, sizeof key);
+    recent_set_key(m->recent, siphash_key_of(key));
+}
+
 static void take_secret(struct machine *m, bool first, const struct operation *op)
 {
     if (op->secret.len == sizeof m->secret && m->secret_index == 0 && first) {
         memcpy(m->secret, op->secret.data, sizeof m->secret);
         m->secret_index = m->applied;
+        machine_use_secret(m);
     }
 }
 
@@ -188,10 +200,7 @@ void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const st
     m->epoch = MUTANT(FENCE_RESET_ON_RESTORE) ? m->epoch + 1 : epoch;
     m->retention_ms = op->retention_ms;
     if (m->seed == 0 && m->store.n == 0) {
-        m->memory -= m->store.memory;
-        store_close(&m->store);
-        store_init(&m->store, op->seed);
-        m->memory += m->store.memory;
+        m->store.seed = op->seed; /* which is empty */
         m->seed = op->seed;
     }
     take_identity(m, op);

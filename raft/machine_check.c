@@ -240,6 +240,7 @@ void machine_check(const struct machine *m)
     }
     CHECK(c.n == m->store.n);
     CHECK(m->store.seed == m->seed);
+    CHECK(m->store.keyed_from == (m->secret_index > 0 ? m->secret_index : UINT64_MAX));
     CHECK(c.memory + m->store.memory == m->memory);
     CHECK(memcmp(&c.counts, &m->stored, sizeof c.counts) == 0);
     CHECK(check_wheel(m) == c.in_wheel);

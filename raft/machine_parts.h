@@ -58,6 +58,9 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);
 
+/* The machine's secret is there: its tables get their keys. Once in the life of its contents. */
+void machine_use_secret(struct machine *m);
+
 /* --- the image that is being built, the digest that is being made --- */
 /* Before an order's replicated fields change, or it leaves the store. Detaching, settling, reviving,
  * recording a request and purging do it themselves. */

@@ -1,6 +1,7 @@
 /* machine_read.c - reads: what is known at now, which excludes forgotten orders, and the secrets
  * of routes always. Bodies are described at `struct result` in client/protocol.h. */
 #include <string.h>
+#include <xxhash.h>
 
 #include "machine_parts.h"
 
@@ -157,20 +158,65 @@ static bool is_listed(const struct machine *m, const struct operation *op,
            (!route || route == &m->routes[o->route]);
 }
 
-static void fill_page(const struct machine *m, const struct operation *op,
-                      const struct route *route, struct page *page)
-{
-    uint64_t hash = 0;
-    struct slice id = {NULL, 0};
+/* --- cursors: the table of the order looked at last, a check, its id --- */
 
-    if (op->cursor.len >= 8) {
-        for (unsigned i = 0; i < 8; i++) {
-            hash = hash << 8 | op->cursor.data[i];
-        }
-        id = (struct slice){op->cursor.data + 8, op->cursor.len - 8};
+#define CURSOR_HEAD 5u
+enum { CURSOR_SEEDED = 's', CURSOR_KEYED = 'k' };
+
+/* What tells cursors of ours from others, those of older versions above all. */
+static uint32_t cursor_check(uint8_t table, struct slice id)
+{
+    return (uint32_t)XXH3_64bits_withSeed(id.data, id.len, table);
+}
+
+static bool read_position(struct slice cursor, struct store_position *position)
+{
+    uint32_t check = 0;
+    uint8_t table;
+
+    *position = (struct store_position){0};
+    if (cursor.len == 0) {
+        return true;
     }
+    if (cursor.len <= CURSOR_HEAD) {
+        return false;
+    }
+    table = cursor.data[0];
+    for (unsigned i = 1; i < CURSOR_HEAD; i++) {
+        check = check << 8 | cursor.data[i];
+    }
+    position->keyed = table == CURSOR_KEYED;
+    position->id = (struct slice){cursor.data + CURSOR_HEAD, cursor.len - CURSOR_HEAD};
+    return (table == CURSOR_KEYED || table == CURSOR_SEEDED) &&
+           check == cursor_check(table, position->id);
+}
+
+static void write_cursor(const struct machine *m, const struct order *last, struct buffer *body)
+{
+    uint8_t cursor[PROTOCOL_CURSOR_MAX];
+    struct store_position position;
+    uint32_t check;
+
+    if (!last) {
+        write_bin(body, "", 0);
+        return;
+    }
+    position = store_position_of(&m->store, last);
+    cursor[0] = position.keyed ? CURSOR_KEYED : CURSOR_SEEDED;
+    check = cursor_check(cursor[0], position.id);
+    for (unsigned i = 1; i < CURSOR_HEAD; i++) {
+        cursor[i] = (uint8_t)(check >> (32 - 8 * i));
+    }
+    memcpy(cursor + CURSOR_HEAD, position.id.data, position.id.len);
+    write_bin(body, cursor, CURSOR_HEAD + position.id.len);
+}
+
+static void fill_page(const struct machine *m, const struct operation *op,
+                      const struct route *route, struct store_position position,
+                      struct page *page)
+{
     for (uint32_t seen = 0;; seen++) {
-        const struct order *o = store_next(&m->store, hash, id);
+        const struct order *o = store_next(&m->store, position);
 
         if (!o) {
             page->last = NULL;
@@ -183,26 +229,8 @@ static void fill_page(const struct machine *m, const struct operation *op,
             page->orders[page->n++] = o;
         }
         page->last = o;
-        id = (struct slice){order_id(o), o->id_len};
-        hash = store_hash(&m->store, id);
+        position = store_position_of(&m->store, o);
     }
-}
-
-static void write_cursor(const struct machine *m, const struct order *last, struct buffer *body)
-{
-    uint8_t cursor[PROTOCOL_CURSOR_MAX];
-    uint64_t hash;
-
-    if (!last) {
-        write_bin(body, "", 0);
-        return;
-    }
-    hash = store_hash(&m->store, (struct slice){order_id(last), last->id_len});
-    for (unsigned i = 0; i < 8; i++) {
-        cursor[i] = (uint8_t)(hash >> (56 - 8 * i));
-    }
-    memcpy(cursor + 8, order_id(last), last->id_len);
-    write_bin(body, cursor, 8 + (size_t)last->id_len);
 }
 
 static void write_listed(const struct machine *m, const struct order *o, struct buffer *body)
@@ -232,17 +260,18 @@ static int read_list(const struct machine *m, const struct operation *op, struct
 {
     const struct route *route = op->route.len > 0 ? machine_find_route(m, op->route) : NULL;
     struct page page = {.limit = PROTOCOL_LIST_MAX};
+    struct store_position position;
 
     if (op->route.len > 0 && !route) {
         return ORDERSCHED_UNKNOWN_ROUTE;
     }
-    if (op->cursor.len > 0 && op->cursor.len < 8) {
+    if (!read_position(op->cursor, &position)) {
         return ORDERSCHED_INVALID;
     }
     if (op->limit > 0 && op->limit < page.limit) {
         page.limit = op->limit;
     }
-    fill_page(m, op, route, &page);
+    fill_page(m, op, route, position, &page);
     write_array(body, 2);
     write_cursor(m, page.last, body);
     write_array(body, page.n);

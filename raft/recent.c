@@ -21,6 +21,7 @@ struct recent {
     uint32_t first; /* place of the oldest */
     uint32_t n;
     uint32_t *index; /* 2 * cap cells: place in the ring + 1, or 0 = free */
+    struct siphash_key key; /* of the index */
     /* The hashes of the requests as the digits of a number to the base DIGEST_BASE, modulo 2^64,
      * the newest last: who comes and who goes changes it in a few steps. */
     uint64_t digest;
@@ -29,7 +30,7 @@ struct recent {
 
 static uint32_t cell_of(const struct recent *r, const uint8_t *request_id)
 {
-    return (uint32_t)XXH3_64bits(request_id, ORDERSCHED_REQUEST_ID_SIZE) & (2 * r->cap - 1);
+    return (uint32_t)siphash(r->key, request_id, ORDERSCHED_REQUEST_ID_SIZE) & (2 * r->cap - 1);
 }
 
 /* The cell that holds the id, or the free one at which the search ends. */
@@ -164,8 +165,11 @@ static void drop_oldest(struct recent *r)
 
 static void grow(struct recent *r)
 {
-    struct recent bigger = {
-        .cap = 2 * r->cap, .n = r->n, .digest = r->digest, .power = r->power};
+    struct recent bigger = {.cap = 2 * r->cap,
+                            .n = r->n,
+                            .key = r->key,
+                            .digest = r->digest,
+                            .power = r->power};
 
     bigger.ring = machine_must_have(malloc(bigger.cap * sizeof *bigger.ring));
     bigger.index = machine_must_have(calloc(2 * (size_t)bigger.cap, sizeof *bigger.index));
@@ -176,6 +180,29 @@ static void grow(struct recent *r)
     free(r->ring);
     free(r->index);
     *r = bigger;
+}
+
+void recent_set_key(struct recent *r, struct siphash_key key)
+{
+    r->key = key;
+    memset(r->index, 0, 2 * (size_t)r->cap * sizeof *r->index);
+    for (uint32_t i = 0; i < r->n; i++) {
+        uint32_t place = (r->first + i) & (r->cap - 1);
+
+        r->index[probe(r, r->ring[place].id)] = place + 1;
+    }
+}
+
+uint32_t recent_longest_search(const struct recent *r)
+{
+    uint32_t longest = 0;
+    uint32_t run = 0;
+
+    for (uint32_t i = 0; i < 4 * r->cap; i++) { /* twice around: a run may pass the end */
+        run = r->index[i & (2 * r->cap - 1)] != 0 && run < 2 * r->cap ? run + 1 : 0;
+        longest = longest < run ? run : longest;
+    }
+    return longest;
 }
 
 void recent_add(struct recent *r, const struct recent_request *request, uint64_t *floor_ms)

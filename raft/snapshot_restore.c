@@ -72,6 +72,9 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
     }
     store_close(&m->store);
     store_init(&m->store, m->seed);
+    if (cursor_ok(c) && m->secret_index > 0) {
+        machine_use_secret(m);
+    }
     return cursor_ok(c);
 }
 

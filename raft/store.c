@@ -16,17 +16,30 @@
 
 #define SHARD_BITS 12
 #define TAG_BITS 16
-#define CAP_MIN 8u
-#define CAP_MAX (1u << 28)
+#define HOMES_MIN 7u
+#define SLOTS_MAX (1u << 28)
 #define OVERFLOW_MAX 64u /* at 7/8 load a longer run than this at the very end is very rare */
+#define RUN_SHORT 8u     /* so many orders of one tag are looked at one by one */
 
-static_assert(STORE_SHARDS == 1 << SHARD_BITS, "a shard is the top bits of the hash");
+static_assert(STORE_TABLE_SHARDS == 1 << SHARD_BITS, "a shard is the top bits of the hash");
 
 /* --- hashes --- */
 
-uint64_t store_hash(const struct store *s, struct slice id)
+/* A hash of one of the two tables. */
+struct place {
+    bool keyed;
+    uint64_t hash;
+};
+
+uint64_t store_hash(const struct store *s, bool keyed, struct slice id)
 {
-    return XXH3_64bits_withSeed(id.data, id.len, s->seed);
+    return keyed ? siphash(s->key, id.data, id.len)
+                 : XXH3_64bits_withSeed(id.data, id.len, s->seed);
+}
+
+static struct place place_of(const struct store *s, bool keyed, struct slice id)
+{
+    return (struct place){keyed, store_hash(s, keyed, id)};
 }
 
 static struct slice id_of(const struct order *o)
@@ -34,14 +47,19 @@ static struct slice id_of(const struct order *o)
     return (struct slice){order_id(o), o->id_len};
 }
 
-static uint32_t shard_of(uint64_t hash)
+static bool is_keyed(const struct store *s, const struct order *o)
 {
-    return (uint32_t)(hash >> (64 - SHARD_BITS));
+    return o->schedule_index >= s->keyed_from;
 }
 
-static uint16_t tag_of(uint64_t hash)
+static uint32_t shard_of(struct place p)
 {
-    return (uint16_t)(hash >> (64 - SHARD_BITS - TAG_BITS));
+    return (p.keyed ? STORE_TABLE_SHARDS : 0) + (uint32_t)(p.hash >> (64 - SHARD_BITS));
+}
+
+static uint16_t tag_of(struct place p)
+{
+    return (uint16_t)(p.hash >> (64 - SHARD_BITS - TAG_BITS));
 }
 
 static int id_compare(struct slice a, struct slice b)
@@ -51,12 +69,12 @@ static int id_compare(struct slice a, struct slice b)
     return bytes != 0 ? bytes : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Is this order behind (hash, id)? The tags have been found equal. */
-static bool order_is_behind(const struct store *s, const struct order *o, uint64_t hash,
+/* Is this order behind (hash, id)? */
+static bool order_is_behind(const struct store *s, const struct order *o, struct place p,
                             struct slice id)
 {
-    uint64_t its = store_hash(s, id_of(o));
-    return its != hash ? its > hash : id_compare(id_of(o), id) > 0;
+    uint64_t its = store_hash(s, p.keyed, id_of(o));
+    return its != p.hash ? its > p.hash : id_compare(id_of(o), id) > 0;
 }
 
 static bool id_is(const struct order *o, struct slice id)
@@ -64,7 +82,7 @@ static bool id_is(const struct order *o, struct slice id)
     return o->id_len == id.len && memcmp(order_id(o), id.data, id.len) == 0;
 }
 
-/* --- one shard --- */
+/* --- one shard: its size --- */
 
 static uint16_t *tags_of(const struct store_shard *sh)
 {
@@ -76,26 +94,39 @@ static size_t table_bytes(uint32_t cap)
     return cap * (sizeof(struct order *) + sizeof(uint16_t));
 }
 
-/* Slots that are somebody's home: the rest takes what is pushed past their end. */
-static uint32_t homes_of(uint32_t cap)
+/* Slots for so many homes: the rest takes what is pushed past their end. */
+static uint32_t slots_for(uint32_t homes)
 {
-    return cap - (cap / 8 < OVERFLOW_MAX ? cap / 8 : OVERFLOW_MAX);
+    return homes + (homes / 7 < OVERFLOW_MAX ? homes / 7 : OVERFLOW_MAX);
 }
 
 /* Never decreases as the tag grows: slots in order of home are slots in order of hash. */
-static uint32_t home_of(uint32_t cap, uint16_t tag)
+static uint32_t home_of(uint32_t homes, uint16_t tag)
 {
-    return (uint32_t)(((uint64_t)tag * homes_of(cap)) >> TAG_BITS);
+    return (uint32_t)(((uint64_t)tag * homes) >> TAG_BITS);
 }
 
 static bool is_full(const struct store_shard *sh)
 {
-    return sh->n >= homes_of(sh->cap) - homes_of(sh->cap) / 8;
+    return sh->n >= sh->homes - sh->homes / 8;
 }
 
-/* Put all orders of `from` into the empty table `to`, in their order. False when they would run
- * over its end. */
-static bool shard_copy(const struct store_shard *from, struct store_shard *to)
+/* How many slots the orders of `sh` take when there are so many homes. */
+static uint32_t shard_extent(const struct store_shard *sh, uint32_t homes)
+{
+    const uint16_t *tags = tags_of(sh);
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < sh->cap; i++) {
+        if (sh->slots[i] != NULL) {
+            uint32_t home = home_of(homes, tags[i]);
+            next = (next > home ? next : home) + 1;
+        }
+    }
+    return next;
+}
+
+/* Put all orders of `from` into the empty table `to`, in their order. */
+static void shard_copy(const struct store_shard *from, struct store_shard *to)
 {
     const uint16_t *from_tags = tags_of(from);
     uint16_t *to_tags = tags_of(to);
@@ -104,50 +135,55 @@ static bool shard_copy(const struct store_shard *from, struct store_shard *to)
         if (from->slots[i] == NULL) {
             continue;
         }
-        uint32_t home = home_of(to->cap, from_tags[i]);
+        uint32_t home = home_of(to->homes, from_tags[i]);
         next = next > home ? next : home;
-        if (next + 1 >= to->cap) {
-            return false;
-        }
+        assert(next + 1 < to->cap);
         to->slots[next] = from->slots[i];
         to_tags[next] = from_tags[i];
         to->n++;
         next++;
     }
     assert(to->n == from->n);
-    return true;
 }
 
-enum resize { RESIZE_DONE, RESIZE_TOO_SMALL, RESIZE_NO_MEMORY };
-
-static enum resize shard_resize(struct store *s, struct store_shard *sh, uint32_t cap)
+/* So many homes, and at least so many slots. False: no memory. */
+static bool shard_resize(struct store *s, struct store_shard *sh, uint32_t homes, uint32_t cap)
 {
-    struct store_shard fresh = {.slots = calloc(1, table_bytes(cap)), .cap = cap};
+    uint32_t extent = sh->cap > 0 ? shard_extent(sh, homes) : 0;
+    cap = cap > extent + 1 ? cap : extent + 1;
+    struct store_shard fresh = {.homes = homes, .cap = cap};
+    fresh.slots = cap <= SLOTS_MAX ? calloc(1, table_bytes(cap)) : NULL;
     if (fresh.slots == NULL) {
-        return RESIZE_NO_MEMORY;
+        return false;
     }
-    if (sh->cap > 0 && !shard_copy(sh, &fresh)) {
-        free(fresh.slots);
-        return RESIZE_TOO_SMALL;
+    if (sh->cap > 0) {
+        shard_copy(sh, &fresh);
     }
     s->memory += table_bytes(cap) - table_bytes(sh->cap);
     free(sh->slots);
     *sh = fresh;
-    return RESIZE_DONE;
+    return true;
 }
 
-static void shard_grow(struct store *s, struct store_shard *sh)
+static void shard_must_resize(struct store *s, struct store_shard *sh, uint32_t homes, uint32_t cap)
 {
-    uint32_t cap = sh->cap;
-    enum resize done;
-    do {
-        cap += cap < 4 * CAP_MIN ? CAP_MIN : cap / 4; /* a quarter: most of a table is in use */
-        done = cap <= CAP_MAX ? shard_resize(s, sh, cap) : RESIZE_NO_MEMORY;
-    } while (done == RESIZE_TOO_SMALL);
-    if (done == RESIZE_NO_MEMORY) {
+    if (!shard_resize(s, sh, homes, cap)) {
         fprintf(stderr, "orderschedd: out of memory in the table of orders\n");
         abort();
     }
+}
+
+/* Too many orders: more homes. A quarter: most of a table is in use. */
+static void shard_grow(struct store *s, struct store_shard *sh)
+{
+    uint32_t homes = sh->homes + (sh->homes < 4 * HOMES_MIN ? HOMES_MIN : sh->homes / 4);
+    shard_must_resize(s, sh, homes, slots_for(homes));
+}
+
+/* Too many orders at its end: more slots there. */
+static void shard_widen(struct store *s, struct store_shard *sh)
+{
+    shard_must_resize(s, sh, sh->homes, sh->cap + sh->cap / 4 + 1);
 }
 
 /* A table far too large makes walks slow. Doing without is always possible. */
@@ -157,39 +193,77 @@ static void shard_shrink(struct store *s, struct store_shard *sh)
         s->memory -= table_bytes(sh->cap);
         free(sh->slots);
         *sh = (struct store_shard){0};
-    } else if (sh->cap > CAP_MIN && sh->n < sh->cap / 8) {
-        enum resize done = shard_resize(s, sh, sh->cap / 2);
+    } else if (sh->cap > slots_for(HOMES_MIN) && sh->n < sh->cap / 8) {
+        uint32_t homes = sh->n < sh->homes / 8 ? sh->homes / 2 : sh->homes;
+        homes = homes > HOMES_MIN ? homes : HOMES_MIN;
+        bool done = shard_resize(s, sh, homes, slots_for(homes));
         (void)done;
     }
 }
 
-/* The slot where an order of this tag, hash and id belongs: the first from its home on that is
- * free or holds one behind it. May be cap. */
-static uint32_t shard_position(const struct store *s, const struct store_shard *sh, uint64_t hash,
-                               struct slice id)
+/* --- one shard: its orders --- */
+
+/* The orders of one tag: slots from `at` on. */
+struct run {
+    uint32_t at;
+    uint32_t n;
+};
+
+/* Those of this tag; if there are none, the slot where one would stand, which may be cap. */
+static struct run shard_run(const struct store_shard *sh, uint16_t tag)
 {
     const uint16_t *tags = tags_of(sh);
-    uint16_t tag = tag_of(hash);
-    uint32_t i = home_of(sh->cap, tag);
-    while (i < sh->cap && sh->slots[i] != NULL &&
-           (tags[i] < tag || (tags[i] == tag && !order_is_behind(s, sh->slots[i], hash, id)))) {
+    uint32_t i = home_of(sh->homes, tag);
+    while (i < sh->cap && sh->slots[i] != NULL && tags[i] < tag) {
         i++;
     }
-    return i;
+    struct run run = {.at = i};
+    while (i < sh->cap && sh->slots[i] != NULL && tags[i] == tag) {
+        i++;
+    }
+    run.n = i - run.at;
+    return run;
+}
+
+/* The slot where an order of this hash and id belongs: the first of its tag that holds one behind
+ * it, or the one after them all. */
+static uint32_t shard_position(const struct store *s, const struct store_shard *sh, struct place p,
+                               struct slice id)
+{
+    struct run run = shard_run(sh, tag_of(p));
+    while (run.n > 0) {
+        uint32_t half = run.n / 2;
+        if (order_is_behind(s, sh->slots[run.at + half], p, id)) {
+            run.n = half;
+        } else {
+            run.at += half + 1;
+            run.n -= half + 1;
+        }
+    }
+    return run.at;
+}
+
+/* Is the order that would stand before slot `at` the one with this id? */
+static bool shard_holds(const struct store_shard *sh, uint32_t at, uint16_t tag, struct slice id)
+{
+    return at > 0 && sh->slots[at - 1] != NULL && tags_of(sh)[at - 1] == tag &&
+           id_is(sh->slots[at - 1], id);
 }
 
 /* The slot that holds this id, or cap. */
-static uint32_t shard_find(const struct store_shard *sh, uint16_t tag, struct slice id)
+static uint32_t shard_find(const struct store *s, const struct store_shard *sh, struct place p,
+                           struct slice id)
 {
     if (sh->n == 0) {
         return sh->cap;
     }
-    const uint16_t *tags = tags_of(sh);
-    for (uint32_t i = home_of(sh->cap, tag); i < sh->cap; i++) {
-        if (sh->slots[i] == NULL || tags[i] > tag) {
-            break;
-        }
-        if (tags[i] == tag && id_is(sh->slots[i], id)) {
+    struct run run = shard_run(sh, tag_of(p));
+    if (run.n > RUN_SHORT) {
+        uint32_t at = shard_position(s, sh, p, id);
+        return shard_holds(sh, at, tag_of(p), id) ? at - 1 : sh->cap;
+    }
+    for (uint32_t i = run.at; i < run.at + run.n; i++) {
+        if (id_is(sh->slots[i], id)) {
             return i;
         }
     }
@@ -221,7 +295,7 @@ static void shard_take(struct store_shard *sh, uint32_t at)
 {
     uint16_t *tags = tags_of(sh);
     uint32_t end = at + 1;
-    while (end < sh->cap && sh->slots[end] != NULL && home_of(sh->cap, tags[end]) < end) {
+    while (end < sh->cap && sh->slots[end] != NULL && home_of(sh->homes, tags[end]) < end) {
         end++;
     }
     memmove(sh->slots + at, sh->slots + at + 1, (end - at - 1) * sizeof *sh->slots);
@@ -236,6 +310,7 @@ void store_init(struct store *s, uint64_t seed)
 {
     memset(s, 0, sizeof *s);
     s->seed = seed;
+    s->keyed_from = UINT64_MAX;
 }
 
 void store_close(struct store *s)
@@ -246,58 +321,86 @@ void store_close(struct store *s)
     memset(s, 0, sizeof *s);
 }
 
-struct order *store_find(const struct store *s, struct slice id)
+void store_set_key(struct store *s, struct siphash_key key, uint64_t index)
 {
-    if (id.len == 0) {
-        return NULL;
-    }
-    uint64_t hash = store_hash(s, id);
-    const struct store_shard *sh = &s->shards[shard_of(hash)];
-    uint32_t at = shard_find(sh, tag_of(hash), id);
+    assert(s->keyed_from == UINT64_MAX);
+    s->key = key;
+    s->keyed_from = index;
+}
+
+static struct order *find_in(const struct store *s, bool keyed, struct slice id)
+{
+    struct place p = place_of(s, keyed, id);
+    const struct store_shard *sh = &s->shards[shard_of(p)];
+    uint32_t at = shard_find(s, sh, p, id);
     return at < sh->cap ? sh->slots[at] : NULL;
 }
 
-/* Does the slot before the one where this id belongs hold it already? */
-static bool shard_holds(const struct store_shard *sh, uint32_t at, uint16_t tag, struct slice id)
+struct order *store_find(const struct store *s, struct slice id)
 {
-    return at > 0 && sh->slots[at - 1] != NULL && tags_of(sh)[at - 1] == tag &&
-           id_is(sh->slots[at - 1], id);
+    struct order *o = NULL;
+
+    if (id.len > 0 && s->keyed_from != UINT64_MAX) {
+        o = find_in(s, true, id);
+    }
+    if (id.len > 0 && o == NULL && s->n_seeded > 0) {
+        o = find_in(s, false, id);
+    }
+    return o;
 }
 
 bool store_insert(struct store *s, struct order *o)
 {
-    uint64_t hash = store_hash(s, id_of(o));
-    struct store_shard *sh = &s->shards[shard_of(hash)];
-    uint16_t tag = tag_of(hash);
-    for (;;) {
-        uint32_t at = sh->cap > 0 ? shard_position(s, sh, hash, id_of(o)) : 0;
-        if (shard_holds(sh, at, tag, id_of(o))) {
-            return false;
-        }
-        if (sh->cap > 0 && !is_full(sh) && shard_put(sh, at, o, tag)) {
-            s->n++;
-            return true;
-        }
-        shard_grow(s, sh);
+    bool keyed = is_keyed(s, o);
+    struct place p = place_of(s, keyed, id_of(o));
+    struct store_shard *sh = &s->shards[shard_of(p)];
+    uint16_t tag = tag_of(p);
+    uint32_t at = sh->cap > 0 ? shard_position(s, sh, p, id_of(o)) : 0;
+
+    if (shard_holds(sh, at, tag, id_of(o)) ||
+        (keyed ? s->n_seeded > 0 && find_in(s, false, id_of(o)) != NULL
+               : s->n > s->n_seeded && find_in(s, true, id_of(o)) != NULL)) {
+        return false;
     }
+    if (sh->cap == 0 || is_full(sh)) {
+        shard_grow(s, sh);
+        at = shard_position(s, sh, p, id_of(o));
+    }
+    while (!shard_put(sh, at, o, tag)) {
+        shard_widen(s, sh); /* which moves nobody */
+    }
+    s->n++;
+    s->n_seeded += !keyed;
+    return true;
 }
 
 void store_remove(struct store *s, struct order *o)
 {
-    uint64_t hash = store_hash(s, id_of(o));
-    struct store_shard *sh = &s->shards[shard_of(hash)];
-    uint32_t at = shard_find(sh, tag_of(hash), id_of(o));
+    bool keyed = is_keyed(s, o);
+    struct place p = place_of(s, keyed, id_of(o));
+    struct store_shard *sh = &s->shards[shard_of(p)];
+    uint32_t at = shard_find(s, sh, p, id_of(o));
     assert(at < sh->cap && sh->slots[at] == o);
     shard_take(sh, at);
     s->n--;
+    s->n_seeded -= !keyed;
     shard_shrink(s, sh);
 }
 
-struct order *store_next(const struct store *s, uint64_t hash, struct slice id)
+struct store_position store_position_of(const struct store *s, const struct order *o)
 {
-    uint32_t shard = shard_of(hash);
+    return (struct store_position){is_keyed(s, o), id_of(o)};
+}
+
+struct order *store_next(const struct store *s, struct store_position position)
+{
+    struct place p = {.keyed = position.keyed};
+    if (position.id.len > 0) {
+        p.hash = store_hash(s, position.keyed, position.id);
+    }
+    uint32_t shard = shard_of(p);
     const struct store_shard *sh = &s->shards[shard];
-    uint32_t at = sh->n > 0 ? shard_position(s, sh, hash, id) : sh->cap;
+    uint32_t at = sh->n > 0 ? shard_position(s, sh, p, position.id) : sh->cap;
     for (;;) {
         for (; at < sh->cap; at++) {
             if (sh->slots[at] != NULL) {

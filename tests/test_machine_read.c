@@ -10,6 +10,7 @@
 
 #include "../client/cursor.h"
 #include "support/answers.h"
+#include "../raft/snapshot.h"
 #include "support/bed.h"
 
 #define T BED_T0
@@ -266,6 +267,79 @@ static void a_list_goes_on_where_it_was_while_orders_change(void **state)
     free(l);
 }
 
+/* Another replica takes over after each page: it has the state from a snapshot. */
+static void take_over(struct bed *b)
+{
+    uint64_t digest = machine_digest(&b->m);
+    uint8_t *data;
+    size_t len;
+
+    assert_int_equal(snapshot_encode(&b->m, malloc, &data, &len), 0);
+    assert_int_equal(snapshot_restore(&b->m, data, len), SNAPSHOT_OK);
+    machine_check(&b->m);
+    assert_int_equal(machine_digest(&b->m), digest);
+    free(data);
+}
+
+static void change_and_take_over(struct bed *b, unsigned page)
+{
+    if (page == 5) {
+        b->epoch++;
+        bed_apply(b, T + 500, bed_epoch_with(1, 2));
+        assert_int_equal(b->m.store.keyed_from, b->index);
+    }
+    pay_some_and_add_some(b, page);
+    take_over(b);
+}
+
+static void a_list_goes_on_on_another_replica_and_while_the_secret_comes(void **state)
+{
+    struct bed *b = *state;
+    struct listing *l;
+
+    fill(b);
+    l = list(b, 0, "", 30, change_and_take_over);
+    assert_int_equal(b->m.store.n_seeded, N + 4 * 20);
+    assert_true(b->m.store.n > b->m.store.n_seeded + 100);
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(l->seen[i], 1);
+    }
+    free(l);
+    assert_int_equal(bed_get(b, "o3").state, ORDERSCHED_PAID); /* one from before... */
+    assert_int_equal(bed_get(b, "x9-1").state, ORDERSCHED_PENDING); /* ...and one from after */
+}
+
+/* The secret comes while an image is built: orders of before and after are in it, and stand in the
+ * same table on whoever restores it. */
+static void an_image_under_way_when_the_secret_comes_is_as_any_other(void **state)
+{
+    struct bed *b = *state;
+    struct snapshot_part *parts;
+    struct machine m;
+    size_t len;
+    unsigned n;
+
+    fill(b);
+    assert_non_null(snapshot_begin(&b->m));
+    (void)snapshot_step(b->m.image, 100);
+    b->epoch++;
+    bed_apply(b, T + 500, bed_epoch_with(1, 2));
+    pay_some_and_add_some(b, 1);
+    while (!snapshot_step(b->m.image, 100)) {
+    }
+    snapshot_finish(b->m.image, &parts, &n);
+    uint8_t *data = snapshot_parts_join(parts, n, malloc, &len);
+    snapshot_parts_free(parts, n);
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, data, len), SNAPSHOT_OK);
+    machine_check(&m);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    assert_int_equal(m.store.n_seeded, N);
+    assert_int_equal(m.store.n, N + 20);
+    machine_close(&m);
+    free(data);
+}
+
 static void a_list_does_not_show_forgotten_orders(void **state)
 {
     struct bed *b = *state;
@@ -319,14 +393,15 @@ static void a_list_of_an_unknown_route_or_a_broken_cursor_is_refused(void **stat
 
     assert_answer(read_into(b, &op, &body, &c), ORDERSCHED_UNKNOWN_ROUTE, 0, 0, 0);
     op.route = bed_text("");
-    op.cursor = bed_text("1234567");
-    assert_answer(read_into(b, &op, &body, &c), ORDERSCHED_INVALID, 0, 0, 0);
-    assert_int_equal(body.len, 0);
-    /* Any hash and id is a place to go on from, even the last of all. */
-    op.cursor = bed_text("\xff\xff\xff\xff\xff\xff\xff\xffzzz");
-    assert_answer(read_into(b, &op, &body, &c), ORDERSCHED_OK, 0, 0, 0);
-    op.cursor = bed_text("\xff\xff\xff\xff\xff\xff\xff\xff");
-    assert_answer(read_into(b, &op, &body, &c), ORDERSCHED_OK, 0, 0, 0);
+    static const char *const broken[] = {
+        "s", "sabcd", "k1234x", "1234567",
+        "\xff\xff\xff\xff\xff\xff\xff\xffzzz", /* a hash and an id: of older versions */
+    };
+    for (unsigned i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        op.cursor = bed_text(broken[i]);
+        assert_answer(read_into(b, &op, &body, &c), ORDERSCHED_INVALID, 0, 0, 0);
+        assert_int_equal(body.len, 0);
+    }
     buffer_free(&body);
 }
 
@@ -405,6 +480,8 @@ int main(void)
         TEST(a_page_is_never_larger_than_the_largest),
         TEST(a_list_filters_by_the_state_as_seen_at_now_and_by_route),
         TEST(a_list_goes_on_where_it_was_while_orders_change),
+        TEST(a_list_goes_on_on_another_replica_and_while_the_secret_comes),
+        TEST(an_image_under_way_when_the_secret_comes_is_as_any_other),
         TEST(a_list_does_not_show_forgotten_orders),
         TEST(a_page_of_rare_orders_may_be_empty_but_leads_on),
         TEST(a_list_of_an_unknown_route_or_a_broken_cursor_is_refused),

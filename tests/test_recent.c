@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <xxhash.h>
 
 #include "../raft/recent.h"
 
@@ -121,6 +122,34 @@ static void a_full_ring_lets_the_oldest_go_and_raises_the_floor(void **state)
     assert_int_equal(floor_ms, 1000000); /* never lowered */
 }
 
+/* Ids that XXH3, with no key, puts into one cell. */
+static void ids_that_meet_without_a_key_are_spread_with_one(void **state)
+{
+    const unsigned n = 200;
+    struct recent *r = *state;
+    uint64_t floor_ms = 0;
+    uint64_t serial = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        for (;; serial++) {
+            struct recent_request request = request_of(1000, serial);
+
+            if ((XXH3_64bits(request.id, sizeof request.id) & (2 * MACHINE_RECENT_MAX - 1)) == 9) {
+                break;
+            }
+        }
+        add(r, 1000, serial++, &floor_ms);
+        if (i == n / 2) {
+            recent_set_key(r, (struct siphash_key){1, 2});
+        }
+    }
+    assert_int_equal(recent_count(r), n);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_ptr_equal(find(r, 1000, recent_at(r, i)->index), recent_at(r, i));
+    }
+    assert_true(recent_longest_search(r) < 64);
+}
+
 /* xorshift64*: enough for a test, and the same everywhere. */
 static uint64_t next_random(uint64_t *random)
 {
@@ -194,6 +223,7 @@ int main(void)
         TEST(requests_stand_in_order_of_arrival),
         TEST(trimming_stops_at_the_first_above_the_floor),
         TEST(a_full_ring_lets_the_oldest_go_and_raises_the_floor),
+        TEST(ids_that_meet_without_a_key_are_spread_with_one),
         TEST(a_long_random_life_agrees_with_a_plain_queue),
     };
 
