@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "../client/order_text.h"
 #include "../client/units.h"
@@ -65,23 +64,6 @@ char *callback_batch_body(const struct delivery *first, uint64_t now_ms)
         body = NULL;
     }
     return body;
-}
-
-void callback_batch_id(const struct delivery *first, char *out)
-{
-    XXH3_state_t *hash = XXH3_createState();
-
-    if (hash == NULL) {
-        abort();
-    }
-    XXH3_128bits_reset(hash);
-    for (const struct delivery *d = first; d != NULL; d = d->batch_next) {
-        XXH3_128bits_update(hash, d->key, sizeof d->key - 1);
-    }
-    XXH128_hash_t id = XXH3_128bits_digest(hash);
-    XXH3_freeState(hash);
-    snprintf(out, 37, "osd_%016llx%016llx", (unsigned long long)id.high64,
-             (unsigned long long)id.low64);
 }
 
 char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,

@@ -64,8 +64,6 @@ void callback_http_free(struct callback_http *c); /* after cb */
 /* The parts that need no network, for tests. Body and signature are malloc'ed strings. */
 char *callback_body(const struct delivery *d, uint64_t now_ms);
 char *callback_batch_body(const struct delivery *first, uint64_t now_ms);
-/* The id of a batch; out has 37 bytes. */
-void callback_batch_id(const struct delivery *first, char *out);
 char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,
                          const char *body); /* "v1,..." or NULL: not a whsec_ secret */
 

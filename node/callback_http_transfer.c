@@ -12,6 +12,7 @@
 
 #include "../client/webhook.h"
 #include "address_guard.h"
+#include "delivery_key.h"
 
 #define HEAD_MAX CALLBACK_BODY_MAX
 #define STATUS_NO_CONTENT 204
@@ -230,7 +231,7 @@ static const char *transfer_write_headers(struct transfer *t, uint64_t timestamp
 
     memcpy(id, t->first->key, sizeof id);
     if (transfer_is_batch(t)) {
-        callback_batch_id(t->first, id);
+        delivery_batch_key(t->first, id);
     }
     snprintf(timestamp, sizeof timestamp, "%" PRIu64, timestamp_s);
     snprintf(idempotency_key, sizeof idempotency_key, "\"%s\"", id);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 static void *must(void *memory)
 {
@@ -86,30 +85,12 @@ void route_copy_drop(struct route_copy *c)
 
 /* --- deliveries --- */
 
-void delivery_key(const char *cluster, const struct order *o, char *out)
-{
-    uint8_t bytes[PROTOCOL_CLUSTER_MAX + 1 + 16 + ORDERSCHED_ID_MAX];
-    size_t len = strlen(cluster) + 1;
-
-    assert(len <= PROTOCOL_CLUSTER_MAX + 1);
-    memcpy(bytes, cluster, len);
-    for (unsigned i = 0; i < 8; i++) {
-        bytes[len + i] = (uint8_t)((uint64_t)o->schedule_index >> (8 * i));
-        bytes[len + 8 + i] = (uint8_t)((uint64_t)o->version >> (8 * i));
-    }
-    len += 16;
-    memcpy(bytes + len, order_id(o), o->id_len);
-    XXH128_hash_t hash = XXH3_128bits(bytes, len + o->id_len);
-    snprintf(out, 37, "osd_%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
-}
-
-struct delivery *delivery_make(const struct machine *m, const struct order *o, const char *cluster,
-                               struct route_copy *settings)
+struct delivery *delivery_make(const struct machine *m, const struct order *o,
+                               const struct delivery_keys *keys, struct route_copy *settings)
 {
     struct delivery *v = must(calloc(1, sizeof *v));
 
-    delivery_key(cluster, o, v->key);
+    delivery_key(keys, o, v->key);
     v->fence_epoch = m->epoch;
     v->fence_index = m->applied;
     v->deadline_ms = o->deadline_ms;

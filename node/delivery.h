@@ -5,6 +5,7 @@
 #define DELIVERY_H
 
 #include "../raft/machine.h"
+#include "delivery_key.h"
 #include "receiver.h"
 
 /* The settings as they are now, held once. */
@@ -13,11 +14,8 @@ struct route_copy *route_copy_hold(struct route_copy *c);
 void route_copy_drop(struct route_copy *c); /* NULL: nothing happens */
 
 /* A delivery of this order, which holds the copy. */
-struct delivery *delivery_make(const struct machine *m, const struct order *o, const char *cluster,
-                               struct route_copy *settings);
+struct delivery *delivery_make(const struct machine *m, const struct order *o,
+                               const struct delivery_keys *keys, struct route_copy *settings);
 void delivery_free(struct delivery *v);
-
-/* Idempotency key of an order's present deadline version; out has 37 bytes. */
-void delivery_key(const char *cluster, const struct order *o, char *out);
 
 #endif

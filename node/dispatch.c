@@ -51,10 +51,12 @@ void dispatch_close(struct dispatch *d)
     }
     free(d->lanes);
     free(d->lateness);
+    delivery_keys_clear(&d->keys);
 }
 
 void dispatch_open(struct dispatch *d)
 {
+    delivery_keys_init(&d->keys, d->cluster, d->machine);
     d->active = true;
 }
 
@@ -248,7 +250,7 @@ static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot,
     enum route_ready which = lane_choose(l, machine_count_ready(m, slot, ROUTE_READY_FIRST),
                                          machine_count_ready(m, slot, ROUTE_READY_RETRY));
     struct order *o = machine_take_ready(m, slot, which);
-    struct delivery *v = delivery_make(m, o, d->cluster, l->settings);
+    struct delivery *v = delivery_make(m, o, &d->keys, l->settings);
 
     assert(o->deadline_ms <= m->now_ms); /* never early */
     v->started_ms = r->clock_us / 1000;

@@ -21,6 +21,7 @@
 
 #include "../raft/machine.h"
 #include "batcher.h"
+#include "delivery_key.h"
 #include "environment.h"
 #include "lane.h"
 #include "log.h"
@@ -41,6 +42,7 @@ struct dispatch {
     const struct environment *environment;
     const struct log *log; /* may be NULL */
     const char *cluster;
+    struct delivery_keys keys; /* since dispatch_open */
     uint64_t node_id;  /* this node, for the history of the orders */
     struct dispatch_pool inflight; /* deliveries */
     struct dispatch_pool requests; /* batches that are HTTP requests */

@@ -26,7 +26,7 @@ struct route_copy {
 /* One attempt to tell a route's receiver about one order. Made by the dispatcher, self-contained
  * (nothing in it points into the machine), freed by the dispatcher after `done`. */
 struct delivery {
-    char key[37]; /* idempotency key: "osd_" and 32 hex digits, the same at each attempt */
+    char key[ORDERSCHED_KEY_SIZE]; /* idempotency key: "osd_" and 32 hex digits, the same at each attempt */
     uint64_t fence_epoch;
     uint64_t fence_index;
     uint64_t deadline_ms;

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "../node/callback_http.h"
+#include "../node/delivery_key.h"
 #include "support/random.h"
 
 #define T0 1800000000000ull /* 2027-01-15T08:00:00Z */
@@ -105,18 +106,18 @@ static void its_id_depends_on_the_keys_and_their_order(void **state)
     char id[37], again[37], other[37];
 
     (void)state;
-    callback_batch_id(p.d, id);
-    callback_batch_id(p.d, again);
+    delivery_batch_key(p.d, id);
+    delivery_batch_key(p.d, again);
     assert_string_equal(id, again);
     assert_memory_equal(id, "osd_", 4);
     assert_int_equal(strspn(id + 4, "0123456789abcdef"), 32);
     p.d[0].batch_next = &p.d[2]; /* 0 2 1 */
     p.d[2].batch_next = &p.d[1];
     p.d[1].batch_next = NULL;
-    callback_batch_id(p.d, other);
+    delivery_batch_key(p.d, other);
     assert_string_not_equal(id, other);
     p.d[2].batch_next = NULL; /* 0 2 */
-    callback_batch_id(p.d, again);
+    delivery_batch_key(p.d, again);
     assert_string_not_equal(other, again);
     pack_free(&p);
 }

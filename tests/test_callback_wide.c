@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "../client/webhook.h"
+#include "../node/delivery_key.h"
 #include "support/callback_bench.h"
 #include "support/http_site.h"
 #include "support/process.h"
@@ -70,7 +71,7 @@ static void a_batch_is_one_signed_request(void **state)
 
     (void)state;
     send_batch(&s, p, 3, 204, "", 0);
-    callback_batch_id(&p[0].d, id);
+    delivery_batch_key(&p[0].d, id);
     snprintf(quoted, sizeof quoted, "\"%s\"", id);
     assert_string_equal(header_of(&s, "webhook-id"), id);
     assert_string_equal(header_of(&s, "idempotency-key"), quoted);
