@@ -139,11 +139,12 @@ static void search_set_leader(struct client_logic *l, int slot, uint64_t term, u
     client_abandon_silent(l, now_ms);
 }
 
-/* Start a round with the node after `slot`. */
-static void search_begin(struct client_search *s, unsigned slot, uint64_t at_ms)
+/* Start a round with the node after the one that was looked at last. Not with the one after the leader that
+ * failed: if that one is behind and names it again, the two would send the client to and fro, and
+ * it would never ask the others. */
+static void search_begin(struct client_search *s, uint64_t at_ms)
 {
     s->leader = -1;
-    s->next = (slot + 1) % CLIENT_ENDPOINTS_MAX;
     s->left = CLIENT_ENDPOINTS_MAX;
     s->probe_at_ms = at_ms;
 }
@@ -321,7 +322,10 @@ void client_search_leader_lost(struct client_logic *l, uint64_t office,
             return;
         }
     }
-    search_begin(s, old, failures == 0 ? now_ms : now_ms + search_backoff_ms(l, failures - 1));
+    if (answer != NULL && answer->term > s->term) {
+        s->term = answer->term; /* who names a leader of an earlier one is behind */
+    }
+    search_begin(s, failures == 0 ? now_ms : now_ms + search_backoff_ms(l, failures - 1));
     search_note_error(s, answer != NULL ? ORDERSCHED_NOT_LEADER : ORDERSCHED_UNREACHABLE);
 }
 

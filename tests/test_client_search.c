@@ -179,6 +179,35 @@ static void nodes_that_point_at_each_other_are_not_hammered(void **state)
     world_free(w);
 }
 
+/* 2 leads no more, and knows of nobody; 1 is behind and names it still; 3 leads. */
+static void a_node_that_is_behind_does_not_keep_the_client_from_the_others(void **state)
+{
+    (void)state;
+    struct world *w = world_new(NULL, B, A, C, NULL);
+    struct ending o = {0};
+    struct said behind = {.node = 1, .leader = 2, .address = B, .term = 5};
+    struct said past = {.error = ORDERSCHED_NOT_LEADER, .node = 2, .term = 5};
+    struct said leads = {.node = 3, .leader = 3, .term = 6};
+
+    world_pay(w, &o);
+    world_tick(w);
+    while (o.calls == 0) {
+        for (unsigned i = 0; i < w->n_sent && o.calls == 0; i++) {
+            struct sent *sent = &w->sent[i];
+            char which = sent->address[7];
+            if (!sent->ended && which == '3' && sent->n > 0) {
+                world_answer_ok(w, sent);
+            } else if (!sent->ended) {
+                world_answer(w, sent, which == '1' ? &behind : which == '2' ? &past : &leads, NULL);
+            }
+        }
+        world_pass(w, 10);
+    }
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    assert_true(w->n_sent < 10);
+    world_free(w);
+}
+
 static void a_cluster_without_a_leader_is_asked_again_with_growing_pauses(void **state)
 {
     (void)state;
@@ -350,6 +379,7 @@ int main(void)
         cmocka_unit_test(an_answer_of_an_older_term_is_not_believed),
         cmocka_unit_test(a_redirect_is_followed_at_once_with_the_same_request_id),
         cmocka_unit_test(nodes_that_point_at_each_other_are_not_hammered),
+        cmocka_unit_test(a_node_that_is_behind_does_not_keep_the_client_from_the_others),
         cmocka_unit_test(a_cluster_without_a_leader_is_asked_again_with_growing_pauses),
         cmocka_unit_test(nodes_that_cannot_be_reached_end_the_call_as_unreachable),
         cmocka_unit_test(a_node_of_another_cluster_is_passed_over),
