@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mutant.h"
+
 struct guard *guard_of(const struct raft_io *outer)
 {
     return outer->impl;
@@ -299,10 +301,24 @@ bool guard_may_snapshot(const struct guard *g)
 
 /* --- messages out --- */
 
+/* A pre-vote for a term that is over is refused, and libraft's refusal repeats the candidate's term: the
+ * candidate never learns that there was a later one, and asks for the same for ever. If its log is
+ * the longer one nobody else can win either; with all others down, or in a cluster of two, there is no
+ * leader any more. Its libraft takes up a term that is more than one ahead of its own, as it
+ * should, if the refusal only shows it (hazard 32). */
+static void vote_show_term(const struct guard *g, struct raft_request_vote_result *result)
+{
+    if (result->pre_vote && !result->vote_granted && result->term < g->raft->current_term &&
+        !MUTANT(HAZARD_OLD_PRE_VOTE)) {
+        result->term = g->raft->current_term;
+    }
+}
+
 static int guard_send(struct raft_io *io, struct raft_io_send *req,
                       const struct raft_message *message, raft_io_send_cb cb)
 {
     struct guard *g = guard_of(io);
+    struct raft_message shown = *message;
     int rv;
 
     if (message->type == RAFT_INSTALL_SNAPSHOT) {
@@ -312,7 +328,10 @@ static int guard_send(struct raft_io *io, struct raft_io_send *req,
         return RAFT_CANCELED;
     }
     req->cb = cb;
-    rv = g->inner->send(g->inner, req, message, cb);
+    if (message->type == RAFT_REQUEST_VOTE_RESULT) {
+        vote_show_term(g, &shown.request_vote_result);
+    }
+    rv = g->inner->send(g->inner, req, &shown, cb);
     if (rv != 0) {
         /* Told of a failure, libraft would drop the rest of the step: other messages, and the
          * application of what was just committed. A lost message is ordinary. */

@@ -9,6 +9,7 @@
  *   append         a status other than 0 or CANCELED is fatal; entry lengths are checked
  *   truncate       a failure is fatal
  *   send           never fails towards libraft: a message that cannot be sent is lost
+ *   send           the refusal of a pre-vote for a term that is over shows our term
  *   send           one InstallSnapshot in flight for each follower, released when the follower's
  *                  match index moves, it shows that it did not get it, or
  *                  GUARD_INSTALL_TIMEOUT_MS is over
@@ -22,6 +23,7 @@
  *                  in our snapshot is not taken again
  *   recv           a leader that is silent for the minimum election timeout is no reason to
  *                  refuse a vote
+ *   recv           a member that does not know yet that it is a voter votes
  *   recv           a follower's refusal of what it confirmed before is stale, and forgotten
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor

@@ -243,19 +243,53 @@ static void answer_forget_stale(const struct guard *g, raft_id id,
  * (Ongaro 2014, 4.2.3). libraft keeps to it until its own, longer timeout is over, so that an
  * election waits for the last of those that it needs. Votes are as safe whatever the answer is: the
  * flag says only that the leader is no reason to refuse. A fifth less, because the candidate counts
- * from when it heard of the leader itself. */
+ * from when it heard of the leader itself. And a leader that asks for votes leads no more: a member
+ * that is no voter has no timeout of its own, and would keep to it for ever. */
 static void vote_forget_silent_leader(const struct guard *g, struct raft_message *message)
 {
     const struct raft *r = g->raft;
     raft_time limit_ms = r->election_timeout - r->election_timeout / 5;
 
-    if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0 ||
-        r->follower_state.current_leader.id == message->server_id) {
+    if (r->state != RAFT_FOLLOWER || r->follower_state.current_leader.id == 0) {
         return;
     }
-    if (g->inner->time(g->inner) - guard_last_heard(g, r->follower_state.current_leader.id) >=
+    if (r->follower_state.current_leader.id == message->server_id ||
+        g->inner->time(g->inner) - guard_last_heard(g, r->follower_state.current_leader.id) >=
         limit_ms) {
         message->request_vote.disrupt_leader = true;
+    }
+}
+
+static struct raft_server *own_server(const struct guard *g)
+{
+    struct raft_configuration *conf = &g->raft->configuration;
+
+    for (unsigned i = 0; i < conf->n; i++) {
+        if (conf->servers[i].id == g->raft->id) {
+            return &conf->servers[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whoever asks counts the votes by its own configuration, which may be newer than ours: a leader that fell
+ * when nobody but itself had the entry that makes us a voter needs our vote to come back, and a
+ * cluster that grows from one to two has no other. So a vote is given whatever we are by our own
+ * configuration (Ongaro 2014, 4.1); libraft gives none unless that says voter. Whom it does not
+ * count for ignores it. */
+static void guard_receive_vote(struct guard *g, struct raft_message *message)
+{
+    struct raft_server *own = own_server(g);
+    bool lifted = own != NULL && own->role == RAFT_STANDBY && !MUTANT(HAZARD_NON_VOTERS_VOTE);
+
+    vote_forget_silent_leader(g, message);
+    if (lifted) {
+        own->role = RAFT_VOTER;
+    }
+    g->recv(g->outer, message);
+    own = own_server(g);
+    if (lifted && own != NULL) {
+        own->role = RAFT_STANDBY; /* a vote changes no configuration */
     }
 }
 
@@ -280,8 +314,7 @@ void guard_receive(struct guard *g, struct raft_message *message)
             g->recv(g->outer, message);
             break;
         case RAFT_REQUEST_VOTE:
-            vote_forget_silent_leader(g, message);
-            g->recv(g->outer, message);
+            guard_receive_vote(g, message);
             break;
         default:
             g->recv(g->outer, message);

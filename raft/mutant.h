@@ -26,10 +26,13 @@ enum mutant {
     MUTANT_HAZARD_LOST_SNAPSHOT,   /* a follower whose snapshot was lost waits for it (24) */
     MUTANT_HAZARD_BEFORE_SNAPSHOT, /* what the follower's snapshot holds is taken again (25) */
     MUTANT_HAZARD_STALE_REFUSAL,   /* a probing leader believes an overtaken refusal (26) */
+    MUTANT_HAZARD_OLD_PRE_VOTE,    /* a candidate never learns that its term is over (32) */
+    MUTANT_HAZARD_NON_VOTERS_VOTE, /* who does not know yet that it is a voter gives no vote (33) */
     MUTANT_WINDOW_PER_BATCH,       /* a route's window counts requests, not their deliveries */
     MUTANT_REPORT_BEFORE_COMMIT,   /* a worker's report is answered before it is in the log */
     MUTANT_APPLY_UNCOMMITTED,      /* at a start the whole log is taken for committed */
     MUTANT_IDENTITY_NOT_COMPARED,  /* nodes of two clusters talk to each other */
+    MUTANT_CHANGE_WITHOUT_BARRIER, /* members change before an entry of this term is committed */
     MUTANT_COUNT
 };
 

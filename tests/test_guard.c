@@ -471,14 +471,14 @@ static void a_refusal_of_what_was_confirmed_is_stale(void **state)
     guard_bench_close(b);
 }
 
-/* Does this member, a follower of 2, give 3 the vote it asks for? */
-static bool is_given_a_vote(struct guard_bench *b, bool pre_vote)
+/* Does this member, a follower of 2, give the candidate the vote it asks for? */
+static bool is_given_a_vote_by(struct guard_bench *b, raft_id candidate, bool pre_vote)
 {
     struct raft_message m = {
         .type = RAFT_REQUEST_VOTE,
-        .server_id = 3,
+        .server_id = candidate,
         .server_address = "host:3",
-        .request_vote = {.version = 2, .term = b->raft.current_term + 1, .candidate_id = 3,
+        .request_vote = {.version = 2, .term = b->raft.current_term + 1, .candidate_id = candidate,
                          .last_log_index = 100, .last_log_term = 3, .pre_vote = pre_vote},
     };
     bool granted = false;
@@ -491,6 +491,43 @@ static bool is_given_a_vote(struct guard_bench *b, bool pre_vote)
                               answer->request_vote_result.vote_granted);
     }
     return granted;
+}
+
+/* 3, which is behind the present term, asks whether it would be voted for. The term it is shown. */
+static raft_term term_shown_to_an_old_candidate(struct guard_bench *b, raft_term asked)
+{
+    struct raft_message ask = {
+        .type = RAFT_REQUEST_VOTE,
+        .server_id = 3,
+        .server_address = "node3:7400",
+        .request_vote = {.version = 2, .term = asked, .candidate_id = 3, .last_log_index = 1000,
+                         .last_log_term = 3, .pre_vote = true},
+    };
+
+    hand_complete_sends(&b->hand, 0);
+    hand_receive(&b->hand, &ask);
+    assert_int_equal(b->hand.n_sends, 1);
+    const struct raft_request_vote_result *answer = &b->hand.sends[0].message.request_vote_result;
+    assert_false(answer->vote_granted);
+    assert_true(answer->pre_vote);
+    return answer->term;
+}
+
+static void the_refusal_of_a_pre_vote_for_a_term_that_is_over_shows_the_later_one(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    guard_bench_elect(b);
+    guard_bench_answer(b, 3, 0, 100);
+    raft_term now = b->raft.current_term;
+    assert_int_equal(term_shown_to_an_old_candidate(b, now - 1), now);
+    guard_bench_close(b);
+}
+
+static bool is_given_a_vote(struct guard_bench *b, bool pre_vote)
+{
+    return is_given_a_vote_by(b, 3, pre_vote);
 }
 
 static void a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vote(void **state)
@@ -512,6 +549,25 @@ static void a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vot
     assert_true(is_given_a_vote(b, true));
     assert_true(is_given_a_vote(b, false));
     assert_int_equal(b->raft.current_term, 6);
+    guard_bench_close(b);
+}
+
+static void a_member_that_does_not_know_yet_that_it_is_a_voter_votes(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    b->raft.configuration.servers[0].role = RAFT_STANDBY;
+    assert_true(is_given_a_vote(b, true));
+    assert_true(is_given_a_vote(b, false));
+    assert_int_equal(b->hand.vote, 3);
+    assert_int_equal(b->raft.configuration.servers[0].role, RAFT_STANDBY);
+    struct raft_message m = entries_message(b, 100, 3, 100, 0);
+    hand_receive(&b->hand, &m); /* 2 leads... */
+    assert_int_equal(b->raft.follower_state.current_leader.id, 2);
+    assert_true(is_given_a_vote_by(b, 2, true)); /* ...and is a candidate again */
+    guard_bench_pass(b, 3000); /* but it does not stand for election itself */
+    assert_int_equal(b->raft.state, RAFT_FOLLOWER);
     guard_bench_close(b);
 }
 
@@ -612,6 +668,8 @@ int main(void)
         cmocka_unit_test(what_is_in_our_snapshot_is_not_taken_again),
         cmocka_unit_test(entries_behind_our_snapshot_are_known_and_not_refused),
         cmocka_unit_test(a_refusal_of_what_was_confirmed_is_stale),
+        cmocka_unit_test(a_member_that_does_not_know_yet_that_it_is_a_voter_votes),
+        cmocka_unit_test(the_refusal_of_a_pre_vote_for_a_term_that_is_over_shows_the_later_one),
         cmocka_unit_test(a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vote),
         cmocka_unit_test(several_changes_in_one_batch_are_taken_one_by_one),
         cmocka_unit_test(entries_of_impossible_length_or_type_are_dropped),
