@@ -24,12 +24,15 @@ void check_probe(struct check *c, const struct check_call *call, const struct or
                ordersched_error_name(a->error));
 }
 
-/* Every node runs, and one of them is in office. Returns it, or -1. */
+/* Every node that was not stopped for good runs, and one of them is in office. Returns it, or -1. */
 static int check_office(struct check *c)
 {
     int office = -1;
 
     for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
+        if (!cluster_is_used(c->cluster, node)) {
+            continue;
+        }
         if (!cluster_is_serving(c->cluster, node)) {
             check_fail(c, "LIVENESS", -1, "node %u does not run at the end", node + 1);
             return -1;
@@ -44,18 +47,32 @@ static int check_office(struct check *c)
     return office;
 }
 
-bool check_is_converged(const struct check *c)
+/* Who is in office, or -1. */
+static int find_office(const struct check *c)
 {
-    uint64_t applied = 0;
-
     for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
         const struct scheduler *s = cluster_scheduler(c->cluster, node);
-        if (s == NULL || (node > 0 && scheduler_machine(s)->applied != applied)) {
+        if (s != NULL && scheduler_in_office(s)) {
+            return (int)node;
+        }
+    }
+    return -1;
+}
+
+/* Only voters are sure to be sent the log. */
+bool check_is_converged(const struct check *c)
+{
+    int office = find_office(c);
+
+    for (unsigned node = 0; office >= 0 && node < cluster_size(c->cluster); node++) {
+        const struct scheduler *s = cluster_scheduler(c->cluster, node);
+        const struct scheduler *leader = cluster_scheduler(c->cluster, (unsigned)office);
+        if (cluster_is_voter(c->cluster, (unsigned)office, node) &&
+            (s == NULL || scheduler_machine(s)->applied != scheduler_machine(leader)->applied)) {
             return false;
         }
-        applied = scheduler_machine(s)->applied;
     }
-    return true;
+    return office >= 0;
 }
 
 static void check_converged(struct check *c, unsigned office)
@@ -63,6 +80,13 @@ static void check_converged(struct check *c, unsigned office)
     const struct machine *leader = scheduler_machine(cluster_scheduler(c->cluster, office));
 
     for (unsigned node = 0; node < cluster_size(c->cluster); node++) {
+        if (!cluster_is_voter(c->cluster, office, node)) {
+            continue;
+        }
+        if (!cluster_is_up(c->cluster, node)) {
+            check_fail(c, "LIVENESS", -1, "node %u is a voter at the end, and does not run", node + 1);
+            return;
+        }
         const struct machine *m = scheduler_machine(cluster_scheduler(c->cluster, node));
         if (m->applied != leader->applied) {
             check_fail(c, "LIVENESS", -1, "the nodes do not converge:\n"

@@ -58,7 +58,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
     if (c == NULL) {
         abort();
     }
-    assert(options->nodes > 0 && options->nodes <= SIM_NODES_MAX);
+    assert(options->slots > 0 && options->slots <= SIM_NODES_MAX);
     c->loop = loop;
     c->options = *options;
     c->hooks = *hooks;
@@ -70,7 +70,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
         .capacity = (unsigned short)options->disk_free_kib,
     };
     c->network = network_new(loop, &c->options, &c->counters, &host);
-    for (unsigned i = 0; i < options->nodes; i++) {
+    for (unsigned i = 0; i < options->slots; i++) {
         node_init(&c->nodes[i], c, i);
     }
     return c;
@@ -79,6 +79,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
 void cluster_begin(struct sim_cluster *c)
 {
     for (unsigned i = 0; i < c->options.nodes; i++) {
+        c->nodes[i].used = true;
         node_start(&c->nodes[i]);
     }
     faults_begin(c);
@@ -92,9 +93,9 @@ void cluster_heal(struct sim_cluster *c)
     c->io_options.write_fail_per_million = 0;
     network_heal(c->network);
     network_calm(c->network);
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         struct sim_node *n = &c->nodes[i];
-        if (n->scheduler == NULL) {
+        if (n->scheduler == NULL && n->used) {
             node_start(n);
         } else if (n->paused) {
             node_resume(n);
@@ -105,13 +106,16 @@ void cluster_heal(struct sim_cluster *c)
 void cluster_free(struct sim_cluster *c)
 {
     faults_end(c);
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         struct sim_node *n = &c->nodes[i];
         if (n->scheduler != NULL) {
             node_end(n, "the run is over");
         }
         if (n->restart != NULL) {
             loop_cancel(c->loop, n->restart);
+        }
+        if (n->retire != NULL) {
+            loop_cancel(c->loop, n->retire);
         }
         free(n->deferred);
         storage_free(&n->storage);
@@ -124,7 +128,7 @@ void cluster_free(struct sim_cluster *c)
 
 unsigned cluster_size(const struct sim_cluster *c)
 {
-    return c->options.nodes;
+    return c->options.slots;
 }
 
 bool cluster_is_up(const struct sim_cluster *c, unsigned node)
@@ -149,7 +153,7 @@ const char *cluster_api_address(const struct sim_cluster *c, unsigned node)
 
 int cluster_node_at(const struct sim_cluster *c, const char *api_address)
 {
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         if (strcmp(c->nodes[i].api_address, api_address) == 0) {
             return (int)i;
         }

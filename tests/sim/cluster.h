@@ -46,7 +46,7 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
     uint64_t elections, leaders_lost, failovers_with_deliveries, snapshots_taken,
         snapshots_installed, crashes, crashes_with_lost_writes, pauses, partitions, one_way,
         messages, dropped, duplicated, reordered, failed_writes, torn_tails, clock_steps,
-        transfers, restarts_from_snapshot, applied_at_start;
+        transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
@@ -58,7 +58,11 @@ void cluster_begin(struct sim_cluster *c);
 /* End all faults: heal the network, resume, start what is stopped, clocks without steps. */
 void cluster_heal(struct sim_cluster *c);
 
-unsigned cluster_size(const struct sim_cluster *c);
+unsigned cluster_size(const struct sim_cluster *c); /* with those that are added in the run, or never */
+/* Has it been started, and not been stopped for good? */
+bool cluster_is_used(const struct sim_cluster *c, unsigned node);
+/* Is it a voter, as the node `leader`, which runs, knows it? */
+bool cluster_is_voter(struct sim_cluster *c, unsigned leader, unsigned node);
 bool cluster_is_up(const struct sim_cluster *c, unsigned node);     /* running, maybe paused */
 bool cluster_is_serving(const struct sim_cluster *c, unsigned node); /* running, not paused */
 /* NULL when stopped. */

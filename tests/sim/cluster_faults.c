@@ -1,11 +1,12 @@
 /* cluster_faults.c - what happens to the nodes: crashes, pauses, partitions, steps of clocks,
- * transfers of the leadership. Each kind has its own rhythm, drawn from the options. */
+ * transfers of the leadership, changes of members. Each kind has its own rhythm, drawn from the options. */
 #include <stdlib.h>
 
 #include "../../client/protocol.h"
 #include "cluster_internal.h"
 
-enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER };
+enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER,
+             FAULT_MEMBERS };
 
 #define FAULTS_DRAIN_MS 1000
 #define FAULTS_WAITS 2000 /* of a crash, for a write that it can tear */
@@ -20,7 +21,7 @@ static uint64_t draw_us(struct sim_cluster *c, uint64_t mean_ms)
 /* Which nodes: most often one, and that one often the leader; sometimes several, or all. */
 static void draw_nodes(struct sim_cluster *c, bool *chosen)
 {
-    unsigned n = c->options.nodes;
+    unsigned n = c->options.slots;
     uint64_t kind = loop_below(c->loop, 20);
     unsigned count = kind < 13 ? 1 : kind < 16 ? n / 2 : kind < 18 ? n / 2 + 1 : n;
     unsigned left = count > 0 ? count : 1;
@@ -61,7 +62,7 @@ static bool fault_crash_waits(struct sim_cluster *c, const bool *chosen)
     if (c->crash_waits == 0) {
         c->crash_waits = loop_chance(c->loop, 500) ? FAULTS_WAITS : 1;
     }
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         if (chosen[i] && c->nodes[i].scheduler != NULL && sim_io_writing(c->nodes[i].io) > 1) {
             c->crash_waits = 1;
         }
@@ -79,7 +80,7 @@ static void fault_crash(struct sim_cluster *c)
         c->faults[FAULT_CRASH] = loop_after(c->loop, FAULTS_WAIT_US, fault_crash_cb, c);
         return;
     }
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         if (chosen[i] && c->nodes[i].scheduler != NULL) {
             fault_crash_one(&c->nodes[i]);
         }
@@ -101,7 +102,7 @@ static void fault_pause(struct sim_cluster *c)
     bool chosen[SIM_NODES_MAX];
 
     draw_nodes(c, chosen);
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         struct sim_node *n = &c->nodes[i];
         if (chosen[i] && n->scheduler != NULL && !n->paused) {
             node_pause(n);
@@ -122,18 +123,38 @@ static void fault_reconnect_cb(void *arg)
     network_heal(c->network);
 }
 
-static void fault_partition(struct sim_cluster *c)
+static void faults_unsplit(struct sim_cluster *c)
 {
-    if (c->options.nodes < 2) {
-        return;
-    }
     if (c->heal_partition != NULL) {
         loop_cancel(c->loop, c->heal_partition);
         network_heal(c->network);
     }
-    partition_draw(c, c->leader);
+}
+
+static void faults_plan_reconnect(struct sim_cluster *c)
+{
     c->heal_partition = loop_after(c->loop, draw_us(c, c->options.partition_for_ms),
                                    fault_reconnect_cb, c);
+}
+
+static void fault_partition(struct sim_cluster *c)
+{
+    if (c->options.slots < 2) {
+        return;
+    }
+    faults_unsplit(c);
+    partition_draw(c, c->leader);
+    faults_plan_reconnect(c);
+}
+
+void faults_split(struct sim_cluster *c, const bool *side)
+{
+    faults_unsplit(c);
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        loop_trace(c->loop, "partition: n%u is on side %u", i + 1, (unsigned)side[i]);
+    }
+    partition_split(c, side);
+    faults_plan_reconnect(c);
 }
 
 /* --- clocks --- */
@@ -141,7 +162,7 @@ static void fault_partition(struct sim_cluster *c)
 /* As often by milliseconds as by all that is allowed. */
 static void fault_step(struct sim_cluster *c)
 {
-    struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.nodes)];
+    struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];
     uint64_t max_us = (uint64_t)c->options.clock_step_max_ms * 1000;
     int64_t step_us;
 
@@ -181,7 +202,7 @@ static void fault_ask_transfer(struct sim_cluster *c, unsigned node)
     struct buffer message = {0};
     struct operation op = {
         .code = OPERATION_TRANSFER,
-        .node_id = loop_chance(c->loop, 500) ? 0 : loop_between(c->loop, 1, c->options.nodes),
+        .node_id = loop_chance(c->loop, 500) ? 0 : loop_between(c->loop, 1, c->options.slots),
     };
 
     request_encode_head(&message, SIM_CLUSTER_NAME, 0, 1);
@@ -246,15 +267,21 @@ static void fault_transfer_cb(void *arg)
     fault_due(arg, FAULT_TRANSFER, fault_transfer);
 }
 
+static void fault_members_cb(void *arg)
+{
+    fault_due(arg, FAULT_MEMBERS, members_change);
+}
+
 static void fault_schedule(struct sim_cluster *c, enum fault fault)
 {
     const struct sim_options *o = &c->options;
     const uint64_t every_ms[SIM_FAULTS] = {
         o->crash_every_ms, o->pause_every_ms, o->partition_every_ms, o->clock_step_every_ms,
-        o->transfer_every_ms,
+        o->transfer_every_ms, o->members_every_ms,
     };
     static const sim_event_cb cbs[SIM_FAULTS] = {
         fault_crash_cb, fault_pause_cb, fault_partition_cb, fault_step_cb, fault_transfer_cb,
+        fault_members_cb,
     };
 
     if (every_ms[fault] != 0) {
@@ -277,6 +304,7 @@ void faults_end(struct sim_cluster *c)
             c->faults[i] = NULL;
         }
     }
+    members_end(c);
     if (c->heal_partition != NULL) {
         loop_cancel(c->loop, c->heal_partition);
         c->heal_partition = NULL;

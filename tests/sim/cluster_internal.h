@@ -4,6 +4,7 @@
  *   cluster_node.c    one node: start, events, end
  *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
  *   cluster_faults.c  what happens to the nodes
+ *   cluster_members.c who belongs to it
  *   partition.c       which links are cut */
 #ifndef SIM_CLUSTER_INTERNAL_H
 #define SIM_CLUSTER_INTERNAL_H
@@ -64,6 +65,12 @@ struct sim_node {
     uint64_t bound_us, bound_at_us;
     bool bounded;
 
+    /* as a member */
+    bool used;  /* it has been started; its process may be down for a while */
+    bool gone;  /* removed, and stopped for good */
+    bool joins; /* it did not found the cluster */
+    struct sim_event *retire; /* removed: its process is to be stopped */
+
     /* one life */
     struct scheduler *scheduler; /* NULL: stopped */
     struct sim_io *io;
@@ -88,7 +95,7 @@ struct sim_node {
     struct sim_event *resume;
 };
 
-enum { SIM_FAULTS = 5 };
+enum { SIM_FAULTS = 6 };
 
 struct sim_cluster {
     struct sim_loop *loop;
@@ -102,6 +109,8 @@ struct sim_cluster {
     bool healed;
     struct sim_event *heal_partition;
     struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
+    struct sim_event *members_eager; /* a new leader is to be asked for a change */
+    struct sim_event *members_cut;   /* a partition in the middle of a change */
     unsigned crash_waits; /* how often the next crash still waits for a write */
     int leader;               /* the node that was elected last, or -1 */
     uint64_t leaders_us;      /* the highest a leader's clock can be, as of leaders_at_us */
@@ -136,6 +145,18 @@ void node_end_requests(struct sim_node *n);
 void faults_begin(struct sim_cluster *c);
 void faults_end(struct sim_cluster *c);
 
+/* A partition with these nodes on one side, for as long as any. */
+void faults_split(struct sim_cluster *c, const bool *side);
+
+/* cluster_members.c */
+/* Ask the leader, if there is one, for some change of members. */
+void members_change(struct sim_cluster *c);
+/* A node has just been elected. */
+void members_elected(struct sim_cluster *c);
+void members_end(struct sim_cluster *c);
+
+/* partition.c: cut all links between these nodes and the others. */
+void partition_split(struct sim_cluster *c, const bool *side);
 /* partition.c: draw a shape and cut; `leader` may be -1. */
 void partition_draw(struct sim_cluster *c, int leader);
 

@@ -48,7 +48,7 @@ static int host_send(void *arg, const struct raft_message *message)
     struct sim_node *n = arg;
     unsigned to = (unsigned)message->server_id - 1;
 
-    assert(message->server_id > 0 && to < n->cluster->options.nodes && to != n->number);
+    assert(message->server_id > 0 && to < n->cluster->options.slots && to != n->number);
     int rv = network_send(n->cluster->network, n->number, to, message);
     if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL) {
         node_tell_install(n, message);
@@ -110,6 +110,7 @@ static void node_watch_role(struct sim_node *n)
         if (c->hooks.leads != NULL) {
             c->hooks.leads(c->hooks.arg, n->number, term);
         }
+        members_elected(c);
     }
 }
 
@@ -246,6 +247,7 @@ static struct scheduler *node_make(struct sim_node *n)
                 .snapshot_threshold = o->snapshot_threshold,
                 .snapshot_trailing = o->snapshot_trailing,
                 .random_seed = (unsigned)loop_random(c->loop),
+                .add_patience_ms = o->add_patience_ms,
             },
         .cluster = SIM_CLUSTER_NAME,
         .retention_ms = o->retention_ms,
@@ -311,7 +313,7 @@ void node_start(struct sim_node *n)
         abort(); /* lack of memory or our own configuration */
     }
     node_watch_worker(n);
-    if (storage_is_pristine(&n->storage)) {
+    if (storage_is_pristine(&n->storage) && !n->joins) {
         rv = node_found(n);
     }
     if (rv == 0) {

@@ -124,7 +124,14 @@ bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
  * from the loop's generator here. */
 static void draw_extras(struct sim_options *o)
 {
-    (void)o;
+    struct sim_loop stream;
+
+    if (options_extra(o, "members", 100, &stream)) {
+        o->nodes = (unsigned)ONE_OF(&stream, 1, 2, 3, 4, 4, 4); /* an even number splits in halves */
+        o->slots = (unsigned)loop_between(&stream, o->nodes + 1, SIM_NODES_MAX);
+        o->members_every_ms = loop_between(&stream, 300, 4000);
+        o->add_patience_ms = (unsigned)ONE_OF(&stream, 500, 2000, 10000);
+    }
 }
 
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
@@ -138,6 +145,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     draw_load(o, l);
     o->run_ms = loop_between(l, 4000, 14000);
     o->settle_ms = SETTLE_MS;
+    o->slots = o->nodes;
     draw_extras(o);
 }
 
@@ -166,7 +174,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
             "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
-            "run=%" PRIu64 "ms settle=%" PRIu64 "ms with=%s\n",
+            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -174,5 +182,5 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
             o->routes, o->route_change_per_mille, o->batch_max,
             o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
-            o->settle_ms, o->extras[0] != '\0' ? o->extras : "none");
+            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -5,13 +5,13 @@
 
 #include "loop.h"
 
-#define SIM_NODES_MAX 5
+#define SIM_NODES_MAX 8
 #define SIM_CLIENTS_MAX 8
 #define SIM_EXTRAS_MAX 128
 
 struct sim_options {
     /* cluster */
-    unsigned nodes;               /* 1, 3 or 5 */
+    unsigned nodes;               /* that found it: 1, 3 or 5 */
     unsigned snapshot_threshold;  /* entries */
     unsigned snapshot_trailing;
     unsigned snapshot_slice;      /* orders written into an image at a time */
@@ -62,10 +62,13 @@ struct sim_options {
     /* phases */
     uint64_t run_ms;    /* with faults */
     uint64_t settle_ms; /* without: the liveness phase */
+    unsigned slots;     /* nodes, and those that may be added to them */
     /* extras: options that came later, each with a stream of its own (options_extra); 0 = off */
     uint64_t seed;
     char extras[SIM_EXTRAS_MAX]; /* the names of those that are on, with commas; "" = none */
     const char *with;            /* see options_draw */
+    uint64_t members_every_ms;   /* mean time between changes of members; 0 = none */
+    unsigned add_patience_ms;    /* until an add is given up */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras from

@@ -26,7 +26,7 @@ static void cut_both(struct sim_cluster *c, unsigned a, unsigned b)
 /* The nodes in random order. */
 static void shuffle(struct sim_cluster *c, unsigned *order)
 {
-    unsigned n = c->options.nodes;
+    unsigned n = c->options.slots;
 
     for (unsigned i = 0; i < n; i++) {
         unsigned j = (unsigned)loop_below(c->loop, i + 1);
@@ -38,16 +38,28 @@ static void shuffle(struct sim_cluster *c, unsigned *order)
 static void cut_groups(struct sim_cluster *c, const unsigned *order, unsigned from, unsigned split)
 {
     for (unsigned i = from; i < split; i++) {
-        for (unsigned j = split; j < c->options.nodes; j++) {
+        for (unsigned j = split; j < c->options.slots; j++) {
             cut_both(c, order[i], order[j]);
         }
     }
 }
 
+void partition_split(struct sim_cluster *c, const bool *side)
+{
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        for (unsigned j = 0; j < c->options.slots; j++) {
+            if (side[i] != side[j]) {
+                network_cut(c->network, i, j);
+            }
+        }
+    }
+    c->counters.partitions++;
+}
+
 /* With three nodes the ring is a line: two of them do not hear each other. */
 static void cut_ring(struct sim_cluster *c, const unsigned *order)
 {
-    unsigned n = c->options.nodes;
+    unsigned n = c->options.slots;
 
     for (unsigned i = 0; i < n; i++) {
         for (unsigned j = i + 1; j < n; j++) {
@@ -61,7 +73,7 @@ static void cut_ring(struct sim_cluster *c, const unsigned *order)
 
 static void cut_one_way(struct sim_cluster *c, unsigned node, bool deaf)
 {
-    for (unsigned i = 0; i < c->options.nodes; i++) {
+    for (unsigned i = 0; i < c->options.slots; i++) {
         if (i != node) {
             network_cut(c->network, deaf ? i : node, deaf ? node : i);
         }
@@ -78,7 +90,7 @@ static void cut_clients(struct sim_cluster *c, const unsigned *order, unsigned f
 
 void partition_draw(struct sim_cluster *c, int leader)
 {
-    unsigned n = c->options.nodes;
+    unsigned n = c->options.slots;
     enum shape shape = (enum shape)loop_below(c->loop, SHAPES);
     unsigned order[SIM_NODES_MAX] = {0};
     unsigned split = 1;
