@@ -65,7 +65,7 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
     write_array(b, n_operations);
 }
 
-void result_encode(struct buffer *b, const struct result *result)
+void result_encode_head(struct buffer *b, const struct result *result)
 {
     write_array(b, 6);
     write_uint(b, (uint64_t)result->error);
@@ -73,6 +73,11 @@ void result_encode(struct buffer *b, const struct result *result)
     write_uint(b, result->deadline_ms);
     write_uint(b, result->remaining_ms);
     write_uint(b, result->index);
+}
+
+void result_encode(struct buffer *b, const struct result *result)
+{
+    result_encode_head(b, result);
     if (result->body.len == 0) {
         write_nil(b);
     } else {
@@ -105,7 +110,7 @@ int result_decode(const uint8_t *data, size_t len, struct result *result, size_t
     return ORDERSCHED_OK;
 }
 
-void answer_encode(struct buffer *b, const struct answer *answer)
+void answer_encode_head(struct buffer *b, const struct answer *answer)
 {
     write_array(b, 10);
     write_uint(b, PROTOCOL_VERSION);
@@ -117,8 +122,18 @@ void answer_encode(struct buffer *b, const struct answer *answer)
     write_uint(b, answer->now_ms);
     write_uint(b, answer->applied);
     write_array(b, answer->n_results);
-    buffer_append(b, answer->results.data, answer->results.len);
+}
+
+void answer_encode_tail(struct buffer *b, const struct answer *answer)
+{
     write_str(b, answer->text.data, answer->text.len);
+}
+
+void answer_encode(struct buffer *b, const struct answer *answer)
+{
+    answer_encode_head(b, answer);
+    buffer_append(b, answer->results.data, answer->results.len);
+    answer_encode_tail(b, answer);
 }
 
 int answer_decode(const uint8_t *data, size_t len, struct answer *answer)

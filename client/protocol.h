@@ -349,6 +349,8 @@ struct result {
     struct slice body; /* an encoded msgpack value; len 0 = nil. An error's body is a str. */
 };
 void result_encode(struct buffer *b, const struct result *result);
+/* The same without the body: exactly one msgpack value must follow. */
+void result_encode_head(struct buffer *b, const struct result *result);
 /* Decode the result at `data`; *used tells how many bytes it took. */
 int result_decode(const uint8_t *data, size_t len, struct result *result, size_t *used)
     ORDERSCHED_MUST_CHECK;
@@ -368,6 +370,11 @@ struct answer {
     struct slice text;            /* a sentence about the error, or empty */
 };
 void answer_encode(struct buffer *b, const struct answer *answer);
+/* The same in parts, for results that lie elsewhere: what stands in front of them, at most
+ * PROTOCOL_ANSWER_HEAD_MAX bytes, and what stands behind them. */
+#define PROTOCOL_ANSWER_HEAD_MAX (PROTOCOL_ADDRESS_MAX + 121)
+void answer_encode_head(struct buffer *b, const struct answer *answer);
+void answer_encode_tail(struct buffer *b, const struct answer *answer);
 int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
     ORDERSCHED_MUST_CHECK;
 

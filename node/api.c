@@ -30,19 +30,38 @@ static void api_return(struct api_slot *slot)
     uv_mutex_unlock(&a->mutex);
 }
 
+#define API_COPY_MAX (16u * 1024) /* a larger answer is taken over with its memory */
+_Static_assert(API_LENGTH_SIZE + API_HEADER_MAX <= INBOUND_HEADROOM, "room for what we write");
+
+/* The answer with room for its length and the request number in front. */
+static void slot_take_answer(struct api_slot *slot, const uint8_t *answer, size_t len)
+{
+    size_t room = API_LENGTH_SIZE + slot->header_len;
+    uint8_t **memory = slot->in.memory;
+
+    if (memory != NULL && len > API_COPY_MAX) {
+        slot->answer_memory = *memory;
+        *memory = NULL;
+        slot->answer = slot->answer_memory + (answer - slot->answer_memory) - room;
+        return;
+    }
+    slot->answer = slot->answer_memory = malloc(room + len);
+    if (slot->answer == NULL) {
+        abort();
+    }
+    memcpy(slot->answer + room, answer, len);
+}
+
 static void slot_reply(struct inbound *in, const uint8_t *answer, size_t len)
 {
     struct api_slot *slot = in->owner;
     struct api *a = slot->api;
 
-    slot->answer = malloc(API_LENGTH_SIZE + slot->header_len + len);
-    if (slot->answer == NULL) {
-        abort();
-    }
+    slot_take_answer(slot, answer, len);
     slot->answer_len = API_LENGTH_SIZE + slot->header_len + len;
     api_write_length(slot->answer, slot->header_len + len);
     memcpy(slot->answer + API_LENGTH_SIZE, slot->header, slot->header_len);
-    memcpy(slot->answer + API_LENGTH_SIZE + slot->header_len, answer, len);
+    atomic_fetch_add_explicit(&in->source->unread, slot->answer_len, memory_order_relaxed);
     inbound_release(in);
     api_return(slot);
     uv_async_send(&a->answered);

@@ -33,6 +33,7 @@ struct api_connection {
     uint8_t *rest;   /* paused: what was read behind that point */
     size_t rest_len;
     bool closing, closed;
+    struct inbound_source source; /* by which the raft loop shares its time */
     atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
 };
 
@@ -61,7 +62,7 @@ static uint64_t read_length(const uint8_t *in)
 static void slot_free(struct api_slot *slot)
 {
     free(slot->message);
-    free(slot->answer);
+    free(slot->answer_memory);
     free(slot);
 }
 
@@ -167,6 +168,7 @@ static void connection_submit(struct api_connection *c)
     slot->in.message = c->body + header_len;
     slot->in.message_len = c->body_len - header_len;
     slot->in.owner = slot;
+    slot->in.source = &c->source;
     slot->in.gone = &c->gone;
     c->body = NULL;
     a->partial -= c->body_cap;
@@ -376,6 +378,7 @@ void api_slot_end(struct api_slot *slot)
     c->n_slots--;
     a->n_slots--;
     a->bytes -= slot->counted;
+    atomic_fetch_sub_explicit(&c->source.unread, slot->answer_len, memory_order_relaxed);
     slot_free(slot);
     connection_release(c);
 }

@@ -22,6 +22,7 @@ struct api_slot {
     struct inbound in;
     int error;
     char text[128];
+    uint8_t *answer_memory; /* owned; the answer lies in it */
     uint8_t *answer;
     size_t answer_len;
     uv_write_t write;

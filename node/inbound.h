@@ -9,12 +9,24 @@
 
 #include "../client/protocol.h"
 
+struct reading;
+
+/* Where messages come from, a connection: by whom the raft loop shares its time (reader.h). Zero it
+ * to start; it must outlive its messages. */
+struct inbound_source {
+    struct reading *first, **last;  /* raft loop: messages of it whose answers are being composed */
+    struct inbound_source *next;    /* raft loop: others that have some */
+    atomic_size_t unread; /* bytes of answers that were handed over and that it has not taken yet */
+};
+
 struct inbound_item {
     uint32_t offset; /* of the operation in the message */
     uint32_t len;
     uint8_t code;
     uint8_t error; /* refused on entry, alone; the others of the message go on */
 };
+
+#define INBOUND_HEADROOM 64
 
 struct inbound {
     struct inbound *next; /* the holder's queue */
@@ -26,9 +38,14 @@ struct inbound {
     size_t logged_bytes;
     bool administers;  /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items; /* malloc'ed by inbound_check */
+    struct inbound_source *source; /* NULL: not known, as all others of the kind */
     const atomic_bool *gone; /* set once nobody is left to read the answer; NULL: not known */
     /* Called once, on the raft loop, with the encoded answer, which is valid during the call. */
     void (*reply)(struct inbound *in, const uint8_t *answer, size_t len);
+    /* During reply(), where not NULL: the malloc'ed memory that the answer lies in, behind
+     * INBOUND_HEADROOM bytes or more. A large answer need not be copied: who sets *memory to NULL
+     * owns it, and may write into the room in front. */
+    uint8_t **memory;
     void *owner;
 };
 

@@ -15,6 +15,7 @@
 #define SCHEDULER_FOLLOW_MAX 512         /* of who does not lead: acknowledging comes first */
 #define SCHEDULER_FOLLOW_US 1000         /* ... and goes on after this */
 #define SCHEDULER_IDLE_US 1000000        /* look again at least this often */
+#define SCHEDULER_HELD_UP_US 5000        /* ... at whether clients have taken their answers */
 #define SCHEDULER_OFFICE_RETRY_US 50000  /* after a refused proposal, while still the leader */
 #define SCHEDULER_TRANSFER_US 2000000    /* for another to take the office when draining */
 #define SCHEDULER_CLOCK_WARN_MS 1000
@@ -285,6 +286,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
 
     machine_init(&s->machine);
     batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
+    scheduler_init_reads(s);
     dispatch_init(&s->dispatch);
     scheduler_init_worker(s, receiver);
     s->dispatch.machine = &s->machine;
@@ -413,7 +415,7 @@ static void scheduler_drained(void *arg, int error, const char *text)
 static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
     bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 &&
-                 s->administering == 0;
+                 s->administering == 0 && s->reader.n == 0;
 
     if (s->drain_cb == NULL) {
         return;
@@ -489,6 +491,9 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
     if (s->state != SCHEDULER_FOLLOWING && !s->batcher.open) {
         scheduler_leave_office(s, ORDERSCHED_NOT_LEADER);
     }
+    reader_turn(&s->reader);
+    scheduler_read_on(s);
+    s->again = s->again || scheduler_has_reads(s);
     return next_ms;
 }
 
@@ -523,6 +528,9 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
         uint64_t wait_us = s->image_next_us > now_us ? s->image_next_us - now_us : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
     }
+    if (reader_is_held_up(&s->reader) && sleep_us > SCHEDULER_HELD_UP_US) {
+        sleep_us = SCHEDULER_HELD_UP_US;
+    }
     if (s->drain_cb != NULL) {
         uint64_t wait_us = s->drain_until_us > now_us ? s->drain_until_us - now_us : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
@@ -549,6 +557,7 @@ void scheduler_close(struct scheduler *s, void (*cb)(void *arg), void *arg)
 {
     scheduler_leave_office(s, ORDERSCHED_SHUTTING_DOWN);
     s->closing = true;
+    scheduler_end_reads(s);
     replica_close(s->replica, cb, arg);
 }
 

@@ -12,18 +12,18 @@ static struct slice slice_of(const char *text)
     return (struct slice){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
 }
 
-/* Wrap what is in s->results (n of them) and send it. */
-static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, const char *text,
-                            uint32_t n_results)
+/* All of an answer but its results. `leader` has room for the address. */
+static struct answer scheduler_envelope(struct scheduler *s, int error, const char *text,
+                                        uint32_t n_results, char leader[PROTOCOL_ADDRESS_MAX])
 {
-    char leader[PROTOCOL_ADDRESS_MAX] = "";
     const char *address = NULL;
     uint64_t leader_id = s->closing ? 0 : replica_leader(s->replica, &address);
 
+    leader[0] = '\0';
     if (leader_id != 0 && address != NULL) {
-        (void)units_move_port(address, 1, leader, sizeof leader);
+        (void)units_move_port(address, 1, leader, PROTOCOL_ADDRESS_MAX);
     }
-    struct answer answer = {
+    return (struct answer){
         .error = error,
         .node_id = s->config.replica.id,
         .leader_id = leader_id,
@@ -32,15 +32,46 @@ static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, 
         .now_ms = scheduler_told_ms(s),
         .applied = s->machine.applied,
         .n_results = n_results,
-        .results = {s->results.data, s->results.len},
         .text = slice_of(text),
     };
+}
+
+/* Wrap what is in s->results (n of them) and send it. */
+static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, const char *text,
+                            uint32_t n_results)
+{
+    char leader[PROTOCOL_ADDRESS_MAX];
+    struct answer answer = scheduler_envelope(s, error, text, n_results, leader);
+
+    answer.results = (struct slice){s->results.data, s->results.len};
     buffer_reset(&s->answer);
     answer_encode(&s->answer, &answer);
     if (s->answer.failed || s->results.failed) {
         abort();
     }
     in->reply(in, s->answer.data, s->answer.len);
+}
+
+void scheduler_reply_composed(struct scheduler *s, struct inbound *in, struct buffer *composed)
+{
+    char leader[PROTOCOL_ADDRESS_MAX];
+    struct answer answer = scheduler_envelope(s, ORDERSCHED_OK, NULL, in->n_items, leader);
+
+    buffer_reset(&s->answer);
+    answer_encode_head(&s->answer, &answer);
+    answer_encode_tail(composed, &answer);
+    if (s->answer.failed || composed->failed) {
+        abort();
+    }
+    size_t head = s->answer.len;
+    assert(head <= PROTOCOL_ANSWER_HEAD_MAX);
+    uint8_t *memory = composed->data;
+    uint8_t *begin = memory + SCHEDULER_HEADROOM - head;
+    memcpy(begin, s->answer.data, head);
+    in->memory = &memory;
+    in->reply(in, begin, composed->len - SCHEDULER_HEADROOM + head);
+    free(memory);
+    *composed = (struct buffer){0};
 }
 
 void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const char *text)
@@ -76,26 +107,24 @@ static const char *role_name(enum replica_role role)
     return "follower";
 }
 
-static void write_loop_stalls(struct scheduler *s)
+static void write_loop_stalls(struct scheduler *s, struct buffer *b)
 {
     uint32_t longest_us[PROTOCOL_STALL_SECONDS];
 
     s->config.loop_stalls(s->config.loop_stalls_arg, longest_us, PROTOCOL_STALL_SECONDS);
-    write_key(&s->body, "loop_stalls_us");
-    write_array(&s->body, PROTOCOL_STALL_SECONDS);
+    write_key(b, "loop_stalls_us");
+    write_array(b, PROTOCOL_STALL_SECONDS);
     for (unsigned i = 0; i < PROTOCOL_STALL_SECONDS; i++) {
-        write_uint(&s->body, longest_us[i]);
+        write_uint(b, longest_us[i]);
     }
 }
 
-void scheduler_write_status(struct scheduler *s)
+void scheduler_write_status(struct scheduler *s, struct buffer *b)
 {
-    struct buffer *b = &s->body;
     struct machine_counts counts;
     const char *address;
 
     machine_counts(&s->machine, &counts);
-    buffer_reset(b);
     write_map(b, 24 + (s->config.loop_stalls != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_uint(b, "id", s->config.replica.id);
@@ -122,11 +151,10 @@ void scheduler_write_status(struct scheduler *s)
                              : s->disk == SCHEDULER_DISK_LOW ? "low"
                                                              : "full");
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
-    write_key(b, "routes");
-    scheduler_write_routes(s);
     if (s->config.loop_stalls != NULL) {
-        write_loop_stalls(s);
+        write_loop_stalls(s, b);
     }
+    write_key(b, "routes"); /* the value follows: scheduler_write_routes */
 }
 
 #define MEMBERS_MAX 64
@@ -149,26 +177,6 @@ void scheduler_write_members(struct scheduler *s)
         write_str(&s->body, kind, strlen(kind));
         write_uint(&s->body, members[i].id == leader);
         write_uint(&s->body, members[i].match);
-    }
-}
-
-/* Fill the result of an operation that reads. Its body lies in s->body. */
-static void scheduler_read(struct scheduler *s, const struct operation *op,
-                           struct result *result)
-{
-    memset(result, 0, sizeof *result);
-    buffer_reset(&s->body);
-    if (op->code == OPERATION_STATUS) {
-        scheduler_write_status(s);
-        result->body = (struct slice){s->body.data, s->body.len};
-    } else if (op->code == OPERATION_MEMBER_LIST) {
-        scheduler_write_members(s);
-        result->body = (struct slice){s->body.data, s->body.len};
-    } else {
-        machine_read(&s->machine, op, &s->body, result);
-    }
-    if (s->body.failed) {
-        abort();
     }
 }
 
@@ -204,69 +212,30 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
     write_str(&s->body, text, strlen(text));
 }
 
-static void scheduler_item_result(struct scheduler *s, const struct inbound *in,
-                                  const struct inbound_item *item, struct result *result)
+void scheduler_refused_item(struct scheduler *s, const struct inbound *in,
+                            const struct inbound_item *item, struct buffer *out)
 {
-    struct operation op;
-
-    if (item->error != ORDERSCHED_OK) {
-        memset(result, 0, sizeof *result);
-        result->error = item->error;
-        scheduler_explain(s, in, item);
-        result->body = (struct slice){s->body.data, s->body.len};
-        return;
-    }
-    int error = operation_decode(in->message + item->offset, item->len, &op);
-    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
-    scheduler_read(s, &op, result);
+    scheduler_explain(s, in, item);
+    struct result result = {.error = item->error, .body = {s->body.data, s->body.len}};
+    result_encode(out, &result);
 }
 
-/* What the results of a message that are not reads, refusals included, may need of the answer,
- * with its envelope. */
-#define ANSWER_REST (256u * 1024)
-/* Reads a message, so that one message cannot keep the loop from its heartbeats: the rest is
- * answered BUSY, to be asked again. */
-#define READ_COST_MAX PROTOCOL_OPERATIONS_MAX
-
-static uint32_t read_cost(enum operation_code code)
+/* Is all there is to tell in the results of its entry? */
+static bool scheduler_is_answered_by_log(const struct inbound *in)
 {
-    switch (code) {
-        case OPERATION_DIGEST: return READ_COST_MAX / 2;
-        case OPERATION_STATUS: return READ_COST_MAX / 8; /* five histograms a route */
-        case OPERATION_LIST:
-        case OPERATION_DEAD_LIST:
-        case OPERATION_ROUTE_LIST: return 64;
-        default: return 1;
-    }
+    return in->n_items > 0 && in->n_logged == in->n_items;
 }
 
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged)
 {
-    uint32_t used = 0;
-    uint32_t cost = 0;
-
+    if (!scheduler_is_answered_by_log(in)) {
+        scheduler_compose(s, in, logged);
+        return;
+    }
     buffer_reset(&s->results);
     for (uint32_t i = 0; i < in->n_items; i++) {
-        const struct inbound_item *item = &in->items[i];
-        struct result read;
-        if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
-            result_encode(&s->results, &logged[used++]);
-            continue;
-        }
-        size_t before = s->results.len;
-        uint32_t own_cost = item->error == ORDERSCHED_OK ? read_cost(item->code) : 0;
-        if (cost + own_cost <= READ_COST_MAX) {
-            cost += own_cost;
-            scheduler_item_result(s, in, item, &read);
-            result_encode(&s->results, &read);
-        }
-        if (s->results.len == before || s->results.len > PROTOCOL_ANSWER_MAX - ANSWER_REST) {
-            s->results.len = before;
-            read = (struct result){.error = ORDERSCHED_BUSY};
-            result_encode(&s->results, &read);
-        }
+        result_encode(&s->results, &logged[i]);
     }
-    assert(used == in->n_logged);
     scheduler_reply(s, in, ORDERSCHED_OK, NULL, in->n_items);
 }
 

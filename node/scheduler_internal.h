@@ -3,6 +3,7 @@
  *   scheduler.c          life, office, the pump
  *   scheduler_clients.c  messages in
  *   scheduler_answers.c  replies
+ *   scheduler_reads.c    answers that hold reads, composed in slices
  *   scheduler_image.c    snapshots
  *   scheduler_admin.c    operations beside the log
  *   scheduler_work.c     workers
@@ -12,6 +13,7 @@
 #define SCHEDULER_INTERNAL_H
 
 #include "callback_worker.h"
+#include "reader.h"
 #include "receivers.h"
 #include "scheduler.h"
 
@@ -53,6 +55,12 @@ struct scheduler {
     uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
     unsigned administering; /* membership operations not answered yet */
+    struct reader reader;   /* messages with reads that are being answered */
+    uint64_t digests_wanted; /* digests asked for, begun and made: all that are asked for... */
+    uint64_t digests_begun;  /* ...before one is begun share it */
+    uint64_t digests_made;
+    uint64_t digest_applied; /* the newest that was made */
+    uint64_t digest;
     struct buffer answer;   /* scratch of the replies */
     struct buffer results;
     struct buffer body;
@@ -77,12 +85,32 @@ void scheduler_build_image(struct scheduler *s, uint64_t now_us);
 /* scheduler_answers.c */
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged);
 void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct result *result);
-/* Body of MEMBER_LIST and STATUS into s->body. */
+/* An answer that lies in `composed` behind SCHEDULER_HEADROOM bytes, one result an item. */
+#define SCHEDULER_HEADROOM (INBOUND_HEADROOM + PROTOCOL_ANSWER_HEAD_MAX)
+void scheduler_reply_composed(struct scheduler *s, struct inbound *in, struct buffer *composed);
+/* Append the result of an item that was refused on entry, with a sentence about it. */
+void scheduler_refused_item(struct scheduler *s, const struct inbound *in,
+                            const struct inbound_item *item, struct buffer *out);
+/* Body of MEMBER_LIST into s->body. */
 void scheduler_write_members(struct scheduler *s);
-void scheduler_write_status(struct scheduler *s);
+/* Append the body of STATUS, up to the key "routes", whose value must follow. */
+void scheduler_write_status(struct scheduler *s, struct buffer *b);
 
-/* scheduler_routes.c: append the value of STATUS's "routes" to s->body. */
-void scheduler_write_routes(struct scheduler *s);
+/* scheduler_reads.c */
+void scheduler_init_reads(struct scheduler *s);
+/* Answer a message that holds something else than operations that were logged: now, or in slices. */
+void scheduler_compose(struct scheduler *s, struct inbound *in, const struct result *logged);
+/* Read on. */
+void scheduler_read_on(struct scheduler *s);
+bool scheduler_has_reads(const struct scheduler *s); /* that can go on at once */
+/* Answer all that is left at once: what was not read is BUSY. */
+void scheduler_end_reads(struct scheduler *s);
+
+/* scheduler_routes.c: append rows of STATUS's "routes" of up to `max` routes from `slot` on, those of
+ * slot 0 behind the row about all together. *n counts them. Returns the slot to go on with, the
+ * machine's n_routes at the end. */
+uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max,
+                                struct buffer *b, uint32_t *n);
 
 /* scheduler_dead.c */
 /* An entry of ours was applied with these results: a line for each order that is DEAD since. */

@@ -27,11 +27,9 @@ static uint64_t ready_of(const struct route *r)
     return (uint64_t)r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY];
 }
 
-static void write_row(struct scheduler *s, const char *name, uint64_t inflight, uint64_t ready,
+static void write_row(struct buffer *b, const char *name, uint64_t inflight, uint64_t ready,
                       uint64_t window, uint64_t silent_ms, const struct lateness *l)
 {
-    struct buffer *b = &s->body;
-
     write_array(b, 6);
     write_str(b, name, strlen(name));
     write_uint(b, inflight);
@@ -52,31 +50,48 @@ static bool is_shown(const struct scheduler *s, uint32_t slot)
            strcmp(l->settings->route, r->name) == 0;
 }
 
-void scheduler_write_routes(struct scheduler *s)
+/* Of all routes together. */
+static void write_first_row(struct scheduler *s, struct buffer *b)
+{
+    const struct machine *m = &s->machine;
+    uint64_t ready = 0;
+
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        ready += m->routes[i].used ? ready_of(&m->routes[i]) : 0;
+    }
+    write_row(b, "", s->dispatch.inflight.used, ready, s->dispatch.inflight.max, 0,
+              s->dispatch.lateness);
+}
+
+static void write_route_row(struct scheduler *s, uint32_t slot, uint64_t now_us, struct buffer *b)
+{
+    const struct route_lane *l = &s->dispatch.lanes[slot];
+    const struct route *r = &s->machine.routes[slot];
+    uint64_t closed_us = pace_closed_until_us(&l->pace, now_us);
+
+    write_row(b, r->name, l->inflight, ready_of(r), pace_window(&l->pace),
+              closed_us > now_us ? (closed_us - now_us + 999) / 1000 : 0, l->lateness);
+}
+
+uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max,
+                                struct buffer *b, uint32_t *n)
 {
     const struct machine *m = &s->machine;
     uint64_t now_us = scheduler_monotonic_us(s);
-    uint64_t ready = 0;
-    uint32_t n = 0;
+    uint32_t until = *n + max;
 
-    if (s->state != SCHEDULER_IN_OFFICE) {
-        write_array(&s->body, 0);
-        return;
+    if (s->state != SCHEDULER_IN_OFFICE) { /* whoever left it has nothing more to tell */
+        return m->n_routes;
     }
-    for (uint32_t i = 0; i < m->n_routes; i++) {
-        ready += m->routes[i].used ? ready_of(&m->routes[i]) : 0;
-        n += is_shown(s, i);
+    if (slot == 0) {
+        write_first_row(s, b);
+        ++*n;
     }
-    write_array(&s->body, n + 1);
-    write_row(s, "", s->dispatch.inflight.used, ready, s->dispatch.inflight.max, 0,
-              s->dispatch.lateness);
-    for (uint32_t i = 0; i < m->n_routes; i++) {
-        const struct route_lane *l = &s->dispatch.lanes[i];
-        if (is_shown(s, i)) {
-            uint64_t closed_us = pace_closed_until_us(&l->pace, now_us);
-            write_row(s, m->routes[i].name, l->inflight, ready_of(&m->routes[i]),
-                      pace_window(&l->pace),
-                      closed_us > now_us ? (closed_us - now_us + 999) / 1000 : 0, l->lateness);
+    for (; slot < m->n_routes && *n < until; slot++) {
+        if (is_shown(s, slot)) {
+            write_route_row(s, slot, now_us, b);
+            ++*n;
         }
     }
+    return slot;
 }

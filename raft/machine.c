@@ -109,6 +109,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
     m->n_routes = fresh->n_routes;
+    m->routes_index = fresh->applied;
     m->recent = fresh->recent;
     m->memory = fresh->memory;
     reset_indexes(m);

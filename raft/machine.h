@@ -82,6 +82,7 @@ struct machine {
     struct link terminal;   /* order.link, in order of decision */
     struct machine_counts stored; /* pending: not in the closing list; closing: in it */
     size_t memory;          /* bytes of orders and tables */
+    uint64_t routes_index;  /* the last entry that changed a route */
     /* measurement: the owner sets its clock before an apply; no state depends on it */
     uint64_t clock_us;
     struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
@@ -140,6 +141,23 @@ struct route *machine_find_route(const struct machine *m, struct slice name); /*
  * DIGEST), appending its body to `body`; result->body points into it until it grows again. */
 void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
                   struct result *result);
+/* The same in steps that look at a few hundred orders at most; not of ROUTE_LIST and DIGEST, which
+ * are read by the two functions below and by machine_digest_step. Zero `reading` to start. False:
+ * there is no answer yet, and nothing was written; call again with the same operation. What was done
+ * is taken off *budget_ns, in nominal ns. */
+struct machine_reading {
+    uint32_t looked; /* orders */
+    uint16_t cursor_len;
+    uint8_t cursor[PROTOCOL_CURSOR_MAX]; /* where a list goes on */
+};
+bool machine_read_step(const struct machine *m, const struct operation *op,
+                       struct machine_reading *reading, struct buffer *body,
+                       struct result *result, uint64_t *budget_ns);
+/* Append the rows of ROUTE_LIST of up to `max` routes from `slot` on; *n counts them. Returns the slot
+ * to go on with, m->n_routes at the end. The list is of one moment as far as m->routes_index, the
+ * last entry that changed a route, has not moved. */
+uint32_t machine_read_routes(const struct machine *m, uint32_t slot, uint32_t max,
+                             struct buffer *body, uint32_t *n);
 /* Exact once machine_advance() has returned true; decided orders count until they are purged. */
 void machine_counts(const struct machine *m, struct machine_counts *counts);
 /* now - deadline (or time of the redrive) of the oldest closing order; 0 when none. */

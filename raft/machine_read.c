@@ -6,6 +6,14 @@
 #include "machine_parts.h"
 
 #define LIST_SCAN_MAX 4096u /* orders looked at for one page: a page may be empty, not slow */
+#define LIST_STEP PROTOCOL_LIST_MAX /* of them at a time */
+
+/* Nominal costs, in ns. */
+#define READ_NS 1000u
+#define READ_HISTORY_NS 3000u
+#define READ_LOOK_NS 250u
+#define READ_ROUTE_NAME_NS 10u /* each route that is compared */
+#define READ_BYTES_A_NS 4u
 
 static void write_route_name(struct buffer *body, const struct route *r)
 {
@@ -144,6 +152,7 @@ struct page {
     const struct order *orders[PROTOCOL_LIST_MAX];
     uint32_t n;
     uint32_t limit;
+    uint32_t seen;
     const struct order *last; /* looked at last, to go on behind it; NULL at the end */
 };
 
@@ -191,15 +200,15 @@ static bool read_position(struct slice cursor, struct store_position *position)
            check == cursor_check(table, position->id);
 }
 
-static void write_cursor(const struct machine *m, const struct order *last, struct buffer *body)
+/* Returns its length; 0 at the end. */
+static size_t make_cursor(const struct machine *m, const struct order *last,
+                          uint8_t cursor[PROTOCOL_CURSOR_MAX])
 {
-    uint8_t cursor[PROTOCOL_CURSOR_MAX];
     struct store_position position;
     uint32_t check;
 
     if (!last) {
-        write_bin(body, "", 0);
-        return;
+        return 0;
     }
     position = store_position_of(&m->store, last);
     cursor[0] = position.keyed ? CURSOR_KEYED : CURSOR_SEEDED;
@@ -208,21 +217,21 @@ static void write_cursor(const struct machine *m, const struct order *last, stru
         cursor[i] = (uint8_t)(check >> (32 - 8 * i));
     }
     memcpy(cursor + CURSOR_HEAD, position.id.data, position.id.len);
-    write_bin(body, cursor, CURSOR_HEAD + position.id.len);
+    return CURSOR_HEAD + position.id.len;
 }
 
 static void fill_page(const struct machine *m, const struct operation *op,
                       const struct route *route, struct store_position position,
                       struct page *page)
 {
-    for (uint32_t seen = 0;; seen++) {
+    for (page->seen = 0;; page->seen++) {
         const struct order *o = store_next(&m->store, position);
 
         if (!o) {
             page->last = NULL;
             return;
         }
-        if (seen == LIST_SCAN_MAX || page->n == page->limit) {
+        if (page->seen == LIST_STEP || page->n == page->limit) {
             return;
         }
         if (is_listed(m, op, route, o)) {
@@ -256,7 +265,12 @@ static void write_dead(const struct machine *m, const struct order *o, struct bu
     write_str(body, reason.data, reason.len);
 }
 
-static int read_list(const struct machine *m, const struct operation *op, struct buffer *body)
+/* Part of a page that may be empty: it is given out as soon as there is something in it, or when
+ * enough has been looked at. So each page is of one moment. LIST_GOES_ON: there is nothing yet. */
+#define LIST_GOES_ON (-1)
+
+static int read_list(const struct machine *m, const struct operation *op,
+                     struct machine_reading *reading, struct buffer *body)
 {
     const struct route *route = op->route.len > 0 ? machine_find_route(m, op->route) : NULL;
     struct page page = {.limit = PROTOCOL_LIST_MAX};
@@ -265,15 +279,23 @@ static int read_list(const struct machine *m, const struct operation *op, struct
     if (op->route.len > 0 && !route) {
         return ORDERSCHED_UNKNOWN_ROUTE;
     }
-    if (!read_position(op->cursor, &position)) {
+    struct slice cursor = reading->looked == 0
+                              ? op->cursor
+                              : (struct slice){reading->cursor, reading->cursor_len};
+    if (!read_position(cursor, &position)) {
         return ORDERSCHED_INVALID;
     }
     if (op->limit > 0 && op->limit < page.limit) {
         page.limit = op->limit;
     }
     fill_page(m, op, route, position, &page);
+    reading->looked += page.seen;
+    reading->cursor_len = (uint16_t)make_cursor(m, page.last, reading->cursor);
+    if (page.n == 0 && page.last && reading->looked < LIST_SCAN_MAX) {
+        return LIST_GOES_ON;
+    }
     write_array(body, 2);
-    write_cursor(m, page.last, body);
+    write_bin(body, reading->cursor, reading->cursor_len);
     write_array(body, page.n);
     for (uint32_t i = 0; i < page.n; i++) {
         if (op->code == OPERATION_DEAD_LIST) {
@@ -296,19 +318,28 @@ static void write_route(struct buffer *body, const struct route *r)
     write_uint(body, r->revision);
 }
 
+uint32_t machine_read_routes(const struct machine *m, uint32_t slot, uint32_t max,
+                             struct buffer *body, uint32_t *n)
+{
+    for (uint32_t until = *n + max; slot < m->n_routes && *n < until; slot++) {
+        if (m->routes[slot].used) {
+            write_route(body, &m->routes[slot]);
+            ++*n;
+        }
+    }
+    return slot;
+}
+
 static int read_routes(const struct machine *m, struct buffer *body)
 {
     uint32_t n = 0;
+    uint32_t written = 0;
 
     for (uint32_t i = 0; i < m->n_routes; i++) {
         n += m->routes[i].used;
     }
     write_array(body, n);
-    for (uint32_t i = 0; i < m->n_routes; i++) {
-        if (m->routes[i].used) {
-            write_route(body, &m->routes[i]);
-        }
-    }
+    (void)machine_read_routes(m, 0, n, body, &written);
     return ORDERSCHED_OK;
 }
 
@@ -320,10 +351,22 @@ static int read_digest(const struct machine *m, struct buffer *body)
     return ORDERSCHED_OK;
 }
 
-void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
-                  struct result *result)
+/* What a step took: the orders and names it looked at, the bytes it wrote. */
+static uint64_t cost_of(const struct machine *m, const struct operation *op, uint32_t looked,
+                        size_t written)
+{
+    uint64_t ns = op->code == OPERATION_HISTORY ? READ_HISTORY_NS : READ_NS;
+
+    ns += op->route.len > 0 ? (uint64_t)m->n_routes * READ_ROUTE_NAME_NS : 0;
+    return ns + (uint64_t)looked * READ_LOOK_NS + written / READ_BYTES_A_NS;
+}
+
+bool machine_read_step(const struct machine *m, const struct operation *op,
+                       struct machine_reading *reading, struct buffer *body,
+                       struct result *result, uint64_t *budget_ns)
 {
     size_t start = body->len;
+    uint32_t looked = reading->looked;
 
     memset(result, 0, sizeof *result);
     switch (op->code) {
@@ -335,7 +378,7 @@ void machine_read(const struct machine *m, const struct operation *op, struct bu
             break;
         case OPERATION_LIST:
         case OPERATION_DEAD_LIST:
-            result->error = read_list(m, op, body);
+            result->error = read_list(m, op, reading, body);
             break;
         case OPERATION_ROUTE_LIST:
             result->error = read_routes(m, body);
@@ -346,10 +389,26 @@ void machine_read(const struct machine *m, const struct operation *op, struct bu
         default:
             result->error = ORDERSCHED_UNKNOWN_OPERATION;
     }
+    uint64_t cost_ns = cost_of(m, op, reading->looked - looked, body->len - start);
+    *budget_ns -= cost_ns < *budget_ns ? cost_ns : *budget_ns;
+    if (result->error == LIST_GOES_ON) {
+        return false;
+    }
     if (body->failed) { /* no memory for the answer: the read did not happen */
         memset(result, 0, sizeof *result);
         result->error = ORDERSCHED_BUSY;
     } else if (result->error == ORDERSCHED_OK) {
         result->body = (struct slice){body->data + start, body->len - start};
+    }
+    return true;
+}
+
+void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
+                  struct result *result)
+{
+    struct machine_reading reading = {0};
+    uint64_t budget_ns = UINT64_MAX;
+
+    while (!machine_read_step(m, op, &reading, body, result, &budget_ns)) {
     }
 }

@@ -100,5 +100,8 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
                     : op->code == OPERATION_ROUTE_DELETE ? delete(m, op)
                     : op->code == OPERATION_ROUTE_PAUSE  ? pause(m, op)
                                                          : rotate(m, op);
+    if (result->error == ORDERSCHED_OK) {
+        m->routes_index = m->applied;
+    }
     machine_record_recent(m, op->request_id, result);
 }

@@ -1,0 +1,178 @@
+/* reader.c - see reader.h. */
+#include "reader.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define READER_STEP_NS 500 /* what a step takes at least */
+
+void reader_init(struct reader *r, const struct reader_host *host)
+{
+    memset(r, 0, sizeof *r);
+    r->host = *host;
+    r->last = &r->first;
+    r->waiting_last = &r->waiting;
+    r->turn_ns = READER_TURN_NS;
+    reader_turn(r);
+}
+
+void reader_turn(struct reader *r)
+{
+    r->budget_ns = r->turn_ns;
+}
+
+/* --- the ring of sources --- */
+
+static void append_source(struct reader *r, struct inbound_source *source)
+{
+    source->next = NULL;
+    *r->last = source;
+    r->last = &source->next;
+    r->n_sources++;
+}
+
+static struct inbound_source *shift_source(struct reader *r)
+{
+    struct inbound_source *source = r->first;
+
+    r->first = source->next;
+    if (r->first == NULL) {
+        r->last = &r->first;
+    }
+    r->n_sources--;
+    return source;
+}
+
+static void append_reading(struct reader *r, struct reading *reading)
+{
+    struct inbound_source *source = reading->source;
+
+    reading->next = NULL;
+    if (source->first == NULL) {
+        source->last = &source->first;
+        append_source(r, source);
+    }
+    *source->last = reading;
+    source->last = &reading->next;
+}
+
+/* Take the first one out of a source that is not in the ring, and put that back if there are more. */
+static void shift_reading(struct reader *r, struct inbound_source *source)
+{
+    source->first = source->first->next;
+    if (source->first != NULL) {
+        append_source(r, source);
+    }
+}
+
+void reader_add(struct reader *r, struct reading *reading, struct inbound *in)
+{
+    reading->in = in;
+    reading->source = in->source != NULL ? in->source : &r->nobody;
+    reading->bytes = 0;
+    r->n++;
+    append_reading(r, reading);
+}
+
+/* --- reading --- */
+
+static bool may_go_on(const struct reader *r, const struct inbound_source *source)
+{
+    size_t unread = atomic_load_explicit(&source->unread, memory_order_relaxed);
+
+    return source->first->bytes > 0 || (unread < READER_UNREAD_MAX && r->bytes < READER_BYTES_MAX);
+}
+
+/* A share of the budget for the first reading of a source that was taken out of the ring. */
+static void slice(struct reader *r, struct inbound_source *source)
+{
+    struct reading *reading = source->first;
+    uint64_t share_ns = r->budget_ns < READER_SHARE_NS ? r->budget_ns : READER_SHARE_NS;
+    uint64_t left_ns = share_ns;
+
+    r->bytes -= reading->bytes;
+    enum reader_step step = r->host.step(r->host.arg, reading, &left_ns);
+    r->bytes += reading->bytes;
+    assert(left_ns <= share_ns);
+    uint64_t spent_ns = share_ns - left_ns;
+    spent_ns = spent_ns < READER_STEP_NS ? READER_STEP_NS : spent_ns;
+    r->budget_ns -= spent_ns < r->budget_ns ? spent_ns : r->budget_ns;
+    if (step == READER_GOES_ON) {
+        append_source(r, source);
+        return;
+    }
+    shift_reading(r, source);
+    reading->next = NULL;
+    if (step == READER_WAITS) {
+        assert(reading->bytes == 0);
+        *r->waiting_last = reading;
+        r->waiting_last = &reading->next;
+        return;
+    }
+    r->bytes -= reading->bytes;
+    r->n--;
+    r->host.finish(r->host.arg, reading); /* the source may be gone from here on */
+}
+
+void reader_run(struct reader *r)
+{
+    unsigned idle = 0;
+
+    if (r->running) {
+        return;
+    }
+    r->running = true;
+    while (r->budget_ns > 0 && idle < r->n_sources) {
+        struct inbound_source *source = shift_source(r);
+        if (may_go_on(r, source)) {
+            idle = 0;
+            slice(r, source);
+        } else {
+            idle++;
+            append_source(r, source);
+        }
+    }
+    r->running = false;
+}
+
+void reader_wake(struct reader *r)
+{
+    struct reading *reading = r->waiting;
+
+    r->waiting = NULL;
+    r->waiting_last = &r->waiting;
+    while (reading != NULL) {
+        struct reading *next = reading->next;
+        append_reading(r, reading);
+        reading = next;
+    }
+}
+
+bool reader_has_work(const struct reader *r)
+{
+    for (const struct inbound_source *s = r->first; s != NULL; s = s->next) {
+        if (may_go_on(r, s)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reader_is_held_up(const struct reader *r)
+{
+    return r->first != NULL && !reader_has_work(r);
+}
+
+struct reading *reader_take(struct reader *r)
+{
+    reader_wake(r);
+    if (r->first == NULL) {
+        return NULL;
+    }
+    struct inbound_source *source = shift_source(r);
+    struct reading *reading = source->first;
+    shift_reading(r, source);
+    r->bytes -= reading->bytes;
+    r->n--;
+    return reading;
+}
