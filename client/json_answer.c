@@ -178,6 +178,10 @@ json_t *json_answer_read(const char *text, size_t len, char why[JSON_ANSWER_WHY_
                  "is white space only: send an outcome, or nothing at all");
         return NULL;
     }
+    if (memchr(text, '\0', len) != NULL) { /* jansson passes over one behind a number */
+        snprintf(why, JSON_ANSWER_WHY_SIZE, "is not JSON: it has a NUL in it");
+        return NULL;
+    }
     json_t *value = json_loadb(text + skipped, len - skipped, FLAGS, &error);
     if (value == NULL) {
         value = read_tamed(text + skipped, len - skipped, &error);

@@ -36,23 +36,49 @@ static bool set_time(json_t *object, const char *key, uint64_t ms)
     return json_object_set_new(object, key, json_string(text)) == 0;
 }
 
+/* Arrays and objects within each other, in text that is JSON. */
+static unsigned depth_of(const uint8_t *text, size_t len)
+{
+    unsigned depth = 0;
+    unsigned deepest = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < len; i++) {
+        if (in_string) {
+            in_string = text[i] != '"';
+            i += text[i] == '\\'; /* what follows it ends no string */
+        } else if (text[i] == '"') {
+            in_string = true;
+        } else if (text[i] == '{' || text[i] == '[') {
+            depth++;
+            deepest = depth > deepest ? depth : deepest;
+        } else if (text[i] == '}' || text[i] == ']') {
+            depth--;
+        }
+    }
+    return deepest;
+}
+
 /* A payload that is a JSON object or array is embedded byte for byte, never decoded and encoded
  * again: amounts such as 10.10 and numbers wider than a double reach the receiver as the shop
- * wrote them. That is why numbers are only checked for their form here. */
+ * wrote them. That is why numbers are only checked for their form here. What a receiver would choke
+ * on takes the other orders of its batch down too: JSON has no NUL (jansson passes over one
+ * behind a number), and parsers refuse to go deep. */
 static bool payload_is_embeddable(const uint8_t *payload, size_t len)
 {
     size_t start = 0;
 
-    while (start < len && payload[start] != '\0' && strchr(" \t\r\n", payload[start]) != NULL) {
+    while (start < len && memchr(" \t\r\n", payload[start], 4) != NULL) {
         start++;
     }
-    if (start == len || (payload[start] != '{' && payload[start] != '[')) {
+    if (start == len || (payload[start] != '{' && payload[start] != '[') ||
+        memchr(payload, '\0', len) != NULL) {
         return false;
     }
     json_t *value =
         json_loadb((const char *)payload, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     json_decref(value);
-    return value != NULL;
+    return value != NULL && depth_of(payload, len) <= ORDER_TEXT_DEPTH_MAX;
 }
 
 /* The embedded payload goes in front of the last bracket. Takes `object` over. */

@@ -1,14 +1,16 @@
 /* order_text.h - an expired order as JSON: what receivers of every kind are given to read.
  *
  * {"order_id":...,"deadline":RFC 3339 with milliseconds,"attempt":N,"payload":...}, in a batch behind
- * "idempotency_key" and "fence". A payload that is a JSON object or array is embedded as it is; other
- * UTF-8 is a JSON string; anything else is "payload_base64". An order_id that is not UTF-8 is
+ * "idempotency_key" and "fence". A payload that is a JSON object or array, nested to at most
+ * ORDER_TEXT_DEPTH_MAX levels, is embedded as it is; other UTF-8 is a JSON string; anything else is "payload_base64". An order_id that is not UTF-8 is
  * "order_id_base64". */
 #ifndef ORDER_TEXT_H
 #define ORDER_TEXT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define ORDER_TEXT_DEPTH_MAX 32 /* receivers' own limits begin at 64, and begin with the body */
 
 struct order_text {
     const char *key;   /* NULL: neither key nor fence is written */

@@ -146,8 +146,11 @@ static void read_cluster_time(struct sink_request *r)
 /* Payloads may hold numbers wider than 64 bits, so all numbers are read as reals. */
 static void read_body(struct sink_request *r)
 {
-    r->root = json_loadb(r->body, r->webhook.body_len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL,
-                         NULL);
+    bool has_nul = memchr(r->body, '\0', r->webhook.body_len) != NULL; /* jansson may pass over it */
+
+    r->root = has_nul ? NULL
+                      : json_loadb(r->body, r->webhook.body_len,
+                                   JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     const char *type = json_string_value(json_object_get(r->root, "type"));
     const json_t *data = json_object_get(r->root, "data");
 

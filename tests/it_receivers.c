@@ -248,6 +248,27 @@ static void a_veto_in_a_batch_is_of_its_order_alone(void **state)
     sink_stop(&sink);
 }
 
+/* Such a payload once passed for JSON, cut the body of its batch short, and took the others to
+ * DEAD. */
+static void a_nul_in_a_payload_harms_no_order_of_its_batch(void **state)
+{
+    struct world *w = *state;
+    struct sink sink = {0};
+    char route[32], id[64];
+
+    sink_start(&sink, w->cluster.dir, NULL);
+    put_route(w, &sink, 100, NULL, route);
+    snprintf(id, sizeof id, "%s-0", route);
+    assert_int_equal(ordersched_schedule(w->client, id, 500, route, "{\"sku\":7\0}", 10, NULL),
+                     ORDERSCHED_OK);
+    for (unsigned i = 1; i < ORDERS; i++) {
+        schedule(w, route, i);
+    }
+    wait_until_expired(w, route, "a NUL in a payload");
+    sink_stop(&sink);
+    assert_int_equal(take_account(&sink, route), ORDERS); /* at the first attempt */
+}
+
 /* ---- TLS ---- */
 
 /* Where and what the receiver shows, and whether the order gets through. */
@@ -311,6 +332,7 @@ int main(void)
         cmocka_unit_test(whatever_a_receiver_does_each_order_has_one_effect),
         cmocka_unit_test(whatever_is_said_of_a_batch_each_order_has_one_effect),
         cmocka_unit_test(a_veto_in_a_batch_is_of_its_order_alone),
+        cmocka_unit_test(a_nul_in_a_payload_harms_no_order_of_its_batch),
         cmocka_unit_test(only_a_receiver_with_a_good_certificate_is_told),
     };
 

@@ -88,6 +88,25 @@ static void a_batch_names_each_order_with_its_own_key_and_fence(void **state)
     pack_free(&p);
 }
 
+static void a_nul_in_one_payload_takes_no_other_order_of_the_batch_down(void **state)
+{
+    struct pack p = pack_make(21);
+
+    (void)state;
+    p.d[7].payload = (uint8_t *)"{\"sku\":7\0}";
+    p.d[7].payload_len = 10;
+    char *body = callback_batch_body(p.d, T0);
+    json_t *parsed = json_loads(body, JSON_ALLOW_NUL, NULL);
+    const json_t *data = json_object_get(parsed, "data");
+    assert_int_equal(json_array_size(data), 21);
+    const json_t *payload = json_object_get(json_array_get(data, 7), "payload");
+    assert_int_equal(json_string_length(payload), 10);
+    assert_memory_equal(json_string_value(payload), p.d[7].payload, 10);
+    json_decref(parsed);
+    free(body);
+    pack_free(&p);
+}
+
 static void a_batch_of_one_is_still_an_array(void **state)
 {
     struct pack p = pack_make(1);
@@ -308,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_names_each_order_with_its_own_key_and_fence),
+        cmocka_unit_test(a_nul_in_one_payload_takes_no_other_order_of_the_batch_down),
         cmocka_unit_test(a_batch_of_one_is_still_an_array),
         cmocka_unit_test(its_id_depends_on_the_keys_and_their_order),
         cmocka_unit_test(an_empty_2xx_expires_all),

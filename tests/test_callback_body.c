@@ -1,6 +1,7 @@
 /* test_callback_body.c - what a delivery says, and what an answer means, without a network. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -64,6 +65,68 @@ static void other_text_is_a_json_string(void **state)
     assert_payload("{} {}", 5, "\"payload\":\"{} {}\"");
     assert_payload("{}\0", 3, "\"payload\":\"{}\\u0000\"");
     assert_payload("gr\xc3\xbc\xc3\x9f\n", 7, "\"payload\":\"gr\xc3\xbc\xc3\x9f\\n\"");
+}
+
+/* The payload as a receiver gets it, whether embedded or in a string. */
+static void assert_arrives(const char *body, const void *payload, size_t len, bool embedded)
+{
+    json_t *parsed = json_loads(body, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    const json_t *value = json_object_get(json_object_get(parsed, "data"), "payload");
+
+    assert_non_null(parsed);
+    if (embedded) {
+        assert_true(json_is_object(value) || json_is_array(value));
+        assert_non_null(memmem(body, strlen(body), payload, len));
+    } else {
+        assert_int_equal(json_string_length(value), len);
+        assert_memory_equal(json_string_value(value), payload, len);
+    }
+    json_decref(parsed);
+}
+
+/* What was judged is what is sent: jansson passes over a NUL behind a number, and the body would
+ * end there. */
+static void a_nul_anywhere_in_a_payload_makes_it_a_string(void **state)
+{
+    static const char *const texts[] = {
+        "{\"sku\":7}", "{\"a\":[1.5e3,true,null]}", "[-1, {\"b\":\"c\"}, 22 ]", " [] "};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t len = strlen(texts[i]);
+        for (size_t at = 0; at <= len; at++) {
+            char payload[64];
+            memcpy(payload, texts[i], at);
+            payload[at] = '\0';
+            memcpy(payload + at + 1, texts[i] + at, len - at);
+            struct delivery d = a_delivery(payload, len + 1);
+            char *body = callback_body(&d, T0);
+            assert_non_null(body);
+            assert_arrives(body, payload, len + 1, false);
+            free(body);
+        }
+    }
+}
+
+static void a_payload_nested_deeper_than_parsers_like_is_a_string(void **state)
+{
+    (void)state;
+    for (unsigned depth = 1; depth < 200; depth++) {
+        char payload[2048];
+        size_t len = 0;
+        for (unsigned i = 0; i < depth; i++) {
+            len += (size_t)sprintf(payload + len, "%s", i % 2 == 0 ? "[" : "{\"[[\\\"\":");
+        }
+        payload[len++] = '1';
+        for (unsigned i = depth; i-- > 0;) {
+            payload[len++] = i % 2 == 0 ? ']' : '}';
+        }
+        struct delivery d = a_delivery(payload, len);
+        char *body = callback_body(&d, T0);
+        assert_non_null(body);
+        assert_arrives(body, payload, len, depth <= 32);
+        free(body);
+    }
 }
 
 static void a_payload_that_is_no_text_is_base64(void **state)
@@ -281,11 +344,24 @@ static void retry_after_is_at_most_a_day(void **state)
     assert_int_equal(judged(503, "", "Fri, 15 Jan 2038 08:01:00 GMT").delay_ms, 86400000);
 }
 
+static void an_answer_with_a_nul_in_it_says_nothing(void **state)
+{
+    static const char body[] = "{\"outcome\":\"later\",\"delay_ms\":5000\0}";
+    struct delivery d = a_delivery("", 0);
+
+    (void)state;
+    callback_judge(&d, &(struct callback_answer){200, body, sizeof body - 1, true, false, NULL, 1});
+    assert_int_equal(d.outcome, OUTCOME_FAILED);
+    assert_non_null(strstr(d.reason, "NUL"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_json_payload_is_embedded_byte_for_byte),
         cmocka_unit_test(other_text_is_a_json_string),
+        cmocka_unit_test(a_nul_anywhere_in_a_payload_makes_it_a_string),
+        cmocka_unit_test(a_payload_nested_deeper_than_parsers_like_is_a_string),
         cmocka_unit_test(a_payload_that_is_no_text_is_base64),
         cmocka_unit_test(an_order_id_that_is_no_text_is_base64),
         cmocka_unit_test(the_signature_is_that_of_the_published_example),
@@ -300,6 +376,7 @@ int main(void)
         cmocka_unit_test(retry_after_is_taken_from_429_and_503_alone),
         cmocka_unit_test(retry_after_may_be_any_http_date),
         cmocka_unit_test(retry_after_is_at_most_a_day),
+        cmocka_unit_test(an_answer_with_a_nul_in_it_says_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

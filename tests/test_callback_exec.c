@@ -62,11 +62,8 @@ static void delivery_done(struct delivery *d, void *arg)
 }
 
 /* n orders, as one batch. */
-static void start(struct bench *b, unsigned n)
+static void prepare(struct bench *b, unsigned n)
 {
-    struct receiver *r = callback_exec_receiver(b->exec);
-    struct delivery *first = &b->deliveries[b->n];
-
     for (unsigned i = 0; i < n; i++) {
         struct delivery *d = &b->deliveries[b->n++];
         assert_true(b->n <= DELIVERIES_MAX);
@@ -84,9 +81,21 @@ static void start(struct bench *b, unsigned n)
         d->done_arg = b;
         d->batch_next = i + 1 < n ? d + 1 : NULL;
     }
+}
+
+static void begin(struct bench *b, unsigned n)
+{
+    struct receiver *r = callback_exec_receiver(b->exec);
+    struct delivery *first = &b->deliveries[b->n - n];
     unsigned before = b->n_done;
     r->start(r, first);
     assert_int_equal(b->n_done, before); /* never from inside start() */
+}
+
+static void start(struct bench *b, unsigned n)
+{
+    prepare(b, n);
+    begin(b, n);
 }
 
 static void on_patience_cb(uv_timer_t *timer)
@@ -150,6 +159,24 @@ static void each_order_of_a_batch_is_a_program_of_its_own(void **state)
     assert_int_equal(b->deliveries[2].outcome, OUTCOME_LATER);
     assert_int_equal(b->deliveries[2].delay_ms, 5000);
     assert_failed(&b->deliveries[3], "exit code 1: no stock");
+    bench_close(b);
+}
+
+static void a_program_reads_all_of_a_payload_with_a_nul(void **state)
+{
+    struct bench *b = bench_open(1, 10000,
+                                 "grep -qF '\"payload\":\"{\\\"sku\\\":7\\u0000}\"}}' || exit 1\n"
+                                 "test \"$ORDERSCHED_ORDER_ID_BASE64\" = bwBw");
+
+    (void)state;
+    prepare(b, 1);
+    b->deliveries[0].payload = (uint8_t *)"{\"sku\":7\0}";
+    memcpy(b->deliveries[0].id, "o\0p", 3);
+    b->deliveries[0].id_len = 3;
+    begin(b, 1);
+    wait_done(b, 1);
+    assert_string_equal(b->deliveries[0].reason, "");
+    assert_int_equal(b->deliveries[0].outcome, OUTCOME_EXPIRED);
     bench_close(b);
 }
 
@@ -237,6 +264,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_order_of_a_batch_is_a_program_of_its_own),
+        cmocka_unit_test(a_program_reads_all_of_a_payload_with_a_nul),
         cmocka_unit_test(no_more_run_at_a_time_than_are_allowed),
         cmocka_unit_test(one_that_hangs_ends_with_its_time_and_holds_up_nobody),
         cmocka_unit_test(what_was_started_ends_with_the_office_and_the_next_one_runs),

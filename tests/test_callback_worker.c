@@ -137,7 +137,7 @@ static unsigned room(struct bench *b)
 }
 
 /* What the dispatcher does with one ready order. */
-static void start_with(struct bench *b, const char *id, size_t payload_len)
+static void start_with(struct bench *b, const char *id, const void *payload, size_t payload_len)
 {
     struct delivery *d = calloc(1, sizeof *d);
 
@@ -154,6 +154,9 @@ static void start_with(struct bench *b, const char *id, size_t payload_len)
     memcpy(d->id, id, d->id_len);
     d->payload = calloc(1, payload_len + 1);
     assert_non_null(d->payload);
+    if (payload != NULL) {
+        memcpy(d->payload, payload, payload_len);
+    }
     d->payload_len = payload_len;
     d->done = delivery_done;
     d->done_arg = b;
@@ -162,7 +165,7 @@ static void start_with(struct bench *b, const char *id, size_t payload_len)
 
 static void start(struct bench *b, const char *id)
 {
-    start_with(b, id, 0);
+    start_with(b, id, NULL, 0);
 }
 
 /* The outcomes up to this many in all are applied as one entry. */
@@ -241,6 +244,21 @@ static uint32_t jobs_of(const struct message *m, unsigned which, uint8_t *token)
     }
     assert_ptr_equal(c.at, c.end);
     return n;
+}
+
+/* The one order that a RESERVE brought has this payload. */
+static void assert_payload(const struct message *m, const void *payload, size_t len)
+{
+    struct cursor c;
+    struct work_job job;
+    uint32_t n, lease_ms;
+
+    cursor_init(&c, m->body.data, m->body.len);
+    assert_true(work_read_jobs_head(&c, &lease_ms, &n));
+    assert_int_equal(n, 1);
+    assert_true(work_read_job(&c, &job));
+    assert_int_equal(job.payload.len, len);
+    assert_memory_equal(job.payload.data, payload, len);
 }
 
 static void settle_many(struct bench *b, struct message *m, const struct work_report *reports,
@@ -326,6 +344,21 @@ static void hold(struct bench *b, const char *id, uint8_t token[ORDERSCHED_TOKEN
 
 /* ---- waiting ---- */
 
+static void a_worker_gets_a_payload_as_it_is_whatever_bytes_it_has(void **state)
+{
+    struct bench *b = bench_open();
+    struct message m = {0};
+
+    (void)state;
+    reserve(b, &m, 1, 0);
+    assert_int_equal(room(b), 1);
+    start_with(b, "a", "{\"sku\":7\0}", 10);
+    run(b, 0);
+    assert_payload(&m, "{\"sku\":7\0}", 10);
+    message_reset(&m);
+    bench_close(b);
+}
+
 static void a_worker_that_waits_gets_orders_as_soon_as_they_are_due(void **state)
 {
     struct bench *b = bench_open();
@@ -395,7 +428,7 @@ static void an_answer_takes_no_more_bytes_than_the_protocol_allows(void **state)
     (void)state;
     reserve(b, &m, 1000, 5000);
     while (room(b) > 0) {
-        start_with(b, "big", ORDERSCHED_PAYLOAD_MAX);
+        start_with(b, "big", NULL, ORDERSCHED_PAYLOAD_MAX);
         n++;
     }
     run(b, 0);
@@ -745,6 +778,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_that_waits_gets_orders_as_soon_as_they_are_due),
+        cmocka_unit_test(a_worker_gets_a_payload_as_it_is_whatever_bytes_it_has),
         cmocka_unit_test(a_worker_that_waited_in_vain_is_told_so_when_its_time_is_up),
         cmocka_unit_test(
             orders_go_to_the_worker_that_waited_longest_and_no_answer_has_more_than_asked),
