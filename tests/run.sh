@@ -13,7 +13,11 @@
 # or fails after its tests (a leak, say) is one more failed test, under the program's name; so
 # is each test of its plan that did not get to run.
 #
-# The last line is "N passed, N failed". Exit code 1 when any failed or none ran.
+# A test that says "# SKIP reason" is skipped: it has not passed, and the reasons stand at the end.
+# cmocka's skip() gives none: its reason is the last line before that says "skipped: reason". A plan
+# "1..0 # SKIP reason" is one skipped test, under the program's name.
+#
+# The last line is "N passed, N failed, N skipped". Exit code 1 when any failed or there was none.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -25,6 +29,8 @@ fi
 unit_timeout=${UNIT_TIMEOUT:-300}
 long_timeout=${LONG_TIMEOUT:-900}
 
+# Tests compare what programs say, and a locale that was not generated makes each shell complain.
+export LC_ALL=C.UTF-8
 export CMOCKA_MESSAGE_OUTPUT=TAP
 # A preloaded library comes before the sanitizer's own, which is harmless.
 export ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
@@ -44,12 +50,15 @@ trap 'rm -rf "$scratch"' EXIT
 
 passed=0
 failed=0
+skipped=0
 failed_names=()
 
-# Prints the account of one program's output for people, and writes "PASSED FAILED" and the
-# names of what failed to a file. rc is how the program ended.
+# Prints the account of one program's output for people, and writes "PASSED FAILED SKIPPED" and the
+# names of what failed to a file, and the reasons of what was skipped to another. rc is how the
+# program ended.
 account() {
-    awk -v program="$1" -v rc="$2" -v seconds="$3" -v counts="$scratch/counts" '
+    awk -v program="$1" -v rc="$2" -v seconds="$3" -v counts="$scratch/counts" \
+        -v skips="$scratch/skips" '
         function keep(line) { said[++n] = line }
         function show(    i) {
             for (i = 1; i <= n; i++) print "       | " said[i]
@@ -67,7 +76,31 @@ account() {
                 failing = ""
             }
         }
+        function skip(name, why) {
+            skipped++
+            if (why == "") why = reason != "" ? reason : "it does not say why"
+            print "  skip " name ": " why
+            print program ": " why >> skips
+            n = 0
+        }
+        /^1\.\.0 +# *[Ss][Kk][Ii][Pp]/ {
+            sub(/^[^#]*# *[Ss][Kk][Ii][Pp] */, "")
+            skip(program, $0)
+            next
+        }
         /^1\.\.[0-9]+/ { planned += substr($1, 4); next }
+        /^skipped: / { reason = substr($0, 10); keep($0); next }
+        /^(not )?ok [0-9]+.*# *[Ss][Kk][Ii][Pp]/ {
+            flush_failure()
+            sub(/^(not )?ok [0-9]+ *-? */, "")
+            match($0, /# *[Ss][Kk][Ii][Pp] */)
+            name = substr($0, 1, RSTART - 1)
+            why = substr($0, RSTART + RLENGTH)
+            sub(/ +$/, "", name)
+            # cmocka puts the name where the reason belongs.
+            if (name == "") skip(why, ""); else skip(name, why)
+            next
+        }
         /^ok [0-9]+/ {
             flush_failure()
             sub(/^ok [0-9]+ *-? */, "")
@@ -89,7 +122,7 @@ account() {
             flush_failure()
             how = rc == 124 || rc == 137 ? "ran out of time" : \
                   rc > 128 ? "killed by signal " rc - 128 : "exit code " rc
-            ran = passed + failed
+            ran = passed + failed + skipped
             if (ran == 0 && planned == 0 && rc == 0 && program ~ /\.sh$/) {
                 passed = 1
                 print "  ok   " program
@@ -107,13 +140,13 @@ account() {
                 failed++
                 names = names program ": a test that did not run\n"
             }
-            printf "%d %d\n%s", passed, failed, names > counts
-            printf "  %d passed, %d failed in %.1f s\n", passed, failed, seconds
+            printf "%d %d %d\n%s", passed, failed, skipped, names > counts
+            printf "  %d passed, %d failed, %d skipped in %.1f s\n", passed, failed, skipped, seconds
         }' "$scratch/output"
 }
 
 run_one() {
-    local path=$1 limit=$2 lsan=${LSAN_OPTIONS:-} name begin end rc p f
+    local path=$1 limit=$2 lsan=${LSAN_OPTIONS:-} name begin end rc p f s
     name=$(basename "$path")
     echo "$name"
     if [ ! -x "$path" ]; then
@@ -129,13 +162,14 @@ run_one() {
     fi
     account "$name" "$rc" "$(awk "BEGIN { print $end - $begin }")"
     {
-        read -r p f
+        read -r p f s
         while read -r line; do
             failed_names+=("$line")
         done
     } <"$scratch/counts"
     passed=$((passed + p))
     failed=$((failed + f))
+    skipped=$((skipped + s))
 }
 
 # Every test there is, unit tests first: "path seconds".
@@ -178,8 +212,10 @@ for pattern in "$@"; do
 done
 
 echo
+[ ! -e "$scratch/skips" ] ||
+    sort "$scratch/skips" | uniq -c | sed -E 's/^ *([0-9]+) /SKIPPED \1 of /'
 for name in "${failed_names[@]}"; do
     echo "FAILED $name"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ $((passed + skipped)) -gt 0 ]

@@ -37,36 +37,57 @@ expect() {
     fi
 }
 
-expect a_run_without_tests_fails 1 '0 passed, 1 failed' ''
+expect a_run_without_tests_fails 1 '0 passed, 1 failed, 0 skipped' ''
 program test_good $'echo 1..2; echo "seed 5"; echo "ok 1 - one"; echo "ok 2 - two"; echo "# ok - tests"'
-expect each_test_of_a_program_counts 0 '2 passed, 0 failed' '  ok   two'
-expect a_name_that_is_no_test_fails 1 '2 passed, 1 failed' 'test_godo: no such test' test_good test_godo
+expect each_test_of_a_program_counts 0 '2 passed, 0 failed, 0 skipped' '  ok   two'
+expect a_name_that_is_no_test_fails 1 '2 passed, 1 failed, 0 skipped' 'test_godo: no such test' test_good test_godo
 program test_bad $'echo 1..2; echo "ok 1 - fine"; echo said before >&2; echo "not ok 2 - wrong"; echo "# line 7: 1 != 2"; echo "# not ok - tests"; exit 1'
-expect a_failing_test_is_shown_with_what_it_said 1 '1 passed, 1 failed' '| said before' test_bad
-expect a_failing_test_is_shown_with_its_reason 1 '1 passed, 1 failed' '| # line 7: 1 != 2' test_bad
-expect a_failing_test_is_named_at_the_end 1 '3 passed, 1 failed' 'FAILED test_bad: wrong'
+expect a_failing_test_is_shown_with_what_it_said 1 '1 passed, 1 failed, 0 skipped' '| said before' test_bad
+expect a_failing_test_is_shown_with_its_reason 1 '1 passed, 1 failed, 0 skipped' '| # line 7: 1 != 2' test_bad
+expect a_failing_test_is_named_at_the_end 1 '3 passed, 1 failed, 0 skipped' 'FAILED test_bad: wrong'
 program test_crash $'echo 1..3; echo "ok 1 - fine"; echo "last words"; kill -SEGV $$'
-expect a_crash_is_a_failure_and_so_is_what_did_not_run 1 '1 passed, 2 failed' \
+expect a_crash_is_a_failure_and_so_is_what_did_not_run 1 '1 passed, 2 failed, 0 skipped' \
     'killed by signal 11 after 1 of its 3 tests' test_crash
-expect a_crash_is_shown_with_its_last_words 1 '1 passed, 2 failed' '| last words' test_crash
+expect a_crash_is_shown_with_its_last_words 1 '1 passed, 2 failed, 0 skipped' '| last words' test_crash
 program test_crash $'kill -ABRT $$'
-expect a_crash_before_the_first_test_is_a_failure 1 '0 passed, 1 failed' 'killed by signal 6' test_crash
+expect a_crash_before_the_first_test_is_a_failure 1 '0 passed, 1 failed, 0 skipped' 'killed by signal 6' test_crash
 program test_hang $'echo 1..1; sleep 60'
-expect a_program_that_hangs_is_ended 1 '0 passed, 1 failed' 'ran out of time' test_hang
+expect a_program_that_hangs_is_ended 1 '0 passed, 1 failed, 0 skipped' 'ran out of time' test_hang
 program test_leak $'echo 1..1; echo "ok 1 - fine"; echo "leaked 8 bytes"; exit 23'
-expect a_failure_after_the_tests_is_one 1 '1 passed, 1 failed' 'exit code 23' test_leak
+expect a_failure_after_the_tests_is_one 1 '1 passed, 1 failed, 0 skipped' 'exit code 23' test_leak
 program test_short $'echo 1..2; echo "ok 1 - fine"'
-expect a_program_that_ends_early_fails 1 '1 passed, 1 failed' 'it ended after 1 of its 2' test_short
+expect a_program_that_ends_early_fails 1 '1 passed, 1 failed, 0 skipped' 'it ended after 1 of its 2' test_short
 program test_silent 'true'
-expect a_program_without_tests_fails 1 '0 passed, 1 failed' 'it ran no test' test_silent
+expect a_program_without_tests_fails 1 '0 passed, 1 failed, 0 skipped' 'it ran no test' test_silent
 touch "$scratch/tests/test_unbuilt.c"
-expect a_program_that_is_not_built_fails 1 '0 passed, 1 failed' 'is not built' test_unbuilt
+expect a_program_that_is_not_built_fails 1 '0 passed, 1 failed, 0 skipped' 'is not built' test_unbuilt
 rm "$scratch"/tests/*.c
 printf '#!/bin/bash\ntrue\n' >"$scratch/tests/test_script.sh"
 chmod +x "$scratch/tests/test_script.sh"
-expect a_script_without_tests_of_its_own_is_one 0 '1 passed, 0 failed' 'ok   test_script.sh'
+expect a_script_without_tests_of_its_own_is_one 0 '1 passed, 0 failed, 0 skipped' 'ok   test_script.sh'
 printf '#!/bin/bash\necho why; exit 3\n' >"$scratch/tests/test_script.sh"
-expect a_script_that_fails_is_a_failure 1 '0 passed, 1 failed' '| why'
+expect a_script_that_fails_is_a_failure 1 '0 passed, 1 failed, 0 skipped' '| why'
+
+rm "$scratch/tests/test_script.sh"
+program test_half $'echo 1..3; echo "ok 1 - one"; echo "ok 2 - two # SKIP no moon"; echo "ok 3 - three # skip no moon"'
+expect what_is_skipped_has_not_passed 0 '1 passed, 0 failed, 2 skipped' '  skip two: no moon' test_half
+expect the_reasons_of_skips_stand_at_the_end 0 '1 passed, 0 failed, 2 skipped' \
+    'SKIPPED 2 of test_half: no moon' test_half
+program test_none 'echo "1..0 # SKIP python3 is not installed"'
+expect a_program_may_be_skipped_as_a_whole 0 '0 passed, 0 failed, 1 skipped' \
+    'SKIPPED 1 of test_none: python3 is not installed' test_none
+program test_cmocka $'echo 1..2; echo "skipped: root is needed"; echo "not ok 1 # SKIP a"; echo "ok 2 # SKIP b"'
+expect cmockas_skips_are_skips_in_each_of_its_versions 0 '0 passed, 0 failed, 2 skipped' \
+    'SKIPPED 2 of test_cmocka: root is needed' test_cmocka
+program test_dumb $'echo 1..1; echo "ok 1 # SKIP a"'
+expect a_skip_without_a_reason_says_so 0 '0 passed, 0 failed, 1 skipped' \
+    'SKIPPED 1 of test_dumb: it does not say why' test_dumb
+program test_short $'echo 1..3; echo "ok 1 - a # SKIP no moon"; echo "ok 2 - fine"'
+expect a_skipped_test_is_not_taken_for_one_that_did_not_run 1 '1 passed, 1 failed, 1 skipped' \
+    'it ended after 2 of its 3' test_short
+program test_locale $'echo 1..1; [ -z "$(bash -c true 2>&1)" ] && echo "ok 1 - quiet"'
+{ export LC_ALL=xx_XX.UTF-8; } 2>/dev/null
+expect a_locale_that_is_not_there_disturbs_no_test 0 '1 passed, 0 failed, 0 skipped' 'quiet' test_locale
 
 echo "1..$number"
 [ "$failures" -eq 0 ]
