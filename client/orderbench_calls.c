@@ -30,6 +30,7 @@ int calls_open(struct calls *c, const struct replay_config *config,
     for (size_t i = 0; i < orders->n; i++) {
         c->history[i].id = orders->items[i].id;
         c->history[i].expect_paid = replay_expects_paid(config, &orders->items[i]);
+        c->history[i].expect_either = bench_order_is_paid_at(&orders->items[i], config->window_ms);
         for (unsigned kind = 0; kind < KINDS; kind++) {
             c->slots[KINDS * i + kind] =
                 (struct call_slot){.calls = c, .order = (uint32_t)i, .kind = kind};

@@ -122,7 +122,7 @@ static const char *judge_paid(struct court *c, const struct judge_order *o,
     if (pay->sent_ms >= deadline_of(o)) {
         return "a pay that was sent after the deadline was taken";
     }
-    if (!o->expect_paid) {
+    if (!o->expect_paid && !o->expect_either) {
         c->v->stretched++;
     }
     return NULL;
@@ -149,7 +149,7 @@ static const char *judge_expired(struct court *c, const struct judge_order *o)
     if (pay->answered && pay->error == ORDERSCHED_DECIDED) {
         return "the pay was told that it had been decided otherwise";
     }
-    if (!o->expect_paid) {
+    if (!o->expect_paid || o->expect_either) {
         return NULL;
     }
     if (!pay->sent) {
@@ -277,8 +277,9 @@ static bool verdict_passes(const struct verdict *v)
     if (v->wrong > 0 || v->lost > 0 || v->early > 0 || v->double_effects > 0) {
         return false;
     }
-    return v->failovers > 0 || (v->contested == 0 && v->paid == v->expected_paid &&
-                                v->expired == v->expected_expired);
+    return v->failovers > 0 || (v->contested == 0 && v->paid >= v->expected_paid &&
+                                v->expired >= v->expected_expired &&
+                                v->paid + v->expired == v->orders);
 }
 
 int judge(const struct judge_evidence *evidence, FILE *out, struct verdict *v)
@@ -302,8 +303,9 @@ int judge(const struct judge_evidence *evidence, FILE *out, struct verdict *v)
             at++;
         }
         struct deliveries d = gather(o, evidence->events + begin, at - begin);
-        v->expected_paid += o->expect_paid;
-        v->expected_expired += !o->expect_paid;
+        v->expected_either += o->expect_either;
+        v->expected_paid += o->expect_paid && !o->expect_either;
+        v->expected_expired += !o->expect_paid && !o->expect_either;
         v->unknown_outcomes += (uint64_t)call_is_unknown(&o->schedule) + call_is_unknown(&o->pay);
         judge_order_alone(&c, o, &d);
         judge_deliveries(&c, o, &d);

@@ -12,6 +12,8 @@
  *               TOO_LATE, and the order did expire: the cluster was between leaders
  *   stretched   expected to expire; the schedule was taken up late, so the cluster's deadline was
  *               late, too, and the pay honestly came before it
+ *   either      its payment comes at the very end of the window: both ends are right, and only what
+ *               was answered must agree
  *   vetoed      paid because the callback said so
  *   unpaid      expected to be paid; no pay could be delivered, or its outcome is unknown, and
  *               the order expired
@@ -44,6 +46,7 @@ struct judge_call {
 struct judge_order {
     const char *id;
     bool expect_paid;
+    bool expect_either; /* whatever expect_paid says */
     struct judge_call schedule;
     struct judge_call pay;
     struct judge_call final; /* GET at the end: error OK or NOT_FOUND */
@@ -71,7 +74,7 @@ struct judge_evidence {
 };
 
 struct verdict {
-    uint64_t orders, expected_paid, expected_expired;
+    uint64_t orders, expected_paid, expected_expired, expected_either;
     uint64_t paid, expired;
     uint64_t contested, stretched, vetoed, unpaid, unresolved;
     uint64_t wrong, refused, lost, early;

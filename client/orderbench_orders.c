@@ -182,6 +182,12 @@ int bench_orders_read(struct bench_orders *orders, const char *path, const char 
     return orders_index(orders, path, errbuf, errbuf_len);
 }
 
+bool bench_order_is_paid_at(const struct bench_order *order, uint64_t delay_ms)
+{
+    return order->has_payment && order->pay_delay_ms + ORDERS_RESOLUTION_MS > delay_ms &&
+           order->pay_delay_ms < delay_ms + ORDERS_RESOLUTION_MS;
+}
+
 size_t bench_orders_find(const struct bench_orders *orders, const char *id)
 {
     size_t low = 0;

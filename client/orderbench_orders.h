@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ORDERS_RESOLUTION_MS 1000 /* of the times in such a file */
+
 struct bench_order {
     char *id; /* owned, NUL-terminated, 1 to ORDERSCHED_ID_MAX bytes */
     bool has_payment;
@@ -24,6 +26,8 @@ struct bench_orders {
  * id. Free with bench_orders_free in both cases. */
 int bench_orders_read(struct bench_orders *orders, const char *path, const char *prefix,
                       char *errbuf, size_t errbuf_len);
+/* Is its payment so long after the purchase, to within what the file can tell? */
+bool bench_order_is_paid_at(const struct bench_order *order, uint64_t delay_ms);
 /* Index of the order with this id, or SIZE_MAX. */
 size_t bench_orders_find(const struct bench_orders *orders, const char *id);
 void bench_orders_free(struct bench_orders *orders);

@@ -70,8 +70,11 @@ int phase_schedule(struct phase *p, const struct bench_setup *setup)
         return out_of_memory();
     }
     int rv = read_status(setup, &status);
+    if (rv != 0) {
+        return rv;
+    }
     p->expired_before = status.expired;
-    return rv != 0 ? rv : phase_schedule_only(setup, &p->plan, &p->schedule_s);
+    return phase_schedule_only(setup, &p->plan, &p->schedule_s);
 }
 
 static void phase_note_time(struct phase *p)

@@ -22,6 +22,7 @@ json_t *verdict_as_json(const struct verdict *v)
     json_object_set_new(object, "orders", number(v->orders));
     json_object_set_new(object, "expected_paid", number(v->expected_paid));
     json_object_set_new(object, "expected_expired", number(v->expected_expired));
+    json_object_set_new(object, "expected_either", number(v->expected_either));
     json_object_set_new(object, "paid", number(v->paid));
     json_object_set_new(object, "expired", number(v->expired));
     json_object_set_new(object, "contested", number(v->contested));
@@ -76,6 +77,9 @@ void verdict_print(const struct verdict *v, FILE *out)
     row(&t, "  expected", v->expected_paid, "paid within the window");
     row(&t, "expired", v->expired, "");
     row(&t, "  expected", v->expected_expired, "paid later or never");
+    if (v->expected_either > 0) {
+        row(&t, "either", v->expected_either, "paid at the very end of the window: both are right");
+    }
     row(&t, "contested", v->contested, "in time, but the cluster was between leaders: told TOO_LATE");
     row(&t, "stretched", v->stretched, "scheduled late, so the deadline was late, and paid before it");
     if (v->vetoed > 0) {

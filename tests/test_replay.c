@@ -165,6 +165,41 @@ static void a_late_pay_before_a_stretched_deadline_is_no_fault_of_a_failover(voi
     assert_false(judged_alone(&o, 0).passed);
 }
 
+static void a_payment_at_the_very_end_of_the_window_may_end_either_way(void **state)
+{
+    (void)state;
+    struct judge_order late = paid_too_late(), taken = paid_in_time();
+    late.expect_paid = late.expect_either = true;
+    late.pay.due_ms = DEADLINE;
+    taken.expect_paid = taken.expect_either = true;
+    taken.pay.due_ms = DEADLINE;
+    struct judge_order orders[] = {late, taken, never_paid()};
+    struct verdict v = judged(orders, 3, NULL, 0, 0);
+
+    assert_true(v.passed);
+    assert_int_equal(v.expected_either, 2);
+    assert_int_equal(v.expected_paid, 0);
+    assert_int_equal(v.expected_expired, 1);
+    assert_int_equal(v.contested + v.stretched + v.wrong, 0);
+    /* what was answered must agree all the same */
+    orders[0].pay.error = ORDERSCHED_OK;
+    orders[0].pay.state = ORDERSCHED_PAID;
+    assert_int_equal(judged(orders, 3, NULL, 0, 0).wrong, 1);
+}
+
+static void either_is_what_lies_within_a_second_of_the_window(void **state)
+{
+    (void)state;
+    struct bench_order order = {.has_payment = true};
+
+    for (uint64_t ms = 1828000; ms <= 1832000; ms += 500) {
+        order.pay_delay_ms = ms;
+        assert_int_equal(bench_order_is_paid_at(&order, 1830000), ms > 1829000 && ms < 1831000);
+    }
+    order.has_payment = false;
+    assert_false(bench_order_is_paid_at(&order, 1830000));
+}
+
 static void unknown_outcomes_are_resolved_by_the_end(void **state)
 {
     (void)state;
@@ -634,6 +669,8 @@ int main(void)
         cmocka_unit_test(a_delivery_told_again_is_a_duplicate_and_no_fault),
         cmocka_unit_test(an_honest_too_late_between_leaders_is_contested),
         cmocka_unit_test(a_late_pay_before_a_stretched_deadline_is_no_fault_of_a_failover),
+        cmocka_unit_test(a_payment_at_the_very_end_of_the_window_may_end_either_way),
+        cmocka_unit_test(either_is_what_lies_within_a_second_of_the_window),
         cmocka_unit_test(unknown_outcomes_are_resolved_by_the_end),
         cmocka_unit_test(a_veto_of_the_callback_makes_an_order_paid),
         cmocka_unit_test(an_acknowledged_pay_that_expired_is_wrong),
