@@ -12,12 +12,15 @@
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
+#   make uninstall     remove them again; configuration and data stay
 #   make clean    remove what was built
 #
 #   SAN=address|undefined|thread   build with a sanitizer, under build-$(SAN)/; several with commas
 #   V=1                            show the commands
 
 SHELL := /bin/bash
+# A locale that was not generated makes each shell complain, and tests compare what is said.
+export LC_ALL := C.UTF-8
 comma := ,
 SAN ?=
 BUILD ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
@@ -81,7 +84,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen \
-    bench-peers deps-peers install clean,$(MAKECMDGOALS)),0)
+    bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -103,11 +106,14 @@ check: deps
 	@tests/run.sh --build $(BUILD) $(TESTS)
 
 .PHONY: tests
-tests: $(PROGRAMS) $(LIBRARY).so $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
+tests: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
     $(BUILD)/ordersim-mutants $(JEPSEN)
 
+# What only tests need is not installed for it.
 .PHONY: demo
-demo: deps
+demo:
+	@tests/demo/demo.sh "$(ORDERS)" --check
+	@packaging/deps.sh --build
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
 
@@ -163,9 +169,16 @@ jepsen-selftest: deps deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN) $(BUILD)/orderschedd-mutants
 	@BUILD=$(BUILD) jepsen/selftest.sh $(MUTANTS)
 
+# A BUILD elsewhere may hold what is not ours: of it only what is made here is removed.
+MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
+    ordersim ordersim-mutants orderschedd-mutants libordersched.so libordersched.so.$(VERSION) \
+    libordersched.a $(SONAME) ordersched.pc demo.json bench.json bench-peers.json
 .PHONY: clean
 clean:
-	rm -rf $(BUILD) build build-*
+	rm -rf build build-*
+	@[ ! -d '$(BUILD)' ] || { cd '$(BUILD)' && rm -rf $(MADE); }
+	@rmdir '$(BUILD)' 2>/dev/null || [ ! -d '$(BUILD)' ] || \
+	    echo "$(BUILD) holds other files, which stay"
 
 .PHONY: help
 help:
@@ -309,20 +322,31 @@ $(BUILD)/peers/table: $(call objs,$(PEERS_DIR)/table.c) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 
+# Modes are given: a umask of 077 would leave files that nobody else can read. Paths may hold spaces.
+THERE = $(DESTDIR)$(PREFIX)
 .PHONY: install
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin include lib/pkgconfig lib/systemd/system \
-	    share/doc/orderschedd)
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 client/ordersched.h $(DESTDIR)$(PREFIX)/include
-	install -m 644 $(LIBRARY).a $(DESTDIR)$(PREFIX)/lib
-	install -m 755 $(LIBRARY).so.$(VERSION) $(DESTDIR)$(PREFIX)/lib
-	ln -sf libordersched.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libordersched.so
-	$(fill_pc) >$(DESTDIR)$(PREFIX)/lib/pkgconfig/ordersched.pc
-	sed 's|/usr/local/|$(PREFIX)/|g' packaging/orderschedd.service \
-	    >$(DESTDIR)$(PREFIX)/lib/systemd/system/orderschedd.service
-	install -m 644 packaging/orderschedd.example.yaml LICENSE \
-	    $(DESTDIR)$(PREFIX)/share/doc/orderschedd
+	install -d -m 755 '$(THERE)' $(patsubst %,'$(THERE)/%',bin include lib lib/pkgconfig \
+	    lib/systemd lib/systemd/system share share/doc share/doc/orderschedd)
+	install -m 755 $(PROGRAMS) '$(THERE)/bin'
+	install -m 644 client/ordersched.h '$(THERE)/include'
+	install -m 644 $(LIBRARY).a '$(THERE)/lib'
+	install -m 755 $(LIBRARY).so.$(VERSION) '$(THERE)/lib'
+	ln -sf libordersched.so.$(VERSION) '$(THERE)/lib/$(SONAME)'
+	ln -sf $(SONAME) '$(THERE)/lib/libordersched.so'
+	$(fill_pc) | install -m 644 /dev/stdin '$(THERE)/lib/pkgconfig/ordersched.pc'
+	sed 's|/usr/local/|$(PREFIX)/|g' packaging/orderschedd.service | \
+	    install -m 644 /dev/stdin '$(THERE)/lib/systemd/system/orderschedd.service'
+	install -m 644 packaging/orderschedd.example.yaml LICENSE '$(THERE)/share/doc/orderschedd'
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(patsubst %,'$(THERE)/%',$(addprefix bin/,$(notdir $(PROGRAMS))) include/ordersched.h \
+	    $(addprefix lib/,libordersched.a libordersched.so.$(VERSION) $(SONAME) libordersched.so) \
+	    lib/pkgconfig/ordersched.pc lib/systemd/system/orderschedd.service \
+	    share/doc/orderschedd/orderschedd.example.yaml share/doc/orderschedd/LICENSE)
+	@rmdir '$(THERE)/share/doc/orderschedd' 2>/dev/null || true
+	@[ -n '$(DESTDIR)' ] || [ "$$(id -u)" -ne 0 ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -100,7 +100,7 @@ int64_t history_wall_ns(const struct history *h, uint64_t wall_ms)
     double ms = (double)wall_ms - (double)h->header.epoch_ms;
 
     /* Whatever a history says, sums of a few times must not overflow. */
-    if (ms > HISTORY_TIME_MAX / 1e6 || ms < -HISTORY_TIME_MAX / 1e6) {
+    if (ms > (double)HISTORY_TIME_MAX / 1e6 || ms < -(double)HISTORY_TIME_MAX / 1e6) {
         return ms > 0 ? HISTORY_TIME_MAX : -HISTORY_TIME_MAX;
     }
     return ((int64_t)wall_ms - (int64_t)h->header.epoch_ms) * 1000000;

@@ -362,7 +362,9 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         return node_fail(n, "cannot found the cluster", err);
     }
     if (scheduler_start(n->scheduler, err, sizeof err) != 0) {
-        return node_fail(n, "cannot start", err);
+        /* libraft keeps the transport's reason to itself. */
+        const char *reason = n->transport.errmsg;
+        return node_fail(n, "cannot start", reason[0] != '\0' ? reason : err);
     }
     return 0;
 }

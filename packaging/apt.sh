@@ -17,6 +17,13 @@ as_root() {
     fi
 }
 
+# Asked once, before anything is done: what sudo refuses must not look like a failure of apt.
+as_root_allowed() {
+    [ "$(id -u)" -eq 0 ] || ! command -v sudo >/dev/null || sudo true ||
+        fail "sudo refused: you may not become root here, or the password was wrong. Have an" \
+            "administrator install them: ${missing[*]}"
+}
+
 apt_get() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 \
         -o APT::Install-Recommends=false "$@"
@@ -38,6 +45,7 @@ apt_begin() {
     say "$1 these Debian packages, which are missing: ${missing[*]}"
     command -v apt-get >/dev/null || fail "$2"
     [ "$(id -u)" -eq 0 ] || say "Installing them with apt-get, as root through sudo."
+    as_root_allowed
 }
 
 apt_update() { apt_get update || fail "apt-get update failed; see above."; }

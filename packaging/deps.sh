@@ -4,6 +4,7 @@
 # and on Debian 13.
 #
 #   packaging/deps.sh            say what is missing and install it; silent when nothing is
+#   packaging/deps.sh --build    the same, without what only tests need
 #   packaging/deps.sh --missing  only list what is missing; exit 1 when something is
 #
 # SYSROOT stands in front of /etc and /usr, for tests/test_deps.sh.
@@ -12,6 +13,11 @@ export LC_ALL=C
 
 root=${SYSROOT:-}
 raft_version=0.22
+build_only=''
+if [ "${1:-}" = --build ]; then
+    build_only=yes
+    shift
+fi
 
 # Each line: a package, and how to see that it is there: a command, a pkg-config module (with
 # the least version), a header, or a command that only root has in its path. Checked instead of dpkg so that libraries built by hand count.
@@ -33,6 +39,8 @@ libyaml-dev           module yaml-0.1
 libxxhash-dev         module libxxhash
 libsystemd-dev        module libsystemd
 libssl-dev            module openssl
+END
+    [ -n "$build_only" ] || cat <<'END'
 libcmocka-dev         header cmocka.h
 valgrind              command valgrind
 nghttp2-server        sbin nghttpd

@@ -160,5 +160,21 @@ check others_than_root_use_sudo called "sudo env DEBIAN_FRONTEND=noninteractive 
 check others_than_root_are_told says 'as root through sudo'
 check the_new_source_is_written_with_sudo called "sudo tee $sources/orderschedd-backports.sources"
 
+fresh
+echo 1000 >"$SYSROOT/uid"
+tool sudo 'echo "sudo $*" >>"$CALLS"; echo "sorry" >&2; exit 1'
+run
+check a_sudo_that_refuses_is_named failed_saying 'sudo refused'
+check then_apt_is_not_blamed not says 'apt-get update failed'
+check then_nothing_else_is_tried [ "$(cat "$CALLS")" = "sudo true" ]
+
+fresh
+touch "$SYSROOT/installed"
+rm "$SYSROOT/usr/include/cmocka.h"
+run --build
+check what_only_tests_need_is_not_needed_for_the_programs [ "$rc-$output" = 0- ]
+run --missing
+check and_is_for_the_tests [ "$rc-$output" = 1-libcmocka-dev ]
+
 echo "1..$number"
 [ "$failures" -eq 0 ]

@@ -42,6 +42,44 @@ installs() {
     done
     ! grep -rn 'usr/local\|@[A-Z]*@' "$prefix/lib/systemd" "$prefix/lib/pkgconfig"
 }
+# Every file and folder of an installation, with its mode.
+modes() { (cd "$1" && find . -printf '%m %p\n' | sort -k2); }
+a_umask_changes_nothing() {
+    (umask 077 && make --no-print-directory BUILD="$build" PREFIX=/usr DESTDIR="$scratch/closed" \
+        install) >/dev/null || return 1
+    chmod 755 "$scratch/closed"
+    modes "$scratch/closed" | grep -v ' 1[0-9]*$' >"$scratch/modes"
+    ! grep -vE '^(755|644|777) ' "$scratch/modes" &&
+        diff <(modes "$scratch/there") "$scratch/modes"
+}
+a_path_with_spaces_is_one_path() {
+    local there="$scratch/with 空 spaces"
+    (cd "$scratch" && find . | sort) >"$scratch/before"
+    make --no-print-directory BUILD="$build" PREFIX=/usr DESTDIR="$there" install >/dev/null ||
+        return 1
+    [ -s "$there/usr/lib/pkgconfig/ordersched.pc" ] && diff <(modes "$scratch/there") \
+        <(modes "$there") && [ -z "$(git status --porcelain --untracked-files=all 2>/dev/null |
+        grep -E 'spaces|/with')" ] && [ ! -e spaces ]
+}
+uninstalls_what_it_installed() {
+    local there="$scratch/with 空 spaces"
+    touch "$there/usr/bin/another"
+    make --no-print-directory BUILD="$build" PREFIX=/usr DESTDIR="$there" uninstall >/dev/null ||
+        return 1
+    diff <(cd "$there" && find . ! -type d) - <<<./usr/bin/another
+}
+clean_removes_what_was_made_alone() { # of a folder that holds other things
+    mkdir -p "$scratch/home/obj/client" "$scratch/tree"
+    cp -r Makefile packaging client node raft tests jepsen "$scratch/tree" || return 1
+    touch "$scratch/home/letters" "$scratch/home/orderctl" "$scratch/home/obj/client/a.o"
+    make --no-print-directory -C "$scratch/tree" BUILD="$scratch/home" clean >"$scratch/said" ||
+        return 1
+    diff <(cd "$scratch/home" && find . -type f) - <<<./letters &&
+        grep -q 'holds other files' "$scratch/said" || return 1
+    rm "$scratch/home/letters"
+    make --no-print-directory -C "$scratch/tree" BUILD="$scratch/home" clean >/dev/null
+    [ ! -e "$scratch/home" ]
+}
 is_version() {
     [ "$(pkg-config --modversion ordersched)" = "$("$prefix/bin/orderschedd" --version | cut -d' ' -f2)" ]
 }
@@ -76,6 +114,10 @@ check the_shared_library_exports_the_header_and_nothing_else exports_the_header 
 check the_static_library_exports_the_header_and_nothing_else exports_the_header -g "$build/libordersched.a"
 check the_shared_library_needs_nng_and_the_c_library_only needs_only
 check everything_is_installed_and_filled_in installs
+check a_umask_of_077_changes_no_mode a_umask_changes_nothing
+check a_destdir_with_a_space_is_one_path a_path_with_spaces_is_one_path
+check uninstall_removes_what_install_copied uninstalls_what_it_installed
+check clean_removes_only_what_was_made clean_removes_what_was_made_alone
 check the_pkg_config_file_has_the_programs_version is_version
 if ! is_sanitized; then # a sanitizer must be linked into the program too
     check a_program_can_be_built_with_the_shared_library program_runs shared

@@ -229,8 +229,8 @@ static void a_damaged_journal_is_named_with_its_line(void **state)
     char reason[512];
     static const char *const bad[] = {"{}\nhello\n", "{\"t_ms\":1,\"kind\":\"effect\"}\n[]\n",
                                       "{\"t_ms\":1,\"kind\":\"effect\"}\n{\"kind\":\"effect\"}\n",
-                                      "{\"t_ms\":1,\"kind\":\"effect\"}\n"
-                                      "{\"t_ms\":1,\"kind\":\"delivery\",\"order_id\":\"run-1-0\"}\n"};
+                                      ("{\"t_ms\":1,\"kind\":\"effect\"}\n{\"t_ms\":1,"
+                                       "\"kind\":\"delivery\",\"order_id\":\"run-1-0\"}\n")};
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

@@ -109,14 +109,14 @@ static void requests_that_make_no_sense_are_refused(void **state)
         "{\"type\":\"order.paid\"}",
         "{\"type\":\"order.expired\"}",
         "{\"type\":\"order.expired\",\"data\":{\"order_id\":7}}",
-        "{\"type\":\"order.expired\",\"data\":{\"order_id\":\"\",\"attempt\":1,"
-        "\"deadline\":\"" DEADLINE "\"}}",
-        "{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":0,"
-        "\"deadline\":\"" DEADLINE "\"}}",
-        "{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":1.5,"
-        "\"deadline\":\"" DEADLINE "\"}}",
-        "{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":1,"
-        "\"deadline\":\"tomorrow\"}}"};
+        ("{\"type\":\"order.expired\",\"data\":{\"order_id\":\"\",\"attempt\":1,"
+         "\"deadline\":\"" DEADLINE "\"}}"),
+        ("{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":0,"
+         "\"deadline\":\"" DEADLINE "\"}}"),
+        ("{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":1.5,"
+         "\"deadline\":\"" DEADLINE "\"}}"),
+        ("{\"type\":\"order.expired\",\"data\":{\"order_id\":\"a\",\"attempt\":1,"
+         "\"deadline\":\"tomorrow\"}}")};
     static const char *const fences[] = {NULL,    "1",    "1.",  ".1",
                                          "1.1.1", "-1.1", "a.b", "99999999999999999999.1"};
 

@@ -75,8 +75,7 @@ static void a_journal_that_is_none_is_named_and_left_alone(void **state)
         "hello",
         "hello\n",
         "{\"t_ms\":1}\n",
-        "{\"t_ms\":1,\"kind\":\"x\",\"answer\":\"\","
-        "\"webhook_id\":\"a\"}\n",
+        "{\"t_ms\":1,\"kind\":\"x\",\"answer\":\"\",\"webhook_id\":\"a\"}\n",
         "{\"t_ms\":}\n",
         "{\"t_ms\":1,\"kind\":\"delivery\",\"answer\":\"paid\",\"webhook_id\":\"a\"}\n"};
 

@@ -2,6 +2,9 @@
 # The demonstration: three nodes, a webhook receiver, a stream of orders with their real payment
 # delays (36 times faster), the leader killed with SIGKILL half-way and started again; at the end
 # every order is accounted for. `make demo [ORDERS=FILE.csv]`; the report is build/demo.json.
+#
+#   tests/demo/demo.sh [ORDERS.csv]            "" for orders that are made up
+#   tests/demo/demo.sh ORDERS.csv --check      only say whether these orders will do
 set -euo pipefail
 
 BUILD=${BUILD:-build}
@@ -12,12 +15,26 @@ WINDOW=30.5m
 WINDOW_SECONDS=51 # 30.5 min / 36
 
 bin() { echo "$BUILD/$1"; }
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+# In bold where somebody looks; a file or a pipe gets the words alone.
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+refuse() {
+    printf 'demo: %s\n' "$*" >&2
+    exit 1
+}
 fail() {
     printf '\ndemo: %s\n' "$*" >&2
     printf 'demo: the logs of the nodes and the receiver are in %s\n' "$DIR" >&2
     exit 1
 }
+
+# Before anything is installed, built or started.
+if [ -n "$ORDERS" ]; then
+    [ -f "$ORDERS" ] && [ -r "$ORDERS" ] || refuse "cannot read the orders: $ORDERS"
+    [ "$(grep -c '' <"$ORDERS")" -ge 2 ] || refuse "no orders in $ORDERS: a line of headings, then one each"
+fi
+[ "${2:-}" != --check ] || exit 0
 
 DIR=$BUILD/demo
 rm -rf "$DIR"
@@ -100,20 +117,28 @@ if [ -z "$ORDERS" ]; then
     "$(bin orderbench)" generate --count 3000 --seed 7 >"$ORDERS"
     say "3. 3,000 made-up orders with a realistic spread of payment delays"
 else
-    [ -r "$ORDERS" ] || fail "cannot read the orders: $ORDERS"
     say "3. The orders of $ORDERS"
 fi
-N=$(($(wc -l <"$ORDERS") - 1))
+N=$(($(grep -c '' <"$ORDERS") - 1))
 SCHEDULING=$((N / RATE))
-KILL_AT=$((WINDOW_SECONDS + SCHEDULING / 2))
 echo "$N orders, $RATE a second; 30.5 minutes to pay, $SPEED times faster than in life."
-echo "The leader is killed after $KILL_AT seconds, when payments and expiries are in full swing."
+if [ "$SCHEDULING" -ge 10 ]; then
+    KILL_AT=$((WINDOW_SECONDS + SCHEDULING / 2))
+    echo "The leader is killed after $KILL_AT seconds, when payments and expiries are in full swing."
+else # so few that all end at once
+    KILL_AT=10
+    echo "The leader is killed after $KILL_AT seconds, while they wait."
+fi
 "$(bin orderbench)" replay --orders "$ORDERS" --window "$WINDOW" --speed "$SPEED" --rate "$RATE" \
     --route cancel-unpaid --journal "$DIR/journal.jsonl" --report "$BUILD/demo.json" \
     >"$DIR/verdict.txt" &
 PID[replay]=$!
 
 sleep "$KILL_AT"
+if ! kill -0 "${PID[replay]}" 2>/dev/null; then
+    fail "all orders had ended before the leader could be killed: of $N orders every one was paid" \
+        "early; take more"
+fi
 LEADER=$(wait_for_leader)
 say "4. Before: node $LEADER leads. Now it is killed with SIGKILL"
 status
