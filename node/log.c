@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../client/units.h"
+#include "log_writer.h"
 
 #define VALUE_MAX 256
 #define LINE_MAX_BYTES PIPE_BUF
@@ -196,37 +197,79 @@ static void line_write(const struct line *line, int fd)
     }
 }
 
-void log_write(const struct log *l, enum log_level level, const char *msg,
-               const struct log_field *fields)
+static void line_compose(struct line *line, const struct log *l, enum log_level level,
+                         const char *msg, const struct log_field *fields)
 {
     static const char *const level_names[] = {"debug", "info", "warn", "error"};
-    if (level < l->level) {
-        return;
-    }
-    int saved_errno = errno;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     char ts[32];
     units_format_time((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, ts,
                       sizeof ts);
 
-    struct line line;
-    line.len = 0;
-    line.limit = LINE_MAX_BYTES - TAIL_MAX;
-    line.overflow = false;
-    line_add_field(&line, l->format, &LOG_STR("ts", ts));
-    line_add_field(&line, l->format, &LOG_STR("level", level_names[level]));
-    line_add_field(&line, l->format, &LOG_STR("msg", msg));
-    line_add_field(&line, l->format, &LOG_U64("node", l->node_id));
+    line->len = 0;
+    line->limit = LINE_MAX_BYTES - TAIL_MAX;
+    line->overflow = false;
+    line_add_field(line, l->format, &LOG_STR("ts", ts));
+    line_add_field(line, l->format, &LOG_STR("level", level_names[level]));
+    line_add_field(line, l->format, &LOG_STR("msg", msg));
+    line_add_field(line, l->format, &LOG_U64("node", l->node_id));
     uint64_t left_out = 0;
     for (; fields != NULL && fields->key != NULL; fields++) {
-        left_out += !line_add_field(&line, l->format, fields);
+        left_out += !line_add_field(line, l->format, fields);
     }
-    line.limit = LINE_MAX_BYTES;
+    line->limit = LINE_MAX_BYTES;
     if (left_out > 0) {
-        line_add_field(&line, l->format, &LOG_U64("left_out", left_out));
+        line_add_field(line, l->format, &LOG_U64("left_out", left_out));
     }
-    line_add_text(&line, l->format == LOG_JSON ? "}\n" : "\n");
-    line_write(&line, l->fd);
+    line_add_text(line, l->format == LOG_JSON ? "}\n" : "\n");
+}
+
+void log_write(const struct log *l, enum log_level level, const char *msg,
+               const struct log_field *fields)
+{
+    if (level < l->level) {
+        return;
+    }
+    int saved_errno = errno;
+    struct line line;
+    line_compose(&line, l, level, msg, fields);
+    if (l->writer != NULL) {
+        log_writer_put(l->writer, level >= LOG_ERROR, line.data, line.len);
+    } else {
+        line_write(&line, l->fd);
+    }
     errno = saved_errno;
+}
+
+/* --- the thread --- */
+
+static size_t log_lost(void *arg, uint64_t lines, char *out, size_t size)
+{
+    struct line line;
+
+    line_compose(&line, arg, LOG_WARN, "lines of this log were lost: nobody read them in time",
+                 (const struct log_field[]){LOG_U64("lines", lines), {.key = NULL}});
+    line.len = line.len < size ? line.len : size;
+    memcpy(out, line.data, line.len);
+    return line.len;
+}
+
+bool log_start(struct log *l)
+{
+    l->writer = log_writer_start(l->fd, log_lost, l);
+    return l->writer != NULL;
+}
+
+bool log_flush(const struct log *l, unsigned timeout_ms)
+{
+    return l->writer == NULL || log_writer_flush(l->writer, timeout_ms);
+}
+
+void log_stop(struct log *l, unsigned timeout_ms)
+{
+    if (l->writer != NULL) {
+        log_writer_stop(l->writer, timeout_ms);
+        l->writer = NULL;
+    }
 }

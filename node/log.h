@@ -3,7 +3,8 @@
  *   log_line(l, LOG_INFO, "order expired", LOG_BYTES("order_id", id, len), LOG_U64("attempt", n))
  *
  * Each line: ts (RFC 3339, ms), level, msg, node, then the pairs. Values are escaped, cut at 256
- * bytes. Never pass secrets or payloads. Thread-safe; one write(2) a line. */
+ * bytes. Never pass secrets or payloads. Thread-safe; one write(2) a line, by a thread of its own once
+ * there is one (log_writer.h): then no caller ever waits for who reads the log. */
 #ifndef LOG_H
 #define LOG_H
 
@@ -19,6 +20,7 @@ struct log {
     enum log_format format;
     uint64_t node_id;
     int fd;
+    struct log_writer *writer; /* NULL: who logs writes, and waits */
 };
 
 struct log_field {
@@ -34,6 +36,13 @@ struct log_field {
     ((struct log_field){.key = (k), .kind = LOG_F_BYTES, .data = (d), .len = (n)})
 #define LOG_U64(k, v) ((struct log_field){.key = (k), .kind = LOG_F_U64, .u = (v)})
 #define LOG_I64(k, v) ((struct log_field){.key = (k), .kind = LOG_F_I64, .i = (v)})
+
+/* From now on a thread writes; `l` must stay where it is. False: it could not be made. */
+bool log_start(struct log *l);
+/* Before the process ends at once: wait, at most so long, until all is written. True: it is. */
+bool log_flush(const struct log *l, unsigned timeout_ms);
+/* The same, and end the thread. Nobody else may log any more; who does, writes for himself. */
+void log_stop(struct log *l, unsigned timeout_ms);
 
 /* fields: an array that ends with key NULL; may be NULL. */
 void log_write(const struct log *l, enum log_level level, const char *msg,

@@ -28,6 +28,8 @@
 #define NODE_DISK_POLL_MS 1000
 #define NODE_QUEUED_BYTES_MAX (256ull * 1024 * 1024)
 #define NODE_PROGRESS_US 1000000
+#define NODE_LAST_WORDS_MS 1000 /* for what was logged to be read, when the process ends */
+#define NODE_DISK_SILENT_S 10   /* after which a data disk that does not answer is worth a line */
 #define NODE_EXIT_FATAL 74 /* EX_IOERR: the supervisor starts the node again */
 
 struct node {
@@ -47,6 +49,11 @@ struct node {
     struct loop_watch loop_watch;
     uv_timer_t wake;
     uv_timer_t disk_poll;
+    uv_work_t disk_work; /* asks how much room there is, on the pool: a dead disk takes its time */
+    bool disk_asked;     /* and has not answered yet, */
+    unsigned disk_silent_s;
+    int disk_answer;
+    uint64_t disk_free, disk_total;
     uv_signal_t sigterm, sigint;
     uint64_t progress_us; /* when the start last said how far it is */
     bool stopping;
@@ -110,6 +117,7 @@ static void node_fatal(void *arg, const char *sentence)
     struct node *n = arg;
 
     log_line(&n->log, LOG_ERROR, "stopping at once", LOG_STR("reason", sentence));
+    (void)log_flush(&n->log, NODE_LAST_WORDS_MS);
     _exit(NODE_EXIT_FATAL);
 }
 
@@ -142,21 +150,48 @@ static void node_check_cb(uv_check_t *check)
     node_pump(check->data);
 }
 
-static void node_disk_poll_cb(uv_timer_t *timer)
+static void node_disk_work(uv_work_t *work)
 {
-    struct node *n = timer->data;
-    uint64_t free_bytes, total_bytes;
+    struct node *n = work->data;
+
+    n->disk_answer = disk_free_bytes(n->disk, &n->disk_free, &n->disk_total);
+}
+
+static void node_disk_work_cb(uv_work_t *work, int status)
+{
+    struct node *n = work->data;
     enum scheduler_disk state = SCHEDULER_DISK_OK;
 
-    if (n->stopped || disk_free_bytes(n->disk, &free_bytes, &total_bytes) != 0) {
+    n->disk_asked = false;
+    n->disk_silent_s = 0;
+    if (status != 0 || n->stopped || n->disk_answer != 0) {
         return;
     }
-    if (free_bytes < n->config->min_free_bytes / 2) {
+    if (n->disk_free < n->config->min_free_bytes / 2) {
         state = SCHEDULER_DISK_FULL;
-    } else if (free_bytes < n->config->min_free_bytes) {
+    } else if (n->disk_free < n->config->min_free_bytes) {
         state = SCHEDULER_DISK_LOW;
     }
     scheduler_set_disk(n->scheduler, state);
+}
+
+/* Once a second. One question at a time. */
+static void node_disk_poll_cb(uv_timer_t *timer)
+{
+    struct node *n = timer->data;
+
+    if (n->stopping) {
+        return;
+    }
+    if (n->disk_asked) {
+        if (++n->disk_silent_s % NODE_DISK_SILENT_S == 0) {
+            log_line(&n->log, LOG_WARN, "the data disk does not answer",
+                     LOG_U64("seconds", n->disk_silent_s));
+        }
+        return;
+    }
+    n->disk_work.data = n;
+    n->disk_asked = uv_queue_work(&n->loop, &n->disk_work, node_disk_work, node_disk_work_cb) == 0;
 }
 
 static void node_loop_stalls(void *arg, uint32_t *longest_us, unsigned n)
@@ -241,6 +276,7 @@ static void node_signal_cb(uv_signal_t *handle, int signum)
 
     if (n->stopping) {
         log_line(&n->log, LOG_WARN, "second signal: stopping without draining");
+        (void)log_flush(&n->log, NODE_LAST_WORDS_MS);
         _exit(1);
     }
     n->stopping = true;
@@ -428,6 +464,9 @@ static int node_start(struct node *n)
                           .format = n->config->log_format,
                           .node_id = n->config->id,
                           .fd = STDERR_FILENO};
+    if (!log_start(&n->log)) {
+        log_line(&n->log, LOG_WARN, "no thread for the log: the loop waits for who reads it");
+    }
     n->environment = (struct environment){.wall_us = system_wall_us,
                                           .monotonic_us = system_monotonic_us,
                                           .random = system_random,
@@ -476,6 +515,7 @@ int node_run(const struct config *config)
     n->config = config;
     if (node_start(n) != 0) {
         /* Nothing was promised to anyone yet; the system takes back what was opened. */
+        (void)log_flush(&n->log, NODE_LAST_WORDS_MS);
         _exit(1);
     }
     uv_run(&n->loop, UV_RUN_DEFAULT);
@@ -489,6 +529,7 @@ int node_run(const struct config *config)
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);
     log_line(&n->log, LOG_INFO, "stopped");
+    log_stop(&n->log, NODE_LAST_WORDS_MS);
     free(n);
     return 0;
 }
