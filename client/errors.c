@@ -16,7 +16,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_DECIDED, "DECIDED", "the order was already decided otherwise"},
     {ORDERSCHED_STALE_REQUEST, "STALE_REQUEST",
      "the request id is too old to be told from a late copy; this copy did nothing"},
-    {ORDERSCHED_EXHAUSTED, "EXHAUSTED", "the order has used up its operations"},
+    {ORDERSCHED_EXHAUSTED, "EXHAUSTED", "the order has used up its extends"},
     {ORDERSCHED_UNKNOWN_ROUTE, "UNKNOWN_ROUTE", "no callback route of that name exists"},
     {ORDERSCHED_ROUTE_IN_USE, "ROUTE_IN_USE", "known orders still point to the route"},
     {ORDERSCHED_BAD_DEADLINE, "BAD_DEADLINE",

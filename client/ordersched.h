@@ -53,7 +53,7 @@ enum ordersched_error {
     ORDERSCHED_TOO_LATE = 3,       /* the deadline has passed; the state says where it stands */
     ORDERSCHED_DECIDED = 4,        /* already decided otherwise; the state says how */
     ORDERSCHED_STALE_REQUEST = 5,  /* the request id is too old to be told from a late copy */
-    ORDERSCHED_EXHAUSTED = 6,      /* the order has used up its operations */
+    ORDERSCHED_EXHAUSTED = 6,      /* the order has used up its extends */
     ORDERSCHED_UNKNOWN_ROUTE = 7,  /* schedule: no such route */
     ORDERSCHED_ROUTE_IN_USE = 8,   /* route delete: orders still point to it */
     ORDERSCHED_BAD_DEADLINE = 9,   /* in the past, too far ahead, or (extend) earlier */

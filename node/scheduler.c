@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../raft/mutant.h"
+#include "../raft/recent.h"
 #include "expiry.h"
 #include "scheduler_internal.h"
 
@@ -285,6 +286,9 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     };
 
     machine_init(&s->machine);
+    if (s->config.max_recent != 0) {
+        recent_set_limit(s->machine.recent, s->config.max_recent);
+    }
     batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
     scheduler_init_reads(s);
     dispatch_init(&s->dispatch);

@@ -93,6 +93,8 @@ void machine_close(struct machine *m)
 void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild)
 {
     assert(m->image == NULL && fresh->image == NULL);
+    recent_set_limit(fresh->recent, recent_limit(m->recent));
+    m->purge_wait_ms = 0;
     free_state(m);
     m->image_mark = fresh->image_mark;
     m->digest = (struct machine_digest){.mark = fresh->digest.mark};
@@ -118,13 +120,6 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     slab_init(&fresh->slab); /* empty, but to be closed */
 }
 
-void machine_raise_floor(struct machine *m, uint64_t time_ms)
-{
-    if (m->request_floor_ms < time_ms) {
-        m->request_floor_ms = time_ms;
-    }
-}
-
 /* "Time": now never decreases. */
 static void advance_now(struct machine *m, uint64_t now_ms)
 {
@@ -143,15 +138,6 @@ static void advance_now(struct machine *m, uint64_t now_ms)
         done = wheel_advance(&m->wheel, now_ms, &none, 1);
         assert(done && link_empty(&none));
     }
-}
-
-/* "Requests": the floor follows now, and the recent requests follow the floor. */
-static void advance_floor(struct machine *m)
-{
-    if (m->now_ms > PROTOCOL_REQUEST_LIFETIME_MS) {
-        machine_raise_floor(m, m->now_ms - PROTOCOL_REQUEST_LIFETIME_MS);
-    }
-    recent_trim(m->recent, m->request_floor_ms);
 }
 
 static bool is_zero(const uint8_t *bytes, size_t len)
@@ -283,7 +269,7 @@ int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t
     m->applied = index;
     advance_now(m, e.now_ms);
     if (e.n_operations > 0) {
-        advance_floor(m);
+        machine_follow_now(m, e.n_operations);
     }
     if (results) {
         results_reserve(results, e.n_operations);

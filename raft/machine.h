@@ -21,7 +21,12 @@
 #include "wheel.h"
 
 #define MACHINE_ROUTES_MAX 1024
-#define MACHINE_RECENT_MAX 65536   /* recent requests that belong to no order */
+#define MACHINE_RECENT_MAX (1u << 20)   /* recent requests that belong to no order... */
+#define MACHINE_RECENT_BYTES (48u << 20) /* ...and the memory that they take at most */
+#define MACHINE_RECENT_SPARE 64u   /* one in so many is for operations on routes and dead letters */
+#define MACHINE_RECENT_MAX_ONCE 65536u  /* until the cluster has a secret */
+#define MACHINE_TRIM_MIN 256u      /* stale ones that leave in an entry, besides two an operation */
+#define MACHINE_LIFETIME_MIN_MS 1000u /* of a request id, however short the retention */
 #define MACHINE_RETENTION_DEFAULT_MS (24ull * 3600 * 1000)
 #define MACHINE_PURGE_MAX 256      /* log indexes' worth of decisions forgotten per entry */
 
@@ -30,6 +35,7 @@ struct recent_request {
     uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
     uint64_t index;
     uint64_t deadline_ms;
+    uint32_t next; /* derived: recent.c's */
     uint8_t error;
     uint8_t state;
 };
@@ -75,12 +81,13 @@ struct machine {
     struct slab slab;       /* the orders' memory */
     struct route *routes;   /* MACHINE_ROUTES_MAX slots that never move */
     uint32_t n_routes;      /* slots from here on have never been used */
-    struct recent *recent;  /* ring and its index (recent.h) */
+    struct recent *recent;  /* queue and its index (recent.h) */
     /* derived */
     struct wheel wheel;
     struct link closing;    /* order_extra.closing, in order of becoming due */
     struct link terminal;   /* order.link, in order of decision */
     struct machine_counts stored; /* pending: not in the closing list; closing: in it */
+    uint64_t purge_wait_ms; /* the floor at which the first decided orders can be purged; 0: look */
     size_t memory;          /* bytes of orders and tables */
     uint64_t routes_index;  /* the last entry that changed a route */
     /* measurement: the owner sets its clock before an apply; no state depends on it */

@@ -218,7 +218,7 @@ static void check_recent(const struct machine *m)
 {
     uint32_t n = recent_count(m->recent);
 
-    CHECK(n <= MACHINE_RECENT_MAX);
+    CHECK(n <= recent_limit(m->recent));
     for (uint32_t i = 0; i < n; i++) {
         const struct recent_request *r = recent_at(m->recent, i);
 

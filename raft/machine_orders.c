@@ -53,46 +53,39 @@ static bool deadline_is_near(const struct machine *m, uint64_t deadline_ms)
     return deadline_ms <= machine_add_ms(m->now_ms, ORDERSCHED_DEADLINE_MAX_MS);
 }
 
-/* A schedule of an unknown id: the order, or NULL and the error. */
-static struct order *schedule(struct machine *m, const struct operation *op, int *error)
+static int judge_schedule(const struct machine *m, const struct operation *op)
+{
+    uint64_t deadline_ms = deadline_of(m, op);
+
+    if (!machine_find_route(m, op->route)) {
+        return ORDERSCHED_UNKNOWN_ROUTE;
+    }
+    return deadline_ms <= m->now_ms || !deadline_is_near(m, deadline_ms) ? ORDERSCHED_BAD_DEADLINE
+                                                                        : ORDERSCHED_OK;
+}
+
+static struct order *schedule(struct machine *m, const struct operation *op)
 {
     struct route *route = machine_find_route(m, op->route);
-    uint64_t deadline_ms = deadline_of(m, op);
-    struct order *o;
+    struct order *o = machine_must_have(order_new(&m->slab, op->id, op->payload));
 
-    if (!route) {
-        *error = ORDERSCHED_UNKNOWN_ROUTE;
-        return NULL;
-    }
-    if (deadline_ms <= m->now_ms || !deadline_is_near(m, deadline_ms)) {
-        *error = ORDERSCHED_BAD_DEADLINE;
-        return NULL;
-    }
-    o = machine_must_have(order_new(&m->slab, op->id, op->payload));
-    o->deadline_ms = deadline_ms;
+    o->deadline_ms = deadline_of(m, op);
     o->schedule_index = m->applied;
     memcpy(o->schedule_request, op->request_id, sizeof o->schedule_request);
     o->version = 1;
     o->route = (uint16_t)(route - m->routes);
     machine_index_add(m, o);
-    *error = ORDERSCHED_OK;
     return o;
 }
 
-static int extend(struct machine *m, struct order *o, const struct operation *op)
+static void extend(struct machine *m, struct order *o, uint64_t deadline_ms)
 {
-    uint64_t deadline_ms = deadline_of(m, op);
-
-    if (deadline_ms < o->deadline_ms || !deadline_is_near(m, deadline_ms)) {
-        return ORDERSCHED_BAD_DEADLINE;
-    }
     machine_extra(m, o); /* remembers the first deadline, while it is still known */
     machine_index_detach(m, o);
     o->deadline_ms = deadline_ms;
     o->version++;
     wheel_insert(&m->wheel, o);
     machine_note(m, o, &(struct history_event){.kind = HISTORY_EXTENDED, .value = deadline_ms});
-    return ORDERSCHED_OK;
 }
 
 /* Back to CLOSING with all attempts before it. Its place among the closing orders is that of now,
@@ -122,96 +115,138 @@ static bool is_for_dead_letters(enum operation_code code)
     return code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP;
 }
 
-static int carry_out_dead(struct machine *m, struct order *o, const struct operation *op)
+/* --- a known order --- */
+
+/* What an operation is to do: nothing has been changed yet. */
+struct verdict {
+    int error;
+    enum order_change change; /* NONE unless the error is OK */
+};
+
+static struct verdict judge_extend(const struct machine *m, const struct order *o,
+                                   const struct operation *op)
 {
-    if (o->state != ORDERSCHED_DEAD) {
-        return ORDERSCHED_NOT_DEAD;
+    uint64_t deadline_ms = deadline_of(m, op);
+
+    if (!machine_keeps_old_rules(m) && !order_has_room(o, ORDER_CHANGE_EXTEND)) {
+        return (struct verdict){.error = ORDERSCHED_EXHAUSTED};
     }
-    if (op->code == OPERATION_DEAD_REDRIVE) {
-        redrive(m, o);
-    } else {
-        drop(m, o);
+    if (deadline_ms < o->deadline_ms || !deadline_is_near(m, deadline_ms)) {
+        return (struct verdict){.error = ORDERSCHED_BAD_DEADLINE};
     }
-    return ORDERSCHED_OK;
+    return (struct verdict){ORDERSCHED_OK, ORDER_CHANGE_EXTEND};
 }
 
-/* Carry out an operation on a known order. Returns its error. */
-static int carry_out(struct machine *m, struct order *o, const struct operation *op)
+static struct verdict judge(const struct machine *m, const struct order *o,
+                            const struct operation *op)
 {
     if (is_for_dead_letters(op->code)) {
-        return carry_out_dead(m, o, op);
+        if (o->state != ORDERSCHED_DEAD) {
+            return (struct verdict){.error = ORDERSCHED_NOT_DEAD};
+        }
+        return (struct verdict){ORDERSCHED_OK, op->code == OPERATION_DEAD_REDRIVE
+                                                   ? ORDER_CHANGE_REDRIVE
+                                                   : ORDER_CHANGE_END};
+    }
+    /* Once, an order whose record was full could not even be paid. */
+    if (machine_keeps_old_rules(m) && !order_is_terminal(o) && o->extra &&
+        o->extra->n_requests >= ORDER_REQUESTS_MAX_ONCE) {
+        return (struct verdict){.error = ORDERSCHED_EXHAUSTED};
     }
     int state = order_state(o, m->now_ms);
     int error = answers[op->code][state];
 
     if (error != ORDERSCHED_OK || state != ORDERSCHED_PENDING) {
-        return error;
+        return (struct verdict){.error = error};
     }
+    return op->code == OPERATION_EXTEND ? judge_extend(m, o, op)
+                                        : (struct verdict){ORDERSCHED_OK, ORDER_CHANGE_END};
+}
+
+static void carry_out(struct machine *m, struct order *o, const struct operation *op)
+{
     switch (op->code) {
-        case OPERATION_PAY:
-            decide(m, o, ORDERSCHED_PAID);
-            break;
-        case OPERATION_CANCEL:
-            decide(m, o, ORDERSCHED_CANCELLED);
-            break;
-        case OPERATION_EXTEND:
-            error = extend(m, o, op);
-            break;
-        default:
-            assert(false); /* a schedule of a known id is never OK */
+        case OPERATION_PAY: decide(m, o, ORDERSCHED_PAID); break;
+        case OPERATION_CANCEL: decide(m, o, ORDERSCHED_CANCELLED); break;
+        case OPERATION_EXTEND: extend(m, o, deadline_of(m, op)); break;
+        case OPERATION_DEAD_REDRIVE: redrive(m, o); break;
+        case OPERATION_DEAD_DROP: drop(m, o); break;
+        default: assert(false); /* a schedule of a known id changes nothing */
     }
-    return error;
 }
 
-static bool is_exhausted(const struct order *o)
+/* Is the answer kept with the order, or among the recent requests? */
+static bool belongs_to_order(const struct machine *m, const struct order *o,
+                             struct verdict verdict)
 {
-    return !order_is_terminal(o) && o->extra && o->extra->n_requests >= ORDER_REQUESTS_MAX;
-}
-
-static void apply_to_unknown(struct machine *m, const struct operation *op,
-                             struct result *result)
-{
-    int error = ORDERSCHED_NOT_FOUND;
-    struct order *o = op->code == OPERATION_SCHEDULE ? schedule(m, op, &error) : NULL;
-
-    machine_describe(m, o, error, result);
-    if (!o) { /* else its schedule request is part of the order */
-        machine_record_recent(m, op->request_id, result);
+    if (verdict.error == ORDERSCHED_EXISTS || verdict.error == ORDERSCHED_EXHAUSTED) {
+        return false;
     }
+    if (machine_keeps_old_rules(m)) {
+        return !o->extra || o->extra->n_requests < ORDER_REQUESTS_MAX_ONCE;
+    }
+    return order_has_room(o, verdict.change);
 }
 
 static void apply_to_known(struct machine *m, struct order *o, const struct operation *op,
                            struct result *result)
 {
-    /* An operator can always act on a dead letter: else it could never leave. */
-    if (is_exhausted(o) && !is_for_dead_letters(op->code)) {
-        machine_describe(m, o, ORDERSCHED_EXHAUSTED, result);
-        machine_record_recent(m, op->request_id, result);
+    struct verdict verdict = judge(m, o, op);
+    bool with_order = belongs_to_order(m, o, verdict);
+
+    if (!with_order && !machine_recent_has_room(m, verdict.change != ORDER_CHANGE_NONE)) {
+        machine_describe(m, o, ORDERSCHED_BUSY, result);
         return;
     }
-    machine_describe(m, o, carry_out(m, o, op), result);
-    if (result->error == ORDERSCHED_EXISTS) {
-        machine_record_recent(m, op->request_id, result);
-    } else {
+    if (verdict.change != ORDER_CHANGE_NONE) {
+        carry_out(m, o, op);
+    }
+    machine_describe(m, o, verdict.error, result);
+    if (with_order) {
         machine_record(m, o, op->request_id, result);
+    } else {
+        machine_record_recent(m, op->request_id, result);
     }
 }
 
+/* --- an unknown one --- */
+
+static void apply_to_unknown(struct machine *m, const struct operation *op,
+                             struct result *result)
+{
+    int error = op->code == OPERATION_SCHEDULE ? judge_schedule(m, op) : ORDERSCHED_NOT_FOUND;
+
+    if (error == ORDERSCHED_OK) { /* the request is part of the order */
+        machine_describe(m, schedule(m, op), error, result);
+    } else if (!machine_recent_has_room(m, false)) {
+        machine_describe(m, NULL, ORDERSCHED_BUSY, result);
+    } else {
+        machine_describe(m, NULL, error, result);
+        machine_record_recent(m, op->request_id, result);
+    }
+}
+
+/* Of an order that is forgotten, but was not purged, nothing is known but its requests. */
 void machine_apply_order(struct machine *m, const struct operation *op, struct result *result)
 {
     struct order *o = store_find(&m->store, op->id);
+    bool forgotten = o && machine_is_forgotten(m, o);
 
-    if (o && machine_is_forgotten(m, o)) {
+    if (forgotten && machine_keeps_old_rules(m)) { /* not even these, once */
         if (op->code == OPERATION_SCHEDULE) {
-            machine_purge(m, o);
+            bool done = machine_purge_for_another(m, o);
+            assert(done);
         }
         o = NULL;
+        forgotten = false;
     }
     if (machine_answer_early(m, o, op->request_id, result)) {
         return;
     }
-    if (o) {
+    if (o && !forgotten) {
         apply_to_known(m, o, op, result);
+    } else if (forgotten && op->code == OPERATION_SCHEDULE && !machine_purge_for_another(m, o)) {
+        machine_describe(m, NULL, ORDERSCHED_BUSY, result);
     } else {
         apply_to_unknown(m, op, result);
     }

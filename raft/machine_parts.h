@@ -29,7 +29,6 @@ struct order *machine_walk_next(const struct machine *m, struct machine_walk *wa
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms); /* ends at UINT64_MAX */
 /* A terminal order past its retention: unknown, whether or not it is still in memory. */
 bool machine_is_forgotten(const struct machine *m, const struct order *o);
-void machine_raise_floor(struct machine *m, uint64_t time_ms);
 /* Ends the process with a message: the machine cannot go on without this memory. */
 void *machine_must_have(void *memory);
 
@@ -39,16 +38,30 @@ void machine_describe(const struct machine *m, const struct order *o, int error,
 
 /* --- requests --- */
 /* Steps 1 to 4 of "Requests": true when they gave the answer, and the operation is not carried
- * out. `o` is the known order, or NULL. */
+ * out. `o` is the order, known or forgotten, or NULL. */
 bool machine_answer_early(const struct machine *m, const struct order *o,
                           const uint8_t *request_id, struct result *result);
+/* Is there room among the recent for one answer more? `spare`: also in the part that is kept for
+ * what operators do. Without it the operation must not be carried out: BUSY. */
+bool machine_recent_has_room(struct machine *m, bool spare);
+/* There must be room. */
 void machine_record_recent(struct machine *m, const uint8_t *request_id,
                            const struct result *result);
-/* With the order if it has room, else among the recent. */
+/* With the order, which must have room. */
 void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
                     const struct result *result);
+/* The order is to leave before its requests are stale: they go to the recent. False: no room. */
+bool machine_move_requests(struct machine *m, const struct order *o);
 /* The latest time among the request ids of an order. */
 uint64_t machine_latest_request_ms(const struct order *o);
+/* The floor of unseen ids is never above this: now less their lifetime, or what it is. */
+uint64_t machine_fair_floor_ms(const struct machine *m);
+void machine_raise_floor(struct machine *m, uint64_t time_ms);
+/* An entry with operations begins: the floor follows now, and the recent follow the floor. */
+void machine_follow_now(struct machine *m, uint32_t n_operations);
+/* The log is of a leader that knew only the rules from before the cluster had a secret: they hold
+ * until the first that brings one, so that all replicas go over to the others at the same entry. */
+bool machine_keeps_old_rules(const struct machine *m);
 
 /* --- operations: op has been decoded; result is filled --- */
 void machine_apply_order(struct machine *m, const struct operation *op, struct result *result);
@@ -80,8 +93,9 @@ void machine_index_stamp(struct machine *m, struct order *o);
 void machine_index_make_due(struct machine *m, struct order *o);
 /* Decide or bury a detached order: state, counts and lists follow. */
 void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state);
-/* Forget an order for good: out of all lists and the store, floor raised, memory given back. */
-void machine_purge(struct machine *m, struct order *o);
+/* Forget a forgotten order for good, as another is to have its id. False: its requests have to be
+ * remembered, and there is no room. */
+bool machine_purge_for_another(struct machine *m, struct order *o);
 /* The purging that ends each entry. */
 void machine_purge_forgotten(struct machine *m);
 /* The number that counts orders of this stored state; closing tells CLOSING from PENDING. */

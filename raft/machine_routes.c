@@ -96,6 +96,10 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
     if (machine_answer_early(m, NULL, op->request_id, result)) {
         return;
     }
+    if (!machine_recent_has_room(m, true)) {
+        result->error = ORDERSCHED_BUSY;
+        return;
+    }
     result->error = op->code == OPERATION_ROUTE_PUT      ? put(m, op)
                     : op->code == OPERATION_ROUTE_DELETE ? delete(m, op)
                     : op->code == OPERATION_ROUTE_PAUSE  ? pause(m, op)

@@ -33,6 +33,7 @@ enum mutant {
     MUTANT_APPLY_UNCOMMITTED,      /* at a start the whole log is taken for committed */
     MUTANT_IDENTITY_NOT_COMPARED,  /* nodes of two clusters talk to each other */
     MUTANT_CHANGE_WITHOUT_BARRIER, /* members change before an entry of this term is committed */
+    MUTANT_FULL_RECENT_FORGETS,    /* where a refused request finds no room, the oldest leaves */
     MUTANT_COUNT
 };
 

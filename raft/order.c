@@ -175,12 +175,31 @@ static void *must_have(void *memory)
     return memory;
 }
 
-bool order_add_request(struct order *o, const struct order_request *request)
+bool order_has_room(const struct order *o, enum order_change change)
+{
+    unsigned n = o->extra != NULL ? o->extra->n_requests : 0;
+    unsigned done = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        done += o->extra->requests[i].error == ORDERSCHED_OK;
+    }
+    /* The sums matter to orders with records of the time when there was one room for all. */
+    switch (change) {
+        case ORDER_CHANGE_EXTEND: return done < ORDER_EXTENDS_MAX && n < ORDER_REQUESTS_MAX - 2;
+        case ORDER_CHANGE_REDRIVE:
+            return done < ORDER_CARRIED_OUT_MAX - 1 && n < ORDER_REQUESTS_MAX - 1;
+        case ORDER_CHANGE_END: return n < ORDER_REQUESTS_MAX;
+        case ORDER_CHANGE_NONE: break;
+    }
+    return order_is_terminal(o) ? n < ORDER_REQUESTS_MAX_ONCE
+                                : n - done < ORDER_REFUSALS_MAX && n < ORDER_REQUESTS_MAX - 2;
+}
+
+void order_add_request(struct order *o, const struct order_request *request)
 {
     struct order_extra *extra = must_have(order_extra(o));
-    if (extra->n_requests >= ORDER_REQUESTS_MAX) {
-        return false;
-    }
+
+    assert(extra->n_requests < ORDER_REQUESTS_MAX);
     if (extra->n_requests == extra->cap_requests) {
         unsigned cap = extra->cap_requests == 0 ? REQUESTS_CAP_FIRST : extra->cap_requests * 2u;
         extra->requests = must_have(realloc(extra->requests, cap * sizeof *extra->requests));
@@ -188,5 +207,4 @@ bool order_add_request(struct order *o, const struct order_request *request)
     }
     assert(extra->n_requests < extra->cap_requests);
     extra->requests[extra->n_requests++] = *request;
-    return true;
 }

@@ -25,7 +25,13 @@
 #include "link.h"
 #include "slab.h"
 
-#define ORDER_REQUESTS_MAX 64 /* recorded requests of one order, its schedule not counted */
+/* Recorded requests of one order, its schedule not counted. What was carried out has its own room,
+ * so that what is refused cannot use it up, and what ends an order always finds a place. */
+#define ORDER_REQUESTS_MAX 96
+#define ORDER_EXTENDS_MAX 62
+#define ORDER_CARRIED_OUT_MAX 64 /* extends, redrives, and what ends it */
+#define ORDER_REFUSALS_MAX 32    /* while it is not decided */
+#define ORDER_REQUESTS_MAX_ONCE 64 /* of any kind, before there was room for each */
 #define ORDER_ROUTE_NONE UINT16_MAX
 
 /* The answer once given to a mutating request: a copy of the request gets it again. */
@@ -117,8 +123,18 @@ void order_move(struct order *o, enum ordersched_state to);
 /* The recorded answer of a request id, or NULL. The schedule's own is built into *scratch. */
 const struct order_request *order_find_request(const struct order *o, const uint8_t *request_id,
                                                struct order_request *scratch);
-/* Record an answer. False when ORDER_REQUESTS_MAX are recorded already. Aborts on lack of
- * memory (a replica that cannot apply must stop). */
-bool order_add_request(struct order *o, const struct order_request *request);
+/* What a request did, or would do, to its order. */
+enum order_change {
+    ORDER_CHANGE_NONE, /* refused, or it was so already */
+    ORDER_CHANGE_EXTEND,
+    ORDER_CHANGE_REDRIVE,
+    ORDER_CHANGE_END, /* pay, cancel, drop */
+};
+
+/* Is there room to record such a request? For what ends the order always, before it has ended. */
+bool order_has_room(const struct order *o, enum order_change change);
+/* Record an answer; at most ORDER_REQUESTS_MAX. Aborts on lack of memory (a replica that cannot
+ * apply must stop). */
+void order_add_request(struct order *o, const struct order_request *request);
 
 #endif

@@ -1,5 +1,9 @@
-/* recent.c - a ring of the recent requests that belong to no known order, found by id through
- * a hash index with linear probing. Both grow by doubling up to MACHINE_RECENT_MAX. */
+/* recent.c - a ring of the recent requests that belong to no known order, found by id.
+ *
+ * The ring is cut in chunks that are allocated when the newest reaches them and freed when the
+ * oldest leaves them. The table is a linear hash (Litwin 1980): a bucket is the head of a chain
+ * through the requests; with each request that comes one bucket more is split off an older one,
+ * as long as there are fewer buckets than requests. */
 #include "recent.h"
 
 #include <assert.h>
@@ -9,40 +13,113 @@
 
 #include "machine_parts.h"
 
-#define FIRST_CAP 64u
+#define CHUNK 1024u
+#define CHUNKS (MACHINE_RECENT_MAX / CHUNK)
+#define FIRST_BUCKETS 64u
+#define NONE UINT32_MAX
+_Static_assert((MACHINE_RECENT_MAX & (MACHINE_RECENT_MAX - 1)) == 0, "places wrap around");
+_Static_assert((size_t)MACHINE_RECENT_MAX * (sizeof(struct recent_request) + sizeof(uint32_t)) <=
+                   MACHINE_RECENT_BYTES, "what the page says");
+
 #define DIGEST_BASE 0x9e3779b97f4a7c15u    /* odd, so that it has... */
 #define DIGEST_BASE_INVERSE 0xf1de83e19937733du /* ...an inverse modulo 2^64 */
 _Static_assert(DIGEST_BASE * DIGEST_BASE_INVERSE == 1, "each undoes the other");
-_Static_assert((MACHINE_RECENT_MAX & (MACHINE_RECENT_MAX - 1)) == 0, "the cap is a power of two");
 
 struct recent {
-    struct recent_request *ring;
-    uint32_t cap;   /* of the ring, a power of two */
+    struct recent_request *chunks[CHUNKS]; /* NULL: none of its places is in use */
     uint32_t first; /* place of the oldest */
     uint32_t n;
-    uint32_t *index; /* 2 * cap cells: place in the ring + 1, or 0 = free */
-    struct siphash_key key; /* of the index */
+    uint32_t limit;
+    uint32_t n_buckets;
+    uint32_t mask;     /* the buckets of the last full round: a power of two, less one */
+    uint32_t *buckets; /* MACHINE_RECENT_MAX; place of the first in the chain, or NONE */
+    struct siphash_key key; /* of the table */
     /* The hashes of the requests as the digits of a number to the base DIGEST_BASE, modulo 2^64,
      * the newest last: who comes and who goes changes it in a few steps. */
     uint64_t digest;
     uint64_t power; /* DIGEST_BASE to the n */
 };
 
-static uint32_t cell_of(const struct recent *r, const uint8_t *request_id)
+static struct recent_request *at_place(const struct recent *r, uint32_t place)
 {
-    return (uint32_t)siphash(r->key, request_id, ORDERSCHED_REQUEST_ID_SIZE) & (2 * r->cap - 1);
+    return &r->chunks[place / CHUNK][place % CHUNK];
 }
 
-/* The cell that holds the id, or the free one at which the search ends. */
-static uint32_t probe(const struct recent *r, const uint8_t *request_id)
+static uint32_t place_of(const struct recent *r, uint32_t i)
 {
-    uint32_t cell = cell_of(r, request_id);
+    return (r->first + i) & (MACHINE_RECENT_MAX - 1);
+}
 
-    while (r->index[cell] != 0 && memcmp(r->ring[r->index[cell] - 1].id, request_id,
-                                         ORDERSCHED_REQUEST_ID_SIZE) != 0) {
-        cell = (cell + 1) & (2 * r->cap - 1);
+/* --- the table --- */
+
+static uint32_t *bucket_of(const struct recent *r, const uint8_t *request_id)
+{
+    uint32_t hash = (uint32_t)siphash(r->key, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    uint32_t bucket = hash & (2 * r->mask + 1);
+
+    return &r->buckets[bucket < r->n_buckets ? bucket : bucket & r->mask];
+}
+
+static void chain(struct recent *r, uint32_t place)
+{
+    struct recent_request *request = at_place(r, place);
+    uint32_t *bucket = bucket_of(r, request->id);
+
+    request->next = *bucket;
+    *bucket = place;
+}
+
+static void unchain(struct recent *r, uint32_t place)
+{
+    uint32_t *at = bucket_of(r, at_place(r, place)->id);
+
+    while (*at != place) {
+        assert(*at != NONE);
+        at = &at_place(r, *at)->next;
     }
-    return cell;
+    *at = at_place(r, place)->next;
+}
+
+/* One bucket more: it takes its share of the one that stood for both. */
+static void split(struct recent *r)
+{
+    uint32_t old = r->n_buckets & r->mask;
+    uint32_t place = r->buckets[old];
+
+    r->buckets[old] = NONE;
+    r->buckets[r->n_buckets++] = NONE;
+    while (place != NONE) {
+        uint32_t next = at_place(r, place)->next;
+        chain(r, place);
+        place = next;
+    }
+    if (r->n_buckets == 2 * (r->mask + 1)) {
+        r->mask = 2 * r->mask + 1;
+    }
+}
+
+void recent_set_key(struct recent *r, struct siphash_key key)
+{
+    r->key = key;
+    memset(r->buckets, 0xff, r->n_buckets * sizeof *r->buckets); /* NONE */
+    for (uint32_t i = 0; i < r->n; i++) {
+        chain(r, place_of(r, i));
+    }
+}
+
+uint32_t recent_longest_search(const struct recent *r)
+{
+    uint32_t longest = 0;
+
+    for (uint32_t i = 0; i < r->n_buckets; i++) {
+        uint32_t n = 0;
+
+        for (uint32_t place = r->buckets[i]; place != NONE; place = at_place(r, place)->next) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
 }
 
 /* --- the digest --- */
@@ -89,7 +166,7 @@ uint64_t recent_digest_anew(const struct recent *r)
     return fresh.digest;
 }
 
-/* --- life --- */
+/* --- the ring --- */
 
 struct recent *recent_new(void)
 {
@@ -98,37 +175,40 @@ struct recent *recent_new(void)
     if (!r) {
         return NULL;
     }
-    r->cap = FIRST_CAP;
+    r->limit = MACHINE_RECENT_MAX;
+    r->n_buckets = FIRST_BUCKETS;
+    r->mask = FIRST_BUCKETS - 1;
     r->power = 1;
-    r->ring = malloc(r->cap * sizeof *r->ring);
-    r->index = calloc(2 * (size_t)r->cap, sizeof *r->index);
-    if (!r->ring || !r->index) {
+    /* All at once: what is not touched is not there. */
+    r->buckets = malloc(MACHINE_RECENT_MAX * sizeof *r->buckets);
+    if (!r->buckets) {
         recent_free(r);
         return NULL;
     }
+    memset(r->buckets, 0xff, FIRST_BUCKETS * sizeof *r->buckets); /* NONE */
     return r;
 }
 
 void recent_free(struct recent *r)
 {
     if (r) {
-        free(r->ring);
-        free(r->index);
+        for (uint32_t i = 0; i < CHUNKS; i++) {
+            free(r->chunks[i]);
+        }
+        free(r->buckets);
         free(r);
     }
 }
 
-const struct recent_request *recent_find(const struct recent *r, const uint8_t *request_id)
+void recent_set_limit(struct recent *r, uint32_t limit)
 {
-    uint32_t cell = probe(r, request_id);
-
-    return r->index[cell] != 0 ? &r->ring[r->index[cell] - 1] : NULL;
+    assert(limit > 0 && limit <= MACHINE_RECENT_MAX && r->n <= limit);
+    r->limit = limit;
 }
 
-const struct recent_request *recent_at(const struct recent *r, uint32_t i)
+uint32_t recent_limit(const struct recent *r)
 {
-    assert(i < r->n);
-    return &r->ring[(r->first + i) & (r->cap - 1)];
+    return r->limit;
 }
 
 uint32_t recent_count(const struct recent *r)
@@ -136,102 +216,59 @@ uint32_t recent_count(const struct recent *r)
     return r->n;
 }
 
-/* Free the cell, and move back into the gap what the search would no longer reach. */
-static void free_cell(struct recent *r, uint32_t gap)
+const struct recent_request *recent_at(const struct recent *r, uint32_t i)
 {
-    uint32_t mask = 2 * r->cap - 1;
+    assert(i < r->n);
+    return at_place(r, place_of(r, i));
+}
 
-    for (uint32_t cell = (gap + 1) & mask; r->index[cell] != 0; cell = (cell + 1) & mask) {
-        uint32_t home = cell_of(r, r->ring[r->index[cell] - 1].id);
+const struct recent_request *recent_find(const struct recent *r, const uint8_t *request_id)
+{
+    if (r->n == 0) {
+        return NULL;
+    }
+    for (uint32_t place = *bucket_of(r, request_id); place != NONE;
+         place = at_place(r, place)->next) {
+        const struct recent_request *request = at_place(r, place);
 
-        if (((cell - home) & mask) >= ((cell - gap) & mask)) {
-            r->index[gap] = r->index[cell];
-            gap = cell;
+        if (memcmp(request->id, request_id, ORDERSCHED_REQUEST_ID_SIZE) == 0) {
+            return request;
         }
     }
-    r->index[gap] = 0;
+    return NULL;
 }
 
-static void drop_oldest(struct recent *r)
+void recent_add(struct recent *r, const struct recent_request *request)
 {
-    uint32_t cell = probe(r, r->ring[r->first].id);
+    uint32_t place = place_of(r, r->n);
+    struct recent_request **chunk = &r->chunks[place / CHUNK];
 
-    assert(r->n > 0 && r->index[cell] == r->first + 1);
-    free_cell(r, cell);
-    digest_drop(r, &r->ring[r->first]);
-    r->first = (r->first + 1) & (r->cap - 1);
-    r->n--;
-}
-
-static void grow(struct recent *r)
-{
-    struct recent bigger = {.cap = 2 * r->cap,
-                            .n = r->n,
-                            .key = r->key,
-                            .digest = r->digest,
-                            .power = r->power};
-
-    bigger.ring = machine_must_have(malloc(bigger.cap * sizeof *bigger.ring));
-    bigger.index = machine_must_have(calloc(2 * (size_t)bigger.cap, sizeof *bigger.index));
-    for (uint32_t i = 0; i < r->n; i++) {
-        bigger.ring[i] = *recent_at(r, i);
-        bigger.index[probe(&bigger, bigger.ring[i].id)] = i + 1;
+    assert(r->n < r->limit);
+    if (*chunk == NULL) {
+        *chunk = machine_must_have(malloc(CHUNK * sizeof **chunk));
     }
-    free(r->ring);
-    free(r->index);
-    *r = bigger;
-}
-
-void recent_set_key(struct recent *r, struct siphash_key key)
-{
-    r->key = key;
-    memset(r->index, 0, 2 * (size_t)r->cap * sizeof *r->index);
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint32_t place = (r->first + i) & (r->cap - 1);
-
-        r->index[probe(r, r->ring[place].id)] = place + 1;
-    }
-}
-
-uint32_t recent_longest_search(const struct recent *r)
-{
-    uint32_t longest = 0;
-    uint32_t run = 0;
-
-    for (uint32_t i = 0; i < 4 * r->cap; i++) { /* twice around: a run may pass the end */
-        run = r->index[i & (2 * r->cap - 1)] != 0 && run < 2 * r->cap ? run + 1 : 0;
-        longest = longest < run ? run : longest;
-    }
-    return longest;
-}
-
-void recent_add(struct recent *r, const struct recent_request *request, uint64_t *floor_ms)
-{
-    uint32_t cell;
-    uint32_t place;
-
-    if (r->n == MACHINE_RECENT_MAX) {
-        uint64_t time_ms = request_id_time_ms(r->ring[r->first].id);
-
-        if (*floor_ms < time_ms) {
-            *floor_ms = time_ms;
-        }
-        drop_oldest(r);
-    } else if (r->n == r->cap) {
-        grow(r);
-    }
-    cell = probe(r, request->id);
-    assert(r->index[cell] == 0);
-    place = (r->first + r->n) & (r->cap - 1);
-    r->ring[place] = *request;
-    digest_add(r, request);
-    r->index[cell] = place + 1;
     r->n++;
+    *at_place(r, place) = *request;
+    chain(r, place);
+    if (r->n_buckets < r->n) {
+        split(r);
+    }
+    digest_add(r, request);
 }
 
-void recent_trim(struct recent *r, uint64_t floor_ms)
+void recent_drop_oldest(struct recent *r)
 {
-    while (r->n > 0 && request_id_time_ms(r->ring[r->first].id) <= floor_ms) {
-        drop_oldest(r);
+    uint32_t place = r->first;
+
+    assert(r->n > 0);
+    unchain(r, place);
+    digest_drop(r, at_place(r, place));
+    r->first = place_of(r, 1);
+    r->n--;
+    /* The chunk goes with its last place, unless the newest have come round to its first ones. */
+    if (r->n == 0 || (place % CHUNK == CHUNK - 1 &&
+                      place_of(r, r->n - 1) / CHUNK != place / CHUNK)) {
+        free(r->chunks[place / CHUNK]);
+        r->chunks[place / CHUNK] = NULL;
     }
 }

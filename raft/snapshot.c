@@ -7,14 +7,13 @@
 #include <string.h>
 
 #include "mutant.h"
-#include "recent.h"
 #include "snapshot_parts.h"
 
 /* Most bytes that msgpack takes for a number, and in front of an array or a byte string. */
 #define UINT_BOUND 9u
 #define HEAD_BOUND 5u
 
-static size_t bound_of_answer(void)
+size_t snapshot_bound_of_answer(void)
 {
     return HEAD_BOUND + HEAD_BOUND + ORDERSCHED_REQUEST_ID_SIZE + 4 * UINT_BOUND;
 }
@@ -97,23 +96,6 @@ static void write_routes(struct buffer *b, const struct machine *m)
     }
 }
 
-static size_t bound_of_recent(const struct machine *m)
-{
-    return HEAD_BOUND + recent_count(m->recent) * bound_of_answer();
-}
-
-static void write_recent(struct buffer *b, const struct machine *m)
-{
-    uint32_t n = MUTANT(SNAPSHOT_FORGETS_REQUESTS) ? 0 : recent_count(m->recent);
-
-    write_array(b, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct recent_request *r = recent_at(m->recent, i);
-
-        write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
-    }
-}
-
 /* Is there anything in the extra part that must be kept? A place in the closing list is not. */
 static bool has_extra(const struct order *o)
 {
@@ -155,7 +137,7 @@ size_t snapshot_bound_of_order(const struct order *o)
 
     if (has_extra(o)) {
         bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
-                 o->extra->n_requests * bound_of_answer() + bound_of_history(o->extra->history);
+                 o->extra->n_requests * snapshot_bound_of_answer() + bound_of_history(o->extra->history);
     }
     return bound;
 }
@@ -193,16 +175,21 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
     write_history(b, o->extra->history);
 }
 
-size_t snapshot_bound_of_head(const struct machine *m)
+void snapshot_write_recent(struct buffer *b, const struct recent_request *r)
 {
-    return bound_of_machine() + bound_of_routes(m) + bound_of_recent(m) + UINT_BOUND;
+    write_answer(b, r->id, r->index, r->deadline_ms, r->error, r->state);
 }
 
-void snapshot_write_head(struct buffer *b, const struct machine *m)
+size_t snapshot_bound_of_head(const struct machine *m)
+{
+    return bound_of_machine() + bound_of_routes(m) + 2 * UINT_BOUND;
+}
+
+void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_recent)
 {
     write_machine(b, m);
     write_routes(b, m);
-    write_recent(b, m);
+    write_uint(b, n_recent);
     write_uint(b, m->store.n);
 }
 

@@ -9,7 +9,7 @@
  *       └──── each entry applied meanwhile goes to the tail ────┘
  *
  * Its base is the state as of begin: the machine hands over an order's record before it changes
- * or drops it (machine_touch), and orders that come later are left out. The tail is the entries
+ * or drops it (machine_touch), a recent request before it drops it, and what comes later is left out. The tail is the entries
  * applied since, which a restore applies again. So base and tail together are the state as of
  * finish, whatever happened in between, and no call takes longer than its slice.
  *
@@ -28,10 +28,10 @@ struct snapshot_build; /* opaque; a machine has one at most, machine.image */
 
 /* Begin an image of `m` as it stands between two entries. Aborts on lack of memory later on, as
  * the machine does: a half-built image holds nothing up. NULL: no memory to begin with.
- * O(routes + recent requests). */
+ * O(routes). */
 struct snapshot_build *snapshot_begin(struct machine *m);
-/* Write about `orders` more orders, at least one shard of the store, which is a four-thousandth of
- * them. True: the base is complete, and snapshot_finish may be called. */
+/* Write about `orders` more orders or recent requests; of orders at least one shard of the store,
+ * which is a four-thousandth of them. True: the base is complete, and snapshot_finish may be called. */
 bool snapshot_step(struct snapshot_build *b, unsigned orders);
 bool snapshot_is_complete(const struct snapshot_build *b);
 /* Bytes of the entries applied since the build began. */

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "mutant.h"
+#include "recent.h"
 #include "snapshot_parts.h"
 
 /* A growing sequence of parts, and the checksum of those that are full. */
@@ -29,6 +30,8 @@ struct snapshot_build {
     uint64_t expected; /* orders of the base... */
     uint64_t written;  /* ...and how many of them are there */
     uint32_t shard;    /* to be written next */
+    uint32_t recent_at;   /* of the recent requests, from the oldest: these are written... */
+    uint32_t recent_left; /* ...and as many behind them are to be; those behind came later */
 };
 
 /* --- streams --- */
@@ -105,10 +108,39 @@ struct snapshot_build *snapshot_begin(struct machine *m)
     b->expected = m->store.n;
     stream_init(&b->base);
     stream_init(&b->tail);
-    snapshot_write_head(stream_room(&b->base, snapshot_bound_of_head(m)), m);
+    b->recent_left = MUTANT(SNAPSHOT_FORGETS_REQUESTS) ? 0 : recent_count(m->recent);
+    snapshot_write_head(stream_room(&b->base, snapshot_bound_of_head(m)), m, b->recent_left);
     m->image = b;
     m->image_mark ^= 1;
     return b;
+}
+
+static void write_next_recent(struct snapshot_build *b)
+{
+    snapshot_write_recent(stream_room(&b->base, snapshot_bound_of_answer()),
+                          recent_at(b->m->recent, b->recent_at));
+    b->recent_left--;
+}
+
+void snapshot_save_oldest(struct snapshot_build *b)
+{
+    if (b->recent_at > 0) {
+        b->recent_at--; /* it is written */
+    } else if (b->recent_left > 0) {
+        write_next_recent(b);
+    }
+}
+
+/* The recent requests are written before the orders. Returns how many. */
+static unsigned write_recent(struct snapshot_build *b, unsigned max)
+{
+    unsigned n = 0;
+
+    for (; n < max && b->recent_left > 0; n++) {
+        write_next_recent(b);
+        b->recent_at++;
+    }
+    return n;
 }
 
 void snapshot_save_order(struct snapshot_build *b, struct order *o)
@@ -145,7 +177,7 @@ static unsigned write_shard(struct snapshot_build *b, const struct store_shard *
 
 bool snapshot_step(struct snapshot_build *b, unsigned orders)
 {
-    unsigned n = 0;
+    unsigned n = write_recent(b, orders);
 
     while (b->shard < STORE_SHARDS && n < orders) {
         n += write_shard(b, &b->m->store.shards[b->shard++]);
@@ -156,7 +188,7 @@ bool snapshot_step(struct snapshot_build *b, unsigned orders)
 
 bool snapshot_is_complete(const struct snapshot_build *b)
 {
-    return b->shard == STORE_SHARDS;
+    return b->shard == STORE_SHARDS && b->recent_left == 0;
 }
 
 /* --- the tail --- */

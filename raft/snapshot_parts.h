@@ -10,9 +10,12 @@
 #include "snapshot.h"
 #include "snapshot_format.h"
 
-/* Everything in front of the orders, and their number. */
+/* Everything in front of the recent requests and the orders, and how many there are of each. */
 size_t snapshot_bound_of_head(const struct machine *m);
-void snapshot_write_head(struct buffer *b, const struct machine *m);
+void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_recent);
+/* One recent request. */
+size_t snapshot_bound_of_answer(void);
+void snapshot_write_recent(struct buffer *b, const struct recent_request *r);
 /* One order. The buffer has room for its bound. */
 size_t snapshot_bound_of_order(const struct order *o);
 void snapshot_write_order(struct buffer *b, const struct order *o);
@@ -24,5 +27,7 @@ void snapshot_write_entry(struct buffer *b, uint64_t index, const uint8_t *data,
 void snapshot_note_entry(struct snapshot_build *b, uint64_t index, const uint8_t *data, size_t len);
 /* The order is about to change, and not in the image yet. */
 void snapshot_save_order(struct snapshot_build *b, struct order *o);
+/* The oldest of the recent requests is about to go. */
+void snapshot_save_oldest(struct snapshot_build *b);
 
 #endif

@@ -151,14 +151,10 @@ static bool read_routes(struct cursor *c, struct machine *m, uint32_t version)
 
 /* --- requests --- */
 
-static bool read_answer(struct cursor *c, struct order_request *request)
+static bool read_answer_fields(struct cursor *c, struct order_request *request)
 {
-    struct slice id;
+    struct slice id = cursor_bytes(c);
 
-    if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS)) {
-        return false;
-    }
-    id = cursor_bytes(c);
     if (!cursor_ok(c) || id.len != sizeof request->id) {
         return false;
     }
@@ -170,30 +166,38 @@ static bool read_answer(struct cursor *c, struct order_request *request)
     return cursor_ok(c);
 }
 
+/* One recent request, behind the array that it is. */
 static bool read_recent(struct cursor *c, struct machine *m)
+{
+    struct recent_request recent;
+    struct order_request r;
+
+    if (!read_answer_fields(c, &r) || recent_find(m->recent, r.id) ||
+        recent_count(m->recent) == MACHINE_RECENT_MAX) {
+        return false;
+    }
+    recent = (struct recent_request){
+        .index = r.index,
+        .deadline_ms = r.deadline_ms,
+        .error = r.error,
+        .state = r.state,
+    };
+    memcpy(recent.id, r.id, sizeof recent.id);
+    recent_add(m->recent, &recent);
+    return true;
+}
+
+/* Up to version 3 they have an array of their own. */
+static bool read_all_recent(struct cursor *c, struct machine *m)
 {
     uint32_t n = cursor_array(c);
 
-    if (!cursor_ok(c) || n > MACHINE_RECENT_MAX) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        struct order_request r;
-        struct recent_request recent;
-
-        if (!read_answer(c, &r) || recent_find(m->recent, r.id)) {
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS) || !read_recent(c, m)) {
             return false;
         }
-        recent = (struct recent_request){
-            .index = r.index,
-            .deadline_ms = r.deadline_ms,
-            .error = r.error,
-            .state = r.state,
-        };
-        memcpy(recent.id, r.id, sizeof recent.id);
-        recent_add(m->recent, &recent, &m->request_floor_ms);
     }
-    return true;
+    return cursor_ok(c);
 }
 
 /* --- orders --- */
@@ -271,13 +275,11 @@ static bool read_extra(struct cursor *c, struct order *o, uint32_t version)
     }
     for (uint32_t i = 0; i < n; i++) {
         struct order_request request;
-        bool recorded;
 
-        if (!read_answer(c, &request)) {
+        if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS) || !read_answer_fields(c, &request)) {
             return false;
         }
-        recorded = order_add_request(o, &request);
-        assert(recorded); /* n is within the limit */
+        order_add_request(o, &request);
     }
     if (version == 1) {
         return true;
@@ -309,11 +311,11 @@ static bool read_fields(struct cursor *c, struct order_fields *f)
            f->schedule_request.len == ORDERSCHED_REQUEST_ID_SIZE && is_stored_state(f->state);
 }
 
-static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
+/* One order, behind the array of `n` that it is. */
+static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t version)
 {
     uint32_t more = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
     struct order_fields f;
-    uint32_t n = cursor_array(c);
     struct order *o;
 
     if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
@@ -340,20 +342,35 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t version)
     return true;
 }
 
-static bool read_orders(struct cursor *c, struct machine *m, uint32_t version,
-                        const struct snapshot_progress *progress)
+/* The recent requests and the orders, in any order from version 4 on: whichever is next, its number
+ * of fields tells. */
+static bool read_records(struct cursor *c, struct machine *m, uint32_t version,
+                         const struct snapshot_progress *progress)
 {
-    uint64_t n = cursor_uint(c);
+    uint64_t n_recent = version < 4 ? 0 : cursor_uint(c);
+    uint64_t n_orders = cursor_uint(c);
+    uint64_t recent = 0;
+    uint64_t orders = 0;
 
-    for (uint64_t i = 0; i < n && cursor_ok(c); i++) {
-        if (progress != NULL && i % PROGRESS_ORDERS == 0) {
-            progress->told(progress->arg, i, n);
+    while (recent + orders < n_recent + n_orders && cursor_ok(c)) {
+        uint32_t n = cursor_array(c);
+
+        if (n == SNAPSHOT_ANSWER_FIELDS && version >= 4) {
+            if (!read_recent(c, m)) {
+                return false;
+            }
+            recent++;
+            continue;
         }
-        if (!read_order(c, m, version)) {
+        if (progress != NULL && orders % PROGRESS_ORDERS == 0) {
+            progress->told(progress->arg, orders, n_orders);
+        }
+        if (!read_order(c, m, n, version)) {
             return false;
         }
+        orders++;
     }
-    return cursor_ok(c) && c->at == c->end;
+    return cursor_ok(c) && c->at == c->end && recent == n_recent && orders == n_orders;
 }
 
 /* --- the tail --- */
@@ -490,7 +507,8 @@ enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *d
     }
     machine_init(fresh);
     if (!read_machine(&e.base, fresh, e.version) || !read_routes(&e.base, fresh, e.version) ||
-        !read_recent(&e.base, fresh) || !read_orders(&e.base, fresh, e.version, progress) ||
+        (e.version < 4 && !read_all_recent(&e.base, fresh)) ||
+        !read_records(&e.base, fresh, e.version, progress) ||
         !tail_is_sound(e.tail, fresh->applied)) {
         error = SNAPSHOT_CORRUPT;
     } else if (!machine_rebuild_prepare(fresh, &rebuild)) {

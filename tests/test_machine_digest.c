@@ -193,7 +193,6 @@ static void each_field_of_a_recent_request_counts(void **state)
     struct bed *b = *state;
     struct recent_request r = {.index = 7, .deadline_ms = 8, .error = 2, .state = 3};
     struct recent_request others[] = {r, r, r, r, r};
-    uint64_t floor_ms = 0;
 
     (void)b;
     others[0].id[5] ^= 1;
@@ -202,10 +201,10 @@ static void each_field_of_a_recent_request_counts(void **state)
     others[3].error ^= 1;
     others[4].state ^= 1;
     struct recent *one = recent_new();
-    recent_add(one, &r, &floor_ms);
+    recent_add(one, &r);
     for (unsigned i = 0; i < 5; i++) {
         struct recent *other = recent_new();
-        recent_add(other, &others[i], &floor_ms);
+        recent_add(other, &others[i]);
         assert_int_not_equal(recent_digest(other), recent_digest(one));
         recent_free(other);
     }
@@ -215,7 +214,6 @@ static void each_field_of_a_recent_request_counts(void **state)
 static void the_order_of_recent_requests_counts_and_their_past_does_not(void **state)
 {
     struct recent_request r[3] = {{.index = 1}, {.index = 2}, {.index = 3}};
-    uint64_t floor_ms = 0;
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) { /* of times 1, 2, 3 */
@@ -223,13 +221,13 @@ static void the_order_of_recent_requests_counts_and_their_past_does_not(void **s
     }
     struct recent *a = recent_new(), *b = recent_new(), *c = recent_new();
     for (unsigned i = 0; i < 3; i++) {
-        recent_add(a, &r[i], &floor_ms);
+        recent_add(a, &r[i]);
     }
-    recent_trim(a, 1);
-    recent_add(b, &r[1], &floor_ms);
-    recent_add(b, &r[2], &floor_ms);
-    recent_add(c, &r[2], &floor_ms);
-    recent_add(c, &r[1], &floor_ms);
+    recent_drop_oldest(a);
+    recent_add(b, &r[1]);
+    recent_add(b, &r[2]);
+    recent_add(c, &r[2]);
+    recent_add(c, &r[1]);
     assert_int_equal(recent_digest(a), recent_digest(b));
     assert_int_not_equal(recent_digest(b), recent_digest(c));
     assert_int_equal(recent_digest(a), recent_digest_anew(a));

@@ -22,6 +22,12 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_old(void **state)
+{
+    *state = bed_open_old();
+    return 0;
+}
+
 static int teardown(void **state)
 {
     bed_close(*state);
@@ -480,8 +486,10 @@ int main(void)
         TEST(a_page_is_never_larger_than_the_largest),
         TEST(a_list_filters_by_the_state_as_seen_at_now_and_by_route),
         TEST(a_list_goes_on_where_it_was_while_orders_change),
-        TEST(a_list_goes_on_on_another_replica_and_while_the_secret_comes),
-        TEST(an_image_under_way_when_the_secret_comes_is_as_any_other),
+        cmocka_unit_test_setup_teardown(a_list_goes_on_on_another_replica_and_while_the_secret_comes,
+                                        setup_old, teardown),
+        cmocka_unit_test_setup_teardown(an_image_under_way_when_the_secret_comes_is_as_any_other,
+                                        setup_old, teardown),
         TEST(a_list_does_not_show_forgotten_orders),
         TEST(a_page_of_rare_orders_may_be_empty_but_leads_on),
         TEST(a_list_of_an_unknown_route_or_a_broken_cursor_is_refused),

@@ -133,7 +133,8 @@ static void a_late_copy_of_a_schedule_cannot_make_a_purged_order_again(void **st
     bed_apply(b, T, op);
     bed_apply(b, T, bed_pay(b, "a"));
     /* At T + 1000 it is forgotten, though not purged before the end of this very entry. */
-    assert_answer(bed_apply(b, T + 1000, op), ORDERSCHED_STALE_REQUEST, 0, 0, 0);
+    assert_answer(bed_apply(b, T + 1000, op), ORDERSCHED_OK, ORDERSCHED_PENDING, T + 100000, 0);
+    assert_answer(bed_get(b, "a"), ORDERSCHED_NOT_FOUND, 0, 0, 0);
     assert_answer(bed_apply(b, T + 1001, op), ORDERSCHED_STALE_REQUEST, 0, 0, 0);
     assert_int_equal(b->m.store.n, 0);
 }
@@ -209,8 +210,8 @@ static void a_schedule_that_met_another_order_stays_refused_when_that_is_gone(vo
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
     bed_apply(b, T, bed_pay(b, "a"));
     op = bed_schedule(b, "a", T + 100000);
-    op.request_id = bed_request(b, T + 1);
-    first = bed_apply(b, T + 1, op);
+    op.request_id = bed_request(b, T + 500);
+    first = bed_apply(b, T + 500, op);
     assert_int_equal(first.error, ORDERSCHED_EXISTS);
     assert_int_equal(first.index, bed_get(b, "a").index);
     assert_int_equal(bed_order(b, "a")->extra->n_requests, 1); /* the pay alone */
@@ -321,62 +322,157 @@ static void recent_requests_behind_a_younger_one_wait_for_it(void **state)
     assert_int_equal(recent_count(b->m.recent), 0);
 }
 
-static void a_full_ring_lets_the_oldest_go_and_raises_the_floor_to_its_time(void **state)
+/* --- no room --- */
+
+/* Pays of an order that is not there, with ids of this time. Returns how many were recorded. */
+static unsigned flood(struct bed *b, unsigned n, uint64_t id_ms)
 {
-    struct bed *b = *state;
-    struct operation first = bed_pay(b, "a");
-    struct operation between = bed_pay(b, "a");
+    uint32_t before = recent_count(b->m.recent);
 
-    bed_pass(b, T + 5000);
-    first.request_id = bed_request(b, T + 4000);
-    between.request_id = bed_request(b, T + 3000);
-    /* The ring: route put, first, between, then as many as fit. */
-    bed_apply(b, T + 5000, first);
-    bed_apply(b, T + 5000, between);
-    while (recent_count(b->m.recent) < MACHINE_RECENT_MAX) {
-        struct operation op = bed_pay(b, "a");
+    for (unsigned i = 0; i < n; i++) {
+        struct operation op = bed_pay(b, "nothing");
 
+        op.request_id = bed_request(b, id_ms);
         bed_add(b, &op);
-        if (b->n == 1024 || recent_count(b->m.recent) + b->n == MACHINE_RECENT_MAX) {
-            bed_commit(b, T + 5000);
+        if (b->n == 1000 || i == n - 1) {
+            bed_commit(b, b->m.now_ms);
         }
     }
-    bed_apply(b, T + 5000, bed_pay(b, "x")); /* the route put leaves */
-    assert_int_equal(recent_count(b->m.recent), MACHINE_RECENT_MAX);
-    assert_int_equal(b->m.request_floor_ms, T);
-    bed_apply(b, T + 5000, bed_pay(b, "x")); /* `first` leaves */
-    assert_int_equal(b->m.request_floor_ms, T + 4000);
-    machine_check(&b->m);
+    return recent_count(b->m.recent) - before;
 }
 
-static void a_request_that_left_the_full_ring_is_stale_for_ever(void **state)
+static void a_flood_of_ids_ahead_makes_no_id_of_others_stale(void **state)
 {
     struct bed *b = *state;
-    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
-    uint8_t below[ORDERSCHED_REQUEST_ID_SIZE];
-    struct operation op = bed_pay(b, "a");
-    struct operation other = bed_pay(b, "a");
+    struct operation op;
 
+    bed_apply(b, T, bed_schedule(b, "a", T + LIFETIME_MS));
+    bed_pass(b, T + LIFETIME_MS / 2);
+    recent_set_limit(b->m.recent, 3000);
+    flood(b, 70000, b->m.now_ms + 9500);
+    assert_true(b->m.request_floor_ms <= b->m.now_ms - LIFETIME_MS);
+    op = bed_schedule(b, "b", T + LIFETIME_MS);
+    op.request_id = bed_request(b, T);
+    assert_int_equal(bed_apply(b, b->m.now_ms, op).error, ORDERSCHED_OK);
+    op = bed_pay(b, "a");
+    op.request_id = bed_request(b, T + 1);
+    assert_int_equal(bed_apply(b, b->m.now_ms, op).error, ORDERSCHED_OK);
+    assert_int_equal(bed_apply(b, b->m.now_ms, bed_route_put(b, "new")).error, ORDERSCHED_OK);
+}
+
+static void what_the_page_promises_is_held_for_the_whole_lifetime(void **state)
+{
+    struct bed *b = *state;
+    struct operation first = bed_pay(b, "late");
+    const unsigned n = MACHINE_RECENT_MAX - MACHINE_RECENT_MAX / MACHINE_RECENT_SPARE - 20;
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+
+    memcpy(id, first.request_id, sizeof id);
+    first.request_id = id;
+    assert_int_equal(bed_apply(b, T, first).error, ORDERSCHED_NOT_FOUND);
+    for (unsigned i = 0; i < 10; i++) {
+        bed_pass(b, T + i * LIFETIME_MS / 10);
+        assert_int_equal(flood(b, n / 10, b->m.now_ms), n / 10);
+    }
+    bed_apply(b, T + LIFETIME_MS - 1, bed_schedule(b, "late", T + 2 * LIFETIME_MS));
+    assert_int_equal(bed_apply(b, T + LIFETIME_MS - 1, first).error, ORDERSCHED_NOT_FOUND);
+    assert_int_equal(bed_get(b, "late").state, ORDERSCHED_PENDING);
+    /* And so it goes on: at this rate as many leave as come. */
+    for (unsigned i = 10; i < 20; i++) {
+        bed_pass(b, T + i * LIFETIME_MS / 10 + 1);
+        flood(b, n / 10, b->m.now_ms);
+        assert_int_equal(bed_apply(b, b->m.now_ms, bed_pay(b, "x")).error, ORDERSCHED_NOT_FOUND);
+    }
+}
+
+static void an_operation_whose_refusal_finds_no_room_is_busy_and_nothing_happens(void **state)
+{
+    struct bed *b = *state;
+    struct operation ops[5];
+    uint64_t digest;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 1000));
+    recent_set_limit(b->m.recent, 640);
+    flood(b, 1000, T);
+    assert_int_equal(recent_count(b->m.recent), 630);
+    digest = machine_digest(&b->m);
+    ops[0] = bed_pay(b, "unknown");
+    ops[1] = bed_schedule(b, "a", T + 5000);
+    ops[2] = bed_schedule(b, "late", T);
+    ops[3] = bed_cancel(b, "unknown");
+    ops[4] = bed_extend(b, "unknown", T + 3);
+    for (unsigned i = 0; i < 5; i++) {
+        struct result r = bed_apply(b, T, ops[i]);
+
+        assert_int_equal(r.error, ORDERSCHED_BUSY);
+        assert_int_equal(r.state, i == 1 ? ORDERSCHED_PENDING : ORDERSCHED_STATE_NONE);
+    }
+    assert_int_equal(machine_digest(&b->m), digest);
+    /* It may come again, and finds room once others are stale. */
+    bed_pass(b, T + LIFETIME_MS);
+    ops[0].request_id = bed_request(b, T + 1);
+    assert_int_equal(bed_apply(b, T + LIFETIME_MS, ops[0]).error, ORDERSCHED_NOT_FOUND);
+}
+
+static void what_is_carried_out_on_an_order_never_needs_that_room(void **state)
+{
+    struct bed *b = *state;
+    struct operation op;
+    struct result first;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 1000));
+    bed_apply(b, T, bed_schedule(b, "b", T + 1000));
+    recent_set_limit(b->m.recent, 640);
+    flood(b, 1000, T);
+    assert_int_equal(bed_apply(b, T, bed_schedule(b, "c", T + 9)).error, ORDERSCHED_OK);
+    assert_int_equal(bed_apply(b, T, bed_extend(b, "a", T + 2000)).error, ORDERSCHED_OK);
+    assert_int_equal(bed_apply(b, T, bed_cancel(b, "b")).error, ORDERSCHED_OK);
+    op = bed_pay(b, "a");
+    first = bed_apply(b, T, op);
+    assert_int_equal(first.error, ORDERSCHED_OK);
+    assert_copy_answers(b, T, op, first);
+    assert_int_equal(bed_apply(b, T, bed_cancel(b, "a")).error, ORDERSCHED_DECIDED);
+    assert_int_equal(bed_apply(b, T + 9, bed_pay(b, "c")).error, ORDERSCHED_TOO_LATE);
+}
+
+static void one_place_in_64_is_for_operators(void **state)
+{
+    struct bed *b = *state;
+
+    recent_set_limit(b->m.recent, 640);
+    flood(b, 1000, T);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(bed_apply(b, T, bed_route_put(b, BED_ROUTE)).error, ORDERSCHED_OK);
+    }
+    assert_int_equal(bed_apply(b, T, bed_route_put(b, "no")).error, ORDERSCHED_BUSY);
+    assert_null(machine_find_route(&b->m, bed_text("no")));
+}
+
+static void stale_ones_leave_a_few_at_a_time(void **state)
+{
+    struct bed *b = *state;
+
+    flood(b, 100000, T);
+    bed_apply(b, T + LIFETIME_MS, bed_epoch(0, 0));
+    assert_int_equal(recent_count(b->m.recent), 100001 - MACHINE_TRIM_MIN - 2);
+}
+
+static void by_the_old_rules_a_full_ring_raises_the_floor(void **state)
+{
+    struct bed *b = bed_open_old();
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    struct operation op = bed_pay(b, "a");
+
+    (void)state;
     bed_pass(b, T + 5000);
     memcpy(id, bed_request(b, T + 4000), sizeof id);
-    memcpy(below, bed_request(b, T + 3999), sizeof below);
     op.request_id = id;
-    other.request_id = below;
     assert_int_equal(bed_apply(b, T + 5000, op).error, ORDERSCHED_NOT_FOUND);
-    for (unsigned i = 0; i < MACHINE_RECENT_MAX; i++) {
-        struct operation filler = bed_pay(b, "b");
-
-        bed_add(b, &filler);
-        if (b->n == 1024) {
-            bed_commit(b, T + 5000);
-        }
-    }
-    bed_apply(b, T + 5000, bed_schedule(b, "a", T + 9000));
-    assert_answer(bed_apply(b, T + 5000, op), ORDERSCHED_STALE_REQUEST, ORDERSCHED_PENDING,
-                  T + 9000, 0);
-    /* One that was never seen, but is older than one that was let go, is refused as well. */
-    assert_int_equal(bed_apply(b, T + 5000, other).error, ORDERSCHED_STALE_REQUEST);
-    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_PENDING);
+    flood(b, MACHINE_RECENT_MAX_ONCE, T + 5000);
+    assert_int_equal(recent_count(b->m.recent), MACHINE_RECENT_MAX_ONCE);
+    assert_int_equal(b->m.request_floor_ms, T + 4000);
+    assert_int_equal(bed_apply(b, T + 5000, op).error, ORDERSCHED_STALE_REQUEST);
+    bed_close(b);
 }
 
 static void a_recorded_request_of_a_known_order_is_answered_however_old(void **state)
@@ -388,50 +484,104 @@ static void a_recorded_request_of_a_known_order_is_answered_however_old(void **s
     assert_copy_answers(b, T + 90ull * 24 * 3600 * 1000, op, first);
 }
 
-static void the_65th_request_of_an_undecided_order_is_not_carried_out(void **state)
-{
-    struct bed *b = *state;
-    struct operation op;
-    struct result refused;
+/* --- the record of an order --- */
 
-    bed_apply(b, T, bed_schedule(b, "a", T + 100));
-    for (unsigned i = 1; i <= ORDER_REQUESTS_MAX; i++) {
-        assert_int_equal(bed_apply(b, T, bed_extend(b, "a", T + 100 + i)).error, ORDERSCHED_OK);
+static void extend_often(struct bed *b, const char *id, unsigned n)
+{
+    for (unsigned i = 1; i <= n; i++) {
+        assert_int_equal(bed_apply(b, T, bed_extend(b, id, T + 100 + i)).error, ORDERSCHED_OK);
     }
-    op = bed_pay(b, "a");
-    refused = bed_apply(b, T, op);
-    assert_answer(refused, ORDERSCHED_EXHAUSTED, ORDERSCHED_PENDING, T + 164, 0);
-    assert_int_equal(bed_order(b, "a")->extra->n_requests, ORDER_REQUESTS_MAX);
-    assert_copy_answers(b, T + 1, op, refused);
-    /* Closing, it is exhausted still; the callback decides alone. */
-    assert_int_equal(bed_apply(b, T + 200, bed_pay(b, "a")).error, ORDERSCHED_EXHAUSTED);
-    assert_int_equal(bed_apply(b, T + 200, bed_schedule(b, "a", T + 999)).error,
-                     ORDERSCHED_EXHAUSTED);
-    bed_apply(b, T + 200, bed_outcome(b, "a", 65, 1, OUTCOME_EXPIRED, 0));
-    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_EXPIRED);
-    assert_copy_answers(b, T + 201, op, refused);
 }
 
-static void a_decided_order_with_a_full_record_goes_on_answering(void **state)
+static void after_62_extends_an_order_is_extended_no_more_but_can_be_paid(void **state)
 {
     struct bed *b = *state;
-    struct operation op;
-    struct result first;
-    uint32_t before;
+    struct operation pay;
+    struct operation extend;
+    struct result refused;
+    struct result paid;
 
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
-    for (unsigned i = 1; i < ORDER_REQUESTS_MAX; i++) {
-        bed_apply(b, T, bed_extend(b, "a", T + 100 + i));
+    extend_often(b, "a", ORDER_EXTENDS_MAX);
+    extend = bed_extend(b, "a", T + 999);
+    refused = bed_apply(b, T, extend);
+    assert_answer(refused, ORDERSCHED_EXHAUSTED, ORDERSCHED_PENDING, T + 162, 0);
+    pay = bed_pay(b, "a");
+    paid = bed_apply(b, T + 161, pay);
+    assert_int_equal(paid.error, ORDERSCHED_OK);
+    assert_int_equal(paid.state, ORDERSCHED_PAID);
+    assert_copy_answers(b, T + 162, pay, paid);
+    assert_copy_answers(b, T + 162, extend, refused);
+}
+
+static void refused_operations_do_not_use_up_the_room_of_others(void **state)
+{
+    struct bed *b = *state;
+    struct operation first;
+    struct operation last;
+    struct operation pay;
+    struct result paid;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    for (unsigned i = 0; i < 100; i++) {
+        struct operation op = bed_extend(b, "a", T + 1); /* earlier than it is */
+
+        first = i == 0 ? op : first;
+        last = op;
+        assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_BAD_DEADLINE);
     }
-    bed_apply(b, T, bed_pay(b, "a")); /* the 64th */
-    assert_int_equal(bed_order(b, "a")->extra->n_requests, ORDER_REQUESTS_MAX);
-    before = recent_count(b->m.recent);
-    op = bed_cancel(b, "a");
-    first = bed_apply(b, T, op);
-    assert_int_equal(first.error, ORDERSCHED_DECIDED);
-    assert_int_equal(recent_count(b->m.recent), before + 1);
-    assert_copy_answers(b, T + 1, op, first);
-    assert_int_equal(recent_count(b->m.recent), before + 1);
+    assert_int_equal(bed_order(b, "a")->extra->n_requests, ORDER_REFUSALS_MAX);
+    extend_often(b, "a", ORDER_EXTENDS_MAX);
+    pay = bed_pay(b, "a");
+    paid = bed_apply(b, T, pay);
+    assert_int_equal(paid.error, ORDERSCHED_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(bed_apply(b, T, bed_cancel(b, "a")).error, ORDERSCHED_DECIDED);
+    }
+    assert_copy_answers(b, T, pay, paid);
+    assert_int_equal(bed_apply(b, T, first).error, ORDERSCHED_BAD_DEADLINE);
+    assert_int_equal(bed_apply(b, T, last).error, ORDERSCHED_BAD_DEADLINE);
+    assert_true(bed_order(b, "a")->extra->n_requests <= ORDER_REQUESTS_MAX);
+}
+
+static void pays_that_came_too_late_leave_the_veto_its_place(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    for (unsigned i = 0; i < 200; i++) {
+        assert_int_equal(bed_apply(b, T + 100, bed_pay(b, "a")).error, ORDERSCHED_TOO_LATE);
+    }
+    bed_apply(b, T + 200, bed_outcome(b, "a", 1, 1, OUTCOME_PAID, 0));
+    assert_int_equal(bed_apply(b, T + 200, bed_pay(b, "a")).error, ORDERSCHED_OK);
+}
+
+/* Of a log or snapshot from before: its record is full, of whatever. */
+static void an_order_that_was_exhausted_by_the_old_rules_can_be_paid_by_the_new(void **state)
+{
+    for (unsigned refused = 0; refused < 2; refused++) {
+        struct bed *b = bed_open_old();
+        struct operation pay;
+
+        (void)state;
+        bed_apply(b, T, bed_schedule(b, "a", T + 100));
+        for (unsigned i = 1; i <= ORDER_REQUESTS_MAX_ONCE; i++) {
+            bed_apply(b, T, bed_extend(b, "a", refused ? T + 1 : T + 100 + i));
+        }
+        pay = bed_pay(b, "a");
+        assert_int_equal(bed_apply(b, T, pay).error, ORDERSCHED_EXHAUSTED);
+        b->epoch = 2;
+        bed_apply(b, T, bed_epoch_with(1, 2));
+        assert_int_equal(bed_apply(b, T, pay).error, ORDERSCHED_EXHAUSTED); /* a copy */
+        for (unsigned i = 0; i < 100; i++) {
+            bed_apply(b, T, bed_extend(b, "a", refused && i % 2 ? T + 200 + i : T + 1));
+        }
+        assert_int_equal(bed_apply(b, T, bed_pay(b, "a")).error, ORDERSCHED_OK);
+        for (unsigned i = 0; i < 100; i++) {
+            bed_apply(b, T, bed_pay(b, "a"));
+        }
+        bed_close(b);
+    }
 }
 
 static void a_copy_of_a_route_operation_has_no_second_effect(void **state)
@@ -476,11 +626,18 @@ int main(void)
         TEST(the_floor_rises_only_with_entries_that_have_operations),
         TEST(recent_requests_leave_when_the_floor_has_passed_them),
         TEST(recent_requests_behind_a_younger_one_wait_for_it),
-        TEST(a_full_ring_lets_the_oldest_go_and_raises_the_floor_to_its_time),
-        TEST(a_request_that_left_the_full_ring_is_stale_for_ever),
+        TEST(a_flood_of_ids_ahead_makes_no_id_of_others_stale),
+        TEST(what_the_page_promises_is_held_for_the_whole_lifetime),
+        TEST(an_operation_whose_refusal_finds_no_room_is_busy_and_nothing_happens),
+        TEST(what_is_carried_out_on_an_order_never_needs_that_room),
+        TEST(one_place_in_64_is_for_operators),
+        TEST(stale_ones_leave_a_few_at_a_time),
+        TEST(by_the_old_rules_a_full_ring_raises_the_floor),
         TEST(a_recorded_request_of_a_known_order_is_answered_however_old),
-        TEST(the_65th_request_of_an_undecided_order_is_not_carried_out),
-        TEST(a_decided_order_with_a_full_record_goes_on_answering),
+        TEST(after_62_extends_an_order_is_extended_no_more_but_can_be_paid),
+        TEST(refused_operations_do_not_use_up_the_room_of_others),
+        TEST(pays_that_came_too_late_leave_the_veto_its_place),
+        TEST(an_order_that_was_exhausted_by_the_old_rules_can_be_paid_by_the_new),
         TEST(a_copy_of_a_route_operation_has_no_second_effect),
     };
 

@@ -56,6 +56,7 @@ static void the_operations_of_an_entry_do_not_see_what_the_entry_will_purge(void
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
     bed_apply(b, T + 50, bed_pay(b, "a"));
     op = bed_cancel(b, "a");
+    op.request_id = bed_request(b, end);
     assert_answer(bed_apply(b, end, op), ORDERSCHED_NOT_FOUND, 0, 0, 0);
 }
 
@@ -151,24 +152,137 @@ static void a_schedule_purges_the_forgotten_order_of_its_id_first(void **state)
     assert_int_equal(b->m.store.n, 1);
 }
 
-static void a_purge_raises_the_floor_to_the_latest_request_of_the_order(void **state)
+/* --- what is forgotten while its requests are not stale --- */
+
+static void keep_for(struct bed *b, uint64_t retention_ms)
+{
+    b->epoch++;
+    bed_apply(b, T, bed_epoch(0, retention_ms));
+}
+
+static void a_purge_waits_until_the_requests_of_the_order_are_stale(void **state)
 {
     struct bed *b = *state;
     struct operation op;
 
-    b->epoch = 2;
-    bed_apply(b, T, bed_epoch(0, 1000));
+    keep_for(b, 2000);
     bed_apply(b, T, bed_schedule(b, "a", T + 100));
     op = bed_pay(b, "a");
-    op.request_id = bed_request(b, T + 5000); /* early, but within the 10 s */
+    op.request_id = bed_request(b, T + 5000); /* ahead, but within the 10 s */
     bed_apply(b, T + 10, op);
-    bed_apply(b, T + 11, bed_cancel(b, "a"));
+    bed_pass(b, T + 2010);
+    assert_int_equal(bed_get(b, "a").error, ORDERSCHED_NOT_FOUND);
+    assert_int_equal(b->m.store.n, 1);
+    bed_pass(b, T + 6999);
+    assert_int_equal(b->m.store.n, 1);
+    assert_true(b->m.request_floor_ms < T);
+    bed_pass(b, T + 7000);
+    assert_int_equal(b->m.store.n, 0);
+    assert_int_equal(b->m.request_floor_ms, T + 5000);
+    assert_int_equal(bed_apply(b, T + 7000, op).error, ORDERSCHED_STALE_REQUEST);
+}
+
+static void an_id_ahead_of_time_does_not_make_those_of_others_stale_however_short_the_retention(
+    void **state)
+{
+    struct bed *b = *state;
+    struct operation op;
+
+    keep_for(b, 3000);
+    for (unsigned i = 0; i < 50; i++) {
+        op = bed_schedule(b, "a", T + 100000);
+        op.request_id = bed_request(b, T + 9500);
+        assert_int_equal(bed_apply(b, T, op).error, i == 0 ? ORDERSCHED_OK : ORDERSCHED_EXISTS);
+        op = bed_cancel(b, "a");
+        op.request_id = bed_request(b, T + 9500);
+        bed_apply(b, T, op);
+    }
+    bed_pass(b, T + 3000);
+    op = bed_schedule(b, "other", T + 100000);
+    op.request_id = bed_request(b, T + 1);
+    assert_int_equal(bed_apply(b, T + 3000, op).error, ORDERSCHED_OK);
+}
+
+/* In memory, forgotten or not. */
+static struct order *stored(struct bed *b, const char *id)
+{
+    return store_find(&b->m.store, bed_text(id));
+}
+
+static void orders_of_one_entry_are_purged_as_each_may_be(void **state)
+{
+    struct bed *b = *state;
+    struct operation ops[3];
+
+    keep_for(b, 2000);
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    bed_apply(b, T, bed_schedule(b, "b", T + 100));
+    bed_apply(b, T, bed_schedule(b, "c", T + 100));
+    ops[0] = bed_pay(b, "a");
+    ops[1] = bed_pay(b, "b");
+    ops[1].request_id = bed_request(b, T + 1000);
+    ops[2] = bed_pay(b, "c");
+    for (unsigned i = 0; i < 3; i++) {
+        bed_add(b, &ops[i]);
+    }
+    bed_commit(b, T);
+    bed_apply(b, T, bed_schedule(b, "behind", T + 100));
+    bed_apply(b, T, bed_pay(b, "behind"));
+    bed_pass(b, T + 2000);
+    assert_null(stored(b, "a"));
+    assert_non_null(stored(b, "b"));
+    assert_null(stored(b, "c"));
+    assert_non_null(stored(b, "behind")); /* in order of decision */
+    bed_pass(b, T + 3000);
+    assert_int_equal(b->m.store.n, 0);
+}
+
+static void an_id_can_be_had_again_and_late_copies_of_its_past_get_their_answers(void **state)
+{
+    struct bed *b = *state;
+    struct operation schedule = bed_schedule(b, "a", T + 100);
+    struct operation pay;
+    struct operation late;
+
+    keep_for(b, 2000);
+    schedule.request_id = bed_request(b, T + 1500);
+    bed_apply(b, T, schedule);
+    pay = bed_pay(b, "a");
+    pay.request_id = bed_request(b, T + 5000);
+    bed_apply(b, T + 10, pay);
+    late = bed_cancel(b, "a");
+    late.request_id = bed_request(b, T + 5000);
+    assert_int_equal(bed_apply(b, T + 11, late).error, ORDERSCHED_DECIDED);
+    bed_pass(b, T + 2010);
+    assert_non_null(stored(b, "a")); /* forgotten, but not gone */
+    assert_answer(bed_apply(b, T + 2010, schedule), ORDERSCHED_OK, ORDERSCHED_PENDING, T + 100, 0);
+    assert_int_equal(bed_apply(b, T + 2010, pay).state, ORDERSCHED_PAID);
+    assert_int_equal(bed_get(b, "a").error, ORDERSCHED_NOT_FOUND); /* a copy brings nothing back */
+    bed_apply(b, T + 2010, bed_schedule(b, "a", T + 9000));
+    assert_int_equal(bed_apply(b, T + 2010, pay).state, ORDERSCHED_PAID);
+    assert_int_equal(bed_apply(b, T + 2010, late).error, ORDERSCHED_DECIDED);
+    assert_answer(bed_get(b, "a"), ORDERSCHED_OK, ORDERSCHED_PENDING, T + 9000, 0);
+    assert_int_equal(bed_apply(b, T + 3500, schedule).error, ORDERSCHED_STALE_REQUEST);
+}
+
+static void by_the_old_rules_a_purge_raises_the_floor(void **state)
+{
+    struct bed *b = bed_open_old();
+    struct operation op;
+
+    (void)state;
+    keep_for(b, 1000);
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    op = bed_pay(b, "a");
+    op.request_id = bed_request(b, T + 5000);
+    bed_apply(b, T + 10, op);
     bed_pass(b, T + 1009);
     assert_true(b->m.request_floor_ms < T);
     bed_pass(b, T + 1010);
     assert_int_equal(b->m.store.n, 0);
     assert_int_equal(b->m.request_floor_ms, T + 5000);
     assert_int_equal(bed_apply(b, T + 1010, op).error, ORDERSCHED_STALE_REQUEST);
+    bed_close(b);
 }
 
 /* --- Epochs --- */
@@ -219,7 +333,8 @@ static void the_seed_of_a_store_that_holds_orders_stays(void **state)
 
 static void identity_and_secret_are_set_once(void **state)
 {
-    struct bed *b = *state;
+    struct bed *b = bed_open_old();
+    (void)state;
     uint64_t before = machine_digest(&b->m);
 
     assert_int_equal(b->m.secret_index, 0);
@@ -240,12 +355,14 @@ static void identity_and_secret_are_set_once(void **state)
     assert_int_equal(b->m.identity[0], 1);
     assert_int_equal(b->m.secret[31], 2);
     assert_int_equal(b->m.secret_index, index);
+    bed_close(b);
 }
 
 /* So that no order is as old as the secret: its index tells whether it was there. */
 static void a_secret_comes_only_at_the_beginning_of_an_entry(void **state)
 {
-    struct bed *b = *state;
+    struct bed *b = bed_open_old();
+    (void)state;
     struct operation schedule = bed_schedule(b, "a", T + 1000);
     struct operation epoch = bed_epoch_with(1, 2);
 
@@ -255,6 +372,7 @@ static void a_secret_comes_only_at_the_beginning_of_an_entry(void **state)
     bed_commit(b, T);
     assert_int_equal(b->m.epoch, 2);
     assert_int_equal(b->m.secret_index, 0);
+    bed_close(b);
 }
 
 /* The digest is shown to anybody. */
@@ -264,7 +382,7 @@ static void the_digest_tells_clusters_of_another_secret_apart(void **state)
 
     (void)state;
     for (uint8_t i = 0; i < 3; i++) {
-        struct bed *b = bed_open();
+        struct bed *b = bed_open_old();
 
         b->epoch = 2;
         bed_apply(b, T, bed_epoch_with(1 + i / 2, 1 + i % 2));
@@ -311,7 +429,11 @@ int main(void)
         TEST(memory_is_given_back_by_whole_indexes_and_a_bounded_number_of_them),
         TEST(every_operation_sees_a_forgotten_order_as_unknown_before_its_purge),
         TEST(a_schedule_purges_the_forgotten_order_of_its_id_first),
-        TEST(a_purge_raises_the_floor_to_the_latest_request_of_the_order),
+        TEST(a_purge_waits_until_the_requests_of_the_order_are_stale),
+        TEST(an_id_ahead_of_time_does_not_make_those_of_others_stale_however_short_the_retention),
+        TEST(orders_of_one_entry_are_purged_as_each_may_be),
+        TEST(an_id_can_be_had_again_and_late_copies_of_its_past_get_their_answers),
+        TEST(by_the_old_rules_a_purge_raises_the_floor),
         TEST(an_epoch_must_grow_or_is_void),
         TEST(the_seed_is_set_once),
         TEST(the_seed_of_a_store_that_holds_orders_stays),

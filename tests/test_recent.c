@@ -32,11 +32,11 @@ static struct recent_request request_of(uint64_t time_ms, uint64_t serial)
     return r;
 }
 
-static void add(struct recent *r, uint64_t time_ms, uint64_t serial, uint64_t *floor_ms)
+static void add(struct recent *r, uint64_t time_ms, uint64_t serial)
 {
     struct recent_request request = request_of(time_ms, serial);
 
-    recent_add(r, &request, floor_ms);
+    recent_add(r, &request);
 }
 
 static const struct recent_request *find(struct recent *r, uint64_t time_ms, uint64_t serial)
@@ -49,10 +49,8 @@ static const struct recent_request *find(struct recent *r, uint64_t time_ms, uin
 static void a_request_is_found_with_its_answer(void **state)
 {
     struct recent *r = *state;
-    uint64_t floor_ms = 0;
-
     assert_null(find(r, 1000, 7));
-    add(r, 1000, 7, &floor_ms);
+    add(r, 1000, 7);
     assert_non_null(find(r, 1000, 7));
     assert_int_equal(find(r, 1000, 7)->index, 7);
     assert_int_equal(find(r, 1000, 7)->deadline_ms, 14);
@@ -60,16 +58,13 @@ static void a_request_is_found_with_its_answer(void **state)
     assert_int_equal(find(r, 1000, 7)->state, 4);
     assert_null(find(r, 1000, 8));
     assert_null(find(r, 1001, 7));
-    assert_int_equal(floor_ms, 0);
 }
 
 static void requests_stand_in_order_of_arrival(void **state)
 {
     struct recent *r = *state;
-    uint64_t floor_ms = 0;
-
     for (uint64_t i = 0; i < 300; i++) {
-        add(r, 1000 + i * 7 % 100, i, &floor_ms);
+        add(r, 1000 + i * 7 % 100, i);
     }
     assert_int_equal(recent_count(r), 300);
     for (uint32_t i = 0; i < 300; i++) {
@@ -77,49 +72,27 @@ static void requests_stand_in_order_of_arrival(void **state)
     }
 }
 
-static void trimming_stops_at_the_first_above_the_floor(void **state)
+static void a_full_one_holds_what_the_page_says(void **state)
 {
     struct recent *r = *state;
-    uint64_t floor_ms = 0;
 
-    add(r, 1000, 1, &floor_ms);
-    add(r, 1001, 2, &floor_ms);
-    add(r, 1005, 3, &floor_ms);
-    add(r, 1002, 4, &floor_ms); /* behind a younger one */
-    recent_trim(r, 999);
-    assert_int_equal(recent_count(r), 4);
-    recent_trim(r, 1002);
-    assert_int_equal(recent_count(r), 2);
-    assert_null(find(r, 1000, 1));
-    assert_null(find(r, 1001, 2));
-    assert_non_null(find(r, 1005, 3));
-    assert_non_null(find(r, 1002, 4));
-    recent_trim(r, 1005);
-    assert_int_equal(recent_count(r), 0);
-    recent_trim(r, UINT64_MAX);
-    add(r, 1006, 5, &floor_ms);
-    assert_int_equal(recent_at(r, 0)->index, 5);
-}
-
-static void a_full_ring_lets_the_oldest_go_and_raises_the_floor(void **state)
-{
-    struct recent *r = *state;
-    uint64_t floor_ms = 0;
-
-    for (uint64_t i = 0; i < MACHINE_RECENT_MAX; i++) {
-        add(r, 1000 + i, i, &floor_ms);
+    assert_int_equal(recent_limit(r), MACHINE_RECENT_MAX);
+    for (uint32_t i = 0; i < MACHINE_RECENT_MAX; i++) {
+        add(r, 1000 + i, i);
     }
     assert_int_equal(recent_count(r), MACHINE_RECENT_MAX);
-    assert_int_equal(floor_ms, 0);
-    add(r, 5, MACHINE_RECENT_MAX, &floor_ms);
-    assert_int_equal(recent_count(r), MACHINE_RECENT_MAX);
-    assert_int_equal(floor_ms, 1000);
-    assert_null(find(r, 1000, 0));
-    assert_int_equal(recent_at(r, 0)->index, 1);
-    assert_int_equal(recent_at(r, MACHINE_RECENT_MAX - 1)->index, MACHINE_RECENT_MAX);
-    floor_ms = 1000000;
-    add(r, 6, MACHINE_RECENT_MAX + 1, &floor_ms);
-    assert_int_equal(floor_ms, 1000000); /* never lowered */
+    for (uint32_t i = 0; i < MACHINE_RECENT_MAX; i += 997) {
+        assert_int_equal(find(r, 1000 + i, i)->index, i);
+        assert_int_equal(recent_at(r, i)->index, i);
+    }
+    /* Round and round, with room for one. */
+    for (uint32_t i = 0; i < 3000; i++) {
+        recent_drop_oldest(r);
+        assert_null(find(r, 1000 + i, i));
+        add(r, 5, MACHINE_RECENT_MAX + i);
+        assert_int_equal(recent_at(r, 0)->index, i + 1);
+        assert_int_equal(recent_at(r, MACHINE_RECENT_MAX - 1)->index, MACHINE_RECENT_MAX + i);
+    }
 }
 
 /* Ids that XXH3, with no key, puts into one cell. */
@@ -127,18 +100,17 @@ static void ids_that_meet_without_a_key_are_spread_with_one(void **state)
 {
     const unsigned n = 200;
     struct recent *r = *state;
-    uint64_t floor_ms = 0;
     uint64_t serial = 0;
 
     for (unsigned i = 0; i < n; i++) {
         for (;; serial++) {
             struct recent_request request = request_of(1000, serial);
 
-            if ((XXH3_64bits(request.id, sizeof request.id) & (2 * MACHINE_RECENT_MAX - 1)) == 9) {
+            if ((XXH3_64bits(request.id, sizeof request.id) & 0x1ffff) == 9) {
                 break;
             }
         }
-        add(r, 1000, serial++, &floor_ms);
+        add(r, 1000, serial++);
         if (i == n / 2) {
             recent_set_key(r, (struct siphash_key){1, 2});
         }
@@ -147,7 +119,7 @@ static void ids_that_meet_without_a_key_are_spread_with_one(void **state)
     for (uint32_t i = 0; i < n; i++) {
         assert_ptr_equal(find(r, 1000, recent_at(r, i)->index), recent_at(r, i));
     }
-    assert_true(recent_longest_search(r) < 64);
+    assert_true(recent_longest_search(r) < 16);
 }
 
 /* xorshift64*: enough for a test, and the same everywhere. */
@@ -168,35 +140,31 @@ static void a_long_random_life_agrees_with_a_plain_queue(void **state)
     uint64_t *queue = malloc(400000 * sizeof *queue); /* times; the place is the serial */
     uint64_t first = 0;
     uint64_t end = 0;
-    uint64_t floor_ms = 0;
-    uint64_t want_floor_ms = 0;
     uint64_t now_ms = 1000;
 
     assert_non_null(queue);
     print_message("SEED=%llu\n", (unsigned long long)seed);
+    recent_set_limit(r, 5000);
     while (end < 400000) {
         uint64_t dice = next_random(&random) % 1000;
 
         if (dice < 995) {
-            uint64_t time_ms = now_ms - next_random(&random) % 500;
-
-            if (end - first == MACHINE_RECENT_MAX) {
-                want_floor_ms = queue[first] > want_floor_ms ? queue[first] : want_floor_ms;
+            if (end - first == 5000) {
+                recent_drop_oldest(r);
                 first++;
             }
-            add(r, time_ms, end, &floor_ms);
-            queue[end++] = time_ms;
-        } else if (dice == 999 && end % 3 == 0) {
-            uint64_t to_ms = now_ms - next_random(&random) % 900;
+            add(r, now_ms, end);
+            queue[end++] = now_ms;
+        } else if (dice == 999) {
+            uint64_t n = next_random(&random) % 6000;
 
-            recent_trim(r, to_ms);
-            while (first < end && queue[first] <= to_ms) {
+            while (n-- > 0 && first < end) {
+                recent_drop_oldest(r);
                 first++;
             }
         } else {
             now_ms += next_random(&random) % 8;
         }
-        assert_int_equal(floor_ms, want_floor_ms);
         assert_int_equal(recent_count(r), end - first);
         if (end > first) {
             uint64_t i = first + next_random(&random) % (end - first);
@@ -221,8 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_request_is_found_with_its_answer),
         TEST(requests_stand_in_order_of_arrival),
-        TEST(trimming_stops_at_the_first_above_the_floor),
-        TEST(a_full_ring_lets_the_oldest_go_and_raises_the_floor),
+        TEST(a_full_one_holds_what_the_page_says),
         TEST(ids_that_meet_without_a_key_are_spread_with_one),
         TEST(a_long_random_life_agrees_with_a_plain_queue),
     };

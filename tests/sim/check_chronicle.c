@@ -214,7 +214,7 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
     }
     bool acted = o->state != life->state ||
                  (o->extra != NULL && o->extra->redriven_ms != life->redriven_ms);
-    if (n == ORDER_REQUESTS_MAX && acted) {
+    if (acted && !order_has_room(o, ORDER_CHANGE_REDRIVE)) {
         note_recent(c, life, index, m, &fresh);
     }
     return fresh;
@@ -389,6 +389,12 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
     }
 }
 
+/* Unknown to all who ask, though it may take a while until its requests are stale and it is purged. */
+static bool is_forgotten(const struct machine *m, const struct order *o)
+{
+    return check_is_terminal(o->state) && order_decided_ms(o) + m->retention_ms <= m->now_ms;
+}
+
 void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m)
 {
     uint64_t known = 0;
@@ -408,7 +414,7 @@ void chronicle_write(struct check *c, unsigned node, uint64_t index, const struc
             life = life == NULL ? life_begin(c, id, index, o) : life;
             life_follow(c, life, index, m, o);
         }
-        stand_add(c, id, index, o != NULL ? life : NULL);
+        stand_add(c, id, index, o != NULL && !is_forgotten(m, o) ? life : NULL);
     }
     if (check_is_alive(c) && known != m->store.n) {
         check_fail(c, "I4", -1, "phantoms on node %u at log index %" PRIu64 ":\n  it has %" PRIu64

@@ -132,6 +132,11 @@ static void draw_extras(struct sim_options *o)
         o->members_every_ms = loop_between(&stream, 300, 4000);
         o->add_patience_ms = (unsigned)ONE_OF(&stream, 500, 2000, 10000);
     }
+    if (options_extra(o, "recent", 200, &stream)) {
+        o->max_recent = (uint32_t)ONE_OF(&stream, 4, 20, 70, 300);
+        /* So that the requests are stale, and there is room again, before the run ends. */
+        o->retention_ms = ONE_OF(&stream, 500, 2000, 4000);
+    }
 }
 
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)

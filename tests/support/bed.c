@@ -13,16 +13,28 @@ struct slice bed_text(const char *text)
     return (struct slice){(const uint8_t *)text, strlen(text)};
 }
 
-struct bed *bed_open(void)
+static struct bed *bed_begin(struct operation epoch)
 {
     struct bed *b = calloc(1, sizeof *b);
 
     assert_non_null(b);
     machine_init(&b->m);
     b->epoch = 1;
-    bed_apply(b, BED_T0, bed_epoch(77, MACHINE_RETENTION_DEFAULT_MS));
+    epoch.seed = 77;
+    epoch.retention_ms = MACHINE_RETENTION_DEFAULT_MS;
+    bed_apply(b, BED_T0, epoch);
     bed_apply(b, BED_T0, bed_route_put(b, BED_ROUTE));
     return b;
+}
+
+struct bed *bed_open(void)
+{
+    return bed_begin(bed_epoch_with(7, 8));
+}
+
+struct bed *bed_open_old(void)
+{
+    return bed_begin(bed_epoch(0, 0));
 }
 
 void bed_close(struct bed *b)

@@ -41,6 +41,7 @@ struct model *model_new(void)
         abort();
     }
     m->retention_ms = DAY_MS;
+    m->recent_limit = MODEL_RECENT_MAX;
     return m;
 }
 
@@ -88,13 +89,48 @@ static void lift(struct model *m, uint64_t time_ms)
     m->floor_ms = time_ms > m->floor_ms ? time_ms : m->floor_ms;
 }
 
+/* The cluster has had a leader, and none that brought a secret. */
+static bool is_old(const struct model *m)
+{
+    return m->epoch > 0 && m->secret_index == 0;
+}
+
+/* How high the floor may be. */
+static uint64_t ceiling(const struct model *m)
+{
+    uint64_t life_ms = is_old(m) ? 10 * MINUTE_MS : clamp(m->retention_ms, 1000, 10 * MINUTE_MS);
+    uint64_t ms = m->now_ms < life_ms ? 0 : m->now_ms - life_ms;
+
+    return ms > m->floor_ms ? ms : m->floor_ms;
+}
+
+static uint64_t latest_request(const struct model_order *o)
+{
+    uint64_t ms = o->schedule.time_ms;
+
+    for (unsigned i = 0; i < o->n_requests; i++) {
+        ms = o->requests[i].time_ms > ms ? o->requests[i].time_ms : ms;
+    }
+    return ms;
+}
+
+static bool may_be_purged(const struct model *m, const struct model_order *o)
+{
+    return is_old(m) || latest_request(o) <= ceiling(m);
+}
+
 static void purge(struct model *m, struct model_order *o)
 {
-    lift(m, o->schedule.time_ms);
-    for (unsigned i = 0; i < o->n_requests; i++) {
-        lift(m, o->requests[i].time_ms);
-    }
+    lift(m, latest_request(o));
     memset(o, 0, sizeof *o);
+}
+
+static void let_go(struct model *m, uint64_t max)
+{
+    while (max-- > 0 && m->first_recent < m->n_recent &&
+           m->recent[m->first_recent].time_ms <= m->floor_ms) {
+        m->first_recent++;
+    }
 }
 
 void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations)
@@ -103,21 +139,44 @@ void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_op
     m->n_operations = 0;
     m->now_ms = now_ms > m->now_ms ? now_ms : m->now_ms;
     if (n_operations > 0) {
-        lift(m, m->now_ms < 10 * MINUTE_MS ? 0 : m->now_ms - 10 * MINUTE_MS);
-        while (m->first_recent < m->n_recent &&
-               m->recent[m->first_recent].time_ms <= m->floor_ms) {
-            m->first_recent++;
+        lift(m, ceiling(m));
+        let_go(m, is_old(m) ? UINT64_MAX : 256 + 2 * n_operations);
+    }
+}
+
+/* The forgotten order that was decided first. */
+static struct model_order *first_forgotten(struct model *m)
+{
+    struct model_order *first = NULL;
+
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        struct model_order *o = &m->orders[i];
+
+        if (is_forgotten(m, o) && (!first || o->decision < first->decision)) {
+            first = o;
         }
     }
+    return first;
 }
 
 void model_end(struct model *m)
 {
     /* There are fewer orders than indexes that may be purged at once: all can go. */
     _Static_assert(NOISE_IDS <= MACHINE_PURGE_MAX, "the bound on purging is tested elsewhere");
-    for (unsigned i = 0; i < NOISE_IDS; i++) {
-        if (is_forgotten(m, &m->orders[i])) {
-            purge(m, &m->orders[i]);
+    struct model_order *first;
+    bool waits = false;
+
+    while (!waits && (first = first_forgotten(m))) {
+        uint64_t decision = first->decision;
+
+        for (unsigned i = 0; i < NOISE_IDS; i++) {
+            struct model_order *o = &m->orders[i];
+
+            if (o->exists && o->decision == decision && may_be_purged(m, o)) {
+                purge(m, o);
+            } else if (o->exists && o->decision == decision) {
+                waits = true;
+            }
         }
     }
 }
@@ -144,9 +203,22 @@ static void give(const struct model *m, const struct model_answer *a, struct res
     result->index = a->index;
 }
 
+static bool has_room(struct model *m, uint64_t n, bool spare)
+{
+    uint64_t limit = m->recent_limit - (spare ? 0 : m->recent_limit / 64);
+
+    if (is_old(m)) {
+        return true;
+    }
+    if (m->n_recent - m->first_recent + n > limit) {
+        let_go(m, 2 * n);
+    }
+    return m->n_recent - m->first_recent + n <= limit;
+}
+
 static void remember_recent(struct model *m, struct model_answer a)
 {
-    if (m->n_recent - m->first_recent == MODEL_RECENT_MAX) {
+    while (is_old(m) && m->n_recent - m->first_recent >= clamp(m->recent_limit, 0, 65536)) {
         lift(m, m->recent[m->first_recent++].time_ms);
     }
     m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
@@ -181,6 +253,28 @@ const struct model_event *model_event(const struct model_order *o, uint64_t i)
         return &o->head[i];
     }
     return i + MODEL_TAIL >= o->n_events ? &o->tail[i % MODEL_TAIL] : NULL;
+}
+
+/* The requests of an order that leaves before they are stale. */
+static bool move_requests(struct model *m, const struct model_order *o)
+{
+    struct model_answer moved[MODEL_REQUESTS_MAX + 1];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i <= o->n_requests; i++) {
+        const struct model_answer *a = i == 0 ? &o->schedule : &o->requests[i - 1];
+
+        if (a->time_ms > m->floor_ms && !recall(m, NULL, a->serial)) {
+            moved[n++] = *a;
+        }
+    }
+    if (!has_room(m, n, false)) {
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        remember_recent(m, moved[i]);
+    }
+    return true;
 }
 
 static struct model_event *happen(struct model *m, struct model_order *o, enum history_kind kind)
@@ -254,6 +348,17 @@ static int do_cancel(struct model *m, struct model_order *o)
     }
 }
 
+/* Requests recorded with it that were OK, or were not. */
+static unsigned count(const struct model_order *o, bool ok)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < o->n_requests; i++) {
+        n += (o->requests[i].error == ORDERSCHED_OK) == ok;
+    }
+    return n;
+}
+
 static int do_extend(struct model *m, struct model_order *o, const struct operation *op)
 {
     uint64_t deadline_ms = wanted_deadline(m, op);
@@ -264,6 +369,9 @@ static int do_extend(struct model *m, struct model_order *o, const struct operat
     }
     if (state != ORDERSCHED_PENDING) {
         return ORDERSCHED_TOO_LATE;
+    }
+    if (!is_old(m) && (count(o, true) >= 62 || o->n_requests >= MODEL_REQUESTS_MAX - 2)) {
+        return ORDERSCHED_EXHAUSTED;
     }
     if (deadline_ms < o->deadline_ms || deadline_ms > m->now_ms + 400 * DAY_MS) {
         return ORDERSCHED_BAD_DEADLINE;
@@ -446,8 +554,9 @@ static bool answered_before(struct model *m, const struct model_order *o,
         return true;
     }
     if (time_ms <= m->floor_ms || time_ms > m->now_ms + 10000) {
-        refused = describe(m, o, time_ms <= m->floor_ms ? ORDERSCHED_STALE_REQUEST
-                                                        : ORDERSCHED_EARLY_REQUEST);
+        refused = describe(m, o && !is_forgotten(m, o) ? o : NULL,
+                           time_ms <= m->floor_ms ? ORDERSCHED_STALE_REQUEST
+                                                  : ORDERSCHED_EARLY_REQUEST);
         give(m, &refused, result);
         return true;
     }
@@ -460,7 +569,7 @@ static int carry_out(struct model *m, struct model_order *o, const struct operat
     if (op->code == OPERATION_DEAD_REDRIVE || op->code == OPERATION_DEAD_DROP) {
         return o->exists ? do_dead(m, o, op) : ORDERSCHED_NOT_FOUND;
     }
-    if (o->exists && !is_decided(o) && o->n_requests == MODEL_REQUESTS_MAX) {
+    if (is_old(m) && o->exists && !is_decided(o) && o->n_requests >= 64) {
         return ORDERSCHED_EXHAUSTED;
     }
     if (op->code == OPERATION_SCHEDULE) {
@@ -474,35 +583,85 @@ static int carry_out(struct model *m, struct model_order *o, const struct operat
                                           : do_extend(m, o, op);
 }
 
+/* Is the answer kept with the order? `before` and `after` the operation. */
+static bool stays_with_order(const struct model *m, const struct model_order *before,
+                             const struct model_order *after, const struct operation *op,
+                             int error)
+{
+    unsigned n = before->n_requests;
+
+    if (!after->exists || error == ORDERSCHED_EXISTS || error == ORDERSCHED_EXHAUSTED) {
+        return false;
+    }
+    if (is_old(m)) {
+        return n < 64;
+    }
+    if (!is_decided(before) && is_decided(after)) {
+        return true;
+    }
+    if (before->version != after->version) {
+        return true;
+    }
+    if (error == ORDERSCHED_OK && op->code == OPERATION_DEAD_REDRIVE) {
+        return count(before, true) < 63 && n < 95;
+    }
+    return is_decided(before) ? n < 64 : count(before, false) < 32 && n < 94;
+}
+
 static void do_order(struct model *m, const struct operation *op, unsigned id, unsigned route,
                      struct result *result)
 {
-    struct model_order nobody;
     struct model_order *o = &m->orders[id];
+    struct model_order after;
     struct model_answer a;
     int error;
 
-    if (is_forgotten(m, o) && op->code == OPERATION_SCHEDULE) {
+    bool forgotten = is_forgotten(m, o);
+    bool again = forgotten && op->code == OPERATION_SCHEDULE;
+
+    if (again && is_old(m)) {
         purge(m, o);
     }
-    if (is_forgotten(m, o)) {
-        memset(&nobody, 0, sizeof nobody);
-        o = &nobody; /* nothing but a schedule can make it exist */
-    }
-    if (answered_before(m, o->exists ? o : NULL, op, result)) {
+    if (answered_before(m, o->exists && !(forgotten && is_old(m)) ? o : NULL, op, result)) {
         return;
     }
-    error = carry_out(m, o, op, route);
-    a = describe(m, o->exists ? o : NULL, error);
+    if (again && !is_old(m)) {
+        if (!may_be_purged(m, o) && !move_requests(m, o)) {
+            a = describe(m, NULL, ORDERSCHED_BUSY);
+            give(m, &a, result);
+            return;
+        }
+        if (may_be_purged(m, o)) {
+            lift(m, latest_request(o));
+        }
+        memset(o, 0, sizeof *o);
+    }
+    memset(&after, 0, sizeof after);
+    if (!is_forgotten(m, o)) {
+        after = *o; /* a forgotten one is as if it were not there */
+    }
+    struct model_order before = after;
+    error = carry_out(m, &after, op, route);
+    a = describe(m, after.exists ? &after : NULL, error);
     a.serial = noise_serial(op->request_id);
     a.time_ms = request_id_time_ms(op->request_id);
-    if (error == ORDERSCHED_OK && op->code == OPERATION_SCHEDULE) {
-        o->schedule = a;
-    } else if (o->exists && error != ORDERSCHED_EXISTS && error != ORDERSCHED_EXHAUSTED &&
-               o->n_requests < MODEL_REQUESTS_MAX) {
-        o->requests[o->n_requests++] = a;
+    bool creates = error == ORDERSCHED_OK && op->code == OPERATION_SCHEDULE;
+    bool with_order = creates || stays_with_order(m, &before, &after, op, error);
+    bool redriven = error == ORDERSCHED_OK && op->code == OPERATION_DEAD_REDRIVE;
+    if (!with_order && !has_room(m, 1, redriven)) { /* nothing has happened */
+        a = describe(m, before.exists ? &before : NULL, ORDERSCHED_BUSY);
+        give(m, &a, result);
+        return;
+    }
+    if (creates) {
+        after.schedule = a;
+    } else if (with_order) {
+        after.requests[after.n_requests++] = a;
     } else {
         remember_recent(m, a);
+    }
+    if (after.exists) {
+        *o = after;
     }
     give(m, &a, result);
 }
@@ -531,8 +690,12 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
             if (!answered_before(m, NULL, op, result)) {
                 a.serial = noise_serial(op->request_id);
                 a.time_ms = request_id_time_ms(op->request_id);
-                a.error = do_route(m, op, route);
-                remember_recent(m, a);
+                if (!has_room(m, 1, true)) {
+                    a.error = ORDERSCHED_BUSY;
+                } else {
+                    a.error = do_route(m, op, route);
+                    remember_recent(m, a);
+                }
                 give(m, &a, result);
             }
             return;

@@ -5,8 +5,8 @@
 
 #include "noise.h"
 
-#define MODEL_RECENT_MAX 65536u
-#define MODEL_REQUESTS_MAX 64
+#define MODEL_RECENT_MAX (1u << 20)
+#define MODEL_REQUESTS_MAX 96
 
 struct model_answer {
     uint64_t serial; /* of the request */
@@ -80,6 +80,7 @@ struct model {
     struct model_route routes[NOISE_ROUTES];
     /* The recent requests: all ever recorded, and the first that is still there. */
     struct model_answer *recent;
+    uint32_t recent_limit; /* MODEL_RECENT_MAX unless set */
     uint64_t first_recent;
     uint64_t n_recent;
     uint64_t cap_recent;
