@@ -330,7 +330,9 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                max] in us: timer, commit, queue, callback, total]], ...], the first, named "", of
  *                all routes together; those follow that had deliveries) "loop_stalls_us" (the
  *                longest round of the raft loop in each of the last PROTOCOL_STALL_SECONDS seconds,
- *                the present one first: [us, ...])
+ *                the present one first: [us, ...]) "reserves" "reserves_refused"
+ *                "recent_requests" "clients" ({"connections" "paused" "in_hand" "unread_bytes"
+ *                "unseated" "refused" "unread_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]

@@ -62,6 +62,7 @@ static void slot_reply(struct inbound *in, const uint8_t *answer, size_t len)
     api_write_length(slot->answer, slot->header_len + len);
     memcpy(slot->answer + API_LENGTH_SIZE, slot->header, slot->header_len);
     atomic_fetch_add_explicit(&in->source->unread, slot->answer_len, memory_order_relaxed);
+    atomic_fetch_add_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
     inbound_release(in);
     api_return(slot);
     uv_async_send(&a->answered);
@@ -119,6 +120,7 @@ static void api_answered_cb(uv_async_t *async)
         api_connection_answer(slot);
         slot = next;
     }
+    api_connections_relieve(a);
     api_connections_resume(a);
 }
 
@@ -270,6 +272,12 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
         return NULL;
     }
     a->config = *config;
+    a->config.unread_max = config->unread_max != 0 ? config->unread_max : API_UNREAD_MAX;
+    a->config.unread_each_max =
+        config->unread_each_max != 0 ? config->unread_each_max : API_UNREAD_EACH_MAX;
+    api_seats_init(&a->seats, config->connections_max != 0 ? config->connections_max
+                                                           : API_CONNECTIONS_MAX);
+    a->paused_last = &a->paused_first;
     a->arrived_last = &a->arrived_first;
     a->answered_last = &a->answered_first;
     a->ended_close_cb = api_closed_cb;
@@ -283,6 +291,19 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
         return NULL;
     }
     return a;
+}
+
+void api_load(const struct api *a, struct client_load *load)
+{
+    *load = (struct client_load){
+        .connections = atomic_load_explicit(&a->load_connections, memory_order_relaxed),
+        .paused = atomic_load_explicit(&a->load_paused, memory_order_relaxed),
+        .in_hand = atomic_load_explicit(&a->load_in_hand, memory_order_relaxed),
+        .unread = atomic_load_explicit(&a->load_unread, memory_order_relaxed),
+        .unseated = atomic_load_explicit(&a->load_unseated, memory_order_relaxed),
+        .refused = atomic_load_explicit(&a->load_refused, memory_order_relaxed),
+        .unread_closed = atomic_load_explicit(&a->load_unread_closed, memory_order_relaxed),
+    };
 }
 
 void api_close(struct api *a, void (*cb)(void *arg), void *arg)

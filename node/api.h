@@ -7,23 +7,33 @@
  * Owns a thread with a uv loop of its own, where messages are received and checked; they cross to
  * the raft loop through a queue with a uv_async_t, are answered there, and go back the same way.
  *
- * Bounds, so that no client grows us or starves the others: API_CONNECTIONS_MAX connections;
- * `slots` messages between receipt and answer (further ones wait in their connections);
- * `bytes_max` bytes of them (BUSY beyond); PROTOCOL_MESSAGE_MAX a message (a larger one closes its
- * connection); a greeting, a message once begun, or an answer that its client does not take has
- * API_PATIENCE_MS. Idle connections may stay: keep-alive notices dead ones. The process must ignore
- * SIGPIPE. */
+ * Bounds, so that no client grows us or starves the others:
+ *  - API_CONNECTIONS_MAX connections; who comes then takes the seat of an idle one (api_seats.h).
+ *  - `slots` messages between receipt and answer. Further ones wait in their connections, which
+ *    take turns, a message each, in the order in which they began to wait.
+ *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
+ *    closes its connection); 64 KiB of what a connection that waits had sent besides.
+ *  - API_UNREAD_EACH_MAX bytes of answers that a client has not taken, and those of its messages
+ *    in hand: it is not read from until it takes some. API_UNREAD_MAX of all: the connection that
+ *    has most is closed.
+ *  - a greeting, a message once begun, or an answer that its client does not take has
+ *    API_PATIENCE_MS.
+ * Idle connections may stay as long as there are seats: keep-alive notices dead ones. The process
+ * must ignore SIGPIPE. */
 #ifndef API_H
 #define API_H
 
 #include <uv.h>
 
+#include "client_load.h"
 #include "inbound.h"
 #include "log.h"
 
 #define API_PATIENCE_MS 10000
 #define API_CLOSE_TIMEOUT_MS 1000
-#define API_CONNECTIONS_MAX 4096
+#define API_CONNECTIONS_MAX 4096u
+#define API_UNREAD_MAX (64u << 20)     /* bytes */
+#define API_UNREAD_EACH_MAX (4u << 20) /* bytes */
 
 struct api; /* opaque */
 
@@ -32,6 +42,9 @@ struct api_config {
     const char *cluster;
     unsigned slots;
     uint64_t bytes_max;
+    unsigned connections_max; /* 0: API_CONNECTIONS_MAX */
+    size_t unread_max;        /* 0: API_UNREAD_MAX */
+    size_t unread_each_max;   /* 0: API_UNREAD_EACH_MAX */
     const struct log *log; /* may be NULL */
     /* Raft loop: a checked message (error OK), or one to refuse with error and text. Exactly one
      * in->reply() must follow, on the raft loop. */
@@ -43,6 +56,7 @@ struct api_config {
  * the raft loop. */
 struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errbuf,
                     size_t errbuf_len);
+void api_load(const struct api *a, struct client_load *load); /* any thread */
 /* Raft loop, when every message handed over has been replied to: stop listening, let answers on
  * their way go out (at most API_CLOSE_TIMEOUT_MS), close. What had not reached the raft loop is
  * dropped. cb runs on the raft loop; then api_free. */

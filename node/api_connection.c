@@ -14,6 +14,13 @@
 
 enum phase { PHASE_GREETING, PHASE_LENGTH, PHASE_BODY };
 
+/* A message begins, but is not read. */
+enum pause {
+    PAUSE_NONE,
+    PAUSE_SLOT,   /* until it is its turn: in api.paused_first */
+    PAUSE_UNREAD, /* until it has taken some of its answers */
+};
+
 struct api_connection {
     struct api *api;
     struct api_connection *next, *prev;
@@ -29,9 +36,12 @@ struct api_connection {
     unsigned n_writing; /* answers being written */
     uint64_t waiting_since_ms; /* for the rest of a greeting or message; 0 = for nothing */
     uint64_t writing_since_ms; /* since when no answer was taken; 0 = none is being written */
-    bool paused;     /* a message begins, but no slot is free */
+    enum pause pause;
+    struct api_connection *paused_next;
+    bool turn;       /* it waited longest, and may begin a message before the others that wait */
     uint8_t *rest;   /* paused: what was read behind that point */
     size_t rest_len;
+    struct api_seat seat;
     bool closing, closed;
     struct inbound_source source; /* by which the raft loop shares its time */
     atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
@@ -85,6 +95,66 @@ static void connection_log(struct api_connection *c, const char *error, const ch
              LOG_STR("reason", reason), LOG_STR("client", host));
 }
 
+static void load_add(atomic_size_t *n, int by)
+{
+    atomic_fetch_add_explicit(n, (size_t)by, memory_order_relaxed);
+}
+
+static struct api_connection *connection_of_seat(struct api_seat *seat)
+{
+    return (struct api_connection *)((char *)seat - offsetof(struct api_connection, seat));
+}
+
+static size_t connection_unread(const struct api_connection *c)
+{
+    return atomic_load_explicit(&c->source.unread, memory_order_relaxed);
+}
+
+/* --- pauses --- */
+
+static void connection_begin_pause(struct api_connection *c, enum pause pause)
+{
+    struct api *a = c->api;
+
+    assert(c->pause == PAUSE_NONE);
+    c->pause = pause;
+    c->turn = false;
+    load_add(&a->load_paused, 1);
+    if (pause == PAUSE_SLOT) {
+        c->paused_next = NULL;
+        *a->paused_last = c;
+        a->paused_last = &c->paused_next;
+    }
+}
+
+static void connection_end_pause(struct api_connection *c)
+{
+    struct api *a = c->api;
+
+    if (c->pause == PAUSE_SLOT) {
+        struct api_connection **at = &a->paused_first;
+        while (*at != c) { /* the first, but where it is being closed */
+            at = &(*at)->paused_next;
+        }
+        *at = c->paused_next;
+        a->paused_last = c->paused_next == NULL ? at : a->paused_last;
+    }
+    load_add(&a->load_paused, c->pause != PAUSE_NONE ? -1 : 0);
+    c->pause = PAUSE_NONE;
+}
+
+/* May its next message begin? If not, why not. */
+static enum pause connection_must_pause(const struct api_connection *c)
+{
+    const struct api *a = c->api;
+
+    if (connection_unread(c) >= a->config.unread_each_max) {
+        return PAUSE_UNREAD;
+    }
+    return a->n_slots >= a->config.slots || (a->paused_first != NULL && !c->turn) ? PAUSE_SLOT
+                                                                               : PAUSE_NONE;
+}
+
 /* --- the end of a connection --- */
 
 static void connection_release(struct api_connection *c)
@@ -121,8 +191,9 @@ static void connection_close(struct api_connection *c)
     if (c->next != NULL) {
         c->next->prev = c->prev;
     }
-    a->n_connections--;
-    a->n_paused -= c->paused;
+    api_seats_leave(&a->seats, &c->seat);
+    load_add(&a->load_connections, -1);
+    connection_end_pause(c);
     a->partial -= c->body_cap;
     uv_close((uv_handle_t *)&c->tcp, connection_closed_cb);
 }
@@ -173,8 +244,11 @@ static void connection_submit(struct api_connection *c)
     c->body = NULL;
     a->partial -= c->body_cap;
     c->body_cap = 0;
-    c->n_slots++;
+    if (c->n_slots++ == 0) {
+        api_seats_busy(&a->seats, &c->seat);
+    }
     a->n_slots++;
+    load_add(&a->load_in_hand, 1);
     a->bytes += slot->counted;
     if (a->bytes > a->config.bytes_max) {
         slot->error = ORDERSCHED_BUSY;
@@ -268,8 +342,11 @@ static size_t connection_take(struct api_connection *c, const uint8_t *data, siz
             }
             continue;
         }
-        if (c->have == 0 && c->api->n_slots >= c->api->config.slots) {
-            break; /* before its first byte: what is not read yet waits in the kernel */
+        if (c->have == 0) {
+            if (connection_must_pause(c) != PAUSE_NONE) {
+                break; /* before its first byte: what is not read yet waits in the kernel */
+            }
+            c->turn = false;
         }
         size_t n = smaller(c->body_len - c->have, len - used);
         if (!connection_grow(c, c->have + n)) {
@@ -294,7 +371,9 @@ static void connection_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t 
     struct api_connection *c = handle->data;
 
     (void)suggested; /* one chunk for all: it is used up before the next read */
-    *buf = uv_buf_init((char *)c->api->chunk, sizeof c->api->chunk);
+    /* Where others wait, what it sends will have to as well: then it stays in the kernel. */
+    bool wait = c->api->paused_first != NULL && c->phase != PHASE_BODY;
+    *buf = uv_buf_init((char *)c->api->chunk, wait ? 4096 : sizeof c->api->chunk);
 }
 
 /* Keep what could not be taken until a slot is free, and read no more. */
@@ -307,9 +386,8 @@ static void connection_pause(struct api_connection *c, const uint8_t *rest, size
     }
     memcpy(c->rest, rest, len);
     c->rest_len = len;
-    c->paused = true;
     c->waiting_since_ms = 0;
-    c->api->n_paused++;
+    connection_begin_pause(c, connection_must_pause(c));
     uv_read_stop((uv_stream_t *)&c->tcp);
 }
 
@@ -344,26 +422,23 @@ static void connection_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *b
     }
 }
 
+static void connection_resume(struct api_connection *c)
+{
+    uint8_t *rest = c->rest;
+
+    c->rest = NULL;
+    connection_end_pause(c);
+    c->turn = true;
+    uv_read_start((uv_stream_t *)&c->tcp, connection_alloc_cb, connection_read_cb);
+    connection_feed(c, rest, c->rest_len);
+    free(rest);
+}
+
+/* One message of each, and who has more goes behind the others. */
 void api_connections_resume(struct api *a)
 {
-    struct api_connection *next;
-
-    if (a->n_paused == 0) {
-        return;
-    }
-    for (struct api_connection *c = a->connections;
-         c != NULL && a->n_slots < a->config.slots; c = next) {
-        next = c->next;
-        if (!c->paused) {
-            continue;
-        }
-        uint8_t *rest = c->rest;
-        c->rest = NULL;
-        c->paused = false;
-        a->n_paused--;
-        uv_read_start((uv_stream_t *)&c->tcp, connection_alloc_cb, connection_read_cb);
-        connection_feed(c, rest, c->rest_len);
-        free(rest);
+    while (a->paused_first != NULL && a->n_slots < a->config.slots) {
+        connection_resume(a->paused_first);
     }
 }
 
@@ -375,11 +450,19 @@ void api_slot_end(struct api_slot *slot)
     struct api_connection *c = slot->connection;
     struct api *a = slot->api;
 
-    c->n_slots--;
+    if (--c->n_slots == 0 && !c->closing) {
+        api_seats_idle(&a->seats, &c->seat);
+    }
     a->n_slots--;
+    load_add(&a->load_in_hand, -1);
     a->bytes -= slot->counted;
     atomic_fetch_sub_explicit(&c->source.unread, slot->answer_len, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
     slot_free(slot);
+    if (c->pause == PAUSE_UNREAD && connection_unread(c) < a->config.unread_each_max / 2) {
+        connection_end_pause(c);
+        connection_begin_pause(c, PAUSE_SLOT);
+    }
     connection_release(c);
 }
 
@@ -397,6 +480,26 @@ static void connection_written_cb(uv_write_t *write, int status)
     }
     api_slot_end(slot);
     api_connections_resume(a);
+}
+
+/* A client that does not read must not cost the others theirs. */
+void api_connections_relieve(struct api *a)
+{
+    while (atomic_load_explicit(&a->load_unread, memory_order_relaxed) > a->config.unread_max) {
+        struct api_connection *most = NULL;
+        size_t sum = 0; /* without those that are being closed */
+
+        for (struct api_connection *c = a->connections; c != NULL; c = c->next) {
+            sum += connection_unread(c);
+            most = most == NULL || connection_unread(c) > connection_unread(most) ? c : most;
+        }
+        if (sum <= a->config.unread_max) {
+            break;
+        }
+        connection_log(most, "BUSY", "it has most of too many answers that were not read");
+        load_add(&a->load_unread_closed, 1);
+        connection_close(most);
+    }
 }
 
 void api_connection_answer(struct api_slot *slot)
@@ -429,6 +532,30 @@ static void connection_greeted_cb(uv_write_t *write, int status)
     }
 }
 
+/* It has a seat now; somebody may have to leave for it. False: it has to. */
+static bool connection_sit_down(struct api_connection *c)
+{
+    struct api *a = c->api;
+    struct sockaddr_storage from = {0};
+    int len = sizeof from;
+
+    (void)uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len); /* else: of no family */
+    api_seats_take(&a->seats, &c->seat, (struct sockaddr *)&from);
+    struct api_seat *victim = api_seats_victim(&a->seats, &c->seat);
+    if (victim == &c->seat) {
+        load_add(&a->load_refused, 1);
+        connection_log(c, "BUSY", "too many connections");
+        return false;
+    }
+    if (victim != NULL) {
+        struct api_connection *idle = connection_of_seat(victim);
+        load_add(&a->load_unseated, 1);
+        connection_log(idle, "BUSY", "idle, and another client wanted its seat");
+        connection_close(idle);
+    }
+    return true;
+}
+
 void api_connection_accept(struct api *a)
 {
     struct api_connection *c = calloc(1, sizeof *c);
@@ -446,13 +573,9 @@ void api_connection_accept(struct api *a)
         c->next->prev = c;
     }
     a->connections = c;
-    a->n_connections++;
-    if (uv_accept((uv_stream_t *)&a->listener, (uv_stream_t *)&c->tcp) != 0) {
-        connection_close(c);
-        return;
-    }
-    if (a->n_connections > API_CONNECTIONS_MAX) {
-        connection_log(c, "BUSY", "too many connections");
+    load_add(&a->load_connections, 1);
+    if (uv_accept((uv_stream_t *)&a->listener, (uv_stream_t *)&c->tcp) != 0 ||
+        !connection_sit_down(c)) {
         connection_close(c);
         return;
     }

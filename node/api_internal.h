@@ -4,6 +4,7 @@
 #define API_INTERNAL_H
 
 #include "api.h"
+#include "api_seats.h"
 
 #define API_LENGTH_SIZE 8
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
@@ -47,8 +48,8 @@ struct api {
     uv_tcp_t listener;
     uv_timer_t patience;
     struct api_connection *connections;
-    unsigned n_connections;
-    unsigned n_paused;  /* of them: wait for a slot */
+    struct api_seats seats;
+    struct api_connection *paused_first, **paused_last; /* wait for a slot, each for its turn */
     unsigned n_slots;   /* messages between their last byte and their answer's */
     unsigned n_writing; /* of them: the answer is being written */
     uint64_t bytes;     /* of messages with a slot */
@@ -57,6 +58,10 @@ struct api {
     unsigned lingers;
     bool ending;
     uint64_t logged_ms; /* one line a second about clients that misbehave */
+    /* for all threads; written by the api thread, but for load_unread */
+    atomic_size_t load_connections, load_paused, load_in_hand;
+    atomic_size_t load_unread; /* bytes of answers: up on the raft loop, down here */
+    atomic_size_t load_unseated, load_refused, load_unread_closed;
 };
 
 void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */
@@ -66,6 +71,7 @@ void api_hand_over(struct api_slot *slot);
 void api_connection_accept(struct api *a);
 void api_connection_answer(struct api_slot *slot); /* write it; the slot is its own from now on */
 void api_connections_resume(struct api *a);        /* those that waited for a slot */
+void api_connections_relieve(struct api *a);       /* close who holds most of too many answers */
 void api_connections_check(struct api *a);         /* close those whose time is over */
 void api_connections_close(struct api *a);
 void api_slot_end(struct api_slot *slot); /* without an answer */

@@ -19,6 +19,8 @@ struct worker_poll {
     struct worker_poll *next;    /* of the same route */
     struct worker_poll *filling; /* the next one that got orders in this round */
     struct inbound *in;
+    struct inbound_source *source;
+    uint32_t rank; /* as many of its source waited for the route when it came */
     uint16_t slot;
     char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
     char worker[PROTOCOL_WORKER_MAX + 1];
@@ -28,6 +30,8 @@ struct worker_poll {
     size_t bytes;
     struct reservation *first, **last;
 };
+
+static const char polls_too_many[] = "too many workers wait for orders";
 
 static uint64_t worker_now_us(const struct callback_worker *w)
 {
@@ -45,25 +49,30 @@ static uint32_t poll_room(const struct worker_poll *poll)
 static void poll_unlink(struct callback_worker *w, struct worker_poll *poll)
 {
     struct worker_polls *route = &w->routes[poll->slot];
-    struct worker_poll **at = &route->first;
+    struct worker_poll *before = NULL;
 
-    while (*at != poll) {
-        assert(*at != NULL);
-        at = &(*at)->next;
+    if (route->first == poll) {
+        route->first = poll->next;
+    } else {
+        for (before = route->first; before->next != poll; before = before->next) {
+        }
+        before->next = poll->next;
     }
-    *at = poll->next;
-    if (route->last == &poll->next) {
-        route->last = at;
+    if (route->last == poll) {
+        route->last = before;
     }
     route->room -= poll_room(poll);
+    route->n--;
+    poll->source->polls--;
     w->n_polls--;
 }
 
-static void poll_refuse(struct callback_worker *w, struct worker_poll *poll, int error)
+static void poll_refuse(struct callback_worker *w, struct worker_poll *poll, int error,
+                        const char *text)
 {
     assert(poll->n == 0);
     poll_unlink(w, poll);
-    w->host.refuse(w->host.arg, poll->in, error, NULL);
+    w->host.refuse(w->host.arg, poll->in, error, text);
     free(poll);
 }
 
@@ -134,7 +143,7 @@ static void polls_each(struct callback_worker *w,
 
 static void poll_refuse_cb(struct callback_worker *w, struct worker_poll *poll, uint64_t error)
 {
-    poll_refuse(w, poll, (int)error);
+    poll_refuse(w, poll, (int)error, NULL);
 }
 
 static void worker_look_at(struct callback_worker *w, uint64_t us)
@@ -146,7 +155,7 @@ static void worker_look_at(struct callback_worker *w, uint64_t us)
 static void poll_look_cb(struct callback_worker *w, struct worker_poll *poll, uint64_t now_us)
 {
     if (inbound_is_gone(poll->in)) {
-        poll_refuse(w, poll, ORDERSCHED_BUSY); /* read by nobody */
+        poll_refuse(w, poll, ORDERSCHED_BUSY, NULL); /* read by nobody */
     } else if (poll->until_us <= now_us) {
         poll_answer(w, poll);
     } else {
@@ -166,30 +175,98 @@ static void worker_look(struct callback_worker *w, uint64_t now_us)
     }
 }
 
+/* ---- fair shares ---- */
+
+/* Behind those of its rank and of lower ones. */
+static void poll_link(struct callback_worker *w, struct worker_poll *poll)
+{
+    struct worker_polls *route = &w->routes[poll->slot];
+    struct worker_poll *before = route->last;
+
+    if (poll->source->polls > 0) {
+        for (const struct worker_poll *p = route->first; p != NULL; p = p->next) {
+            poll->rank += p->source == poll->source;
+        }
+    }
+    if (before != NULL && before->rank > poll->rank) {
+        before = NULL;
+        for (struct worker_poll *p = route->first; p->rank <= poll->rank; p = p->next) {
+            before = p;
+        }
+    }
+    struct worker_poll **at = before != NULL ? &before->next : &route->first;
+    poll->next = *at;
+    *at = poll;
+    route->last = poll->next == NULL ? poll : route->last;
+    route->room += poll->max;
+    route->n++;
+    poll->source->polls++;
+    w->n_polls++;
+}
+
+/* Does `a` have a better claim to be sent away than `b`, by what its source and its route have? */
+static bool poll_has_more(const struct callback_worker *w, const struct worker_poll *a,
+                          const struct worker_poll *b)
+{
+    if (a->source->polls != b->source->polls) {
+        return a->source->polls > b->source->polls;
+    }
+    if (w->routes[a->slot].n != w->routes[b->slot].n) {
+        return w->routes[a->slot].n > w->routes[b->slot].n;
+    }
+    return a->rank >= b->rank; /* the newest of them */
+}
+
+/* Send one away for a newcomer. False: none has more than it would have. */
+static bool worker_make_room(struct callback_worker *w, const struct inbound_source *source,
+                             uint16_t slot)
+{
+    struct worker_poll *most = NULL;
+
+    for (uint32_t i = 0; i < MACHINE_ROUTES_MAX; i++) {
+        for (struct worker_poll *poll = w->routes[i].first; poll != NULL; poll = poll->next) {
+            if (poll->n == 0 && (most == NULL || poll_has_more(w, poll, most))) {
+                most = poll;
+            }
+        }
+    }
+    if (most == NULL) {
+        return false;
+    }
+    bool fair = most->source->polls == source->polls + 1 || most->source == source
+                    ? w->routes[most->slot].n > w->routes[slot].n + 1
+                    : most->source->polls > source->polls + 1;
+    if (fair) {
+        poll_refuse(w, most, ORDERSCHED_BUSY, polls_too_many);
+    }
+    return fair;
+}
+
 void callback_worker_reserve(struct callback_worker *w, struct inbound *in,
                              const struct operation *op, uint16_t slot)
 {
-    struct worker_polls *route = &w->routes[slot];
+    struct inbound_source *source = in->source != NULL ? in->source : &w->nobody;
 
-    if (w->n_polls >= w->polls_max) {
-        w->host.refuse(w->host.arg, in, ORDERSCHED_BUSY, "too many workers wait for orders");
-        return;
+    if (w->n_polls >= w->polls_max && op->time_ms > 0) {
+        w->n_refused++;
+        if (!worker_make_room(w, source, slot)) {
+            w->host.refuse(w->host.arg, in, ORDERSCHED_BUSY, polls_too_many);
+            return;
+        }
     }
     struct worker_poll *poll = calloc(1, sizeof *poll);
     if (poll == NULL) {
         abort();
     }
     poll->in = in;
+    poll->source = source;
     poll->slot = slot;
     memcpy(poll->route, op->route.data, op->route.len);
     memcpy(poll->worker, op->worker.data, op->worker.len);
     poll->max = op->limit;
     poll->last = &poll->first;
     poll->until_us = worker_now_us(w) + op->time_ms * 1000;
-    *route->last = poll;
-    route->last = &poll->next;
-    route->room += poll->max;
-    w->n_polls++;
+    poll_link(w, poll);
     /* One that does not want to wait still gets what the dispatcher has for it in this round. */
     worker_look_at(w, poll->until_us);
     worker_look_at(w, worker_now_us(w) + WORKER_SWEEP_US);
@@ -211,7 +288,7 @@ static unsigned worker_room(struct receiver *receiver, uint16_t slot, const char
         if (strcmp(poll->route, name) != 0) {
             poll_end_unknown(w, poll); /* the slot is another route's now */
         } else if (inbound_is_gone(poll->in)) {
-            poll_refuse(w, poll, ORDERSCHED_BUSY);
+            poll_refuse(w, poll, ORDERSCHED_BUSY, NULL);
         } else {
             break;
         }
@@ -307,9 +384,6 @@ void callback_worker_init(struct callback_worker *w, const struct callback_worke
     w->look_us = UINT64_MAX;
     w->filling_last = &w->filling;
     w->settles_last = &w->settles;
-    for (unsigned i = 0; i < MACHINE_ROUTES_MAX; i++) {
-        w->routes[i].last = &w->routes[i].first;
-    }
     worker_leases_init(&w->leases);
 }
 

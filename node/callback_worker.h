@@ -8,8 +8,14 @@
  * Workers pull: the dispatcher asks room() first and starts nothing that no worker waits for, so
  * that the orders of a route without workers stay in its ready list, whatever becomes of the
  * route meanwhile, and take no place from other routes. A waiting RESERVE holds no thread: it is
- * an unanswered message. There are at most polls_max of them (BUSY beyond); each is answered once.
- * One whose client has left gets no orders.
+ * an unanswered message. There are at most polls_max of them; each is answered once. One whose
+ * client has left gets no orders; one that does not want to wait is always taken, and answered in
+ * this round.
+ *
+ * No connection can take the others' places: of a route, each connection's first RESERVE comes
+ * before any connection's second, and so on. Where there is no room for another, one of the
+ * connection that has most is refused (BUSY), else one of the route that has most, else the
+ * newcomer.
  *
  * A SETTLE is answered when the outcomes of all its orders are committed and applied. A late copy
  * of one, in the same office, gets the same answer. Reservations are the leader's memory: with its
@@ -39,9 +45,10 @@ struct callback_worker_host {
 struct worker_poll;   /* a RESERVE that waits */
 struct worker_settle; /* a SETTLE that waits */
 
-struct worker_polls { /* those of one route, the oldest first */
-    struct worker_poll *first, **last;
+struct worker_polls { /* those of one route, in order of rank, of one rank the oldest first */
+    struct worker_poll *first, *last;
     uint32_t room; /* orders that they would take in all */
+    uint32_t n;
 };
 
 struct callback_worker {
@@ -49,6 +56,8 @@ struct callback_worker {
     struct receiver receiver;
     uint32_t polls_max;
     uint32_t n_polls;
+    uint64_t n_refused; /* RESERVEs that found no room, ever */
+    struct inbound_source nobody; /* of messages whose source is not known */
     uint64_t look_us; /* not later than the first poll's time is up; UINT64_MAX: no polls */
     struct worker_polls routes[MACHINE_ROUTES_MAX]; /* by slot */
     struct worker_poll *filling, **filling_last;    /* got orders in this round */

@@ -201,6 +201,16 @@ static void node_loop_stalls(void *arg, uint32_t *longest_us, unsigned n)
     loop_watch_read(&node->loop_watch, longest_us, n);
 }
 
+static void node_client_load(void *arg, struct client_load *load)
+{
+    struct node *node = arg;
+
+    *load = (struct client_load){0};
+    if (node->api != NULL) {
+        api_load(node->api, load);
+    }
+}
+
 static void node_received(void *arg, struct inbound *in, int error, const char *text)
 {
     struct node *n = arg;
@@ -376,6 +386,8 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .progress_arg = n,
         .loop_stalls = node_loop_stalls,
         .loop_stalls_arg = n,
+        .client_load = node_client_load,
+        .client_load_arg = n,
     };
     struct replica_member members[CONFIG_PEERS_MAX + 1];
     unsigned n_members = 0;

@@ -17,6 +17,7 @@
 #include "../raft/replica.h"
 #include "batcher.h"
 #include "clock.h"
+#include "client_load.h"
 #include "dispatch.h"
 #include "environment.h"
 #include "inbound.h"
@@ -58,6 +59,9 @@ struct scheduler_config {
      * seconds, the present one first. NULL: there is no such loop, and STATUS says nothing. */
     void (*loop_stalls)(void *arg, uint32_t *longest_us, unsigned n);
     void *loop_stalls_arg;
+    /* What clients take of the server that gives us their messages. NULL: STATUS does not say. */
+    void (*client_load)(void *arg, struct client_load *load);
+    void *client_load_arg;
 };
 
 struct scheduler; /* opaque */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../client/units.h"
+#include "../raft/recent.h"
 #include "scheduler_internal.h"
 
 static struct slice slice_of(const char *text)
@@ -119,13 +120,29 @@ static void write_loop_stalls(struct scheduler *s, struct buffer *b)
     }
 }
 
+static void write_client_load(struct scheduler *s, struct buffer *b)
+{
+    struct client_load load;
+
+    s->config.client_load(s->config.client_load_arg, &load);
+    write_key(b, "clients");
+    write_map(b, 7);
+    write_key_uint(b, "connections", load.connections);
+    write_key_uint(b, "paused", load.paused);
+    write_key_uint(b, "in_hand", load.in_hand);
+    write_key_uint(b, "unread_bytes", load.unread);
+    write_key_uint(b, "unseated", load.unseated);
+    write_key_uint(b, "refused", load.refused);
+    write_key_uint(b, "unread_closed", load.unread_closed);
+}
+
 void scheduler_write_status(struct scheduler *s, struct buffer *b)
 {
     struct machine_counts counts;
     const char *address;
 
     machine_counts(&s->machine, &counts);
-    write_map(b, 24 + (s->config.loop_stalls != NULL));
+    write_map(b, 27 + (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
@@ -151,8 +168,14 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
                              : s->disk == SCHEDULER_DISK_LOW ? "low"
                                                              : "full");
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
+    write_key_uint(b, "reserves", s->worker.n_polls);
+    write_key_uint(b, "reserves_refused", s->worker.n_refused);
+    write_key_uint(b, "recent_requests", recent_count(s->machine.recent));
     if (s->config.loop_stalls != NULL) {
         write_loop_stalls(s, b);
+    }
+    if (s->config.client_load != NULL) {
+        write_client_load(s, b);
     }
     write_key(b, "routes"); /* the value follows: scheduler_write_routes */
 }

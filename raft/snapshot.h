@@ -9,9 +9,10 @@
  *       └──── each entry applied meanwhile goes to the tail ────┘
  *
  * Its base is the state as of begin: the machine hands over an order's record before it changes
- * or drops it (machine_touch), a recent request before it drops it, and what comes later is left out. The tail is the entries
- * applied since, which a restore applies again. So base and tail together are the state as of
- * finish, whatever happened in between, and no call takes longer than its slice.
+ * or drops it (machine_touch), a recent request before it drops it, and what comes later is left
+ * out. The tail is the entries applied since, which a restore applies again. So base and tail
+ * together are the state as of finish, whatever happened in between, and no call takes longer than
+ * its slice.
  *
  * Format: docs/semantics.md, "Snapshot format". Changing it: raise SNAPSHOT_VERSION, keep
  * decoding the previous one, add an image of the old version to tests/data. */
@@ -31,7 +32,8 @@ struct snapshot_build; /* opaque; a machine has one at most, machine.image */
  * O(routes). */
 struct snapshot_build *snapshot_begin(struct machine *m);
 /* Write about `orders` more orders or recent requests; of orders at least one shard of the store,
- * which is a four-thousandth of them. True: the base is complete, and snapshot_finish may be called. */
+ * which is a four-thousandth of them. True: the base is complete, and snapshot_finish may be
+ * called. */
 bool snapshot_step(struct snapshot_build *b, unsigned orders);
 bool snapshot_is_complete(const struct snapshot_build *b);
 /* Bytes of the entries applied since the build began. */
@@ -48,8 +50,8 @@ int snapshot_encode(struct machine *m, void *(*alloc)(size_t), uint8_t **data, s
     ORDERSCHED_MUST_CHECK;
 
 enum snapshot_error { SNAPSHOT_OK, SNAPSHOT_CORRUPT, SNAPSHOT_TOO_NEW, SNAPSHOT_NO_MEMORY };
-/* Replace the state of `m` (initialised, of any content, no build under way) by the image. On an error `m` is
- * unchanged. Trusts nothing: a truncated or altered image is SNAPSHOT_CORRUPT. */
+/* Replace the state of `m` (initialised, of any content, no build under way) by the image. On an
+ * error `m` is unchanged. Trusts nothing: a truncated or altered image is SNAPSHOT_CORRUPT. */
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)
     ORDERSCHED_MUST_CHECK;
 /* The same, and `told` hears of it every some ten thousand orders. */

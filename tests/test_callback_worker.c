@@ -43,6 +43,7 @@ struct bench {
 /* A worker's message, and what came back. */
 struct message {
     struct inbound in;
+    struct inbound_source *source; /* NULL: not known */
     atomic_bool gone;
     unsigned replies;
     int refused; /* with this error; 0: answered */
@@ -215,7 +216,10 @@ static void reserve(struct bench *b, struct message *m, unsigned max, unsigned w
         .worker = {(const uint8_t *)"w1", 2},
     };
 
+    struct inbound_source *source = m->source;
+
     message_reset(m);
+    m->in.source = source;
     op = over_the_wire(&bytes, &op);
     callback_worker_reserve(&b->worker, &m->in, &op, SLOT);
     buffer_free(&bytes);
@@ -459,6 +463,92 @@ static void more_workers_than_may_wait_are_told_busy(void **state)
     assert_int_equal(m[0].replies, 0);
     bench_close(b);
     message_reset(&m[0]);
+}
+
+static void reserve_from(struct bench *b, struct message *m, struct inbound_source *source,
+                         unsigned wait_ms)
+{
+    m->source = source;
+    reserve(b, m, 1, wait_ms);
+}
+
+static void a_connection_that_takes_all_places_has_to_give_them_up(void **state)
+{
+    struct bench *b = bench_open();
+    struct inbound_source greedy = {0}, others[POLLS_MAX] = {0};
+    struct message m[POLLS_MAX] = {0}, n[POLLS_MAX] = {0};
+    unsigned refused = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        reserve_from(b, &m[i], &greedy, 5000);
+    }
+    for (unsigned i = 0; i + 1 < POLLS_MAX; i++) {
+        reserve_from(b, &n[i], &others[i], 5000);
+        assert_int_equal(n[i].replies, 0);
+        assert_int_equal(m[POLLS_MAX - 1 - i].refused, ORDERSCHED_BUSY); /* the newest */
+    }
+    reserve_from(b, &n[POLLS_MAX - 1], &others[POLLS_MAX - 1], 5000);
+    assert_int_equal(n[POLLS_MAX - 1].refused, ORDERSCHED_BUSY); /* each has one */
+    assert_int_equal(b->worker.n_polls, POLLS_MAX);
+    run(b, 5000);
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        refused += m[i].refused != 0;
+        message_reset(&m[i]);
+        message_reset(&n[i]);
+    }
+    assert_int_equal(refused, POLLS_MAX - 1);
+    assert_int_equal(greedy.polls, 0);
+    bench_close(b);
+}
+
+static void the_first_of_each_connection_comes_before_the_second_of_any(void **state)
+{
+    struct bench *b = bench_open();
+    struct inbound_source greedy = {0}, modest = {0};
+    struct message m[3] = {0}, n = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        reserve_from(b, &m[i], &greedy, 5000);
+    }
+    reserve_from(b, &n, &modest, 5000);
+    start(b, "one");
+    start(b, "two");
+    run(b, 0);
+    assert_int_equal(jobs_of(&m[0], 0, NULL), 1);
+    assert_int_equal(jobs_of(&n, 0, NULL), 1);
+    assert_int_equal(m[1].replies, 0);
+    start(b, "three");
+    run(b, 0);
+    assert_int_equal(jobs_of(&m[1], 0, NULL), 1);
+    run(b, 5000);
+    for (unsigned i = 0; i < 3; i++) {
+        message_reset(&m[i]);
+    }
+    message_reset(&n);
+    bench_close(b);
+}
+
+static void who_does_not_want_to_wait_is_answered_at_once_however_many_wait(void **state)
+{
+    struct bench *b = bench_open();
+    struct message m[POLLS_MAX] = {0}, n = {0};
+
+    (void)state;
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        reserve(b, &m[i], 1, 5000);
+    }
+    reserve(b, &n, 1, 0);
+    assert_int_equal(n.replies, 0);
+    run(b, 0);
+    assert_int_equal(jobs_of(&n, 0, NULL), 0);
+    message_reset(&n);
+    run(b, 5000);
+    for (unsigned i = 0; i < POLLS_MAX; i++) {
+        message_reset(&m[i]);
+    }
+    bench_close(b);
 }
 
 static void a_client_that_has_left_gets_no_orders(void **state)
@@ -784,6 +874,9 @@ int main(void)
             orders_go_to_the_worker_that_waited_longest_and_no_answer_has_more_than_asked),
         cmocka_unit_test(an_answer_takes_no_more_bytes_than_the_protocol_allows),
         cmocka_unit_test(more_workers_than_may_wait_are_told_busy),
+        cmocka_unit_test(a_connection_that_takes_all_places_has_to_give_them_up),
+        cmocka_unit_test(the_first_of_each_connection_comes_before_the_second_of_any),
+        cmocka_unit_test(who_does_not_want_to_wait_is_answered_at_once_however_many_wait),
         cmocka_unit_test(a_client_that_has_left_gets_no_orders),
         cmocka_unit_test(
             a_poll_for_a_route_that_another_has_taken_the_place_of_gets_nothing_of_it),
