@@ -20,7 +20,7 @@ struct status_key {
 #define UINT_KEY(k) {#k, offsetof(struct node_status, k), 0}
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster), TEXT_KEY(address), TEXT_KEY(role), TEXT_KEY(version), TEXT_KEY(disk),
+    TEXT_KEY(cluster), TEXT_KEY(identity), TEXT_KEY(address), TEXT_KEY(role), TEXT_KEY(version), TEXT_KEY(disk),
     UINT_KEY(id), UINT_KEY(leader), UINT_KEY(term), UINT_KEY(commit), UINT_KEY(applied),
     UINT_KEY(last), UINT_KEY(now_ms), UINT_KEY(epoch), UINT_KEY(pending), UINT_KEY(closing),
     UINT_KEY(paid), UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),

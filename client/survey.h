@@ -15,6 +15,7 @@
 /* A node's own words: the body of STATUS (protocol.h). */
 struct node_status {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
+    char identity[2 * PROTOCOL_IDENTITY_SIZE + 1]; /* hexadecimal; empty: none yet, or too old */
     char address[PROTOCOL_ADDRESS_MAX];
     char role[16];
     char version[32];

@@ -16,7 +16,8 @@
 #include "../client/units.h"
 #include "log_writer.h"
 
-#define VALUE_MAX 256
+#define VALUE_MAX 256     /* of what may come from outside */
+#define SENTENCE_MAX 1024 /* of our own words */
 #define LINE_MAX_BYTES PIPE_BUF
 #define TAIL_MAX 40 /* room kept for the count of pairs left out, and the end of the line */
 
@@ -106,23 +107,24 @@ static bool is_bare_word(const unsigned char *s, size_t len)
     return len > 0;
 }
 
-/* Where to cut: at VALUE_MAX, but not within a character. */
-static size_t value_cut(const unsigned char *s, size_t len)
+/* Where to cut: at `max`, but not within a character. */
+static size_t value_cut(const unsigned char *s, size_t len, size_t max)
 {
-    if (len <= VALUE_MAX) {
+    if (len <= max) {
         return len;
     }
-    size_t cut = VALUE_MAX;
+    size_t cut = max;
     for (unsigned back = 0; back < 3 && cut > 0 && s[cut] >> 6 == 2; back++) {
         cut--;
     }
-    return s[cut] >> 6 == 2 ? VALUE_MAX : cut; /* no character that long: not UTF-8 anyway */
+    return s[cut] >> 6 == 2 ? max : cut; /* no character that long: not UTF-8 anyway */
 }
 
-static void line_add_value(struct line *line, enum log_format format, const void *data, size_t len)
+static void line_add_value(struct line *line, enum log_format format, const void *data, size_t len,
+                           size_t max)
 {
     const unsigned char *s = data;
-    size_t cut = value_cut(s, len);
+    size_t cut = value_cut(s, len, max);
     if (format == LOG_LOGFMT && cut == len && is_bare_word(s, len)) {
         line_add(line, data, len);
         return;
@@ -161,10 +163,11 @@ static bool line_add_field(struct line *line, enum log_format format, const stru
     switch (field->kind) {
     case LOG_F_STR:
         line_add_value(line, format, field->data,
-                       field->data != NULL ? strnlen(field->data, VALUE_MAX + 1) : 0);
+                       field->data != NULL ? strnlen(field->data, SENTENCE_MAX + 1) : 0,
+                       SENTENCE_MAX);
         break;
     case LOG_F_BYTES:
-        line_add_value(line, format, field->data, field->data != NULL ? field->len : 0);
+        line_add_value(line, format, field->data, field->data != NULL ? field->len : 0, VALUE_MAX);
         break;
     case LOG_F_U64:
         line_add_u64(line, field->u);

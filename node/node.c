@@ -20,6 +20,7 @@
 #include "api.h"
 #include "callback_exec.h"
 #include "callback_http.h"
+#include "founding.h"
 #include "loop_watch.h"
 #include "receivers.h"
 #include "scheduler.h"
@@ -30,6 +31,7 @@
 #define NODE_PROGRESS_US 1000000
 #define NODE_LAST_WORDS_MS 1000 /* for what was logged to be read, when the process ends */
 #define NODE_DISK_SILENT_S 10   /* after which a data disk that does not answer is worth a line */
+#define NODE_ASK_MS 10000 /* for a node that is to be added, and may be starting */
 #define NODE_EXIT_FATAL 74 /* EX_IOERR: the supervisor starts the node again */
 
 struct node {
@@ -296,6 +298,117 @@ static void node_signal_cb(uv_signal_t *handle, int signum)
     scheduler_drain(n->scheduler, NODE_DRAIN_MS, node_drained, n);
 }
 
+/* --- its cluster --- */
+
+/* Keep the standing, or leave: what follows depends on it. */
+static int node_keep_standing(struct node *n, const struct standing *standing)
+{
+    char err[512];
+
+    if (disk_set_standing(n->disk, standing, err, sizeof err) == 0) {
+        return 0;
+    }
+    node_fatal(n, err);
+    return -1;
+}
+
+/* A member of a cluster has addressed this node, which is in none yet. */
+static int node_adopt(void *arg, const struct standing *standing)
+{
+    struct node *n = arg;
+    char identity[STANDING_IDENTITY_TEXT];
+
+    if (node_keep_standing(n, standing) != 0) {
+        return -1;
+    }
+    standing_identity_text(standing->identity, identity);
+    log_line(&n->log, LOG_INFO, "this node belongs to a cluster from now on",
+             LOG_STR("identity", identity));
+    return 0;
+}
+
+/* Nothing has come of this founding, and nothing good can. */
+static void node_founded_elsewhere(void *arg, const char *sentence)
+{
+    struct node *n = arg;
+
+    log_line(&n->log, LOG_ERROR, "cannot found the cluster", LOG_STR("reason", sentence));
+    (void)log_flush(&n->log, NODE_LAST_WORDS_MS);
+    _exit(1);
+}
+
+/* The log, or an image of the state, tells the cluster's identity. */
+static int node_identified(void *arg, const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
+{
+    struct node *n = arg;
+    struct standing standing = *disk_standing(n->disk);
+    char err[256], ours[9], theirs[9];
+
+    if (standing_has_identity(&standing) &&
+        memcmp(standing.identity, identity, STANDING_IDENTITY_SIZE) != 0) {
+        snprintf(err, sizeof err,
+                 "the log is of cluster %s, but this node belongs to %s: directories of two nodes "
+                 "were mixed. Put back what belongs together",
+                 standing_brief(identity, theirs), standing_brief(standing.identity, ours));
+        node_fatal(n, err);
+        return -1;
+    }
+    if (standing_has_identity(&standing) && standing.state == STANDING_MEMBER) {
+        return 0;
+    }
+    memcpy(standing.identity, identity, STANDING_IDENTITY_SIZE);
+    standing.state = STANDING_MEMBER;
+    if (node_keep_standing(n, &standing) != 0) {
+        return -1;
+    }
+    transport_set_standing(&n->transport, &standing);
+    return 0;
+}
+
+/* A question to a node that is to be added. */
+struct node_question {
+    uint64_t id;
+    char address[PROTOCOL_ADDRESS_MAX];
+    void (*cb)(void *cb_arg, bool fits, const char *sentence);
+    void *cb_arg;
+};
+
+static void node_answered(void *arg, enum transport_answer answer, const char *sentence)
+{
+    struct node_question *q = arg;
+    char text[1200];
+
+    if (answer == TRANSPORT_SILENT) {
+        snprintf(text, sizeof text,
+                 "nothing was changed: no node %" PRIu64 " of this cluster's name answers at %s "
+                 "(%s). Start it there, empty, with --id %" PRIu64 " --join and the same "
+                 "--cluster, then run the add again",
+                 q->id, q->address, sentence, q->id);
+    } else {
+        snprintf(text, sizeof text, "nothing was changed: %s", sentence);
+    }
+    q->cb(q->cb_arg, answer == TRANSPORT_FITS, text);
+    free(q);
+}
+
+static void node_ask(void *arg, uint64_t id, const char *address,
+                     void (*cb)(void *cb_arg, bool fits, const char *sentence), void *cb_arg)
+{
+    struct node *n = arg;
+    struct node_question *q = malloc(sizeof *q);
+
+    if (q == NULL) {
+        cb(cb_arg, false, "out of memory");
+        return;
+    }
+    *q = (struct node_question){.id = id, .cb = cb, .cb_arg = cb_arg};
+    snprintf(q->address, sizeof q->address, "%s", address);
+    if (transport_ask(&n->transport, id, address, NODE_ASK_MS, node_answered, q) != 0) {
+        free(q);
+        cb(cb_arg, false, n->transport.errmsg);
+    }
+}
+
 /* --- the start --- */
 
 static int node_fail(struct node *n, const char *what, const char *why)
@@ -307,10 +420,12 @@ static int node_fail(struct node *n, const char *what, const char *why)
 static int node_open_disk(struct node *n, struct raft_io **io)
 {
     char err[512];
+    struct standing plan;
     struct disk_config disk = {
         .dir = n->config->data,
         .cluster = n->config->cluster,
         .id = n->config->id,
+        .standing = &plan,
         .fatal = node_fatal,
         .log = node_log,
         .progress = node_progress,
@@ -320,6 +435,9 @@ static int node_open_disk(struct node *n, struct raft_io **io)
     struct transport_config transport = {
         .cluster = n->config->cluster,
         .insecure = n->config->insecure,
+        .adopt = node_adopt,
+        .founded_elsewhere = node_founded_elsewhere,
+        .cluster_arg = n,
         .log = node_log,
         .log_arg = n,
     };
@@ -329,10 +447,12 @@ static int node_open_disk(struct node *n, struct raft_io **io)
         snprintf(bind, sizeof bind, "%s%s", n->config->bind, colon);
         transport.bind = bind;
     }
+    founding_plan(n->config, &plan);
     n->disk = disk_open(&disk, err, sizeof err);
     if (n->disk == NULL) {
         return node_fail(n, "cannot use the data directory", err);
     }
+    transport.standing = disk_standing(n->disk);
     if (transport_init(&n->transport, &n->loop, &transport) != 0) {
         return node_fail(n, "cannot start", "out of memory");
     }
@@ -350,6 +470,31 @@ static const char *node_refuse_address(const char *address)
                : "the member's address is not on the loopback, and without TLS anyone who reaches "
                  "it can read and forge commands: nodes have to be started with --insecure for "
                  "that";
+}
+
+/* Found the cluster of the flags, if that is what this node is here for. */
+static int node_found(struct node *n)
+{
+    const struct config *c = n->config;
+    const struct standing *standing = disk_standing(n->disk);
+    struct replica_member members[CONFIG_PEERS_MAX];
+    char err[TRANSPORT_SENTENCE_MAX];
+
+    if (standing->state != STANDING_FOUNDING || standing_has_identity(standing)) {
+        return 0;
+    }
+    if (founding_ask(c, standing, err, sizeof err) != 0) {
+        return node_fail(n, "cannot found the cluster", err);
+    }
+    for (unsigned i = 0; i < c->n_peers; i++) {
+        members[i] = (struct replica_member){
+            .id = c->peers[i].id, .address = c->peers[i].address, .voter = true};
+    }
+    if (disk_is_pristine(n->disk) &&
+        scheduler_bootstrap(n->scheduler, members, c->n_peers, err, sizeof err) != 0) {
+        return node_fail(n, "cannot found the cluster", err);
+    }
+    return 0;
 }
 
 static int node_start_scheduler(struct node *n, struct raft_io *io)
@@ -384,35 +529,34 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .fatal_arg = n,
         .progress = node_progress,
         .progress_arg = n,
+        .identified = node_identified,
+        .ask = node_ask,
+        .cluster_arg = n,
         .loop_stalls = node_loop_stalls,
         .loop_stalls_arg = n,
         .client_load = node_client_load,
         .client_load_arg = n,
     };
-    struct replica_member members[CONFIG_PEERS_MAX + 1];
-    unsigned n_members = 0;
 
     n->scheduler = scheduler_new(&config, io, &n->environment,
                                  &n->receivers.receiver, err, sizeof err);
     if (n->scheduler == NULL) {
         return node_fail(n, "cannot start", err);
     }
-    for (unsigned i = 0; i < c->n_peers; i++) {
-        members[n_members++] = (struct replica_member){
-            .id = c->peers[i].id, .address = c->peers[i].address, .voter = true};
+    if (node_found(n) != 0) {
+        return -1;
     }
-    if (c->n_peers == 0) {
-        members[n_members++] =
-            (struct replica_member){.id = c->id, .address = c->address, .voter = true};
-    }
-    if (disk_is_pristine(n->disk) && !c->join &&
-        scheduler_bootstrap(n->scheduler, members, n_members, err, sizeof err) != 0) {
-        return node_fail(n, "cannot found the cluster", err);
-    }
+    bool pristine = disk_is_pristine(n->disk);
     if (scheduler_start(n->scheduler, err, sizeof err) != 0) {
         /* libraft keeps the transport's reason to itself. */
         const char *reason = n->transport.errmsg;
         return node_fail(n, "cannot start", reason[0] != '\0' ? reason : err);
+    }
+    if (!pristine) {
+        struct replica_member members[REPLICA_MEMBERS_MAX];
+        unsigned n_members = replica_members(scheduler_replica(n->scheduler), members,
+                                             REPLICA_MEMBERS_MAX);
+        founding_compare(c, disk_standing(n->disk), members, n_members, &n->log);
     }
     return 0;
 }

@@ -204,6 +204,22 @@ static void scheduler_leave_office(struct scheduler *s, int error)
 
 /* --- what the replica tells --- */
 
+bool scheduler_knows_identity(const struct scheduler *s)
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+
+    return memcmp(s->machine.identity, none, sizeof none) != 0;
+}
+
+bool scheduler_identify(struct scheduler *s)
+{
+    if (s->identified || s->config.identified == NULL || !scheduler_knows_identity(s)) {
+        return true;
+    }
+    s->identified = true;
+    return s->config.identified(s->config.cluster_arg, s->machine.identity) == 0;
+}
+
 static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, size_t len)
 {
     struct scheduler *s = arg;
@@ -220,6 +236,9 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
                  "go on with a state that others do not share",
                  index);
         scheduler_fatal(s, sentence);
+        return;
+    }
+    if (!scheduler_identify(s)) {
         return;
     }
     scheduler_progress(s, "applying the log, up to entry", index, 0);

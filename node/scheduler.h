@@ -52,6 +52,15 @@ struct scheduler_config {
      * the machine only. */
     void (*applied)(void *arg, uint64_t index);
     void *applied_arg;
+    /* The state has the cluster's identity: after the entry or image that brought it, once in the
+     * life of a process, before anyone is told of that entry. 0, or -1: fatal was called. May be
+     * NULL. */
+    int (*identified)(void *arg, const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
+    /* Before a member is added: does the node there fit? The answer comes later, once; the sentence
+     * says what to do if it does not. NULL: it is not asked. */
+    void (*ask)(void *arg, uint64_t id, const char *address,
+                void (*cb)(void *cb_arg, bool fits, const char *sentence), void *cb_arg);
+    void *cluster_arg; /* of the two */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;

@@ -11,6 +11,8 @@
 struct administration {
     struct scheduler *scheduler;
     struct inbound *in;
+    uint64_t id;                         /* of a member that is added */
+    char address[PROTOCOL_ADDRESS_MAX];
 };
 
 static void scheduler_administered(void *arg, int error, const char *text)
@@ -30,28 +32,44 @@ static void scheduler_administered(void *arg, int error, const char *text)
     free(a);
 }
 
+/* Whoever is at the new member's address has been asked. */
+static void scheduler_member_asked(void *arg, bool fits, const char *sentence)
+{
+    struct administration *a = arg;
+
+    if (fits) {
+        replica_add(a->scheduler->replica, a->id, a->address, scheduler_administered, a);
+    } else {
+        scheduler_administered(a, ORDERSCHED_MEMBER_CHANGE, sentence);
+    }
+}
+
 static void scheduler_add_member(struct administration *a, const struct operation *op)
 {
-    const struct scheduler_config *config = &a->scheduler->config;
+    struct scheduler *s = a->scheduler;
     const char *refused;
-    char address[PROTOCOL_ADDRESS_MAX];
     char host[256];
     unsigned port;
 
-    memcpy(address, op->address.data, op->address.len);
-    address[op->address.len] = '\0';
-    if (memchr(address, '\0', op->address.len) != NULL ||
-        !units_split_address(address, host, sizeof host, &port) || port > 65533) {
+    a->id = op->node_id;
+    memcpy(a->address, op->address.data, op->address.len);
+    a->address[op->address.len] = '\0';
+    if (memchr(a->address, '\0', op->address.len) != NULL ||
+        !units_split_address(a->address, host, sizeof host, &port) || port > 65533) {
         scheduler_administered(a, ORDERSCHED_INVALID, "the member's address must be HOST:PORT, "
                                                       "with PORT at most 65533");
         return;
     }
-    refused = config->refuse_address != NULL ? config->refuse_address(address) : NULL;
+    refused = s->config.refuse_address != NULL ? s->config.refuse_address(a->address) : NULL;
     if (refused != NULL) {
         scheduler_administered(a, ORDERSCHED_INVALID, refused);
         return;
     }
-    replica_add(a->scheduler->replica, op->node_id, address, scheduler_administered, a);
+    if (s->config.ask == NULL) {
+        scheduler_member_asked(a, true, NULL);
+    } else if (replica_may_add(s->replica, a->id, a->address, scheduler_administered, a)) {
+        s->config.ask(s->config.cluster_arg, a->id, a->address, scheduler_member_asked, a);
+    }
 }
 
 void scheduler_administer(struct scheduler *s, struct inbound *in)

@@ -6,6 +6,7 @@
 
 #include "../client/units.h"
 #include "../raft/recent.h"
+#include "../raft/standing.h"
 #include "scheduler_internal.h"
 
 static struct slice slice_of(const char *text)
@@ -139,11 +140,16 @@ static void write_client_load(struct scheduler *s, struct buffer *b)
 void scheduler_write_status(struct scheduler *s, struct buffer *b)
 {
     struct machine_counts counts;
+    char identity[STANDING_IDENTITY_TEXT] = "";
     const char *address;
 
+    if (scheduler_knows_identity(s)) {
+        standing_identity_text(s->machine.identity, identity);
+    }
     machine_counts(&s->machine, &counts);
-    write_map(b, 27 + (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
+    write_map(b, 28 + (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
     write_key_str(b, "cluster", s->config.cluster);
+    write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
     write_key_str(b, "role", role_name(s->role));

@@ -118,7 +118,7 @@ int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
     error = snapshot_restore_telling(&s->machine, data, len, &progress);
     s->again = true;
     if (error == SNAPSHOT_OK) {
-        return 0;
+        return scheduler_identify(s) ? 0 : -1;
     }
     scheduler_fatal(s, error == SNAPSHOT_TOO_NEW
                            ? "the snapshot was written by a newer version of orderschedd"

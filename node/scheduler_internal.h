@@ -39,6 +39,7 @@ struct scheduler {
     uint64_t retry_office_us; /* not before: take office again after a refused proposal */
     uint64_t clock_warned_us;
     bool starting; /* inside scheduler_start */
+    bool identified; /* config.identified was called */
     uint64_t image_next_us; /* not before: the next slice of the image */
     uint64_t quiet_since_us; /* no more than a little has been logged since, */
     uint64_t quiet_bytes;    /* when so many bytes of log were there */
@@ -73,6 +74,11 @@ uint64_t scheduler_clock_us(struct scheduler *s);  /* the same, in microseconds 
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
 /* Something that must end the process. */
 void scheduler_fatal(struct scheduler *s, const char *sentence);
+
+/* Has the state the cluster's identity yet? */
+bool scheduler_knows_identity(const struct scheduler *s);
+/* After a change of the state that may have brought the identity. False: fatal was called. */
+bool scheduler_identify(struct scheduler *s);
 
 /* scheduler_image.c: the replica's callbacks, and a slice when it is time for one. */
 int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n);

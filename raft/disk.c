@@ -25,6 +25,9 @@ struct disk {
     int dir_fd;
     int lock_fd;
     bool pristine;
+    char *cluster;
+    uint64_t id;
+    struct standing standing;
     bool started;
     struct disk_trace trace;
     struct disk_aio aio;
@@ -111,11 +114,19 @@ static int disk_lock(struct disk *d, char *errbuf, size_t errbuf_len)
     return -1;
 }
 
+/* How the node is told to come to its cluster. */
+static const struct standing *told_standing(const struct disk_config *config)
+{
+    static const struct standing of_old = {.state = STANDING_MEMBER};
+
+    return config->standing != NULL ? config->standing : &of_old;
+}
+
 static int disk_identify(struct disk *d, const struct disk_config *config, char *errbuf,
                          size_t errbuf_len)
 {
-    int known = disk_identity_check(d->dir_fd, d->dir, config->cluster, config->id, errbuf,
-                                    errbuf_len);
+    int known = disk_identity_read(d->dir_fd, d->dir, config->cluster, config->id, &d->standing,
+                                   errbuf, errbuf_len);
     struct stat st;
 
     if (known != 0) {
@@ -127,7 +138,29 @@ static int disk_identify(struct disk *d, const struct disk_config *config, char 
                  d->dir, d->raft_dir);
         return -1;
     }
-    return disk_identity_write(d->dir_fd, d->dir, config->cluster, config->id, errbuf, errbuf_len);
+    return disk_set_standing(d, told_standing(config), errbuf, errbuf_len);
+}
+
+/* A node that is in no cluster yet comes to it as it is told to now; whoever was in one must still
+ * have what it was there for. */
+static int disk_settle_standing(struct disk *d, const struct disk_config *config, char *errbuf,
+                                size_t errbuf_len)
+{
+    if (!d->pristine) {
+        return 0;
+    }
+    if (!standing_has_identity(&d->standing)) {
+        return disk_set_standing(d, told_standing(config), errbuf, errbuf_len);
+    }
+    if (d->standing.state == STANDING_JOINING) {
+        return 0; /* addressed by a member, and nothing has come yet */
+    }
+    char identity[9];
+    snprintf(errbuf, errbuf_len,
+             "%s is of a member of cluster %s, but %s is empty: what this node had confirmed is "
+             "lost. " DISK_READD,
+             d->dir, standing_brief(d->standing.identity, identity), d->raft_dir);
+    return -1;
 }
 
 static int disk_prepare(struct disk *d, const struct disk_config *config, char *errbuf,
@@ -151,7 +184,10 @@ static int disk_prepare(struct disk *d, const struct disk_config *config, char *
         snprintf(errbuf, errbuf_len, "%s cannot be made: %s", d->raft_dir, strerror(errno));
         return -1;
     }
-    return disk_check(&check, &d->pristine, errbuf, errbuf_len);
+    if (disk_check(&check, &d->pristine, errbuf, errbuf_len) != 0) {
+        return -1;
+    }
+    return disk_settle_standing(d, config, errbuf, errbuf_len);
 }
 
 struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t errbuf_len)
@@ -171,7 +207,9 @@ struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t er
             d->dir[--n] = '\0';
         }
     }
-    if (d->dir == NULL || asprintf(&d->raft_dir, "%s/raft", d->dir) < 0) {
+    d->cluster = strdup(config->cluster);
+    d->id = config->id;
+    if (d->dir == NULL || d->cluster == NULL || asprintf(&d->raft_dir, "%s/raft", d->dir) < 0) {
         d->raft_dir = NULL;
         snprintf(errbuf, errbuf_len, "out of memory");
         disk_close(d);
@@ -188,6 +226,22 @@ struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t er
 bool disk_is_pristine(const struct disk *d)
 {
     return d->pristine;
+}
+
+const struct standing *disk_standing(const struct disk *d)
+{
+    return &d->standing;
+}
+
+int disk_set_standing(struct disk *d, const struct standing *standing, char *errbuf,
+                      size_t errbuf_len)
+{
+    if (disk_identity_write(d->dir_fd, d->dir, d->cluster, d->id, standing, errbuf,
+                            errbuf_len) != 0) {
+        return -1;
+    }
+    d->standing = *standing;
+    return 0;
 }
 
 int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,
@@ -237,6 +291,7 @@ void disk_close(struct disk *d)
         close(d->dir_fd);
     }
     free(d->raft_dir);
+    free(d->cluster);
     free(d->dir);
     free(d);
 }

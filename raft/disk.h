@@ -1,13 +1,14 @@
 /* disk.h - the data directory: whose it is, whether it is whole, and the raft_io on it.
  *
  *   DIR/lock            flock'ed while a node runs
- *   DIR/identity        JSON: format, cluster, node id; written once, fsynced
+ *   DIR/identity        JSON: cluster, node id, and the node's standing in its cluster
  *   DIR/raft/           libraft's metadata, segments and snapshots
  *
  * disk_open() refuses, with a sentence for the operator, a directory of another cluster or id,
- * one in use, one with segments but no metadata, and one in which a damaged batch is followed by
- * a valid one (corruption, which libraft would take for a torn tail and silently cut). A refused
- * node is re-added under a NEW id: under its old one it could vote twice. */
+ * one in use, one of a member whose DIR/raft/ is empty, one with segments but no metadata, and one
+ * in which a damaged batch is followed by a valid one (corruption, which libraft would take for a
+ * torn tail and silently cut). A refused node is re-added under a NEW id: under its old one it could
+ * vote twice. */
 #ifndef DISK_H
 #define DISK_H
 
@@ -19,6 +20,9 @@ struct disk_config {
     const char *dir; /* created, with its parents' last component, when missing */
     const char *cluster;
     uint64_t id;
+    /* How the node is to come to its cluster, if it is in none yet: founding, or joining. NULL: as
+     * before there were identities. */
+    const struct standing *standing;
     void (*fatal)(void *arg, const char *sentence); /* disk errors libraft only traces */
     void (*log)(void *arg, const char *level, const char *sentence);
     /* How far disk_open is; may be NULL. */
@@ -30,6 +34,12 @@ struct disk_config {
 struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t errbuf_len);
 /* Nothing of libraft's is in it yet: it may be bootstrapped, or join. */
 bool disk_is_pristine(const struct disk *d);
+/* The node's standing in its cluster, as far as it is known. */
+const struct standing *disk_standing(const struct disk *d);
+/* Make another one durable, or keep the one there is: 0 or -1 (errbuf). Waits for the disk; it
+ * happens twice in the life of a node. */
+int disk_set_standing(struct disk *d, const struct standing *standing, char *errbuf,
+                      size_t errbuf_len);
 /* The raft_io over this directory and transport. 0 or -1 (errbuf). Call before replica_new. */
 int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,
                struct raft_io **io, char *errbuf, size_t errbuf_len);

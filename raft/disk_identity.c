@@ -1,4 +1,4 @@
-/* disk_identity.c - whose data directory it is: DIR/identity, written once. */
+/* disk_identity.c - see disk_identity.h. */
 #include "disk_identity.h"
 
 #include <errno.h>
@@ -14,27 +14,67 @@
 
 #define IDENTITY "identity"
 #define IDENTITY_TEMPORARY "identity.tmp"
-#define IDENTITY_FORMAT 1
+#define IDENTITY_FORMAT 2
 #define IDENTITY_SIZE_MAX 4096
 
+static const char *const state_names[] = {
+    [STANDING_MEMBER] = "member",
+    [STANDING_FOUNDING] = "founding",
+    [STANDING_JOINING] = "joining",
+};
+
+/* --- read --- */
+
+static bool take_state(const char *text, enum standing_state *state)
+{
+    for (unsigned i = 0; text != NULL && i < sizeof state_names / sizeof *state_names; i++) {
+        if (strcmp(text, state_names[i]) == 0) {
+            *state = (enum standing_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What format 2 has beside format 1. */
+static bool take_standing(const json_t *json, struct standing *standing)
+{
+    const char *state = json_string_value(json_object_get(json, "state"));
+    const char *identity = json_string_value(json_object_get(json, "identity"));
+    const char *founding = json_string_value(json_object_get(json, "founding"));
+    const char *founders = json_string_value(json_object_get(json, "founders"));
+    char *end;
+
+    if (!take_state(state, &standing->state) || identity == NULL || founding == NULL ||
+        founders == NULL || strlen(founders) > STANDING_FOUNDERS_MAX ||
+        (identity[0] != '\0' && !standing_identity_parse(identity, standing->identity))) {
+        return false;
+    }
+    snprintf(standing->founders, sizeof standing->founders, "%s", founders);
+    standing->founding = strtoull(founding, &end, 16);
+    return strlen(founding) == 16 && *end == '\0';
+}
+
 static int identity_compare(const json_t *json, const char *dir, const char *cluster, uint64_t id,
-                            char *errbuf, size_t errbuf_len)
+                            struct standing *standing, char *errbuf, size_t errbuf_len)
 {
     const json_t *format = json_object_get(json, "format");
     const char *its_cluster = json_string_value(json_object_get(json, "cluster"));
     const json_t *its_id = json_object_get(json, "id");
 
-    if (!json_is_integer(format) || its_cluster == NULL || !json_is_integer(its_id) ||
-        json_integer_value(its_id) <= 0) {
-        snprintf(errbuf, errbuf_len, "%s/" IDENTITY " is damaged: format, cluster or id is "
-                 "missing. " DISK_READD, dir);
-        return -1;
-    }
-    if (json_integer_value(format) != IDENTITY_FORMAT) {
+    *standing = (struct standing){.state = STANDING_MEMBER};
+    if (json_is_integer(format) && json_integer_value(format) > IDENTITY_FORMAT) {
         snprintf(errbuf, errbuf_len,
                  "%s/" IDENTITY " has format %" JSON_INTEGER_FORMAT ", and this orderschedd knows "
                  "format %d only: it was written by a newer version. Start that one.",
                  dir, json_integer_value(format), IDENTITY_FORMAT);
+        return -1;
+    }
+    if (!json_is_integer(format) || its_cluster == NULL || !json_is_integer(its_id) ||
+        json_integer_value(its_id) <= 0 ||
+        (json_integer_value(format) > 1 && !take_standing(json, standing))) {
+        snprintf(errbuf, errbuf_len, "%s/" IDENTITY " is damaged: what it must say is missing or "
+                 "malformed. " DISK_READD, dir);
         return -1;
     }
     if (strcmp(its_cluster, cluster) != 0) {
@@ -54,8 +94,8 @@ static int identity_compare(const json_t *json, const char *dir, const char *clu
     return 1;
 }
 
-int disk_identity_check(int dir_fd, const char *dir, const char *cluster, uint64_t id,
-                        char *errbuf, size_t errbuf_len)
+int disk_identity_read(int dir_fd, const char *dir, const char *cluster, uint64_t id,
+                       struct standing *standing, char *errbuf, size_t errbuf_len)
 {
     int fd = openat(dir_fd, IDENTITY, O_RDONLY | O_CLOEXEC);
     char text[IDENTITY_SIZE_MAX];
@@ -83,10 +123,12 @@ int disk_identity_check(int dir_fd, const char *dir, const char *cluster, uint64
                  error.text);
         return -1;
     }
-    rv = identity_compare(json, dir, cluster, id, errbuf, errbuf_len);
+    rv = identity_compare(json, dir, cluster, id, standing, errbuf, errbuf_len);
     json_decref(json);
     return rv;
 }
+
+/* --- write --- */
 
 /* Write all of it and sync. 0 or -1 (errno). */
 static int file_write(int fd, const char *text, size_t len)
@@ -105,28 +147,53 @@ static int file_write(int fd, const char *text, size_t len)
     return fsync(fd);
 }
 
-int disk_identity_write(int dir_fd, const char *dir, const char *cluster, uint64_t id,
-                        char *errbuf, size_t errbuf_len)
+static char *identity_text(const char *cluster, uint64_t id, const struct standing *standing)
 {
+    char identity[STANDING_IDENTITY_TEXT] = "", founding[17];
     json_t *json;
-    char *text = NULL;
-    int fd = -1;
+    char *text;
+
+    if (standing_has_identity(standing)) {
+        standing_identity_text(standing->identity, identity);
+    }
+    snprintf(founding, sizeof founding, "%016" PRIx64, standing->founding);
+    json = json_pack("{s:i, s:s, s:I, s:s, s:s, s:s, s:s}", "format", IDENTITY_FORMAT, "cluster",
+                     cluster, "id", (json_int_t)id, "state", state_names[standing->state],
+                     "identity", identity, "founding", founding, "founders", standing->founders);
+    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    return text;
+}
+
+/* The temporary file is always a new one of our own: what lies there (half a file of a crash, a
+ * link that somebody else put there) is removed, never followed. */
+static int open_temporary(int dir_fd)
+{
+    if (unlinkat(dir_fd, IDENTITY_TEMPORARY, 0) != 0 && errno != ENOENT) {
+        return -1;
+    }
+    return openat(dir_fd, IDENTITY_TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  0600);
+}
+
+int disk_identity_write(int dir_fd, const char *dir, const char *cluster, uint64_t id,
+                        const struct standing *standing, char *errbuf, size_t errbuf_len)
+{
+    char *text;
+    int fd;
     int rv = -1;
 
     if (id == 0 || id > INT64_MAX) {
         snprintf(errbuf, errbuf_len, "the id must be from 1 to 2^63-1");
         return -1;
     }
-    json = json_pack("{s:i, s:s, s:I}", "format", IDENTITY_FORMAT, "cluster", cluster, "id",
-                     (json_int_t)id);
-    text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
+    text = identity_text(cluster, id, standing);
     if (text == NULL) {
         snprintf(errbuf, errbuf_len, "%s/" IDENTITY " cannot be written: the cluster's name is no "
                                      "UTF-8, or memory is short", dir);
         return -1;
     }
-    fd = openat(dir_fd, IDENTITY_TEMPORARY, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    fd = open_temporary(dir_fd);
     if (fd >= 0 && file_write(fd, text, strlen(text)) == 0 &&
         renameat(dir_fd, IDENTITY_TEMPORARY, dir_fd, IDENTITY) == 0 && fsync(dir_fd) == 0) {
         rv = 0;

@@ -110,6 +110,9 @@ unsigned replica_members(const struct replica *r, struct replica_member *out, un
  * a member whose leaving would stop the cluster; the text says what to do. */
 void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
                  void *arg);
+/* Could it begin now? Else cb has run, as replica_add would call it. */
+bool replica_may_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
+                     void *arg);
 void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);
 /* id 0 = the most up-to-date voter. cb when the other leads, or it did not come about. */
 void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);

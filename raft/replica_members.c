@@ -353,20 +353,19 @@ void replica_change_close(struct replica *r)
 
 /* --- add --- */
 
-void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
-                 void *arg)
+bool replica_may_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
+                     void *arg)
 {
     const struct raft_configuration *conf = &r->raft.configuration;
     const struct raft_server *member;
-    char *copy;
 
     if (!change_may_begin(r, cb, arg)) {
-        return;
+        return false;
     }
     if (id == 0 || id > INT64_MAX || address == NULL || address[0] == '\0') {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE,
                       "a member needs an id from 1 to 2^63-1 and an address");
-        return;
+        return false;
     }
     member = member_find(r, id);
     if (member != NULL && strcmp(member->address, address) != 0) {
@@ -374,12 +373,12 @@ void replica_add(struct replica *r, uint64_t id, const char *address, replica_ch
                       "member %" PRIu64 " is known already, at %s; give the new one an id that "
                       "was never used",
                       id, member->address);
-        return;
+        return false;
     }
     if (member != NULL && member->role == RAFT_VOTER) {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE,
                       "member %" PRIu64 " at %s is a voter already", id, address);
-        return;
+        return false;
     }
     for (unsigned i = 0; i < conf->n; i++) {
         if (conf->servers[i].id != id && strcmp(conf->servers[i].address, address) == 0) {
@@ -387,15 +386,24 @@ void replica_add(struct replica *r, uint64_t id, const char *address, replica_ch
                           "%s belongs to member %llu; remove that one first: orderctl member "
                           "remove %llu",
                           address, conf->servers[i].id, conf->servers[i].id);
-            return;
+            return false;
         }
     }
     if (member == NULL && conf->n >= REPLICA_MEMBERS_MAX) {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE, "a cluster has at most %d members",
                       REPLICA_MEMBERS_MAX);
+        return false;
+    }
+    return true;
+}
+
+void replica_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
+                 void *arg)
+{
+    if (!replica_may_add(r, id, address, cb, arg)) {
         return;
     }
-    copy = strdup(address);
+    char *copy = strdup(address);
     if (copy == NULL) {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE, "out of memory");
         return;

@@ -249,6 +249,20 @@ static int connect_cb(struct raft_uv_transport *raft, struct raft_uv_connect *re
     return connector_start(t, request, id, address, cb);
 }
 
+int transport_ask(struct raft_uv_transport *raft, uint64_t id, const char *address,
+                  unsigned patience_ms, transport_ask_cb cb, void *arg)
+{
+    struct transport *t = raft->impl;
+    if (t->closing) {
+        (void)transport_error(t, 0, "the transport is closed");
+        return -1;
+    }
+    if (!transport_may_use(t, address)) {
+        return -1;
+    }
+    return connector_ask(t, id, address, patience_ms, cb, arg) == 0 ? 0 : -1;
+}
+
 /* Everything that was open is closed and freed? Then libraft may free us. */
 static void fire_close_cb(struct transport *t)
 {

@@ -17,6 +17,7 @@
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
 
+#include "../client/protocol.h"
 #include "libraft.h"
 #include "standing.h"
 
@@ -24,6 +25,7 @@
 #define TRANSPORT_MESSAGE_MAX (4ull * 1024 * 1024 * 1024) /* an InstallSnapshot */
 #define TRANSPORT_CONNECTIONS_MAX 64     /* incoming, handshaken or not */
 #define TRANSPORT_HANDSHAKE_MS 2000
+#define TRANSPORT_SENTENCE_MAX 1024 /* of what is told of a peer */
 
 struct transport_config {
     const char *cluster;
@@ -55,6 +57,20 @@ void transport_free(struct raft_uv_transport *t);
 
 /* This node's standing has changed: its log told it its identity. Copied. */
 void transport_set_standing(struct raft_uv_transport *t, const struct standing *standing);
+
+enum transport_answer {
+    TRANSPORT_FITS,      /* it may talk to this node */
+    TRANSPORT_REFUSED,   /* it does not fit */
+    TRANSPORT_ELSEWHERE, /* the same, and it is a founder of this node's list */
+    TRANSPORT_SILENT,    /* nobody answers who could be it */
+};
+typedef void (*transport_ask_cb)(void *arg, enum transport_answer answer, const char *sentence);
+/* Shake hands with a node and go, to learn whether it fits; neither side takes part in anything,
+ * nor takes an identity over. While nobody answers it is tried again, for patience_ms. After init.
+ * 0: cb runs later, exactly once, at the latest when the transport is closed; the sentence says
+ * why, if it does not fit. Or -1: errmsg says why not. */
+int transport_ask(struct raft_uv_transport *t, uint64_t id, const char *address,
+                  unsigned patience_ms, transport_ask_cb cb, void *arg) ORDERSCHED_MUST_CHECK;
 
 /* Is HOST of "HOST:PORT" a loopback address or name ("localhost", 127/8, ::1)? */
 bool transport_is_loopback(const char *address);

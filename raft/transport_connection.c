@@ -260,11 +260,35 @@ static void refuse_peer(struct connection *c, const struct handshake *own,
         snprintf(sentence, sizeof sentence, "connection from %.*s refused: %s", host, c->remote,
                  reason);
         transport_complain(t, t->refused, peer->sender, "error", sentence);
+    } else if (c->connector != NULL) {
+        connector_misfit(c->connector);
     }
     if (acquaintance_ends_founding(own, peer) && t->founded_elsewhere != NULL) {
         t->founded_elsewhere(t->cluster_arg, reason);
     }
     connection_close(c, reason);
+}
+
+/* This side only asks: it has its answer, and the connection has done its work. */
+static void take_answer(struct connection *c, const struct handshake *peer)
+{
+    char reason[TRANSPORT_SENTENCE_MAX] = "";
+    struct handshake own;
+    own_hello(c, 0, &own);
+    enum acquaintance verdict = acquaintance_judge(&own, peer, reason, sizeof reason);
+    bool fits = verdict == ACQUAINTANCE_FITS || verdict == ACQUAINTANCE_ADOPT;
+    if (fits && (peer->flags & HANDSHAKE_REFUSES) != 0) {
+        fits = false;
+        snprintf(reason, sizeof reason, "it refuses this node; its log says why");
+    }
+    struct connector *k = c->connector;
+    c->connector = NULL;
+    connector_answered(k,
+                       fits                                     ? TRANSPORT_FITS
+                       : acquaintance_ends_founding(&own, peer) ? TRANSPORT_ELSEWHERE
+                                                                : TRANSPORT_REFUSED,
+                       reason);
+    connection_close(c, NULL);
 }
 
 /* May we talk? Else the connection is closed, and the log has the reason. */
@@ -304,6 +328,10 @@ static void finish_handshake(struct connection *c, const struct handshake *peer,
     }
     if (transport_address_split(peer->address, &address) != 0) {
         refuse(c, "its own address is not HOST:PORT");
+        return;
+    }
+    if (c->connector != NULL && connector_asks(c->connector)) {
+        take_answer(c, peer);
         return;
     }
     if (!judge_hello(c, peer)) {
@@ -364,7 +392,8 @@ static void dial_cb(uv_connect_t *request, int status)
         status = set_options(c);
     }
     if (status == 0) {
-        status = send_hello(c, 0);
+        bool asks = c->connector != NULL && connector_asks(c->connector);
+        status = send_hello(c, asks ? HANDSHAKE_ASKS : 0);
     }
     if (status == 0) {
         status = uv_read_start((uv_stream_t *)&c->tcp, hello_alloc_cb, hello_read_cb);

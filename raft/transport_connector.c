@@ -11,11 +11,17 @@
 
 #include "transport_internal.h"
 
+#define ASK_AGAIN_MS 100
+
 struct connector {
     struct transport *t;
     struct connector *next, **link; /* *link is what points to this one */
     struct raft_uv_connect *request;
     raft_uv_connect_cb cb;
+    transport_ask_cb ask_cb; /* or NULL: then there is a request */
+    void *ask_arg;
+    enum transport_answer answer;
+    uint64_t ask_until_ms; /* of the loop's time */
     uint64_t id;
     char address[HANDSHAKE_ADDRESS_MAX + 1];
     char reason[TRANSPORT_SENTENCE_MAX]; /* why the last attempt failed */
@@ -28,6 +34,7 @@ struct connector {
     struct addrinfo *untried;
     struct connection *connection; /* the attempt under way */
     uv_stream_t *stream;           /* on success, until the callback */
+    bool misfit; /* the peer was there, and does not belong to this cluster */
     int status;
 };
 
@@ -69,7 +76,11 @@ static void timer_close_cb(uv_handle_t *handle)
         pump_close_stream(k->stream);
         k->stream = NULL;
     }
-    k->cb(k->request, k->stream, k->status);
+    if (k->ask_cb != NULL) {
+        k->ask_cb(k->ask_arg, k->answer, k->reason);
+    } else {
+        k->cb(k->request, k->stream, k->status);
+    }
     free_when_done(k);
 }
 
@@ -84,12 +95,23 @@ static void finish(struct connector *k, int status)
     uv_close((uv_handle_t *)&k->timer, timer_close_cb);
 }
 
+static void again_cb(uv_timer_t *timer);
+
 static void finish_failed(struct connector *k)
 {
     char sentence[TRANSPORT_SENTENCE_MAX * 2];
+    if (k->ask_cb != NULL) {
+        if (uv_now(k->t->loop) >= k->ask_until_ms) {
+            finish(k, RAFT_NOCONNECTION);
+        } else {
+            int rv = uv_timer_start(&k->timer, again_cb, ASK_AGAIN_MS, 0);
+            assert(rv == 0);
+        }
+        return;
+    }
     snprintf(sentence, sizeof sentence, "cannot connect to node %" PRIu64 " at %s: %s", k->id,
              k->address, k->reason);
-    transport_complain(k->t, k->t->unreached, k->id, "warn", sentence);
+    transport_complain(k->t, k->t->unreached, k->id, k->misfit ? "error" : "warn", sentence);
     finish(k, transport_error(k->t, RAFT_NOCONNECTION, "%s", sentence));
 }
 
@@ -112,6 +134,24 @@ void connector_succeed(struct connector *k, uv_stream_t *stream)
     assert(!k->finished);
     k->connection = NULL;
     k->stream = stream;
+    finish(k, 0);
+}
+
+bool connector_asks(const struct connector *k)
+{
+    return k->ask_cb != NULL;
+}
+
+void connector_misfit(struct connector *k)
+{
+    k->misfit = true;
+}
+
+void connector_answered(struct connector *k, enum transport_answer answer, const char *sentence)
+{
+    k->connection = NULL;
+    k->answer = answer;
+    snprintf(k->reason, sizeof k->reason, "%s", sentence);
     finish(k, 0);
 }
 
@@ -205,11 +245,11 @@ static void begin(struct connector *k, const struct transport_address *a)
     assert(rv == 0);
 }
 
-int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,
-                    const char *address, raft_uv_connect_cb cb)
+/* A connector in the transport's list, not begun yet. 0, or an error of libraft's (errmsg). */
+static int connector_new(struct transport *t, uint64_t id, const char *address,
+                         struct transport_address *a, struct connector **out)
 {
-    struct transport_address a;
-    if (strlen(address) > HANDSHAKE_ADDRESS_MAX || transport_address_split(address, &a) != 0) {
+    if (strlen(address) > HANDSHAKE_ADDRESS_MAX || transport_address_split(address, a) != 0) {
         return transport_error(t, RAFT_INVALID, "\"%.*s\" is not HOST:PORT",
                                HANDSHAKE_ADDRESS_MAX / 2, address);
     }
@@ -221,10 +261,8 @@ int connector_start(struct transport *t, struct raft_uv_connect *request, uint64
     assert(rv == 0); /* libuv: never fails */
     k->timer.data = k;
     k->t = t;
-    k->request = request;
-    k->cb = cb;
-    request->cb = cb;
     k->id = id;
+    k->answer = TRANSPORT_SILENT;
     snprintf(k->address, sizeof k->address, "%s", address);
     k->next = t->connectors;
     k->link = &t->connectors;
@@ -232,6 +270,48 @@ int connector_start(struct transport *t, struct raft_uv_connect *request, uint64
         k->next->link = &k->next;
     }
     t->connectors = k;
-    begin(k, &a);
+    *out = k;
     return 0;
+}
+
+/* Nobody answered what was asked: once more, from the beginning. */
+static void again_cb(uv_timer_t *timer)
+{
+    struct connector *k = timer->data;
+    struct transport_address a;
+    int rv = transport_address_split(k->address, &a);
+    assert(rv == 0); /* as before */
+    uv_freeaddrinfo(k->found);
+    k->found = k->untried = NULL;
+    begin(k, &a);
+}
+
+int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,
+                    const char *address, raft_uv_connect_cb cb)
+{
+    struct transport_address a;
+    struct connector *k;
+    int rv = connector_new(t, id, address, &a, &k);
+    if (rv == 0) {
+        k->request = request;
+        k->cb = cb;
+        request->cb = cb;
+        begin(k, &a);
+    }
+    return rv;
+}
+
+int connector_ask(struct transport *t, uint64_t id, const char *address, unsigned patience_ms,
+                  transport_ask_cb cb, void *arg)
+{
+    struct transport_address a;
+    struct connector *k;
+    int rv = connector_new(t, id, address, &a, &k);
+    if (rv == 0) {
+        k->ask_cb = cb;
+        k->ask_arg = arg;
+        k->ask_until_ms = uv_now(t->loop) + patience_ms;
+        begin(k, &a);
+    }
+    return rv;
 }

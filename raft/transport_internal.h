@@ -18,7 +18,6 @@
 
 #define TRANSPORT_LISTENERS_MAX 8
 #define TRANSPORT_COMPLAINTS 32
-#define TRANSPORT_SENTENCE_MAX 1024
 
 struct transport;
 struct connector;
@@ -127,12 +126,20 @@ void connection_close(struct connection *c, const char *reason);
 /* transport_connector.c */
 int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,
                     const char *address, raft_uv_connect_cb cb);
+/* The same for nobody's stream: only to learn whether the peer fits. */
+int connector_ask(struct transport *t, uint64_t id, const char *address, unsigned patience_ms,
+                  transport_ask_cb cb, void *arg);
+bool connector_asks(const struct connector *k);
+/* The peer has answered what was asked. The connection is the caller's to close. */
+void connector_answered(struct connector *k, enum transport_answer answer, const char *sentence);
 void connector_cancel(struct connector *k);
 struct connector *connector_next(struct connector *k);
 struct transport *connector_transport(struct connector *k);
 uint64_t connector_peer_id(const struct connector *k);
 /* The connection dialed last is established: `stream` goes to libraft. */
 void connector_succeed(struct connector *k, uv_stream_t *stream);
+/* What fails now is no lack of a connection: the peer does not fit. */
+void connector_misfit(struct connector *k);
 /* The connection dialed last failed. */
 void connector_fail_attempt(struct connector *k, const char *reason);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -99,13 +100,122 @@ static void a_damaged_identity_is_refused(void **state)
 static void an_identity_of_a_newer_version_is_refused(void **state)
 {
     struct bench *b = *state;
-    const char text[] = "{\"format\":2,\"cluster\":\"shop\",\"id\":1}";
+    const char text[] = "{\"format\":3,\"cluster\":\"shop\",\"id\":1}";
 
     disk_close(disk_bench_open(b));
     bench_drop(b, "../identity");
     bench_write_at(b, "../identity", 0, text, strlen(text));
     assert_null(disk_bench_open(b));
     assert_says(b, "newer version");
+}
+
+static void write_identity(struct bench *b, const char *text)
+{
+    bench_drop(b, "../identity");
+    bench_write_at(b, "../identity", 0, text, strlen(text));
+}
+
+static void a_directory_of_before_identities_is_of_a_member_without_one(void **state)
+{
+    struct bench *b = *state;
+    struct standing standing;
+
+    bench_make_log(b, 1);
+    write_identity(b, "{\"format\":1,\"cluster\":\"shop\",\"id\":1}"); /* as format 1 was written */
+    struct disk *d = disk_bench_open(b);
+    assert_non_null(d);
+    standing = *disk_standing(d);
+    assert_int_equal(standing.state, STANDING_MEMBER);
+    assert_false(standing_has_identity(&standing));
+    assert_int_equal(standing.founding, 0);
+    standing.identity[3] = 9; /* its next leader's epoch told it */
+    assert_int_equal(disk_set_standing(d, &standing, b->err, sizeof b->err), 0);
+    disk_close(d);
+    d = disk_bench_open(b);
+    assert_non_null(d);
+    assert_memory_equal(disk_standing(d), &standing, sizeof standing);
+    disk_close(d);
+}
+
+static void a_node_in_no_cluster_yet_comes_to_one_as_it_is_told_to(void **state)
+{
+    const struct standing_founder list[] = {{1, "127.0.0.1:7410"}, {2, "127.0.0.1:7420"}};
+    struct bench *b = *state;
+    struct disk_config c = config_of(b);
+    struct standing founding, joining = {.state = STANDING_JOINING};
+
+    standing_found(&founding, "shop", list, 2);
+    c.standing = &founding;
+    struct disk *d = disk_open(&c, b->err, sizeof b->err);
+    assert_non_null(d);
+    assert_memory_equal(disk_standing(d), &founding, sizeof founding);
+    disk_close(d);
+    c.standing = &joining; /* nothing was founded: the flags were mended */
+    d = disk_open(&c, b->err, sizeof b->err);
+    assert_non_null(d);
+    assert_int_equal(disk_standing(d)->state, STANDING_JOINING);
+    joining.identity[0] = 7; /* a member addresses it: that is not for the flags to change */
+    assert_int_equal(disk_set_standing(d, &joining, b->err, sizeof b->err), 0);
+    disk_close(d);
+    c.standing = &founding;
+    d = disk_open(&c, b->err, sizeof b->err);
+    assert_non_null(d);
+    assert_memory_equal(disk_standing(d), &joining, sizeof joining);
+    disk_close(d);
+}
+
+static void a_member_without_its_log_is_refused(void **state)
+{
+    struct bench *b = *state;
+    struct standing member = {.state = STANDING_MEMBER, .identity = {7}};
+    struct disk *d = disk_bench_open(b);
+
+    assert_int_equal(disk_set_standing(d, &member, b->err, sizeof b->err), 0);
+    disk_close(d);
+    assert_refused(b, "is of a member of cluster 07000000, but");
+}
+
+static void an_identity_that_lacks_or_garbles_what_it_must_say_is_refused(void **state)
+{
+    static const char *const damaged[] = {
+        "{\"format\":2,\"cluster\":\"shop\",\"id\":1}",
+        "{\"format\":2,\"cluster\":\"shop\",\"id\":1,\"state\":\"guest\",\"identity\":\"\","
+        "\"founding\":\"0000000000000000\",\"founders\":\"\"}",
+        "{\"format\":2,\"cluster\":\"shop\",\"id\":1,\"state\":\"member\",\"identity\":\"ab\","
+        "\"founding\":\"0000000000000000\",\"founders\":\"\"}",
+        "{\"format\":2,\"cluster\":\"shop\",\"id\":1,\"state\":\"member\",\"identity\":\"\","
+        "\"founding\":\"xyz\",\"founders\":\"\"}",
+    };
+    struct bench *b = *state;
+
+    disk_close(disk_bench_open(b));
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        write_identity(b, damaged[i]);
+        assert_refused(b, "identity is damaged");
+    }
+}
+
+static void a_link_in_the_place_of_the_temporary_file_is_not_followed(void **state)
+{
+    struct bench *b = *state;
+    char target[200], link[200];
+
+    snprintf(target, sizeof target, "%s/precious", b->root);
+    FILE *f = fopen(target, "w");
+    assert_non_null(f);
+    fputs("precious", f);
+    fclose(f);
+    assert_int_equal(mkdir(b->dir, 0700), 0);
+    snprintf(link, sizeof link, "%s/identity.tmp", b->dir);
+    assert_int_equal(symlink(target, link), 0);
+    disk_close(disk_bench_open(b));
+    assert_int_equal(access(link, F_OK), -1);
+    char text[16] = "";
+    f = fopen(target, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof text, f));
+    fclose(f);
+    assert_string_equal(text, "precious");
 }
 
 static void a_missing_identity_is_refused_when_there_is_data(void **state)
@@ -361,6 +471,11 @@ int main(void)
         ON_DISK(a_damaged_identity_is_refused),
         ON_DISK(an_identity_of_a_newer_version_is_refused),
         ON_DISK(a_missing_identity_is_refused_when_there_is_data),
+        ON_DISK(a_directory_of_before_identities_is_of_a_member_without_one),
+        ON_DISK(a_node_in_no_cluster_yet_comes_to_one_as_it_is_told_to),
+        ON_DISK(a_member_without_its_log_is_refused),
+        ON_DISK(an_identity_that_lacks_or_garbles_what_it_must_say_is_refused),
+        ON_DISK(a_link_in_the_place_of_the_temporary_file_is_not_followed),
         ON_DISK(a_failed_write_of_the_log_is_fatal),
         ON_DISK(a_failed_truncation_is_fatal),
         ON_DISK(a_segment_that_cannot_be_closed_is_fatal),

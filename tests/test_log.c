@@ -179,6 +179,18 @@ static void values_are_cut_at_256_bytes_but_not_within_a_character(void **state)
     assert_logfmt(c, value, sizeof value, expected);
 }
 
+static void a_sentence_of_our_own_may_have_1024_bytes(void **state)
+{
+    struct capture *c = *state;
+    char sentence[1200], expected[1300];
+    memset(sentence, 'x', sizeof sentence);
+    sentence[sizeof sentence - 1] = '\0';
+    log_line(&c->log, LOG_INFO, sentence);
+    assert_true(snprintf(expected, sizeof expected,
+                         "level=info msg=\"%.1024s\xe2\x80\xa6\" node=7\n", sentence) > 0);
+    assert_string_equal(captured_after_time(c), expected);
+}
+
 static void json_lines_are_json_objects(void **state)
 {
     struct capture *c = *state;
@@ -308,6 +320,7 @@ int main(void)
         LOG_TEST(bytes_that_are_not_utf_8_are_replaced),
         LOG_TEST(a_missing_string_is_empty),
         LOG_TEST(values_are_cut_at_256_bytes_but_not_within_a_character),
+        LOG_TEST(a_sentence_of_our_own_may_have_1024_bytes),
         LOG_TEST(json_lines_are_json_objects),
         LOG_TEST(json_strings_keep_every_byte_that_is_text),
         LOG_TEST(a_line_never_exceeds_what_a_pipe_takes_at_once),

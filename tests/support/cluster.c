@@ -78,7 +78,7 @@ void cluster_start(struct cluster *c, unsigned i)
         argv[n++] = address;
     } else {
         argv[n++] = "--peers";
-        argv[n++] = c->peers;
+        argv[n++] = (char *)(node->peers != NULL ? node->peers : c->peers);
     }
     for (unsigned k = 0; node->args[k] != NULL; k++) {
         argv[n++] = (char *)node->args[k];
@@ -279,6 +279,10 @@ static void status_field(struct cluster_status *s, msgpack_object_str key, msgpa
 
     if (key.size == 4 && memcmp(key.ptr, "role", 4) == 0) {
         s->leader = value.via.str.size == 6 && memcmp(value.via.str.ptr, "leader", 6) == 0;
+    }
+    if (key.size == 8 && memcmp(key.ptr, "identity", 8) == 0) {
+        snprintf(s->identity, sizeof s->identity, "%.*s", (int)value.via.str.size,
+                 value.via.str.ptr);
     }
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (key.size == strlen(fields[i].name) && memcmp(key.ptr, fields[i].name, key.size) == 0) {

@@ -17,6 +17,7 @@ struct cluster_node {
     const char *preload;     /* LD_PRELOAD of this node, or NULL */
     const char *environment; /* "NAME=value" for this node, or NULL */
     bool joins;
+    const char *peers; /* its own --peers, or NULL: the cluster's */
 };
 
 struct cluster {
@@ -31,6 +32,7 @@ struct cluster {
 struct cluster_status {
     bool up;
     bool leader;
+    char identity[33];
     uint64_t term, commit, applied, pending, closing, paid, cancelled, expired, dead;
     uint64_t now_ms, oldest_overdue_ms;
 };
