@@ -249,6 +249,30 @@ void check_died(struct check *c, unsigned node, const char *sentence, bool expec
     }
 }
 
+/* --- the cluster --- */
+
+void check_crossed(struct check *c, unsigned from, unsigned to)
+{
+    check_fail(c, "IDENTITY", -1, "a message passed between two clusters:\n  from node %u\n"
+               "  to node %u, which is of another", from + 1, to + 1);
+}
+
+static void identity_check(struct check *c, unsigned node, uint64_t index, const struct machine *m)
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+
+    if (memcmp(c->identity, none, sizeof none) == 0) {
+        memcpy(c->identity, m->identity, sizeof c->identity);
+    }
+    if (memcmp(m->identity, none, sizeof none) != 0 &&
+        memcmp(m->identity, c->identity, sizeof none) != 0) {
+        check_fail(c, "IDENTITY", -1, "node %u has another identity than the first that was "
+                   "applied, at log index %" PRIu64 ":\n  first: %02x%02x...\n  node: %02x%02x...",
+                   node + 1, index, c->identity[0], c->identity[1], m->identity[0],
+                   m->identity[1]);
+    }
+}
+
 /* --- the clock --- */
 
 static void clock_check(struct check *c, unsigned node, uint64_t index, uint64_t now_ms)
@@ -307,6 +331,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
     if (c->only == NULL && index % CHECK_MACHINE_EVERY == 0) {
         machine_check(m);
     }
+    identity_check(c, node, index, m);
     clock_check(c, node, index, m->now_ms);
     chronicle_verify(c, node, index, m);
     if (known->known) {

@@ -78,6 +78,8 @@ void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state,
 /* A receiver carried out the cancellation. */
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key);
 
+/* The network carried a message between nodes of two clusters (IDENTITY). */
+void check_crossed(struct check *c, unsigned from, unsigned to);
 /* A node stopped of itself; `expected`: for a fault of ours (I13). */
 void check_died(struct check *c, unsigned node, const char *sentence, bool expected);
 

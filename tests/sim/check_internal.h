@@ -105,6 +105,7 @@ struct check {
     size_t n_entries; /* allocated */
     uint64_t max_index;
     uint64_t now_ms;
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE]; /* the first that was applied */
     struct chronicle *histories;
     unsigned n_ids;
     struct request_record *requests;

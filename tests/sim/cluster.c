@@ -43,6 +43,27 @@ static void network_deliver(void *arg, unsigned to, struct raft_message *message
     node_enter(n, arrival_receive, &arrival);
 }
 
+static bool network_fits(void *arg, unsigned from, unsigned to)
+{
+    return cluster_shakes_hands(arg, from, to);
+}
+
+static unsigned network_cluster_of(void *arg, unsigned node)
+{
+    struct sim_cluster *c = arg;
+
+    return c->nodes[node].foreign;
+}
+
+static void network_crossed(void *arg, unsigned from, unsigned to)
+{
+    struct sim_cluster *c = arg;
+
+    if (c->hooks.crossed != NULL) {
+        c->hooks.crossed(c->hooks.arg, from, to);
+    }
+}
+
 /* --- life --- */
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
@@ -53,6 +74,9 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
         .arg = c,
         .address = network_address,
         .deliver = network_deliver,
+        .fits = network_fits,
+        .cluster_of = network_cluster_of,
+        .crossed = network_crossed,
     };
 
     if (c == NULL) {
@@ -95,6 +119,7 @@ void cluster_heal(struct sim_cluster *c)
     network_calm(c->network);
     for (unsigned i = 0; i < c->options.slots; i++) {
         struct sim_node *n = &c->nodes[i];
+        foreign_end(n);
         if (n->scheduler == NULL && n->used) {
             node_start(n);
         } else if (n->paused) {
@@ -108,6 +133,7 @@ void cluster_free(struct sim_cluster *c)
     faults_end(c);
     for (unsigned i = 0; i < c->options.slots; i++) {
         struct sim_node *n = &c->nodes[i];
+        foreign_end(n);
         if (n->scheduler != NULL) {
             node_end(n, "the run is over");
         }
@@ -133,7 +159,7 @@ unsigned cluster_size(const struct sim_cluster *c)
 
 bool cluster_is_up(const struct sim_cluster *c, unsigned node)
 {
-    return c->nodes[node].scheduler != NULL;
+    return c->nodes[node].scheduler != NULL && c->nodes[node].foreign == 0;
 }
 
 bool cluster_is_serving(const struct sim_cluster *c, unsigned node)

@@ -37,6 +37,8 @@ struct sim_cluster_hooks {
      * the log. Both are past when they are told. */
     void (*lease)(void *arg, unsigned node, uint64_t token, const struct delivery *d);
     void (*leased)(void *arg, unsigned node, uint64_t token, enum outcome outcome);
+    /* A message passed between nodes of two clusters. */
+    void (*crossed)(void *arg, unsigned from, unsigned to);
     /* Something fatal in production (disk error ...): the node was stopped, it may be started
      * again. `expected`: the simulator injected its cause. */
     void (*died)(void *arg, unsigned node, const char *sentence, bool expected);
@@ -46,7 +48,8 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
     uint64_t elections, leaders_lost, failovers_with_deliveries, snapshots_taken,
         snapshots_installed, crashes, crashes_with_lost_writes, pauses, partitions, one_way,
         messages, dropped, duplicated, reordered, failed_writes, torn_tails, clock_steps,
-        transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed;
+        transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed,
+        foreign_nodes, peers_refused, identities_adopted;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,

@@ -6,7 +6,7 @@
 #include "cluster_internal.h"
 
 enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER,
-             FAULT_MEMBERS };
+             FAULT_MEMBERS, FAULT_FOREIGN };
 
 #define FAULTS_DRAIN_MS 1000
 #define FAULTS_WAITS 2000 /* of a crash, for a write that it can tear */
@@ -272,16 +272,21 @@ static void fault_members_cb(void *arg)
     fault_due(arg, FAULT_MEMBERS, members_change);
 }
 
+static void fault_foreign_cb(void *arg)
+{
+    fault_due(arg, FAULT_FOREIGN, cluster_send_foreigner);
+}
+
 static void fault_schedule(struct sim_cluster *c, enum fault fault)
 {
     const struct sim_options *o = &c->options;
     const uint64_t every_ms[SIM_FAULTS] = {
         o->crash_every_ms, o->pause_every_ms, o->partition_every_ms, o->clock_step_every_ms,
-        o->transfer_every_ms, o->members_every_ms,
+        o->transfer_every_ms, o->members_every_ms, o->foreign_every_ms,
     };
     static const sim_event_cb cbs[SIM_FAULTS] = {
         fault_crash_cb, fault_pause_cb, fault_partition_cb, fault_step_cb, fault_transfer_cb,
-        fault_members_cb,
+        fault_members_cb, fault_foreign_cb,
     };
 
     if (every_ms[fault] != 0) {

@@ -2,6 +2,7 @@
  *
  *   cluster.c         the cluster's life, and what the world sees of it
  *   cluster_node.c    one node: start, events, end
+ *   cluster_identity.c  handshakes, and nodes of other clusters
  *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
  *   cluster_faults.c  what happens to the nodes
  *   cluster_members.c who belongs to it
@@ -9,6 +10,7 @@
 #ifndef SIM_CLUSTER_INTERNAL_H
 #define SIM_CLUSTER_INTERNAL_H
 
+#include "../../raft/standing.h"
 #include "cluster.h"
 #include "io.h"
 #include "network.h"
@@ -47,6 +49,13 @@ struct sim_deferred {
     void *arg;
 };
 
+/* What a member leaves behind while a node of another cluster stands in its place. */
+struct sim_home {
+    struct storage storage;
+    struct standing standing;
+    bool joins;
+};
+
 struct sim_node {
     struct sim_cluster *cluster;
     unsigned number; /* 0 ..; the node's id is one more */
@@ -70,6 +79,12 @@ struct sim_node {
     bool gone;  /* removed, and stopped for good */
     bool joins; /* it did not found the cluster */
     struct sim_event *retire; /* removed: its process is to be stopped */
+
+    /* its cluster: as it believes (durable), and as it is */
+    struct standing standing;
+    unsigned foreign; /* 0: this one; else a number for each of another */
+    struct sim_home *home;    /* of the member whose place it has */
+    struct sim_event *leave;
 
     /* one life */
     struct scheduler *scheduler; /* NULL: stopped */
@@ -95,7 +110,7 @@ struct sim_node {
     struct sim_event *resume;
 };
 
-enum { SIM_FAULTS = 6 };
+enum { SIM_FAULTS = 7 };
 
 struct sim_cluster {
     struct sim_loop *loop;
@@ -116,6 +131,7 @@ struct sim_cluster {
     uint64_t leaders_us;      /* the highest a leader's clock can be, as of leaders_at_us */
     uint64_t leaders_at_us;
     uint64_t last_token;
+    unsigned foreign_last;
 };
 
 /* cluster_node.c */
@@ -128,6 +144,20 @@ void node_end(struct sim_node *n, const char *reason);
 void node_pause(struct sim_node *n);
 void node_resume(struct sim_node *n);
 void node_restart_after(struct sim_node *n, uint64_t delay_us);
+
+/* Must stop the process. */
+void node_fatal(void *arg, const char *sentence);
+
+/* cluster_identity.c */
+/* Before it starts: what its flags make of it, if it is in no cluster yet. */
+void node_plan_standing(struct sim_node *n);
+int node_identified(void *arg, const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
+/* Would these two talk to each other? Takes over identities, as the transport does. */
+bool cluster_shakes_hands(struct sim_cluster *c, unsigned from, unsigned to);
+/* A node of another cluster takes the place of one of ours, for a while. */
+void cluster_send_foreigner(struct sim_cluster *c);
+/* It is gone, if there is one, and the member's disk is back; nothing is started. */
+void foreign_end(struct sim_node *n);
 
 /* cluster_world.c */
 void node_init_world(struct sim_node *n);

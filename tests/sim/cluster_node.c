@@ -50,7 +50,8 @@ static int host_send(void *arg, const struct raft_message *message)
 
     assert(message->server_id > 0 && to < n->cluster->options.slots && to != n->number);
     int rv = network_send(n->cluster->network, n->number, to, message);
-    if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL) {
+    if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL &&
+        n->foreign == 0) {
         node_tell_install(n, message);
     }
     return rv;
@@ -58,7 +59,7 @@ static int host_send(void *arg, const struct raft_message *message)
 
 /* --- what its scheduler tells --- */
 
-static void node_fatal(void *arg, const char *sentence)
+void node_fatal(void *arg, const char *sentence)
 {
     struct sim_node *n = arg;
 
@@ -79,6 +80,9 @@ static void node_applied(void *arg, uint64_t index)
         return;
     }
     const struct machine *m = scheduler_machine(n->scheduler);
+    if (n->foreign != 0) {
+        return;
+    }
     c->counters.applied_at_start += n->starting && c->options.nodes > 1;
     loop_trace(c->loop, "n%u apply %" PRIu64 " now %" PRIu64, n->number + 1, index, m->now_ms);
     if (c->hooks.applied != NULL) {
@@ -95,6 +99,9 @@ static void node_watch_role(struct sim_node *n)
     bool leads = replica_role(r) == REPLICA_LEADER;
     uint64_t term = replica_term(r);
 
+    if (n->foreign != 0) {
+        return;
+    }
     if (n->leads && (!leads || term != n->term)) {
         c->counters.leaders_lost++;
         c->counters.failovers_with_deliveries += n->n_deliveries > 0;
@@ -119,7 +126,7 @@ static void node_watch_commit(struct sim_node *n)
     const struct sim_cluster_hooks *hooks = &n->cluster->hooks;
     uint64_t index = replica_commit_index(scheduler_replica(n->scheduler));
 
-    if (index != n->committed && hooks->committed != NULL) {
+    if (index != n->committed && n->foreign == 0 && hooks->committed != NULL) {
         hooks->committed(hooks->arg, n->number, n->committed, index);
     }
     n->committed = index;
@@ -261,6 +268,8 @@ static struct scheduler *node_make(struct sim_node *n)
         .max_polls = 64,
         .fatal = node_fatal,
         .fatal_arg = n,
+        .identified = node_identified,
+        .cluster_arg = n,
         .applied = node_applied,
         .applied_arg = n,
     };
@@ -272,10 +281,11 @@ static struct scheduler *node_make(struct sim_node *n)
 static int node_found(struct sim_node *n)
 {
     struct replica_member members[SIM_NODES_MAX];
-    unsigned size = n->cluster->options.nodes;
+    unsigned size = n->foreign != 0 ? 1 : n->cluster->options.nodes;
 
-    for (unsigned i = 0; i < size; i++) {
-        members[i] = (struct replica_member){
+    for (unsigned k = 0; k < size; k++) {
+        unsigned i = n->foreign != 0 ? n->number : k;
+        members[k] = (struct replica_member){
             .id = i + 1,
             .address = n->cluster->nodes[i].address,
             .voter = true,
@@ -314,6 +324,7 @@ void node_start(struct sim_node *n)
         abort(); /* lack of memory or our own configuration */
     }
     node_watch_worker(n);
+    node_plan_standing(n);
     if (storage_is_pristine(&n->storage) && !n->joins) {
         rv = node_found(n);
     }

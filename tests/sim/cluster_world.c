@@ -57,7 +57,7 @@ static uint64_t world_wall_us(void *impl)
     n->bound_us = !n->bounded || wall_us > carried_us ? wall_us : carried_us;
     n->bound_at_us = monotonic_us;
     n->bounded = true;
-    if (n->scheduler != NULL &&
+    if (n->scheduler != NULL && n->foreign == 0 &&
         replica_role(scheduler_replica(n->scheduler)) == REPLICA_LEADER) {
         cluster_raise_leaders_clock(c);
         if (n->bound_us > c->leaders_us) {

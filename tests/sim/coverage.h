@@ -13,7 +13,8 @@
     X(snapshots_installed) X(crashes) X(crashes_with_lost_writes) X(pauses) X(partitions)       \
     X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
     X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
-    X(applied_at_start) X(members_added) X(members_removed)
+    X(applied_at_start) X(members_added) X(members_removed) X(foreign_nodes)     \
+    X(peers_refused) X(identities_adopted)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \

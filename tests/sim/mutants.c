@@ -37,6 +37,7 @@ static const struct expectation expectations[] = {
     {"report-before-commit", MUTANT_REPORT_BEFORE_COMMIT, "ACKED", 100, false, NULL},
     {"apply-uncommitted", MUTANT_APPLY_UNCOMMITTED, "PREFIX", 50, false, NULL},
     {"full-recent-forgets", MUTANT_FULL_RECENT_FORGETS, "I10", 100, false, "recent"},
+    {"identity-not-compared", MUTANT_IDENTITY_NOT_COMPARED, "IDENTITY", 20, true, "foreign"},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true, NULL},
     {"change-without-barrier", MUTANT_CHANGE_WITHOUT_BARRIER, "PREFIX", 0, true, "members"},
     {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false, NULL},

@@ -17,6 +17,7 @@ struct packet {
     struct sim_network *network;
     struct sim_event *event;
     unsigned from, to;
+    unsigned clusters[2]; /* the sender's and the receiver's, when it was sent */
     struct raft_message message;
 };
 
@@ -170,6 +171,16 @@ static void packet_deliver(struct packet *p)
     struct raft_message message = p->message;
     unsigned to = p->to;
 
+    /* Who stands in another's place has not its connections. */
+    if (p->clusters[0] != w->host.cluster_of(w->host.arg, p->from) ||
+        p->clusters[1] != w->host.cluster_of(w->host.arg, to) ||
+        !w->host.fits(w->host.arg, p->from, to)) {
+        packet_end(p, true);
+        return;
+    }
+    if (p->clusters[0] != p->clusters[1]) {
+        w->host.crossed(w->host.arg, p->from, to);
+    }
     message.server_id = p->from + 1;
     message.server_address = w->host.address(w->host.arg, p->from);
     packet_end(p, false);
@@ -228,7 +239,11 @@ static void lane_put(struct sim_network *w, unsigned from, unsigned to,
     } else {
         at_us += loop_below(w->loop, 10 * w->options->latency_max_us + 1);
     }
-    *p = (struct packet){.network = w, .from = from, .to = to};
+    *p = (struct packet){.network = w,
+                         .from = from,
+                         .to = to,
+                         .clusters = {w->host.cluster_of(w->host.arg, from),
+                                      w->host.cluster_of(w->host.arg, to)}};
     wire_copy(message, &p->message);
     packet_link(p, &w->packets);
     p->event = loop_after(w->loop, at_us - w->loop->now_us, packet_arrive_cb, p);
@@ -250,6 +265,10 @@ int network_send(struct sim_network *w, unsigned from, unsigned to,
 
     assert(from != to);
     w->counters->messages++;
+    if (!w->host.fits(w->host.arg, from, to)) {
+        w->counters->dropped++;
+        return RAFT_NOCONNECTION;
+    }
     if (lane->cut || lane_is_full(w, lane)) {
         w->counters->dropped++;
         /* Only sometimes does the sender learn of it. */

@@ -19,6 +19,12 @@ struct sim_network_host {
     void *arg;
     /* The address that a message of this node comes from. */
     const char *(*address)(void *arg, unsigned node);
+    /* Do these two talk to each other, as they are now? */
+    bool (*fits)(void *arg, unsigned from, unsigned to);
+    /* The number of the node's true cluster. */
+    unsigned (*cluster_of)(void *arg, unsigned node);
+    /* They talk, and are of two clusters. */
+    void (*crossed)(void *arg, unsigned from, unsigned to);
     /* What the message owns is the callee's from now on. */
     void (*deliver)(void *arg, unsigned to, struct raft_message *message);
 };

@@ -137,6 +137,9 @@ static void draw_extras(struct sim_options *o)
         /* So that the requests are stale, and there is room again, before the run ends. */
         o->retention_ms = ONE_OF(&stream, 500, 2000, 4000);
     }
+    if (options_extra(o, "foreign", 80, &stream) && o->nodes > 1) {
+        o->foreign_every_ms = loop_between(&stream, 500, 5000);
+    }
 }
 
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
@@ -179,7 +182,8 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
             "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
-            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums with=%s\n",
+            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums "
+            "foreign=%" PRIu64 "ms with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -187,5 +191,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
             o->routes, o->route_change_per_mille, o->batch_max,
             o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
-            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->extras[0] != '\0' ? o->extras : "none");
+            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->foreign_every_ms,
+            o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -70,6 +70,7 @@ struct sim_options {
     uint64_t members_every_ms;   /* mean time between changes of members; 0 = none */
     unsigned add_patience_ms;    /* until an add is given up */
     uint32_t max_recent; /* "recent": refused requests remembered; so few that there is no room */
+    uint64_t foreign_every_ms;   /* mean time between nodes of other clusters; 0 = none */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras from

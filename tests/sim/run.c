@@ -56,6 +56,11 @@ static void run_leased(void *arg, unsigned node, uint64_t token, enum outcome ou
     check_delivery_done(((struct run *)arg)->check, node, token, outcome);
 }
 
+static void run_crossed(void *arg, unsigned from, unsigned to)
+{
+    check_crossed(((struct run *)arg)->check, from, to);
+}
+
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
 {
     check_died(((struct run *)arg)->check, node, sentence, expected);
@@ -73,6 +78,7 @@ static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace
         .installs = run_installs,
         .lease = run_lease,
         .leased = run_leased,
+        .crossed = run_crossed,
         .died = run_died,
     };
 
