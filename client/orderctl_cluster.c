@@ -43,6 +43,7 @@ static json_t *node_as_json(const struct survey_node *node)
     json_text(object, "api", node->api);
     json_text(object, "member", node->member);
     json_object_set_new(object, "up", json_boolean(up));
+    json_text(object, "identity", up ? s->identity : "");
     json_text(object, "role", up ? s->role : "");
     json_number(object, "term", up, s->term);
     json_number(object, "commit", up, s->commit);
@@ -73,15 +74,17 @@ struct summary {
     const char *cluster;
     uint64_t now_ms;
     unsigned up;
+    unsigned members; /* or endpoints, where these are not known */
 };
 
 static struct summary summarize(const struct ctl *ctl, const struct survey *s)
 {
-    struct summary sum = {survey_leader(s), ctl->cluster, 0, 0};
+    struct summary sum = {survey_leader(s), ctl->cluster, 0, 0, 0};
 
     for (unsigned i = 0; i < s->n; i++) {
         const struct survey_node *node = &s->nodes[i];
-        sum.up += node->up;
+        sum.up += node->up && !node->stranger;
+        sum.members += !node->stranger;
         if (node->up && node->status.now_ms > sum.now_ms) {
             sum.now_ms = node->status.now_ms;
         }
@@ -120,7 +123,7 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_text(t, node->address[0] != 0 ? node->address : node->api);
     if (!node->up) {
         table_printf(t, "down (%s)", ordersched_error_name(node->error));
-        for (int i = 0; i < 9; i++) {
+        for (int i = 0; i < 10; i++) {
             table_text(t, "-");
         }
         return;
@@ -143,6 +146,7 @@ static void status_row(struct table *t, const struct survey_node *node)
         table_text(t, "-");
     }
     table_text(t, s->version);
+    table_printf(t, "%.8s", s->identity[0] != 0 ? s->identity : "-");
 }
 
 static int status_print_table(const struct survey *s, const struct summary *sum,
@@ -153,7 +157,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
 
     table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "TERM", "COMMIT", "APPLIED",
                                          "PENDING", "CLOSING", "OVERDUE", "DEAD", "STALL",
-                                         "VERSION", NULL});
+                                         "VERSION", "IDENTITY", NULL});
     for (unsigned i = 0; i < s->n; i++) {
         status_row(&t, &s->nodes[i]);
     }
@@ -166,7 +170,8 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     } else {
         printf("no leader was found, ");
     }
-    printf("%u of %u %s up%s%s\n", sum->up, s->n, s->members_known ? "members" : "endpoints asked",
+    printf("%u of %u %s up%s%s\n", sum->up, sum->members,
+           s->members_known ? "members" : "endpoints asked",
            sum->up > 0 ? ", cluster time " : "", sum->up > 0 ? now : "");
     if (sum->leader != NULL && sum->leader->status.dead > 0) {
         printf("%llu %s DEAD and wait for somebody to act: orderctl dead list\n",
@@ -181,6 +186,7 @@ static int run_status(struct ctl *ctl)
     struct operation op = {.code = OPERATION_STATUS};
     struct ask_reply leader = {0};
     struct survey *s = calloc(1, sizeof *s);
+    char split[512];
     int rv;
 
     if (s == NULL) {
@@ -188,6 +194,7 @@ static int run_status(struct ctl *ctl)
         return CTL_UNKNOWN;
     }
     survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
+    survey_add_endpoints(s, ctl->endpoints);
     survey_ask_status(s, ctl->client, least(SURVEY_STATUS_MS, ctl->timeout_ms));
     struct summary sum = summarize(ctl, s);
     if (sum.leader != NULL) { /* it alone knows how late the routes are */
@@ -199,7 +206,11 @@ static int run_status(struct ctl *ctl)
         fprintf(stderr, "orderctl: status: UNREACHABLE: no node answered. Check that they run, and"
                         " --endpoints (%s).\n", ctl->endpoints);
         rv = CTL_UNKNOWN;
-    } else if (sum.leader == NULL) {
+    }
+    if (survey_is_split(s, split, sizeof split)) {
+        fprintf(stderr, "orderctl: status: WRONG_CLUSTER: %s.\n", split);
+        rv = CTL_REFUSED;
+    } else if (sum.up > 0 && sum.leader == NULL) {
         fprintf(stderr, "orderctl: status: no node leads at the moment: nothing is decided or fired"
                         " until a majority of the members is up.\n");
     }

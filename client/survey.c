@@ -20,7 +20,8 @@ struct status_key {
 #define UINT_KEY(k) {#k, offsetof(struct node_status, k), 0}
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster), TEXT_KEY(identity), TEXT_KEY(address), TEXT_KEY(role), TEXT_KEY(version), TEXT_KEY(disk),
+    TEXT_KEY(cluster), TEXT_KEY(identity), TEXT_KEY(address), TEXT_KEY(role),
+    TEXT_KEY(version), TEXT_KEY(disk),
     UINT_KEY(id), UINT_KEY(leader), UINT_KEY(term), UINT_KEY(commit), UINT_KEY(applied),
     UINT_KEY(last), UINT_KEY(now_ms), UINT_KEY(epoch), UINT_KEY(pending), UINT_KEY(closing),
     UINT_KEY(paid), UINT_KEY(cancelled), UINT_KEY(expired), UINT_KEY(dead),
@@ -183,14 +184,35 @@ void survey_find_nodes(struct survey *s, ordersched_client *client, const char *
     }
 }
 
-static bool survey_has_earlier(const struct survey *s, unsigned i)
+/* Is it another way to a node that stands before it, or an endpoint of which nothing is known? */
+static bool survey_is_spare(const struct survey *s, unsigned i)
 {
+    const struct survey_node *node = &s->nodes[i];
+
     for (unsigned k = 0; k < i; k++) {
-        if (s->nodes[k].up && s->nodes[i].up && s->nodes[k].id == s->nodes[i].id) {
+        if (s->nodes[k].up && node->up && s->nodes[k].id == node->id &&
+            strcmp(s->nodes[k].status.identity, node->status.identity) == 0) {
             return true;
         }
     }
-    return false;
+    return node->stranger && !node->up;
+}
+
+void survey_add_endpoints(struct survey *s, const char *endpoints)
+{
+    struct survey given = {0};
+
+    survey_take_endpoints(&given, endpoints);
+    for (unsigned i = 0; i < given.n && s->n < SURVEY_NODES_MAX; i++) {
+        bool known = false;
+        for (unsigned k = 0; k < s->n; k++) {
+            known = known || strcmp(s->nodes[k].api, given.nodes[i].api) == 0;
+        }
+        if (!known) {
+            s->nodes[s->n] = given.nodes[i];
+            s->nodes[s->n++].stranger = true;
+        }
+    }
 }
 
 static void survey_take_reply(struct survey_node *node, const struct ask_reply *reply)
@@ -222,7 +244,7 @@ void survey_ask_status(struct survey *s, ordersched_client *client, unsigned tim
     }
     unsigned kept = 0;
     for (unsigned i = 0; i < s->n; i++) {
-        if (!survey_has_earlier(s, i)) {
+        if (!survey_is_spare(s, i)) {
             s->nodes[kept++] = s->nodes[i];
         }
     }
@@ -235,10 +257,56 @@ const struct survey_node *survey_leader(const struct survey *s)
 
     for (unsigned i = 0; i < s->n; i++) {
         const struct survey_node *node = &s->nodes[i];
-        if (node->up && strcmp(node->status.role, "leader") == 0 &&
+        if (node->up && !node->stranger && strcmp(node->status.role, "leader") == 0 &&
             (leader == NULL || node->status.term > leader->status.term)) {
             leader = node;
         }
     }
     return leader;
+}
+
+static void describe(const struct survey_node *node, char *out, size_t len)
+{
+    snprintf(out, len, "node %llu at %.100s", (unsigned long long)node->id,
+             node->address[0] != 0 ? node->address : node->api);
+}
+
+/* Do these two contradict each other? Neither knows of the other, or has forgotten it. */
+static bool nodes_are_split(const struct survey_node *a, const struct survey_node *b,
+                            char *sentence, size_t len)
+{
+    char first[160], second[160];
+    bool known = a->status.identity[0] != 0 && b->status.identity[0] != 0;
+
+    describe(a, first, sizeof first);
+    describe(b, second, sizeof second);
+    if (known && strcmp(a->status.identity, b->status.identity) != 0) {
+        snprintf(sentence, len,
+                 "these nodes are of two clusters with one name: %s has identity %.8s, %s %.8s. "
+                 "Orders of one are unknown to the other; their logs say how it came to that",
+                 first, a->status.identity, second, b->status.identity);
+        return true;
+    }
+    if (strcmp(a->status.role, "leader") == 0 && strcmp(b->status.role, "leader") == 0 &&
+        a->status.term == b->status.term) {
+        snprintf(sentence, len,
+                 "there are two leaders of term %llu: %s and %s. They are not of one cluster, "
+                 "whatever their names say",
+                 (unsigned long long)a->status.term, first, second);
+        return true;
+    }
+    return false;
+}
+
+bool survey_is_split(const struct survey *s, char *sentence, size_t len)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            if (s->nodes[i].up && s->nodes[k].up &&
+                nodes_are_split(&s->nodes[k], &s->nodes[i], sentence, len)) {
+                return true;
+            }
+        }
+    }
+    return false;
 }

@@ -47,6 +47,7 @@ struct survey_node {
     char address[PROTOCOL_ADDRESS_MAX]; /* of Raft; empty = not known */
     char api[PROTOCOL_ADDRESS_MAX];     /* of the client API */
     char member[16];                    /* "voter", "standby", "spare"; empty = not known */
+    bool stranger;                      /* behind an endpoint that was given, but no member */
     bool up;                            /* it answered, and the status is filled in */
     int error;                          /* when not up: why */
     struct node_status status;
@@ -67,8 +68,14 @@ uint64_t node_status_loop_stall_us(const struct node_status *status, uint64_t se
  * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. */
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
                        unsigned timeout_ms);
+/* Add the endpoints at which no member is known to be: there may be a node of another cluster. Such
+ * that do not answer, or are members by another name, are dropped by survey_ask_status. */
+void survey_add_endpoints(struct survey *s, const char *endpoints);
 /* Ask every node for its status. A node reached through two endpoints is kept once. */
 void survey_ask_status(struct survey *s, ordersched_client *client, unsigned timeout_ms);
+/* What is wrong with these nodes together, that none of them can see: two clusters behind one list,
+ * or two leaders of one term. A sentence that says so, or false. */
+bool survey_is_split(const struct survey *s, char *sentence, size_t len);
 /* The node that leads with the highest term, or NULL. */
 const struct survey_node *survey_leader(const struct survey *s);
 

@@ -132,6 +132,28 @@ static void expect_refused_start(struct cluster *c, unsigned i, const char *why)
     wait_logged(c, i, "level=error", why);
 }
 
+/* `orderctl status` of all of them fails, and says why. */
+static void expect_status_tells(const struct cluster *c, const char *text)
+{
+    char program[600], output[400], line[4096];
+    char *argv[] = {program, "status", "--endpoints", (char *)c->endpoints, NULL};
+    bool found = false;
+
+    process_path("orderctl", program, sizeof program);
+    snprintf(output, sizeof output, "%s/orderctl-status", c->dir);
+    int status = process_wait(process_start(argv, output, NULL, NULL));
+    FILE *f = fopen(output, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f) != NULL) {
+        found = found || strstr(line, text) != NULL;
+    }
+    fclose(f);
+    if (!found || !WIFEXITED(status) || WEXITSTATUS(status) != 1) {
+        fail_msg("orderctl status ended with %d and does not say \"%s\": see %s", status, text,
+                 output);
+    }
+}
+
 /* --- 1: a node that founded a cluster of its own is added to another one --- */
 
 static void a_node_that_founded_for_itself_is_not_added_and_nothing_is_lost(void **state)
@@ -157,6 +179,7 @@ static void a_node_that_founded_for_itself_is_not_added_and_nothing_is_lost(void
     assert_int_equal(count_orders(client, "first"), ORDERS);
     assert_true(cluster_status(&c, 0).leader && cluster_status(&c, second).leader);
     assert_string_not_equal(cluster_status(&c, 0).identity, cluster_status(&c, second).identity);
+    expect_status_tells(&c, "WRONG_CLUSTER: these nodes are of two clusters with one name");
 
     /* as the sentence says: empty, and told to join */
     cluster_kill(&c, second);
@@ -279,6 +302,7 @@ static void what_was_founded_while_the_first_was_down_never_mixes_with_it(void *
     assert_int_equal(orders_at(&c, leader, "first"), 0);
     assert_string_equal(cluster_status(&c, 1).identity, cluster_status(&c, 2).identity);
     assert_string_not_equal(cluster_status(&c, 0).identity, cluster_status(&c, 1).identity);
+    expect_status_tells(&c, "WRONG_CLUSTER: these nodes are of two clusters with one name");
     cluster_close(&c, false);
 }
 
