@@ -94,6 +94,8 @@ struct client_logic {
     unsigned in_flight;        /* of those, with calls for the leader believed in now */
     uint64_t last_handle;
     uint64_t sequence;
+    bool identity_known;       /* of the cluster in which a leader was found first: */
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE];
     bool time_known;
     uint64_t cluster_ms;       /* the cluster's time... */
     uint64_t cluster_at_ms;    /* ...when our monotonic clock read this */

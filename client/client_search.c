@@ -166,7 +166,7 @@ static void search_end_round(struct client_logic *l, uint64_t now_ms)
 static bool search_probe(struct client_logic *l, unsigned slot)
 {
     buffer_reset(&l->out);
-    request_encode_head(&l->out, l->config.cluster, 0, 0);
+    request_encode_head(&l->out, l->config.cluster, PROTOCOL_IDENTIFY, 0);
     if (client_message_send(l, MESSAGE_PROBE, slot, 0, l->config.probe_timeout_ms) == NULL) {
         return false;
     }
@@ -265,6 +265,26 @@ static void search_refused(struct client_logic *l, int error)
     client_refuse_waiting(l, error);
 }
 
+/* A client stays with the cluster in which it found a leader first: a node of another one, whose name
+ * is the same, is none of its nodes. */
+static int search_refusal(const struct client_logic *l, const struct answer *answer)
+{
+    bool is_another = l->identity_known && answer->identity.len == sizeof l->identity &&
+                      memcmp(answer->identity.data, l->identity, sizeof l->identity) != 0;
+
+    return is_another                        ? ORDERSCHED_WRONG_CLUSTER
+           : error_is_refusal(answer->error) ? answer->error
+                                             : ORDERSCHED_OK;
+}
+
+static void search_stay_with(struct client_logic *l, const struct answer *answer)
+{
+    if (!l->identity_known && answer->identity.len == sizeof l->identity) {
+        memcpy(l->identity, answer->identity.data, sizeof l->identity);
+        l->identity_known = true;
+    }
+}
+
 /* Look at the next node of the round at once. */
 static void search_go_on(struct client_search *s, uint64_t now_ms)
 {
@@ -287,8 +307,13 @@ void client_search_on_probe(struct client_logic *l, unsigned slot, const struct 
         search_go_on(s, now_ms);
         return;
     }
-    client_search_on_envelope(l, slot, answer, now_ms);
-    e->refusal = error_is_refusal(answer->error) ? answer->error : ORDERSCHED_OK;
+    e->refusal = search_refusal(l, answer);
+    if (e->refusal != ORDERSCHED_WRONG_CLUSTER) { /* its time and its leader are not ours */
+        client_search_on_envelope(l, slot, answer, now_ms);
+    } else {
+        e->failed = false;
+        e->node_id = 0;
+    }
     if (e->refusal != ORDERSCHED_OK) {
         search_note_error(s, e->refusal);
         search_go_on(s, now_ms);
@@ -297,6 +322,7 @@ void client_search_on_probe(struct client_logic *l, unsigned slot, const struct 
     }
     int leader = search_named_leader(l, slot, answer);
     if (leader >= 0 && answer->term >= s->term && (s->leader < 0 || answer->term > s->term)) {
+        search_stay_with(l, answer);
         search_set_leader(l, leader, answer->term, now_ms);
     } else if (s->leader < 0) {
         search_note_error(s, ORDERSCHED_NOT_LEADER);

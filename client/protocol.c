@@ -112,7 +112,7 @@ int result_decode(const uint8_t *data, size_t len, struct result *result, size_t
 
 void answer_encode_head(struct buffer *b, const struct answer *answer)
 {
-    write_array(b, 10);
+    write_array(b, answer->identified ? 11 : 10);
     write_uint(b, PROTOCOL_VERSION);
     write_uint(b, (uint64_t)answer->error);
     write_uint(b, answer->node_id);
@@ -127,6 +127,9 @@ void answer_encode_head(struct buffer *b, const struct answer *answer)
 void answer_encode_tail(struct buffer *b, const struct answer *answer)
 {
     write_str(b, answer->text.data, answer->text.len);
+    if (answer->identified) {
+        write_bin(b, answer->identity.data, answer->identity.len);
+    }
 }
 
 void answer_encode(struct buffer *b, const struct answer *answer)
@@ -134,6 +137,12 @@ void answer_encode(struct buffer *b, const struct answer *answer)
     answer_encode_head(b, answer);
     buffer_append(b, answer->results.data, answer->results.len);
     answer_encode_tail(b, answer);
+}
+
+/* All of it, or none of it. */
+static bool identity_is_good(struct slice identity)
+{
+    return identity.len == 0 || identity.len == PROTOCOL_IDENTITY_SIZE;
 }
 
 int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
@@ -163,7 +172,9 @@ int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
     }
     answer->results.len = cursor_ok(&c) ? (size_t)(c.at - answer->results.data) : 0;
     answer->text = cursor_bytes(&c);
-    if (!cursor_ok(&c) || n != 10 || error > INT32_MAX || c.at != c.end ||
+    answer->identified = n == 11;
+    answer->identity = answer->identified ? cursor_bytes(&c) : (struct slice){NULL, 0};
+    if (!cursor_ok(&c) || (n != 10 && n != 11) || !identity_is_good(answer->identity) || error > INT32_MAX || c.at != c.end ||
         answer->leader_address.len >= PROTOCOL_ADDRESS_MAX) {
         return ORDERSCHED_INVALID;
     }

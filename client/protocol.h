@@ -10,7 +10,7 @@
  *
  *   request  = [version, cluster, flags, [operation, ...]]
  *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
- *               [result, ...], text]
+ *               [result, ...], text], and identity if the request asked for it
  *   result   = [error, state, deadline_ms, remaining_ms, index, body]
  *
  * An operation is a msgpack array whose first element is its code. A mutating operation's
@@ -60,8 +60,9 @@
 
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u /* reads only: answer from this node's state, without the log */
-/* A flag changes what a request means: one that is not known here refuses it (bit 1 is taken). */
-#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | 2u)
+#define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
+/* A flag changes what a request means: one that is not known here refuses it. */
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY)
 
 /* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes and dead letters,
  * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
@@ -370,6 +371,8 @@ struct answer {
     uint32_t n_results;
     struct slice results;         /* encoded results, back to back */
     struct slice text;            /* a sentence about the error, or empty */
+    bool identified;              /* an eleventh element follows: */
+    struct slice identity;        /* PROTOCOL_IDENTITY_SIZE bytes, or empty: the cluster has none yet */
 };
 void answer_encode(struct buffer *b, const struct answer *answer);
 /* The same in parts, for results that lie elsewhere: what stands in front of them, at most

@@ -15,8 +15,9 @@ static struct slice slice_of(const char *text)
 }
 
 /* All of an answer but its results. `leader` has room for the address. */
-static struct answer scheduler_envelope(struct scheduler *s, int error, const char *text,
-                                        uint32_t n_results, char leader[PROTOCOL_ADDRESS_MAX])
+static struct answer scheduler_envelope(struct scheduler *s, const struct inbound *in, int error,
+                                        const char *text, uint32_t n_results,
+                                        char leader[PROTOCOL_ADDRESS_MAX])
 {
     const char *address = NULL;
     uint64_t leader_id = s->closing ? 0 : replica_leader(s->replica, &address);
@@ -35,6 +36,9 @@ static struct answer scheduler_envelope(struct scheduler *s, int error, const ch
         .applied = s->machine.applied,
         .n_results = n_results,
         .text = slice_of(text),
+        .identified = (in->flags & PROTOCOL_IDENTIFY) != 0,
+        .identity = {s->machine.identity,
+                     scheduler_knows_identity(s) ? sizeof s->machine.identity : 0},
     };
 }
 
@@ -43,7 +47,7 @@ static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, 
                             uint32_t n_results)
 {
     char leader[PROTOCOL_ADDRESS_MAX];
-    struct answer answer = scheduler_envelope(s, error, text, n_results, leader);
+    struct answer answer = scheduler_envelope(s, in, error, text, n_results, leader);
 
     answer.results = (struct slice){s->results.data, s->results.len};
     buffer_reset(&s->answer);
@@ -57,7 +61,7 @@ static void scheduler_reply(struct scheduler *s, struct inbound *in, int error, 
 void scheduler_reply_composed(struct scheduler *s, struct inbound *in, struct buffer *composed)
 {
     char leader[PROTOCOL_ADDRESS_MAX];
-    struct answer answer = scheduler_envelope(s, ORDERSCHED_OK, NULL, in->n_items, leader);
+    struct answer answer = scheduler_envelope(s, in, ORDERSCHED_OK, NULL, in->n_items, leader);
 
     buffer_reset(&s->answer);
     answer_encode_head(&s->answer, &answer);

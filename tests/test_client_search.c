@@ -274,6 +274,35 @@ static void a_node_of_another_cluster_is_passed_over(void **state)
     world_free(w);
 }
 
+static void a_client_stays_with_the_cluster_that_it_found_first(void **state)
+{
+    (void)state;
+    struct world *w = world_new(NULL, A, B, NULL);
+    struct ending o = {0}, later = {0};
+    struct said ours = {.node = 1, .leader = 1, .address = A, .term = 5, .identity = 0xaa};
+    struct said theirs = {.node = 2, .leader = 2, .address = B, .term = 99, .identity = 0xbb};
+
+    world_pay(w, &o);
+    world_tick(w);
+    world_answer(w, world_last(w), &ours, NULL);
+    world_answer_ok(w, world_last(w));
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    world_pay(w, &later); /* A falls silent; B is of another cluster of this name, and leads there */
+    world_drop(w, world_last(w), true);
+    for (int i = 0; i < 6 && later.calls == 0; i++) {
+        struct sent *s = world_last(w);
+        if (strcmp(s->address, B) == 0) {
+            assert_int_equal(s->n, 0); /* asked who it is, and nothing else */
+            world_answer(w, s, &theirs, NULL);
+        } else {
+            world_drop(w, s, true);
+        }
+        world_pass(w, 500);
+    }
+    assert_int_equal(later.calls, 0);
+    world_free(w);
+}
+
 static void calls_end_at_once_when_every_node_is_of_another_cluster(void **state)
 {
     (void)state;
@@ -383,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_cluster_without_a_leader_is_asked_again_with_growing_pauses),
         cmocka_unit_test(nodes_that_cannot_be_reached_end_the_call_as_unreachable),
         cmocka_unit_test(a_node_of_another_cluster_is_passed_over),
+        cmocka_unit_test(a_client_stays_with_the_cluster_that_it_found_first),
         cmocka_unit_test(calls_end_at_once_when_every_node_is_of_another_cluster),
         cmocka_unit_test(a_leader_that_went_silent_is_left_with_all_its_messages),
         cmocka_unit_test(a_slow_leader_that_still_leads_is_used_again),

@@ -327,6 +327,21 @@ static void an_answer_comes_back_as_it_was(void **state)
     for (size_t len = 0; len < b.len; len++) {
         assert_int_not_equal(answer_decode(b.data, len, &out), ORDERSCHED_OK);
     }
+    assert_false(out.identified);
+    buffer_reset(&b);
+    answer.identified = true; /* it was asked for, and there is none yet */
+    answer_encode(&b, &answer);
+    assert_int_equal(answer_decode(b.data, b.len, &out), ORDERSCHED_OK);
+    assert_true(out.identified && out.identity.len == 0);
+    buffer_reset(&b);
+    answer.identity = text("sixteen bytes!!!");
+    answer_encode(&b, &answer);
+    assert_int_equal(answer_decode(b.data, b.len, &out), ORDERSCHED_OK);
+    assert_memory_equal(out.identity.data, "sixteen bytes!!!", PROTOCOL_IDENTITY_SIZE);
+    buffer_reset(&b);
+    answer.identity = text("fewer");
+    answer_encode(&b, &answer);
+    assert_int_equal(answer_decode(b.data, b.len, &out), ORDERSCHED_INVALID);
     buffer_free(&b);
     buffer_free(&results);
 }

@@ -557,6 +557,33 @@ static void it_sleeps_until_the_deadline_and_not_past_it(void **state)
     stage_close(&t);
 }
 
+static void a_hello_that_asks_for_it_is_told_the_clusters_identity(void **state)
+{
+    struct stage t;
+    struct message *early = message_new(NULL, 0, PROTOCOL_IDENTIFY);
+
+    (void)state;
+    stage_open(&t);
+    scheduler_submit(t.s, &early->in);
+    (void)stage_run(&t);
+    assert_true(early->answer.identified);
+    assert_int_equal(early->answer.identity.len, 0); /* nobody was ever in office */
+    stage_lead(&t, 1);
+    struct message *m = message_new(NULL, 0, PROTOCOL_IDENTIFY);
+    struct message *plain = message_new(NULL, 0, 0);
+    scheduler_submit(t.s, &m->in);
+    scheduler_submit(t.s, &plain->in);
+    (void)stage_run(&t);
+    assert_int_equal(m->answer.identity.len, PROTOCOL_IDENTITY_SIZE);
+    assert_memory_equal(m->answer.identity.data, scheduler_machine(t.s)->identity,
+                        PROTOCOL_IDENTITY_SIZE);
+    assert_false(plain->answer.identified);
+    message_free(early);
+    message_free(m);
+    message_free(plain);
+    stage_close(&t);
+}
+
 static void an_idle_leader_writes_nothing(void **state)
 {
     struct stage t;
@@ -1663,6 +1690,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_fired_before_the_own_epoch_entry_is_applied),
         cmocka_unit_test(it_sleeps_until_the_deadline_and_not_past_it),
+        cmocka_unit_test(a_hello_that_asks_for_it_is_told_the_clusters_identity),
         cmocka_unit_test(an_idle_leader_writes_nothing),
         cmocka_unit_test(an_orphans_outcome_is_dropped_and_the_order_delivered_again),
         cmocka_unit_test(an_orphan_may_outlive_its_order),

@@ -144,6 +144,7 @@ void world_deliver(struct world *w, struct sent *s, const struct said *said,
 {
     struct buffer body = {0};
     struct buffer b = {0};
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE] = {said->identity};
 
     for (uint32_t i = 0; i < n; i++) {
         result_encode(&body, &results[i]);
@@ -159,6 +160,8 @@ void world_deliver(struct world *w, struct sent *s, const struct said *said,
         .n_results = n,
         .results = {body.data, body.len},
         .text = {(const uint8_t *)said->text, said->text != NULL ? strlen(said->text) : 0},
+        .identified = (s->flags & PROTOCOL_IDENTIFY) != 0 && said->identity != 0,
+        .identity = {identity, sizeof identity},
     };
     answer_encode(&b, &answer);
     s->ended = true;

@@ -61,6 +61,7 @@ struct said {
     uint64_t term;
     uint64_t now_ms; /* 0: NOW and what has passed */
     const char *text;
+    uint8_t identity; /* the first byte of the cluster's; 0: it does not say */
 };
 
 /* What node A says while it leads. */
