@@ -265,8 +265,8 @@ static void search_refused(struct client_logic *l, int error)
     client_refuse_waiting(l, error);
 }
 
-/* A client stays with the cluster in which it found a leader first: a node of another one, whose name
- * is the same, is none of its nodes. */
+/* A client stays with the cluster in which it found a leader first: a node of another one, whose
+ * name is the same, is none of its nodes. */
 static int search_refusal(const struct client_logic *l, const struct answer *answer)
 {
     bool is_another = l->identity_known && answer->identity.len == sizeof l->identity &&

@@ -174,7 +174,8 @@ int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
     answer->text = cursor_bytes(&c);
     answer->identified = n == 11;
     answer->identity = answer->identified ? cursor_bytes(&c) : (struct slice){NULL, 0};
-    if (!cursor_ok(&c) || (n != 10 && n != 11) || !identity_is_good(answer->identity) || error > INT32_MAX || c.at != c.end ||
+    if (!cursor_ok(&c) || (n != 10 && n != 11) || !identity_is_good(answer->identity) ||
+        error > INT32_MAX || c.at != c.end ||
         answer->leader_address.len >= PROTOCOL_ADDRESS_MAX) {
         return ORDERSCHED_INVALID;
     }

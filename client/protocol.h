@@ -372,7 +372,7 @@ struct answer {
     struct slice results;         /* encoded results, back to back */
     struct slice text;            /* a sentence about the error, or empty */
     bool identified;              /* an eleventh element follows: */
-    struct slice identity;        /* PROTOCOL_IDENTITY_SIZE bytes, or empty: the cluster has none yet */
+    struct slice identity;        /* PROTOCOL_IDENTITY_SIZE bytes; empty: there is none yet */
 };
 void answer_encode(struct buffer *b, const struct answer *answer);
 /* The same in parts, for results that lie elsewhere: what stands in front of them, at most

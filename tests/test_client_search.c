@@ -287,7 +287,7 @@ static void a_client_stays_with_the_cluster_that_it_found_first(void **state)
     world_answer(w, world_last(w), &ours, NULL);
     world_answer_ok(w, world_last(w));
     assert_int_equal(o.error, ORDERSCHED_OK);
-    world_pay(w, &later); /* A falls silent; B is of another cluster of this name, and leads there */
+    world_pay(w, &later); /* A falls silent; B is of another cluster, and leads there */
     world_drop(w, world_last(w), true);
     for (int i = 0; i < 6 && later.calls == 0; i++) {
         struct sent *s = world_last(w);
