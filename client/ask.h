@@ -15,7 +15,7 @@ struct ask_reply {
     uint64_t index;
     uint8_t *body; /* owned; NULL when there is none */
     size_t body_len;
-    char text[256]; /* why, in one sentence, or empty */
+    char text[1024]; /* why, and what to do, or empty */
 };
 
 /* One node to be asked, by its client API "HOST:PORT". */

@@ -132,15 +132,22 @@ static void expect_refused_start(struct cluster *c, unsigned i, const char *why)
     wait_logged(c, i, "level=error", why);
 }
 
-/* `orderctl status` of all of them fails, and says why. */
-static void expect_status_tells(const struct cluster *c, const char *text)
+/* This command of orderctl (its words, NULL at the end), asked of all of them, fails and says why. */
+static void expect_orderctl_tells(const struct cluster *c, const char *const *words,
+                                  const char *text)
 {
     char program[600], output[400], line[4096];
-    char *argv[] = {program, "status", "--endpoints", (char *)c->endpoints, NULL};
+    char *argv[12] = {program};
     bool found = false;
+    unsigned n = 1;
 
     process_path("orderctl", program, sizeof program);
-    snprintf(output, sizeof output, "%s/orderctl-status", c->dir);
+    snprintf(output, sizeof output, "%s/orderctl", c->dir);
+    while (*words != NULL) {
+        argv[n++] = (char *)*words++;
+    }
+    argv[n++] = (char *)"--endpoints";
+    argv[n] = (char *)c->endpoints;
     int status = process_wait(process_start(argv, output, NULL, NULL));
     FILE *f = fopen(output, "r");
     assert_non_null(f);
@@ -149,9 +156,15 @@ static void expect_status_tells(const struct cluster *c, const char *text)
     }
     fclose(f);
     if (!found || !WIFEXITED(status) || WEXITSTATUS(status) != 1) {
-        fail_msg("orderctl status ended with %d and does not say \"%s\": see %s", status, text,
-                 output);
+        fail_msg("%s ended with %d and does not say \"%s\": see %s", argv[1], status, text, output);
     }
+}
+
+static void expect_status_tells(const struct cluster *c, const char *text)
+{
+    static const char *const words[] = {"status", NULL};
+
+    expect_orderctl_tells(c, words, text);
 }
 
 /* --- 1: a node that founded a cluster of its own is added to another one --- */
@@ -159,7 +172,8 @@ static void expect_status_tells(const struct cluster *c, const char *text)
 static void a_node_that_founded_for_itself_is_not_added_and_nothing_is_lost(void **state)
 {
     struct cluster c;
-    char alone[64];
+    char alone[64], address[64];
+    const char *const add[] = {"member", "add", "2", address, NULL};
 
     (void)state;
     cluster_init(&c, 1);
@@ -176,6 +190,8 @@ static void a_node_that_founded_for_itself_is_not_added_and_nothing_is_lost(void
 
     assert_int_equal(cluster_member_add(client, 2, c.nodes[second].port), ORDERSCHED_MEMBER_CHANGE);
     wait_logged(&c, second, "level=error", "is a member of another cluster");
+    snprintf(address, sizeof address, "127.0.0.1:%u", c.nodes[second].port);
+    expect_orderctl_tells(&c, add, "let an empty node --join under a new id");
     assert_int_equal(count_orders(client, "first"), ORDERS);
     assert_true(cluster_status(&c, 0).leader && cluster_status(&c, second).leader);
     assert_string_not_equal(cluster_status(&c, 0).identity, cluster_status(&c, second).identity);
