@@ -13,6 +13,7 @@
  *    take turns, a message each, in the order in which they began to wait.
  *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
  *    closes its connection); 64 KiB of what a connection that waits had sent besides.
+ *    One connection has at most three quarters of the slots, and of the bytes.
  *  - API_UNREAD_EACH_MAX bytes of answers that a client has not taken, and those of its messages
  *    in hand: it is not read from until it takes some. API_UNREAD_MAX of all: the connection that
  *    has most is closed.
@@ -34,6 +35,7 @@
 #define API_CONNECTIONS_MAX 4096u
 #define API_UNREAD_MAX (64u << 20)     /* bytes */
 #define API_UNREAD_EACH_MAX (4u << 20) /* bytes */
+#define API_SHARE 4 /* one in so many messages in hand, and bytes of them, is not for one alone */
 
 struct api; /* opaque */
 

@@ -18,7 +18,7 @@ enum phase { PHASE_GREETING, PHASE_LENGTH, PHASE_BODY };
 enum pause {
     PAUSE_NONE,
     PAUSE_SLOT,   /* until it is its turn: in api.paused_first */
-    PAUSE_UNREAD, /* until it has taken some of its answers */
+    PAUSE_SHARE, /* until it has less in hand, or has taken some of its answers */
 };
 
 struct api_connection {
@@ -33,6 +33,7 @@ struct api_connection {
     size_t body_len; /* announced */
     size_t body_cap; /* grows as bytes arrive: an announcement alone costs nothing */
     unsigned n_slots;   /* messages not answered yet, answers being written included */
+    uint64_t bytes;     /* of these messages */
     unsigned n_writing; /* answers being written */
     uint64_t waiting_since_ms; /* for the rest of a greeting or message; 0 = for nothing */
     uint64_t writing_since_ms; /* since when no answer was taken; 0 = none is being written */
@@ -143,13 +144,23 @@ static void connection_end_pause(struct api_connection *c)
     c->pause = PAUSE_NONE;
 }
 
+/* Has it `times` times less than what one connection may have of what is for all? */
+static bool connection_has_less(const struct api_connection *c, unsigned times)
+{
+    const struct api_config *all = &c->api->config;
+
+    return connection_unread(c) < all->unread_each_max / times &&
+           c->n_slots < (all->slots - all->slots / API_SHARE + times - 1) / times &&
+           c->bytes <= (all->bytes_max - all->bytes_max / API_SHARE) / times;
+}
+
 /* May its next message begin? If not, why not. */
 static enum pause connection_must_pause(const struct api_connection *c)
 {
     const struct api *a = c->api;
 
-    if (connection_unread(c) >= a->config.unread_each_max) {
-        return PAUSE_UNREAD;
+    if (!connection_has_less(c, 1)) {
+        return PAUSE_SHARE;
     }
     return a->n_slots >= a->config.slots || (a->paused_first != NULL && !c->turn) ? PAUSE_SLOT
                                                                                : PAUSE_NONE;
@@ -236,6 +247,7 @@ static void connection_submit(struct api_connection *c)
     slot->header_len = header_len;
     slot->message = c->body;
     slot->counted = c->body_len;
+    c->bytes += slot->counted;
     slot->in.message = c->body + header_len;
     slot->in.message_len = c->body_len - header_len;
     slot->in.owner = slot;
@@ -456,10 +468,11 @@ void api_slot_end(struct api_slot *slot)
     a->n_slots--;
     load_add(&a->load_in_hand, -1);
     a->bytes -= slot->counted;
+    c->bytes -= slot->counted;
     atomic_fetch_sub_explicit(&c->source.unread, slot->answer_len, memory_order_relaxed);
     atomic_fetch_sub_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
     slot_free(slot);
-    if (c->pause == PAUSE_UNREAD && connection_unread(c) < a->config.unread_each_max / 2) {
+    if (c->pause == PAUSE_SHARE && connection_has_less(c, 2)) {
         connection_end_pause(c);
         connection_begin_pause(c, PAUSE_SLOT);
     }

@@ -256,13 +256,15 @@ static void connections_that_wait_take_turns(void **state)
     for (unsigned i = 0; i < 17; i++) {
         fds[i] = dial(t);
     }
-    ask(fds[0], 0, 8);
+    ask(fds[0], 0, 6);
+    ask(fds[1], 1, 2);
     WAIT(t, t->n_held == 8);
     for (unsigned i = 0; i < 17; i++) {
         ask(fds[i], i, 100); /* the newest has no advantage, nor who was the first */
         WAIT(t, load_of(t).paused == i + 1);
     }
-    t->received[0] -= 8;
+    t->received[0] -= 6;
+    t->received[1] -= 2;
     t->watched = 17;
     stage_release(t);
     WAIT(t, t->n_received == 8 + 1700);
@@ -273,6 +275,26 @@ static void connections_that_wait_take_turns(void **state)
     /* Who has used up what was read of it, and is read again, may lose a turn by that. */
     assert_in_range(t->spread_max, 1, 6);
     assert_int_equal(load_of(t).paused, 0);
+    stage_close(t);
+}
+
+static void one_connection_cannot_have_all_messages_in_hand(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 16});
+    int greedy = dial(t);
+    int modest = dial(t);
+
+    (void)state;
+    t->holds = true;
+    ask(greedy, 0, 100);
+    WAIT(t, load_of(t).paused == 1);
+    assert_int_equal(t->n_held, 12);
+    ask(modest, 1, 1);
+    WAIT(t, t->received[1] == 1);
+    stage_release(t);
+    WAIT(t, t->received[0] == 100);
+    close(greedy);
+    close(modest);
     stage_close(t);
 }
 
@@ -479,6 +501,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_that_wait_take_turns),
+        cmocka_unit_test(one_connection_cannot_have_all_messages_in_hand),
         cmocka_unit_test(one_that_asks_much_does_not_hold_up_one_that_asks_little),
         cmocka_unit_test(a_connection_that_leaves_while_it_waits_takes_no_turn_with_it),
         cmocka_unit_test(who_does_not_take_its_answers_is_not_read_from_until_it_does),
