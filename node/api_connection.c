@@ -554,6 +554,7 @@ static bool connection_sit_down(struct api_connection *c)
 
     (void)uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len); /* else: of no family */
     api_seats_take(&a->seats, &c->seat, (struct sockaddr *)&from);
+    c->source.address = api_seats_address(&c->seat);
     struct api_seat *victim = api_seats_victim(&a->seats, &c->seat);
     if (victim == &c->seat) {
         load_add(&a->load_refused, 1);

@@ -117,6 +117,14 @@ void api_seats_take(struct api_seats *s, struct api_seat *seat, const struct soc
     api_seats_idle(s, seat);
 }
 
+uint64_t api_seats_address(const struct api_seat *seat)
+{
+    uint64_t address;
+
+    memcpy(&address, seat->address->prefix, sizeof address);
+    return address != 0 ? address : 1;
+}
+
 void api_seats_leave(struct api_seats *s, struct api_seat *seat)
 {
     if (seat->address == NULL) {

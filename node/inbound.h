@@ -16,6 +16,7 @@ struct reading;
 struct inbound_source {
     struct reading *first, **last;  /* raft loop: messages of it whose answers are being composed */
     struct inbound_source *next;    /* raft loop: others that have some */
+    uint64_t address; /* whence it comes, as far as that matters for shares; 0: not known */
     uint32_t polls;                 /* raft loop: RESERVEs of it that wait (callback_worker.h) */
     atomic_size_t unread; /* bytes of answers that were handed over and that it has not taken yet */
 };

@@ -121,6 +121,7 @@ static bool host_propose(void *arg, uint8_t *data, size_t len, void *entry)
 
 static void host_answer(void *arg, struct inbound *in, const struct result *logged)
 {
+    scheduler_note_refusals(arg, in, logged);
     scheduler_answer(arg, in, logged);
 }
 
@@ -308,6 +309,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     if (s->config.max_recent != 0) {
         recent_set_limit(s->machine.recent, s->config.max_recent);
     }
+    refusals_init(&s->refusals, recent_limit(s->machine.recent));
     batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
     scheduler_init_reads(s);
     dispatch_init(&s->dispatch);

@@ -1,6 +1,7 @@
 /* scheduler_clients.c - what clients send: answered at once, refused, or queued for an entry. */
 #include <assert.h>
 
+#include "../raft/recent.h"
 #include "scheduler_internal.h"
 
 static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
@@ -12,9 +13,63 @@ static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
     return op.settings.kind == ROUTE_EXEC;
 }
 
-/* Why this item may not enter now, or OK. */
+static bool was_refused(int error)
+{
+    return error == ORDERSCHED_EXISTS || error == ORDERSCHED_NOT_FOUND ||
+           error == ORDERSCHED_EXHAUSTED || error == ORDERSCHED_UNKNOWN_ROUTE ||
+           error == ORDERSCHED_BAD_DEADLINE;
+}
+
+void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
+                             const struct result *logged)
+{
+    uint32_t n = 0;
+
+    if (in->source == NULL || logged == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < in->n_logged; i++) {
+        n += was_refused(logged[i].error);
+    }
+    refusals_note(&s->refusals, in->source->address, n, scheduler_monotonic_us(s));
+}
+
+/* As things are now: would it be refused, and be remembered among the recent requests? */
+static bool would_be_refused(const struct scheduler *s, const struct inbound *in,
+                             const struct inbound_item *item)
+{
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    switch (op.code) {
+        case OPERATION_SCHEDULE:
+            return machine_find(&s->machine, op.id) != NULL ||
+                   machine_find_route(&s->machine, op.route) == NULL ||
+                   (!op.relative && op.time_ms <= s->machine.now_ms);
+        case OPERATION_PAY:
+        case OPERATION_CANCEL:
+        case OPERATION_EXTEND:
+        case OPERATION_DEAD_REDRIVE:
+        case OPERATION_DEAD_DROP:
+            return machine_find(&s->machine, op.id) == NULL;
+        default:
+            return false;
+    }
+}
+
+static bool has_its_share_of_refusals(struct scheduler *s, const struct inbound *in)
+{
+    uint32_t remembered = recent_count(s->machine.recent);
+
+    return in->source != NULL && refusals_are_too_many(&s->refusals, in->source->address,
+                                                       remembered, scheduler_monotonic_us(s));
+}
+
+/* Why this item may not enter now, or OK. `greedy`: its address has more than its share of what is
+ * remembered of refused requests. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
-                           const struct inbound_item *item)
+                           const struct inbound_item *item, bool greedy)
 {
     enum operation_code code = (enum operation_code)item->code;
     bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
@@ -33,7 +88,7 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
                   s->machine.memory + s->batcher.queued_bytes >= s->config.max_bytes)) {
         return ORDERSCHED_FULL;
     }
-    return ORDERSCHED_OK;
+    return greedy && would_be_refused(s, in, item) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
 }
 
 static bool inbound_has_work(const struct inbound *in)
@@ -61,9 +116,10 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
         return;
     }
+    bool greedy = in->n_logged > 0 && has_its_share_of_refusals(s, in);
     for (uint32_t i = 0; i < in->n_items; i++) {
         int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, in, &in->items[i])
+                        ? scheduler_admit(s, in, &in->items[i], greedy)
                         : ORDERSCHED_OK;
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);

@@ -15,6 +15,7 @@
 #include "callback_worker.h"
 #include "reader.h"
 #include "receivers.h"
+#include "refusals.h"
 #include "scheduler.h"
 
 enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OFFICE, SCHEDULER_IN_OFFICE };
@@ -27,6 +28,7 @@ struct scheduler {
     struct batcher batcher;
     struct dispatch dispatch;
     struct callback_worker worker;
+    struct refusals refusals;
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us; /* when a poll's or a lease's time is up */
     struct clock clock;
@@ -132,5 +134,9 @@ void scheduler_init_worker(struct scheduler *s, struct receiver *others);
 bool scheduler_work(struct scheduler *s, struct inbound *in);
 /* Whether a worker may end what it began although the node is to stop. */
 bool scheduler_work_goes_on(const struct inbound *in);
+
+/* Results of a message's logged operations: counts those that are remembered as refused. */
+void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
+                             const struct result *logged);
 
 #endif

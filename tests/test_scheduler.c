@@ -14,6 +14,7 @@
 #include "../client/work.h"
 #include "../client/cursor.h"
 #include "../node/scheduler_internal.h"
+#include "../raft/recent.h"
 #include "../raft/snapshot.h"
 #include "support/idle_receiver.h"
 
@@ -1060,6 +1061,49 @@ static void a_message_of_refused_items_only_is_answered_without_the_log(void **s
     stage_close(&t);
 }
 
+static int stage_ask_from(struct stage *t, struct inbound_source *source, struct operation op)
+{
+    struct message *m = message_new(&op, 1, 0);
+
+    m->in.source = source;
+    scheduler_submit(t->s, &m->in);
+    stage_settle(t);
+    int error = m->results[0].error;
+    message_free(m);
+    return error;
+}
+
+static struct operation op_pay(struct stage *t, const char *id)
+{
+    return (struct operation){
+        .code = OPERATION_PAY, .request_id = request_id(t), .id = text(id)};
+}
+
+static void a_flood_of_refusals_leaves_room_for_those_of_others(void **state)
+{
+    struct inbound_source greedy = {.address = 5}, modest = {.address = 6};
+    struct stage t;
+    unsigned n = 0;
+
+    (void)state;
+    stage_with_order(&t);
+    recent_set_limit(t.s->machine.recent, 160);
+    refusals_init(&t.s->refusals, 160);
+    while (n < 160 && stage_ask_from(&t, &greedy, op_pay(&t, "x")) == ORDERSCHED_NOT_FOUND) {
+        n++;
+    }
+    assert_in_range(n, 75, 85); /* half of it */
+    assert_int_equal(stage_ask_from(&t, &greedy, op_schedule(&t, "a", 9)), ORDERSCHED_BUSY);
+    assert_int_equal(stage_ask_from(&t, &greedy, op_schedule(&t, "b", 900000)), ORDERSCHED_OK);
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pay(&t, "b")), ORDERSCHED_OK);
+    assert_int_equal(stage_ask_from(&t, &modest, op_pay(&t, "x")), ORDERSCHED_NOT_FOUND);
+    assert_int_equal(stage_ask_from(&t, &modest, op_schedule(&t, "a", 9)), ORDERSCHED_EXISTS);
+    stage_pass(&t, PROTOCOL_REQUEST_LIFETIME_MS);
+    stage_settle(&t);
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pay(&t, "x")), ORDERSCHED_NOT_FOUND);
+    stage_close(&t);
+}
+
 static void a_full_queue_is_busy_and_empties_again(void **state)
 {
     struct stage t;
@@ -1707,6 +1751,7 @@ int main(void)
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
         cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
+        cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),
         cmocka_unit_test(a_full_queue_is_busy_and_empties_again),
         cmocka_unit_test(an_answer_never_exceeds_its_limit),
         cmocka_unit_test(the_largest_list_at_the_end_of_a_message_keeps_the_limit),
