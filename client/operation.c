@@ -255,7 +255,7 @@ static int decode_outcome(struct cursor *c, struct operation *op)
     if (rv == ORDERSCHED_OK) {
         rv = decode_u32(c, &op->jitter_ms);
     }
-    if (outcome < OUTCOME_EXPIRED || outcome > OUTCOME_FAILED) {
+    if (outcome < OUTCOME_EXPIRED || outcome > OUTCOME_BATCH_FAILED) {
         return ORDERSCHED_INVALID;
     }
     op->outcome = (enum outcome)outcome;

@@ -89,6 +89,7 @@ static const char *outcome_name(uint8_t outcome)
         case OUTCOME_PAID: return "paid";
         case OUTCOME_LATER: return "later";
         case OUTCOME_FAILED: return "failed";
+        case OUTCOME_BATCH_FAILED: return "failed with its batch";
         default: return "?";
     }
 }

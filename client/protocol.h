@@ -114,6 +114,7 @@ enum outcome {
     OUTCOME_PAID = 2,
     OUTCOME_LATER = 3,
     OUTCOME_FAILED = 4,
+    OUTCOME_BATCH_FAILED = 5, /* its request failed as a whole; never a receiver's own word */
 };
 
 /* Kinds of events in an order's history. */

@@ -32,6 +32,7 @@ static void delivery_fail(struct delivery *d, const char *reason, bool overloade
 
     d->outcome = OUTCOME_FAILED;
     d->delay_ms = 0;
+    d->blame = BLAME_REQUEST;
     d->overloaded = overloaded;
     for (; reason[len] != '\0' && len < sizeof d->reason - 1; len++) {
         d->reason[len] = reason[len] < 0x20 || reason[len] > 0x7e ? '?' : reason[len];
@@ -267,6 +268,19 @@ static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* A connection is there, and the request is about to leave. */
+static int transfer_sent_cb(void *arg, char *address, char *local_address, int port, int local_port)
+{
+    struct transfer *t = arg;
+
+    (void)address;
+    (void)local_address;
+    (void)port;
+    (void)local_port;
+    t->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 static bool transfer_limit_protocols(CURL *easy)
 {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -327,6 +341,8 @@ static bool transfer_set_options(struct transfer *t)
     bool ok = transfer_set_request(t) && transfer_set_times(e, s) && transfer_set_tls(e, s) &&
               curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, transfer_socket_cb) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_sent_cb) == CURLE_OK &&
+              curl_easy_setopt(e, CURLOPT_PREREQDATA, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, transfer_body_cb) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_WRITEDATA, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, transfer_header_cb) == CURLE_OK &&
@@ -431,6 +447,9 @@ static void transfer_fail(struct transfer *t, CURLcode result)
         callback_fail(t->first, "the answer is too long", false);
     } else {
         callback_fail(t->first, t->error[0] != '\0' ? t->error : curl_easy_strerror(result), true);
+    }
+    for (struct delivery *d = t->first; !t->sent && d != NULL; d = d->batch_next) {
+        d->blame = d->overloaded ? BLAME_NOBODY : d->blame;
     }
 }
 

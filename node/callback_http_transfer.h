@@ -27,6 +27,7 @@ struct transfer {
     bool head_complete; /* the empty line behind the last headers was seen: trailers may follow */
     bool is_chunked;    /* HTTP/1.1: the answer has a last chunk */
     bool encoded;       /* it has a content-encoding */
+    bool sent; /* a connection was there, and the request began to leave */
     bool allow_private;
     const char *refused; /* what kind of address the guard last refused; NULL: none */
     unsigned strange;    /* results that named no order of the batch */

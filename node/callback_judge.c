@@ -11,6 +11,7 @@
 /* The machine clamps to the same bounds (docs/semantics.md); here they keep nonsense small. */
 #define RETRY_AFTER_MAX_S (24ull * 3600)
 
+#define STATUS_CONTENT_TOO_LARGE 413
 #define STATUS_TOO_MANY_REQUESTS 429
 #define STATUS_SERVICE_UNAVAILABLE 503
 
@@ -66,6 +67,7 @@ static void judge_refusal(struct delivery *d, long status, const char *retry_aft
 {
     uint64_t wait_s = 0;
 
+    d->blame = status == STATUS_CONTENT_TOO_LARGE ? BLAME_SIZE : BLAME_REQUEST;
     d->overloaded = status == STATUS_TOO_MANY_REQUESTS || status == STATUS_SERVICE_UNAVAILABLE;
     if (d->overloaded) {
         wait_s = retry_after_s(retry_after, now_s);
@@ -113,6 +115,7 @@ static void judge_object(struct delivery *d, long status, const json_t *object)
 static void judge_start(struct delivery *d)
 {
     d->delay_ms = 0;
+    d->blame = BLAME_ORDER;
     d->overloaded = false;
     d->reason[0] = '\0';
 }
@@ -141,6 +144,7 @@ static void judge_nothing(struct delivery *d, const struct callback_answer *a)
     if (a->is_framed) {
         d->outcome = OUTCOME_EXPIRED;
     } else {
+        d->blame = BLAME_REQUEST;
         judge_failed(d, "HTTP %ld: an empty answer whose end is not marked: send 204, or "
                      "Content-Length: 0", a->status);
     }
@@ -158,6 +162,7 @@ void callback_judge(struct delivery *d, const struct callback_answer *a)
     } else {
         json_t *answer = judge_read(a, why);
         if (answer == NULL) {
+            d->blame = BLAME_REQUEST;
             judge_failed(d, "HTTP %ld: the answer %s", a->status, why);
         } else {
             judge_object(d, a->status, answer);
@@ -261,6 +266,7 @@ static unsigned judge_results(struct roll *roll, long status, const json_t *resu
 static void judge_all(struct delivery *first, long status, const char *what)
 {
     for (struct delivery *d = first; d != NULL; d = d->batch_next) {
+        d->blame = BLAME_REQUEST;
         judge_failed(d, "HTTP %ld: the answer %s", status, what);
     }
 }

@@ -13,6 +13,7 @@
 
 /* The deliveries of one request. */
 struct delivery_batch {
+    uint32_t n;
     uint32_t left; /* not done yet */
     bool is_request;
 };
@@ -117,7 +118,36 @@ static void dispatch_log_failure(struct dispatch *d, const struct delivery *v)
     }
 }
 
-static void dispatch_report(struct dispatch *d, const struct delivery *v)
+/* What failed was a request of many orders, and not this one of them. */
+static bool dispatch_failed_in_company(const struct delivery *v, uint32_t company)
+{
+    return v->outcome == OUTCOME_FAILED && v->blame != BLAME_ORDER && company > 1;
+}
+
+/* How many go together next time: half as many as when all of them failed, down to one, and who has
+ * failed alone goes alone. Where nothing was sent it was none of them. */
+static void dispatch_set_company(struct order *o, const struct delivery *v, uint32_t company)
+{
+    if (v->outcome != OUTCOME_FAILED || v->blame == BLAME_ORDER) {
+        o->extra->company_max = 0;
+    } else if (v->blame != BLAME_NOBODY && v->settings->settings.batch > 1) {
+        o->extra->company_max = (uint16_t)((company + 1) / 2);
+    }
+}
+
+/* A batch that was too large is divided at once, another as after an order's own failure. */
+static uint64_t dispatch_company_delay_ms(const struct dispatch *d, const struct order *o,
+                                          const struct delivery *v)
+{
+    const struct route_settings *route = &d->machine->routes[o->route].settings;
+    uint32_t failures = o->extra->failures;
+    uint32_t retry = failures < route->n_retries ? failures : route->n_retries - 1;
+    uint64_t delay_ms = v->blame == BLAME_SIZE ? 0 : route->retries_ms[retry];
+
+    return v->delay_ms > delay_ms ? v->delay_ms : delay_ms;
+}
+
+static void dispatch_report(struct dispatch *d, const struct delivery *v, uint32_t company)
 {
     struct slice id = {v->id, v->id_len};
     struct order *o = machine_find(d->machine, id);
@@ -139,6 +169,12 @@ static void dispatch_report(struct dispatch *d, const struct delivery *v)
         .reason = {(const uint8_t *)v->reason, strlen(v->reason)},
         .node_id = d->node_id,
     };
+    if (dispatch_failed_in_company(v, company)) {
+        op.outcome = OUTCOME_BATCH_FAILED;
+        op.delay_ms = dispatch_company_delay_ms(d, o, v);
+        op.jitter_ms = 0; /* the halves stay together */
+    }
+    dispatch_set_company(o, v, company);
     batcher_submit_internal(d->batcher, &op);
 }
 
@@ -197,6 +233,7 @@ static void dispatch_done(struct delivery *v, void *arg)
 {
     struct dispatch *d = arg;
     uint64_t now_us = dispatch_now_us(d);
+    uint32_t company = v->batch->n;
 
     dispatch_unlink(d, v);
     dispatch_leave_batch(d, v);
@@ -210,9 +247,9 @@ static void dispatch_done(struct delivery *v, void *arg)
         lane_ended(l, v, now_us);
         lateness_add(d->lateness, &v->times, v->attempt == 1);
         dispatch_log_pace(d, l);
-        dispatch_report(d, v);
+        dispatch_report(d, v, company);
     } else if (MUTANT(OLD_EPOCH_OUTCOME) && d->active) {
-        dispatch_report(d, v);
+        dispatch_report(d, v, company);
     }
     delivery_free(v);
     d->woken(d->woken_arg);
@@ -242,13 +279,35 @@ static uint64_t pool_room(const struct dispatch_pool *p, uint64_t lane_holds, ui
     return open > own ? open : own;
 }
 
-static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot,
+/* Orders of the list that may go in a request that is divided, or is not; 0 as well when the first
+ * of the list may not. */
+static uint32_t dispatch_count(const struct dispatch *d, uint16_t slot, enum route_ready which,
+                               bool divided)
+{
+    const struct order *o = machine_peek_ready(d->machine, slot, which);
+    bool fits = o != NULL && (o->extra->company_max > 0) == divided;
+
+    return fits ? machine_count_ready(d->machine, slot, which) : 0;
+}
+
+/* The list that the next order of a request is taken from. False: from none. */
+static bool dispatch_choose(struct dispatch *d, uint16_t slot, bool divided,
+                            enum route_ready *which)
+{
+    uint32_t n_first = dispatch_count(d, slot, ROUTE_READY_FIRST, divided);
+    uint32_t n_retry = dispatch_count(d, slot, ROUTE_READY_RETRY, divided);
+
+    if (n_first + n_retry > 0) {
+        *which = lane_choose(&d->lanes[slot], n_first, n_retry);
+    }
+    return n_first + n_retry > 0;
+}
+
+static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot, enum route_ready which,
                                       const struct dispatch_round *r)
 {
     struct machine *m = d->machine;
     struct route_lane *l = &d->lanes[slot];
-    enum route_ready which = lane_choose(l, machine_count_ready(m, slot, ROUTE_READY_FIRST),
-                                         machine_count_ready(m, slot, ROUTE_READY_RETRY));
     struct order *o = machine_take_ready(m, slot, which);
     struct delivery *v = delivery_make(m, o, &d->keys, l->settings);
 
@@ -274,24 +333,34 @@ static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot,
     return v;
 }
 
-/* Up to n deliveries of the route as one batch; returns how many there was memory for. */
-static uint32_t dispatch_start(struct dispatch *d, uint16_t slot, uint32_t n,
+/* Up to n deliveries of the route as one batch; returns how many there was memory for. A divided
+ * batch has nobody in it who has not failed in company, so that no others come to suspicion. */
+static uint32_t dispatch_start(struct dispatch *d, uint16_t slot, uint32_t n, bool divided,
                                const struct dispatch_round *r)
 {
     struct route_lane *l = &d->lanes[slot];
     struct delivery_batch *b = dispatch_must(calloc(1, sizeof *b));
     struct delivery *first = NULL, **last = &first;
+    enum route_ready which;
 
     b->is_request = l->settings->settings.kind == ROUTE_HTTP;
     d->requests.used += b->is_request;
-    while (b->left < n && (b->left == 0 || pool_room(&d->bytes, l->bytes, r->contenders) > 0)) {
-        struct delivery *v = dispatch_take(d, slot, r);
+    while (b->n < n && (b->n == 0 || pool_room(&d->bytes, l->bytes, r->contenders) > 0) &&
+           dispatch_choose(d, slot, divided, &which)) {
+        uint32_t company = machine_peek_ready(d->machine, slot, which)->extra->company_max;
+        n = divided && company < n ? company : n;
+        if (b->n >= n) {
+            break;
+        }
+        struct delivery *v = dispatch_take(d, slot, which, r);
         v->batch = b;
-        b->left++;
+        b->n++;
         *last = v;
         last = &v->batch_next;
     }
-    n = b->left;
+    assert(b->n > 0);
+    b->left = b->n;
+    n = b->n; /* the receiver may be done with it at any time */
     lane_started(l, n, r->now_us);
     d->receiver->start(d->receiver, first);
     return n;
@@ -303,17 +372,37 @@ static uint64_t dispatch_ready(const struct dispatch *d, uint16_t slot)
            machine_count_ready(d->machine, slot, ROUTE_READY_RETRY);
 }
 
+/* Whole batches go first, but while divided ones wait as well each fourth is one of them. */
+static bool dispatch_divides(struct dispatch *d, uint16_t slot, uint64_t n_whole,
+                             uint64_t n_divided)
+{
+    struct route_lane *l = &d->lanes[slot];
+
+    if (n_whole > 0 && n_divided > 0) {
+        l->wholes = (l->wholes + 1) % (LANE_FIRSTS_MAX + 1);
+        return l->wholes == 0;
+    }
+    return n_divided > 0;
+}
+
+static uint64_t dispatch_count_both(const struct dispatch *d, uint16_t slot, bool divided)
+{
+    return (uint64_t)dispatch_count(d, slot, ROUTE_READY_FIRST, divided) +
+           dispatch_count(d, slot, ROUTE_READY_RETRY, divided);
+}
+
 /* A route's turn: how many deliveries were started. With 0 it has no more turns in this run. */
 static uint32_t dispatch_turn(struct dispatch *d, uint16_t slot, const struct dispatch_round *r)
 {
     struct route_lane *l = &d->lanes[slot];
-    uint64_t ready = dispatch_ready(d, slot);
+    uint64_t n_whole = dispatch_count_both(d, slot, false);
+    uint64_t n_divided = lane_has_request(l) ? dispatch_count_both(d, slot, true) : 0;
 
-    if (ready == 0) {
+    if (n_whole + n_divided == 0) {
         return 0;
     }
     enum route_kind kind = l->settings->settings.kind;
-    struct lane_plan plan = lane_plan(l, ready, r->now_us);
+    struct lane_plan plan = lane_plan(l, n_whole + n_divided, n_divided > 0, r->now_us);
     if (plan.n == 0) {
         d->wake_us = plan.wake_us < d->wake_us ? plan.wake_us : d->wake_us;
         return 0;
@@ -327,7 +416,8 @@ static uint32_t dispatch_turn(struct dispatch *d, uint16_t slot, const struct di
         (kind == ROUTE_HTTP && pool_room(&d->requests, l->requests, r->contenders) == 0)) {
         return 0; /* the end of a delivery, or a worker that asks, brings us back */
     }
-    return dispatch_start(d, slot, plan.n < room ? plan.n : (uint32_t)room, r);
+    bool divided = dispatch_divides(d, slot, n_whole, n_divided);
+    return dispatch_start(d, slot, plan.n < room ? plan.n : (uint32_t)room, divided, r);
 }
 
 /* Who takes part in this run, beginning with who is next. */

@@ -7,8 +7,6 @@
 
 #include "../raft/mutant.h"
 
-#define LANE_FIRSTS_MAX 3 /* first deliveries in a row while retries wait */
-
 static uint32_t burst_of(const struct route_settings *s)
 {
     return s->burst > 0 ? s->burst : 1;
@@ -42,7 +40,14 @@ static uint32_t at_most(uint64_t value, uint32_t max)
     return value < max ? (uint32_t)value : max;
 }
 
-struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, uint64_t now_us)
+bool lane_has_request(const struct route_lane *l)
+{
+    uint32_t batch = l->settings->settings.batch;
+
+    return l->requests < (pace_window(&l->pace) + batch - 1) / batch;
+}
+
+struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, bool hurry, uint64_t now_us)
 {
     const struct route_settings *s = &l->settings->settings;
     uint32_t window = pace_window(&l->pace);
@@ -58,7 +63,7 @@ struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, uint64_t now_us
     if (window < inflight || window - inflight < n) {
         return (struct lane_plan){0, UINT64_MAX};
     }
-    if (n < full && s->linger_ms > 0) {
+    if (n < full && s->linger_ms > 0 && !hurry) {
         l->linger_us = l->linger_us != 0 ? l->linger_us : now_us + (uint64_t)s->linger_ms * 1000;
         if (l->linger_us > now_us) {
             return (struct lane_plan){0, l->linger_us};

@@ -10,6 +10,8 @@
 #include "lateness.h"
 #include "pace.h"
 
+#define LANE_FIRSTS_MAX 3 /* first deliveries in a row while retries wait */
+
 struct route_lane { /* zero it to start */
     struct route_copy *settings; /* NULL: nothing was started yet */
     struct pace pace;
@@ -18,6 +20,7 @@ struct route_lane { /* zero it to start */
     uint32_t requests;  /* HTTP requests, orphans not included */
     uint64_t bytes;     /* of these deliveries */
     uint32_t firsts;    /* first deliveries taken since a retry was, while retries waited */
+    uint32_t wholes;    /* requests started since a divided one was, while divided ones waited */
     uint64_t linger_us; /* until when a batch may wait to fill; 0 = none waits */
     bool slowed;        /* it was told that the receiver takes one at a time only */
     struct lateness *lateness; /* NULL: nothing was measured yet */
@@ -31,8 +34,12 @@ struct lane_plan {
 
 /* Take over the route's settings where they are new. A route of another name starts afresh. */
 void lane_follow(struct route_lane *l, const struct route *route, uint64_t now_us);
-/* What window, pace, rate, batch and linger allow, with so many orders ready (more than 0). */
-struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, uint64_t now_us);
+/* What window, pace, rate, batch and linger allow, with so many orders ready (more than 0).
+ * `hurry`: without lingering. */
+struct lane_plan lane_plan(struct route_lane *l, uint64_t ready, bool hurry, uint64_t now_us);
+/* Orders whose batch failed go in smaller ones, as many at a time as there would be of full ones:
+ * else a receiver of 20 batches would see 2,000 requests at once. Has it room for another? */
+bool lane_has_request(const struct route_lane *l);
 /* n deliveries of the plan are started. */
 void lane_started(struct route_lane *l, uint32_t n, uint64_t now_us);
 /* Which list the next delivery comes from: first deliveries go before retries, but while both

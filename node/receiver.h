@@ -23,6 +23,15 @@ struct route_copy {
     char *bytes; /* owned: what the slices point into */
 };
 
+/* What a failed delivery was about. With a batch the receiver's one answer may be about any of its
+ * orders, or about their number. */
+enum blame {
+    BLAME_ORDER,   /* this order, by name */
+    BLAME_REQUEST, /* the request as a whole, or its answer */
+    BLAME_SIZE,    /* the size of the request */
+    BLAME_NOBODY,  /* the request was not sent: there was no connection; then it is overloaded, too */
+};
+
 /* One attempt to tell a route's receiver about one order. Made by the dispatcher, self-contained
  * (nothing in it points into the machine), freed by the dispatcher after `done`. */
 struct delivery {
@@ -44,6 +53,7 @@ struct delivery {
     /* Filled by the receiver before done(). */
     enum outcome outcome;
     uint64_t delay_ms; /* LATER: the delay asked for; FAILED: Retry-After, or 0 */
+    enum blame blame;  /* FAILED: what it was about */
     bool overloaded;   /* FAILED: the receiver as a whole cannot bear more now, or is not there:
                         * 429, 503, a time-out, no connection; delay_ms is then for all its route */
     char reason[160];  /* FAILED: one line for the log; no payload, no secret */

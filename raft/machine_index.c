@@ -212,16 +212,21 @@ uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route
     return open ? m->routes[route].n_ready[which] : 0;
 }
 
+struct order *machine_peek_ready(const struct machine *m, uint16_t route, enum route_ready which)
+{
+    return machine_count_ready(m, route, which) == 0
+               ? NULL
+               : order_of_link(m->routes[route].ready[which].next);
+}
+
 struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which)
 {
-    struct order *o;
+    struct order *o = machine_peek_ready(m, route, which);
 
-    if (machine_count_ready(m, route, which) == 0) {
-        return NULL;
+    if (o != NULL) {
+        route_ready_remove(&m->routes[route], o);
+        o->in_flight = 1;
     }
-    o = order_of_link(m->routes[route].ready[which].next);
-    route_ready_remove(&m->routes[route], o);
-    o->in_flight = 1;
     return o;
 }
 

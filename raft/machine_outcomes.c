@@ -67,6 +67,15 @@ static void take_failure(struct machine *m, struct order *o, const struct operat
     wait_until(m, o, machine_add_ms(m->now_ms, delay_ms));
 }
 
+/* It says nothing about this order: its patience is as it was. The leader chose the delay. */
+static void take_batch_failure(struct machine *m, struct order *o, const struct operation *op)
+{
+    uint64_t delay_ms = at_most(op->delay_ms, FAILED_DELAY_MAX_MS);
+
+    delay_ms += at_most(op->jitter_ms, JITTER_MAX_MS);
+    wait_until(m, o, machine_add_ms(m->now_ms, delay_ms));
+}
+
 /* What it was, and what came of it. */
 static void note_attempt(struct machine *m, struct order *o, const struct operation *op)
 {
@@ -107,6 +116,9 @@ void machine_apply_outcome(struct machine *m, const struct operation *op, struct
             break;
         case OUTCOME_FAILED:
             take_failure(m, o, op);
+            break;
+        case OUTCOME_BATCH_FAILED:
+            take_batch_failure(m, o, op);
             break;
     }
     note_attempt(m, o, op);

@@ -59,6 +59,7 @@ struct order_extra {
     uint16_t failures;            /* replicated: of these, failed since the last "later" */
     uint16_t n_requests;          /* replicated */
     uint16_t cap_requests;
+    uint16_t company_max;         /* the dispatcher's: orders in its next request; 0: any number */
     struct order_request *requests;
 };
 

@@ -2,21 +2,18 @@
  * the outcome that the page promises, by a bare socket, by Python's http.server, by Node over
  * HTTP/1.1 and HTTP/2, and by HTTP/2 frame by frame. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "support/callback_bench.h"
-#include "support/certificate.h"
+#include "support/foreign.h"
 #include "support/http_site.h"
-#include "support/process.h"
 
 #define PAID "{\"outcome\":\"paid\"}"
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -199,94 +196,18 @@ static void every_other_status_is_a_failed_attempt(void **state)
 
 /* ---- receivers in other languages ---- */
 
-#define OTHER_PORTS_MAX 32
-
-struct other {
-    char dir[256];
-    char log[300];
-    char cert_path[300];
-    char key_path[300];
-    char *cert;
-    unsigned ports[OTHER_PORTS_MAX];
-    pid_t pid;
-};
-
-static char *read_all(const char *path)
-{
-    char *text = calloc(1, 65536);
-    FILE *in = fopen(path, "r");
-
-    assert_non_null(text);
-    assert_non_null(in);
-    assert_true(fread(text, 1, 65535, in) > 0);
-    fclose(in);
-    return text;
-}
-
-static bool other_ports(struct other *o)
-{
-    FILE *in = fopen(o->log, "r");
-
-    if (in == NULL) {
-        return false;
-    }
-    int found = fscanf(in, "ports");
-    unsigned n = 0;
-    while (found != EOF && n < OTHER_PORTS_MAX && fscanf(in, "%u", &o->ports[n]) == 1) {
-        n++;
-    }
-    fclose(in);
-    return n > 0;
-}
-
-/* Start it, with more arguments where there are some, or skip the test where the language is
- * missing. */
-static void other_open(struct other *o, char *program, char *script, char *const *more)
-{
-    char *argv[OTHER_PORTS_MAX + 6] = {"/usr/bin/env", program, script, o->cert_path, o->key_path};
-    char *const look[] = {"/bin/sh", "-c", "command -v \"$0\" >/dev/null", program, NULL};
-
-    *o = (struct other){0};
-    scratch_make(o->dir, sizeof o->dir);
-    snprintf(o->log, sizeof o->log, "%s/log", o->dir);
-    snprintf(o->cert_path, sizeof o->cert_path, "%s/cert.pem", o->dir);
-    snprintf(o->key_path, sizeof o->key_path, "%s/key.pem", o->dir);
-    if (process_wait(process_start(look, o->log, NULL, NULL)) != 0) {
-        print_message("skipped: there is no %s here\n", program);
-        scratch_remove(o->dir);
-        skip();
-    }
-    certificate_make(o->cert_path, o->key_path, "IP:127.0.0.1", -86400, 86400);
-    o->cert = read_all(o->cert_path);
-    for (unsigned i = 0; more != NULL && more[i] != NULL; i++) {
-        argv[5 + i] = more[i];
-    }
-    o->pid = process_start(argv, o->log, NULL, NULL);
-    for (unsigned i = 0; !other_ports(o); i++) {
-        assert_true(i < 2000 && process_alive(o->pid));
-        sleep_ms(10);
-    }
-}
-
-static void other_close(struct other *o)
-{
-    process_end(o->pid, SIGKILL);
-    free(o->cert);
-    scratch_remove(o->dir);
-}
-
-static void judge_other(const struct other *o, unsigned which, const char *scheme,
+static void judge_foreign(const struct foreign *f, unsigned which, const char *scheme,
                         const struct row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         char url[128];
-        snprintf(url, sizeof url, "%s://127.0.0.1:%u%s", scheme, o->ports[which], rows[i].answer);
-        struct parcel p = send_to(url, o->cert);
+        snprintf(url, sizeof url, "%s://127.0.0.1:%u%s", scheme, f->ports[which], rows[i].answer);
+        struct parcel p = send_to(url, f->cert);
         judge_row(&rows[i], &p);
     }
 }
-#define JUDGE_OTHER(o, which, scheme, rows)                                                        \
-    judge_other(o, which, scheme, rows, sizeof rows / sizeof *rows)
+#define JUDGE_FOREIGN(f, which, scheme, rows)                                                        \
+    judge_foreign(f, which, scheme, rows, sizeof rows / sizeof *rows)
 
 static void pythons_http_server_is_understood(void **state)
 {
@@ -303,13 +224,13 @@ static void pythons_http_server_is_understood(void **state)
         {"/error", OUTCOME_FAILED, "HTTP 500", 0},
         {"/busy", OUTCOME_FAILED, "HTTP 503", 9000},
     };
-    struct other o;
+    struct foreign f;
 
     (void)state;
-    other_open(&o, "python3", "tests/support/receiver.py", NULL);
-    JUDGE_OTHER(&o, 0, "http", rows); /* HTTP/1.0 */
-    JUDGE_OTHER(&o, 1, "http", rows);
-    other_close(&o);
+    foreign_open(&f, "python3", "tests/support/receiver.py", NULL);
+    JUDGE_FOREIGN(&f, 0, "http", rows); /* HTTP/1.0 */
+    JUDGE_FOREIGN(&f, 1, "http", rows);
+    foreign_close(&f);
 }
 
 static void node_is_understood_over_http_1(void **state)
@@ -334,12 +255,12 @@ static void node_is_understood_over_http_1(void **state)
         {"/html", OUTCOME_FAILED, "is not JSON", 0},
         {"/nowhere", OUTCOME_FAILED, "HTTP 404", 0},
     };
-    struct other o;
+    struct foreign f;
 
     (void)state;
-    other_open(&o, "node", "tests/support/receiver.mjs", NULL);
-    JUDGE_OTHER(&o, 0, "http", rows);
-    other_close(&o);
+    foreign_open(&f, "node", "tests/support/receiver.mjs", NULL);
+    JUDGE_FOREIGN(&f, 0, "http", rows);
+    foreign_close(&f);
 }
 
 static void node_is_understood_over_http_2(void **state)
@@ -359,12 +280,12 @@ static void node_is_understood_over_http_2(void **state)
         {"/busy", OUTCOME_FAILED, "HTTP 503", 9000},
         {"/nowhere", OUTCOME_FAILED, "HTTP 404", 0},
     };
-    struct other o;
+    struct foreign f;
 
     (void)state;
-    other_open(&o, "node", "tests/support/receiver.mjs", NULL);
-    JUDGE_OTHER(&o, 1, "https", rows);
-    other_close(&o);
+    foreign_open(&f, "node", "tests/support/receiver.mjs", NULL);
+    JUDGE_FOREIGN(&f, 1, "https", rows);
+    foreign_close(&f);
 }
 
 static void http_2_is_understood_frame_by_frame(void **state)
@@ -387,20 +308,20 @@ static void http_2_is_understood_frame_by_frame(void **state)
     };
     enum { N = sizeof rows / sizeof *rows };
     char *names[N + 1] = {NULL};
-    struct other o;
+    struct foreign f;
 
     (void)state;
     for (unsigned i = 0; i < N; i++) {
         names[i] = (char *)rows[i].answer;
     }
-    other_open(&o, "python3", "tests/support/receiver_h2.py", names);
+    foreign_open(&f, "python3", "tests/support/receiver_h2.py", names);
     for (unsigned i = 0; i < N; i++) {
         char url[64];
-        snprintf(url, sizeof url, "https://127.0.0.1:%u/", o.ports[i]);
-        struct parcel p = send_to(url, o.cert);
+        snprintf(url, sizeof url, "https://127.0.0.1:%u/", f.ports[i]);
+        struct parcel p = send_to(url, f.cert);
         judge_row(&rows[i], &p);
     }
-    other_close(&o);
+    foreign_close(&f);
 }
 
 int main(void)

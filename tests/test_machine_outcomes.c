@@ -67,6 +67,26 @@ static void paid_vetoes_the_expiry(void **state)
     assert_int_equal(extra_of(b, "a")->attempts, 1);
 }
 
+static void a_failed_batch_costs_an_attempt_but_no_patience(void **state)
+{
+    struct bed *b = *state;
+
+    make_due(b);
+    bed_apply(b, T + 100, bed_outcome(b, "a", 1, 1, OUTCOME_FAILED, 0));
+    for (uint32_t attempt = 2; attempt < 100; attempt++) {
+        bed_apply(b, T + 200, bed_outcome(b, "a", 1, attempt, OUTCOME_BATCH_FAILED, 0));
+        assert_int_equal(extra_of(b, "a")->attempts, attempt);
+        assert_int_equal(extra_of(b, "a")->failures, 1);
+        assert_ptr_equal(bed_take(b, 0), bed_order(b, "a")); /* at once */
+    }
+    bed_apply(b, T + 300, bed_outcome(b, "a", 1, 100, OUTCOME_BATCH_FAILED, 7000));
+    assert_int_equal(extra_of(b, "a")->next_ms, T + 7300);
+    assert_null(bed_take(b, 0));
+    bed_apply(b, T + 300, bed_outcome(b, "a", 1, 101, OUTCOME_BATCH_FAILED, 30 * DAY_MS));
+    assert_int_equal(extra_of(b, "a")->next_ms, T + 300 + DAY_MS);
+    machine_check(&b->m);
+}
+
 static void later_waits_for_its_delay_and_forgives_the_failures(void **state)
 {
     struct bed *b = *state;
@@ -400,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(expired_settles_the_order),
         TEST(paid_vetoes_the_expiry),
+        TEST(a_failed_batch_costs_an_attempt_but_no_patience),
         TEST(later_waits_for_its_delay_and_forgives_the_failures),
         TEST(the_delay_of_later_is_clamped),
         TEST(failed_retries_by_the_list_of_the_route_and_then_is_dead),

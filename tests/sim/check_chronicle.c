@@ -227,6 +227,7 @@ static const char *outcome_name(enum outcome outcome)
         case OUTCOME_PAID: return "paid";
         case OUTCOME_LATER: return "later";
         case OUTCOME_FAILED: return "failed";
+        case OUTCOME_BATCH_FAILED: break; /* no receiver says it */
     }
     return "?";
 }
@@ -240,6 +241,7 @@ static bool outcome_gives(enum outcome outcome, const struct order *o, const str
         case OUTCOME_FAILED:
             return o->state == ORDERSCHED_PENDING || o->state == ORDERSCHED_DEAD ||
                    (o->state == ORDERSCHED_CANCELLED && fresh->drops > 0); /* by the same entry */
+        case OUTCOME_BATCH_FAILED: break;
     }
     return false;
 }

@@ -86,7 +86,8 @@ void cluster_request(struct sim_cluster *c, unsigned node, const uint8_t *messag
                      void (*reply)(void *arg, const uint8_t *data, size_t len), void *arg);
 /* The receiver's answer to delivery `token` of this node; ignored if the node crashed since. */
 void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
-                          enum outcome outcome, uint64_t delay_ms, bool overloaded);
+                          enum outcome outcome, uint64_t delay_ms, bool overloaded,
+                          enum blame blame);
 /* Deliveries of this route that the node has under way in its present office. */
 unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint16_t route_slot);
 

@@ -39,6 +39,7 @@ struct sim_delivery {
     enum outcome outcome;
     uint64_t delay_ms;
     bool overloaded;
+    enum blame blame;
     /* with a worker: what its end means to the dispatcher */
     void (*done)(struct delivery *d, void *arg);
     void *done_arg;

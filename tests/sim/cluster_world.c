@@ -160,6 +160,7 @@ static void delivery_end(void *arg)
     delivery->outcome = d->outcome;
     delivery->delay_ms = d->delay_ms;
     delivery->overloaded = d->overloaded;
+    delivery->blame = d->blame;
     free(d);
     delivery->done(delivery, delivery->done_arg);
 }
@@ -173,7 +174,8 @@ static void delivery_answered_cb(void *arg)
 }
 
 void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
-                          enum outcome outcome, uint64_t delay_ms, bool overloaded)
+                          enum outcome outcome, uint64_t delay_ms, bool overloaded,
+                          enum blame blame)
 {
     struct sim_delivery *d = c->nodes[node].deliveries;
 
@@ -188,6 +190,7 @@ void cluster_deliver_done(struct sim_cluster *c, unsigned node, uint64_t token,
     d->outcome = outcome;
     d->delay_ms = delay_ms;
     d->overloaded = overloaded;
+    d->blame = blame;
     d->event = loop_after(c->loop, 0, delivery_answered_cb, d);
 }
 

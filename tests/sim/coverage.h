@@ -35,7 +35,7 @@
     X(paid_while_closing) X(routes_changed) X(routes_deleted) X(routes_paused)                  \
     X(routes_resumed) X(routes_rotated) X(dead_redriven) X(dead_dropped)                        \
     X(dead_then_expired) X(dead_dropped_with_effect) X(routes_with_rate) X(batches) X(batched)  \
-    X(half_answered) X(refused_busy) X(refused_with_silence)          \
+    X(half_answered) X(refused_busy) X(refused_with_silence) X(batches_blamed)                  \
     /* workers */                                                                               \
     X(reserved) X(leases_extended) X(workers_died) X(reports_settled) X(reports_stale)          \
     X(reports_repeated)

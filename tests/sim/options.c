@@ -126,6 +126,7 @@ static void draw_extras(struct sim_options *o)
 {
     struct sim_loop stream;
 
+    o->blames_requests = options_extra(o, "blame", 500, &stream);
     if (options_extra(o, "members", 100, &stream)) {
         o->nodes = (unsigned)ONE_OF(&stream, 1, 2, 3, 4, 4, 4); /* an even number splits in halves */
         o->slots = (unsigned)loop_between(&stream, o->nodes + 1, SIM_NODES_MAX);

@@ -64,6 +64,7 @@ struct sim_options {
     uint64_t settle_ms; /* without: the liveness phase */
     unsigned slots;     /* nodes, and those that may be added to them */
     /* extras: options that came later, each with a stream of its own (options_extra); 0 = off */
+    bool blames_requests; /* what fails as a whole is said to be about the request: batches divide */
     uint64_t seed;
     char extras[SIM_EXTRAS_MAX]; /* the names of those that are on, with commas; "" = none */
     const char *with;            /* see options_draw */

@@ -41,6 +41,7 @@ struct visit {
     unsigned node;
     bool told; /* the node knows how it ended */
     bool overloaded;
+    enum blame blame;
     struct sim_event *step;    /* it arrives, or its answer does; NULL: neither will */
     struct sim_event *timeout; /* NULL: told */
     unsigned n;
@@ -131,7 +132,7 @@ static void visit_tell(struct visit *v)
                    (unsigned long long)s->token, (unsigned)s->outcome);
         check_delivery_done(r->check, v->node, s->token, s->outcome);
         cluster_deliver_done(v->cluster, v->node, s->token, s->outcome, s->delay_ms,
-                             v->overloaded);
+                             v->overloaded, v->blame);
     }
 }
 
@@ -142,6 +143,8 @@ static void visit_fail(struct visit *v, uint64_t delay_ms, bool overloaded)
         v->stops[i].delay_ms = delay_ms;
     }
     v->overloaded = overloaded;
+    v->blame = v->receivers->options->blames_requests ? BLAME_REQUEST : BLAME_ORDER;
+    v->receivers->coverage->batches_blamed += v->n > 1 && v->blame == BLAME_REQUEST;
 }
 
 static void visit_timeout_cb(void *arg)
@@ -298,6 +301,17 @@ bool receivers_work(struct receivers *r, const struct work_job *job, enum outcom
     return stop.outcome != OUTCOME_EXPIRED || !chance(r, r->options->receiver_crash_per_mille);
 }
 
+/* One that cannot be borne fails all of them; what was done for the others stays done. */
+static void visit_blame(struct visit *v)
+{
+    for (unsigned i = 0; i < v->n; i++) {
+        if (v->stops[i].outcome == OUTCOME_FAILED) {
+            visit_fail(v, 0, false);
+            return;
+        }
+    }
+}
+
 static void visit_arrive_cb(void *arg)
 {
     struct visit *v = arg;
@@ -314,6 +328,9 @@ static void visit_arrive_cb(void *arg)
         }
         if (v->n > 1 && chance(r, r->options->receiver_half_per_mille)) {
             visit_forget_half(v);
+        }
+        if (v->n > 1 && r->options->blames_requests) {
+            visit_blame(v);
         }
     }
     if (v->told) {

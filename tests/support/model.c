@@ -491,6 +491,9 @@ static int do_outcome(struct model *m, struct model_order *o, const struct opera
     } else if (op->outcome == OUTCOME_LATER) {
         o->failures = 0;
         o->next_ms = m->now_ms + clamp(op->delay_ms, 1000, 400 * DAY_MS);
+    } else if (op->outcome == OUTCOME_BATCH_FAILED) {
+        o->next_ms = m->now_ms + clamp(op->delay_ms, 0, DAY_MS) +
+                     clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
     } else if (++o->failures >= (r->attempts > 0 ? r->attempts : r->n_retries + 1)) {
         o->state = ORDERSCHED_DEAD;
         o->next_ms = 0;
