@@ -55,6 +55,8 @@ struct callback_http {
     unsigned n_transfers;
     unsigned transfers_max; /* never changes */
     bool told_strange;      /* an answer named what was not asked about: it was logged */
+    bool nudge; /* a connection has shown what it is: those that wait to share it may go on */
+    struct transfer_host host;
     struct callback_http_config config;
 };
 
@@ -99,7 +101,7 @@ static void thread_start_waiting(struct callback_http *c)
 {
     while (c->n_transfers < c->transfers_max && c->waiting.first != NULL) {
         struct delivery *d = delivery_queue_pop(&c->waiting);
-        struct transfer *t = callback_transfer_new(d, c->config.allow_private);
+        struct transfer *t = callback_transfer_new(d, &c->host);
         if (t == NULL) {
             callback_hand_back(c, d);
         } else if (curl_multi_add_handle(c->multi.curl, t->easy) != CURLM_OK) {
@@ -121,6 +123,29 @@ static void thread_tell_strange(struct callback_http *c, const struct delivery *
     c->told_strange = c->told_strange || strange > 0;
 }
 
+/* From inside libcurl. */
+static void thread_sent(void *arg)
+{
+    struct callback_http *c = arg;
+
+    c->nudge = true;
+}
+
+static void thread_end_transfer(struct callback_http *c, struct transfer *t, CURLcode result)
+{
+    unsigned strange;
+
+    curl_multi_remove_handle(c->multi.curl, t->easy);
+    if (callback_transfer_again(t, result) &&
+        curl_multi_add_handle(c->multi.curl, t->easy) == CURLM_OK) {
+        return;
+    }
+    thread_unlink(c, t);
+    struct delivery *first = callback_transfer_end(t, result, &strange);
+    thread_tell_strange(c, first, strange);
+    callback_hand_back(c, first);
+}
+
 /* Whatever libcurl has finished goes back; places that became free are taken. */
 static void thread_collect(void *arg)
 {
@@ -135,12 +160,11 @@ static void thread_collect(void *arg)
         CURLcode result = message->data.result; /* the message dies with remove_handle */
         struct transfer *t = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
-        curl_multi_remove_handle(c->multi.curl, t->easy);
-        thread_unlink(c, t);
-        unsigned strange;
-        struct delivery *first = callback_transfer_end(t, result, &strange);
-        thread_tell_strange(c, first, strange);
-        callback_hand_back(c, first);
+        thread_end_transfer(c, t, result);
+    }
+    if (c->nudge) {
+        c->nudge = false;
+        callback_multi_nudge(&c->multi);
     }
     thread_start_waiting(c);
 }
@@ -386,6 +410,13 @@ struct callback_http *callback_http_new(uv_loop_t *loop, const struct callback_h
         return NULL;
     }
     c->config = *config;
+    c->host = (struct transfer_host){
+        .allow_private = config->allow_private,
+        .connection_age_s = config->connection_age_s > 0 ? config->connection_age_s
+                                                         : CALLBACK_CONNECTION_AGE_S,
+        .sent = thread_sent,
+        .sent_arg = c,
+    };
     c->receiver =
         (struct receiver){.impl = c, .start = callback_start, .abandon = callback_abandon};
     c->ended_wake.data = c;

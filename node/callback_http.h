@@ -31,6 +31,12 @@
  * order. An order that is missing there, named twice or has no such outcome is FAILED alone; keys
  * that were not in the batch are passed over.
  *
+ * A connection takes no more requests when it is connection_age_s old, or was idle for 4 s; the
+ * addresses of a name are asked for anew after half of that age. So a receiver that moves is
+ * followed within two minutes. What a connection may have carried when it ended is never sent again
+ * within the attempt; what HTTP/2 says was not looked at (REFUSED_STREAM, or behind a GOAWAY) is,
+ * and costs none.
+ *
  * Where private addresses are not allowed, each address a connection is made to is asked about
  * (address_guard.h). */
 #ifndef CALLBACK_HTTP_H
@@ -42,6 +48,7 @@
 
 #define CALLBACK_BODY_MAX (64u * 1024)
 #define CALLBACK_BODY_EACH_MAX 512u
+#define CALLBACK_CONNECTION_AGE_S 60u
 
 struct callback_http; /* opaque */
 struct log;
@@ -49,6 +56,7 @@ struct log;
 struct callback_http_config {
     bool allow_private;    /* connections to addresses that are not public */
     const struct log *log; /* may be NULL; used on the callback thread too */
+    unsigned connection_age_s; /* 0: CALLBACK_CONNECTION_AGE_S */
 };
 
 /* Start the thread. `loop` is the raft loop, where done() will run. NULL = no memory/threads. */

@@ -94,7 +94,8 @@ bool callback_multi_init(struct callback_multi *m, uv_loop_t *loop, unsigned con
     uv_timer_init(loop, &m->timer); /* never fails */
     m->timer.data = m;
     m->curl = curl_multi_init();
-    return m->curl != NULL &&
+    m->nobody = curl_easy_init();
+    return m->curl != NULL && m->nobody != NULL &&
            curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, socket_cb) == CURLM_OK &&
            curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m) == CURLM_OK &&
            curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, set_timer_cb) == CURLM_OK &&
@@ -102,6 +103,14 @@ bool callback_multi_init(struct callback_multi *m, uv_loop_t *loop, unsigned con
            /* Kept-alive connections count: idle ones are closed when the places are needed. */
            curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, max) == CURLM_OK &&
            curl_multi_setopt(m->curl, CURLMOPT_MAX_TOTAL_CONNECTIONS, max) == CURLM_OK;
+}
+
+/* Taking any handle out makes libcurl look, one that never ran as well. */
+void callback_multi_nudge(struct callback_multi *m)
+{
+    if (curl_multi_add_handle(m->curl, m->nobody) == CURLM_OK) {
+        curl_multi_remove_handle(m->curl, m->nobody);
+    }
 }
 
 static void close_poll(uv_handle_t *handle, void *arg)
@@ -115,6 +124,7 @@ static void close_poll(uv_handle_t *handle, void *arg)
 void callback_multi_close(struct callback_multi *m)
 {
     curl_multi_cleanup(m->curl);
+    curl_easy_cleanup(m->nobody);
     uv_walk(m->loop, close_poll, NULL); /* those that libcurl did not give back */
     uv_close((uv_handle_t *)&m->timer, NULL);
 }

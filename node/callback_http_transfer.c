@@ -2,6 +2,7 @@
 #include "callback_http_transfer.h"
 
 #include <inttypes.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "../client/webhook.h"
 #include "address_guard.h"
@@ -16,6 +18,9 @@
 
 #define HEAD_MAX CALLBACK_BODY_MAX
 #define STATUS_NO_CONTENT 204
+#define CONNECTION_IDLE_MAX_S 4L
+#define REFUSALS_SHARED 3 /* before it gets a connection of its own */
+#define REFUSALS_MAX 20
 #define ANSWER_FIRST_CAP 256 /* most answers are {"outcome":"expired"} or empty */
 
 static uint64_t wall_ms(void)
@@ -24,6 +29,11 @@ static uint64_t wall_ms(void)
 
     clock_gettime(CLOCK_REALTIME, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+static uint64_t monotonic_ms(void)
+{
+    return uv_hrtime() / 1000000;
 }
 
 static void delivery_fail(struct delivery *d, const char *reason, bool overloaded)
@@ -254,7 +264,7 @@ static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
 {
     struct transfer *t = arg;
     const char *what =
-        t->allow_private ? NULL : address_guard_refuses(&address->addr, address->addrlen);
+        t->host->allow_private ? NULL : address_guard_refuses(&address->addr, address->addrlen);
 
     if (purpose != CURLSOCKTYPE_IPCXN) {
         return CURL_SOCKET_BAD;
@@ -268,6 +278,20 @@ static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+/* What was agreed on in the connection that a transfer has now. */
+static bool speaks_http2(CURL *easy)
+{
+    const struct curl_tlssessioninfo *tls = NULL;
+    const unsigned char *protocol = NULL;
+    unsigned len = 0;
+
+    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls != NULL &&
+        tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
+        SSL_get0_alpn_selected(tls->internals, &protocol, &len);
+    }
+    return len == 2 && memcmp(protocol, "h2", 2) == 0;
+}
+
 /* A connection is there, and the request is about to leave. */
 static int transfer_sent_cb(void *arg, char *address, char *local_address, int port, int local_port)
 {
@@ -278,6 +302,8 @@ static int transfer_sent_cb(void *arg, char *address, char *local_address, int p
     (void)port;
     (void)local_port;
     t->sent = true;
+    t->is_http2 = speaks_http2(t->easy);
+    t->host->sent(t->host->sent_arg);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -305,6 +331,42 @@ static bool transfer_set_tls(CURL *e, const struct route_settings *s)
            curl_easy_setopt(e, CURLOPT_PIPEWAIT, http2 ? 1L : 0L) == CURLE_OK &&
            (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
                             curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
+}
+
+/* Which connections it may use: none that is older than a minute or so, so that a receiver whose
+ * name moves to another address is followed, and none that was idle for longer than the servers with
+ * the least patience keep theirs (5 s: Node, Apache), which would be closed under the request.
+ *
+ * libcurl judges a connection's age only while nobody uses it, which one of many streams may never
+ * see. But it shares connections of equal TLS options alone, and three of these mean something on
+ * Windows only: they number the minutes. Each route has its own beginning of a minute. */
+static bool transfer_set_connection(const struct transfer *t)
+{
+    static const long bits[] = {CURLSSLOPT_NO_REVOKE, CURLSSLOPT_REVOKE_BEST_EFFORT,
+                                CURLSSLOPT_AUTO_CLIENT_CERT};
+    uint64_t age_ms = (uint64_t)t->host->connection_age_s * 1000;
+    uint64_t shift_ms = XXH3_64bits(t->first->route, strlen(t->first->route)) % age_ms;
+    uint64_t minute = (t->started_ms + shift_ms) / age_ms;
+    long options = 0;
+
+    for (unsigned i = 0; i < sizeof bits / sizeof *bits; i++) {
+        options |= (minute >> i & 1) != 0 ? bits[i] : 0;
+    }
+    return curl_easy_setopt(t->easy, CURLOPT_SSL_OPTIONS, options) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_MAXLIFETIME_CONN, (long)t->host->connection_age_s) ==
+               CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, CONNECTION_IDLE_MAX_S) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_DNS_CACHE_TIMEOUT,
+                            (long)t->host->connection_age_s / 2) == CURLE_OK;
+}
+
+/* libcurl sends a request again by itself when a connection that was used before ends without an
+ * answer, and the receiver may have carried it out. That would be two deliveries in one attempt. It
+ * does not where this option of another protocol is set (Curl_retry_request of 7.88 and 8.14), but
+ * goes on to repeat what HTTP/2 refused, which is safe. */
+static bool transfer_never_repeat(CURL *easy)
+{
+    return curl_easy_setopt(easy, CURLOPT_RTSP_REQUEST, CURL_RTSPREQ_RECEIVE) == CURLE_OK;
 }
 
 static bool transfer_set_times(CURL *e, const struct route_settings *s)
@@ -339,6 +401,7 @@ static bool transfer_set_options(struct transfer *t)
     const struct route_settings *s = &t->first->settings->settings;
     CURL *e = t->easy;
     bool ok = transfer_set_request(t) && transfer_set_times(e, s) && transfer_set_tls(e, s) &&
+              transfer_set_connection(t) && transfer_never_repeat(e) &&
               curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, transfer_socket_cb) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
               curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, transfer_sent_cb) == CURLE_OK &&
@@ -378,7 +441,7 @@ static const char *transfer_prepare(struct transfer *t)
     return why;
 }
 
-struct transfer *callback_transfer_new(struct delivery *first, bool allow_private)
+struct transfer *callback_transfer_new(struct delivery *first, const struct transfer_host *host)
 {
     struct transfer *t = calloc(1, sizeof *t);
 
@@ -387,7 +450,8 @@ struct transfer *callback_transfer_new(struct delivery *first, bool allow_privat
         return NULL;
     }
     t->first = first;
-    t->allow_private = allow_private;
+    t->host = host;
+    t->started_ms = monotonic_ms();
     t->answer_max = CALLBACK_BODY_MAX;
     for (const struct delivery *d = first; transfer_is_batch(t) && d != NULL; d = d->batch_next) {
         t->answer_max += CALLBACK_BODY_EACH_MAX;
@@ -451,6 +515,39 @@ static void transfer_fail(struct transfer *t, CURLcode result)
     for (struct delivery *d = t->first; !t->sent && d != NULL; d = d->batch_next) {
         d->blame = d->overloaded ? BLAME_NOBODY : d->blame;
     }
+}
+
+/* libcurl 7 has three ways to end a stream that a GOAWAY left behind once all others of its
+ * connection are done, none of which says so, but does say when the connection broke off instead.
+ * libcurl 8 gets it right, and uses the third for broken connections. */
+static bool transfer_was_left_behind(const struct transfer *t, CURLcode result)
+{
+    bool silent = result == CURLE_OK || result == CURLE_GOT_NOTHING ||
+                  (result == CURLE_HTTP2 && t->error[0] == '\0');
+
+    return silent && t->head_len == 0 && (t->is_http2 || !t->sent) &&
+           curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
+bool callback_transfer_again(struct transfer *t, CURLcode result)
+{
+    uint64_t timeout_ms = t->first->settings->settings.timeout_ms;
+    uint64_t spent_ms = monotonic_ms() - t->started_ms;
+
+    /* As nothing else is repeated, this is what libcurl says of streams that were refused as often
+     * as it tries. */
+    bool refused = result != CURLE_OK && strncmp(t->error, "Connection died, tried", 22) == 0;
+    if (!(refused || transfer_was_left_behind(t, result)) || t->refusals >= REFUSALS_MAX ||
+        spent_ms >= timeout_ms) {
+        return false;
+    }
+    t->refusals++;
+    t->sent = t->is_http2 = false;
+    t->error[0] = '\0';
+    /* libcurl 7 may choose the very connection again that has come to its end. */
+    long fresh = t->refusals > REFUSALS_SHARED;
+    return curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, fresh) == CURLE_OK &&
+           curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_ms - spent_ms)) == CURLE_OK;
 }
 
 struct delivery *callback_transfer_end(struct transfer *t, CURLcode result, unsigned *strange)

@@ -10,6 +10,14 @@
 
 #include "callback_http.h"
 
+/* What all transfers of a holder share. */
+struct transfer_host {
+    bool allow_private;        /* connections to addresses that are not public */
+    unsigned connection_age_s; /* older connections are not used for more requests */
+    void (*sent)(void *arg);   /* a request begins to leave; from inside libcurl */
+    void *sent_arg;
+};
+
 struct transfer {
     struct transfer *next; /* the holder's list */
     struct transfer *prev;
@@ -28,7 +36,10 @@ struct transfer {
     bool is_chunked;    /* HTTP/1.1: the answer has a last chunk */
     bool encoded;       /* it has a content-encoding */
     bool sent; /* a connection was there, and the request began to leave */
-    bool allow_private;
+    bool is_http2; /* as it was sent */
+    const struct transfer_host *host;
+    unsigned refusals;   /* times it was started again */
+    uint64_t started_ms; /* monotonic */
     const char *refused; /* what kind of address the guard last refused; NULL: none */
     unsigned strange;    /* results that named no order of the batch */
     char retry_after[64]; /* of the answer's last header block; "" = none */
@@ -38,7 +49,10 @@ struct transfer {
 
 /* Sign and prepare. On success the deliveries are the transfer's until it ends. NULL: they were
  * marked as FAILED with the reason. */
-struct transfer *callback_transfer_new(struct delivery *first, bool allow_private);
+struct transfer *callback_transfer_new(struct delivery *first, const struct transfer_host *host);
+/* libcurl is done with it, and the receiver has certainly done nothing with it (RFC 9113, 8.7), as
+ * often as libcurl itself tries: is it to be added once more, as the same attempt? */
+bool callback_transfer_again(struct transfer *t, CURLcode result);
 /* libcurl is done with it: judge the answer and free the transfer. Returns the deliveries; *strange
  * is how many results named none of them. */
 struct delivery *callback_transfer_end(struct transfer *t, CURLcode result, unsigned *strange);

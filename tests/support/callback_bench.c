@@ -20,18 +20,27 @@ static void patience_cb(uv_timer_t *timer)
     abort();
 }
 
-void bench_open_guarded(struct bench *b, bool public_only)
+static void bench_open_as(struct bench *b, const struct callback_http_config *config)
 {
-    struct callback_http_config config = {.allow_private = !public_only};
-
     memset(b, 0, sizeof *b);
     b->thread = pthread_self();
     assert_int_equal(uv_loop_init(&b->loop), 0);
     uv_timer_init(&b->loop, &b->patience);
     uv_timer_start(&b->patience, patience_cb, PATIENCE_MS, 0);
     uv_unref((uv_handle_t *)&b->patience);
-    b->http = callback_http_new(&b->loop, &config);
+    b->http = callback_http_new(&b->loop, config);
     assert_non_null(b->http);
+}
+
+void bench_open_guarded(struct bench *b, bool public_only)
+{
+    bench_open_as(b, &(struct callback_http_config){.allow_private = !public_only});
+}
+
+void bench_open_aging(struct bench *b, unsigned connection_age_s)
+{
+    bench_open_as(b, &(struct callback_http_config){.allow_private = true,
+                                                    .connection_age_s = connection_age_s});
 }
 
 void bench_open(struct bench *b)

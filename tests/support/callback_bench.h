@@ -36,6 +36,8 @@ struct parcel {
 void bench_open(struct bench *b);
 /* With connections to public addresses alone. */
 void bench_open_guarded(struct bench *b, bool public_only);
+/* With connections that are used for so many seconds. */
+void bench_open_aging(struct bench *b, unsigned connection_age_s);
 void bench_close(struct bench *b);
 /* A delivery to this URL, with all settings at their defaults. */
 void parcel_fill(struct parcel *p, struct bench *b, const char *url);

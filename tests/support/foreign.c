@@ -60,7 +60,7 @@ void foreign_open(struct foreign *f, char *program, char *script, char *const *m
         scratch_remove(f->dir);
         skip();
     }
-    certificate_make(f->cert_path, f->key_path, "IP:127.0.0.1", -86400, 86400);
+    certificate_make(f->cert_path, f->key_path, "IP:127.0.0.1,DNS:moving.test", -86400, 86400);
     f->cert = read_all(f->cert_path);
     for (unsigned i = 0; more != NULL && more[i] != NULL; i++) {
         argv[5 + i] = more[i];

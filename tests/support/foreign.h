@@ -11,7 +11,7 @@ struct foreign {
     char log[300]; /* what it prints; the first line is its ports */
     char cert_path[300];
     char key_path[300];
-    char *cert; /* PEM, for 127.0.0.1 */
+    char *cert; /* PEM, for 127.0.0.1 and moving.test */
     unsigned ports[FOREIGN_PORTS_MAX];
     pid_t pid;
 };

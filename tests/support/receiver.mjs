@@ -65,6 +65,19 @@ const http2 = {
     s.session.goaway(0)
     setTimeout(() => { s.respond({ ':status': 200 }); s.end(paid) }, 20)
   },
+  // A session's graceful end behind its tenth stream.
+  '/closes-each-10': s => {
+    s.session.streams = (s.session.streams ?? 0) + 1
+    s.respond({ ':status': 200 })
+    s.end(paid)
+    if (s.session.streams === 10) s.session.close()
+  },
+  // From the tenth stream on none is answered, and then all hang up.
+  '/hangs-up-each-10': s => {
+    s.session.streams = (s.session.streams ?? 0) + 1
+    if (s.session.streams < 10) { s.respond({ ':status': 200 }); s.end(paid) }
+    if (s.session.streams === 10) setTimeout(() => s.session?.destroy(), 20)
+  },
   '/throws': s => { s.respond({ ':status': 500 }); s.end('Internal Server Error') },
   '/busy': s => s.respond({ ':status': 503, 'retry-after': 9 }, { endStream: true }),
 }
@@ -78,7 +91,7 @@ const two = createSecureServer({ cert: readFileSync(process.argv[2]), key: readF
 two.on('stream', (s, headers) => {
   s.on('error', () => {})
   const act = http2[headers[':path']] ?? (x => x.respond({ ':status': 404 }, { endStream: true }))
-  s.resume().on('end', () => act(s))
+  s.resume().on('end', () => { console.log('request', headers[':path']); if (!s.destroyed) act(s) })
 })
 one.listen(0, '127.0.0.1', () => two.listen(0, '127.0.0.1', () =>
   console.log(`ports ${one.address().port} ${two.address().port}`)))

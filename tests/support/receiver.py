@@ -1,5 +1,6 @@
 """receiver.py - answers in many ways, by the path that is asked for, with Python's http.server as it
-comes: HTTP/1.0 first, HTTP/1.1 on a port of its own. Prints both ports."""
+comes: HTTP/1.0 first, HTTP/1.1 on a port of its own; at 127.0.0.1 and 127.0.0.2. Prints both ports, and
+"request ADDRESS" for each request."""
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +12,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
+        print('request', self.connection.getsockname()[0], flush=True)
         self.rfile.read(int(self.headers['content-length']))
         getattr(self, self.path[1:].replace('-', '_'))()
 
@@ -81,8 +83,11 @@ class Handler11(Handler):
 
 servers = []
 for handler in Handler, Handler11:
-    server = Quiet(('127.0.0.1', 0), handler)
-    server.handler = handler
+    port = 0
+    for address in '127.0.0.1', '127.0.0.2':
+        server = Quiet((address, port), handler)
+        server.handler = handler
+        port = server.server_address[1]
+        threading.Thread(target=server.serve_forever).start()
     servers.append(server)
-    threading.Thread(target=server.serve_forever).start()
 print('ports', *(server.server_address[1] for server in servers), flush=True)

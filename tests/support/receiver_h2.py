@@ -1,12 +1,13 @@
 """receiver_h2.py CERT KEY BEHAVIOUR... - HTTP/2 frame by frame (RFC 9113), each behaviour on a port of
-its own. Prints the ports, then "request BEHAVIOUR CONNECTION STREAM" for each request that came."""
+its own, at 127.0.0.1 and 127.0.0.2. Prints the ports, then "request BEHAVIOUR CONNECTION STREAM
+ADDRESS" for each request that came."""
 import socket
 import ssl
 import struct
 import sys
 import threading
 
-DATA, HEADERS, RST, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
+DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 STATUS_200, STATUS_204 = b'\x88', b'\x89'  # HPACK's static table
 NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL = 0, 2, 7, 8
@@ -40,11 +41,17 @@ class Connection:
         self.send(RST, 0, stream, struct.pack('>I', code))
 
     def goaway(self, last, code=NO_ERROR):
+        self.last = last
         self.send(GOAWAY, 0, 0, struct.pack('>II', last, code))
 
     def paid(self, stream):
         self.head(stream)
         self.send(DATA, END_STREAM, stream, PAID)
+
+    def tear_off(self):
+        """Once it is quiet, by a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        self.sock.settimeout(0.05)
 
     def read(self, n):
         data = b''
@@ -159,19 +166,18 @@ def goaway_each_10(c, s):
     """A graceful end behind each tenth stream: what is under way is answered, no more is taken."""
     c.streams += 1
     if c.streams == 10:
-        c.last = s
         c.goaway(s)
-    if c.last and s > c.last:
-        return False
     c.paid(s)
 
 
 def hang_up_each_10(c, s):
-    """Every tenth request came, and is not answered: nobody knows what was done with it."""
+    """From the tenth request on none is answered, and then the connection is torn off: nobody knows
+    what was done with them."""
     c.streams += 1
-    if c.streams == 10:
-        return True
-    c.paid(s)
+    if c.streams < 10:
+        c.paid(s)
+    elif c.streams == 10:
+        c.tear_off()
 
 
 def serve(sock, name):
@@ -189,8 +195,12 @@ def serve(sock, name):
                 c.send(SETTINGS, ACK, 0)
             elif kind == PING and not flags & ACK:
                 c.send(PING, ACK, 0, payload)
-            elif kind in (HEADERS, DATA) and flags & END_STREAM:
-                say('request', name, c.number, stream)
+            if kind == DATA and payload:  # the connection's window stays open
+                c.send(WINDOW_UPDATE, 0, 0, struct.pack('>I', len(payload)))
+            if kind in (HEADERS, DATA) and flags & END_STREAM:
+                if c.last and stream > c.last:
+                    continue  # behind a goaway: it was not taken
+                say('request', name, c.number, stream, sock.getsockname()[0])
                 if globals()[name](c, stream):
                     break
         sock.shutdown(socket.SHUT_RDWR)
@@ -213,5 +223,7 @@ context.set_alpn_protocols(['h2'])
 listeners = []
 for behaviour in sys.argv[3:]:
     listeners.append(socket.create_server(('127.0.0.1', 0), backlog=256))
-    threading.Thread(target=accept, args=(listeners[-1], behaviour)).start()
+    twin = socket.create_server(('127.0.0.2', listeners[-1].getsockname()[1]), backlog=256)
+    for listener in listeners[-1], twin:
+        threading.Thread(target=accept, args=(listener, behaviour)).start()
 say('ports', *(listener.getsockname()[1] for listener in listeners))
