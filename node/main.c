@@ -31,12 +31,12 @@ int main(int argc, char **argv)
 {
     struct config config;
 
+    signal(SIGTERM, stop_at_once); /* before anything else, that no moment is without it */
+    signal(SIGINT, stop_at_once);
+    signal(SIGPIPE, SIG_IGN);
     /* libuv's default of 4 lets a snapshot, a segment's allocation and a name look-up keep a
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGTERM, stop_at_once);
-    signal(SIGINT, stop_at_once);
     raise_descriptor_limit();
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;
