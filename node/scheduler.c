@@ -141,7 +141,9 @@ static void scheduler_enter_office(struct scheduler *s)
 {
     assert(s->machine.epoch == s->term || MUTANT(FENCE_RESET_ON_RESTORE));
     s->state = SCHEDULER_IN_OFFICE;
-    clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
+    if (!MUTANT(LEADER_FORGETS_TIME)) {
+        clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
+    }
     dispatch_open(&s->dispatch);
     callback_worker_open(&s->worker, s->machine.epoch);
     if (s->config.log != NULL) {
@@ -173,7 +175,9 @@ static void scheduler_submit_epoch(struct scheduler *s)
 static void scheduler_take_office(struct scheduler *s)
 {
     (void)scheduler_now_ms(s);
-    clock_raise(&s->clock, s->machine.now_ms);
+    if (!MUTANT(LEADER_FORGETS_TIME)) {
+        clock_raise(&s->clock, s->machine.now_ms);
+    }
     batcher_open(&s->batcher);
     s->state = SCHEDULER_TAKING_OFFICE;
     /* In office from our own entry on: what was proposed before it, in an office of the same term

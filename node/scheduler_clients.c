@@ -1,6 +1,7 @@
 /* scheduler_clients.c - what clients send: answered at once, refused, or queued for an entry. */
 #include <assert.h>
 
+#include "../raft/mutant.h"
 #include "../raft/recent.h"
 #include "scheduler_internal.h"
 
@@ -101,6 +102,13 @@ static bool inbound_has_work(const struct inbound *in)
     return false;
 }
 
+/* The deliberate bug: no entry of the message's own shows whether there is another leader by now. */
+static bool scheduler_trusts_itself(const struct scheduler *s, const struct inbound *in)
+{
+    return MUTANT(READ_WITHOUT_QUORUM) && s->state == SCHEDULER_IN_OFFICE && in->n_logged == 0 &&
+           !in->administers;
+}
+
 void scheduler_submit(struct scheduler *s, struct inbound *in)
 {
     s->again = true;
@@ -108,7 +116,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
         return;
     }
-    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0) {
+    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0 || scheduler_trusts_itself(s, in)) {
         scheduler_answer(s, in, NULL);
         return;
     }

@@ -176,7 +176,7 @@ static int guard_set_vote(struct raft_io *io, raft_id server_id)
     if (server_id == g->vote) {
         return 0;
     }
-    rv = g->inner->set_vote(g->inner, server_id);
+    rv = MUTANT(VOTE_NOT_WRITTEN) ? 0 : g->inner->set_vote(g->inner, server_id);
     if (rv != 0) {
         guard_fail(g, "cannot store the vote", rv);
         return guard_result(g, rv);

@@ -255,6 +255,16 @@ static void results_reserve(struct machine_results *results, uint32_t n)
     }
 }
 
+/* The deliberate bug: what is relative is so to the proposer's clock. */
+static const struct operation *mutant_take_clock(const struct entry *e, struct operation *op)
+{
+    if (MUTANT(DEADLINE_BY_PROPOSER) && op->relative) {
+        op->relative = false;
+        op->time_ms += e->now_ms;
+    }
+    return op;
+}
+
 int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
                   struct machine_results *results)
 {
@@ -282,7 +292,7 @@ int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t
         struct result *result = results ? &results->results[i] : &unheard;
 
         if (operation_decode(at, (size_t)(end - at), &op) != ORDERSCHED_OK ||
-            apply_operation(m, &e, i, &op, result) != 0) {
+            apply_operation(m, &e, i, mutant_take_clock(&e, &op), result) != 0) {
             return -1;
         }
         at += op.bytes.len;

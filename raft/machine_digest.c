@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "machine_parts.h"
+#include "mutant.h"
 #include "recent.h"
 #include "secret.h"
 
@@ -110,7 +111,7 @@ static uint64_t hash_order(const struct order *o)
 
     canon_begin(&hash);
     add_bytes(&hash, order_id(o), o->id_len);
-    add_bytes(&hash, order_payload(o), o->payload_len);
+    add_bytes(&hash, order_payload(o), MUTANT(DIGEST_FORGETS_PAYLOAD) ? 0 : o->payload_len);
     add_uint(&hash, o->state);
     add_uint(&hash, o->deadline_ms);
     add_uint(&hash, order_decided_ms(o));
@@ -122,7 +123,7 @@ static uint64_t hash_order(const struct order *o)
     add_uint(&hash, extra ? extra->next_ms : 0);
     add_uint(&hash, extra ? extra->first_deadline_ms : o->deadline_ms);
     add_uint(&hash, extra ? extra->attempts : 0);
-    add_uint(&hash, extra ? extra->failures : 0);
+    add_uint(&hash, extra && !MUTANT(DIGEST_FORGETS_FAILURES) ? extra->failures : 0);
     add_uint(&hash, extra ? extra->redriven_ms : 0);
     add_history(&hash, extra ? extra->history : NULL);
     add_uint(&hash, n_requests);

@@ -27,7 +27,8 @@ static bool counts(const struct machine *m, const struct order *o, const struct 
     bool in_power = op->epoch == m->epoch || MUTANT(OLD_EPOCH_OUTCOME);
 
     return order_state(o, m->now_ms) == ORDERSCHED_CLOSING && in_power &&
-           op->version == o->version && op->attempt == ended + 1;
+           op->version == o->version &&
+           (op->attempt == ended + 1 || MUTANT(OUTCOME_OF_ANY_ATTEMPT));
 }
 
 static void settle(struct machine *m, struct order *o, enum ordersched_state state)

@@ -34,6 +34,15 @@ enum mutant {
     MUTANT_IDENTITY_NOT_COMPARED,  /* nodes of two clusters talk to each other */
     MUTANT_CHANGE_WITHOUT_BARRIER, /* members change before an entry of this term is committed */
     MUTANT_FULL_RECENT_FORGETS,    /* where a refused request finds no room, the oldest leaves */
+    MUTANT_DIGEST_FORGETS_FAILURES,
+    MUTANT_DIGEST_FORGETS_PAYLOAD,
+    MUTANT_VOTE_NOT_WRITTEN,       /* a vote is given before it is durable, and a crash forgets it */
+    MUTANT_DEADLINE_BY_PROPOSER,   /* a relative deadline counts from the proposer's clock */
+    MUTANT_WHEEL_FORGETS_LEVEL,    /* the wheel's next time leaves a level out */
+    MUTANT_OUTCOME_OF_ANY_ATTEMPT, /* the outcome of an earlier attempt is counted again */
+    MUTANT_LEADER_FORGETS_TIME,    /* a new leader's clock stays behind the replicated time */
+    MUTANT_READ_WITHOUT_QUORUM,    /* a leader answers reads before it knows that it leads still */
+    MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, /* of the entries applied while an image was built */
     MUTANT_COUNT
 };
 

@@ -393,9 +393,15 @@ static bool tail_is_sound(struct cursor c, uint64_t applied)
 
 static void apply_tail(struct machine *m, struct cursor c)
 {
+    bool first = true; /* the deliberate bug's */
+
     while (c.at < c.end) {
         uint64_t index = cursor_uint(&c);
         struct slice entry = cursor_bytes(&c);
+        if (first && MUTANT(SNAPSHOT_TAIL_SKIPS_FIRST) && c.at < c.end) {
+            first = false;
+            continue;
+        }
         int rv = machine_apply(m, index, entry.data, entry.len, NULL);
         assert(rv == 0); /* tail_is_sound() has said so */
     }

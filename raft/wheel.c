@@ -188,7 +188,7 @@ static uint64_t find_earliest_ms(const struct wheel *w)
     uint64_t earliest_ms = UINT64_MAX;
     for (unsigned level = 0; level < WHEEL_LEVELS; level++) {
         unsigned slot = first_occupied(w, level);
-        if (slot < WHEEL_SLOTS) {
+        if (slot < WHEEL_SLOTS && !(level == 2 && MUTANT(WHEEL_FORGETS_LEVEL))) {
             earliest_ms = slot_earliest_ms(w, level, slot);
             break;
         }

@@ -11,7 +11,11 @@
 #include "check_internal.h"
 
 #define CHECK_MACHINE_EVERY 16 /* log indexes; it looks at everything and aborts */
+#define CHECK_STATE_EVERY 4    /* log indexes; what differs once stays so */
 #define CLOCK_SLACK_MS 2 /* rounding of milliseconds, once at each end */
+#define PACE_AFTER_US 8000000  /* after healing, and */
+#define PACE_SLACK_MS 3000     /* give or take what an election takes: */
+#define PACE_PER_CENT 85       /* clocks drift, and a leader's follows its wall clock */
 
 void *check_grow(void *array, size_t n, size_t *cap, size_t size)
 {
@@ -295,6 +299,26 @@ static void clock_check(struct check *c, unsigned node, uint64_t index, uint64_t
     c->now_ms = now_ms > c->now_ms ? now_ms : c->now_ms;
 }
 
+/* Without faults the replicated time goes on as true time does. */
+static void pace_check(struct check *c, uint64_t index)
+{
+    uint64_t passed_ms;
+
+    if (!c->healed || c->loop->now_us < c->healed_us + PACE_AFTER_US || index < c->max_index) {
+        return;
+    }
+    if (c->pace_us == 0) {
+        c->pace_us = c->loop->now_us;
+        c->pace_ms = c->now_ms;
+    }
+    passed_ms = (c->loop->now_us - c->pace_us) / 1000;
+    if (c->now_ms - c->pace_ms + PACE_SLACK_MS < passed_ms * PACE_PER_CENT / 100) {
+        check_fail(c, "CLOCK", -1, "the replicated time does not keep pace, at log index %" PRIu64
+                   ":\n  %" PRIu64 " ms have passed\n  it went on by %" PRIu64 " ms", index,
+                   passed_ms, c->now_ms - c->pace_ms);
+    }
+}
+
 /* --- the log --- */
 
 static struct entry_record *entry_at(struct check *c, uint64_t index)
@@ -306,16 +330,20 @@ static struct entry_record *entry_at(struct check *c, uint64_t index)
 }
 
 static void compare_entry(struct check *c, unsigned node, uint64_t index,
-                          const struct entry_record *known, uint64_t digest, uint64_t now_ms)
+                          const struct entry_record *known, uint64_t digest, uint64_t state,
+                          uint64_t now_ms)
 {
-    if (known->digest == digest && known->now_ms == now_ms) {
+    bool same = known->state == state || known->state == 0 || state == 0;
+
+    if (known->digest == digest && known->now_ms == now_ms && same) {
         return;
     }
     check_fail(c, c->healed ? "I11" : "PREFIX", -1,
                "two nodes that applied log index %" PRIu64 " differ:\n"
                "  node %u: digest %016" PRIx64 ", now %" PRIu64 "\n"
-               "  node %u: digest %016" PRIx64 ", now %" PRIu64,
-               index, known->node + 1, known->digest, known->now_ms, node + 1, digest, now_ms);
+               "  node %u: digest %016" PRIx64 ", now %" PRIu64 "%s",
+               index, known->node + 1, known->digest, known->now_ms, node + 1, digest, now_ms,
+               same ? "" : "\n  field by field they differ, whatever the digests say");
 }
 
 void check_applied(struct check *c, unsigned node, uint64_t index, const struct machine *m)
@@ -332,12 +360,14 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
         machine_check(m);
     }
     identity_check(c, node, index, m);
+    uint64_t state = index % CHECK_STATE_EVERY == 0 ? check_state_hash(m) : 0;
     clock_check(c, node, index, m->now_ms);
+    pace_check(c, index);
     chronicle_verify(c, node, index, m);
     if (known->known) {
-        compare_entry(c, node, index, known, digest, m->now_ms);
+        compare_entry(c, node, index, known, digest, state, m->now_ms);
     } else {
-        *known = (struct entry_record){true, digest, m->now_ms, node};
+        *known = (struct entry_record){true, digest, state, m->now_ms, node};
     }
     if (index > c->max_index) {
         chronicle_write(c, node, index, m);

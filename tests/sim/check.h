@@ -5,7 +5,8 @@
  * deliveries that nodes start, and the effects at the receivers.
  *
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
- *   CLOCK     now never decreases, and never runs ahead of every clock that ever led
+ *   CLOCK     now never decreases, never runs ahead of every clock that ever led, and keeps pace
+ *             after healing
  *   ACKED     what was acknowledged is in the state of every node that is that far
  *   I1        one ending (DEAD is none: it may be redriven, or dropped and so CANCELLED)
  *   I2        reads and writes are linearizable
@@ -16,6 +17,7 @@
  *   I9        fences never decrease, keys do not change, only the office's outcomes count
  *   ROUTE     no more under way than a route's window, nothing while it is paused
  *   I10       one request: one answer, one effect      I11     equal digests after healing
+ *   DIGEST    no field of the state is left out of its digest
  *   I13       no node stops by itself but for a fault of ours
  *   LIVENESS  after healing everything works again within bounded time
  *
@@ -39,6 +41,8 @@ struct check_call {
     enum operation_code code;
     unsigned id;               /* number of the order; not for routes */
     uint8_t request[ORDERSCHED_REQUEST_ID_SIZE]; /* not for GET */
+    uint64_t delay_ms;         /* of a relative deadline; 0: it has none */
+    bool local;                /* a read from one node's own state, which may be behind */
     bool has_request;          /* false: a mutating call that was never sent, or a GET */
     uint64_t floor;            /* log index known to be acknowledged when the call began */
 };

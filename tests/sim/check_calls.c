@@ -19,6 +19,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     r->code = call->code;
     r->order = call->id;
     r->floor = call->floor;
+    r->delay_ms = call->delay_ms;
 }
 
 /* --- the states that an answer may show --- */
@@ -318,14 +319,19 @@ static void check_read(struct check *c, const struct check_call *call,
         check_fail(c, "I2", (int)call->id, "a read is answered without its body");
         return;
     }
-    uint64_t at = history_shows(c, call->id, call->floor, &w);
+    uint64_t floor = call->local ? 0 : call->floor;
+    uint64_t at = history_shows(c, call->id, floor, &w);
     if (at == 0) {
         check_fail(c, "I2", (int)call->id, "a read shows %s, deadline %" PRIu64 ", version "
                    "%" PRIu32 ", decided at log index %" PRIu64 "\n"
                    "  at no log index from %" PRIu64 " to %" PRIu64 " did the order stand so",
                    ordersched_state_name(a->state), a->deadline_ms, w.version, a->index,
-                   call->floor, c->max_index);
+                   floor, c->max_index);
         return;
+    }
+    c->coverage->reads_local += call->local;
+    if (call->local) {
+        return; /* applied, and so committed; but the first index at which it was so says little */
     }
     acknowledge(c, at);
     c->coverage->reads_checked++;
@@ -351,6 +357,8 @@ static void count_answer(struct coverage *v, const struct ordersched_answer *a)
         case ORDERSCHED_ROUTE_IN_USE: v->calls_route_in_use++; break;
         case ORDERSCHED_BAD_DEADLINE: v->calls_bad_deadline++; break;
         case ORDERSCHED_FULL: v->calls_full++; break;
+        case ORDERSCHED_NO_SPACE: v->calls_no_space++; break;
+        case ORDERSCHED_EXHAUSTED: v->calls_exhausted++; break;
         case ORDERSCHED_NOT_DEAD: v->calls_not_dead++; break;
         default: v->calls_definite++; break;
     }

@@ -104,7 +104,8 @@ static void life_end(struct check *c, struct life *life, uint64_t index, const s
 }
 
 /* The order is new: who asked for it? */
-static struct life *life_begin(struct check *c, unsigned id, uint64_t index, const struct order *o)
+static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
+                               const struct machine *m, const struct order *o)
 {
     struct chronicle *h = &c->histories[id];
     struct request_record *r = check_request(c, o->schedule_request);
@@ -136,6 +137,10 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index, con
     } else if (r->failed) {
         check_fail(c, "I4", (int)id, "what failed becomes visible:\n  its client was told for "
                    "certain that it did not happen\n  it is scheduled at log index %" PRIu64, index);
+    } else if (r->delay_ms != 0 && life->first_deadline_ms != m->now_ms + r->delay_ms) {
+        check_fail(c, "I2", (int)id, "a relative deadline does not count from the entry's now, at log "
+                   "index %" PRIu64 ":\n  now: %" PRIu64 ", asked for: %" PRIu64 " ms\n"
+                   "  deadline: %" PRIu64, index, m->now_ms, r->delay_ms, life->first_deadline_ms);
     } else {
         r->done = index;
         r->life = life;
@@ -372,6 +377,8 @@ static void life_follow(struct check *c, struct life *life, uint64_t index,
         }
     }
     c->coverage->dead_redriven += fresh.redrives;
+    c->coverage->histories_cut += o->extra != NULL && o->extra->history != NULL &&
+                                  o->extra->history->dropped > 0;
     c->coverage->dead_dropped += fresh.drops;
     bool by_operator = o->state != life->state &&
                        note_operator(c, life, index, m, o, attempted, &fresh);
@@ -413,7 +420,7 @@ void chronicle_write(struct check *c, unsigned node, uint64_t index, const struc
         }
         if (o != NULL) {
             known++;
-            life = life == NULL ? life_begin(c, id, index, o) : life;
+            life = life == NULL ? life_begin(c, id, index, m, o) : life;
             life_follow(c, life, index, m, o);
         }
         stand_add(c, id, index, o != NULL && !is_forgotten(m, o) ? life : NULL);

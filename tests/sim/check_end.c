@@ -2,6 +2,7 @@
  * every call is decided (LIVENESS), and each order has the effects it should have (I5). */
 #include <inttypes.h>
 
+#include "../../node/scheduler_internal.h"
 #include "check_internal.h"
 
 #define OVERDUE_MS 5000 /* an order may be due so long at the end and not yet be settled */
@@ -95,6 +96,9 @@ static void check_converged(struct check *c, unsigned office)
             check_fail(c, "LIVENESS", -1, "the nodes do not converge:\n"
                        "  node %u, in office: applied %" PRIu64 "\n  node %u: applied %" PRIu64,
                        office + 1, leader->applied, node + 1, m->applied);
+        } else if (check_state_hash(m) != check_state_hash(leader)) {
+            check_fail(c, "I11", -1, "states differ at the end, field by field, log index %" PRIu64
+                       ":\n  on node %u\n  on node %u", m->applied, office + 1, node + 1);
         } else if (machine_digest(m) != machine_digest(leader)) {
             check_fail(c, "I11", -1, "digests differ at the end, log index %" PRIu64 ":\n"
                        "  node %u: %016" PRIx64 "\n  node %u: %016" PRIx64, m->applied, office + 1,
@@ -110,16 +114,16 @@ static bool waits_for_its_route(const struct life *life, const struct order *o,
     return o != NULL && o->schedule_index == life->scheduled && m->routes[o->route].paused;
 }
 
-static void check_settled(struct check *c, const struct life *life, bool waits)
+static void check_settled(struct check *c, const struct life *life, bool waits, uint64_t now_ms)
 {
     uint64_t due_ms = life->next_ms > life->deadline_ms ? life->next_ms : life->deadline_ms;
     due_ms = life->redriven_ms > due_ms ? life->redriven_ms : due_ms;
 
     if (life->gone == 0 && life->state == ORDERSCHED_PENDING && !waits &&
-        due_ms + OVERDUE_MS <= c->now_ms) {
+        due_ms + OVERDUE_MS <= now_ms) {
         check_fail(c, "LIVENESS", (int)life->id, "an order is not settled at the end:\n"
                    "  due (deadline or next attempt): %" PRIu64 ", attempts %" PRIu32 "\n"
-                   "  now: %" PRIu64, due_ms, life->attempts, c->now_ms);
+                   "  now: %" PRIu64, due_ms, life->attempts, now_ms);
     }
     bool one = life->state == ORDERSCHED_EXPIRED;
     bool none = life->state == ORDERSCHED_PAID || life->state == ORDERSCHED_CANCELLED;
@@ -139,9 +143,15 @@ void check_end(struct check *c)
     int office = check_office(c);
     const struct machine *m = NULL;
 
+    uint64_t now_ms = c->now_ms;
+
     if (office >= 0) {
+        /* By the leader's clock: the replicated time goes on only with entries. */
+        uint64_t clock_ms = scheduler_now_ms(cluster_scheduler(c->cluster, (unsigned)office));
+        now_ms = clock_ms > now_ms ? clock_ms : now_ms;
         m = scheduler_machine(cluster_scheduler(c->cluster, (unsigned)office));
         check_converged(c, (unsigned)office);
+        check_state_digest(c, (unsigned)office, m);
     }
     for (unsigned id = 0; id < c->n_ids; id++) {
         char name[16];
@@ -149,7 +159,7 @@ void check_end(struct check *c)
         const struct order *o =
             m != NULL ? store_find(&m->store, (struct slice){(const uint8_t *)name, len}) : NULL;
         for (const struct life *life = c->histories[id].life; life != NULL; life = life->older) {
-            check_settled(c, life, waits_for_its_route(life, o, m));
+            check_settled(c, life, waits_for_its_route(life, o, m), now_ms);
         }
     }
 }

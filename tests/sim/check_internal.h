@@ -1,6 +1,7 @@
 /* check_internal.h - the judge's memory, shared by its files: check.c (life, reports, and what all
  * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
- * check_deliveries.c (deliveries, effects), check_end.c (after healing). */
+ * check_deliveries.c (deliveries, effects), check_end.c (after healing),
+ * check_state.c (the state, field by field). */
 #ifndef SIM_CHECK_INTERNAL_H
 #define SIM_CHECK_INTERNAL_H
 
@@ -73,6 +74,7 @@ struct request_record {
     uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
     enum operation_code code;
     unsigned order;
+    uint64_t delay_ms;   /* of a relative deadline; 0: it has none */
     uint64_t floor;      /* when it was first sent */
     bool failed;         /* ended definitely, and nobody sent it again */
     uint64_t done;       /* log index at which it was recorded with its order; 0 */
@@ -88,6 +90,7 @@ struct request_record {
 struct entry_record { /* by log index */
     bool known;
     uint64_t digest;
+    uint64_t state; /* check_state_hash; 0: was not looked at */
     uint64_t now_ms;
     unsigned node; /* that applied it first */
 };
@@ -134,6 +137,8 @@ struct check {
     /* the end */
     bool healed;
     uint64_t healed_us;
+    uint64_t pace_us; /* true time from which on the replicated time must keep pace; 0: not yet */
+    uint64_t pace_ms; /* what it was then */
 };
 
 /* The violation of an invariant. Later ones are ignored. */
@@ -149,6 +154,10 @@ struct request_record *check_request_add(struct check *c, const uint8_t *id);
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
 bool check_is_terminal(int state);
 const char *check_code_name(enum operation_code code);
+
+/* check_state.c: a hash of all of the replicated state; and does the digest change with each field? */
+uint64_t check_state_hash(const struct machine *m);
+void check_state_digest(struct check *c, unsigned node, const struct machine *m);
 
 /* check_chronicle.c */
 void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m);

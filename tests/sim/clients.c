@@ -69,6 +69,7 @@ struct job *job_new(struct sim_client *c, const struct operation *op, unsigned i
     j->request_at = check.request_id == NULL ? 0 : (size_t)(check.request_id - j->bytes.data);
     j->client = c;
     j->check.code = op->code;
+    j->check.delay_ms = op->code == OPERATION_SCHEDULE && op->relative ? op->time_ms : 0;
     j->pauses = op->paused;
     j->limits_rate = op->settings.rate_per_s > 0;
     j->check.id = id;
@@ -189,7 +190,8 @@ static void job_start(struct job *j)
         check_invoked(s->check, &j->check);
     }
     int error = call_new(&c->budget, j->bytes.data, j->bytes.len, operation_is_logged(j->check.code),
-                         NULL, job_done, j, &j->call);
+                         j->check.local ? cluster_api_address(s->cluster, j->local_node) : NULL,
+                         job_done, j, &j->call);
     if (error == ORDERSCHED_OK) {
         error = client_logic_submit(&c->logic, j->call, client_now_ms(c) + j->timeout_ms);
     }

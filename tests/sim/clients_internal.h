@@ -23,6 +23,7 @@ struct job {
     unsigned timeout_ms;
     bool resent;
     bool probe;
+    unsigned local_node; /* check.local: whose state is asked for */
     bool works; /* a worker's (workers.h), not a shop's */
     struct buffer keys; /* of the orders that it reports on, one after the other */
     int route; /* route operations: its number; else -1 */

@@ -135,12 +135,19 @@ static void ask_order(struct sim_client *c)
                          ? ROUTE_UNKNOWN
                          : (unsigned)loop_below(s->loop, s->options->routes);
     enum operation_code code = draw_code(s->loop);
+    if (loop_chance(s->loop, s->options->extend_per_mille)) {
+        code = s->deadlines_ms[id] != 0 ? OPERATION_EXTEND : OPERATION_SCHEDULE;
+    }
     if (code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP) {
         id = draw_dead(s, id);
         aimed = false;
     }
     struct job *j = order_job(c, code, id, route);
 
+    if (code == OPERATION_GET && loop_chance(s->loop, s->options->local_per_mille)) {
+        j->check.local = true;
+        j->local_node = (unsigned)loop_below(s->loop, cluster_size(s->cluster));
+    }
     job_plan(j, aimed && code != OPERATION_SCHEDULE ? aim_us(c, id) : 0);
 }
 

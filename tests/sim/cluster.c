@@ -125,6 +125,7 @@ void cluster_heal(struct sim_cluster *c)
         } else if (n->paused) {
             node_resume(n);
         }
+        faults_free_disk(n);
     }
 }
 

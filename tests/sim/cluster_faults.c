@@ -6,7 +6,7 @@
 #include "cluster_internal.h"
 
 enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER,
-             FAULT_MEMBERS, FAULT_FOREIGN };
+             FAULT_MEMBERS, FAULT_FOREIGN, FAULT_DISK };
 
 #define FAULTS_DRAIN_MS 1000
 #define FAULTS_WAITS 2000 /* of a crash, for a write that it can tear */
@@ -267,6 +267,44 @@ static void fault_transfer_cb(void *arg)
     fault_due(arg, FAULT_TRANSFER, fault_transfer);
 }
 
+/* --- free space --- */
+
+static void disk_told(void *arg)
+{
+    struct sim_node *n = arg;
+
+    scheduler_set_disk(n->scheduler, n->disk);
+}
+
+static void fault_disk(struct sim_cluster *c)
+{
+    struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];
+
+    if (n->scheduler == NULL || n->paused) {
+        return;
+    }
+    n->disk = (enum scheduler_disk)loop_below(c->loop, SCHEDULER_DISK_FULL + 1);
+    c->counters.disks_low += n->disk != SCHEDULER_DISK_OK;
+    loop_trace(c->loop, "n%u finds its disk %s", n->number + 1,
+               n->disk == SCHEDULER_DISK_OK    ? "roomy"
+               : n->disk == SCHEDULER_DISK_LOW ? "nearly full"
+                                               : "full");
+    node_enter(n, disk_told, n);
+}
+
+void faults_free_disk(struct sim_node *n)
+{
+    if (n->disk != SCHEDULER_DISK_OK && n->scheduler != NULL) {
+        n->disk = SCHEDULER_DISK_OK;
+        node_enter(n, disk_told, n);
+    }
+}
+
+static void fault_disk_cb(void *arg)
+{
+    fault_due(arg, FAULT_DISK, fault_disk);
+}
+
 static void fault_members_cb(void *arg)
 {
     fault_due(arg, FAULT_MEMBERS, members_change);
@@ -283,10 +321,11 @@ static void fault_schedule(struct sim_cluster *c, enum fault fault)
     const uint64_t every_ms[SIM_FAULTS] = {
         o->crash_every_ms, o->pause_every_ms, o->partition_every_ms, o->clock_step_every_ms,
         o->transfer_every_ms, o->members_every_ms, o->foreign_every_ms,
+        o->disk_every_ms,
     };
     static const sim_event_cb cbs[SIM_FAULTS] = {
         fault_crash_cb, fault_pause_cb, fault_partition_cb, fault_step_cb, fault_transfer_cb,
-        fault_members_cb, fault_foreign_cb,
+        fault_members_cb, fault_foreign_cb, fault_disk_cb,
     };
 
     if (every_ms[fault] != 0) {

@@ -45,6 +45,8 @@ struct sim_delivery {
     void *done_arg;
 };
 
+struct sim_repeat; /* cluster_world.c */
+
 struct sim_deferred {
     sim_event_cb cb;
     void *arg;
@@ -79,6 +81,7 @@ struct sim_node {
     bool used;  /* it has been started; its process may be down for a while */
     bool gone;  /* removed, and stopped for good */
     bool joins; /* it did not found the cluster */
+    uint32_t voters; /* while it leads: a bit for each, by the configuration that it acts by; 0: unknown */
     struct sim_event *retire; /* removed: its process is to be stopped */
 
     /* its cluster: as it believes (durable), and as it is */
@@ -86,6 +89,7 @@ struct sim_node {
     unsigned foreign; /* 0: this one; else a number for each of another */
     struct sim_home *home;    /* of the member whose place it has */
     struct sim_event *leave;
+    enum scheduler_disk disk; /* what it is told next of its disk's free space */
 
     /* one life */
     struct scheduler *scheduler; /* NULL: stopped */
@@ -103,6 +107,7 @@ struct sim_node {
     struct sim_request *requests;
     struct sim_delivery *deliveries;
     unsigned n_deliveries;
+    struct sim_repeat *repeats;
     bool leads;
     uint64_t term;
     uint64_t committed;
@@ -111,7 +116,7 @@ struct sim_node {
     struct sim_event *resume;
 };
 
-enum { SIM_FAULTS = 7 };
+enum { SIM_FAULTS = 8 };
 
 struct sim_cluster {
     struct sim_loop *loop;
@@ -171,10 +176,14 @@ void node_watch_worker(struct sim_node *n);
 /* The process is being taken down: its deliveries end, and its clients are told. */
 void node_end_deliveries(struct sim_node *n);
 void node_end_requests(struct sim_node *n);
+/* Is this the event of a client's message? */
+bool node_is_request(sim_event_cb cb);
 
 /* cluster_faults.c */
 void faults_begin(struct sim_cluster *c);
 void faults_end(struct sim_cluster *c);
+/* Its disk has room. */
+void faults_free_disk(struct sim_node *n);
 
 /* A partition with these nodes on one side, for as long as any. */
 void faults_split(struct sim_cluster *c, const bool *side);
@@ -184,6 +193,8 @@ void faults_split(struct sim_cluster *c, const bool *side);
 void members_change(struct sim_cluster *c);
 /* A node has just been elected. */
 void members_elected(struct sim_cluster *c);
+/* After an event of the node. */
+void members_watch(struct sim_node *n);
 void members_end(struct sim_cluster *c);
 
 /* partition.c: cut all links between these nodes and the others. */

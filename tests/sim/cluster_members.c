@@ -158,7 +158,7 @@ static void members_spoil(struct sim_cluster *c)
 {
     uint64_t most_us = 2 * c->options.latency_max_us + c->options.write_max_us;
 
-    if (c->members_cut == NULL && loop_chance(c->loop, MEMBERS_CUT_PER_MILLE)) {
+    if (c->members_cut == NULL && !c->options.halves && loop_chance(c->loop, MEMBERS_CUT_PER_MILLE)) {
         c->members_cut = loop_after(c->loop, loop_below(c->loop, most_us << loop_below(c->loop, 4)),
                                     members_cut_cb, c);
     }
@@ -186,6 +186,55 @@ void members_change(struct sim_cluster *c)
     }
     members_spoil(c);
 }
+
+/* --- halves --- */
+
+#define HALVES_PER_MILLE 800
+
+/* A set of voters that a leader acts by is known to it alone as yet: what it has sent is still under way, and
+ * lost in this cut. With it is who has just become a voter, or else one that was one before: of four
+ * voters, each side then lacks no more than one to a majority of its own. */
+static void halves_cut(struct sim_node *n, uint32_t before, uint32_t now)
+{
+    struct sim_cluster *c = n->cluster;
+    uint32_t with = now & ~before;
+    bool side[SIM_NODES_MAX] = {false};
+
+    if (with == 0) {
+        uint32_t others = now & ~(UINT32_C(1) << n->number);
+        while (others != 0 && with == 0) {
+            with = others & (UINT32_C(1) << loop_below(c->loop, c->options.slots));
+        }
+    }
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        side[i] = i == n->number || (with >> i & 1) != 0;
+    }
+    faults_split(c, side);
+}
+
+void members_watch(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+    struct replica_member members[SIM_NODES_MAX];
+    uint32_t before = n->voters;
+
+    if (!c->options.halves || c->healed) {
+        return;
+    }
+    n->voters = 0;
+    if (!n->leads) {
+        return;
+    }
+    unsigned count = replica_members(scheduler_replica(n->scheduler), members, SIM_NODES_MAX);
+    for (unsigned i = 0; i < count && i < SIM_NODES_MAX; i++) {
+        n->voters |= members[i].voter ? UINT32_C(1) << (members[i].id - 1) : 0;
+    }
+    if (before != 0 && before != n->voters && loop_chance(c->loop, HALVES_PER_MILLE)) {
+        halves_cut(n, before, n->voters);
+    }
+}
+
+/* --- elections --- */
 
 static void members_eager_cb(void *arg)
 {

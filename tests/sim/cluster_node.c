@@ -193,6 +193,7 @@ static void node_settle(struct sim_node *n)
     node_count(n);
     node_watch_role(n);
     node_watch_commit(n);
+    members_watch(n);
     if (n->leaving) {
         node_end(n, "stopped in good order");
         node_restart_after(n, loop_below(n->cluster->loop, NODE_RESTART_US));
@@ -240,6 +241,21 @@ static void node_wake_cb(void *arg)
 
 /* --- life --- */
 
+/* What an operator may set for each node. The limits of one may be the leader's, and then another's. */
+static void node_draw_settings(const struct sim_node *n, struct scheduler_config *config)
+{
+    struct sim_loop l = {.random = n->cluster->options.seed * SIM_NODES_MAX + n->number};
+
+    config->replica.snapshot_threshold = (unsigned)loop_between(&l, 8, 300);
+    config->replica.snapshot_trailing = (unsigned)loop_between(&l, 1, 64);
+    config->snapshot_slice = (unsigned)loop_between(&l, 1, 20);
+    config->retention_ms = loop_between(&l, 1000, 60000);
+    config->max_orders = loop_chance(&l, 300) ? loop_between(&l, 1, 20) : config->max_orders;
+    config->max_bytes = loop_chance(&l, 300) ? loop_between(&l, 10000, 400000) : config->max_bytes;
+    config->max_deliveries = (unsigned)loop_between(&l, 1, 100);
+    config->max_queued = (uint32_t)loop_between(&l, 2, 200);
+}
+
 static struct scheduler *node_make(struct sim_node *n)
 {
     struct sim_cluster *c = n->cluster;
@@ -274,6 +290,9 @@ static struct scheduler *node_make(struct sim_node *n)
         .applied_arg = n,
     };
 
+    if (o->settings_differ) {
+        node_draw_settings(n, &config);
+    }
     return scheduler_new(&config, sim_io_raft(n->io), &n->environment, &n->receiver, n->sentence,
                          sizeof n->sentence);
 }
@@ -317,6 +336,7 @@ void node_start(struct sim_node *n)
     c->counters.restarts_from_snapshot += n->storage.has_snapshot;
     n->dying = n->draining = n->leaving = n->paused = n->leads = n->bounded = false;
     n->sentence[0] = '\0';
+    n->disk = SCHEDULER_DISK_OK; /* as a new scheduler takes it to be */
     n->committed = 0;
     n->io = sim_io_new(c->loop, &n->storage, &c->io_options, &host, &c->io_counters);
     n->scheduler = node_make(n);
@@ -402,6 +422,21 @@ void node_pause(struct sim_node *n)
     network_hold(n->cluster->network, n->number, true);
 }
 
+/* A process that goes on finds its sockets readable and its timers due, and nothing says which it looks at
+ * first: a real one looks at the sockets. What comes from one source keeps its order. */
+static void deferred_requests_first(struct sim_deferred *deferred, size_t n)
+{
+    size_t first = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (node_is_request(deferred[i].cb)) {
+            struct sim_deferred request = deferred[i];
+            memmove(&deferred[first + 1], &deferred[first], (i - first) * sizeof deferred[0]);
+            deferred[first++] = request;
+        }
+    }
+}
+
 void node_resume(struct sim_node *n)
 {
     struct sim_deferred *deferred = n->deferred;
@@ -414,6 +449,9 @@ void node_resume(struct sim_node *n)
     if (n->resume != NULL) {
         loop_cancel(n->cluster->loop, n->resume);
         n->resume = NULL;
+    }
+    if (n->cluster->options.requests_first) {
+        deferred_requests_first(deferred, count);
     }
     for (size_t i = 0; i < count && n->scheduler != NULL; i++) {
         node_run(n, deferred[i].cb, deferred[i].arg);

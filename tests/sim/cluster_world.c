@@ -7,7 +7,6 @@
 #include "../../node/scheduler_internal.h"
 #include "cluster_internal.h"
 
-#define WORLD_EPOCH_US UINT64_C(1700000000000000) /* wall clocks at the beginning of a run */
 #define WORLD_UPTIME_US UINT64_C(1000000000)      /* monotonic clocks */
 
 /* --- clocks --- */
@@ -24,7 +23,7 @@ uint64_t node_monotonic_us(const struct sim_node *n)
 
 uint64_t node_wall_us(const struct sim_node *n)
 {
-    return (uint64_t)((int64_t)(WORLD_EPOCH_US + drifted_us(n, n->cluster->loop->now_us)) +
+    return (uint64_t)((int64_t)(n->cluster->options.epoch_ms * 1000 + drifted_us(n, n->cluster->loop->now_us)) +
                       n->offset_us);
 }
 
@@ -141,6 +140,104 @@ unsigned cluster_route_inflight(const struct sim_cluster *c, unsigned node, uint
     return count;
 }
 
+/* --- outcomes that are reported twice --- */
+
+/* A copy of an outcome, on its way into the log of the same office. */
+struct sim_repeat {
+    struct sim_repeat *next, **at; /* in the node's list */
+    struct sim_node *node;
+    struct sim_event *event;
+    uint64_t term;
+    char id[16];
+    size_t id_len;
+    uint32_t version, attempt;
+    enum outcome outcome;
+    uint64_t delay_ms;
+};
+
+static void repeat_free(struct sim_repeat *r)
+{
+    *r->at = r->next;
+    if (r->next != NULL) {
+        r->next->at = r->at;
+    }
+    free(r);
+}
+
+static void repeat_submit(void *arg)
+{
+    struct sim_repeat *r = arg;
+    struct scheduler *s = r->node->scheduler;
+    struct operation op = {
+        .code = OPERATION_OUTCOME,
+        .id = {(const uint8_t *)r->id, r->id_len},
+        .epoch = r->term,
+        .version = r->version,
+        .attempt = r->attempt,
+        .outcome = r->outcome,
+        .delay_ms = r->delay_ms,
+        .node_id = r->node->number + 1,
+    };
+
+    if (scheduler_in_office(s) && s->term == r->term) {
+        r->node->cluster->counters.outcomes_repeated++;
+        batcher_submit_internal(&s->batcher, &op);
+    }
+    repeat_free(r);
+}
+
+static void repeat_cb(void *arg)
+{
+    struct sim_repeat *r = arg;
+
+    r->event = NULL;
+    node_enter(r->node, repeat_submit, r);
+}
+
+/* What the office hears of a delivery it hears again a while later, when the next attempt may be under
+ * way: the machine must tell by itself that it counts no more. */
+static void repeat_plan(const struct sim_delivery *d)
+{
+    struct sim_node *n = d->node;
+    const struct delivery *from = d->delivery;
+    struct sim_loop *loop = n->cluster->loop;
+
+    if (n->dying || from->orphan || !loop_chance(loop, n->cluster->options.repeat_per_mille)) {
+        return;
+    }
+    struct sim_repeat *r = calloc(1, sizeof *r);
+    if (r == NULL || from->id_len > sizeof r->id) {
+        abort();
+    }
+    *r = (struct sim_repeat){
+        .next = n->repeats,
+        .at = &n->repeats,
+        .node = n,
+        .term = n->scheduler->term,
+        .id_len = from->id_len,
+        .version = from->version,
+        .attempt = from->attempt,
+        .outcome = d->outcome,
+        .delay_ms = d->delay_ms,
+    };
+    memcpy(r->id, from->id, from->id_len);
+    if (r->next != NULL) {
+        r->next->at = &r->next;
+    }
+    n->repeats = r;
+    r->event = loop_after(loop, loop_below(loop, 4000000), repeat_cb, r);
+}
+
+static void node_end_repeats(struct sim_node *n)
+{
+    while (n->repeats != NULL) {
+        if (n->repeats->event != NULL) {
+            loop_cancel(n->cluster->loop, n->repeats->event);
+        }
+        repeat_free(n->repeats);
+    }
+}
+
 static void delivery_unlink(struct sim_delivery *d)
 {
     *d->at = d->next;
@@ -156,6 +253,7 @@ static void delivery_end(void *arg)
     struct sim_delivery *d = arg;
     struct delivery *delivery = d->delivery;
 
+    repeat_plan(d);
     delivery_unlink(d);
     delivery->outcome = d->outcome;
     delivery->delay_ms = d->delay_ms;
@@ -249,6 +347,7 @@ void node_watch_worker(struct sim_node *n)
 
 void node_end_deliveries(struct sim_node *n)
 {
+    node_end_repeats(n);
     while (n->deliveries != NULL) {
         struct sim_delivery *d = n->deliveries;
         if (d->event != NULL) {
@@ -301,6 +400,11 @@ static void request_submit(void *arg)
     } else {
         scheduler_submit(r->node->scheduler, &r->in);
     }
+}
+
+bool node_is_request(sim_event_cb cb)
+{
+    return cb == request_submit;
 }
 
 static void request_arrived_cb(void *arg)

@@ -14,13 +14,14 @@
     X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
     X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
     X(applied_at_start) X(members_added) X(members_removed) X(foreign_nodes)     \
-    X(peers_refused) X(identities_adopted)
+    X(peers_refused) X(identities_adopted)                            \
+    X(outcomes_repeated) X(disks_low)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \
     X(calls_ok) X(calls_exists) X(calls_not_found) X(calls_too_late) X(calls_decided)           \
     X(calls_stale) X(calls_unknown_route) X(calls_route_in_use) X(calls_bad_deadline)           \
-    X(calls_full) X(calls_not_dead) X(calls_definite) X(calls_unknown)                          \
+    X(calls_full) X(calls_no_space) X(calls_exhausted) X(histories_cut) X(calls_not_dead) X(calls_definite) X(calls_unknown)                          \
     /* what nodes answered */                                                                   \
     X(answers_not_leader) X(answers_busy) X(answers_unknown_outcome)                            \
     /* messages of clients */                                                                   \
@@ -28,7 +29,7 @@
     X(lost_with_node)                                                                           \
     /* races around a deadline, of 20 ms, and how they ended */                                 \
     X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \
-    X(extended_late) X(reads_checked) X(forgotten) X(id_used_again)                             \
+    X(extended_late) X(reads_checked) X(reads_local) X(forgotten) X(id_used_again)                             \
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \

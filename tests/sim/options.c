@@ -6,6 +6,8 @@
 #include <xxhash.h>
 
 #define SETTLE_MS 20000
+#define EPOCH_MS UINT64_C(1700000000000)
+#define HOUR_MS UINT64_C(3600000)
 
 /* Each kind of fault is on in about half of the runs. */
 static bool wanted(struct sim_loop *l)
@@ -120,6 +122,24 @@ bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
     return true;
 }
 
+/* An hour of cluster time, in which all happens as often as else in some seconds: deadlines on higher
+ * levels of the wheel, requests that grow old, clocks that drift far. */
+static void stretch(struct sim_options *o, struct sim_loop *l)
+{
+    uint64_t factor = HOUR_MS / o->run_ms;
+
+    o->run_ms = HOUR_MS;
+    o->operation_every_us *= factor;
+    o->delay_max_ms = o->delay_min_ms + loop_between(l, 1000, HOUR_MS / 2);
+    o->partition_every_ms *= factor;
+    o->crash_every_ms *= factor;
+    o->pause_every_ms *= factor;
+    o->transfer_every_ms *= factor;
+    o->clock_step_every_ms *= factor;
+    o->members_every_ms *= factor;
+    o->write_fail_per_million /= (unsigned)factor;
+}
+
 /* Options that came after the seeds in tests/sim/regress: they must not shift other runs, so none draws
  * from the loop's generator here. */
 static void draw_extras(struct sim_options *o)
@@ -141,6 +161,48 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "foreign", 80, &stream) && o->nodes > 1) {
         o->foreign_every_ms = loop_between(&stream, 500, 5000);
     }
+    if (options_extra(o, "halves", 20, &stream)) { /* where two changes could each have a majority */
+        o->nodes = 4;
+        o->slots = SIM_NODES_MAX;
+        o->members_every_ms = loop_between(&stream, 300, 1500);
+        o->add_patience_ms = 500;
+        o->halves = true;
+        o->partition_every_ms = o->crash_every_ms = o->transfer_every_ms = 0;
+        o->partition_for_ms = loop_between(&stream, 1000, 3000);
+        o->drop_per_mille = 0;
+        o->link_queue_max = 1024;
+    }
+    if (options_extra(o, "requests-first", 50, &stream)) { /* pauses as long as an election */
+        o->requests_first = true;
+        o->pause_every_ms = loop_between(&stream, 300, 1500);
+        o->pause_for_ms = loop_between(&stream, 500, 1000);
+    }
+    if (options_extra(o, "boundary", 100, &stream)) { /* the wheel's now crosses it in the run */
+        uint64_t step_ms = UINT64_C(1) << ONE_OF(&stream, 16, 24, 32);
+        o->epoch_ms = (EPOCH_MS / step_ms + 1) * step_ms - loop_below(&stream, o->run_ms + 10000);
+    }
+    if (options_extra(o, "local-reads", 100, &stream)) {
+        o->local_per_mille = (unsigned)loop_between(&stream, 100, 900);
+    }
+    if (options_extra(o, "disk-gate", 50, &stream)) {
+        o->disk_every_ms = loop_between(&stream, 200, 2000);
+    }
+    if (options_extra(o, "overflow", 50, &stream)) { /* of what an order remembers */
+        o->orders = (unsigned)loop_between(&stream, 1, 2);
+        o->max_orders = 1000000;
+        o->operation_every_us = 3000 * o->clients + loop_below(&stream, 5000);
+        o->delay_min_ms = 3000;
+        o->delay_max_ms = 3500;
+        o->extend_per_mille = (unsigned)loop_between(&stream, 960, 995);
+        o->near_deadline_per_mille = 0;
+    }
+    o->settings_differ = options_extra(o, "settings", 100, &stream);
+    if (options_extra(o, "hour", 1, &stream)) {
+        stretch(o, &stream);
+    }
+    if (options_extra(o, "repeats", 100, &stream)) {
+        o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
+    }
 }
 
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
@@ -155,6 +217,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     o->run_ms = loop_between(l, 4000, 14000);
     o->settle_ms = SETTLE_MS;
     o->slots = o->nodes;
+    o->epoch_ms = EPOCH_MS;
     draw_extras(o);
 }
 
@@ -183,8 +246,8 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
             "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
-            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums "
-            "foreign=%" PRIu64 "ms with=%s\n",
+            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
+            "foreign=%" PRIu64 "ms repeat=%u local=%u epoch=%" PRIu64 " with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -192,6 +255,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
             o->routes, o->route_change_per_mille, o->batch_max,
             o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
-            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->foreign_every_ms,
+            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->halves,
+            o->foreign_every_ms, o->repeat_per_mille, o->local_per_mille, o->epoch_ms,
             o->extras[0] != '\0' ? o->extras : "none");
 }

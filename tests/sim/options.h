@@ -7,7 +7,7 @@
 
 #define SIM_NODES_MAX 8
 #define SIM_CLIENTS_MAX 8
-#define SIM_EXTRAS_MAX 128
+#define SIM_EXTRAS_MAX 256
 
 struct sim_options {
     /* cluster */
@@ -68,6 +68,14 @@ struct sim_options {
     uint64_t seed;
     char extras[SIM_EXTRAS_MAX]; /* the names of those that are on, with commas; "" = none */
     const char *with;            /* see options_draw */
+    unsigned repeat_per_mille;   /* of outcomes: reported again a while later, by the same office */
+    uint64_t epoch_ms;           /* wall clocks at the beginning of a run, but for their offsets */
+    unsigned local_per_mille;    /* of reads: asked of one node, from its own state */
+    uint64_t disk_every_ms;      /* mean time until a node finds its disk low, full or roomy; 0 = never */
+    unsigned extend_per_mille;   /* of operations: made an extend, whatever was drawn */
+    bool settings_differ;        /* each node has limits, retention and snapshots of its own */
+    bool requests_first;         /* a node that goes on sees its clients' messages before its timers */
+    bool halves; /* a partition at the very moment when a leader acts by new voters */
     uint64_t members_every_ms;   /* mean time between changes of members; 0 = none */
     unsigned add_patience_ms;    /* until an add is given up */
     uint32_t max_recent; /* "recent": refused requests remembered; so few that there is no room */

@@ -124,7 +124,7 @@ static int run_hazard(const struct command *c, const char *name, uint64_t seed,
 
 static int run_regress(const struct command *c)
 {
-    char line[256], hazard[64] = "";
+    char line[512], hazard[64] = "";
     unsigned n = 0;
     int rv = 0;
     FILE *file = fopen(c->regress, "r");
@@ -139,7 +139,7 @@ static int run_regress(const struct command *c)
         if (sscanf(line, "hazard %63s", hazard) == 1) {
             continue;
         }
-        if (sscanf(line, "seed %" SCNu64 " with %127s", &seed, with) >= 1) {
+        if (sscanf(line, "seed %" SCNu64 " with %255s", &seed, with) >= 1) {
             rv |= run_one(c, seed, with);
             rv |= hazard[0] != '\0' && mutants_compiled() ? run_hazard(c, hazard, seed, with) : 0;
             n++;
