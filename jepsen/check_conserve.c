@@ -2,6 +2,8 @@
  * all effects, and keeps it. I5: an expired order has exactly one effect after deduplication by
  * key, and any other none.
  *
+ * A key has one effect: what tells deliveries apart is judged too, not trusted.
+ *
  * A closing order, and one whose deliveries were given up (DEAD), may have an effect: the receiver
  * had it, and its answer did not come through. Deliveries that repeat a settled one are only
  * counted, and bounded where no fault explains them. */
@@ -145,6 +147,27 @@ static uint32_t count_keys(const struct history *h, const struct history_list *e
     return n;
 }
 
+/* A receiver that settled a key settles it again only if it forgot: it had better not. */
+static void check_keys_are_used_once(struct conserve *c, const struct order_story *s)
+{
+    const struct history *h = c->j->h;
+    const struct history_list *effects = &h->orders[s->order].effects;
+
+    for (uint32_t i = 1; i < effects->n; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            const struct history_delivery *a = &h->effects[effects->at[k]];
+            const struct history_delivery *b = &h->effects[effects->at[i]];
+            if (a->key == b->key) {
+                verdict_violation(c->v, "I5", s->order, VERDICT_LINES(a->line, b->line),
+                                  "%s had an effect twice under one key (index %u, index %u): its "
+                                  "receiver does not tell deliveries apart",
+                                  history_order_name(h, s->order), a->line, b->line);
+                return;
+            }
+        }
+    }
+}
+
 static void check_expired_has_effect(struct conserve *c, const struct order_story *s)
 {
     const struct evidence *e = &s->by_state[ORDERSCHED_EXPIRED];
@@ -204,6 +227,7 @@ static void check_effects(struct conserve *c, const struct order_story *s)
                           "%s had an effect twice, under different keys (index %u, index %u)",
                           history_order_name(h, s->order), first, second);
     }
+    check_keys_are_used_once(c, s);
     /* Against PAID and CANCELLED it is I1's; here are those that are open before the deadline. */
     if (effects->n > 0 && s->final_state == ORDERSCHED_PENDING) {
         verdict_violation(c->v, "I5", s->order, VERDICT_LINES(first, s->final_open.line),

@@ -23,6 +23,8 @@ static const struct {
     {"local-clock-at-apply", MUTANT_LOCAL_CLOCK_AT_APPLY},
     {"old-epoch-outcome", MUTANT_OLD_EPOCH_OUTCOME},
     {"purge-forgets-closing", MUTANT_PURGE_FORGETS_CLOSING},
+    {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM},
+    {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT},
 };
 

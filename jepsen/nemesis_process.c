@@ -41,6 +41,30 @@ static void pause_end(struct nemesis *n, const struct fault *f)
     }
 }
 
+/* Long enough for a successor, and short enough for those who asked it last to be waiting still. */
+#define BRIEF_NS 1600000000
+
+static void brief_begin(struct nemesis *n, const struct fault *f)
+{
+    pause_begin(n, f);
+    n->parameter = monotonic_ns() + BRIEF_NS;
+}
+
+static void brief_end(struct nemesis *n, const struct fault *f)
+{
+    if (n->parameter != 0) {
+        n->parameter = 0;
+        pause_end(n, f);
+    }
+}
+
+static void brief_tick(struct nemesis *n, const struct fault *f)
+{
+    if (monotonic_ns() >= n->parameter) {
+        brief_end(n, f);
+    }
+}
+
 /* Everything down and up at once; the time until it serves again belongs to the fault. */
 static void restart_begin(struct nemesis *n, const struct fault *f)
 {
@@ -145,6 +169,8 @@ const struct fault nemesis_process_faults[] = {
     PAUSE("minority", WHOM_MINORITY),
     PAUSE("majority", WHOM_MAJORITY),
     PAUSE("all", WHOM_ALL),
+    {.name = "pause-brief", .family = "pause", .whom = WHOM_LEADER, .begin = brief_begin,
+     .tick = brief_tick, .end = brief_end},
     {.name = "restart-all", .family = "restart-all", .whom = WHOM_ALL, .ends_offices = true,
      .begin = restart_begin, .end = nothing},
     {.name = "transfer", .family = "transfer", .whom = WHOM_NOBODY, .begin = transfer_begin,

@@ -29,6 +29,8 @@ snapshot-forgets-requests  register  restart-all,kill-all          40  I10
 deadline-off-by-one        race      none                          15  I2
 fence-reset-on-restore     delivery  restart-all,kill-all          30  I9
 local-clock-at-apply       conserve  none                          12  I11
+read-without-quorum        stale     pause-brief                   40  I2
+snapshot-tail-skips-first  conserve  restart-all,kill-all          40  I11
 cascade-drops-slot         conserve  none                          12  I7
 END
 }

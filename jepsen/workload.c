@@ -19,7 +19,7 @@ struct workers {
 
 static const struct workload *const workloads[] = {&workload_register, &workload_set,
                                                    &workload_conserve, &workload_race,
-                                                   &workload_delivery};
+                                                   &workload_delivery, &workload_stale};
 
 const struct workload *workload_find(const char *name)
 {

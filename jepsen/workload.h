@@ -58,6 +58,7 @@ uint64_t worker_between(struct worker *w, uint64_t least, uint64_t most);
 bool worker_chance(struct worker *w, unsigned percent);
 
 extern const struct workload workload_register, workload_race; /* workload_shared.c */
+extern const struct workload workload_stale; /* workload_stale.c */
 /* workload_own.c */
 extern const struct workload workload_set, workload_conserve, workload_delivery;
 

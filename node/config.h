@@ -40,6 +40,7 @@ struct config {
     unsigned max_requests;         /* --max-requests 4096 in flight */
     unsigned snapshot_threshold;   /* --snapshot-threshold entries, 0 = default */
     unsigned snapshot_trailing;    /* --snapshot-trailing entries, 0 = default */
+    unsigned snapshot_slice;       /* --snapshot-slice orders, 0 = default */
     unsigned max_deliveries;       /* --max-deliveries 1024 callbacks in flight, all routes */
     uint64_t max_delivery_bytes;   /* --max-delivery-bytes 64MiB, memory of these */
     bool allow_exec;               /* --allow-exec: routes of kind exec run programs here */

@@ -104,6 +104,10 @@ static const struct setting settings[] = {
      .max = 100000000, .fallback = "0", .argument = "N",
      .help = "log entries kept behind a snapshot for followers that lag, at least 1024\n"
              "(default 0: chosen by the node)"},
+    {.name = "snapshot-slice", .kind = SETTING_NUMBER, FIELD(snapshot_slice), .min = 0,
+     .max = 100000, .fallback = "0", .argument = "N",
+     .help = "orders written into a snapshot at a time, at most (default 0: 2000); few make\n"
+             "snapshots of a small state last, for tests"},
 
     {.name = "log-level", .kind = SETTING_CHOICE, FIELD(log_level), .fallback = "info",
      .choices = level_choices, .argument = "LEVEL", .group = "Logs, on stderr",

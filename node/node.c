@@ -514,6 +514,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
             },
         .cluster = c->cluster,
         .retention_ms = c->retention_ms,
+        .snapshot_slice = c->snapshot_slice,
         .max_orders = c->max_orders,
         .max_bytes = c->max_bytes,
         .max_deliveries = c->max_deliveries,

@@ -158,6 +158,7 @@ static void the_defaults_are_those_of_the_design(void **state)
     assert_true(c->allow_private_callbacks); /* on the loopback */
     assert_int_equal(c->snapshot_threshold, 0);
     assert_int_equal(c->snapshot_trailing, 0);
+    assert_int_equal(c->snapshot_slice, 0);
     assert_int_equal(c->log_level, LOG_INFO);
     assert_int_equal(c->log_format, LOG_LOGFMT);
     assert_false(c->join);
@@ -186,7 +187,7 @@ static void every_flag_is_taken(void **state)
                      "--peers 1=127.0.0.1:7410,2=10.0.0.2:7420,3=[::1]:7430 "
                      "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
                      "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
-                     "--snapshot-trailing 1024 --max-deliveries 8 --max-delivery-bytes 2MiB "
+                     "--snapshot-trailing 1024 --snapshot-slice 3 --max-deliveries 8 --max-delivery-bytes 2MiB "
                      "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
                      "--log-format json");
     const struct config *c = &f->config;
@@ -208,6 +209,7 @@ static void every_flag_is_taken(void **state)
     assert_int_equal(c->max_requests, 6);
     assert_int_equal(c->snapshot_threshold, 7);
     assert_int_equal(c->snapshot_trailing, 1024);
+    assert_int_equal(c->snapshot_slice, 3);
     assert_int_equal(c->max_deliveries, 8);
     assert_int_equal(c->max_delivery_bytes, 2u << 20);
     assert_true(c->allow_exec);
