@@ -24,6 +24,26 @@ void founding_plan(const struct config *config, struct standing *out)
     standing_found(out, config->cluster, founders, config->n_peers);
 }
 
+bool founding_differs(const struct config *config, const struct standing *standing, char *err,
+                      size_t err_len)
+{
+    struct standing given;
+    char difference[256];
+
+    founding_plan(config, &given);
+    if (given.state == STANDING_FOUNDING && given.founding == standing->founding) {
+        return false;
+    }
+    standing_difference(given.founders, standing->founders, difference, sizeof difference);
+    snprintf(err, err_len,
+             "%s began to found a cluster with other flags (--peers %s): %s. Start it with those, "
+             "or, if they were wrong, make sure that no node of that list leads a cluster, move "
+             "the directory away, and start again: as far as it goes, nothing has come of it yet",
+             config->data, standing->founders[0] != '\0' ? standing->founders : "too long to show",
+             config->join ? "now it is to --join" : difference);
+    return true;
+}
+
 /* --- asking --- */
 
 struct survey {

@@ -17,6 +17,9 @@ struct replica_member;
 
 /* How the flags tell the node to come to its cluster: founding or joining. */
 void founding_plan(const struct config *config, struct standing *out);
+/* Did the node begin to found with another list than its flags have now? `err` says what to do. */
+bool founding_differs(const struct config *config, const struct standing *standing, char *err,
+                      size_t err_len);
 /* Ask all other founders of the configuration, on a loop of its own. 0: it may go on, or -1 with
  * the reason in `err`. Returns within a few seconds. */
 int founding_ask(const struct config *config, const struct standing *standing, char *err,

@@ -483,7 +483,8 @@ static int node_found(struct node *n)
     if (standing->state != STANDING_FOUNDING || standing_has_identity(standing)) {
         return 0;
     }
-    if (founding_ask(c, standing, err, sizeof err) != 0) {
+    if (founding_differs(c, standing, err, sizeof err) ||
+        founding_ask(c, standing, err, sizeof err) != 0) {
         return node_fail(n, "cannot found the cluster", err);
     }
     for (unsigned i = 0; i < c->n_peers; i++) {

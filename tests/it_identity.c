@@ -132,7 +132,7 @@ static void expect_refused_start(struct cluster *c, unsigned i, const char *why)
     wait_logged(c, i, "level=error", why);
 }
 
-/* This command of orderctl (its words, NULL at the end), asked of all of them, fails and says why. */
+/* This command of orderctl (its words, then NULL), asked of all of them, fails and says why. */
 static void expect_orderctl_tells(const struct cluster *c, const char *const *words,
                                   const char *text)
 {
@@ -404,6 +404,29 @@ static void lists_that_differ_at_the_founding_are_told_on_both_sides(void **stat
     cluster_close(&c, false);
 }
 
+static void a_list_that_was_wrong_when_the_founding_began_is_told_with_the_way_out(void **state)
+{
+    struct cluster c;
+    char wrong[256];
+
+    (void)state;
+    cluster_init(&c, 3);
+    snprintf(wrong, sizeof wrong, "1=127.0.0.1:%u,2=127.0.0.1:%u,3=127.0.0.1:%u", c.nodes[0].port,
+             c.nodes[1].port + 400, c.nodes[2].port);
+    c.nodes[0].peers = wrong;
+    cluster_start(&c, 0);
+    (void)cluster_stop(&c, 0);
+    c.nodes[0].peers = NULL;
+    cluster_start(&c, 0);
+    expect_refused_start(&c, 0, "began to found a cluster with other flags");
+    assert_true(has_logged(&c, 0, "level=error", "node 2 is at 127.0.0.1:"));
+    cluster_wipe(&c, 0);
+    cluster_start_all(&c);
+    (void)cluster_wait_leader(&c, 15000);
+    cluster_expect_equal_digests(&c, 10000);
+    cluster_close(&c, false);
+}
+
 static void a_founder_that_comes_late_is_one_of_its_cluster(void **state)
 {
     struct cluster c;
@@ -431,6 +454,7 @@ int main(void)
         cmocka_unit_test(what_was_founded_while_the_first_was_down_never_mixes_with_it),
         cmocka_unit_test(a_directory_of_staging_is_no_node_of_production),
         cmocka_unit_test(lists_that_differ_at_the_founding_are_told_on_both_sides),
+        cmocka_unit_test(a_list_that_was_wrong_when_the_founding_began_is_told_with_the_way_out),
         cmocka_unit_test(a_founder_that_comes_late_is_one_of_its_cluster),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
