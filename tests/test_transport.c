@@ -374,6 +374,71 @@ static void a_founder_whose_list_names_a_member_of_a_cluster_is_told(void **stat
     side_close(&two);
 }
 
+struct asked {
+    enum transport_answer answer;
+    char sentence[1024];
+    unsigned times;
+};
+
+static void asked_cb(void *arg, enum transport_answer answer, const char *sentence)
+{
+    struct asked *a = arg;
+    a->answer = answer;
+    a->times++;
+    snprintf(a->sentence, sizeof a->sentence, "%s", sentence);
+}
+
+static void who_only_asks_is_told_whether_it_fits_and_neither_side_has_a_connection(void **state)
+{
+    struct bed *bed = *state;
+    struct standing red = {.state = STANDING_MEMBER, .identity = {0xaa}};
+    struct standing blue = {.state = STANDING_MEMBER, .identity = {0xbb}};
+    struct standing joining = {.state = STANDING_JOINING};
+    struct adopted adopted = {.answer = 0};
+    struct transport_config config = {.cluster = "shop", .standing = &red};
+    struct side one, two, fresh;
+    struct asked a = {0}, b = {0};
+    side_open_with(&one, &bed->loop, 11, &config);
+    config.standing = &blue;
+    side_open_with(&two, &bed->loop, 12, &config);
+    config = (struct transport_config){.cluster = "shop", .standing = &joining, .adopt = adopt_cb,
+                                       .cluster_arg = &adopted};
+    side_open_with(&fresh, &bed->loop, 13, &config);
+    assert_int_equal(transport_ask(&one.t, 12, two.address, 5000, asked_cb, &a), 0);
+    assert_int_equal(transport_ask(&one.t, 13, fresh.address, 0, asked_cb, &b), 0);
+    assert_int_equal(a.times + b.times, 0); /* never from inside the call */
+    assert_true(bed_run_until(&bed->loop, a.times == 1 && b.times == 1, 5000));
+    assert_int_equal(a.answer, TRANSPORT_REFUSED);
+    assert_non_null(strstr(a.sentence, "identity bb000000"));
+    assert_int_equal(b.answer, TRANSPORT_FITS);
+    assert_int_equal(adopted.times, 0); /* it may still become another cluster's */
+    assert_int_equal(two.n_inlets + fresh.n_inlets, 0);
+    assert_int_equal(one.n_lines, 0); /* whoever asked says it */
+    side_close(&one);
+    side_close(&two);
+    side_close(&fresh);
+}
+
+static void nobody_there_is_asked_again_until_the_patience_ends_or_the_transport(void **state)
+{
+    struct bed *bed = *state;
+    struct asked a = {0}, b = {0};
+    struct side s;
+    char address[64];
+    bed_free_address(address);
+    uint64_t begin_ms = uv_hrtime() / 1000000;
+    assert_int_equal(transport_ask(&bed->one.t, 7, address, 300, asked_cb, &a), 0);
+    assert_true(bed_run_until(&bed->loop, a.times == 1, 5000));
+    assert_int_equal(a.answer, TRANSPORT_SILENT);
+    assert_string_equal(a.sentence, "connection refused");
+    assert_true(uv_hrtime() / 1000000 - begin_ms >= 290);
+    side_open(&s, &bed->loop, 3, "shop");
+    assert_int_equal(transport_ask(&s.t, 7, address, 60000, asked_cb, &b), 0);
+    side_close(&s);
+    assert_int_equal(b.times, 1);
+    assert_int_equal(b.answer, TRANSPORT_SILENT);
+}
+
 /* --- strangers -------------------------------------------------------------------------------- */
 
 static void raw_is_refused(struct bed *bed, const void *data, size_t len, const char *line)
@@ -770,6 +835,8 @@ int main(void)
         on_bed(members_of_two_clusters_refuse_each_other_and_both_say_so),
         on_bed(who_joins_stores_the_identity_before_libraft_hears_a_byte),
         on_bed(a_founder_whose_list_names_a_member_of_a_cluster_is_told),
+        on_bed(who_only_asks_is_told_whether_it_fits_and_neither_side_has_a_connection),
+        on_bed(nobody_there_is_asked_again_until_the_patience_ends_or_the_transport),
         on_bed(strangers_are_refused_without_a_word),
         on_bed(refusals_are_logged_at_most_once_a_second),
         on_bed(a_silent_or_slow_peer_is_given_up_after_the_deadline),
