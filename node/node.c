@@ -417,6 +417,15 @@ static int node_fail(struct node *n, const char *what, const char *why)
     return -1;
 }
 
+/* Asked by the transport, whose connections come when the scheduler is there. */
+static const char *node_member_address(void *arg, uint64_t id)
+{
+    struct node *n = arg;
+
+    return n->scheduler != NULL ? replica_member_address(scheduler_replica(n->scheduler), id)
+                                : NULL;
+}
+
 static int node_open_disk(struct node *n, struct raft_io **io)
 {
     char err[512];
@@ -440,6 +449,8 @@ static int node_open_disk(struct node *n, struct raft_io **io)
         .cluster_arg = n,
         .log = node_log,
         .log_arg = n,
+        .member_address = node_member_address,
+        .member_arg = n,
     };
 
     if (n->config->bind != NULL) {

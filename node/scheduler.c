@@ -288,6 +288,15 @@ static void replica_told_fatal(void *arg, const char *sentence)
     scheduler_fatal(arg, sentence);
 }
 
+static void replica_told_log(void *arg, const char *level, const char *sentence)
+{
+    struct scheduler *s = arg;
+
+    if (s->config.log != NULL) {
+        log_line(s->config.log, strcmp(level, "error") == 0 ? LOG_ERROR : LOG_WARN, sentence);
+    }
+}
+
 static void scheduler_woken(void *arg)
 {
     ((struct scheduler *)arg)->again = true;
@@ -350,6 +359,9 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct ra
         .snapshot = scheduler_told_snapshot,
         .restore = scheduler_told_restore,
         .changed = replica_told_changed,
+        .check_entry = scheduler_told_check_entry,
+        .check_image = scheduler_told_check_image,
+        .log = replica_told_log,
         .fatal = replica_told_fatal,
     };
 
@@ -597,6 +609,7 @@ void scheduler_free(struct scheduler *s)
     batcher_close(&s->batcher);
     dispatch_close(&s->dispatch);
     machine_close(&s->machine);
+    snapshot_envelope_close(&s->verifying);
     buffer_free(&s->answer);
     buffer_free(&s->results);
     buffer_free(&s->body);

@@ -206,7 +206,7 @@ void scheduler_write_members(struct scheduler *s)
         write_array(&s->body, 5);
         write_uint(&s->body, members[i].id);
         write_str(&s->body, members[i].address, strlen(members[i].address));
-        const char *kind = members[i].voter ? "voter" : "standby";
+        const char *kind = members[i].lost ? "lost-data" : members[i].voter ? "voter" : "standby";
         write_str(&s->body, kind, strlen(kind));
         write_uint(&s->body, members[i].id == leader);
         write_uint(&s->body, members[i].match);

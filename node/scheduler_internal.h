@@ -5,6 +5,7 @@
  *   scheduler_answers.c  replies
  *   scheduler_reads.c    answers that hold reads, composed in slices
  *   scheduler_image.c    snapshots
+ *   scheduler_verify.c   is what a leader sends whole?
  *   scheduler_admin.c    operations beside the log
  *   scheduler_work.c     workers
  *   scheduler_routes.c   how the routes do, for STATUS
@@ -12,6 +13,7 @@
 #ifndef SCHEDULER_INTERNAL_H
 #define SCHEDULER_INTERNAL_H
 
+#include "../raft/snapshot_envelope.h"
 #include "callback_worker.h"
 #include "reader.h"
 #include "receivers.h"
@@ -42,6 +44,7 @@ struct scheduler {
     uint64_t clock_warned_us;
     bool starting; /* inside scheduler_start */
     bool identified; /* config.identified was called */
+    struct snapshot_envelope verifying; /* a leader's image */
     uint64_t image_next_us; /* not before: the next slice of the image */
     uint64_t quiet_since_us; /* no more than a little has been logged since, */
     uint64_t quiet_bytes;    /* when so many bytes of log were there */
@@ -89,6 +92,11 @@ bool scheduler_is_building(const struct scheduler *s);
 void scheduler_progress(const struct scheduler *s, const char *what, uint64_t done, uint64_t total);
 void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us);
 void scheduler_build_image(struct scheduler *s, uint64_t now_us);
+
+/* scheduler_verify.c: the replica's questions about what a leader sends. */
+bool scheduler_told_check_entry(void *arg, const uint8_t *data, size_t len);
+const char *scheduler_told_check_image(void *arg, const uint8_t *data, size_t len, size_t max,
+                                       size_t *done);
 
 /* scheduler_answers.c */
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged);

@@ -84,6 +84,8 @@ static void guard_tick(struct raft_io *inner)
     }
     guard_complete_deferred(g);
     guard_install_review(g);
+    guard_verify_more(g);
+    guard_stuck_review(g);
     g->tick(g->outer);
     guard_settle(g);
 }
@@ -97,6 +99,7 @@ static void guard_recv(struct raft_io *inner, struct raft_message *message)
         return;
     }
     guard_receive(g, message);
+    guard_verify_more(g);
     guard_settle(g);
 }
 
@@ -141,9 +144,9 @@ static void guard_close(struct raft_io *io, raft_io_close_cb cb)
     g->close_cb = cb;
     if (g->held) {
         g->held = false;
-        guard_discard_message(&g->held_message);
-        free((void *)g->held_message.server_address);
+        guard_forget_kept(&g->held_message);
     }
+    guard_verify_close(g);
     guard_install_close(g);
     g->inner->close(g->inner, guard_closed);
 }
@@ -163,6 +166,7 @@ static int guard_set_term(struct raft_io *io, raft_term term)
         guard_fail(g, "cannot store the term", rv);
         return guard_result(g, rv);
     }
+    guard_count_leap(g, g->term, term);
     g->term = term;
     g->vote = 0; /* set_term clears it, on disk too */
     return 0;
@@ -314,6 +318,16 @@ static void vote_show_term(const struct guard *g, struct raft_request_vote_resul
     }
 }
 
+/* Does libraft refuse entries because the leader's snapshot is not verified yet? The leader would
+ * take it for lost. */
+static bool guard_lives_only(const struct guard *g, const struct raft_message *message)
+{
+    return g->verifying && message->type == RAFT_APPEND_ENTRIES_RESULT &&
+           message->append_entries_result.rejected > 0 &&
+           message->append_entries_result.term == g->verify_message.install_snapshot.term &&
+           message->server_id == g->verify_message.server_id;
+}
+
 static int guard_send(struct raft_io *io, struct raft_io_send *req,
                       const struct raft_message *message, raft_io_send_cb cb)
 {
@@ -330,6 +344,9 @@ static int guard_send(struct raft_io *io, struct raft_io_send *req,
     req->cb = cb;
     if (message->type == RAFT_REQUEST_VOTE_RESULT) {
         vote_show_term(g, &shown.request_vote_result);
+    } else if (guard_lives_only(g, message)) {
+        shown.append_entries_result.rejected = 0;
+        shown.append_entries_result.last_log_index = 0;
     }
     rv = g->inner->send(g->inner, req, &shown, cb);
     if (rv != 0) {
@@ -392,6 +409,11 @@ const struct raft_server *guard_server(const struct guard *g, raft_id id)
         }
     }
     return NULL;
+}
+
+bool guard_knows(const struct guard *g, raft_id id)
+{
+    return guard_server(g, id) != NULL;
 }
 
 raft_time guard_last_heard(const struct guard *g, raft_id id)

@@ -25,6 +25,12 @@
  *                  refuse a vote
  *   recv           a member that does not know yet that it is a voter votes
  *   recv           a follower's refusal of what it confirmed before is stale, and forgotten
+ *   recv           who is no member is heard only as a leader or candidate whose configuration we
+ *                  may not have yet, and only while no member is heard (guard_admit.c)
+ *   recv           a member that refuses what it confirmed, again and again, has lost it: it is
+ *                  counted no more, sent it again, and its votes are void (guard_lost.c)
+ *   recv           a leader that commits nothing, though entries wait, gives up (guard_stuck.c)
+ *   recv           a term that leaps is dropped; so are entries and snapshots that are not whole
  *
  * "Fatal" calls `fatal(arg, sentence)`, which must not return in production (the supervisor
  * restarts the node from what is durable).
@@ -41,6 +47,19 @@
 #define GUARD_INSTALL_TIMEOUT_MS 300000u
 /* A follower that refuses entries this long after a snapshot was sent has not got it. */
 #define GUARD_INSTALL_DOUBT_MS 2000u
+
+/* A message's term is at most so far above ours: more than a hundred elections a day for 20 years.
+ * What terms have leapt is added up, and forgotten at GUARD_TERM_LEAP_PER_S. */
+#define GUARD_TERM_LEAP_MAX (UINT64_C(1) << 20)
+#define GUARD_TERM_LEAP_PER_S 16u
+/* No term is above this one: at ten elections a second, in 3,400 years. */
+#define GUARD_TERM_MAX (UINT64_C(1) << 40)
+/* Who leads, but is in no configuration of ours, has so many election timeouts to bring us one. */
+#define GUARD_UNKNOWN_LEADER_ELECTIONS 10u
+/* A leader for which nothing moves so many election timeouts long gives up its office. */
+#define GUARD_STUCK_ELECTIONS 10u
+/* Bytes of a snapshot that are verified at a time: about a millisecond. */
+#define GUARD_VERIFY_SLICE (UINT64_C(8) << 20)
 
 typedef void (*guard_fatal_cb)(void *arg, const char *sentence);
 
@@ -62,6 +81,24 @@ void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg);
 typedef void (*guard_loaded_cb)(void *arg, raft_index start_index,
                                 const struct raft_entry *entries, size_t n_entries);
 void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg);
+/* What only the owner of the state can tell of it; any may be NULL. */
+struct guard_judge {
+    void *arg;
+    /* May this command be stored? */
+    bool (*command)(void *arg, const uint8_t *data, size_t len);
+    /* Verify some more of a leader's image, at most `max` bytes. *done says how far it is: 0 begins
+     * anew, `len` is the end. NULL, or a phrase that says why it is refused. */
+    const char *(*image)(void *arg, const uint8_t *data, size_t len, size_t max, size_t *done);
+    /* A line for the log, level "warn" or "error"; not more of them than it can bear. */
+    void (*log)(void *arg, const char *level, const char *sentence);
+};
+void guard_judge_by(struct guard *g, const struct guard_judge *judge);
+/* Is it in the newest configuration? */
+bool guard_knows(const struct guard *g, raft_id id);
+/* Is this a member that lost what it had confirmed, as far as this node has seen? */
+bool guard_has_lost(const struct guard *g, raft_id id);
+/* Messages refused so far. */
+uint64_t guard_refusals(const struct guard *g);
 /* Is an InstallSnapshot on its way to this follower? */
 bool guard_is_installing(const struct guard *g, raft_id id);
 /* When a message of this member last came in, by the raft_io's clock; 0 = never. */

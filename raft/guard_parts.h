@@ -24,6 +24,12 @@ struct guard_peer {
     raft_time sent_ms; /* written out; 0 = not yet */
     raft_index asked;  /* libraft believes this snapshot to be on its way; 0 = none */
     raft_term asked_term;
+    bool lost; /* it has not what it confirmed: the entries up to here, which are committed */
+    raft_index lost_index;
+    raft_term lost_term;
+    unsigned refusals; /* of what it confirmed, in a row */
+    raft_time refused_ms;
+    raft_index refused_ends; /* where its log ends, as they say */
     struct guard_peer *next;
 };
 
@@ -48,6 +54,30 @@ struct guard_transfer {
     raft_term term;
     struct guard_image *image;
     struct guard_transfer *next; /* in guard.waiting */
+};
+
+/* Following a leader that is in no configuration of ours (guard_admit.c). */
+struct guard_unknown {
+    raft_time since_ms; /* it has brought us nothing since; 0 = there is none */
+    raft_time heard_ms;
+    raft_time barred_ms; /* none is heard before */
+    raft_index last;     /* our log's end then */
+};
+
+/* What is refused of peers: the first of a kind is told, then what came of it in a while. */
+struct guard_complaint {
+    const char *reason; /* literal */
+    raft_time told_ms;
+    uint64_t untold;
+};
+enum { GUARD_COMPLAINTS = 16 };
+
+/* What a leader commits, or does not (guard_stuck.c). */
+struct guard_stuck {
+    raft_index sum; /* of all that should grow */
+    raft_term term;
+    raft_time since_ms; /* it has stood still, and something waits, since; 0 = never looked */
+    raft_time deaf_ms;  /* no answer is heard before */
 };
 
 /* A request that libraft made and that is completed from the next tick. */
@@ -82,6 +112,17 @@ struct guard {
     bool held;                /* held_message waits for own */
     struct raft_message held_message;
 
+    struct guard_judge judge;
+    struct guard_unknown unknown;
+    struct guard_stuck stuck;
+    uint64_t leapt; /* terms, not forgotten yet */
+    raft_time leapt_ms;
+    bool verifying; /* verify_message is, verified so far */
+    struct raft_message verify_message;
+    size_t verified;
+    uint64_t refusals;
+    struct guard_complaint complaints[GUARD_COMPLAINTS];
+
     struct guard_peer *peers;
     struct guard_image *images;
     struct guard_transfer *waiting; /* for their image */
@@ -115,5 +156,34 @@ void guard_install_close(struct guard *g);
 void guard_receive(struct guard *g, struct raft_message *message);
 void guard_release_held(struct guard *g);
 void guard_discard_message(struct raft_message *message); /* free what it owns */
+/* A copy that outlives its connection. False: no memory, and it was discarded. */
+bool guard_keep_message(struct raft_message *kept, const struct raft_message *message);
+void guard_forget_kept(struct raft_message *kept);
+/* A leader's snapshot is verified: on with it. */
+void guard_install_verified(struct guard *g, struct raft_message *message);
+
+/* guard_admit.c: who is heard, and with which terms. */
+/* NULL, or why the message is dropped (literal). */
+const char *guard_admit(struct guard *g, struct raft_message *message);
+void guard_count_leap(struct guard *g, raft_term from, raft_term to); /* a term was stored */
+void guard_refuse(struct guard *g, struct raft_message *message, const char *reason);
+
+/* guard_lost.c: members that lost what they had confirmed. */
+/* Before libraft, and the guards against stale answers, see it. */
+void guard_lost_answered(struct guard *g, raft_id id,
+                         const struct raft_append_entries_result *result);
+/* NULL, or why this request or result of a vote is dropped (literal). */
+const char *guard_lost_vote(struct guard *g, const struct raft_message *m);
+
+/* guard_stuck.c: leaders that commit nothing. */
+void guard_stuck_review(struct guard *g); /* at each tick */
+bool guard_is_deaf(const struct guard *g);
+
+/* guard_verify.c: is what a leader sends whole? */
+const char *guard_check_entries(const struct guard *g, const struct raft_append_entries *args);
+/* Takes the message: to be verified now and at later events, then installed. */
+void guard_verify_install(struct guard *g, struct raft_message *message);
+void guard_verify_more(struct guard *g);
+void guard_verify_close(struct guard *g);
 
 #endif

@@ -39,22 +39,37 @@ void guard_discard_message(struct raft_message *message)
 
 /* --- InstallSnapshot --- */
 
-/* Keep it until our own snapshot is stored; a later one takes its place. */
-static void guard_hold(struct guard *g, struct raft_message *message)
+bool guard_keep_message(struct raft_message *kept, const struct raft_message *message)
 {
     char *address = strdup(message->server_address);
 
+    *kept = *message;
+    kept->server_address = address;
     if (address == NULL) {
-        guard_discard_message(message);
+        guard_discard_message(kept);
+    }
+    return address != NULL;
+}
+
+void guard_forget_kept(struct raft_message *kept)
+{
+    guard_discard_message(kept);
+    free((void *)kept->server_address);
+}
+
+/* Keep it until our own snapshot is stored; a later one takes its place. */
+static void guard_hold(struct guard *g, struct raft_message *message)
+{
+    struct raft_message kept;
+
+    if (!guard_keep_message(&kept, message)) {
         return;
     }
     if (g->held) {
-        guard_discard_message(&g->held_message);
-        free((void *)g->held_message.server_address);
+        guard_forget_kept(&g->held_message);
     }
     g->held = true;
-    g->held_message = *message;
-    g->held_message.server_address = address;
+    g->held_message = kept;
 }
 
 void guard_release_held(struct guard *g)
@@ -70,7 +85,7 @@ void guard_release_held(struct guard *g)
     free((void *)message.server_address);
 }
 
-static void guard_receive_install(struct guard *g, struct raft_message *message)
+void guard_install_verified(struct guard *g, struct raft_message *message)
 {
     if (g->install.busy) {
         /* libraft would keep neither it nor a reference to it. */
@@ -83,19 +98,6 @@ static void guard_receive_install(struct guard *g, struct raft_message *message)
 }
 
 /* --- AppendEntries --- */
-
-static bool entries_are_sound(const struct raft_append_entries *args)
-{
-    for (unsigned i = 0; i < args->n_entries; i++) {
-        const struct raft_entry *e = &args->entries[i];
-        if (e->buf.base == NULL || e->buf.len == 0 || e->buf.len % 8 != 0 || e->term == 0 ||
-            e->batch == NULL ||
-            (e->type != RAFT_COMMAND && e->type != RAFT_BARRIER && e->type != RAFT_CHANGE)) {
-            return false;
-        }
-    }
-    return args->n_entries == 0 || args->prev_log_index < UINT64_MAX - args->n_entries;
-}
 
 /* The first configuration change that has entries in front of it, or n_entries. */
 static unsigned entries_find_change(const struct raft_append_entries *args)
@@ -181,6 +183,17 @@ static void entries_keep_commit(const struct guard *g, struct raft_append_entrie
     }
 }
 
+/* A leader that is in no configuration of ours commits nothing here: first it brings the one. */
+static void entries_bound_commit(const struct guard *g, struct raft_message *message)
+{
+    struct raft_append_entries *args = &message->append_entries;
+
+    if (args->leader_commit > g->raft->commit_index && g->raft->configuration.n > 0 &&
+        guard_server(g, message->server_id) == NULL) {
+        args->leader_commit = g->raft->commit_index;
+    }
+}
+
 /* A follower's libraft records a configuration change under the index of its batch's first new
  * entry: anywhere else in the batch the change never counts as committed there, and the
  * follower's next snapshot carries the configuration before it. So the message is cut in front
@@ -188,11 +201,13 @@ static void entries_keep_commit(const struct guard *g, struct raft_append_entrie
 static void guard_receive_entries(struct guard *g, struct raft_message *message)
 {
     struct raft_message part = *message;
+    const char *reason = guard_check_entries(g, &message->append_entries);
 
-    if (!entries_are_sound(&message->append_entries)) {
-        guard_discard_message(message);
+    if (reason != NULL) {
+        guard_refuse(g, message, reason);
         return;
     }
+    entries_bound_commit(g, &part);
     entries_skip_known(g, &part.append_entries);
     for (;;) {
         struct raft_append_entries *args = &part.append_entries;
@@ -254,6 +269,7 @@ static void vote_forget_silent_leader(const struct guard *g, struct raft_message
         return;
     }
     if (r->follower_state.current_leader.id == message->server_id ||
+        guard_server(g, r->follower_state.current_leader.id) == NULL || /* no member leads */
         g->inner->time(g->inner) - guard_last_heard(g, r->follower_state.current_leader.id) >=
         limit_ms) {
         message->request_vote.disrupt_leader = true;
@@ -295,6 +311,12 @@ static void guard_receive_vote(struct guard *g, struct raft_message *message)
 
 void guard_receive(struct guard *g, struct raft_message *message)
 {
+    const char *reason = guard_admit(g, message);
+
+    if (reason != NULL) {
+        guard_refuse(g, message, reason);
+        return;
+    }
     if (guard_server(g, message->server_id) != NULL) {
         struct guard_peer *peer = guard_peer_get(g, message->server_id);
         if (peer != NULL) {
@@ -303,12 +325,16 @@ void guard_receive(struct guard *g, struct raft_message *message)
     }
     switch (message->type) {
         case RAFT_INSTALL_SNAPSHOT:
-            guard_receive_install(g, message);
+            guard_verify_install(g, message);
             break;
         case RAFT_APPEND_ENTRIES:
             guard_receive_entries(g, message);
             break;
         case RAFT_APPEND_ENTRIES_RESULT:
+            if (guard_is_deaf(g)) {
+                return;
+            }
+            guard_lost_answered(g, message->server_id, &message->append_entries_result);
             answer_forget_stale(g, message->server_id, &message->append_entries_result);
             guard_install_answered(g, message->server_id, &message->append_entries_result);
             g->recv(g->outer, message);

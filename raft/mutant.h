@@ -18,6 +18,9 @@ enum mutant {
     MUTANT_OLD_EPOCH_OUTCOME,      /* the outcome of an old epoch is accepted */
     MUTANT_PURGE_FORGETS_CLOSING,  /* retention forgets orders that are still closing */
     MUTANT_CASCADE_DROPS_SLOT,     /* the wheel loses a slot when it cascades */
+    MUTANT_TERM_LEAP,              /* a term of any height is believed */
+    MUTANT_STORE_UNVERIFIED,       /* what a leader sends is stored as it comes */
+    MUTANT_LOST_UNNOTICED,         /* a member that lost what it confirmed is not noticed */
     MUTANT_LOST_WRITE_DURABLE,     /* the simulated disk reports a lost write as done */
     MUTANT_HAZARD_GROUPED_APPLY,   /* several entries in one raft_apply (1) */
     MUTANT_HAZARD_CAPACITY,        /* libraft's own threshold of free disk is left on (4) */

@@ -251,6 +251,10 @@ struct replica *replica_new(const struct replica_config *config, struct raft_io 
     }
     guard_on_settled(r->guard, replica_settled, r);
     guard_on_loaded(r->guard, replica_ahead_loaded, r);
+    guard_judge_by(r->guard, &(struct guard_judge){.arg = r->callbacks.arg,
+                                                   .command = r->callbacks.check_entry,
+                                                   .image = r->callbacks.check_image,
+                                                   .log = r->callbacks.log});
     rv = raft_init(&r->raft, &r->io, &r->fsm, config->id, config->address);
     if (rv != 0) {
         snprintf(errbuf, errbuf_len, "%s: %s", raft_strerror(rv), r->raft.errmsg);
@@ -485,7 +489,23 @@ uint64_t replica_leader(const struct replica *r, const char **address)
     if (!r->closing) {
         raft_leader((struct raft *)&r->raft, &id, address);
     }
+    if (id != 0 && r->raft.configuration.n > 0 && !guard_knows(r->guard, id)) {
+        *address = NULL; /* a leader whose configuration we lack, or none: nobody is sent there */
+        return 0;
+    }
     return id;
+}
+
+const char *replica_member_address(const struct replica *r, uint64_t id)
+{
+    const struct raft_configuration *conf = &r->raft.configuration;
+
+    for (unsigned i = 0; i < conf->n && !r->closing; i++) {
+        if (conf->servers[i].id == id) {
+            return conf->servers[i].address;
+        }
+    }
+    return NULL;
 }
 
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max)
@@ -505,6 +525,7 @@ unsigned replica_members(const struct replica *r, struct replica_member *out, un
             .address = conf->servers[i].address,
             .voter = conf->servers[i].role == RAFT_VOTER,
             .self = conf->servers[i].id == r->raft.id,
+            .lost = r->raft.state == RAFT_LEADER && guard_has_lost(r->guard, conf->servers[i].id),
             .match = match,
         };
     }

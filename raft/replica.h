@@ -40,6 +40,13 @@ struct replica_callbacks {
     int (*restore)(void *arg, const uint8_t *data, size_t len);
     /* Role or term changed. Called outside of any step of the library: it may propose. */
     void (*changed)(void *arg, enum replica_role role, uint64_t term);
+    /* What comes from a leader is stored only if it is whole (guard.h, struct guard_judge); both may
+     * be NULL. May this entry be? And: verify some more of an image. */
+    bool (*check_entry)(void *arg, const uint8_t *data, size_t len);
+    const char *(*check_image)(void *arg, const uint8_t *data, size_t len, size_t max,
+                               size_t *done);
+    /* A line for the log: level "warn" | "error". May be NULL. */
+    void (*log)(void *arg, const char *level, const char *sentence);
     /* Something that must stop the process. Does not return in production. */
     void (*fatal)(void *arg, const char *sentence);
 };
@@ -60,6 +67,7 @@ struct replica_member {
     const char *address;
     bool voter;
     bool self;
+    bool lost; /* it has not what it confirmed, as the leader has seen; else false */
     uint64_t match; /* on the leader: log index known to be stored there, else 0 */
 };
 
@@ -98,8 +106,10 @@ uint64_t replica_term(const struct replica *r);
 uint64_t replica_commit_index(const struct replica *r);
 uint64_t replica_applied_index(const struct replica *r);
 uint64_t replica_last_index(const struct replica *r);
-/* 0 when unknown. *address stays valid until the next event. */
+/* 0 when unknown, or no member as far as this node knows. *address stays valid until the next event. */
 uint64_t replica_leader(const struct replica *r, const char **address);
+/* Of a member of the present configuration; NULL: it is none. Valid until the next event. */
+const char *replica_member_address(const struct replica *r, uint64_t id);
 /* Members of the present configuration; returns their number, fills at most max. */
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max);
 

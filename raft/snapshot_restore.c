@@ -5,11 +5,11 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "../client/cursor.h"
 #include "mutant.h"
 #include "recent.h"
+#include "snapshot_envelope.h"
 #include "snapshot_parts.h"
 
 #define PROGRESS_ORDERS 32768
@@ -420,16 +420,6 @@ static bool decisions_are_in_order(const struct machine_rebuild *rebuild)
     return true;
 }
 
-static uint64_t little_endian(const uint8_t *data, unsigned n)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < n; i++) {
-        value |= (uint64_t)data[i] << (8 * i);
-    }
-    return value;
-}
-
 /* What is where, once the checksums are right. */
 struct envelope {
     uint32_t version;
@@ -437,58 +427,22 @@ struct envelope {
     struct cursor tail; /* empty before version 3 */
 };
 
-static bool sum_is(const uint8_t *data, size_t len, const uint8_t *sum)
-{
-    return little_endian(sum, SNAPSHOT_SUM_SIZE) == XXH3_64bits(data, len);
-}
-
-static bool open_old(const uint8_t *data, size_t len, struct envelope *e)
-{
-    if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_SUM_SIZE ||
-        !sum_is(data, len - SNAPSHOT_SUM_SIZE, data + len - SNAPSHOT_SUM_SIZE)) {
-        return false;
-    }
-    cursor_init(&e->base, data + SNAPSHOT_HEAD_SIZE,
-                len - SNAPSHOT_HEAD_SIZE - SNAPSHOT_SUM_SIZE);
-    cursor_init(&e->tail, data + len, 0);
-    return true;
-}
-
-static bool open_parts(const uint8_t *data, size_t len, struct envelope *e)
-{
-    const uint8_t *trailer;
-    uint64_t base_len;
-
-    if (len < SNAPSHOT_HEAD_SIZE + SNAPSHOT_TRAILER_SIZE) {
-        return false;
-    }
-    len -= SNAPSHOT_TRAILER_SIZE;
-    trailer = data + len;
-    if (!sum_is(trailer, 24, trailer + 24)) {
-        return false;
-    }
-    base_len = little_endian(trailer, 8);
-    if (base_len < SNAPSHOT_HEAD_SIZE || base_len > len || !sum_is(data, base_len, trailer + 8) ||
-        !sum_is(data + base_len, len - base_len, trailer + 16)) {
-        return false;
-    }
-    cursor_init(&e->base, data + SNAPSHOT_HEAD_SIZE, base_len - SNAPSHOT_HEAD_SIZE);
-    cursor_init(&e->tail, data + base_len, len - base_len);
-    return true;
-}
-
+/* In one go: at a start, or when it was verified before. */
 static enum snapshot_error open_envelope(const uint8_t *data, size_t len, struct envelope *e)
 {
-    if (len < SNAPSHOT_HEAD_SIZE ||
-        memcmp(data, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC)) != 0) {
-        return SNAPSHOT_CORRUPT;
+    struct snapshot_envelope whole;
+    enum snapshot_error error = snapshot_envelope_open(&whole, data, len);
+
+    if (error != SNAPSHOT_OK) {
+        return error;
     }
-    e->version = (uint32_t)little_endian(data + strlen(SNAPSHOT_MAGIC), 4);
-    /* Newer versions keep the trailer, so that a damaged version is not taken for a newer one. */
-    if (e->version < 1 || !(e->version < 3 ? open_old : open_parts)(data, len, e)) {
-        return SNAPSHOT_CORRUPT;
+    while (!snapshot_envelope_step(&whole, SIZE_MAX, &error)) {
     }
-    return e->version > SNAPSHOT_VERSION ? SNAPSHOT_TOO_NEW : SNAPSHOT_OK;
+    e->version = whole.version;
+    cursor_init(&e->base, whole.base.data, whole.base.len);
+    cursor_init(&e->tail, whole.tail.data, whole.tail.len);
+    snapshot_envelope_close(&whole);
+    return error;
 }
 
 enum snapshot_error snapshot_restore(struct machine *m, const uint8_t *data, size_t len)

@@ -361,6 +361,8 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     t->cluster_arg = config->cluster_arg;
     t->log = config->log;
     t->log_arg = config->log_arg;
+    t->member_address = config->member_address;
+    t->member_arg = config->member_arg;
     t->connections_end = &t->connections;
     raft->version = 1;
     raft->impl = t;

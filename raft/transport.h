@@ -9,8 +9,13 @@
  *     does not fit is refused, with one log line on both sides that says why and what to do.
  *   frames: the length (at most TRANSPORT_FRAME_MAX) and checksums of the header and of what
  *     follows, a run of libraft's byte stream (transport_frame.h). On the receiving side libraft's
- *     own message headers are parsed and validated (type, lengths, counts, terms that do not leap)
- *     before the bytes are let through.
+ *     own message headers are parsed and validated (type, lengths, counts, plausible terms)
+ *     before the bytes are let through. Whether a term leaps is the guard's to tell.
+ *
+ * Seats: a member has one incoming connection, and nobody takes it; of two nodes with one id the one
+ * whose address the members know is heard, else the one that was there first. Those who have not shaken hands
+ * have TRANSPORT_STRANGERS_MAX of their own, for TRANSPORT_HANDSHAKE_MS at most, and nodes that are
+ * no members (they are heard a little: guard_admit.c) TRANSPORT_UNKNOWN_MAX.
  *
  * TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT are set; names are resolved in the thread pool.
  * Peers off the loopback are refused unless `insecure` is set. One thread: the raft loop. */
@@ -22,8 +27,11 @@
 #include "standing.h"
 
 #define TRANSPORT_FRAME_MAX (256u * 1024)
-#define TRANSPORT_MESSAGE_MAX (4ull * 1024 * 1024 * 1024) /* an InstallSnapshot */
-#define TRANSPORT_CONNECTIONS_MAX 64     /* incoming, handshaken or not */
+/* An InstallSnapshot: four times what --max-bytes may be. What is announced takes no memory before
+ * it comes. */
+#define TRANSPORT_MESSAGE_MAX (4ull << 40)
+#define TRANSPORT_STRANGERS_MAX 64 /* incoming connections that have not shaken hands */
+#define TRANSPORT_UNKNOWN_MAX 8    /* that have, from nodes that are no members */
 #define TRANSPORT_HANDSHAKE_MS 2000
 #define TRANSPORT_SENTENCE_MAX 1024 /* of what is told of a peer */
 
@@ -45,6 +53,10 @@ struct transport_config {
     /* One line for the log: level "info" | "warn" | "error", never with secrets. May be NULL. */
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
+    /* The address at which the members know this node; NULL: it is no member. The function NULL: all
+     * are, wherever they are. */
+    const char *(*member_address)(void *arg, uint64_t id);
+    void *member_arg;
 };
 
 /* Fill `t`. The config's strings are copied. 0, or -1 (out of memory, or cluster or bind too

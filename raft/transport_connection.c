@@ -78,9 +78,6 @@ void connection_close(struct connection *c, const char *reason)
     }
     c->closing = true;
     c->pump.ended = true;
-    if (c->incoming) {
-        c->t->n_incoming--;
-    }
     uv_close((uv_handle_t *)&c->tcp, tcp_close_cb);
     uv_close((uv_handle_t *)&c->timer, timer_close_cb);
     if (c->pump.near_open) {
@@ -92,11 +89,6 @@ void connection_close(struct connection *c, const char *reason)
         c->connector = NULL;
         connector_fail_attempt(k, reason);
     }
-}
-
-static struct log_limit *events_of(struct connection *c)
-{
-    return &c->t->events[c->peer_id % TRANSPORT_COMPLAINTS];
 }
 
 /* The handshake failed: tell the log (a connector tells it itself), and close. */
@@ -113,7 +105,7 @@ static void pump_ended(struct pump *p, const char *reason)
 {
     struct connection *c = (struct connection *)((char *)p - offsetof(struct connection, pump));
     if (reason != NULL) {
-        transport_log_limited(c->t, events_of(c), "warn",
+        transport_log_limited(c->t, transport_events_of(c), "warn",
                               "connection %s node %" PRIu64 " at %s lost: %s",
                               c->incoming ? "from" : "to", c->peer_id, c->remote, reason);
     }
@@ -191,22 +183,6 @@ static int send_hello(struct connection *c, uint8_t flags)
     return n < 0 ? n : (size_t)n == len ? 0 : UV_EAGAIN;
 }
 
-/* A member has one connection to us: a newer one means that it gave up the older. */
-static void replace_older(struct connection *c)
-{
-    struct connection *next;
-    for (struct connection *other = c->t->connections; other != NULL; other = next) {
-        next = other->next;
-        if (other != c && other->incoming && other->established && !other->closing &&
-            other->peer_id == c->peer_id) {
-            transport_log_limited(c->t, events_of(c), "info",
-                                  "node %" PRIu64 " connected anew from %s, its connection from "
-                                  "%s is closed", c->peer_id, c->remote, other->remote);
-            connection_close(other, NULL);
-        }
-    }
-}
-
 /* Both agree: start the pump and give libraft its stream. */
 static void establish(struct connection *c, const struct handshake *peer)
 {
@@ -221,8 +197,9 @@ static void establish(struct connection *c, const struct handshake *peer)
         return;
     }
     c->established = true;
+    snprintf(c->address, sizeof c->address, "%s", peer->address);
     if (c->incoming) {
-        replace_older(c);
+        seats_take(c);
         c->t->accept_cb(c->t->raft, peer->sender, peer->address, stream);
         return;
     }
@@ -304,6 +281,11 @@ static bool judge_hello(struct connection *c, const struct handshake *peer)
     }
     c->peer_id = peer->sender;
     if (verdict == ACQUAINTANCE_REFUSED) {
+        refuse_peer(c, &own, peer, reason);
+        return false;
+    }
+    if (c->incoming && (peer->flags & HANDSHAKE_ASKS) == 0 &&
+        !seats_allow(c, peer, reason, sizeof reason)) {
         refuse_peer(c, &own, peer, reason);
         return false;
     }
@@ -427,7 +409,6 @@ static struct connection *connection_new(struct transport *t, bool incoming)
                                   offsetof(struct connection, next));
     *t->connections_end = c;
     t->connections_end = &c->next;
-    t->n_incoming += incoming;
     return c;
 }
 
@@ -450,25 +431,6 @@ int connection_dial(struct connector *k, const struct sockaddr *sa, struct conne
     return 0;
 }
 
-/* Room for one more: the oldest that has not shaken hands goes. False: all have. */
-static bool make_room(struct transport *t)
-{
-    if (t->n_incoming <= TRANSPORT_CONNECTIONS_MAX) {
-        return true;
-    }
-    for (struct connection *c = t->connections; c != NULL; c = c->next) {
-        if (c->incoming && !c->established && !c->closing) {
-            transport_log_limited(t, &t->crowding, "warn",
-                                  "%u incoming connections: the oldest without a handshake, from "
-                                  "%s, is dropped", t->n_incoming, c->remote);
-            bool is_newest = c->next == NULL;
-            connection_close(c, NULL);
-            return !is_newest;
-        }
-    }
-    return true; /* not reached: the newest has not shaken hands */
-}
-
 void connection_accept(struct listener *listener)
 {
     struct transport *t = listener->t;
@@ -487,9 +449,7 @@ void connection_accept(struct listener *listener)
     }
     if (rv == 0) {
         transport_sockaddr_name((struct sockaddr *)&sa, c->remote);
-        if (!make_room(t)) {
-            return;
-        }
+        seats_make_room(t);
         rv = set_options(c);
     }
     if (rv == 0) {

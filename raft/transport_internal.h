@@ -3,6 +3,7 @@
  *   transport.c             the raft_uv_transport: listening, closing, logging
  *   transport_connector.c   one connect request of libraft: resolve, try each address
  *   transport_connection.c  one TCP socket: dial or accept, handshake, then a pump
+ *   transport_seats.c       which incoming connections there may be
  *
  * Everything here lives on the raft loop. A connection or connector closes asynchronously, frees
  * itself, and tells transport_part_freed(); the transport's own close waits for all of them. */
@@ -52,6 +53,7 @@ struct connection {
     unsigned handles; /* not closed yet */
     uint64_t peer_id; /* 0 = not known yet */
     char remote[TRANSPORT_NAME_SIZE];
+    char address[HANDSHAKE_ADDRESS_MAX + 1]; /* as the peer says, once it is established */
     uv_tcp_t tcp;
     uv_timer_t timer; /* the handshake's deadline */
     uv_connect_t dialing;
@@ -77,12 +79,13 @@ struct transport {
     void *cluster_arg;
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
+    const char *(*member_address)(void *arg, uint64_t id); /* NULL: all are members */
+    void *member_arg;
 
     raft_uv_accept_cb accept_cb;
     struct listener listeners[TRANSPORT_LISTENERS_MAX];
     unsigned n_listeners; /* ever initialised */
     struct connection *connections, **connections_end; /* oldest first */
-    unsigned n_incoming;                               /* incoming, not closing */
     struct connector *connectors;
     struct pump_scratch scratch;
 
@@ -122,6 +125,22 @@ int connection_dial(struct connector *k, const struct sockaddr *sa, struct conne
     __attribute__((warn_unused_result));
 /* Close. Idempotent. `reason` is what a connector is told. Says nothing to the log. */
 void connection_close(struct connection *c, const char *reason);
+
+/* Lines about the established connections of this one's peer. */
+static inline struct log_limit *transport_events_of(const struct connection *c)
+{
+    return &c->t->events[c->peer_id % TRANSPORT_COMPLAINTS];
+}
+
+/* transport_seats.c */
+/* An incoming connection was accepted: if there are too many strangers, one of them goes. */
+void seats_make_room(struct transport *t);
+/* May this peer be established on the incoming `c`? Not while another node of its id is. False:
+ * `reason` has a sentence. */
+bool seats_allow(const struct connection *c, const struct handshake *peer, char *reason,
+                 size_t reason_len);
+/* The incoming `c` is established: what it takes the place of goes. */
+void seats_take(struct connection *c);
 
 /* transport_connector.c */
 int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,

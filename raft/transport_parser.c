@@ -11,7 +11,6 @@
 #define APPEND_ENTRIES_AT 40   /* where the entries' headers begin */
 #define INSTALL_FIXED_SIZE 56  /* term, index, term, configuration's index, length; length, unused */
 #define BARRIER_SIZE 8
-#define SERVER_SIZE_MIN 11 /* id, an address of one letter and its NUL, role */
 
 void parser_init(struct parser *p, uint64_t peer_id)
 {
@@ -70,7 +69,7 @@ static const char *check_preamble(const uint8_t *preamble)
         break;
     case RAFT_INSTALL_SNAPSHOT:
         if (version == 0 && size > INSTALL_FIXED_SIZE && size % 8 == 0 &&
-            size <= INSTALL_FIXED_SIZE + PARSER_CONFIGURATION_MAX) {
+            size <= INSTALL_FIXED_SIZE + CONFIGURATION_SIZE_MAX) {
             return NULL;
         }
         break;
@@ -86,69 +85,6 @@ static const char *check_preamble(const uint8_t *preamble)
         return "a message is of an unknown type";
     }
     return "a message's version and size do not fit its type";
-}
-
-/* One member of an encoded configuration. Returns its length, or 0. */
-static size_t measure_server(const uint8_t *data, size_t len)
-{
-    if (len < SERVER_SIZE_MIN || bytes_get_u64(data) == 0) {
-        return 0;
-    }
-    size_t address_len = strnlen((const char *)data + 8, len - 9);
-    size_t size = 8 + address_len + 1 + 1;
-    if (address_len == 0 || address_len >= PROTOCOL_ADDRESS_MAX || size > len ||
-        data[8 + address_len] != 0 || data[size - 1] > RAFT_SPARE) {
-        return 0;
-    }
-    for (size_t i = 8; i < 8 + address_len; i++) {
-        if (data[i] <= ' ' || data[i] > '~') {
-            return 0;
-        }
-    }
-    return size;
-}
-
-static bool is_duplicate(const uint8_t *const servers[], uint64_t n, const uint8_t *server)
-{
-    for (uint64_t i = 0; i < n; i++) {
-        if (bytes_get_u64(servers[i]) == bytes_get_u64(server) ||
-            strcmp((const char *)servers[i] + 8, (const char *)server + 8) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* u8 format 1, u64 count, then id, address NUL and role of each; zeros up to a multiple of 8. */
-static const char *check_configuration(const uint8_t *data, size_t len)
-{
-    static const char malformed[] = "a configuration is malformed";
-    const uint8_t *servers[PARSER_SERVERS_MAX];
-    if (len < 9 + SERVER_SIZE_MIN || len > PARSER_CONFIGURATION_MAX || data[0] != 1) {
-        return malformed;
-    }
-    uint64_t n = bytes_get_u64(data + 1);
-    if (n == 0 || n > PARSER_SERVERS_MAX) {
-        return "a configuration has no members, or too many";
-    }
-    size_t at = 9;
-    for (uint64_t i = 0; i < n; i++) {
-        size_t size = measure_server(data + at, len - at);
-        if (size == 0 || is_duplicate(servers, i, data + at)) {
-            return malformed;
-        }
-        servers[i] = data + at;
-        at += size;
-    }
-    if ((at + 7) / 8 * 8 != len) {
-        return malformed;
-    }
-    for (; at < len; at++) {
-        if (data[at] != 0) {
-            return malformed;
-        }
-    }
-    return NULL;
 }
 
 /* u64 term, u8 type, 3 unused, u32 length. Adds the length to *payload. */
@@ -170,7 +106,7 @@ static const char *check_entry(const uint8_t *entry, uint64_t *payload)
         }
         break;
     case RAFT_CHANGE:
-        if (len > PARSER_CONFIGURATION_MAX) {
+        if (len > CONFIGURATION_SIZE_MAX) {
             return "a configuration is too large";
         }
         break;
@@ -237,7 +173,7 @@ static const char *check_install_snapshot(struct parser *p, const uint8_t *h, si
     if (p->payload_left == 0 || p->payload_left > TRANSPORT_MESSAGE_MAX) {
         return "InstallSnapshot: implausible length";
     }
-    return check_configuration(h + 40, configuration_len);
+    return configuration_check(h + 40, configuration_len);
 }
 
 static const char *check_request_vote(const struct parser *p, const uint8_t *h)
@@ -366,7 +302,7 @@ static const char *finish_collected(struct parser *p, struct buffer *out)
         return reason;
     default:
         assert(p->state == PARSER_CHANGE);
-        reason = check_configuration(p->change.data, p->change.len);
+        reason = configuration_check(p->change.data, p->change.len);
         if (reason == NULL) {
             buffer_append(out, p->change.data, p->change.len);
             expect_next(p);

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "../client/protocol.h"
+#include "configuration_check.h"
 #include "transport.h"
 
 #define PARSER_TERM_MAX (1ull << 48)  /* at ten elections a second: in 890,000 years */
@@ -33,8 +34,6 @@
 #define PARSER_ENTRIES_MAX 8192u      /* in one message; libraft sends max_inflight_entries */
 #define PARSER_ENTRY_MAX (16u << 20)  /* bytes of one entry */
 #define PARSER_PAYLOAD_MAX (1u << 30) /* bytes of all entries of one message */
-#define PARSER_SERVERS_MAX 64u        /* members of a configuration */
-#define PARSER_CONFIGURATION_MAX (32u << 10)
 
 struct parser {
     uint64_t peer_id;   /* who sends, by the handshake */

@@ -190,53 +190,6 @@ static void a_message_that_cannot_be_sent_is_lost_and_nothing_else(void **state)
 
 /* --- what comes in --- */
 
-static struct raft_message entries_message(struct guard_bench *b, raft_index prev,
-                                           raft_term prev_term, raft_index commit, unsigned n)
-{
-    uint8_t *batch = raft_calloc(n > 0 ? n : 1, 64);
-    struct raft_message m = {
-        .type = RAFT_APPEND_ENTRIES,
-        .server_id = 2,
-        .server_address = "host:2",
-        .append_entries = {.term = b->raft.current_term,
-                           .prev_log_index = prev,
-                           .prev_log_term = prev_term,
-                           .leader_commit = commit,
-                           .n_entries = n,
-                           .entries = n > 0 ? raft_calloc(n, sizeof(struct raft_entry)) : NULL},
-    };
-
-    for (unsigned i = 0; i < n; i++) {
-        m.append_entries.entries[i] = (struct raft_entry){
-            .term = b->raft.current_term,
-            .type = RAFT_COMMAND,
-            .buf = {.base = batch + 64 * (size_t)i, .len = 64},
-            .batch = batch,
-        };
-    }
-    if (n == 0) {
-        raft_free(batch);
-    }
-    return m;
-}
-
-static struct raft_message install_message(struct guard_bench *b, raft_index index)
-{
-    struct raft_message m = {
-        .type = RAFT_INSTALL_SNAPSHOT,
-        .server_id = 2,
-        .server_address = "host:2",
-        .install_snapshot = {.version = 0, .term = b->raft.current_term, .last_index = index,
-                             .last_term = 5, .conf_index = 1},
-    };
-
-    raft_configuration_add(&m.install_snapshot.conf, 1, "host:1", RAFT_VOTER);
-    raft_configuration_add(&m.install_snapshot.conf, 2, "host:2", RAFT_VOTER);
-    m.install_snapshot.data.base = raft_calloc(1, 64);
-    m.install_snapshot.data.len = 64;
-    return m;
-}
-
 static void an_install_waits_for_our_own_snapshot(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
@@ -244,10 +197,10 @@ static void an_install_waits_for_our_own_snapshot(void **state)
 
     (void)state;
     raft_set_snapshot_threshold(&b->raft, 2);
-    m = entries_message(b, 100, 3, 0, 4);
+    m = guard_bench_entries(b, 100, 3, 0, 4);
     hand_receive(&b->hand, &m);
     hand_complete_appends(&b->hand);
-    m = entries_message(b, 104, 5, 104, 0);
+    m = guard_bench_entries(b, 104, 5, 104, 0);
     hand_receive(&b->hand, &m);
     hand_tick(&b->hand, 50);
     assert_int_equal(b->n_applied, 4);
@@ -255,9 +208,9 @@ static void an_install_waits_for_our_own_snapshot(void **state)
     assert_int_not_equal(b->hand.put_trailing, 0);
     assert_false(guard_may_snapshot(b->guard));
     /* Without the guard this crashes when our snapshot is stored. */
-    m = install_message(b, 500);
+    m = guard_bench_install(b, 500);
     hand_receive(&b->hand, &m);
-    m = install_message(b, 600); /* a later one takes its place */
+    m = guard_bench_install(b, 600); /* a later one takes its place */
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.put_index, 104);
     hand_complete_put(&b->hand, 0);
@@ -280,14 +233,14 @@ static void an_install_that_is_held_is_freed_on_close(void **state)
 
     (void)state;
     raft_set_snapshot_threshold(&b->raft, 2);
-    m = entries_message(b, 100, 3, 0, 4);
+    m = guard_bench_entries(b, 100, 3, 0, 4);
     hand_receive(&b->hand, &m);
     hand_complete_appends(&b->hand);
-    m = entries_message(b, 104, 5, 104, 0);
+    m = guard_bench_entries(b, 104, 5, 104, 0);
     hand_receive(&b->hand, &m);
     hand_tick(&b->hand, 50);
     assert_non_null(b->hand.put);
-    m = install_message(b, 500);
+    m = guard_bench_install(b, 500);
     hand_receive(&b->hand, &m);
     guard_bench_close(b);
 }
@@ -295,12 +248,12 @@ static void an_install_that_is_held_is_freed_on_close(void **state)
 static void a_second_install_is_dropped_and_freed(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = install_message(b, 500);
+    struct raft_message m = guard_bench_install(b, 500);
 
     (void)state;
     hand_receive(&b->hand, &m);
     assert_non_null(b->hand.put);
-    m = install_message(b, 600); /* libraft would leak it: the sanitizers would see */
+    m = guard_bench_install(b, 600); /* libraft would leak it: the sanitizers would see */
     hand_receive(&b->hand, &m);
     hand_complete_put(&b->hand, 0);
     assert_int_equal(b->raft.last_applied, 500);
@@ -311,7 +264,7 @@ static void a_second_install_is_dropped_and_freed(void **state)
 static void a_snapshot_that_cannot_be_stored_is_fatal(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = install_message(b, 500);
+    struct raft_message m = guard_bench_install(b, 500);
 
     (void)state;
     hand_receive(&b->hand, &m);
@@ -324,7 +277,7 @@ static void a_snapshot_that_cannot_be_stored_is_fatal(void **state)
 static void a_configuration_change_inside_a_batch_counts_as_committed(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = entries_message(b, 100, 3, 0, 5);
+    struct raft_message m = guard_bench_entries(b, 100, 3, 0, 5);
     struct raft_configuration conf;
     struct raft_buffer buf;
 
@@ -342,7 +295,7 @@ static void a_configuration_change_inside_a_batch_counts_as_committed(void **sta
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.n_appends, 2);
     hand_complete_appends(&b->hand);
-    m = entries_message(b, 105, 5, 105, 0);
+    m = guard_bench_entries(b, 105, 5, 105, 0);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->raft.last_applied, 105);
     assert_int_equal(b->n_applied, 4);
@@ -356,7 +309,7 @@ static void a_configuration_change_inside_a_batch_counts_as_committed(void **sta
 static void the_commit_index_never_goes_back(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = entries_message(b, 100, 3, 105, 5);
+    struct raft_message m = guard_bench_entries(b, 100, 3, 105, 5);
 
     (void)state;
     hand_receive(&b->hand, &m);
@@ -364,12 +317,12 @@ static void the_commit_index_never_goes_back(void **state)
     assert_int_equal(b->raft.commit_index, 105);
     assert_int_equal(b->raft.last_applied, 105);
     /* The leader did not hear of it, and has committed more since. */
-    m = entries_message(b, 102, 5, 107, 0);
+    m = guard_bench_entries(b, 102, 5, 107, 0);
     hand_receive(&b->hand, &m);
-    m = entries_message(b, 100, 3, 107, 3);
+    m = guard_bench_entries(b, 100, 3, 107, 3);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->raft.commit_index, 105); /* without the guard: 103 */
-    m = entries_message(b, 105, 5, 107, 1);
+    m = guard_bench_entries(b, 105, 5, 107, 1);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->raft.commit_index, 106);
     guard_bench_close(b);
@@ -378,7 +331,7 @@ static void the_commit_index_never_goes_back(void **state)
 static void what_is_in_our_snapshot_is_not_taken_again(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = entries_message(b, 90, 3, 105, 15); /* 91 to 105 */
+    struct raft_message m = guard_bench_entries(b, 90, 3, 105, 15); /* 91 to 105 */
 
     (void)state;
     hand_receive(&b->hand, &m);
@@ -386,14 +339,14 @@ static void what_is_in_our_snapshot_is_not_taken_again(void **state)
     hand_complete_appends(&b->hand);
     assert_int_equal(raft_last_index(&b->raft), 105);
     assert_int_equal(b->raft.last_applied, 105);
-    m = entries_message(b, 0, 0, 105, 3);
+    m = guard_bench_entries(b, 0, 0, 105, 3);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.n_appends, 0);
     assert_int_equal(raft_last_index(&b->raft), 105); /* without the guard: 3 */
-    m = entries_message(b, 20, 1, 105, 0);
+    m = guard_bench_entries(b, 20, 1, 105, 0);
     hand_receive(&b->hand, &m);
     assert_int_equal(raft_last_index(&b->raft), 105);
-    m = entries_message(b, 105, 5, 106, 1);
+    m = guard_bench_entries(b, 105, 5, 106, 1);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.n_appends, 1);
     assert_int_equal(b->n_fatal, 0);
@@ -412,17 +365,17 @@ static struct raft_append_entries_result last_answer(const struct guard_bench *b
 static void entries_behind_our_snapshot_are_known_and_not_refused(void **state)
 {
     struct guard_bench *b = guard_bench_open(3); /* its snapshot: index 100 of term 3 */
-    struct raft_message m = entries_message(b, 95, 3, 105, 0);
+    struct raft_message m = guard_bench_entries(b, 95, 3, 105, 0);
 
     (void)state;
     hand_receive(&b->hand, &m);
     assert_int_equal(last_answer(b).rejected, 0); /* without the guard: 95 */
     assert_int_equal(last_answer(b).last_log_index, 100);
-    m = entries_message(b, 95, 3, 105, 5); /* just up to it */
+    m = guard_bench_entries(b, 95, 3, 105, 5); /* just up to it */
     hand_receive(&b->hand, &m);
     assert_int_equal(last_answer(b).rejected, 0);
     assert_int_equal(last_answer(b).last_log_index, 100);
-    m = entries_message(b, 98, 3, 105, 5); /* over its end */
+    m = guard_bench_entries(b, 98, 3, 105, 5); /* over its end */
     m.append_entries.entries[0].term = m.append_entries.entries[1].term = 3;
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.n_appends, 1);
@@ -536,7 +489,7 @@ static void a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vot
 
     (void)state;
     for (int i = 0; i < 3; i++) { /* a heartbeat, and then 350 ms of silence */
-        struct raft_message m = entries_message(b, 100, 3, 100, 0);
+        struct raft_message m = guard_bench_entries(b, 100, 3, 100, 0);
         hand_receive(&b->hand, &m);
         for (int j = 0; j < 7; j++) {
             assert_false(is_given_a_vote(b, true));
@@ -562,7 +515,7 @@ static void a_member_that_does_not_know_yet_that_it_is_a_voter_votes(void **stat
     assert_true(is_given_a_vote(b, false));
     assert_int_equal(b->hand.vote, 3);
     assert_int_equal(b->raft.configuration.servers[0].role, RAFT_STANDBY);
-    struct raft_message m = entries_message(b, 100, 3, 100, 0);
+    struct raft_message m = guard_bench_entries(b, 100, 3, 100, 0);
     hand_receive(&b->hand, &m); /* 2 leads... */
     assert_int_equal(b->raft.follower_state.current_leader.id, 2);
     assert_true(is_given_a_vote_by(b, 2, true)); /* ...and is a candidate again */
@@ -574,7 +527,7 @@ static void a_member_that_does_not_know_yet_that_it_is_a_voter_votes(void **stat
 static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
 {
     struct guard_bench *b = guard_bench_open(3);
-    struct raft_message m = entries_message(b, 100, 3, 0, 6);
+    struct raft_message m = guard_bench_entries(b, 100, 3, 0, 6);
     struct raft_configuration conf;
     struct raft_buffer buf;
 
@@ -593,7 +546,7 @@ static void several_changes_in_one_batch_are_taken_one_by_one(void **state)
     hand_receive(&b->hand, &m);
     assert_int_equal(b->hand.n_appends, 3);
     hand_complete_appends(&b->hand);
-    m = entries_message(b, 106, 5, 106, 0);
+    m = guard_bench_entries(b, 106, 5, 106, 0);
     hand_receive(&b->hand, &m);
     assert_int_equal(b->raft.last_applied, 106);
     assert_int_equal(b->raft.configuration_uncommitted_index, 0);
@@ -607,7 +560,7 @@ static void entries_of_impossible_length_or_type_are_dropped(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        struct raft_message m = entries_message(b, 100, 3, 0, 2);
+        struct raft_message m = guard_bench_entries(b, 100, 3, 0, 2);
         struct raft_entry *e = &m.append_entries.entries[1];
         if (i == 0) {
             e->buf.len = 0;

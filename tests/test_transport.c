@@ -524,11 +524,21 @@ static void a_silent_or_slow_peer_is_given_up_after_the_deadline(void **state)
     close(listener);
 }
 
+static unsigned count_incoming(const struct side *s, bool established)
+{
+    const struct transport *t = s->t.impl;
+    unsigned n = 0;
+    for (const struct connection *c = t->connections; c != NULL; c = c->next) {
+        n += c->incoming && !c->closing && c->established == established;
+    }
+    return n;
+}
+
 static void a_crowd_of_strangers_does_not_keep_a_member_out(void **state)
 {
     struct bed *bed = *state;
     struct outlet o;
-    int fds[TRANSPORT_CONNECTIONS_MAX + 10];
+    int fds[TRANSPORT_STRANGERS_MAX + 10];
     unsigned n = sizeof fds / sizeof fds[0];
     for (unsigned i = 0; i < n; i++) {
         fds[i] = raw_connect(bed->two.address);
@@ -536,9 +546,8 @@ static void a_crowd_of_strangers_does_not_keep_a_member_out(void **state)
     outlet_open(&o, &bed->one, &bed->two);
     assert_true(bed_run_until(&bed->loop, raw_is_closed(fds[9], NULL), 1000)); /* the oldest */
     assert_false(raw_is_closed(fds[n - 1], NULL));
-    struct transport *t = bed->two.t.impl;
-    assert_true(t->n_incoming <= TRANSPORT_CONNECTIONS_MAX);
-    assert_non_null(side_find_line(&bed->two, "the oldest without a handshake"));
+    assert_true(count_incoming(&bed->two, false) <= TRANSPORT_STRANGERS_MAX);
+    assert_non_null(side_find_line(&bed->two, "connections without a handshake: the oldest"));
     assert_true(bed->two.n_lines <= 2);
     for (unsigned i = 0; i < n; i++) {
         close(fds[i]);
@@ -546,20 +555,109 @@ static void a_crowd_of_strangers_does_not_keep_a_member_out(void **state)
     outlet_close(&o);
 }
 
-static void members_are_not_dropped_for_strangers(void **state)
+static void members_hold_no_seat_of_strangers_nor_they_of_members(void **state)
 {
     struct bed *bed = *state;
-    int fds[TRANSPORT_CONNECTIONS_MAX];
-    for (unsigned i = 0; i < TRANSPORT_CONNECTIONS_MAX; i++) {
+    int fds[TRANSPORT_STRANGERS_MAX + 10], strangers[TRANSPORT_STRANGERS_MAX];
+    unsigned n = sizeof fds / sizeof fds[0];
+    for (unsigned i = 0; i < n; i++) {
         fds[i] = raw_join(&bed->two, 10 + i);
     }
-    int stranger = raw_connect(bed->two.address);
-    assert_true(bed_run_until(&bed->loop, raw_is_closed(stranger, NULL), 1000));
-    for (unsigned i = 0; i < TRANSPORT_CONNECTIONS_MAX; i++) {
+    for (unsigned i = 0; i < TRANSPORT_STRANGERS_MAX; i++) {
+        strangers[i] = raw_connect(bed->two.address);
+    }
+    assert_true(bed_run_until(&bed->loop,
+                              count_incoming(&bed->two, false) == TRANSPORT_STRANGERS_MAX, 1000));
+    assert_int_equal(count_incoming(&bed->two, true), n);
+    for (unsigned i = 0; i < n; i++) {
         assert_false(bed->two.inlets[i]->ended);
         close(fds[i]);
     }
-    close(stranger);
+    for (unsigned i = 0; i < TRANSPORT_STRANGERS_MAX; i++) {
+        assert_false(raw_is_closed(strangers[i], NULL));
+        close(strangers[i]);
+    }
+}
+
+/* Connect as node `id` of this address. */
+static int join_from(struct side *to, uint64_t id, const char *address)
+{
+    uint8_t bytes[HANDSHAKE_MAX];
+    struct handshake h = {.sender = id, .receiver = to->id, .cluster = "shop"};
+    snprintf(h.address, sizeof h.address, "%s", address);
+    int fd = raw_connect(to->address);
+    raw_write(fd, bytes, handshake_encode(&h, bytes));
+    return fd;
+}
+
+static const char *address_of_nine(void *arg, uint64_t id)
+{
+    (void)arg;
+    return id == 9 ? "127.0.0.1:900" : NULL;
+}
+
+static void a_clone_elsewhere_is_refused_while_the_older_node_is_connected(void **state)
+{
+    struct bed *bed = *state;
+    struct side *two = &bed->two;
+    int first = join_from(two, 9, "127.0.0.1:800");
+    assert_true(bed_run_until(&bed->loop, two->n_inlets == 1, 1000));
+    int clone = join_from(two, 9, "127.0.0.1:801");
+    assert_true(bed_run_until(&bed->loop, raw_is_closed(clone, NULL), 1000));
+    assert_int_equal(two->n_inlets, 1);
+    assert_false(two->inlets[0]->ended);
+    assert_non_null(side_find_line(two, "two nodes run under id 9: one at 127.0.0.1:800"));
+    assert_non_null(side_find_line(two, "this one at 127.0.0.1:801"));
+    close(clone);
+    /* A restart, and a node that the members know at this address, take its place. */
+    int again = join_from(two, 9, "127.0.0.1:800");
+    assert_true(bed_run_until(&bed->loop, two->n_inlets == 2 && two->inlets[0]->ended, 1000));
+    ((struct transport *)two->t.impl)->member_address = address_of_nine;
+    int known = join_from(two, 9, "127.0.0.1:900");
+    assert_true(bed_run_until(&bed->loop, two->n_inlets == 3 && two->inlets[1]->ended, 1000));
+    assert_null(side_find_line(two, "the members know it"));
+    close(first);
+    close(again);
+    close(known);
+    assert_true(bed_run_until(&bed->loop, two->inlets[2]->ended, 1000));
+    /* Alone, it may come from elsewhere: but that is said. */
+    int moved = join_from(two, 9, "127.0.0.1:901");
+    assert_true(bed_run_until(&bed->loop, two->n_inlets == 4, 1000));
+    assert_non_null(side_find_line(two, "says that it is at 127.0.0.1:901, but the members know it at "
+                                        "127.0.0.1:900"));
+    close(moved);
+}
+
+static const char *address_below_100(void *arg, uint64_t id)
+{
+    (void)arg;
+    return id < 100 ? "127.0.0.1:1" : NULL;
+}
+
+static void nodes_that_are_no_members_have_few_seats_of_their_own(void **state)
+{
+    struct bed *bed = *state;
+    struct transport *t = bed->two.t.impl;
+    struct outlet o;
+    int fds[TRANSPORT_STRANGERS_MAX];
+    t->member_address = address_below_100;
+    for (unsigned i = 0; i < TRANSPORT_STRANGERS_MAX; i++) { /* each with a handshake that fits */
+        fds[i] = raw_join(&bed->two, 100 + i);
+    }
+    assert_int_equal(count_incoming(&bed->two, true), TRANSPORT_UNKNOWN_MAX);
+    assert_non_null(side_find_line(&bed->two, "that are no members: the oldest, of node 100"));
+    outlet_open(&o, &bed->one, &bed->two);
+    assert_int_equal(count_incoming(&bed->two, true), TRANSPORT_UNKNOWN_MAX + 1);
+    for (unsigned i = 0; i < TRANSPORT_STRANGERS_MAX; i++) {
+        int more = raw_join(&bed->two, 500 + i);
+        close(fds[i]);
+        fds[i] = more;
+    }
+    assert_false(bed->two.inlets[TRANSPORT_STRANGERS_MAX]->ended); /* the member's */
+    for (unsigned i = 0; i < TRANSPORT_STRANGERS_MAX; i++) {
+        close(fds[i]);
+    }
+    outlet_close(&o);
 }
 
 /* --- frames ----------------------------------------------------------------------------------- */
@@ -841,7 +939,9 @@ int main(void)
         on_bed(refusals_are_logged_at_most_once_a_second),
         on_bed(a_silent_or_slow_peer_is_given_up_after_the_deadline),
         on_bed(a_crowd_of_strangers_does_not_keep_a_member_out),
-        on_bed(members_are_not_dropped_for_strangers),
+        on_bed(members_hold_no_seat_of_strangers_nor_they_of_members),
+        on_bed(nodes_that_are_no_members_have_few_seats_of_their_own),
+        on_bed(a_clone_elsewhere_is_refused_while_the_older_node_is_connected),
         on_bed(a_bad_frame_ends_the_connection),
         on_bed(a_message_cut_off_by_the_peer_ends_with_what_came),
         on_bed(a_byte_against_the_direction_ends_the_connection),

@@ -249,7 +249,7 @@ static void an_entry_of_an_impossible_length_or_type_is_refused(void **state)
     assert_refused(&stream);
     one_entry(&stream, 5, RAFT_BARRIER, 16);
     assert_refused(&stream);
-    one_entry(&stream, 5, RAFT_CHANGE, PARSER_CONFIGURATION_MAX + 8);
+    one_entry(&stream, 5, RAFT_CHANGE, CONFIGURATION_SIZE_MAX + 8);
     assert_refused(&stream);
     one_entry(&stream, 5, 0, 8);
     assert_refused(&stream);
@@ -338,11 +338,11 @@ static void a_configuration_that_libraft_could_not_decode_is_refused(void **stat
     struct stream_server role[] = {{1, "a:1", 3}};
     struct stream_server no_id[] = {{0, "a:1", 1}};
     struct stream_server no_address[] = {{1, "", 1}, {2, "a:1", 1}};
-    struct stream_server many[PARSER_SERVERS_MAX + 1];
-    char names[PARSER_SERVERS_MAX + 1][16];
+    struct stream_server many[CONFIGURATION_SERVERS_MAX + 1];
+    char names[CONFIGURATION_SERVERS_MAX + 1][16];
     char long_name[PROTOCOL_ADDRESS_MAX + 1];
     (void)state;
-    for (unsigned i = 0; i <= PARSER_SERVERS_MAX; i++) {
+    for (unsigned i = 0; i <= CONFIGURATION_SERVERS_MAX; i++) {
         snprintf(names[i], sizeof names[i], "host:%u", i + 1);
         many[i] = (struct stream_server){i + 1, names[i], RAFT_VOTER};
     }
@@ -356,9 +356,9 @@ static void a_configuration_that_libraft_could_not_decode_is_refused(void **stat
     assert_configuration_refused(no_id, 1);
     assert_configuration_refused(no_address, 2);
     assert_configuration_refused(too_long, 1);
-    assert_configuration_refused(many, PARSER_SERVERS_MAX + 1);
+    assert_configuration_refused(many, CONFIGURATION_SERVERS_MAX + 1);
     struct buffer most = {0};
-    stream_install_snapshot_head(&most, 6, many, PARSER_SERVERS_MAX, 8);
+    stream_install_snapshot_head(&most, 6, many, CONFIGURATION_SERVERS_MAX, 8);
     assert_passes(&most);
 }
 

@@ -228,6 +228,8 @@ struct life *check_life_at(const struct check *c, unsigned id, uint64_t index)
 
 /* --- leaders --- */
 
+#define CHECK_TERM_MAX 1000000 /* elections of a run, and more than enough */
+
 void check_leads(struct check *c, unsigned node, uint64_t term)
 {
     for (size_t i = 0; i < c->n_terms; i++) {
@@ -238,6 +240,10 @@ void check_leads(struct check *c, unsigned node, uint64_t term)
             }
             return;
         }
+    }
+    if (term > CHECK_TERM_MAX) {
+        check_fail(c, "TERM", -1, "node %u leads term %" PRIu64 ": that many elections have not been",
+                   node + 1, term);
     }
     c->terms = check_grow(c->terms, c->n_terms, &c->cap_terms, sizeof *c->terms);
     c->terms[c->n_terms].term = term;

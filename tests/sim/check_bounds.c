@@ -6,13 +6,14 @@
 #include "check_internal.h"
 
 /* One image is on its way to a follower: the next may follow when the follower confirmed something,
- * or showed by a refusal, long after, that it got nothing. */
+ * or showed by a refusal, long after, that it got nothing. Term 0: its disk was replaced, and nothing is
+ * on its way any more. */
 void check_installs(struct check *c, unsigned node, unsigned to, uint64_t term, uint64_t match,
                     uint64_t monotonic_ms)
 {
     uint64_t before_ms = c->installs[node][to].monotonic_ms;
 
-    if (c->installs[node][to].term == term && c->installs[node][to].match == match &&
+    if (term > 0 && c->installs[node][to].term == term && c->installs[node][to].match == match &&
         monotonic_ms < before_ms + GUARD_INSTALL_DOUBT_MS) {
         check_fail(c, "BOUND", -1,
                    "node %u sends node %u a second snapshot in term %" PRIu64 ", %" PRIu64

@@ -9,18 +9,6 @@
 
 /* --- what the network asks for --- */
 
-struct arrival {
-    struct sim_io *io;
-    struct raft_message *message;
-};
-
-static void arrival_receive(void *arg)
-{
-    struct arrival *a = arg;
-
-    sim_io_receive(a->io, a->message);
-}
-
 static const char *network_address(void *arg, unsigned node)
 {
     struct sim_cluster *c = arg;
@@ -31,16 +19,8 @@ static const char *network_address(void *arg, unsigned node)
 static void network_deliver(void *arg, unsigned to, struct raft_message *message)
 {
     struct sim_cluster *c = arg;
-    struct sim_node *n = &c->nodes[to];
-    struct arrival arrival = {n->io, message};
 
-    if (n->scheduler == NULL) {
-        c->counters.dropped++;
-        sim_message_discard(message);
-        return;
-    }
-    assert(!n->paused); /* the network holds what is for it */
-    node_enter(n, arrival_receive, &arrival);
+    node_receive(&c->nodes[to], message);
 }
 
 static bool network_fits(void *arg, unsigned from, unsigned to)
@@ -87,6 +67,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
     c->options = *options;
     c->hooks = *hooks;
     c->leader = -1;
+    c->copy_of = -1;
     c->io_options = (struct sim_io_options){
         .write_min_us = options->write_min_us,
         .write_max_us = options->write_max_us,

@@ -46,6 +46,7 @@ struct sim_cluster_hooks {
 
 struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
     uint64_t elections, leaders_lost, failovers_with_deliveries, snapshots_taken,
+        forged, damaged, restored, wiped,
         snapshots_installed, crashes, crashes_with_lost_writes, pauses, partitions, one_way,
         messages, dropped, duplicated, reordered, failed_writes, torn_tails, clock_steps,
         transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed,

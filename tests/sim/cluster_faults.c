@@ -4,13 +4,15 @@
 
 #include "../../client/protocol.h"
 #include "cluster_internal.h"
+#include "forge.h"
 
 enum fault { FAULT_CRASH, FAULT_PAUSE, FAULT_PARTITION, FAULT_STEP, FAULT_TRANSFER,
-             FAULT_MEMBERS, FAULT_FOREIGN, FAULT_DISK };
+             FAULT_MEMBERS, FAULT_FOREIGN, FAULT_DISK, FAULT_FORGE, FAULT_RESTORE };
 
 #define FAULTS_DRAIN_MS 1000
 #define FAULTS_WAITS 2000 /* of a crash, for a write that it can tear */
 #define FAULTS_WAIT_US 500
+#define FAULTS_RESTORE_US 2000
 
 /* From nothing to twice the mean. */
 static uint64_t draw_us(struct sim_cluster *c, uint64_t mean_ms)
@@ -231,6 +233,27 @@ static void fault_transfer(struct sim_cluster *c)
     }
 }
 
+/* --- forged messages --- */
+
+static void fault_forge(struct sim_cluster *c)
+{
+    struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.nodes)];
+    struct forge_view view = {.id = n->number + 1, .nodes = c->options.nodes};
+    struct raft_message message;
+
+    if (n->scheduler == NULL || n->paused) {
+        return;
+    }
+    view.term = n->storage.term;
+    view.last = storage_last(&n->storage);
+    view.last_term = n->storage.n > 0 ? n->storage.entries[n->storage.n - 1].term
+                                      : n->storage.snapshot.term;
+    forge_message(c->loop, &view, &message);
+    c->counters.forged++;
+    loop_trace(c->loop, "n%u hears a forged message of %llu", n->number + 1, message.server_id);
+    node_receive(n, &message);
+}
+
 /* --- rhythm --- */
 
 static void fault_schedule(struct sim_cluster *c, enum fault fault);
@@ -315,17 +338,34 @@ static void fault_foreign_cb(void *arg)
     fault_due(arg, FAULT_FOREIGN, cluster_send_foreigner);
 }
 
+static void fault_forge_cb(void *arg)
+{
+    fault_due(arg, FAULT_FORGE, fault_forge);
+}
+
+static void fault_restore_cb(void *arg)
+{
+    struct sim_cluster *c = arg;
+
+    c->faults[FAULT_RESTORE] = NULL;
+    if (restore_one(c)) {
+        fault_schedule(c, FAULT_RESTORE);
+    } else { /* a moment later it may do no more harm than a disk may do */
+        c->faults[FAULT_RESTORE] = loop_after(c->loop, FAULTS_RESTORE_US, fault_restore_cb, c);
+    }
+}
+
 static void fault_schedule(struct sim_cluster *c, enum fault fault)
 {
     const struct sim_options *o = &c->options;
     const uint64_t every_ms[SIM_FAULTS] = {
         o->crash_every_ms, o->pause_every_ms, o->partition_every_ms, o->clock_step_every_ms,
-        o->transfer_every_ms, o->members_every_ms, o->foreign_every_ms,
-        o->disk_every_ms,
+        o->transfer_every_ms, o->members_every_ms, o->foreign_every_ms, o->disk_every_ms,
+        o->forge_every_ms, o->restore_every_ms,
     };
     static const sim_event_cb cbs[SIM_FAULTS] = {
         fault_crash_cb, fault_pause_cb, fault_partition_cb, fault_step_cb, fault_transfer_cb,
-        fault_members_cb, fault_foreign_cb, fault_disk_cb,
+        fault_members_cb, fault_foreign_cb, fault_disk_cb, fault_forge_cb, fault_restore_cb,
     };
 
     if (every_ms[fault] != 0) {
@@ -353,4 +393,5 @@ void faults_end(struct sim_cluster *c)
         loop_cancel(c->loop, c->heal_partition);
         c->heal_partition = NULL;
     }
+    restore_end(c);
 }

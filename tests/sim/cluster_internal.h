@@ -6,6 +6,7 @@
  *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
  *   cluster_faults.c  what happens to the nodes
  *   cluster_members.c who belongs to it
+ *   cluster_restore.c disks that are put back
  *   partition.c       which links are cut */
 #ifndef SIM_CLUSTER_INTERNAL_H
 #define SIM_CLUSTER_INTERNAL_H
@@ -116,7 +117,7 @@ struct sim_node {
     struct sim_event *resume;
 };
 
-enum { SIM_FAULTS = 8 };
+enum { SIM_FAULTS = 10 };
 
 struct sim_cluster {
     struct sim_loop *loop;
@@ -132,6 +133,8 @@ struct sim_cluster {
     struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
     struct sim_event *members_eager; /* a new leader is to be asked for a change */
     struct sim_event *members_cut;   /* a partition in the middle of a change */
+    struct storage copy; /* of copy_of's disk, some time ago; -1: there is none */
+    int copy_of;
     unsigned crash_waits; /* how often the next crash still waits for a write */
     int leader;               /* the node that was elected last, or -1 */
     uint64_t leaders_us;      /* the highest a leader's clock can be, as of leaders_at_us */
@@ -145,6 +148,8 @@ void node_init(struct sim_node *n, struct sim_cluster *c, unsigned number);
 void node_start(struct sim_node *n);
 /* Run cb as an event of the node: now, or when it is resumed. The node is not stopped. */
 void node_enter(struct sim_node *n, sim_event_cb cb, void *arg);
+/* A message comes in: an event of the node, which is not paused. What it owns is the node's. */
+void node_receive(struct sim_node *n, struct raft_message *message);
 /* Between two events: the process is gone. `reason` is for the trace. */
 void node_end(struct sim_node *n, const char *reason);
 void node_pause(struct sim_node *n);
@@ -199,6 +204,10 @@ void members_end(struct sim_cluster *c);
 
 /* partition.c: cut all links between these nodes and the others. */
 void partition_split(struct sim_cluster *c, const bool *side);
+/* cluster_restore.c: a node's disk is copied, put back or emptied. False: not now. */
+bool restore_one(struct sim_cluster *c);
+void restore_end(struct sim_cluster *c); /* the copies go */
+
 /* partition.c: draw a shape and cut; `leader` may be -1. */
 void partition_draw(struct sim_cluster *c, int leader);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cluster_internal.h"
+#include "forge.h"
 
 #define NODE_ROUNDS_MAX 8      /* of the scheduler after one event; then it is woken again */
 #define NODE_RESTART_US 500000 /* a supervisor's, when crashes are not among the faults */
@@ -48,6 +49,9 @@ static int host_send(void *arg, const struct raft_message *message)
     struct sim_node *n = arg;
     unsigned to = (unsigned)message->server_id - 1;
 
+    if (message->server_id >= FORGE_STRANGER) {
+        return RAFT_NOCONNECTION; /* an answer to one that is nowhere */
+    }
     assert(message->server_id > 0 && to < n->cluster->options.slots && to != n->number);
     int rv = network_send(n->cluster->network, n->number, to, message);
     if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL &&
@@ -224,6 +228,31 @@ void node_enter(struct sim_node *n, sim_event_cb cb, void *arg)
         }
     }
     n->deferred[n->n_deferred++] = (struct sim_deferred){cb, arg};
+}
+
+struct arrival {
+    struct sim_io *io;
+    struct raft_message *message;
+};
+
+static void arrival_receive(void *arg)
+{
+    struct arrival *a = arg;
+
+    sim_io_receive(a->io, a->message);
+}
+
+void node_receive(struct sim_node *n, struct raft_message *message)
+{
+    struct arrival arrival = {n->io, message};
+
+    if (n->scheduler == NULL) {
+        n->cluster->counters.dropped++;
+        sim_message_discard(message);
+        return;
+    }
+    assert(!n->paused); /* the network holds what is for it */
+    node_enter(n, arrival_receive, &arrival);
 }
 
 static void node_woken(void *arg)

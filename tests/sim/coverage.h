@@ -11,6 +11,7 @@
 #define COVERAGE_CLUSTER(X)                                                                     \
     X(elections) X(leaders_lost) X(failovers_with_deliveries) X(snapshots_taken)                \
     X(snapshots_installed) X(crashes) X(crashes_with_lost_writes) X(pauses) X(partitions)       \
+    X(forged) X(damaged) X(restored) X(wiped)                                                   \
     X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
     X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
     X(applied_at_start) X(members_added) X(members_removed) X(foreign_nodes)     \

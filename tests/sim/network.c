@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "forge.h"
 #include "io.h"
 
 #define NETWORK_SLOW_EXTRA_MAX_US 400000
@@ -184,6 +185,10 @@ static void packet_deliver(struct packet *p)
     message.server_id = p->from + 1;
     message.server_address = w->host.address(w->host.arg, p->from);
     packet_end(p, false);
+    if (!w->calm && w->options->damage_per_mille > 0 &&
+        loop_chance(w->loop, w->options->damage_per_mille)) {
+        w->counters->damaged += forge_damage(w->loop, &message);
+    }
     w->host.deliver(w->host.arg, to, &message);
 }
 

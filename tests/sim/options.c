@@ -140,6 +140,25 @@ static void stretch(struct sim_options *o, struct sim_loop *l)
     o->write_fail_per_million /= (unsigned)factor;
 }
 
+/* Members that lie or forget: extras, too. */
+static void draw_lies(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (o->run_ms >= HOUR_MS) {
+        return; /* these do not stretch */
+    }
+    if (options_extra(o, "restore", 100, &stream)) {
+        o->restore_every_ms = loop_between(&stream, 200, 2000);
+    }
+    if (options_extra(o, "forge", 150, &stream)) {
+        o->forge_every_ms = ONE_OF(&stream, 20, 100, 500, 2000);
+    }
+    if (options_extra(o, "damage", 100, &stream)) {
+        o->damage_per_mille = (unsigned)loop_between(&stream, 1, 100);
+    }
+}
+
 /* Options that came after the seeds in tests/sim/regress: they must not shift other runs, so none draws
  * from the loop's generator here. */
 static void draw_extras(struct sim_options *o)
@@ -219,6 +238,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     o->slots = o->nodes;
     o->epoch_ms = EPOCH_MS;
     draw_extras(o);
+    draw_lies(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)

@@ -59,6 +59,10 @@ struct sim_options {
     uint64_t linger_max_ms;
     unsigned rate_per_mille;           /* of routes that have one */
     unsigned worker_per_mille;         /* of routes that are for workers */
+    /* members that lie or forget: extras */
+    uint64_t restore_every_ms; /* "restore": mean time between disks that are copied or put back */
+    uint64_t forge_every_ms;   /* "forge": mean time between forged messages */
+    unsigned damage_per_mille; /* "damage": messages with an altered byte */
     /* phases */
     uint64_t run_ms;    /* with faults */
     uint64_t settle_ms; /* without: the liveness phase */

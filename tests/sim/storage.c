@@ -61,6 +61,36 @@ void storage_free(struct storage *s)
     free(s->entries);
 }
 
+static uint8_t *storage_copy_bytes(const void *data, size_t len)
+{
+    return memcpy(storage_alloc(len), data, len);
+}
+
+void storage_copy(struct storage *to, const struct storage *from)
+{
+    const struct raft_buffer *conf = &from->snapshot.configuration;
+
+    *to = *from;
+    to->cap = from->n;
+    to->entries = storage_alloc(from->n * sizeof to->entries[0]);
+    for (size_t i = 0; i < from->n; i++) {
+        to->entries[i] = from->entries[i];
+        to->entries[i].data = storage_copy_bytes(from->entries[i].data, from->entries[i].len);
+    }
+    if (from->has_snapshot) {
+        to->snapshot.data = storage_copy_bytes(from->snapshot.data, from->snapshot.len);
+        to->snapshot.configuration.base = memcpy(library_alloc(conf->len), conf->base, conf->len);
+    }
+}
+
+raft_term storage_term_at(const struct storage *s, raft_index index)
+{
+    if (index >= s->first && index < s->first + s->n) {
+        return s->entries[index - s->first].term;
+    }
+    return s->has_snapshot && s->snapshot.index == index ? s->snapshot.term : 0;
+}
+
 bool storage_is_pristine(const struct storage *s)
 {
     return s->term == 0 && s->n == 0 && !s->has_snapshot;

@@ -35,6 +35,10 @@ struct storage {
 
 void storage_init(struct storage *s);
 void storage_free(struct storage *s);
+/* A copy of all of it into one that holds nothing (not even storage_init's). */
+void storage_copy(struct storage *to, const struct storage *from);
+/* The term of the entry at `index`, in the log or at the end of the snapshot; 0: not there. */
+raft_term storage_term_at(const struct storage *s, raft_index index);
 bool storage_is_pristine(const struct storage *s);
 /* Index of the last entry, in the log or in the snapshot; 0 = none. */
 raft_index storage_last(const struct storage *s);

@@ -145,3 +145,50 @@ void guard_bench_pass(struct guard_bench *b, unsigned ms)
         }
     }
 }
+
+struct raft_message guard_bench_entries(struct guard_bench *b, raft_index prev,
+                                        raft_term prev_term, raft_index commit, unsigned n)
+{
+    uint8_t *batch = raft_calloc(n > 0 ? n : 1, 64);
+    struct raft_message m = {
+        .type = RAFT_APPEND_ENTRIES,
+        .server_id = 2,
+        .server_address = "host:2",
+        .append_entries = {.term = b->raft.current_term,
+                           .prev_log_index = prev,
+                           .prev_log_term = prev_term,
+                           .leader_commit = commit,
+                           .n_entries = n,
+                           .entries = n > 0 ? raft_calloc(n, sizeof(struct raft_entry)) : NULL},
+    };
+
+    for (unsigned i = 0; i < n; i++) {
+        m.append_entries.entries[i] = (struct raft_entry){
+            .term = b->raft.current_term,
+            .type = RAFT_COMMAND,
+            .buf = {.base = batch + 64 * (size_t)i, .len = 64},
+            .batch = batch,
+        };
+    }
+    if (n == 0) {
+        raft_free(batch);
+    }
+    return m;
+}
+
+struct raft_message guard_bench_install(struct guard_bench *b, raft_index index)
+{
+    struct raft_message m = {
+        .type = RAFT_INSTALL_SNAPSHOT,
+        .server_id = 2,
+        .server_address = "host:2",
+        .install_snapshot = {.version = 0, .term = b->raft.current_term, .last_index = index,
+                             .last_term = 5, .conf_index = 1},
+    };
+
+    raft_configuration_add(&m.install_snapshot.conf, 1, "host:1", RAFT_VOTER);
+    raft_configuration_add(&m.install_snapshot.conf, 2, "host:2", RAFT_VOTER);
+    m.install_snapshot.data.base = raft_calloc(1, 64);
+    m.install_snapshot.data.len = 64;
+    return m;
+}

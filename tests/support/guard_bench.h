@@ -34,6 +34,11 @@ void guard_bench_vote(struct guard_bench *b, raft_id from);
 void guard_bench_elect(struct guard_bench *b);
 /* A follower's answer: rejected = 0 is a success. */
 void guard_bench_answer(struct guard_bench *b, raft_id from, raft_index rejected, raft_index last);
+/* Of member 2, as the leader of our term: `n` entries of 64 bytes behind `prev`. */
+struct raft_message guard_bench_entries(struct guard_bench *b, raft_index prev,
+                                        raft_term prev_term, raft_index commit, unsigned n);
+/* The same one's snapshot up to `index`. */
+struct raft_message guard_bench_install(struct guard_bench *b, raft_index index);
 /* Follower `id` has nothing: the leader learns that it needs a snapshot. */
 void guard_bench_need_snapshot(struct guard_bench *b, raft_id id);
 /* Time passes; member 3 keeps the leader in office. */

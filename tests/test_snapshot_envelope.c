@@ -1,0 +1,95 @@
+/* test_snapshot_envelope.c - an image is verified in slices, with the verdict of the whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../raft/snapshot_envelope.h"
+
+struct image {
+    uint8_t *data;
+    size_t len;
+};
+
+static struct image an_image(void)
+{
+    struct machine m;
+    struct image image;
+
+    machine_init(&m);
+    assert_int_equal(snapshot_encode(&m, malloc, &image.data, &image.len), 0);
+    machine_close(&m);
+    return image;
+}
+
+/* The verdict in slices of `max`, and how many were needed. */
+static enum snapshot_error verify(const struct image *image, size_t max, unsigned *slices)
+{
+    struct snapshot_envelope e;
+    enum snapshot_error error = snapshot_envelope_open(&e, image->data, image->len);
+
+    *slices = 0;
+    if (error == SNAPSHOT_OK) {
+        do {
+            ++*slices;
+        } while (!snapshot_envelope_step(&e, max, &error));
+    }
+    snapshot_envelope_close(&e);
+    return error;
+}
+
+static void a_whole_image_is_whole_in_slices_of_any_size(void **state)
+{
+    struct image image = an_image();
+    unsigned slices;
+
+    (void)state;
+    for (size_t max = 1; max <= image.len; max++) {
+        assert_int_equal(verify(&image, max, &slices), SNAPSHOT_OK);
+        assert_true(slices <= (image.len - 32 + max - 1) / max + 1);
+    }
+    assert_int_equal(verify(&image, SIZE_MAX, &slices), SNAPSHOT_OK);
+    assert_int_equal(slices, 1);
+    free(image.data);
+}
+
+static void every_altered_byte_is_noticed_in_slices(void **state)
+{
+    struct image image = an_image();
+    unsigned slices;
+
+    (void)state;
+    for (size_t i = 0; i < image.len; i++) {
+        image.data[i] ^= 0x40;
+        assert_int_equal(verify(&image, 7, &slices), SNAPSHOT_CORRUPT);
+        assert_int_equal(verify(&image, SIZE_MAX, &slices), SNAPSHOT_CORRUPT);
+        image.data[i] ^= 0x40;
+    }
+    free(image.data);
+}
+
+static void every_truncation_is_noticed(void **state)
+{
+    struct image image = an_image();
+    unsigned slices;
+    size_t len = image.len;
+
+    (void)state;
+    for (image.len = 0; image.len < len; image.len++) {
+        assert_int_equal(verify(&image, 7, &slices), SNAPSHOT_CORRUPT);
+    }
+    free(image.data);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_whole_image_is_whole_in_slices_of_any_size),
+        cmocka_unit_test(every_altered_byte_is_noticed_in_slices),
+        cmocka_unit_test(every_truncation_is_noticed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
