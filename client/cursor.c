@@ -8,7 +8,7 @@
 void cursor_init(struct cursor *c, const uint8_t *data, size_t len)
 {
     c->at = data;
-    c->end = data + len;
+    c->end = data == NULL ? NULL : data + len; /* NULL + 0 is no sum in C */
     c->failed = false;
 }
 

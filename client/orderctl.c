@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flag_text.h"
 #include "units.h"
 
 #define CTL_TIMEOUT_DEFAULT_MS 10000
@@ -129,6 +130,21 @@ static bool command_is_family(const char *first)
     return false;
 }
 
+/* "@FILE" and "-" for what had better not stand in a command line. */
+static int take_text(struct ctl *ctl, const struct flags *f, const char **value)
+{
+    const char *why;
+    char *text = flag_text_read(*value, &why);
+
+    if (text == NULL) {
+        return ctl_usage(ctl, "--%s %s: %s", f->name,
+                         (*value)[0] == '@' ? *value + 1 : "from the standard input", why);
+    }
+    ctl->texts[ctl->n_texts++] = text;
+    *value = text;
+    return CTL_DONE;
+}
+
 static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char *value)
 {
     unsigned most = key == CTL_SECRET   ? PROTOCOL_SECRETS_MAX
@@ -138,6 +154,12 @@ static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char
     if (ctl->flags[key].n == most && key != CTL_HELP && key != CTL_VERSION) {
         return most == 1 ? ctl_usage(ctl, "--%s is given twice", f->name)
                          : ctl_usage(ctl, "--%s may be given at most %u times", f->name, most);
+    }
+    if (key == CTL_SECRET || key == CTL_HEADER) {
+        int rv = take_text(ctl, f, &value);
+        if (rv != CTL_DONE) {
+            return rv;
+        }
     }
     if (ctl->flags[key].n < most) {
         ctl->flags[key].values[ctl->flags[key].n++] = value != NULL ? value : "";
@@ -296,6 +318,9 @@ int main(int argc, char **argv)
     int rv = read_global_flags(&ctl, argc - 1, argv + 1, &at);
     if (rv == CTL_DONE) {
         rv = find_and_run(&ctl, argc - 1, argv + 1, at);
+    }
+    while (ctl.n_texts > 0) {
+        flag_text_free(ctl.texts[--ctl.n_texts]);
     }
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "orderctl: the answer could not be written to the standard output\n");

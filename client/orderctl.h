@@ -40,6 +40,8 @@ struct ctl {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
     } flags[CTL_FLAGS];
+    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX]; /* of such values, to be freed */
+    unsigned n_texts;
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;
     const char *const *words; /* what stands behind "--", if the command runs it; NULL-terminated */

@@ -9,8 +9,9 @@
 const struct flag ctl_route_put_flags[] = {
     {CTL_KIND, "kind", 0, "http|worker|exec", "how orders are delivered (http)"},
     {CTL_URL, "url", 0, "URL", "http:// or https:// address that gets the deliveries"},
-    {CTL_SECRET, "secret", 0, "whsec_...", "signs the deliveries; up to 4 of them; else one is made"},
-    {CTL_HEADER, "header", 0, "NAME:VALUE", "sent with each delivery; up to 16 of them"},
+    {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
+     "signs the deliveries; up to 4 of them; else one is made"},
+    {CTL_HEADER, "header", 0, "NAME:VALUE|@FILE|-", "sent with each delivery; up to 16 of them"},
     {CTL_CALLBACK_TIMEOUT, "timeout", 0, "DURATION",
      "of a delivery, a worker's lease, a program's run; 100ms to 1h (10s)"},
     {CTL_CONNECT_TIMEOUT, "connect-timeout", 0, "DURATION", "of its connection, 100ms to 1m (3s)"},

@@ -101,7 +101,8 @@ static int run_resume(struct ctl *ctl)
 /* ---- rotate ---- */
 
 static const struct flag rotate_flags[] = {
-    {CTL_SECRET, "secret", 0, "whsec_...", "the new secret; else one is made and shown once"},
+    {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
+     "the new secret; else one is made and shown once"},
     {CTL_KEEP, "keep", 0, "N", "older secrets to sign with as well, 0 to 3 (1)"},
     {0},
 };

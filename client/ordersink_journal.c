@@ -148,6 +148,10 @@ void sink_journal_printf(struct sink_journal *j, const char *format, ...)
 {
     va_list args;
 
+    if (j->lines == NULL && !journal_reserve(j, 1)) { /* NULL + 0 is no sum in C */
+        j->failed = true;
+        return;
+    }
     va_start(args, format);
     int len = vsnprintf(j->lines + j->len, j->cap - j->len, format, args);
     va_end(args);

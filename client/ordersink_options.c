@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "flag_text.h"
 #include "flags.h"
 #include "units.h"
 #include "webhook.h"
@@ -46,7 +47,8 @@ enum sink_flag {
 
 static const struct flag sink_flags[] = {
     {SINK_LISTEN, "listen", 0, "HOST:PORT", "where to receive (127.0.0.1:7500)"},
-    {SINK_SECRET, "secret", 0, "whsec_...", "accept what is signed with it; may be repeated"},
+    {SINK_SECRET, "secret", 0, "whsec_...|@FILE|-",
+     "accept what is signed with it; may be repeated"},
     {SINK_SECRET_FILE, "secret-file", 0, "FILE", "the same, from a file with a secret a line"},
     {SINK_JOURNAL, "journal", 0, "FILE", "where deliveries and effects are recorded (required)"},
     {SINK_TOLERANCE, "tolerance", 0, "DURATION", "of the signature's timestamp (5m)"},
@@ -279,6 +281,19 @@ static bool options_later(struct sink_options *o, const char *value)
            options_choose(&o->later, value, (size_t)(colon - value), delay_ms);
 }
 
+static bool options_take_secret(struct sink_options *o, const char *value)
+{
+    const char *why;
+    char *text = flag_text_read(value, &why);
+    bool ok = text != NULL
+                  ? options_add_secret(o, "--secret", text)
+                  : options_refuse("--secret %s: %s",
+                                   value[0] == '@' ? value + 1 : "from the standard input", why);
+
+    flag_text_free(text);
+    return ok;
+}
+
 static bool options_take(struct sink_options *o, int key, const char *value)
 {
     switch ((enum sink_flag)key) {
@@ -286,7 +301,7 @@ static bool options_take(struct sink_options *o, int key, const char *value)
         o->listen = value;
         return true;
     case SINK_SECRET:
-        return options_add_secret(o, "--secret", value);
+        return options_take_secret(o, value);
     case SINK_SECRET_FILE:
         return options_read_secrets(o, value);
     case SINK_JOURNAL:

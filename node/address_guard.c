@@ -20,11 +20,15 @@ static const struct block blocks_4[] = {
     {{10}, 8, "private"},
     {{100, 64}, 10, "carrier-grade NAT"},
     {{127}, 8, "loopback"},
+    {{161, 26}, 16, "cloud-internal"},       /* IBM's services */
+    {{166, 8}, 14, "cloud-internal"},        /* IBM's services */
+    {{168, 63, 129, 16}, 32, "cloud-internal"}, /* Azure's wire server */
     {{169, 254}, 16, "link-local"},
     {{172, 16}, 12, "private"},
     {{192, 0, 0}, 24, "reserved"},
     {{192, 0, 2}, 24, "reserved"},
     {{192, 88, 99}, 24, "reserved"},
+    {{192, 80, 8, 124}, 32, "cloud-internal"}, /* Equinix' metadata */
     {{192, 168}, 16, "private"},
     {{198, 18}, 15, "reserved"},
     {{198, 51, 100}, 24, "reserved"},

@@ -4,7 +4,8 @@
  * Asked about each address that a connection is about to be made to, after the name was resolved,
  * so that a name which resolves to such an address later does not help (DNS rebinding). The blocks
  * are those of IANA's registries of special-purpose addresses (RFC 6890) that are not globally
- * reachable; IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) count
+ * reachable, and addresses that look public but are a cloud's own inside of it (metadata and agents);
+ * IPv6 forms that carry an IPv4 address (mapped, compatible, NAT64, 6to4, Teredo) count
  * as that. */
 #ifndef ADDRESS_GUARD_H
 #define ADDRESS_GUARD_H

@@ -13,6 +13,7 @@
 
 #include "disk_aio.h"
 #include "disk_check.h"
+#include "disk_directory.h"
 #include "disk_identity.h"
 #include "disk_trace.h"
 
@@ -95,7 +96,8 @@ static int make_directory(const char *path)
 
 static int disk_lock(struct disk *d, char *errbuf, size_t errbuf_len)
 {
-    d->lock_fd = openat(d->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    d->lock_fd = openat(d->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                        0600);
     if (d->lock_fd < 0) {
         snprintf(errbuf, errbuf_len, "%s/lock cannot be opened: %s", d->dir, strerror(errno));
         return -1;
@@ -174,6 +176,9 @@ static int disk_prepare(struct disk *d, const struct disk_config *config, char *
     if (make_directory(d->dir) != 0 ||
         (d->dir_fd = open(d->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         snprintf(errbuf, errbuf_len, "%s cannot be made or opened: %s", d->dir, strerror(errno));
+        return -1;
+    }
+    if (disk_directory_check(d->dir_fd, d->dir, errbuf, errbuf_len) != 0) {
         return -1;
     }
     if (disk_lock(d, errbuf, errbuf_len) != 0 ||

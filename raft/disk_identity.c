@@ -97,7 +97,7 @@ static int identity_compare(const json_t *json, const char *dir, const char *clu
 int disk_identity_read(int dir_fd, const char *dir, const char *cluster, uint64_t id,
                        struct standing *standing, char *errbuf, size_t errbuf_len)
 {
-    int fd = openat(dir_fd, IDENTITY, O_RDONLY | O_CLOEXEC);
+    int fd = openat(dir_fd, IDENTITY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     char text[IDENTITY_SIZE_MAX];
     json_error_t error;
     json_t *json;

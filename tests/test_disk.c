@@ -66,6 +66,84 @@ static void a_directory_in_use_is_refused(void **state)
     disk_close(d);
 }
 
+static void a_directory_that_others_can_write_to_is_refused(void **state)
+{
+    static const mode_t modes[] = {0777, 0770, 01777, 0702};
+    struct bench *b = *state;
+
+    disk_close(disk_bench_open(b));
+    for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        assert_int_equal(chmod(b->dir, modes[i]), 0);
+        assert_null(disk_bench_open(b));
+        assert_says(b, "chmod 700");
+    }
+    assert_int_equal(chmod(b->dir, 0755), 0); /* others may look: each file is its owner's */
+    struct disk *d = disk_bench_open(b);
+    assert_non_null(d);
+    disk_close(d);
+}
+
+static void a_directory_that_anybody_can_exchange_is_refused(void **state)
+{
+    struct bench *b = *state;
+
+    snprintf(b->dir, sizeof b->dir, "%s/below", b->root);
+    assert_int_equal(chmod(b->root, 0777), 0);
+    assert_null(disk_bench_open(b));
+    assert_says(b, "anybody can exchange it (mode 0777)");
+    assert_int_equal(chmod(b->root, 01777), 0); /* as /tmp */
+    struct disk *d = disk_bench_open(b);
+    assert_non_null(d);
+    disk_close(d);
+}
+
+static void a_directory_of_another_user_is_refused(void **state)
+{
+    struct bench *b = *state;
+
+    if (geteuid() != 0) {
+        skip();
+    }
+    disk_close(disk_bench_open(b));
+    assert_int_equal(chown(b->dir, 12345, 12345), 0);
+    assert_null(disk_bench_open(b));
+    assert_says(b, "belongs to user 12345, and this is user 0");
+}
+
+/* Whoever could plant them once: nothing is written through. */
+static void links_in_the_directory_are_not_followed(void **state)
+{
+    struct bench *b = *state;
+    char victim[160], link[160], text[32] = {0};
+
+    snprintf(b->dir, sizeof b->dir, "%s/below", b->root);
+    assert_int_equal(mkdir(b->dir, 0700), 0);
+    snprintf(victim, sizeof victim, "%s/victim", b->root);
+    FILE *f = fopen(victim, "w");
+    assert_non_null(f);
+    fputs("untouched", f);
+    fclose(f);
+    snprintf(link, sizeof link, "%s/identity.tmp", b->dir);
+    assert_int_equal(symlink(victim, link), 0);
+    struct disk *d = disk_bench_open(b);
+    assert_non_null(d);
+    disk_close(d);
+    f = fopen(victim, "r");
+    assert_non_null(fgets(text, sizeof text, f));
+    fclose(f);
+    assert_string_equal(text, "untouched");
+    snprintf(link, sizeof link, "%s/identity", b->dir);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(victim, link), 0);
+    assert_null(disk_bench_open(b));
+    assert_says(b, "identity cannot be read");
+    snprintf(link, sizeof link, "%s/lock", b->dir);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(victim, link), 0);
+    assert_null(disk_bench_open(b));
+    assert_says(b, "lock cannot be opened");
+}
+
 static void a_directory_of_another_cluster_is_refused(void **state)
 {
     struct bench *b = *state;
@@ -468,6 +546,10 @@ int main(void)
         ON_DISK(an_empty_place_becomes_a_pristine_directory),
         ON_DISK(a_place_without_a_parent_is_refused),
         ON_DISK(a_directory_in_use_is_refused),
+        ON_DISK(a_directory_that_others_can_write_to_is_refused),
+        ON_DISK(a_directory_that_anybody_can_exchange_is_refused),
+        ON_DISK(a_directory_of_another_user_is_refused),
+        ON_DISK(links_in_the_directory_are_not_followed),
         ON_DISK(a_directory_of_another_cluster_is_refused),
         ON_DISK(a_directory_of_another_node_is_refused),
         ON_DISK(a_damaged_identity_is_refused),

@@ -149,6 +149,20 @@ expect "member with a bad address" 2 - 'is no HOST:PORT' $ctl member add 4 127.0
 expect "member without an address" 2 - 'missing argument' $ctl member add 4
 expect "transfer to a bad id" 2 - 'is no node id' $ctl leader transfer x
 
+# Secrets need not stand in a command line.
+printf '%s\n' $good_secret >"$dir/secret"
+printf 'Authorization: Bearer hush\n' >"$dir/header"
+printf 'whsec_hush\n' >"$dir/bad-secret"
+expect "secret from a missing file" 2 - 'secret .*/missing: No such file' \
+    $ctl route put r --url http://h/ --secret "@$dir/missing"
+expect "secret and header from files" 3 - 'route put r: UNREACHABLE' \
+    $ctl $nobody route put r --url http://h/ --secret "@$dir/secret" --header "@$dir/header"
+expect "secret from the standard input" 3 - 'route rotate r: UNREACHABLE' \
+    bash -c '"$@" <"$0"' "$dir/secret" $ctl $nobody route rotate r --secret -
+expect "nothing on the standard input" 2 - 'secret from the standard input: it is empty' \
+    $ctl route rotate r --secret -
+expect "a bad secret from a file" 2 - 'secret number 1 is not' \
+    $ctl route put r --url http://h/ --secret "@$dir/bad-secret"
 if $ctl route put r --url http://h/ --secret whsec_hush 2>&1 | grep -q hush; then
     report "not ok" "a bad secret is not repeated to the terminal"
 else

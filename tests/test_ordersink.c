@@ -62,6 +62,16 @@ static void the_tolerance_can_be_chosen(void **state)
     sinkbed_close(&s);
 }
 
+/* A file of SECRET_2 and this end of its line; its path. */
+static void write_secret(const struct sinkbed *s, const char *end, char *path, size_t size)
+{
+    snprintf(path, size, "%s/secrets", s->dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, "%s%s", SECRET_2, end);
+    fclose(f);
+}
+
 static void any_of_its_secrets_is_accepted(void **state)
 {
     struct sinkbed s;
@@ -69,13 +79,23 @@ static void any_of_its_secrets_is_accepted(void **state)
 
     (void)state;
     sinkbed_init(&s);
-    snprintf(path, sizeof path, "%s/secrets", s.dir);
-    FILE *f = fopen(path, "w");
-    fprintf(f, "%s\n\n", SECRET_2);
-    fclose(f);
+    write_secret(&s, "\n\n", path, sizeof path);
     sinkbed_run(&s, (const char *[]){"--secret-file", path, NULL});
     assert_answered(POST(&s, .fence = "1.1", .secret = SECRET_2), 200, EXPIRED);
     assert_answered(POST(&s, .fence = "1.1"), 200, EXPIRED);
+    sinkbed_close(&s);
+}
+
+static void a_secret_need_not_stand_in_the_command_line(void **state)
+{
+    struct sinkbed s;
+    char value[300] = "@";
+
+    (void)state;
+    sinkbed_init(&s);
+    write_secret(&s, "\n", value + 1, sizeof value - 1);
+    sinkbed_run(&s, (const char *[]){"--secret", value, NULL});
+    assert_answered(POST(&s, .fence = "1.1", .secret = SECRET_2), 200, EXPIRED);
     sinkbed_close(&s);
 }
 
@@ -324,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_not_genuine_is_refused_and_has_no_effect),
         cmocka_unit_test(the_tolerance_can_be_chosen),
         cmocka_unit_test(any_of_its_secrets_is_accepted),
+        cmocka_unit_test(a_secret_need_not_stand_in_the_command_line),
         cmocka_unit_test(a_lower_fence_of_an_order_is_refused),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
         cmocka_unit_test(a_body_above_64_kib_is_refused),

@@ -147,6 +147,7 @@ static void bad_flags_are_named(void **state)
                {"--listen", "127.0.0.1:0", "--listen"},
                {"--secret", "whsec_x", "--secret"},
                {"--secret-file", "/nonexistent", "--secret-file"},
+               {"--secret", "@/nonexistent", "--secret /nonexistent: No such file"},
                {"--secret-file", "/dev/null", "no secret"},
                {"--seed", "x", "--seed"},
                {"--journal", "", "--journal"},
