@@ -146,11 +146,12 @@ static void read_cluster_time(struct sink_request *r)
 /* Payloads may hold numbers wider than 64 bits, so all numbers are read as reals. */
 static void read_body(struct sink_request *r)
 {
-    bool has_nul = memchr(r->body, '\0', r->webhook.body_len) != NULL; /* jansson may pass over it */
+    size_t len = r->webhook.body_len; /* there is no body of none */
+    bool has_nul = len > 0 && memchr(r->body, '\0', len) != NULL; /* jansson may pass over it */
 
-    r->root = has_nul ? NULL
-                      : json_loadb(r->body, r->webhook.body_len,
-                                   JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
+    r->root = len == 0 || has_nul
+                  ? NULL
+                  : json_loadb(r->body, len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, NULL);
     const char *type = json_string_value(json_object_get(r->root, "type"));
     const json_t *data = json_object_get(r->root, "data");
 

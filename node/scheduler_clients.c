@@ -67,6 +67,45 @@ static bool has_its_share_of_refusals(struct scheduler *s, const struct inbound 
                                                        remembered, scheduler_monotonic_us(s));
 }
 
+/* What the memory of orders may not pass: the orders and tables, what is held for them in vain, and
+ * what is queued, so that the overshoot is that of the entries in flight. */
+static uint64_t memory_held(const struct scheduler *s)
+{
+    return s->machine.memory + slab_waste(&s->machine.slab) + s->batcher.queued_bytes;
+}
+
+/* Would this leave one more record with an order that is there? A copy gets its answer, and a
+ * payment or a cancellation in time is always taken. */
+static bool adds_to_an_order(const struct scheduler *s, const struct inbound *in,
+                             const struct inbound_item *item)
+{
+    const struct order *o;
+    struct order_request scratch;
+    struct operation op;
+
+    if (item->code < OPERATION_PAY || item->code > OPERATION_EXTEND) {
+        return false;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    o = machine_find(&s->machine, op.id);
+    return o != NULL && order_find_request(o, op.request_id, &scratch) == NULL &&
+           (op.code == OPERATION_EXTEND ||
+            order_state(o, s->machine.now_ms) != ORDERSCHED_PENDING);
+}
+
+static bool is_full_for(const struct scheduler *s, const struct inbound *in,
+                        const struct inbound_item *item, bool grows)
+{
+    uint64_t held = memory_held(s);
+
+    if (grows && (held >= s->config.max_bytes ||
+                  s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders)) {
+        return true;
+    }
+    return held >= s->config.max_bytes + s->config.max_bytes / 8 && adds_to_an_order(s, in, item);
+}
+
 /* Why this item may not enter now, or OK. `greedy`: its address has more than its share of what is
  * remembered of refused requests. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
@@ -84,9 +123,7 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;
     }
-    /* What is queued counts as orders, so that the overshoot is that of the entries in flight. */
-    if (grows && (s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders ||
-                  s->machine.memory + s->batcher.queued_bytes >= s->config.max_bytes)) {
+    if (is_full_for(s, in, item, grows)) {
         return ORDERSCHED_FULL;
     }
     return greedy && would_be_refused(s, in, item) ? ORDERSCHED_BUSY : ORDERSCHED_OK;

@@ -135,6 +135,7 @@ static struct slab_block *block_take(struct slab *slab, unsigned class)
     *block = (struct slab_block){.class = (uint16_t)class,
                                  .cap = (uint16_t)(room / class_size(class))};
     link_prepend(&slab->partial[class], &block->link);
+    slab->n_blocks++;
     return block;
 }
 
@@ -148,6 +149,7 @@ static void block_give(struct slab *slab, struct slab_block *block)
         link_remove(&region->link);
         link_prepend(&slab->roomy, &region->link);
     }
+    slab->n_blocks--;
     region->free |= UINT64_C(1) << (block - region->blocks);
     if (region->free == ALL_FREE && slab->roomy.next != slab->roomy.prev) {
         region_drop(slab, region);
@@ -177,6 +179,7 @@ void *slab_alloc(struct slab *slab, size_t size)
     } else {
         record = block_records(block) + block->fresh++ * class_size(class);
     }
+    slab->used += class_size(class);
     if (++block->used == block->cap) {
         link_remove(&block->link);
     }
@@ -193,6 +196,7 @@ void slab_free(struct slab *slab, void *record, size_t size)
     struct slab_record *freed = record;
 
     assert(block->class == class_of(size) && block->used > 0);
+    slab->used -= class_size(block->class);
     freed->next = block->records;
     block->records = freed;
     if (block->used-- == block->cap) {
@@ -204,6 +208,14 @@ void slab_free(struct slab *slab, void *record, size_t size)
     }
 }
 
+size_t slab_waste(const struct slab *slab)
+{
+    size_t held = slab->n_blocks * BLOCK_SIZE;
+    size_t expected = slab->used + SLAB_CLASSES * BLOCK_SIZE;
+
+    return held > expected ? held - expected : 0;
+}
+
 /* --- life --- */
 
 void slab_init(struct slab *slab)
@@ -213,7 +225,7 @@ void slab_init(struct slab *slab)
     }
     link_head_init(&slab->roomy);
     link_head_init(&slab->full);
-    slab->n_regions = 0;
+    slab->n_regions = slab->n_blocks = slab->used = 0;
 }
 
 void slab_close(struct slab *slab)
@@ -243,5 +255,7 @@ void slab_move(struct slab *to, struct slab *from)
     head_move(&to->roomy, &from->roomy);
     head_move(&to->full, &from->full);
     to->n_regions = from->n_regions;
-    from->n_regions = 0;
+    to->n_blocks = from->n_blocks;
+    to->used = from->used;
+    from->n_regions = from->n_blocks = from->used = 0;
 }

@@ -26,6 +26,8 @@ struct slab {
     struct link roomy;                 /* regions that have a free block */
     struct link full;                  /* the other regions */
     size_t n_regions;
+    size_t n_blocks; /* of a class */
+    size_t used;     /* bytes of the records in them */
 };
 
 void slab_init(struct slab *slab);
@@ -38,6 +40,10 @@ void slab_move(struct slab *to, struct slab *from);
 void *slab_alloc(struct slab *slab, size_t size);
 /* What slab_alloc gave for this size. */
 void slab_free(struct slab *slab, void *record, size_t size);
+/* Bytes that are held for records of one size and in use by none, beyond a block for each class: a
+ * client that fills the memory with one size after the other, and leaves a record in each block,
+ * makes these many times what the records take. */
+size_t slab_waste(const struct slab *slab);
 /* Bytes that a record of this size takes. */
 size_t slab_size(size_t size);
 

@@ -1104,6 +1104,51 @@ static void a_flood_of_refusals_leaves_room_for_those_of_others(void **state)
     stage_close(&t);
 }
 
+static struct operation op_on(struct stage *t, enum operation_code code, const char *id)
+{
+    return (struct operation){.code = code,
+                              .request_id = request_id(t),
+                              .id = text(id),
+                              .relative = code == OPERATION_EXTEND,
+                              .time_ms = code == OPERATION_EXTEND ? 2000 : 0};
+}
+
+static void what_adds_to_known_orders_ends_a_while_after_the_memory_is_full(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.max_bytes = t.s->machine.memory;
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_on(&t, OPERATION_EXTEND, "a")), ORDERSCHED_OK);
+    t.s->config.max_bytes = t.s->machine.memory * 8 / 9 - 1;
+    assert_int_equal(stage_ask(&t, op_on(&t, OPERATION_EXTEND, "a")), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_on(&t, OPERATION_PAY, "nobody")), ORDERSCHED_NOT_FOUND);
+    struct operation pay = op_on(&t, OPERATION_PAY, "a");
+    assert_int_equal(stage_ask(&t, pay), ORDERSCHED_OK); /* in time: always taken */
+    t.s->config.max_bytes = t.s->machine.memory * 8 / 9 - 1;
+    assert_int_equal(stage_ask(&t, pay), ORDERSCHED_OK); /* a copy */
+    assert_int_equal(stage_ask(&t, op_on(&t, OPERATION_PAY, "a")), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_on(&t, OPERATION_CANCEL, "a")), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_get("a")), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+static void memory_that_is_held_in_vain_counts(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.max_bytes = 1u << 30;
+    t.s->machine.slab.n_blocks += 1u << 16; /* of 32 KiB */
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_FULL);
+    t.s->machine.slab.n_blocks -= 1u << 16;
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
 static void a_full_queue_is_busy_and_empties_again(void **state)
 {
     struct stage t;
@@ -1749,6 +1794,8 @@ int main(void)
         cmocka_unit_test(a_rate_wakes_the_scheduler),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
+        cmocka_unit_test(what_adds_to_known_orders_ends_a_while_after_the_memory_is_full),
+        cmocka_unit_test(memory_that_is_held_in_vain_counts),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
         cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),

@@ -89,6 +89,42 @@ static void memory_of_one_size_is_used_again_by_another(void **state)
     slab_close(&slab);
 }
 
+/* A client that fills the memory with one size after the other, and leaves one record in each block,
+ * makes it hold many times what its records take. */
+static void a_block_held_for_one_record_counts_as_waste(void **state)
+{
+    static struct kept kept[RECORDS];
+    struct slab slab, moved;
+    (void)state;
+    slab_init(&slab);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        keep(&slab, &kept[i], 256, (uint8_t)i);
+    }
+    size_t full = slab_waste(&slab);
+    for (unsigned i = 0; i < RECORDS; i++) {
+        if (i % 128 != 0) {
+            drop(&slab, &kept[i]);
+        }
+    }
+    size_t held = RECORDS / 128 * ((size_t)32 * 1024);
+    if (slab.n_regions > 0) { /* not each by malloc */
+        assert_int_equal(full, 0);
+        assert_true(slab_waste(&slab) > held / 2 && slab_waste(&slab) < held);
+    }
+    held = slab_waste(&slab);
+    slab_move(&moved, &slab);
+    assert_int_equal(slab_waste(&slab), 0);
+    assert_int_equal(slab_waste(&moved), held);
+    for (unsigned i = 0; i < RECORDS; i += 128) {
+        drop(&moved, &kept[i]);
+    }
+    assert_int_equal(slab_waste(&moved), 0);
+    assert_int_equal(moved.n_blocks, 0);
+    assert_int_equal(moved.used, 0);
+    slab_close(&moved);
+    slab_close(&slab);
+}
+
 static void a_slab_is_moved_with_all_that_is_in_it(void **state)
 {
     static struct kept kept[RECORDS];
@@ -130,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_random_sizes_never_overlap),
         cmocka_unit_test(memory_of_one_size_is_used_again_by_another),
+        cmocka_unit_test(a_block_held_for_one_record_counts_as_waste),
         cmocka_unit_test(a_slab_is_moved_with_all_that_is_in_it),
         cmocka_unit_test(sizes_are_rounded_up_to_eight_and_no_more),
     };
