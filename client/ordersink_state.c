@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
+#include <sys/random.h>
 
 #define BUCKETS_FIRST 1024
 
@@ -72,10 +72,24 @@ static void state_grow(struct sink_state *s)
     s->n_buckets = n;
 }
 
+/* Order ids are chosen by others: which of them meet is not for them to know. Without random bytes
+ * the key stays 0, and the table works. */
+static struct siphash_key state_key(struct sink_state *s)
+{
+    uint8_t bytes[SIPHASH_KEY_SIZE] = {0};
+
+    if (!s->has_key) {
+        s->has_key = true;
+        (void)!getrandom(bytes, sizeof bytes, 0);
+        s->key = siphash_key_of(bytes);
+    }
+    return s->key;
+}
+
 struct sink_entry *sink_state_entry(struct sink_state *s, enum sink_kind kind, const void *key,
                                     size_t key_len)
 {
-    uint64_t hash = XXH3_64bits_withSeed(key, key_len, (uint64_t)kind);
+    uint64_t hash = siphash(state_key(s), key, key_len) + (uint64_t)kind;
 
     if (s->n >= s->n_buckets) {
         state_grow(s);

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "siphash.h"
+
 enum sink_answer {
     SINK_UNDECIDED,
     SINK_EXPIRED, /* settled: every repeat gets it again */
@@ -42,6 +44,8 @@ struct sink_entry {
 };
 
 struct sink_state {
+    struct siphash_key key; /* of the hashes, made with the first entry */
+    bool has_key;
     struct sink_entry **buckets;
     size_t n_buckets; /* a power of two, or 0 */
     size_t n;

@@ -27,8 +27,8 @@
 #ifndef STORE_H
 #define STORE_H
 
+#include "../client/siphash.h"
 #include "order.h"
-#include "siphash.h"
 
 #define STORE_TABLE_SHARDS 4096
 #define STORE_SHARDS (2 * STORE_TABLE_SHARDS) /* those of the seeded table first */

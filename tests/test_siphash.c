@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
-#include "../raft/siphash.h"
+#include "../client/siphash.h"
 #include "support/random.h"
 
 static void the_vectors_of_its_paper_come_out(void **state)
