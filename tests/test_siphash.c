@@ -1,4 +1,4 @@
-/* test_siphash.c - the hash of the tables is SipHash-2-4. */
+/* test_siphash.c - the hash of the tables is SipHash-1-3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,24 +13,13 @@
 #include "../client/siphash.h"
 #include "support/random.h"
 
-static void the_vectors_of_its_paper_come_out(void **state)
-{
-    uint8_t bytes[16];
-
-    (void)state;
-    for (unsigned i = 0; i < sizeof bytes; i++) {
-        bytes[i] = (uint8_t)i;
-    }
-    struct siphash_key key = siphash_key_of(bytes);
-    assert_true(siphash(key, bytes, 0) == UINT64_C(0x726fdb47dd0e0e31));
-    assert_true(siphash(key, bytes, 15) == UINT64_C(0xa129ca6149be45e5)); /* appendix A */
-}
-
 /* As OpenSSL has it, at any length and alignment. */
 static uint64_t openssl_siphash(EVP_MAC *mac, const uint8_t *key, const uint8_t *data, size_t len)
 {
-    unsigned size = 8;
+    unsigned size = 8, c_rounds = 1, d_rounds = 3;
     OSSL_PARAM params[] = {OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_SIZE, &size),
+                           OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_C_ROUNDS, &c_rounds),
+                           OSSL_PARAM_construct_uint(OSSL_MAC_PARAM_D_ROUNDS, &d_rounds),
                            OSSL_PARAM_construct_end()};
     EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
     uint8_t out[8];
@@ -72,7 +61,6 @@ static void it_agrees_with_another_at_every_length(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_vectors_of_its_paper_come_out),
         cmocka_unit_test(it_agrees_with_another_at_every_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
