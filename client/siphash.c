@@ -8,12 +8,14 @@ struct lanes {
     uint64_t v0, v1, v2, v3;
 };
 
-static uint64_t rotate(uint64_t x, unsigned bits)
+#define INLINE static inline __attribute__((always_inline)) /* the lanes stay in registers */
+
+INLINE uint64_t rotate(uint64_t x, unsigned bits)
 {
     return x << bits | x >> (64 - bits);
 }
 
-static void mix(struct lanes *l)
+INLINE void mix(struct lanes *l)
 {
     l->v0 += l->v1;
     l->v1 = rotate(l->v1, 13) ^ l->v0;
@@ -27,7 +29,7 @@ static void mix(struct lanes *l)
     l->v2 = rotate(l->v2, 32);
 }
 
-static void absorb(struct lanes *l, uint64_t word)
+INLINE void absorb(struct lanes *l, uint64_t word)
 {
     l->v3 ^= word;
     mix(l);
@@ -35,7 +37,7 @@ static void absorb(struct lanes *l, uint64_t word)
 }
 
 /* The same on every machine: whoever compares hashes compares those of others. */
-static uint64_t little_endian(const uint8_t *data)
+INLINE uint64_t little_endian(const uint8_t *data)
 {
     uint64_t word;
 
@@ -47,10 +49,13 @@ static uint64_t little_endian(const uint8_t *data)
 }
 
 /* The last bytes, fewer than eight, under the length. */
-static uint64_t last_word(const uint8_t *data, size_t left, size_t len)
+INLINE uint64_t last_word(const uint8_t *data, size_t left, size_t len)
 {
     uint64_t word = (uint64_t)len << 56;
 
+    if (left > 0 && len >= 8) { /* with some of those before them */
+        return word | little_endian(data + left - 8) >> (64 - 8 * left);
+    }
     for (size_t i = 0; i < left; i++) {
         word |= (uint64_t)data[i] << (8 * i);
     }
