@@ -34,6 +34,8 @@ const struct goal goals[] = {
     {"leader killed, next commit, ms (max)", "failover", NULL, 0, 0, "max_ms", 1000, false},
     {"orders/s at the large size over the small", "growth", NULL, 0, 0, "ratio", 1 / 1.3, true},
     {"longest stall of the raft loop, ms", "stall", NULL, 0, 0, "max_ms", 10, false},
+    {"the same under loads of reads, ms", "stall_reads", NULL, 0, 0, "max_ms", 10, false},
+    {"elections under loads of reads", "stall_reads", NULL, 0, 0, "elections", 0, false},
     {"soak: orders with a wrong fate", "soak", NULL, 0, 0, "wrong", 0, false},
     {"overload: orders/s over those at the peak", "overload", NULL, 0, 0, "goodput_ratio", 0.8,
      true},

@@ -13,6 +13,7 @@
 #include "orderbench_clock.h"
 #include "orderbench_commands.h"
 #include "orderbench_measure.h"
+#include "orderbench_stall_reads.h"
 
 #define STALL_PROBES_PER_S 1000
 #define STALL_LOAD_PER_S 5000.0
@@ -20,11 +21,12 @@
 #define STALL_SLICE_MS 100
 #define STALL_LOOK_MS 30000 /* well before the node forgets */
 
-enum { STALL_OVER = MEASURE_FLAGS, STALL_AT_MOST };
+enum { STALL_OVER = MEASURE_FLAGS, STALL_AT_MOST, STALL_READS };
 
 static const struct flag stall_flags[] = {
     {STALL_AT_MOST, "at-most", 0, "DURATION", "measure until then, if no 3 snapshots came (60s)"},
-    {STALL_OVER, "over", 0, "DURATION", "measure at least so long (10s)"},
+    {STALL_OVER, "over", 0, "DURATION", "measure at least so long (10s); with --reads, each load"},
+    {STALL_READS, "reads", 0, NULL, "under loads of reads that are too much, instead of snapshots"},
     {0},
 };
 
@@ -33,7 +35,11 @@ static const struct measure_command stall_command = {
     .what = "stall measures the longest stall of the leader's raft loop while --orders are\n"
             "pending, load goes on (--rate, 5000 schedules a second) and the leader takes\n"
             "snapshots. Let it take more of them with\n"
-            "--node-flags snapshot-threshold=N,snapshot-trailing=N.",
+            "--node-flags snapshot-threshold=N,snapshot-trailing=N.\n\n"
+            "With --reads: under loads that clients should not ask for, one after the other:\n"
+            "digests, large orders, lists that match nothing, lists of a thousand routes, status,\n"
+            "readers that take no answer, refusals whose request ids collide. The loop should be\n"
+            "deaf for no more than 10 ms, and nobody be elected.",
     .flags = stall_flags,
     .orders = 1000000,
     .outstanding = 8192,
@@ -228,5 +234,9 @@ int bench_stall(int argc, char **argv)
         return 2;
     }
     rv = measure_open(&s.m);
-    return rv != 0 ? rv : measure_close(&s.m, stall_run(&s));
+    if (rv != 0) {
+        return rv;
+    }
+    return measure_close(&s.m, s.m.values[STALL_READS] != NULL ? stall_reads_run(&s.m, s.over_ms)
+                                                               : stall_run(&s));
 }

@@ -78,13 +78,27 @@ static struct api_slot *api_take(struct api *a, struct api_slot **first, struct 
     return slot;
 }
 
+/* What a message is worth of the API_ARRIVALS of a turn. */
+#define API_ARRIVALS 16384
+#define API_ARRIVAL_WEIGHT 16
+
+static unsigned slot_weight(const struct api_slot *slot)
+{
+    return API_ARRIVAL_WEIGHT + slot->in.n_items;
+}
+
 static void api_arrived_cb(uv_async_t *async)
 {
     struct api *a = async->data;
-    struct api_slot *slot = api_take(a, &a->arrived_first, &a->arrived_last);
+    unsigned left = API_ARRIVALS;
 
-    while (slot != NULL) {
-        struct api_slot *next = slot->next;
+    if (a->taken == NULL) {
+        a->taken = api_take(a, &a->arrived_first, &a->arrived_last);
+    }
+    while (a->taken != NULL && (left > 0 || a->closing)) {
+        struct api_slot *slot = a->taken;
+        a->taken = slot->next;
+        left -= slot_weight(slot) < left ? slot_weight(slot) : left;
         if (a->closing) {
             inbound_release(&slot->in);
             api_return(slot); /* without an answer, and without haste: api_free looks */
@@ -92,7 +106,9 @@ static void api_arrived_cb(uv_async_t *async)
             slot->in.reply = slot_reply;
             a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
         }
-        slot = next;
+    }
+    if (a->taken != NULL || left == 0) { /* the rest in the next turn */
+        uv_async_send(&a->arrived);
     }
 }
 
@@ -233,7 +249,8 @@ static void api_ended_cb(uv_async_t *async)
     uv_mutex_unlock(&a->mutex);
     if (over && !uv_is_closing((uv_handle_t *)&a->ended)) {
         uv_thread_join(&a->thread);
-        api_arrived_cb(&a->arrived); /* what came last is dropped */
+        api_arrived_cb(&a->arrived); /* what came last is dropped... */
+        api_arrived_cb(&a->arrived); /* ...if there was a rest, in two goes */
         uv_close((uv_handle_t *)&a->arrived, NULL);
         uv_close((uv_handle_t *)&a->ended, a->ended_close_cb);
     }

@@ -37,6 +37,7 @@ struct api {
     bool over;
     /* raft loop */
     uv_async_t arrived, ended;
+    struct api_slot *taken; /* of the arrived ones, not looked at yet */
     bool closing;
     void (*close_cb)(void *arg);
     void *close_arg;

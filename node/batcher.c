@@ -8,6 +8,9 @@
 #include "../client/cursor.h"
 #include "../raft/mutant.h"
 
+#define READS_A_MESSAGE 8
+#define READS_OF_ONE 16
+
 /* One proposed entry and the messages that wait for it. */
 struct batch {
     struct batch *next;
@@ -118,6 +121,7 @@ struct choice {
     size_t internal_bytes;
     uint32_t n_messages;
     uint32_t operations; /* in all */
+    uint32_t reads;
     size_t bytes;
 };
 
@@ -136,6 +140,15 @@ static void batcher_choose_internal(const struct batcher *b, struct choice *choi
     }
 }
 
+/* What answering the message begins, once its entry is applied: all such work of an entry comes at
+ * one moment. */
+static uint32_t reads_of(const struct inbound *in)
+{
+    uint32_t reads = in->n_items - in->n_logged;
+
+    return reads == 0 ? 0 : READS_A_MESSAGE + reads / READS_OF_ONE;
+}
+
 static void batcher_choose(const struct batcher *b, struct choice *choice)
 {
     memset(choice, 0, sizeof *choice);
@@ -144,12 +157,14 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
     choice->operations = choice->n_internal;
     for (const struct inbound *in = b->first; in != NULL; in = in->next) {
         bool full = choice->operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
-                    choice->bytes + in->logged_bytes > BATCHER_ENTRY_BYTES;
+                    choice->bytes + in->logged_bytes > BATCHER_ENTRY_BYTES ||
+                    choice->reads + reads_of(in) > BATCHER_ENTRY_READS;
         if (full && choice->n_messages > 0) {
             break;
         }
         choice->bytes += in->logged_bytes;
         choice->operations += in->n_logged;
+        choice->reads += reads_of(in);
         choice->n_messages++;
     }
 }

@@ -10,8 +10,9 @@
  * in the log.
  *
  * Bounds: BATCHER_ENTRIES_MAX entries in flight; an entry takes operations of our own, then
- * messages, until BATCHER_ENTRY_OPERATIONS or BATCHER_ENTRY_BYTES is reached (one message always); queued messages and bytes are
- * capped by the config (BUSY). Outcomes are bounded by the dispatcher's deliveries in flight.
+ * messages, until BATCHER_ENTRY_OPERATIONS, BATCHER_ENTRY_BYTES or BATCHER_ENTRY_READS is reached (one
+ * message always); queued messages and bytes are capped by the config (BUSY). Outcomes are bounded by
+ * the dispatcher's deliveries in flight.
  *
  * Pure: proposes through a function given from outside. Raft loop only. */
 #ifndef BATCHER_H
@@ -24,6 +25,7 @@
 #define BATCHER_ENTRIES_EAGER 2       /* up to here, propose whatever is there */
 #define BATCHER_ENTRY_OPERATIONS 1024
 #define BATCHER_ENTRY_BYTES (256u * 1024)
+#define BATCHER_ENTRY_READS 4096       /* messages with reads, 8 for each and 1 for 16 reads */
 #define BATCHER_FILL_OPERATIONS 128   /* above EAGER, wait until this much has gathered */
 #define BATCHER_FILL_BYTES (32u * 1024)
 

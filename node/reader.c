@@ -4,21 +4,18 @@
 #include <assert.h>
 #include <string.h>
 
-#define READER_STEP_NS 500 /* what a step takes at least */
+#define READER_STEP_NS 500  /* what a step takes at least */
+#define READER_LOOKS 256    /* at sources that were held up, each turn */
 
 void reader_init(struct reader *r, const struct reader_host *host)
 {
     memset(r, 0, sizeof *r);
     r->host = *host;
     r->last = &r->first;
+    r->held_last = &r->held;
     r->waiting_last = &r->waiting;
     r->turn_ns = READER_TURN_NS;
     reader_turn(r);
-}
-
-void reader_turn(struct reader *r)
-{
-    r->budget_ns = r->turn_ns;
 }
 
 /* --- the ring of sources --- */
@@ -28,7 +25,6 @@ static void append_source(struct reader *r, struct inbound_source *source)
     source->next = NULL;
     *r->last = source;
     r->last = &source->next;
-    r->n_sources++;
 }
 
 static struct inbound_source *shift_source(struct reader *r)
@@ -39,7 +35,26 @@ static struct inbound_source *shift_source(struct reader *r)
     if (r->first == NULL) {
         r->last = &r->first;
     }
-    r->n_sources--;
+    return source;
+}
+
+static void hold_source(struct reader *r, struct inbound_source *source)
+{
+    source->next = NULL;
+    *r->held_last = source;
+    r->held_last = &source->next;
+    r->n_held++;
+}
+
+static struct inbound_source *shift_held(struct reader *r)
+{
+    struct inbound_source *source = r->held;
+
+    r->held = source->next;
+    if (r->held == NULL) {
+        r->held_last = &r->held;
+    }
+    r->n_held--;
     return source;
 }
 
@@ -83,6 +98,21 @@ static bool may_go_on(const struct reader *r, const struct inbound_source *sourc
     return source->first->bytes > 0 || (unread < READER_UNREAD_MAX && r->bytes < READER_BYTES_MAX);
 }
 
+void reader_turn(struct reader *r)
+{
+    unsigned looks = r->n_held < READER_LOOKS ? r->n_held : READER_LOOKS;
+
+    r->budget_ns = r->turn_ns;
+    for (; looks > 0; looks--) {
+        struct inbound_source *source = shift_held(r);
+        if (may_go_on(r, source)) {
+            append_source(r, source);
+        } else {
+            hold_source(r, source);
+        }
+    }
+}
+
 /* A share of the budget for the first reading of a source that was taken out of the ring. */
 static void slice(struct reader *r, struct inbound_source *source)
 {
@@ -116,20 +146,16 @@ static void slice(struct reader *r, struct inbound_source *source)
 
 void reader_run(struct reader *r)
 {
-    unsigned idle = 0;
-
     if (r->running) {
         return;
     }
     r->running = true;
-    while (r->budget_ns > 0 && idle < r->n_sources) {
+    while (r->budget_ns > 0 && r->first != NULL) {
         struct inbound_source *source = shift_source(r);
         if (may_go_on(r, source)) {
-            idle = 0;
             slice(r, source);
         } else {
-            idle++;
-            append_source(r, source);
+            hold_source(r, source);
         }
     }
     r->running = false;
@@ -150,22 +176,20 @@ void reader_wake(struct reader *r)
 
 bool reader_has_work(const struct reader *r)
 {
-    for (const struct inbound_source *s = r->first; s != NULL; s = s->next) {
-        if (may_go_on(r, s)) {
-            return true;
-        }
-    }
-    return false;
+    return r->first != NULL;
 }
 
 bool reader_is_held_up(const struct reader *r)
 {
-    return r->first != NULL && !reader_has_work(r);
+    return r->first == NULL && r->held != NULL;
 }
 
 struct reading *reader_take(struct reader *r)
 {
     reader_wake(r);
+    while (r->held != NULL) {
+        append_source(r, shift_held(r));
+    }
     if (r->first == NULL) {
         return NULL;
     }

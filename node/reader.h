@@ -47,7 +47,9 @@ struct reader {
     struct reader_host host;
     struct inbound_source nobody; /* of messages without a source */
     struct inbound_source *first, **last; /* those with something to read, whose turn is next first */
-    unsigned n_sources;
+    /* Those for whom nothing may be begun now; a few are looked at again each turn. */
+    struct inbound_source *held, **held_last;
+    unsigned n_held;
     struct reading *waiting, **waiting_last;
     uint64_t turn_ns;   /* READER_TURN_NS, or what a test sets */
     uint64_t budget_ns; /* left of this turn */
@@ -57,7 +59,7 @@ struct reader {
 };
 
 void reader_init(struct reader *r, const struct reader_host *host);
-/* A new turn of the loop: its budget is whole. */
+/* A new turn of the loop: its budget is whole, and who was held up may be no more. */
 void reader_turn(struct reader *r);
 void reader_add(struct reader *r, struct reading *reading, struct inbound *in);
 /* Read, within what is left of this turn's budget. */
@@ -66,7 +68,7 @@ void reader_run(struct reader *r);
 void reader_wake(struct reader *r);
 /* Is there a reading that would go on if there were a budget? */
 bool reader_has_work(const struct reader *r);
-/* Is there one that only an answer taken by its client lets go on? */
+/* Are there only those that go on once clients have taken their answers? */
 bool reader_is_held_up(const struct reader *r);
 /* Take any reading out, to be finished as it is; NULL: there is none. */
 struct reading *reader_take(struct reader *r);

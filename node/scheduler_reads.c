@@ -2,7 +2,8 @@
  * nothing at all), composed in slices as reader.h has it.
  *
  * An answer is composed in its own memory, so that the largest is never copied: room for what
- * stands in front, then the results. Long lists of routes are written row by row, their number is
+ * stands in front, then the results. Nor is it as it grows: past COMPOSE_SMALL it gets all the room
+ * that it may ever need, of which the system gives only what is written to. Long lists of routes are written row by row, their number is
  * filled in at the end. */
 #include <assert.h>
 #include <stdlib.h>
@@ -14,6 +15,8 @@
  * with its envelope. */
 #define ANSWER_REST (256u * 1024)
 #define COMPOSE_RESULTS_MAX (PROTOCOL_ANSWER_MAX - ANSWER_REST)
+#define COMPOSE_SMALL (64u * 1024)
+#define COMPOSE_TAIL 64 /* for what stands behind the results */
 #define COMPOSE_ROWS 8       /* of routes at a time */
 #define COMPOSE_RESTARTS 8   /* of a list of routes that change meanwhile; more: BUSY */
 
@@ -23,10 +26,11 @@
 #define COMPOSE_BUSY_NS 50
 #define COMPOSE_STATUS_NS 10000
 #define COMPOSE_STATUS_ROW_NS 12000 /* five histograms */
+#define COMPOSE_LOOK_NS 100         /* at a route */
 #define COMPOSE_ROUTE_ROW_NS 2000
 #define COMPOSE_MEMBERS_NS 5000
 #define COMPOSE_DIGEST_NS 500
-#define COMPOSE_BYTES_A_NS 4
+#define COMPOSE_BYTES_A_NS 2 /* of fresh memory */
 
 /* One message and its answer so far. */
 struct composition {
@@ -70,6 +74,31 @@ static void end_item(struct composition *c, uint64_t *budget_ns)
     if (is_full(c)) {
         c->out.len = c->before;
         answer_error(c, ORDERSCHED_BUSY);
+    }
+}
+
+/* Room for a result, without copying much. */
+static void reserve(struct composition *c)
+{
+    size_t all = SCHEDULER_HEADROOM + PROTOCOL_ANSWER_MAX + ANSWER_REST;
+
+    if (c->out.cap < all && c->out.len > COMPOSE_SMALL / 2) {
+        uint8_t *grown = realloc(c->out.data, all);
+        c->out.failed = c->out.failed || grown == NULL;
+        c->out.data = grown != NULL ? grown : c->out.data;
+        c->out.cap = grown != NULL ? all : c->out.cap;
+    }
+}
+
+/* What was not needed of it goes back. */
+static void give_back(struct composition *c)
+{
+    size_t len = c->out.len + COMPOSE_TAIL;
+
+    if (c->out.cap / 2 > len) {
+        uint8_t *shrunk = realloc(c->out.data, len);
+        c->out.data = shrunk != NULL ? shrunk : c->out.data;
+        c->out.cap = shrunk != NULL ? len : c->out.cap;
     }
 }
 
@@ -140,8 +169,12 @@ static bool compose_status(struct scheduler *s, struct composition *c, uint64_t 
         n = 0;
         spend(budget_ns, COMPOSE_STATUS_NS);
     }
+    uint32_t slot = c->slot;
+    uint32_t looked = slot == 0 ? s->machine.n_routes : 0; /* for the row about all */
     c->slot = scheduler_write_routes(s, c->slot, COMPOSE_ROWS, &c->out, &c->n);
-    spend(budget_ns, (uint64_t)(c->n - n) * COMPOSE_STATUS_ROW_NS);
+    looked += c->slot - slot;
+    spend(budget_ns, (uint64_t)(c->n - n) * COMPOSE_STATUS_ROW_NS +
+                         (uint64_t)looked * COMPOSE_LOOK_NS);
     return end_rows(c, &s->machine);
 }
 
@@ -215,6 +248,7 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
 {
     const struct inbound_item *item = &c->reading.in->items[c->item];
 
+    reserve(c);
     if (!c->begun) {
         c->before = c->out.len;
     }
@@ -274,6 +308,7 @@ static void compose_finish(void *arg, struct reading *reading)
     if (c->out.failed) {
         refuse_for_memory(s, reading->in);
     } else {
+        give_back(c);
         scheduler_reply_composed(s, reading->in, &c->out);
     }
     buffer_free(&c->out);

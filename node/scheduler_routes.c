@@ -4,6 +4,7 @@
 #include "scheduler_internal.h"
 
 static const uint32_t quantiles_per_million[] = {500000, 900000, 990000, 999000};
+#define ROUTES_LOOKED_AT 128 /* in one go */
 #define QUANTILES (sizeof quantiles_per_million / sizeof *quantiles_per_million)
 
 static void write_lateness(struct buffer *b, const struct lateness *l)
@@ -79,6 +80,7 @@ uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max
     const struct machine *m = &s->machine;
     uint64_t now_us = scheduler_monotonic_us(s);
     uint32_t until = *n + max;
+    uint32_t end = slot + ROUTES_LOOKED_AT < m->n_routes ? slot + ROUTES_LOOKED_AT : m->n_routes;
 
     if (s->state != SCHEDULER_IN_OFFICE) { /* whoever left it has nothing more to tell */
         return m->n_routes;
@@ -87,7 +89,7 @@ uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max
         write_first_row(s, b);
         ++*n;
     }
-    for (; slot < m->n_routes && *n < until; slot++) {
+    for (; slot < end && *n < until; slot++) {
         if (is_shown(s, slot)) {
             write_route_row(s, slot, now_us, b);
             ++*n;

@@ -12,7 +12,7 @@
 #define READ_NS 1000u
 #define READ_HISTORY_NS 3000u
 #define READ_LOOK_NS 250u
-#define READ_ROUTE_NAME_NS 10u /* each route that is compared */
+#define READ_ROUTE_NAME_NS 50u /* each route that is compared */
 #define READ_BYTES_A_NS 4u
 
 static void write_route_name(struct buffer *body, const struct route *r)

@@ -237,6 +237,32 @@ static void growth_gives_a_ratio(void **state)
     json_decref(row);
 }
 
+/* Whoever reads too much takes nobody's office. A machine that stands still for half a second may, so
+ * that one of two runs has to be without an election. */
+static void nobody_is_elected_under_loads_of_reads(void **state)
+{
+    static const char *const args[] = {
+        "stall", "--reads", "--orders", "3000", "--over", "700ms", "-w", "json", "-q", NULL,
+    };
+    json_int_t elections = 1;
+
+    (void)state;
+    for (unsigned i = 0; i < 2 && elections > 0; i++) {
+        json_t *row = bench_row(args);
+        const json_t *loads = json_object_get(row, "loads");
+        assert_row(row, "stall_reads", 3, 3000);
+        assert_true(json_array_size(loads) >= 10);
+        for (size_t k = 0; k < json_array_size(loads); k++) {
+            const json_t *load = json_array_get(loads, k);
+            assert_true(figure(load, "writes") > 0);
+            assert_true(figure(load, "connections") == 0 || figure(load, "sent") > 0);
+        }
+        elections = (json_int_t)figure(row, "elections");
+        json_decref(row);
+    }
+    assert_int_equal(elections, 0);
+}
+
 static void stall_sees_snapshots_under_load(void **state)
 {
     json_t *row = bench_row((const char *const[]){
@@ -462,6 +488,7 @@ int main(void)
         cmocka_unit_test(failover_gives_a_gap_for_each_round),
         cmocka_unit_test(growth_gives_a_ratio),
         cmocka_unit_test(stall_sees_snapshots_under_load),
+        cmocka_unit_test(nobody_is_elected_under_loads_of_reads),
         cmocka_unit_test(soak_accounts_for_each_order_though_the_leader_is_killed),
         cmocka_unit_test(soak_finds_the_time_to_load_by_itself),
         cmocka_unit_test(too_short_a_time_to_load_is_said_and_nothing_is_measured),

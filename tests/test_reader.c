@@ -139,8 +139,9 @@ static void a_thousand_connections_that_take_nothing_hold_nobody_up(void **state
     reader_run(&b.r);
     assert_int_equal(jobs[1000].finished, 1);
     atomic_store(&sources[500].unread, 0);
-    assert_true(reader_has_work(&b.r));
-    reader_run(&b.r);
+    for (unsigned i = 0; i < 5; i++) { /* a part of them is looked at each turn */
+        bench_turn(&b);
+    }
     assert_int_equal(jobs[500].finished, 2);
 }
 
