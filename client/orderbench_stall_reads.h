@@ -1,6 +1,6 @@
 /* orderbench_stall_reads.h - the longest stall of the leader's raft loop under loads that a client
- * should not ask for, one after the other: digests, large orders, lists that match nothing, lists of
- * a thousand routes, status, readers that take no answer, refusals whose request ids collide. */
+ * should not ask for, one after the other: digests, large orders, lists that match nothing, long
+ * lists of routes, status, readers that take no answer, refusals whose request ids collide. */
 #ifndef ORDERBENCH_STALL_READS_H
 #define ORDERBENCH_STALL_READS_H
 

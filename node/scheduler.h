@@ -43,6 +43,7 @@ struct scheduler_config {
     bool allow_exec; /* routes of kind exec may be put while this node leads */
     uint32_t max_polls; /* workers that wait for orders; more: BUSY */
     uint32_t max_recent; /* refused requests remembered, on all nodes alike; 0 = MACHINE_RECENT_MAX */
+    uint64_t read_turn_ns; /* nominal time for reading between two events; 0 = READER_TURN_NS */
     unsigned snapshot_slice; /* orders written into an image between two events; 0 = 2,000 */
     const struct log *log; /* may be NULL */
     /* Something that must end the process; does not return in production. */

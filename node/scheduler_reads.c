@@ -320,6 +320,10 @@ void scheduler_init_reads(struct scheduler *s)
     struct reader_host host = {.arg = s, .step = compose_step, .finish = compose_finish};
 
     reader_init(&s->reader, &host);
+    if (s->config.read_turn_ns != 0) {
+        s->reader.turn_ns = s->config.read_turn_ns;
+        reader_turn(&s->reader);
+    }
 }
 
 static bool asks_for_digest(const struct inbound *in)

@@ -61,6 +61,7 @@ void machine_init(struct machine *m)
     m->memory = m->store.memory;
     /* All slots at once, so that a route never moves: its ready list has its head in it. */
     m->routes = machine_must_have(calloc(MACHINE_ROUTES_MAX, sizeof *m->routes));
+    m->route_cells = machine_must_have(calloc(MACHINE_ROUTE_CELLS, sizeof *m->route_cells));
     m->recent = machine_must_have(recent_new());
     reset_indexes(m);
 }
@@ -80,6 +81,7 @@ static void free_state(struct machine *m)
         route_clear(&m->routes[i]);
     }
     free(m->routes);
+    free(m->route_cells);
     recent_free(m->recent);
 }
 
@@ -110,6 +112,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
+    m->route_cells = fresh->route_cells;
     m->n_routes = fresh->n_routes;
     m->routes_index = fresh->applied;
     m->recent = fresh->recent;

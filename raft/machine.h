@@ -80,6 +80,7 @@ struct machine {
     struct store store;
     struct slab slab;       /* the orders' memory */
     struct route *routes;   /* MACHINE_ROUTES_MAX slots that never move */
+    uint16_t *route_cells;  /* derived: a hash index of them by name (machine_routes.c) */
     uint32_t n_routes;      /* slots from here on have never been used */
     struct recent *recent;  /* queue and its index (recent.h) */
     /* derived */

@@ -36,6 +36,11 @@ void *machine_must_have(void *memory);
 void machine_describe(const struct machine *m, const struct order *o, int error,
                       struct result *result);
 
+/* --- routes --- */
+#define MACHINE_ROUTE_CELLS (4u * MACHINE_ROUTES_MAX) /* a power of 2 */
+/* Let a new route be found by its name. */
+void machine_index_route(struct machine *m, const struct route *r);
+
 /* --- requests --- */
 /* Steps 1 to 4 of "Requests": true when they gave the answer, and the operation is not carried
  * out. `o` is the order, known or forgotten, or NULL. */

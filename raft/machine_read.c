@@ -12,7 +12,6 @@
 #define READ_NS 1000u
 #define READ_HISTORY_NS 3000u
 #define READ_LOOK_NS 250u
-#define READ_ROUTE_NAME_NS 50u /* each route that is compared */
 #define READ_BYTES_A_NS 4u
 
 static void write_route_name(struct buffer *body, const struct route *r)
@@ -351,13 +350,11 @@ static int read_digest(const struct machine *m, struct buffer *body)
     return ORDERSCHED_OK;
 }
 
-/* What a step took: the orders and names it looked at, the bytes it wrote. */
-static uint64_t cost_of(const struct machine *m, const struct operation *op, uint32_t looked,
-                        size_t written)
+/* What a step took: the orders it looked at, the bytes it wrote. */
+static uint64_t cost_of(const struct operation *op, uint32_t looked, size_t written)
 {
     uint64_t ns = op->code == OPERATION_HISTORY ? READ_HISTORY_NS : READ_NS;
 
-    ns += op->route.len > 0 ? (uint64_t)m->n_routes * READ_ROUTE_NAME_NS : 0;
     return ns + (uint64_t)looked * READ_LOOK_NS + written / READ_BYTES_A_NS;
 }
 
@@ -389,7 +386,7 @@ bool machine_read_step(const struct machine *m, const struct operation *op,
         default:
             result->error = ORDERSCHED_UNKNOWN_OPERATION;
     }
-    uint64_t cost_ns = cost_of(m, op, reading->looked - looked, body->len - start);
+    uint64_t cost_ns = cost_of(op, reading->looked - looked, body->len - start);
     *budget_ns -= cost_ns < *budget_ns ? cost_ns : *budget_ns;
     if (result->error == LIST_GOES_ON) {
         return false;

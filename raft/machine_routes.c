@@ -1,21 +1,64 @@
 /* machine_routes.c - the callback routes: replicated, so that any leader has them
  * (docs/semantics.md, "Routes"). */
 #include <string.h>
+#include <xxhash.h>
 
 #include "machine_parts.h"
 
-struct route *machine_find_route(const struct machine *m, struct slice name)
-{
-    for (uint32_t i = 0; i < m->n_routes; i++) {
-        struct route *r = &m->routes[i];
+/* --- by name: a cell has the slot + 1 of its route, or 0; linear probing --- */
 
-        if (r->used && r->name_len == name.len &&
-            (name.len == 0 || memcmp(r->name, name.data, name.len) == 0)) {
-            return r;
+static uint32_t cell_of(struct slice name)
+{
+    return (uint32_t)XXH3_64bits(name.data, name.len) % MACHINE_ROUTE_CELLS;
+}
+
+/* The cell that holds the route of this name, or the free one at which the search ends. */
+static uint32_t probe(const struct machine *m, struct slice name)
+{
+    uint32_t cell = cell_of(name);
+
+    for (; m->route_cells[cell] != 0; cell = (cell + 1) % MACHINE_ROUTE_CELLS) {
+        const struct route *r = &m->routes[m->route_cells[cell] - 1];
+
+        if (r->name_len == name.len && memcmp(r->name, name.data, name.len) == 0) {
+            break;
         }
     }
-    return NULL;
+    return cell;
 }
+
+struct route *machine_find_route(const struct machine *m, struct slice name)
+{
+    uint32_t cell = name.len > 0 ? probe(m, name) : 0;
+
+    return name.len > 0 && m->route_cells[cell] != 0 ? &m->routes[m->route_cells[cell] - 1] : NULL;
+}
+
+void machine_index_route(struct machine *m, const struct route *r)
+{
+    m->route_cells[probe(m, (struct slice){(const uint8_t *)r->name, r->name_len})] =
+        (uint16_t)(r - m->routes + 1);
+}
+
+/* Take a route out, and move back into the gap what the search would no longer reach. */
+static void forget_route(struct machine *m, const struct route *r)
+{
+    uint32_t mask = MACHINE_ROUTE_CELLS - 1;
+    uint32_t gap = probe(m, (struct slice){(const uint8_t *)r->name, r->name_len});
+
+    for (uint32_t cell = (gap + 1) & mask; m->route_cells[cell] != 0; cell = (cell + 1) & mask) {
+        const struct route *other = &m->routes[m->route_cells[cell] - 1];
+        uint32_t home = cell_of((struct slice){(const uint8_t *)other->name, other->name_len});
+
+        if (((cell - home) & mask) >= ((cell - gap) & mask)) {
+            m->route_cells[gap] = m->route_cells[cell];
+            gap = cell;
+        }
+    }
+    m->route_cells[gap] = 0;
+}
+
+/* --- changes --- */
 
 /* The lowest free slot, ready to be filled; NULL when all are in use. */
 static struct route *take_slot(struct machine *m, struct slice name)
@@ -30,6 +73,7 @@ static struct route *take_slot(struct machine *m, struct slice name)
         return NULL;
     }
     route_init(r, name);
+    machine_index_route(m, r);
     if (m->n_routes <= (uint32_t)(r - m->routes)) {
         m->n_routes = (uint32_t)(r - m->routes) + 1;
     }
@@ -87,6 +131,7 @@ static int delete(struct machine *m, const struct operation *op)
     if (r->orders > 0) {
         return ORDERSCHED_ROUTE_IN_USE;
     }
+    forget_route(m, r);
     route_clear(r);
     return ORDERSCHED_OK;
 }

@@ -31,9 +31,5 @@ uint64_t recent_digest(const struct recent *r);
 /* The same, from nothing. O(n), for checks. */
 uint64_t recent_digest_anew(const struct recent *r);
 const struct recent_request *recent_at(const struct recent *r, uint32_t i); /* 0 = oldest */
-/* A number for all that is in it, in its order, kept up with each change (for the digest). */
-uint64_t recent_digest(const struct recent *r);
-/* The same, from nothing. O(n), for checks. */
-uint64_t recent_digest_anew(const struct recent *r);
 
 #endif

@@ -91,6 +91,7 @@ static struct route *read_new_route(struct cursor *c, struct machine *m)
         return NULL;
     }
     route_init(&m->routes[slot], name);
+    machine_index_route(m, &m->routes[slot]);
     if (m->n_routes <= slot) {
         m->n_routes = (uint32_t)slot + 1;
     }

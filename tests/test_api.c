@@ -36,6 +36,7 @@ struct stage {
     struct inbound *held[HELD_MAX];
     unsigned n_held;
     unsigned n_received, n_refused;
+    unsigned n_taken; /* answers whose memory was */
     int last_error;
     unsigned close_after; /* messages; 0 = when the clients are done */
     bool closing, closed;
@@ -49,11 +50,18 @@ static void stage_reply(struct stage *t, unsigned i)
     struct inbound *in = t->held[i];
 
     t->held[i] = t->held[--t->n_held];
-    uint8_t *copy = malloc(in->message_len + 1); /* nothing of it may be read after reply() */
-    memcpy(copy, in->message, in->message_len);
     size_t len = in->message_len;
-    in->reply(in, copy, len);
-    free(copy);
+    uint8_t *memory = malloc(INBOUND_HEADROOM + len); /* nothing of it may be read after reply() */
+    memcpy(memory + INBOUND_HEADROOM, in->message, len);
+    if (random_below(&t->rng, 2) == 0) { /* it may be taken over */
+        uint8_t *before = memory;
+        in->memory = &memory;
+        in->reply(in, before + INBOUND_HEADROOM, len);
+        t->n_taken += memory == NULL;
+    } else {
+        in->reply(in, memory + INBOUND_HEADROOM, len);
+    }
+    free(memory);
 }
 
 static void stage_received(void *arg, struct inbound *in, int error, const char *text)
@@ -157,10 +165,13 @@ static nng_msg *request_of(unsigned client, unsigned i)
     char id[64];
     nng_msg *m;
 
-    snprintf(id, sizeof id, "%u-%u", client, i);
+    snprintf(id, sizeof id, "%030u-%u", client, i);
     struct operation op = {.code = OPERATION_GET, .id = {(const uint8_t *)id, strlen(id)}};
-    request_encode_head(&b, "c", 0, 1);
-    operation_encode(&b, &op);
+    uint32_t n = i % 16 == 0 ? 1000 : 1; /* some are large */
+    request_encode_head(&b, "c", 0, n);
+    for (uint32_t k = 0; k < n; k++) {
+        operation_encode(&b, &op);
+    }
     if (b.failed || nng_msg_alloc(&m, b.len) != 0) {
         abort();
     }
@@ -226,7 +237,9 @@ static int raw_dial(const struct stage *t)
 static void client_drop_in(const struct client *c, unsigned i)
 {
     nng_msg *m = request_of(c->number, i);
-    uint8_t head[12] = {0, 0, 0, 0, 0, 0, 0, (uint8_t)(4 + nng_msg_len(m)), 0x80, 0, 0, 1};
+    size_t len = 4 + nng_msg_len(m);
+    uint8_t head[12] = {0, 0, 0, 0, 0, (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len,
+                        0x80, 0, 0, 1};
     int fd = raw_dial(c->stage);
 
     for (unsigned n = 0; n < 1 + i % 5; n++) { /* several under way */
@@ -308,6 +321,7 @@ static void each_client_gets_the_answers_to_its_own_messages(void **state)
     }
     assert_int_equal(t->n_answered, 2400);
     assert_int_equal(t->n_refused, 0);
+    assert_true(t->n_taken > 0);
     stage_free(t);
 }
 

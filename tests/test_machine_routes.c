@@ -9,6 +9,7 @@
 
 #include "support/answers.h"
 #include "support/bed.h"
+#include "support/random.h"
 
 #define T BED_T0
 #define FIRST "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -266,6 +267,30 @@ static void the_1025th_route_is_one_too_many(void **state)
     assert_ptr_equal(route_of(b, "one-more"), &b->m.routes[5]);
 }
 
+/* machine_check() looks each route up by its name. */
+static void routes_are_found_by_name_while_others_come_and_go(void **state)
+{
+    struct bed *b = *state;
+    bool there[300] = {false};
+    struct random random = random_start();
+
+    for (unsigned i = 0; i < 3000; i++) {
+        unsigned k = (unsigned)random_below(&random, 300);
+        char name[16];
+        snprintf(name, sizeof name, "r%u", k);
+        struct result result =
+            bed_apply(b, T, there[k] ? bed_route_delete(b, name) : bed_route_put(b, name));
+        assert_int_equal(result.error, ORDERSCHED_OK);
+        there[k] = !there[k];
+        if (i % 100 == 0) {
+            for (unsigned n = 0; n < 300; n++) {
+                snprintf(name, sizeof name, "r%u", n);
+                assert_int_equal(machine_find_route(&b->m, bed_text(name)) != NULL, there[n]);
+            }
+        }
+    }
+}
+
 static void the_delete_of_an_unknown_route_is_not_found(void **state)
 {
     struct bed *b = *state;
@@ -321,6 +346,7 @@ int main(void)
         TEST(a_rotation_puts_the_new_secret_first_and_keeps_older_ones),
         TEST(slots_are_given_out_lowest_first),
         TEST(the_1025th_route_is_one_too_many),
+        TEST(routes_are_found_by_name_while_others_come_and_go),
         TEST(the_delete_of_an_unknown_route_is_not_found),
         TEST(a_route_stays_while_an_order_of_any_state_points_to_it),
         TEST(a_route_in_use_until_the_purge_is_free_after_it),

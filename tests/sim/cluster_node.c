@@ -305,6 +305,7 @@ static struct scheduler *node_make(struct sim_node *n)
         .retention_ms = o->retention_ms,
         .snapshot_slice = o->snapshot_slice,
         .max_recent = o->max_recent,
+        .read_turn_ns = o->read_turn_ns,
         .max_orders = o->max_orders,
         .max_bytes = UINT64_C(1) << 30,
         .max_deliveries = o->max_deliveries,

@@ -166,6 +166,9 @@ static void draw_extras(struct sim_options *o)
     struct sim_loop stream;
 
     o->blames_requests = options_extra(o, "blame", 500, &stream);
+    if (options_extra(o, "read-slices", 300, &stream)) { /* one order, or a few, at a time */
+        o->read_turn_ns = ONE_OF(&stream, 1, 2000, 20000);
+    }
     if (options_extra(o, "members", 100, &stream)) {
         o->nodes = (unsigned)ONE_OF(&stream, 1, 2, 3, 4, 4, 4); /* an even number splits in halves */
         o->slots = (unsigned)loop_between(&stream, o->nodes + 1, SIM_NODES_MAX);

@@ -15,6 +15,7 @@ struct sim_options {
     unsigned snapshot_threshold;  /* entries */
     unsigned snapshot_trailing;
     unsigned snapshot_slice;      /* orders written into an image at a time */
+    uint64_t read_turn_ns;        /* for reading between two events; 0 = the default (extra) */
     uint64_t retention_ms;
     uint64_t max_orders;          /* sometimes near its edge: FULL */
     unsigned max_deliveries;
