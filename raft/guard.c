@@ -344,12 +344,15 @@ static int guard_send(struct raft_io *io, struct raft_io_send *req,
     req->cb = cb;
     if (message->type == RAFT_REQUEST_VOTE_RESULT) {
         vote_show_term(g, &shown.request_vote_result);
+    } else if (message->type == RAFT_APPEND_ENTRIES) {
+        guard_window_cut(g, message->server_id, &shown.append_entries);
     } else if (guard_lives_only(g, message)) {
         shown.append_entries_result.rejected = 0;
         shown.append_entries_result.last_log_index = 0;
     }
     rv = g->inner->send(g->inner, req, &shown, cb);
     if (rv != 0) {
+        guard_window_lost(g, message->server_id);
         /* Told of a failure, libraft would drop the rest of the step: other messages, and the
          * application of what was just committed. A lost message is ordinary. */
         guard_defer(g, req, NULL, rv);

@@ -10,6 +10,7 @@
  *   truncate       a failure is fatal
  *   send           never fails towards libraft: a message that cannot be sent is lost
  *   send           the refusal of a pre-vote for a term that is over shows our term
+ *   send           entries that are on their way to a member are not sent again
  *   send           one InstallSnapshot in flight for each follower, released when the follower's
  *                  match index moves, it shows that it did not get it, or
  *                  GUARD_INSTALL_TIMEOUT_MS is over

@@ -12,6 +12,15 @@ struct guard_put {
     bool busy;
 };
 
+/* Entries that were sent to a member and are not confirmed yet. */
+struct guard_window {
+    raft_term term;
+    raft_index first;
+    raft_index last; /* 0: there are none */
+    size_t bytes;    /* of those that were sent since it opened */
+    raft_time moved_ms; /* when one was sent or confirmed */
+};
+
 /* What is known of another member. */
 struct guard_peer {
     raft_id id;
@@ -30,6 +39,7 @@ struct guard_peer {
     unsigned refusals; /* of what it confirmed, in a row */
     raft_time refused_ms;
     raft_index refused_ends; /* where its log ends, as they say */
+    struct guard_window window;
     struct guard_peer *next;
 };
 
@@ -151,6 +161,12 @@ void guard_install_answered(struct guard *g, raft_id id,
                             struct raft_append_entries_result *result);
 void guard_complete_deferred(struct guard *g);
 void guard_install_close(struct guard *g);
+
+/* guard_window.c: what is on its way to a member is not sent again. */
+void guard_window_cut(struct guard *g, raft_id id, struct raft_append_entries *args);
+void guard_window_lost(struct guard *g, raft_id id); /* the message could not be sent */
+void guard_window_answered(struct guard *g, raft_id id,
+                           const struct raft_append_entries_result *result);
 
 /* guard_receive.c: what may come in. */
 void guard_receive(struct guard *g, struct raft_message *message);

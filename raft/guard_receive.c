@@ -336,6 +336,7 @@ void guard_receive(struct guard *g, struct raft_message *message)
             }
             guard_lost_answered(g, message->server_id, &message->append_entries_result);
             answer_forget_stale(g, message->server_id, &message->append_entries_result);
+            guard_window_answered(g, message->server_id, &message->append_entries_result);
             guard_install_answered(g, message->server_id, &message->append_entries_result);
             g->recv(g->outer, message);
             break;

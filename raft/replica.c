@@ -10,7 +10,6 @@
 #include "hazard_apply.h"
 #include "mutant.h"
 
-#define REPLICA_INFLIGHT_ENTRIES 256
 #define REPLICA_ELECTION_MS 500
 #define REPLICA_HEARTBEAT_MS 50
 #define REPLICA_ADD_PATIENCE_MS 60000
@@ -202,7 +201,6 @@ static void replica_configure(struct replica *r, const struct replica_config *c,
     raft_set_election_timeout(&r->raft, election_ms);
     raft_set_pre_vote(&r->raft, true);
     raft_set_install_snapshot_timeout(&r->raft, GUARD_INSTALL_TIMEOUT_MS);
-    raft_set_max_inflight_entries(&r->raft, REPLICA_INFLIGHT_ENTRIES);
     raft_set_max_catch_up_rounds(&r->raft, REPLICA_CATCH_UP_ROUNDS);
     raft_set_max_catch_up_round_duration(&r->raft, REPLICA_CATCH_UP_ROUND_MS);
     /* libraft's own gate leaves a leader without barrier; the node has one of its own. */

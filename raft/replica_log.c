@@ -19,6 +19,10 @@
 #define QUIET_TRAILING_MIN 16
 #define QUIET_GROWTH_MAX (256ull * 1024) /* else it has ended before the image was there */
 #define TRIM_BYTES_MIN (16ull * 1024 * 1024)
+/* On their way to one member, sent and not confirmed: so many bytes, or INFLIGHT_MIN entries. */
+#define INFLIGHT_BYTES (8ull * 1024 * 1024)
+#define INFLIGHT_MIN 32 /* twice what a leader proposes at a time */
+#define INFLIGHT_MAX 256
 
 void replica_log_configure(struct replica *r, const struct replica_config *config)
 {
@@ -35,13 +39,28 @@ void replica_log_begins(struct replica *r, uint64_t image_bytes)
     r->log.freed = r->log.quiet ? r->log.bytes : 0;
     r->log.bytes = 0;
     r->log.entries = 0;
+    r->log.largest = 0;
+    raft_set_max_inflight_entries(&r->raft, INFLIGHT_MAX);
     r->log.target = target < LOG_BYTES_MAX ? target : LOG_BYTES_MAX;
     r->log.quiet = false;
     raft_set_snapshot_threshold(&r->raft, r->log.threshold != 0 ? r->log.threshold : UINT_MAX);
 }
 
+/* libraft counts entries: as many as the largest of them would fill. */
+static void limit_inflight(struct replica *r, size_t largest)
+{
+    uint64_t n = INFLIGHT_BYTES / largest;
+
+    r->log.largest = largest;
+    n = n > INFLIGHT_MIN ? n : INFLIGHT_MIN;
+    raft_set_max_inflight_entries(&r->raft, n < INFLIGHT_MAX ? (unsigned)n : INFLIGHT_MAX);
+}
+
 void replica_log_grew(struct replica *r, size_t len)
 {
+    if (len > r->log.largest) {
+        limit_inflight(r, len);
+    }
     r->log.bytes += len + ENTRY_OVERHEAD;
     r->log.entries++;
     if (r->log.threshold == 0 && r->log.bytes >= r->log.target) {

@@ -418,6 +418,12 @@ void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *
     const struct raft_server *member;
     char silent[128];
 
+    /* It is being added, and only waited for: whoever removes it has given it up. */
+    if (r->change.phase == CHANGE_CATCHING_UP && r->change.id == id &&
+        replica_role(r) == REPLICA_LEADER) {
+        change_finish(r, ORDERSCHED_MEMBER_CHANGE,
+                      "member %" PRIu64 " was removed before it had caught up", id);
+    }
     if (!change_may_begin(r, cb, arg)) {
         return;
     }

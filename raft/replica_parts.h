@@ -46,6 +46,7 @@ struct replica_log {
     unsigned trailing;  /* entries to keep behind it, at most */
     uint64_t bytes;     /* applied since the last, with what each entry costs */
     uint64_t entries;
+    size_t largest;        /* of these entries */
     uint64_t target;       /* take one when there are so many bytes */
     bool quiet;            /* one was asked for because nothing happens */
     uint64_t quiet_bytes;  /* that were there then */

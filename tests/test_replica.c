@@ -540,6 +540,25 @@ static void an_absent_member_is_given_up_and_can_be_taken_up_again(void **state)
     group_converge(g);
 }
 
+static void a_member_that_is_waited_for_can_be_removed_at_once(void **state)
+{
+    struct group *g = *state;
+    struct group_member *leader;
+
+    open_three(g);
+    group_commit(g, 10);
+    leader = group_leader(g);
+    replica_add(leader->replica, 4, g->members[4].address, group_change_cb, g);
+    group_run(g, 300);
+    assert_int_equal(replica_members(leader->replica, NULL, 0), 4);
+    replica_remove(leader->replica, 4, group_change_cb, g);
+    assert_int_equal(group_change(g), ORDERSCHED_MEMBER_CHANGE); /* the add, at once */
+    assert_text(g, "was removed before it had caught up");
+    assert_int_equal(group_change(g), 0);
+    assert_int_equal(replica_members(leader->replica, NULL, 0), 3);
+    group_commit(g, 10);
+}
+
 static void a_leader_that_loses_its_office_does_not_know_what_became_of_a_change(void **state)
 {
     struct group *g = *state;
@@ -694,6 +713,7 @@ int main(void)
         IN_GROUP(changes_hold_across_a_restart_and_a_failover),
         IN_GROUP(impossible_additions_are_refused_with_a_reason),
         IN_GROUP(an_absent_member_is_given_up_and_can_be_taken_up_again),
+        IN_GROUP(a_member_that_is_waited_for_can_be_removed_at_once),
         IN_GROUP(a_leader_that_loses_its_office_does_not_know_what_became_of_a_change),
         IN_GROUP(the_leader_is_not_removed),
         IN_GROUP(a_removal_that_would_stop_the_cluster_is_refused),
