@@ -143,6 +143,10 @@ static unsigned client_timeout_of_batch(const struct client_logic *l, uint32_t n
         uint64_t left = l->batch[i]->deadline_ms - now_ms;
         longest = left > longest ? left : longest;
     }
+    /* What cannot be repeated has nothing to gain from giving an attempt up. */
+    if (l->batch[0]->mutating && !l->batch[0]->repeatable) {
+        return (unsigned)longest;
+    }
     uint64_t attempt_ms = (uint64_t)l->config.attempt_timeout_ms + l->batch[0]->wait_ms;
     return (unsigned)(longest < attempt_ms ? longest : attempt_ms);
 }

@@ -9,7 +9,9 @@
 #include "table.h"
 #include "units.h"
 
-#define MEMBER_TIMEOUT_MS 60000 /* a new member catches up first */
+/* A new member catches up first. The leader gives it up when a minute passes without progress, and
+ * says what then holds: that is to be heard. */
+#define MEMBER_TIMEOUT_MS 900000
 
 static unsigned least(unsigned a, unsigned b)
 {
@@ -435,8 +437,9 @@ const struct ctl_command ctl_cluster_commands[] = {
      .run = run_members},
     {.name = "member add", .operands = "ID HOST:PORT", .operands_min = 2, .operands_max = 2,
      .summary = "Add a node that was started empty with --join",
-     .details = "The node catches up first and then becomes a voter: waits up to 60s for that,\n"
-                "unless --timeout says otherwise. HOST:PORT is its Raft address.",
+     .details = "The node catches up first and then becomes a voter: waits up to 15 minutes for that,\n"
+                "unless --timeout says otherwise; a node that makes no progress for a minute is\n"
+                "given up. HOST:PORT is its Raft address.",
      .check = check_member_add, .run = run_member_add},
     {.name = "member remove", .operands = "ID", .operands_min = 1, .operands_max = 1,
      .summary = "Remove a member", .check = check_node_id, .run = run_member_remove},

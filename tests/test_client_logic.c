@@ -112,6 +112,27 @@ static void a_member_operation_is_alone_in_its_message(void **state)
     world_free(w);
 }
 
+/* It cannot be repeated: giving its attempt up would only lose the answer. */
+static void a_member_operation_is_waited_for_as_long_as_its_call(void **state)
+{
+    static const enum operation_code codes[] = {OPERATION_MEMBER_ADD, OPERATION_MEMBER_REMOVE,
+                                                OPERATION_TRANSFER, OPERATION_MEMBER_LIST,
+                                                OPERATION_PAY};
+    (void)state;
+    for (unsigned i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct world *w = world_with_leader(NULL);
+        struct ending o = {0};
+        unsigned before = w->n_sent;
+        bool changes = codes[i] >= OPERATION_MEMBER_ADD;
+
+        assert_int_equal(world_submit(w, &o, codes[i], NULL, NULL, 70000), 0);
+        world_tick(w);
+        assert_int_equal(w->n_sent - before, 1);
+        assert_int_equal(w->sent[before].timeout_ms, changes ? 70000 : 2000);
+        world_free(w);
+    }
+}
+
 static void repeated_calls_keep_their_order(void **state)
 {
     (void)state;
@@ -491,6 +512,7 @@ int main(void)
         cmocka_unit_test(a_message_holds_no_more_operations_than_the_protocol_allows),
         cmocka_unit_test(a_message_holds_no_more_bytes_than_the_protocol_allows),
         cmocka_unit_test(a_member_operation_is_alone_in_its_message),
+        cmocka_unit_test(a_member_operation_is_waited_for_as_long_as_its_call),
         cmocka_unit_test(repeated_calls_keep_their_order),
         cmocka_unit_test(a_call_in_flight_at_its_deadline_is_a_timeout),
         cmocka_unit_test(a_call_whose_time_is_up_before_it_starts_is_not_sent),

@@ -241,8 +241,9 @@ int world_submit(struct world *w, struct ending *o, enum operation_code code,
     }
     operation_encode(&b, &op);
     o->world = w;
-    int error = call_new(&w->budget, b.data, b.len, code == OPERATION_MEMBER_ADD, target,
-                         world_ended, o, &call);
+    bool changes_members = code > OPERATION_MEMBER_LIST && code <= OPERATION_TRANSFER;
+    int error = call_new(&w->budget, b.data, b.len, changes_members, target, world_ended, o,
+                         &call);
     buffer_free(&b);
     if (error == ORDERSCHED_OK) {
         error = client_logic_submit(&w->logic, call, w->now_ms + timeout_ms);
