@@ -255,6 +255,7 @@ static int settle_globals(struct ctl *ctl)
 static int run_command(struct ctl *ctl)
 {
     struct ordersched_config config = {ctl->endpoints, ctl->cluster, ctl->timeout_ms};
+    char raft[PROTOCOL_ADDRESS_MAX], clients[PROTOCOL_ADDRESS_MAX];
 
     if (ctl->n_operands < ctl->command->operands_min) {
         return ctl_usage(ctl, "missing argument: %s", ctl->command->operands);
@@ -262,6 +263,11 @@ static int run_command(struct ctl *ctl)
     int rv = ctl->command->check != NULL ? ctl->command->check(ctl) : CTL_DONE;
     if (rv != CTL_DONE) {
         return rv;
+    }
+    if (ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
+        units_move_port(raft, 1, clients, sizeof clients);
+        return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s", raft,
+                         clients);
     }
     rv = ordersched_open(&config, &ctl->client);
     if (rv == ORDERSCHED_ARGUMENT) {

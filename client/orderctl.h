@@ -86,6 +86,9 @@ int ctl_exit_code(int error);
  * that the first endpoint gives if it is no cluster of ours. */
 int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
                         struct ask_reply *reply);
+/* Is each of the endpoints a node's Raft port? Then its first is in `first`. Waits for some hundred
+ * milliseconds at most for one that hangs up, and no longer than a round trip for a client port. */
+bool ctl_names_raft_ports(const char *endpoints, char *first, size_t first_len);
 /* The first of the endpoints. */
 void ctl_first_endpoint(const struct ctl *ctl, char out[PROTOCOL_ADDRESS_MAX]);
 /* Print one object to stdout and release it. Returns CTL_DONE, or CTL_UNKNOWN without memory. */

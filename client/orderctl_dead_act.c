@@ -1,4 +1,5 @@
 /* orderctl_dead_act.c - dead letters: redrive and drop, one by one or all that are meant. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,25 @@
 
 #define ACT_AT_ONCE 64 /* operations under way */
 #define ACT_LINES_MAX 20 /* about orders that were refused; the summary counts the others */
+#define ACT_INTERRUPTED 130 /* as a shell has it for SIGINT */
+
+/* Somebody wants it to end: what is under way is waited for, and what was done is said. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signum)
+{
+    (void)signum;
+    interrupted = 1;
+}
+
+/* A second signal ends the program as ever. */
+static void heed_interrupts(void)
+{
+    struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART | SA_RESETHAND};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
 
 const struct flag ctl_dead_act_flags[] = {
     {CTL_ROUTE, "route", 0, "NAME", "all dead orders of this route"},
@@ -87,7 +107,7 @@ static void act_on(struct ctl *ctl, struct acting *a, const struct slice *ids, u
     struct operation ops[ACT_AT_ONCE];
     struct ask_reply replies[ACT_AT_ONCE];
 
-    for (unsigned at = 0; at < n; at += ACT_AT_ONCE) {
+    for (unsigned at = 0; at < n && !interrupted; at += ACT_AT_ONCE) {
         unsigned here = n - at < ACT_AT_ONCE ? n - at : ACT_AT_ONCE;
         for (unsigned i = 0; i < here; i++) {
             ops[i] = (struct operation){.code = a->code, .request_id = make_one, .id = ids[at + i]};
@@ -117,7 +137,7 @@ static int act_on_pages(struct ctl *ctl, struct acting *a, const struct dead_fil
         }
         act_on(ctl, a, ids, page.n, true);
         ask_reply_free(&page.reply);
-    } while (page.cursor_len > 0 && a->worst != CTL_UNKNOWN);
+    } while (page.cursor_len > 0 && a->worst != CTL_UNKNOWN && !interrupted);
     return CTL_DONE;
 }
 
@@ -127,9 +147,9 @@ static int print_summary(const struct ctl *ctl, const struct acting *a)
 
     if (ctl->json) {
         return ctl_print_json(json_pack(
-            "{ss, sI, sI, sI, sI}", "command", ctl->command->name, verb, (json_int_t)a->done,
+            "{ss, sI, sI, sI, sI, sb}", "command", ctl->command->name, verb, (json_int_t)a->done,
             "not_dead", (json_int_t)a->not_dead, "refused", (json_int_t)a->refused,
-            "unknown_outcome", (json_int_t)a->unknown));
+            "unknown_outcome", (json_int_t)a->unknown, "interrupted", interrupted != 0));
     }
     printf("%llu %s %s", (unsigned long long)a->done, a->done == 1 ? "order" : "orders", verb);
     if (a->not_dead > 0) {
@@ -142,6 +162,9 @@ static int print_summary(const struct ctl *ctl, const struct acting *a)
         printf(", %llu with an unknown outcome: repeat the command",
                (unsigned long long)a->unknown);
     }
+    if (interrupted) {
+        printf("; interrupted: repeat the command for the rest");
+    }
     printf("\n");
     return CTL_DONE;
 }
@@ -153,6 +176,7 @@ static int act(struct ctl *ctl, enum operation_code code)
     struct slice ids[CTL_OPERANDS_MAX];
 
     int rv = dead_read_filter(ctl, &filter);
+    heed_interrupts();
     for (unsigned i = 0; i < ctl->n_operands; i++) {
         ids[i] = (struct slice){(const uint8_t *)ctl->operands[i], strlen(ctl->operands[i])};
     }
@@ -168,6 +192,9 @@ static int act(struct ctl *ctl, enum operation_code code)
         return rv;
     }
     rv = print_summary(ctl, &a);
+    if (rv == CTL_DONE && interrupted) {
+        return ACT_INTERRUPTED;
+    }
     return rv != CTL_DONE ? rv : a.worst;
 }
 

@@ -3,9 +3,12 @@
 
 #include <assert.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "printable.h"
 
 char *table_escape(const void *data, size_t len)
 {
@@ -16,11 +19,17 @@ char *table_escape(const void *data, size_t len)
     if (out == NULL) {
         return NULL;
     }
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] < 0x20 || bytes[i] == 0x7f || bytes[i] == '\\') {
-            n += (size_t)snprintf(out + n, 5, "\\x%02x", (unsigned)bytes[i]);
-        } else {
-            out[n++] = (char)bytes[i];
+    for (size_t i = 0; i < len;) {
+        uint32_t c = 0;
+        size_t size = printable_decode(bytes + i, len - i, &c);
+        bool plain = size > 0 && printable_is(c) && c != '\\';
+        size = size > 0 ? size : 1;
+        for (size_t end = i + size; i < end; i++) {
+            if (plain) {
+                out[n++] = (char)bytes[i];
+            } else {
+                n += (size_t)snprintf(out + n, 5, "\\x%02x", (unsigned)bytes[i]);
+            }
         }
     }
     out[n] = 0;

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../client/printable.h"
 #include "../client/units.h"
 #include "log_writer.h"
 
@@ -43,50 +44,20 @@ static void line_add_text(struct line *line, const char *text)
     line_add(line, text, strlen(text));
 }
 
-/* Decode one character at s; returns its bytes, 0 when they are not UTF-8 (RFC 3629: no overlong
- * forms, no surrogates, nothing past U+10FFFF). */
-static size_t utf8_decode(const unsigned char *s, size_t len, uint32_t *character)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
-    if (n == 0 || n > len) {
-        return 0;
-    }
-    uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (s[i] >> 6 != 2) {
-            return 0;
-        }
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    if (c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff) {
-        return 0;
-    }
-    *character = c;
-    return n;
-}
-
-/* Controls (C0, DEL, C1), line and paragraph separators, and marks that reverse the writing. */
-static bool must_escape(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 ||
-           (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
 static void line_add_escaped(struct line *line, const unsigned char *s, size_t len)
 {
     for (size_t at = 0; at < len && !line->overflow;) {
         uint32_t c = 0;
-        size_t n = utf8_decode(s + at, len - at, &c);
+        size_t n = printable_decode(s + at, len - at, &c);
         char escape[16];
-        if (n == 0) {
+        if (n == 0 || (c > 0xffff && !printable_is(c))) { /* the second has no short escape */
             line_add_text(line, "\xef\xbf\xbd");
-            n = 1;
+            n = n > 0 ? n : 1;
         } else if (c == '"' || c == '\\') {
             line_add(line, (char[]){'\\', (char)c}, 2);
         } else if (c == '\n' || c == '\t' || c == '\r') {
             line_add_text(line, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
-        } else if (must_escape(c)) {
+        } else if (!printable_is(c)) {
             snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
             line_add_text(line, escape);
         } else {

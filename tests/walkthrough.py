@@ -1,9 +1,8 @@
 """walkthrough.py - the commands of the pages, run as they stand there.
 
-A page's blocks of commands (indented by four spaces) become one script for bash. /tmp and the ports
-are moved to where this test is alone; big measurements are made small. A comment behind a command that
-begins with a word in capitals, a number, or a word that the program prints says what must be seen;
-"(exit code N)" what it must end with, which is 0 otherwise.
+A page's blocks of commands (indented by four spaces) become one script for bash. /tmp and the
+ports are moved to where this test is alone; big measurements are made small. A comment that begins with a word in capitals, a number, or a word that the program prints says what must be seen;
+"(exit code N)" says what the command must end with, which is 0 otherwise.
 
     python3 tests/walkthrough.py BUILD      prints TAP; tests/test_walkthrough.sh runs it
 """
