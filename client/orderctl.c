@@ -266,8 +266,8 @@ static int run_command(struct ctl *ctl)
     }
     if (ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
         units_move_port(raft, 1, clients, sizeof clients);
-        return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s", raft,
-                         clients);
+        return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s",
+                         raft, clients);
     }
     rv = ordersched_open(&config, &ctl->client);
     if (rv == ORDERSCHED_ARGUMENT) {

@@ -1,7 +1,7 @@
 /* table.h - a table of text cells for people, with columns as wide as their longest cell.
  *
- * Cells are copied; bytes that are not UTF-8, and characters that are not printable (printable.h), are
- * shown as \xNN, so that an order id cannot write to the operator's terminal. */
+ * Cells are copied; bytes that are not UTF-8, and characters that are not printable (printable.h),
+ * are shown as \xNN, so that an order id cannot write to the operator's terminal. */
 #ifndef TABLE_H
 #define TABLE_H
 

@@ -7,8 +7,8 @@
  *
  * Messages to a member keep their order on its connection. So what a message repeats is cut off its
  * front, down to a heartbeat; it then follows the entries that are on their way. If they do not
- * arrive, the member refuses what follows, or confirms nothing for as long as sending them may take:
- * either ends the window, and libraft's next message is sent whole. */
+ * arrive, the member refuses what follows, or confirms nothing for as long as sending them may
+ * take: either ends the window, and libraft's next message is sent whole. */
 #include "guard_parts.h"
 
 #define WINDOW_BYTES_PER_MS 1024 /* slower than that, and entries are sent again */

@@ -18,7 +18,7 @@
 #define ORDERS 30000u
 #define PAYLOAD 1000u
 #define OPEN_MAX 4096u
-#define READS 2 /* of each byte: the transport's pump reads from the network, libraft from the pump */
+#define READS 2 /* of each byte: the transport reads from the network, libraft from its pump */
 
 static const uint32_t retries_ms[] = {1000};
 

@@ -200,7 +200,8 @@ def test_what_refuses_one_operation_stands_in_its_result(bed):
     c = bed.client
     operations = [
         ([16, "nobody"], "NOT_FOUND"),
-        ([77], "UNKNOWN_OPERATION"), ([64, 1, 2], "UNKNOWN_OPERATION"), ([16, ""], "BAD_ID"), ([16, "x" * 129], "BAD_ID"), ([16], "INVALID"), ([16, 7], "INVALID"),
+        ([77], "UNKNOWN_OPERATION"), ([64, 1, 2], "UNKNOWN_OPERATION"),
+        ([16, ""], "BAD_ID"), ([16, "x" * 129], "BAD_ID"), ([16], "INVALID"), ([16, 7], "INVALID"),
         ([2, b"short", "x"], "INVALID"),
         ([1, c.request_id(), "x", True, 1000, "none", b"p" * 4097], "PAYLOAD_TOO_LARGE"),
         ([1, c.request_id(), "x", True, 1000, "none", b""], "UNKNOWN_ROUTE"),

@@ -1,8 +1,9 @@
 """walkthrough.py - the commands of the pages, run as they stand there.
 
 A page's blocks of commands (indented by four spaces) become one script for bash. /tmp and the
-ports are moved to where this test is alone; big measurements are made small. A comment that begins with a word in capitals, a number, or a word that the program prints says what must be seen;
-"(exit code N)" says what the command must end with, which is 0 otherwise.
+ports are moved to where this test is alone; big measurements are made small. A comment that
+begins with a word in capitals, a number, or a word that the program prints says what must be
+seen; "(exit code N)" says what the command must end with, which is 0 otherwise.
 
     python3 tests/walkthrough.py BUILD      prints TAP; tests/test_walkthrough.sh runs it
 """
@@ -101,7 +102,7 @@ class Walk:
         return text.replace("--over 10s", "--over 1s")
 
     def run(self, page, environment):
-        """Every command of a page, with what it printed and its exit code; the environment after."""
+        """Every command of a page, with what it printed and its exit code."""
         todo = [c for c in commands(page) if not ELSEWHERE.match(c)]
         script = "set -m\n"
         for i, command in enumerate(todo):
