@@ -45,6 +45,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_MEMBER_CHANGE, "MEMBER_CHANGE", "the change of members was refused"},
     {ORDERSCHED_EXEC_NOT_ALLOWED, "EXEC_NOT_ALLOWED",
      "the leader was not started with --allow-exec: it runs no programs"},
+    {ORDERSCHED_REQUEST_ID_USED, "REQUEST_ID_USED",
+     "the request id was used before, for another operation or another order"},
 
     {ORDERSCHED_UNKNOWN_OUTCOME, "UNKNOWN_OUTCOME",
      "the operation may or may not have happened: its answer was lost for good"},

@@ -77,6 +77,7 @@ enum ordersched_error {
     ORDERSCHED_EARLY_REQUEST = 44,       /* the request id lies in the cluster's future */
     ORDERSCHED_MEMBER_CHANGE = 45,       /* membership change refused; the text says why */
     ORDERSCHED_EXEC_NOT_ALLOWED = 46,    /* route put: the leader runs no programs (--allow-exec) */
+    ORDERSCHED_REQUEST_ID_USED = 47,     /* for another operation, or another order or route */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its office with it in the log */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../client/cursor.h"
+#include "request_watch.h"
 
 static bool operation_from_outside(enum operation_code code)
 {
@@ -45,6 +46,8 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
     if (operation_is_logged(op.code)) {
         in->n_logged++;
         in->logged_bytes += item->len;
+        item->target = request_watch_target(&op);
+        item->request_id_at = (uint8_t)(op.request_id - op.bytes.data);
     }
     in->administers = in->administers || operation_administers(op.code);
     return true;

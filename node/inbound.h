@@ -24,8 +24,10 @@ struct inbound_source {
 struct inbound_item {
     uint32_t offset; /* of the operation in the message */
     uint32_t len;
+    uint32_t target; /* of a logged one: what it is about (request_watch.h) */
     uint8_t code;
     uint8_t error; /* refused on entry, alone; the others of the message go on */
+    uint8_t request_id_at; /* of a logged one: where its request id begins in it */
 };
 
 #define INBOUND_HEADROOM 64

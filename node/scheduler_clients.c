@@ -129,6 +129,18 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     return greedy && would_be_refused(s, in, item) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
 }
 
+/* The same request id for something else? Its client would take the answer for the first one's. */
+static int scheduler_watch_request(struct scheduler *s, const struct inbound *in,
+                                   const struct inbound_item *item)
+{
+    if (!operation_is_logged(item->code) ||
+        request_watch_note(&s->request_watch, in->message + item->offset + item->request_id_at,
+                           item->target)) {
+        return ORDERSCHED_OK;
+    }
+    return ORDERSCHED_REQUEST_ID_USED;
+}
+
 static bool inbound_has_work(const struct inbound *in)
 {
     for (uint32_t i = 0; i < in->n_items; i++) {
@@ -166,6 +178,9 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         int error = in->items[i].error == ORDERSCHED_OK
                         ? scheduler_admit(s, in, &in->items[i], greedy)
                         : ORDERSCHED_OK;
+        if (error == ORDERSCHED_OK && in->items[i].error == ORDERSCHED_OK) {
+            error = scheduler_watch_request(s, in, &in->items[i]);
+        }
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
         }

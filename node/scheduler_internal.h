@@ -18,6 +18,7 @@
 #include "reader.h"
 #include "receivers.h"
 #include "refusals.h"
+#include "request_watch.h"
 #include "scheduler.h"
 
 enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OFFICE, SCHEDULER_IN_OFFICE };
@@ -67,6 +68,7 @@ struct scheduler {
     uint64_t digests_made;
     uint64_t digest_applied; /* the newest that was made */
     uint64_t digest;
+    struct request_watch request_watch;
     struct buffer answer;   /* scratch of the replies */
     struct buffer results;
     struct buffer body;

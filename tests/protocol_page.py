@@ -347,6 +347,24 @@ def test_a_repeated_request_gets_the_first_answer(bed):
     eq((again.error, again.state, again.index), ("OK", "PENDING", 0))
 
 
+def test_a_request_id_is_for_one_operation_on_one_order(bed):
+    c = bed.client
+    c.schedule("u-1", DAY_MS, "shop")
+    c.schedule("u-2", DAY_MS, "shop")
+    schedule, pay, put = c.request_id(), c.request_id(), c.request_id()
+    eq(c.schedule("u-3", DAY_MS, "shop", request_id=schedule).error, "OK")
+    eq(c.schedule("u-4", DAY_MS, "shop", request_id=schedule).error, "REQUEST_ID_USED")
+    eq(c.get("u-4").error, "NOT_FOUND")
+    eq(c.pay("u-1", pay).error, "OK")
+    eq((c.pay("u-2", pay).error, c.cancel("u-1", pay).error), ("REQUEST_ID_USED",) * 2)
+    eq(c.route_put("used", FAST, request_id=put).error, "OK")
+    eq(c.pay("u-2", put).error, "REQUEST_ID_USED")
+    eq((c.get("u-2").state, c.pay("u-1", pay).error), ("PENDING", "OK"))
+    twice = c.request_id()
+    eq([r.error for r in c.call([[2, twice, "u-2"], [3, twice, "u-3"]]).results],
+       ["OK", "REQUEST_ID_USED"])
+
+
 def test_ids_of_the_past_are_stale_and_of_the_future_early(bed):
     c = bed.client
     now_ms = int.from_bytes(c.request_id()[:6], "big")

@@ -84,6 +84,7 @@ struct sim_node {
     bool joins; /* it did not found the cluster */
     uint32_t voters; /* while it leads: a bit for each, by the configuration that it acts by; 0: unknown */
     struct sim_event *retire; /* removed: its process is to be stopped */
+    unsigned asked; /* how often it was to be added or removed */
 
     /* its cluster: as it believes (durable), and as it is */
     struct standing standing;

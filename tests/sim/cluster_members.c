@@ -19,6 +19,7 @@ struct member_change {
     struct sim_cluster *cluster;
     enum operation_code code;
     unsigned slot;
+    unsigned asked; /* how often that node had been asked for by then */
 };
 
 /* --- who is who --- */
@@ -107,7 +108,8 @@ static void members_changed(void *arg, const uint8_t *data, size_t len)
         c->counters.members_added += adds;
         c->counters.members_removed += !adds;
         loop_trace(c->loop, "n%u is %s", n->number + 1, adds ? "a voter" : "no member any more");
-        if (!adds && n->retire == NULL) {
+        /* An answer that comes late says nothing of what was asked for since. */
+        if (!adds && n->retire == NULL && change->asked == n->asked) {
             n->retire = loop_after(c->loop, loop_below(c->loop, MEMBERS_STOP_US), members_stop_cb, n);
         }
     }
@@ -118,7 +120,7 @@ static void members_ask(struct sim_cluster *c, enum operation_code code, unsigne
 {
     struct member_change *change = calloc(1, sizeof *change);
     struct buffer message = {0};
-    const struct sim_node *n = &c->nodes[slot];
+    struct sim_node *n = &c->nodes[slot];
     struct operation op = {
         .code = code,
         .node_id = slot + 1,
@@ -128,7 +130,7 @@ static void members_ask(struct sim_cluster *c, enum operation_code code, unsigne
     if (change == NULL) {
         abort();
     }
-    *change = (struct member_change){c, code, slot};
+    *change = (struct member_change){c, code, slot, ++n->asked};
     loop_trace(c->loop, "n%d is to %s n%u", c->leader + 1,
                code == OPERATION_MEMBER_ADD ? "add" : "remove", slot + 1);
     request_encode_head(&message, SIM_CLUSTER_NAME, 0, 1);
