@@ -241,6 +241,12 @@ void machine_apply_order(struct machine *m, const struct operation *op, struct r
         forgotten = false;
     }
     if (machine_answer_early(m, o, op->request_id, result)) {
+        /* Nothing on an order is OK without a state: a route's operation had this id. Its answer,
+         * taken for a payment's, would be a payment that is not there. */
+        if (result->error == ORDERSCHED_OK && result->state == ORDERSCHED_STATE_NONE &&
+            !machine_keeps_old_rules(m)) {
+            result->error = ORDERSCHED_REQUEST_ID_USED;
+        }
         return;
     }
     if (o && !forgotten) {

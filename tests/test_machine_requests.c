@@ -605,6 +605,23 @@ static void a_copy_of_a_route_operation_has_no_second_effect(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void a_route_operations_id_pays_nothing(void **state)
+{
+    struct bed *b = *state;
+    struct operation pay;
+    struct operation put = bed_route_put(b, "another");
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    assert_int_equal(bed_apply(b, T, put).error, ORDERSCHED_OK);
+    pay = bed_pay(b, "a");
+    pay.request_id = put.request_id;
+    assert_answer(bed_apply(b, T, pay), ORDERSCHED_REQUEST_ID_USED, ORDERSCHED_STATE_NONE, 0, 0);
+    pay.id = bed_text("nobody");
+    assert_int_equal(bed_apply(b, T, pay).error, ORDERSCHED_REQUEST_ID_USED);
+    assert_int_equal(bed_get(b, "a").state, ORDERSCHED_PENDING);
+    assert_int_equal(bed_apply(b, T, bed_pay(b, "a")).error, ORDERSCHED_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -639,6 +656,7 @@ int main(void)
         TEST(pays_that_came_too_late_leave_the_veto_its_place),
         TEST(an_order_that_was_exhausted_by_the_old_rules_can_be_paid_by_the_new),
         TEST(a_copy_of_a_route_operation_has_no_second_effect),
+        TEST(a_route_operations_id_pays_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -626,6 +626,10 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
         purge(m, o);
     }
     if (answered_before(m, o->exists && !(forgotten && is_old(m)) ? o : NULL, op, result)) {
+        bool of_a_route = result->error == ORDERSCHED_OK && result->state == 0;
+        if (of_a_route && !is_old(m)) {
+            result->error = ORDERSCHED_REQUEST_ID_USED;
+        }
         return;
     }
     if (again && !is_old(m)) {
