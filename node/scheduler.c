@@ -36,19 +36,25 @@ uint64_t scheduler_now_ms(struct scheduler *s)
     return now_ms < ENTRY_TIME_MAX_MS ? now_ms : ENTRY_TIME_MAX_MS;
 }
 
-/* A follower's is what entries told it, and what has passed since; while none has come since a
- * start, its own wall clock, unless the log is ahead of it. */
+/* A follower's own wall clock does not come into it: one that is ahead would hand out request ids
+ * of the future. */
 uint64_t scheduler_told_ms(struct scheduler *s)
 {
-    const struct environment *e = s->environment;
-    uint64_t now_ms = scheduler_now_ms(s);
-
-    if (s->state == SCHEDULER_FOLLOWING) {
-        (void)clock_read(&s->told, e->wall_us(e->impl), e->monotonic_us(e->impl));
-        clock_raise(&s->told, s->machine.now_ms);
-        now_ms = (uint64_t)s->told.value_us / 1000;
+    if (s->state != SCHEDULER_FOLLOWING) {
+        uint64_t now_ms = scheduler_now_ms(s);
+        return now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
     }
-    return now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+    if (s->machine.now_ms == 0) {
+        return 0; /* no entry ever came: not known */
+    }
+    uint64_t now_us = scheduler_monotonic_us(s);
+    uint64_t passed_us = now_us > s->told_at_us ? now_us - s->told_at_us : 0;
+    if (s->told_at_us == 0 || s->told_ms + passed_us / 1000 < s->machine.now_ms) {
+        s->told_ms = s->machine.now_ms;
+        s->told_at_us = now_us;
+        return s->told_ms;
+    }
+    return s->told_ms + passed_us / 1000;
 }
 
 void scheduler_fatal(struct scheduler *s, const char *sentence)
@@ -345,7 +351,6 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.woken_arg = s;
     clock_init(&s->clock, s->environment->wall_us(s->environment->impl),
                scheduler_monotonic_us(s));
-    s->told = s->clock;
 }
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, struct raft_io *io,
@@ -509,8 +514,8 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         scheduler_take_office(s);
     }
     bool leads = s->role == REPLICA_LEADER;
-    if (s->told_ms != s->machine.now_ms) { /* an entry came: since then its time goes on */
-        s->told_ms = s->machine.now_ms;
+    if (s->told_of_ms != s->machine.now_ms) { /* an entry came: its time goes on from here */
+        s->told_of_ms = s->machine.now_ms;
         (void)scheduler_told_ms(s);
     }
     s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);

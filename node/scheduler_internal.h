@@ -35,8 +35,8 @@ struct scheduler {
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us; /* when a poll's or a lease's time is up */
     struct clock clock;
-    struct clock told; /* of who follows: the cluster's time as far as it is known here */
-    uint64_t told_ms;  /* the machine's when that was last raised */
+    uint64_t told_ms, told_at_us; /* of who follows: what entries told of the time, and when */
+    uint64_t told_of_ms;          /* the machine's time that this was last compared with */
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
     uint64_t term;
@@ -75,7 +75,8 @@ struct scheduler {
 };
 
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
-/* The cluster's time, as well as this node knows it. It moves on while nothing is written. */
+/* The cluster's time, as well as this node knows it: of who follows, what entries told it and what
+ * has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);
 uint64_t scheduler_clock_us(struct scheduler *s);  /* the same, in microseconds */
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
