@@ -179,6 +179,16 @@ def test_unknown_flags_are_refused(bed):
         assert "flag" in answer.text, answer.text
 
 
+def test_a_cluster_has_one_identity_and_tells_it_who_asks(bed):
+    eq(raw(bed, request("orderschedd", 0, [])).identity, None)
+    told = [raw(bed, request("orderschedd", page.IDENTIFY, []), n.client).identity
+            for n in bed.nodes]
+    eq((len(set(told)), len(told[0]), told[0] != bytes(16)), (1, 16, True))
+    answer = raw(bed, request("orderschedd", page.IDENTIFY | page.LOCAL, [[18]]))
+    eq((answer.identity, answer.results[0].body["identity"]), (told[0], told[0].hex()))
+    eq(raw(bed, request("orderschedd", page.IDENTIFY, [[16, ""]])).identity, told[0])
+
+
 def test_a_version_that_is_not_spoken_is_refused_in_version_1(bed):
     for data in (pack([2, "orderschedd", 0, []]), pack([2]), pack([7, {"new": True}, 1, 2, 3])):
         eq(raw(bed, data).error, "UNSUPPORTED_VERSION")

@@ -161,6 +161,7 @@ class Connection:
 # --- sections 2 to 6 ---
 
 LOCAL = 1
+IDENTIFY = 2
 ERRORS = {
     0: "OK", 1: "EXISTS", 2: "NOT_FOUND", 3: "TOO_LATE", 4: "DECIDED", 5: "STALE_REQUEST",
     6: "EXHAUSTED", 7: "UNKNOWN_ROUTE", 8: "ROUTE_IN_USE", 9: "BAD_DEADLINE",
@@ -176,8 +177,9 @@ STATES = ["NONE", "PENDING", "CLOSING", "PAID", "CANCELLED", "EXPIRED", "DEAD"]
 class Answer:
     def __init__(self, data):
         fields = unpack(data)
-        if len(fields) != 10 or fields[0] != 1:
+        if len(fields) not in (10, 11) or fields[0] != 1:
             raise ValueError("not an answer of version 1: %r" % fields)
+        self.identity = fields.pop() if len(fields) == 11 else None
         (_, error, self.node_id, self.leader_id, self.leader_address, self.term, self.now_ms,
          self.applied, results, self.text) = fields
         self.error = ERRORS[error]
