@@ -334,9 +334,9 @@ void guard_receive(struct guard *g, struct raft_message *message)
             if (guard_is_deaf(g)) {
                 return;
             }
+            guard_window_answered(g, message->server_id, &message->append_entries_result);
             guard_lost_answered(g, message->server_id, &message->append_entries_result);
             answer_forget_stale(g, message->server_id, &message->append_entries_result);
-            guard_window_answered(g, message->server_id, &message->append_entries_result);
             guard_install_answered(g, message->server_id, &message->append_entries_result);
             g->recv(g->outer, message);
             break;
