@@ -47,7 +47,7 @@ static const struct expectation expectations[] = {
     {"digest-forgets-payload", MUTANT_DIGEST_FORGETS_PAYLOAD, "DIGEST", 20, false, NULL},
     {"vote-not-written", MUTANT_VOTE_NOT_WRITTEN, "LEADER", 500, true, NULL},
     {"deadline-by-proposer", MUTANT_DEADLINE_BY_PROPOSER, "I2", 2000, false, NULL},
-    {"wheel-forgets-level", MUTANT_WHEEL_FORGETS_LEVEL, "LIVENESS", 1000, false, NULL},
+    {"wheel-forgets-level", MUTANT_WHEEL_FORGETS_LEVEL, "LIVENESS", 500, false, "boundary"},
     {"outcome-of-any-attempt", MUTANT_OUTCOME_OF_ANY_ATTEMPT, "I9", 100, false, "repeats"},
     {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM, "I2", 2000, false, "requests-first"},
     {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, "PREFIX", 200, true, NULL},

@@ -200,8 +200,9 @@ static void draw_extras(struct sim_options *o)
         o->pause_for_ms = loop_between(&stream, 500, 1000);
     }
     if (options_extra(o, "boundary", 100, &stream)) { /* the wheel's now crosses it in the run */
-        uint64_t step_ms = UINT64_C(1) << ONE_OF(&stream, 16, 24, 32);
-        o->epoch_ms = (EPOCH_MS / step_ms + 1) * step_ms - loop_below(&stream, o->run_ms + 10000);
+        uint64_t step_ms = UINT64_C(1) << ONE_OF(&stream, 16, 16, 24, 32);
+        o->epoch_ms = (EPOCH_MS / step_ms + 1) * step_ms -
+                      loop_between(&stream, o->run_ms / 2, o->run_ms + 16000);
     }
     if (options_extra(o, "local-reads", 100, &stream)) {
         o->local_per_mille = (unsigned)loop_between(&stream, 100, 900);
