@@ -148,6 +148,7 @@ struct sim_repeat {
     struct sim_node *node;
     struct sim_event *event;
     uint64_t term;
+    uint64_t scheduled; /* log index: an order that has the same id later is another */
     char id[16];
     size_t id_len;
     uint32_t version, attempt;
@@ -162,6 +163,14 @@ static void repeat_free(struct sim_repeat *r)
         r->next->at = r->at;
     }
     free(r);
+}
+
+/* When the order of this id was scheduled; 0: there is none. */
+static uint64_t repeat_scheduled(const struct scheduler *s, const void *id, size_t len)
+{
+    const struct order *o = store_find(&s->machine.store, (struct slice){id, len});
+
+    return o != NULL ? o->schedule_index : 0;
 }
 
 static void repeat_submit(void *arg)
@@ -179,7 +188,8 @@ static void repeat_submit(void *arg)
         .node_id = r->node->number + 1,
     };
 
-    if (scheduler_in_office(s) && s->term == r->term) {
+    if (scheduler_in_office(s) && s->term == r->term &&
+        repeat_scheduled(s, r->id, r->id_len) == r->scheduled) {
         r->node->cluster->counters.outcomes_repeated++;
         batcher_submit_internal(&s->batcher, &op);
     }
@@ -214,6 +224,7 @@ static void repeat_plan(const struct sim_delivery *d)
         .at = &n->repeats,
         .node = n,
         .term = n->scheduler->term,
+        .scheduled = repeat_scheduled(n->scheduler, from->id, from->id_len),
         .id_len = from->id_len,
         .version = from->version,
         .attempt = from->attempt,
