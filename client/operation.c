@@ -3,6 +3,7 @@
 
 #include "cursor.h"
 #include "protocol.h"
+#include "route_check.h"
 #include "work.h"
 
 bool operation_is_logged(enum operation_code code)
@@ -153,6 +154,33 @@ static int decode_route_put(struct cursor *c, struct operation *op)
     return ORDERSCHED_OK;
 }
 
+/* Came when all of this was asked: no log holds another. */
+static int decode_route_set(struct cursor *c, struct operation *op)
+{
+    size_t used;
+
+    int rv = decode_request_id(c, op);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_route_name(c, &op->id);
+    }
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    memset(&op->settings, 0, sizeof op->settings);
+    rv = route_settings_change(c->at, (size_t)(c->end - c->at), &op->settings, &used, &op->problem);
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
+    op->changes = (struct slice){c->at, used};
+    c->at += used;
+    for (uint32_t i = 0; i < op->settings.n_secrets; i++) {
+        if (!route_secret_is_good(op->settings.secrets[i])) {
+            return refuse_secret(op);
+        }
+    }
+    return route_settings_check(&op->settings, &op->problem) ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+}
+
 /* A put as it was before the settings were a map. */
 static int decode_route_put_old(struct cursor *c, struct operation *op)
 {
@@ -269,6 +297,17 @@ static int decode_reserve(struct cursor *c, struct operation *op)
     return rv != ORDERSCHED_OK ? rv : work_decode_reserve(c, op);
 }
 
+static int decode_hurry(struct cursor *c, struct operation *op)
+{
+    int rv = decode_order_id(c, op);
+
+    op->epoch = cursor_uint(c);
+    if (rv == ORDERSCHED_OK) {
+        rv = decode_u32(c, &op->version);
+    }
+    return rv == ORDERSCHED_OK ? decode_u32(c, &op->attempt) : rv;
+}
+
 /* An outcome of old logs ends before the reason. */
 static int decode_outcome_reason(struct cursor *c, struct operation *op)
 {
@@ -330,6 +369,8 @@ static const struct shape shapes[] = {
     {OPERATION_ROUTE_ROTATE, 5, decode_route_rotate},
     {OPERATION_DEAD_REDRIVE, 3, decode_order},
     {OPERATION_DEAD_DROP, 3, decode_order},
+    {OPERATION_ROUTE_SET, 4, decode_route_set},
+    {OPERATION_ROUTE_RETRY, 3, decode_route_delete},
     {OPERATION_MEMBER_LIST, 1, NULL},
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
@@ -341,6 +382,7 @@ static const struct shape shapes[] = {
     {OPERATION_EPOCH, 3, decode_epoch_old},
     {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
+    {OPERATION_HURRY, 5, decode_hurry},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -452,7 +494,12 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_str(b, op->id.data, op->id.len);
             route_settings_encode(b, &op->settings);
             break;
+        case OPERATION_ROUTE_SET:
+            write_str(b, op->id.data, op->id.len);
+            buffer_append(b, op->changes.data, op->changes.len);
+            break;
         case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_RETRY:
             write_str(b, op->id.data, op->id.len);
             break;
         case OPERATION_ROUTE_PAUSE:
@@ -485,6 +532,12 @@ void operation_encode(struct buffer *b, const struct operation *op)
             break;
         case OPERATION_OUTCOME:
             encode_outcome(b, op);
+            break;
+        case OPERATION_HURRY:
+            write_bin(b, op->id.data, op->id.len);
+            write_uint(b, op->epoch);
+            write_uint(b, op->version);
+            write_uint(b, op->attempt);
             break;
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:

@@ -4,9 +4,11 @@
 
 #include "orderctl.h"
 
-extern const struct flag ctl_route_put_flags[];
+extern const struct flag ctl_route_put_flags[]; /* of put and set */
 int ctl_route_put_check(struct ctl *ctl);
 int ctl_route_put_run(struct ctl *ctl);
+int ctl_route_set_check(struct ctl *ctl);
+int ctl_route_set_run(struct ctl *ctl);
 
 /* Is the first operand a route name? CTL_DONE, or CTL_USAGE after ctl_usage(). */
 int ctl_route_check_name(struct ctl *ctl);

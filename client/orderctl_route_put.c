@@ -1,9 +1,10 @@
-/* orderctl_route_put.c - orderctl route put: flags into the settings of a callback route. */
+/* orderctl_route_put.c - orderctl route put and set: flags into the settings of a route. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "orderctl_route.h"
+#include "route_check.h"
 #include "units.h"
 
 const struct flag ctl_route_put_flags[] = {
@@ -87,15 +88,9 @@ static int read_url(struct ctl *ctl, struct route_settings *s)
     if (url == NULL) {
         return CTL_DONE;
     }
-    if ((strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0) ||
-        strlen(url) > PROTOCOL_URL_MAX || strchr(url, '/')[2] == 0) {
-        return ctl_usage(ctl, "--url \"%s\" is no http:// or https:// URL of at most %d bytes", url,
-                         PROTOCOL_URL_MAX);
-    }
-    for (const char *p = url; *p != 0; p++) {
-        if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f) {
-            return ctl_usage(ctl, "--url must be printable ASCII without spaces: encode the rest");
-        }
+    const char *why = route_url_problem(slice_of(url));
+    if (why != NULL) { /* and not repeated: it may hold a password */
+        return ctl_usage(ctl, "--url %s", why);
     }
     s->url = slice_of(url);
     return CTL_DONE;
@@ -238,9 +233,8 @@ static int read_ca_file(struct ctl *ctl, struct route_settings *s, char pem[PROT
     if (len > PROTOCOL_CA_MAX) {
         return ctl_usage(ctl, "--ca-file %s has more than %u bytes", path, PROTOCOL_CA_MAX);
     }
-    if (memmem(pem, len, "-----BEGIN CERTIFICATE-----", 27) == NULL ||
-        memchr(pem, '\0', len) != NULL) {
-        return ctl_usage(ctl, "--ca-file %s has no PEM certificate", path);
+    if (!route_ca_is_good((struct slice){(const uint8_t *)pem, len})) {
+        return ctl_usage(ctl, "--ca-file %s has no PEM certificate, or a broken one", path);
     }
     s->ca_pem = (struct slice){(const uint8_t *)pem, len};
     return CTL_DONE;
@@ -276,20 +270,128 @@ static int read_command(struct ctl *ctl, struct route_settings *s)
     return CTL_DONE;
 }
 
-/* Everything of route put but its secret's making and its request id. */
-static int read_put(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
+/* All that the flags say, without a kind. */
+static int read_settings(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
 {
     int (*const readers[])(struct ctl *, struct route_settings *) = {
-        read_kind,    read_url,   read_secrets, read_headers,
-        read_numbers, read_times, read_http2,   read_command,
+        read_url, read_secrets, read_headers, read_numbers, read_times, read_http2, read_command,
     };
     int rv = CTL_DONE;
 
-    memset(s, 0, sizeof *s);
     for (size_t i = 0; rv == CTL_DONE && i < sizeof readers / sizeof *readers; i++) {
         rv = readers[i](ctl, s);
     }
     return rv == CTL_DONE ? read_ca_file(ctl, s, pem) : rv;
+}
+
+/* Everything of route put but its secret's making and its request id. */
+static int read_put(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
+{
+    memset(s, 0, sizeof *s);
+    int rv = read_kind(ctl, s);
+    return rv == CTL_DONE ? read_settings(ctl, s, pem) : rv;
+}
+
+/* The keys of the settings that the flags and operands name; returns how many. */
+static uint32_t named_settings(const struct ctl *ctl, const char *names[])
+{
+    static const struct {
+        enum ctl_flag flag;
+        const char *name;
+    } keys[] = {
+        {CTL_KIND, "kind"},
+        {CTL_URL, "url"},
+        {CTL_SECRET, "secrets"},
+        {CTL_HEADER, "headers"},
+        {CTL_CALLBACK_TIMEOUT, "timeout_ms"},
+        {CTL_CONNECT_TIMEOUT, "connect_timeout_ms"},
+        {CTL_WINDOW, "window"},
+        {CTL_RATE, "rate_per_s"},
+        {CTL_BURST, "burst"},
+        {CTL_BATCH, "batch"},
+        {CTL_LINGER, "linger_ms"},
+        {CTL_RETRY, "retries_ms"},
+        {CTL_ATTEMPTS, "attempts"},
+        {CTL_CA_FILE, "ca_pem"},
+        {CTL_HTTP2, "http2"},
+    };
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (ctl->flags[keys[i].flag].n > 0) {
+            names[n++] = keys[i].name;
+        }
+    }
+    if (ctl->n_operands > 1) {
+        names[n++] = "command";
+    }
+    return n;
+}
+#define SETTINGS_MAX 16
+
+int ctl_route_set_check(struct ctl *ctl)
+{
+    struct route_settings settings = {0};
+    const char *names[SETTINGS_MAX];
+    char pem[PROTOCOL_CA_MAX + 1];
+
+    int rv = ctl_route_check_name(ctl);
+    if (rv == CTL_DONE && ctl_value(ctl, CTL_KIND) != NULL) {
+        return ctl_usage(ctl, "the kind of a route stays as it is");
+    }
+    if (rv == CTL_DONE && named_settings(ctl, names) == 0) {
+        return ctl_usage(ctl, "nothing to set: name a setting, such as --window 10");
+    }
+    return rv != CTL_DONE ? rv : read_settings(ctl, &settings, pem);
+}
+
+/* Ask that what is named be changed, and nothing else. The reply is to be freed. */
+static int ask_change(struct ctl *ctl, const struct route_settings *settings,
+                      struct ask_reply *reply)
+{
+    struct operation op = {.code = OPERATION_ROUTE_SET};
+    struct buffer changes = {0};
+    const char *names[SETTINGS_MAX];
+
+    uint32_t n = named_settings(ctl, names);
+    route_settings_encode_some(&changes, settings, names, n);
+    op.changes = (struct slice){changes.data, changes.len};
+    int rv = ctl_route_ask(ctl, &op, reply);
+    buffer_free(&changes);
+    bool unexplained = reply->text[0] == '\0' ||
+                       strcmp(reply->text, ordersched_error_text(ORDERSCHED_INVALID)) == 0;
+    if (rv == ORDERSCHED_INVALID && unexplained) { /* decided where it was carried out */
+        snprintf(reply->text, sizeof reply->text,
+                 "a setting is not for routes of its kind, or the kind is another: see route list");
+    }
+    return rv;
+}
+
+static int print_changed(const struct ctl *ctl)
+{
+    if (ctl->json) {
+        return ctl_print_json(json_pack("{ss, ss, ss, sb, sn}", "command", ctl->command->name,
+                                        "route", ctl->operands[0], "error", "OK", "changed", 1,
+                                        "made_secret"));
+    }
+    printf("route %s is changed: what was not named stays as it was\n", ctl->operands[0]);
+    return CTL_DONE;
+}
+
+int ctl_route_set_run(struct ctl *ctl)
+{
+    struct route_settings settings = {0};
+    struct ask_reply reply;
+    char pem[PROTOCOL_CA_MAX + 1];
+
+    int rv = read_settings(ctl, &settings, pem);
+    if (rv != CTL_DONE) {
+        return rv;
+    }
+    rv = ask_change(ctl, &settings, &reply);
+    rv = rv == ORDERSCHED_OK ? print_changed(ctl) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    ask_reply_free(&reply);
+    return rv;
 }
 
 int ctl_route_put_check(struct ctl *ctl)
@@ -318,26 +420,22 @@ static int print_put(const struct ctl *ctl, const char *made)
     return CTL_DONE;
 }
 
-int ctl_route_put_run(struct ctl *ctl)
+/* There is no such route yet. */
+static int create(struct ctl *ctl, struct operation *op)
 {
-    struct operation op = {.code = OPERATION_ROUTE_PUT};
     struct ask_reply reply;
-    char pem[PROTOCOL_CA_MAX + 1];
     char *made = NULL;
+    int rv;
 
-    int rv = read_put(ctl, &op.settings, pem);
-    if (rv != CTL_DONE) {
-        return rv;
-    }
-    if (op.settings.kind == ROUTE_HTTP && op.settings.n_secrets == 0) {
+    if (op->settings.kind == ROUTE_HTTP && op->settings.n_secrets == 0) {
         made = ctl_route_make_secret();
         if (made == NULL) {
             fprintf(stderr, "orderctl: route put: no random bytes for a secret; nothing was done\n");
             return CTL_REFUSED;
         }
-        op.settings.secrets[op.settings.n_secrets++] = slice_of(made);
+        op->settings.secrets[op->settings.n_secrets++] = slice_of(made);
     }
-    rv = ctl_route_ask(ctl, &op, &reply);
+    rv = ctl_route_ask(ctl, op, &reply);
     rv = rv == ORDERSCHED_OK ? print_put(ctl, made) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     if (ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
         fprintf(stderr, "orderctl: see what holds with: orderctl route list. Repeating the command"
@@ -345,5 +443,26 @@ int ctl_route_put_run(struct ctl *ctl)
     }
     ask_reply_free(&reply);
     free(made);
+    return rv;
+}
+
+int ctl_route_put_run(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_PUT};
+    struct ask_reply reply;
+    char pem[PROTOCOL_CA_MAX + 1];
+
+    int rv = read_put(ctl, &op.settings, pem);
+    if (rv != CTL_DONE) {
+        return rv;
+    }
+    rv = ask_change(ctl, &op.settings, &reply);
+    if (rv == ORDERSCHED_NOT_FOUND) {
+        rv = create(ctl, &op);
+    } else {
+        rv = rv == ORDERSCHED_OK ? print_changed(ctl)
+                                 : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    }
+    ask_reply_free(&reply);
     return rv;
 }

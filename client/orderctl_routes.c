@@ -98,6 +98,13 @@ static int run_resume(struct ctl *ctl)
     return change_route(ctl, &op, "is resumed");
 }
 
+static int run_retry(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_ROUTE_RETRY};
+
+    return change_route(ctl, &op, "is retried: its orders do not wait for their next attempt");
+}
+
 /* ---- rotate ---- */
 
 static const struct flag rotate_flags[] = {
@@ -352,13 +359,19 @@ static int run_routes(struct ctl *ctl)
 const struct ctl_command ctl_route_commands[] = {
     {.name = "route put", .operands = "NAME", .operands_min = 1,
      .operands_max = 1 + PROTOCOL_COMMAND_MAX,
-     .summary = "Create a callback route, or replace all its settings",
+     .summary = "Create a callback route, or change the settings that are named",
      .details = "Orders of the route are told to its URL when they expire, signed with every one\n"
                 "of its secrets (Standard Webhooks). Without --secret one is made and shown once.\n"
                 "Of kind worker: they wait for workers. Of kind exec: the leader runs a program,\n"
                 "given behind all flags: orderctl route put NAME --kind exec -- /PATH [ARG...]\n"
                 "Behind \"route put\" --timeout is that of a delivery; before it, of the command.",
      .flags = ctl_route_put_flags, .check = ctl_route_put_check, .run = ctl_route_put_run},
+    {.name = "route set", .operands = "NAME", .operands_min = 1,
+     .operands_max = 1 + PROTOCOL_COMMAND_MAX,
+     .summary = "Change settings of a callback route that is there",
+     .details = "What is not named stays as it is; a list (--secret, --header, --retry) is replaced\n"
+                "as a whole. Its kind stays. A program is given as to route put.",
+     .flags = ctl_route_put_flags, .check = ctl_route_set_check, .run = ctl_route_set_run},
     {.name = "route list",
      .summary = "Show the callback routes, without their secrets and the values of their headers",
      .run = run_routes},
@@ -369,6 +382,11 @@ const struct ctl_command ctl_route_commands[] = {
     {.name = "route resume", .operands = "NAME", .operands_min = 1, .operands_max = 1,
      .summary = "Deliver a paused route's orders again", .check = ctl_route_check_name,
      .run = run_resume},
+    {.name = "route retry-now", .operands = "NAME", .operands_min = 1, .operands_max = 1,
+     .summary = "Deliver at once what waits for its next attempt on a route",
+     .details = "A put, set or rotate that changes where or how the route delivers does it by itself.\n"
+                "Dead letters stay: see dead redrive.",
+     .check = ctl_route_check_name, .run = run_retry},
     {.name = "route rotate", .operands = "NAME", .operands_min = 1, .operands_max = 1,
      .summary = "Sign a route's deliveries with a new secret, and for now with older ones as well",
      .details = "Once the receiver has the new secret, drop the older ones with the same secret again\n"

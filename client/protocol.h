@@ -90,6 +90,8 @@ enum operation_code {
 
     OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */
     OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
+    OPERATION_ROUTE_SET = 38,    /* [38, request_id, name, {settings}]: those that are named */
+    OPERATION_ROUTE_RETRY = 39,  /* [39, request_id, name]: its orders wait no longer */
 
     OPERATION_MEMBER_LIST = 48,   /* [48] */
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
@@ -106,6 +108,7 @@ enum operation_code {
                                 once, and still decoded: without them */
     OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
                                 reason, node_id]; once, and still decoded: without the last two */
+    OPERATION_HURRY = 66, /* [66, id, epoch, version, attempts that ended]: its next is at once */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -231,6 +234,7 @@ struct operation {
     struct slice reason; /* and node_id */
     /* refused as INVALID */
     struct problem problem;
+    struct slice changes; /* route set: its map, also decoded into `settings`, without defaults */
     /* route put; last, as it is large and only set for it */
     struct route_settings settings;
 };
@@ -283,14 +287,21 @@ void operation_encode(struct buffer *b, const struct operation *op);
  * because there may be others in old logs. Slices point into `data`. Never allocates. */
 int route_settings_decode(const uint8_t *data, size_t len, struct route_settings *settings,
                           size_t *used, struct problem *problem) ORDERSCHED_MUST_CHECK;
+/* The same for a map of changes: what it names is put into *settings, which may hold others, and
+ * the rest stays as it is. Nothing is needed, and 0 stands for a default only in whole settings. */
+int route_settings_change(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem) ORDERSCHED_MUST_CHECK;
 /* The same from the five values in a row that stand for them in logs and snapshots of version 1:
  * url, [secret...], timeout_ms, window, [retry_ms...]. */
 int route_settings_decode_old(const uint8_t *data, size_t len, struct route_settings *settings,
                               size_t *used) ORDERSCHED_MUST_CHECK;
 /* The inverse, in the present form. The same settings, once decoded, always give the same bytes. */
 void route_settings_encode(struct buffer *b, const struct route_settings *settings);
-/* What may be shown to anybody: no secret, of headers the names, of a command its program, of
- * ca_pem its length. */
+/* A map of these settings alone, to change a route: `names` are n of the keys of the map. */
+void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
+                                const char *const *names, uint32_t n);
+/* What may be shown to anybody: no secret, of a URL no user, password or query, of headers the
+ * names, of a command its program, of ca_pem its length. */
 void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
 /* The failed attempts in a row after which an order is DEAD. */
 uint32_t route_settings_attempts(const struct route_settings *settings);

@@ -1,8 +1,11 @@
 /* route_settings.c - how a callback route delivers: its settings, their bytes, their limits. */
+#include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cursor.h"
 #include "protocol.h"
+#include "route_check.h"
 
 /* The retries of a route that names none: dense first, as stock is waiting. */
 static const uint32_t default_retries_ms[] = {
@@ -125,8 +128,8 @@ bool route_secret_is_good(struct slice secret)
 
 static bool url_is_plausible(struct slice url)
 {
-    bool scheme = (url.len > 7 && memcmp(url.data, "http://", 7) == 0) ||
-                  (url.len > 8 && memcmp(url.data, "https://", 8) == 0);
+    bool scheme = (url.len > 7 && strncasecmp((const char *)url.data, "http://", 7) == 0) ||
+                  (url.len > 8 && strncasecmp((const char *)url.data, "https://", 8) == 0);
 
     return scheme && url.len <= PROTOCOL_URL_MAX && is_visible(url);
 }
@@ -310,13 +313,13 @@ static int settings_refuse(struct problem *problem, const char *key, const char 
     return ORDERSCHED_INVALID;
 }
 
-int route_settings_decode(const uint8_t *data, size_t len, struct route_settings *settings,
-                          size_t *used, struct problem *problem)
+/* The keys of a map that are given, each once. */
+static int settings_take(const uint8_t *data, size_t len, struct route_settings *settings,
+                         size_t *used, struct problem *problem)
 {
     struct cursor c;
     uint32_t seen = 0;
 
-    memset(settings, 0, sizeof *settings);
     cursor_init(&c, data, len);
     uint32_t n = cursor_map(&c);
     for (uint32_t i = 0; i < n; i++) {
@@ -333,6 +336,18 @@ int route_settings_decode(const uint8_t *data, size_t len, struct route_settings
     if (!cursor_ok(&c)) {
         return settings_refuse(problem, "settings", "must be a map with strings as keys");
     }
+    *used = (size_t)(c.at - data);
+    return ORDERSCHED_OK;
+}
+
+int route_settings_decode(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem)
+{
+    memset(settings, 0, sizeof *settings);
+    int rv = settings_take(data, len, settings, used, problem);
+    if (rv != ORDERSCHED_OK) {
+        return rv;
+    }
     settle_defaults(settings);
     if (settings->kind == ROUTE_HTTP && settings->url.len == 0) {
         return settings_refuse(problem, "url", "is missing: a route of kind http needs it");
@@ -340,8 +355,19 @@ int route_settings_decode(const uint8_t *data, size_t len, struct route_settings
     if (settings->kind == ROUTE_EXEC && settings->n_command == 0) {
         return settings_refuse(problem, "command", "is missing: a route of kind exec needs it");
     }
-    *used = (size_t)(c.at - data);
     return ORDERSCHED_OK;
+}
+
+int route_settings_change(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem)
+{
+    bool whole = settings->kind != 0; /* of a route, not the changes alone */
+
+    int rv = settings_take(data, len, settings, used, problem);
+    if (rv == ORDERSCHED_OK && whole) {
+        settle_defaults(settings);
+    }
+    return rv;
 }
 
 int route_settings_decode_old(const uint8_t *data, size_t len, struct route_settings *settings,
@@ -384,24 +410,35 @@ static void write_slice(struct buffer *b, struct slice s)
     write_str(b, s.data, s.len);
 }
 
-static void write_slices(struct buffer *b, const char *key, const struct slice *slices, uint32_t n)
+static void write_list(struct buffer *b, const struct slice *slices, uint32_t n)
 {
-    if (n == 0) {
-        return;
-    }
-    write_text(b, key);
     write_array(b, n);
     for (uint32_t i = 0; i < n; i++) {
         write_slice(b, slices[i]);
     }
 }
 
-static void write_headers(struct buffer *b, const struct route_settings *s, bool public)
+static void write_slices(struct buffer *b, const char *key, const struct slice *slices, uint32_t n)
 {
-    if (s->n_headers == 0) {
+    if (n == 0) {
         return;
     }
-    write_text(b, "headers");
+    write_text(b, key);
+    write_list(b, slices, n);
+}
+
+static void write_url(struct buffer *b, struct slice url, bool public)
+{
+    char shown[ROUTE_URL_SHOWN_MAX];
+
+    if (public) {
+        url = (struct slice){(const uint8_t *)shown, route_url_show(url, shown)};
+    }
+    write_slice(b, url);
+}
+
+static void write_header_list(struct buffer *b, const struct route_settings *s, bool public)
+{
     write_array(b, s->n_headers);
     for (uint32_t i = 0; i < s->n_headers; i++) {
         if (!public) {
@@ -411,6 +448,22 @@ static void write_headers(struct buffer *b, const struct route_settings *s, bool
         if (!public) {
             write_slice(b, s->headers[i].value);
         }
+    }
+}
+
+static void write_headers(struct buffer *b, const struct route_settings *s, bool public)
+{
+    if (s->n_headers > 0) {
+        write_text(b, "headers");
+        write_header_list(b, s, public);
+    }
+}
+
+static void write_retries(struct buffer *b, const struct route_settings *s)
+{
+    write_array(b, s->n_retries);
+    for (uint32_t i = 0; i < s->n_retries; i++) {
+        write_uint(b, s->retries_ms[i]);
     }
 }
 
@@ -425,10 +478,7 @@ static void write_numbers(struct buffer *b, const struct route_settings *s)
     }
     if (s->n_retries > 0) {
         write_text(b, "retries_ms");
-        write_array(b, s->n_retries);
-        for (uint32_t i = 0; i < s->n_retries; i++) {
-            write_uint(b, s->retries_ms[i]);
-        }
+        write_retries(b, s);
     }
 }
 
@@ -452,7 +502,7 @@ static void settings_write(struct buffer *b, const struct route_settings *s, boo
     }
     if (s->url.len > 0) {
         write_text(b, "url");
-        write_slice(b, s->url);
+        write_url(b, s->url, public);
     }
     if (!public) {
         write_slices(b, "secrets", s->secrets, s->n_secrets);
@@ -474,6 +524,47 @@ static void settings_write(struct buffer *b, const struct route_settings *s, boo
 void route_settings_encode(struct buffer *b, const struct route_settings *settings)
 {
     settings_write(b, settings, false);
+}
+
+/* The value of a key that is no number. */
+static void write_other(struct buffer *b, const struct route_settings *s, const char *name)
+{
+    if (strcmp(name, "kind") == 0) {
+        write_text(b, route_kind_name(s->kind));
+    } else if (strcmp(name, "url") == 0) {
+        write_slice(b, s->url);
+    } else if (strcmp(name, "ca_pem") == 0) {
+        write_slice(b, s->ca_pem);
+    } else if (strcmp(name, "http2") == 0) {
+        write_uint(b, !s->http1_only);
+    } else if (strcmp(name, "secrets") == 0) {
+        write_list(b, s->secrets, s->n_secrets);
+    } else if (strcmp(name, "command") == 0) {
+        write_list(b, s->command, s->n_command);
+    } else if (strcmp(name, "headers") == 0) {
+        write_header_list(b, s, false);
+    } else {
+        assert(strcmp(name, "retries_ms") == 0);
+        write_retries(b, s);
+    }
+}
+
+void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
+                                const char *const *names, uint32_t n)
+{
+    write_map(b, n);
+    for (uint32_t i = 0; i < n; i++) {
+        size_t k = 0;
+        write_text(b, names[i]);
+        while (k < NUMBERS && strcmp(numbers[k].key, names[i]) != 0) {
+            k++;
+        }
+        if (k < NUMBERS) {
+            write_uint(b, number_of(settings, &numbers[k]));
+        } else {
+            write_other(b, settings, names[i]);
+        }
+    }
 }
 
 void route_settings_encode_public(struct buffer *b, const struct route_settings *settings)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../raft/mutant.h"
+#include "hurry.h"
 
 #define DISPATCH_STARTS_MAX 256  /* a call, so that the loop stays responsive */
 #define DISPATCH_LOG_LINES_MAX 20 /* a second, about failed deliveries */
@@ -176,6 +177,9 @@ static void dispatch_report(struct dispatch *d, const struct delivery *v, uint32
     }
     dispatch_set_company(o, v, company);
     batcher_submit_internal(d->batcher, &op);
+    if (v->outcome == OUTCOME_FAILED && d->machine->routes[o->route].hurry_index > v->fence_index) {
+        hurry_order(d->machine, d->batcher, o, v->attempt); /* it does not go there any more */
+    }
 }
 
 static void dispatch_unlink(struct dispatch *d, struct delivery *v)

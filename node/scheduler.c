@@ -151,6 +151,7 @@ static void scheduler_enter_office(struct scheduler *s)
         clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
     }
     dispatch_open(&s->dispatch);
+    hurry_begin_office(&s->hurry, &s->machine);
     callback_worker_open(&s->worker, s->machine.epoch);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "in office: this node decides and fires",
@@ -194,6 +195,7 @@ static void scheduler_take_office(struct scheduler *s)
     if (MUTANT(FIRE_WITHOUT_EPOCH)) {
         s->state = SCHEDULER_IN_OFFICE;
         dispatch_open(&s->dispatch);
+        hurry_begin_office(&s->hurry, &s->machine);
         callback_worker_open(&s->worker, s->machine.epoch);
     }
 }
@@ -521,6 +523,9 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
     s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);
     s->again = s->again || (s->behind && leads);
     if (s->state == SCHEDULER_IN_OFFICE && !s->draining) {
+        if (hurry_run(&s->hurry, &s->machine, &s->batcher)) {
+            s->again = true;
+        }
         if (dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
             s->again = true;
         }

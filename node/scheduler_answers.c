@@ -233,6 +233,7 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
     char text[256];
     int error = operation_decode(in->message + item->offset, item->len, &op);
 
+    error = error == ORDERSCHED_OK ? scheduler_check_settings(&op) : error;
     if (item->error == ORDERSCHED_INVALID && error == ORDERSCHED_INVALID &&
         op.problem.why != NULL) {
         char key[40];

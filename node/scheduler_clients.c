@@ -3,15 +3,28 @@
 
 #include "../raft/mutant.h"
 #include "../raft/recent.h"
+#include "../client/route_check.h"
 #include "scheduler_internal.h"
 
-static bool puts_exec(const struct inbound *in, const struct inbound_item *item)
+int scheduler_check_settings(struct operation *op)
+{
+    bool good = op->code != OPERATION_ROUTE_PUT || route_settings_check(&op->settings, &op->problem);
+
+    return good ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+}
+
+/* Why a route may not be put or set so, or OK. */
+static int scheduler_admit_route(const struct scheduler *s, const struct inbound *in,
+                                 const struct inbound_item *item)
 {
     struct operation op;
 
     int error = operation_decode(in->message + item->offset, item->len, &op);
     assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
-    return op.settings.kind == ROUTE_EXEC;
+    bool is_exec = op.settings.kind == ROUTE_EXEC || op.settings.n_command > 0;
+    error = scheduler_check_settings(&op);
+    return error == ORDERSCHED_OK && is_exec && !s->config.allow_exec ? ORDERSCHED_EXEC_NOT_ALLOWED
+                                                                       : error;
 }
 
 static bool was_refused(int error)
@@ -112,13 +125,17 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
                            const struct inbound_item *item, bool greedy)
 {
     enum operation_code code = (enum operation_code)item->code;
-    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT;
+    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT ||
+                 code == OPERATION_ROUTE_SET;
 
     if (!operation_is_logged(code)) {
         return ORDERSCHED_OK;
     }
-    if (code == OPERATION_ROUTE_PUT && !s->config.allow_exec && puts_exec(in, item)) {
-        return ORDERSCHED_EXEC_NOT_ALLOWED;
+    if (code == OPERATION_ROUTE_PUT || code == OPERATION_ROUTE_SET) {
+        int error = scheduler_admit_route(s, in, item);
+        if (error != ORDERSCHED_OK) {
+            return error;
+        }
     }
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;

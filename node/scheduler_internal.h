@@ -15,6 +15,7 @@
 
 #include "../raft/snapshot_envelope.h"
 #include "callback_worker.h"
+#include "hurry.h"
 #include "reader.h"
 #include "receivers.h"
 #include "refusals.h"
@@ -30,6 +31,7 @@ struct scheduler {
     struct replica *replica;
     struct batcher batcher;
     struct dispatch dispatch;
+    struct hurry hurry;
     struct callback_worker worker;
     struct refusals refusals;
     struct receivers receivers; /* workers here, the other kinds from outside */
@@ -74,6 +76,8 @@ struct scheduler {
     struct buffer body;
 };
 
+/* What is asked of a route put of today beyond what a log may hold: OK, or INVALID and its problem. */
+int scheduler_check_settings(struct operation *op);
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* The cluster's time, as well as this node knows it: of who follows, what entries told it and what
  * has passed since. It moves on while nothing is written, but is behind after a start. */

@@ -216,6 +216,8 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_ROUTE_DELETE:
         case OPERATION_ROUTE_PAUSE:
         case OPERATION_ROUTE_ROTATE:
+        case OPERATION_ROUTE_SET:
+        case OPERATION_ROUTE_RETRY:
             machine_apply_route(m, op, result);
             return 0;
         case OPERATION_EPOCH:
@@ -223,6 +225,9 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
             return 0;
         case OPERATION_OUTCOME:
             machine_apply_outcome(m, op, result);
+            return 0;
+        case OPERATION_HURRY:
+            machine_apply_hurry(m, op, result);
             return 0;
         default:
             return -1;

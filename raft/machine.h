@@ -135,6 +135,8 @@ uint64_t machine_next_forgotten_ms(const struct machine *m);
  * none, or is paused): it is then in flight, in no list, until an outcome is applied or it is put
  * back. */
 struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which);
+/* Does it wait for its next attempt? */
+bool machine_is_waiting(const struct machine *m, const struct order *o);
 /* The one that would be taken; it stays where it is. */
 struct order *machine_peek_ready(const struct machine *m, uint16_t route, enum route_ready which);
 /* How many it could take there; 0 while the route is paused. */

@@ -94,6 +94,27 @@ static void note_attempt(struct machine *m, struct order *o, const struct operat
     machine_set_reason(m, o, settled ? (struct slice){NULL, 0} : op->reason);
 }
 
+bool machine_is_waiting(const struct machine *m, const struct order *o)
+{
+    return order_state(o, m->now_ms) == ORDERSCHED_CLOSING && o->extra != NULL &&
+           o->extra->next_ms > m->now_ms;
+}
+
+void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result)
+{
+    struct order *o = machine_find(m, op->id);
+
+    if (!o || !machine_is_waiting(m, o) || op->epoch != m->epoch || op->version != o->version ||
+        op->attempt != o->extra->attempts) {
+        machine_describe(m, o, o ? ORDERSCHED_DECIDED : ORDERSCHED_NOT_FOUND, result);
+        return;
+    }
+    machine_index_make_due(m, o);
+    machine_index_detach(m, o);
+    wait_until(m, o, m->now_ms);
+    machine_describe(m, o, ORDERSCHED_OK, result);
+}
+
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result)
 {
     struct order *o = machine_find(m, op->id);

@@ -70,6 +70,7 @@ bool machine_keeps_old_rules(const struct machine *m);
 
 /* --- operations: op has been decoded; result is filled --- */
 void machine_apply_order(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
 /* `first`: it is the first operation of its entry. */

@@ -1,5 +1,6 @@
 /* machine_routes.c - the callback routes: replicated, so that any leader has them
  * (docs/semantics.md, "Routes"). */
+#include <assert.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -80,6 +81,53 @@ static struct route *take_slot(struct machine *m, struct slice name)
     return r;
 }
 
+static bool differ(struct slice a, struct slice b)
+{
+    return a.len != b.len || (a.len > 0 && memcmp(a.data, b.data, a.len) != 0);
+}
+
+/* Do deliveries arrive elsewhere, or as something else, so that one that failed may not again? */
+static bool leads_elsewhere(const struct route_settings *a, const struct route_settings *b)
+{
+    bool differs = a->kind != b->kind || a->http1_only != b->http1_only ||
+                   a->n_secrets != b->n_secrets || a->n_headers != b->n_headers ||
+                   a->n_command != b->n_command || differ(a->url, b->url) ||
+                   differ(a->ca_pem, b->ca_pem);
+
+    for (uint32_t i = 0; !differs && i < a->n_secrets; i++) {
+        differs = differ(a->secrets[i], b->secrets[i]);
+    }
+    for (uint32_t i = 0; !differs && i < a->n_headers; i++) {
+        differs = differ(a->headers[i].name, b->headers[i].name) ||
+                  differ(a->headers[i].value, b->headers[i].value);
+    }
+    for (uint32_t i = 0; !differs && i < a->n_command; i++) {
+        differs = differ(a->command[i], b->command[i]);
+    }
+    return differs;
+}
+
+/* Orders that wait for a repaired route need not wait any longer: the leader sees to it. */
+static void change(struct machine *m, struct route *r, const struct route_settings *settings)
+{
+    if (leads_elsewhere(&r->settings, settings)) {
+        r->hurry_index = m->applied;
+    }
+    route_set(r, settings);
+    r->revision = m->applied;
+}
+
+static int retry(struct machine *m, const struct operation *op)
+{
+    struct route *r = machine_find_route(m, op->id);
+
+    if (!r) {
+        return ORDERSCHED_NOT_FOUND;
+    }
+    r->revision = r->hurry_index = m->applied;
+    return ORDERSCHED_OK;
+}
+
 static int put(struct machine *m, const struct operation *op)
 {
     struct route *r = machine_find_route(m, op->id);
@@ -90,8 +138,7 @@ static int put(struct machine *m, const struct operation *op)
     if (!r) {
         return ORDERSCHED_TOO_MANY_ROUTES;
     }
-    route_set(r, &op->settings);
-    r->revision = m->applied;
+    change(m, r, &op->settings);
     return ORDERSCHED_OK;
 }
 
@@ -117,7 +164,37 @@ static int rotate(struct machine *m, const struct operation *op)
         return ORDERSCHED_NOT_FOUND;
     }
     route_rotate(r, op->secret, op->keep);
-    r->revision = m->applied;
+    r->revision = r->hurry_index = m->applied;
+    return ORDERSCHED_OK;
+}
+
+/* What a change names must be for the kind that the route is of. */
+static bool fits(const struct route *r, const struct route_settings *changes)
+{
+    enum route_kind kind = r->settings.kind;
+
+    return (changes->kind == 0 || changes->kind == kind) &&
+           (changes->url.len == 0 || kind == ROUTE_HTTP) &&
+           (changes->n_command == 0 || kind == ROUTE_EXEC);
+}
+
+static int set(struct machine *m, const struct operation *op)
+{
+    struct route *r = machine_find_route(m, op->id);
+    struct route_settings settings;
+    struct problem problem;
+    size_t used;
+
+    if (!r) {
+        return ORDERSCHED_NOT_FOUND;
+    }
+    if (!fits(r, &op->settings)) {
+        return ORDERSCHED_INVALID;
+    }
+    settings = r->settings;
+    int rv = route_settings_change(op->changes.data, op->changes.len, &settings, &used, &problem);
+    assert(rv == ORDERSCHED_OK); /* it was decoded before */
+    change(m, r, &settings);
     return ORDERSCHED_OK;
 }
 
@@ -148,6 +225,8 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
     result->error = op->code == OPERATION_ROUTE_PUT      ? put(m, op)
                     : op->code == OPERATION_ROUTE_DELETE ? delete(m, op)
                     : op->code == OPERATION_ROUTE_PAUSE  ? pause(m, op)
+                    : op->code == OPERATION_ROUTE_SET    ? set(m, op)
+                    : op->code == OPERATION_ROUTE_RETRY  ? retry(m, op)
                                                          : rotate(m, op);
     if (result->error == ORDERSCHED_OK) {
         m->routes_index = m->applied;

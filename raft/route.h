@@ -27,6 +27,7 @@ struct route {
     struct route_settings settings; /* what they say; points into the bytes */
     uint64_t revision;              /* log index of the last put, rotate, pause or resume */
     /* derived */
+    uint64_t hurry_index; /* log index since which its orders wait no longer; 0: none known */
     uint64_t orders; /* orders that point here */
     struct link ready[ROUTE_READY_LISTS]; /* closing orders to deliver now, oldest first */
     uint32_t n_ready[ROUTE_READY_LISTS];

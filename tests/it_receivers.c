@@ -284,18 +284,6 @@ static const struct tls_case {
     {.names = "IP:127.0.0.1", .until_s = 3600},
 };
 
-static char *read_file(const char *path)
-{
-    char *text = calloc(1, 8192);
-    FILE *f = fopen(path, "r");
-
-    assert_non_null(f);
-    assert_non_null(text);
-    assert_true(fread(text, 1, 8191, f) > 0);
-    fclose(f);
-    return text;
-}
-
 static void try_tls(struct world *w, const struct tls_case *c)
 {
     struct sink sink = {0};
@@ -306,7 +294,7 @@ static void try_tls(struct world *w, const struct tls_case *c)
     certificate_make(cert, key, c->names, -86400, c->until_s);
     sink_start(&sink, w->cluster.dir, (const char *[]){"--tls-cert", cert, "--tls-key", key, NULL});
     snprintf(sink.url, sizeof sink.url, "https://127.0.0.1:%u/hook", sink.port);
-    char *ca = read_file(cert);
+    char *ca = certificate_read(cert);
     put_route(w, &sink, 1, c->trusted ? ca : NULL, route);
     free(ca);
     schedule(w, route, 0);

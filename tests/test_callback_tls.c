@@ -26,26 +26,14 @@ struct identity {
     char *key;
 };
 
-static char *read_all(const char *path)
-{
-    char *text = calloc(1, 65536);
-    FILE *in = fopen(path, "r");
-
-    assert_non_null(text);
-    assert_non_null(in);
-    assert_true(fread(text, 1, 65535, in) > 0);
-    fclose(in);
-    return text;
-}
-
 static void identity_make(struct identity *i, const char *names, long from_s, long until_s)
 {
     scratch_make(i->dir, sizeof i->dir);
     snprintf(i->cert_path, sizeof i->cert_path, "%s/cert.pem", i->dir);
     snprintf(i->key_path, sizeof i->key_path, "%s/key.pem", i->dir);
     certificate_make(i->cert_path, i->key_path, names, from_s, until_s);
-    i->cert = read_all(i->cert_path);
-    i->key = read_all(i->key_path);
+    i->cert = certificate_read(i->cert_path);
+    i->key = certificate_read(i->key_path);
 }
 
 static void identity_free(struct identity *i)

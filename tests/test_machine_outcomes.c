@@ -87,6 +87,37 @@ static void a_failed_batch_costs_an_attempt_but_no_patience(void **state)
     machine_check(&b->m);
 }
 
+static struct operation hurry(struct bed *b, const char *id, uint32_t version, uint32_t attempts)
+{
+    return (struct operation){.code = OPERATION_HURRY, .id = bed_text(id), .epoch = b->m.epoch,
+                              .version = version, .attempt = attempts};
+}
+
+static void who_waits_may_be_hurried_once_and_nobody_else(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_schedule(b, "pending", T + 100000));
+    make_due(b);
+    assert_int_equal(bed_apply(b, T + 100, hurry(b, "a", 1, 0)).error, ORDERSCHED_DECIDED);
+    assert_int_equal(bed_apply(b, T + 100, hurry(b, "pending", 1, 0)).error, ORDERSCHED_DECIDED);
+    assert_int_equal(bed_apply(b, T + 100, hurry(b, "x", 1, 0)).error, ORDERSCHED_NOT_FOUND);
+    bed_apply(b, T + 100, bed_outcome(b, "a", 1, 1, OUTCOME_FAILED, 50000));
+    assert_null(bed_take(b, 0));
+    assert_int_equal(bed_apply(b, T + 100, hurry(b, "a", 2, 1)).error, ORDERSCHED_DECIDED);
+    assert_int_equal(bed_apply(b, T + 100, hurry(b, "a", 1, 2)).error, ORDERSCHED_DECIDED);
+    struct operation old = hurry(b, "a", 1, 1);
+    old.epoch--;
+    assert_int_equal(bed_apply(b, T + 100, old).error, ORDERSCHED_DECIDED);
+    assert_null(bed_take(b, 0));
+    assert_int_equal(bed_apply(b, T + 200, hurry(b, "a", 1, 1)).error, ORDERSCHED_OK);
+    assert_int_equal(extra_of(b, "a")->next_ms, T + 200);
+    assert_int_equal(extra_of(b, "a")->failures, 1);
+    assert_ptr_equal(bed_take(b, 0), bed_order(b, "a"));
+    assert_int_equal(bed_apply(b, T + 200, hurry(b, "a", 1, 1)).error, ORDERSCHED_DECIDED);
+    machine_check(&b->m);
+}
+
 static void later_waits_for_its_delay_and_forgives_the_failures(void **state)
 {
     struct bed *b = *state;
@@ -421,6 +452,7 @@ int main(void)
         TEST(expired_settles_the_order),
         TEST(paid_vetoes_the_expiry),
         TEST(a_failed_batch_costs_an_attempt_but_no_patience),
+        TEST(who_waits_may_be_hurried_once_and_nobody_else),
         TEST(later_waits_for_its_delay_and_forgives_the_failures),
         TEST(the_delay_of_later_is_clamped),
         TEST(failed_retries_by_the_list_of_the_route_and_then_is_dead),

@@ -992,6 +992,39 @@ static void a_refused_route_is_told_which_setting_is_wrong(void **state)
     stage_close(&t);
 }
 
+static void a_route_is_put_only_with_what_makes_sense(void **state)
+{
+    static const struct {
+        const char *url, *ca_pem, *why;
+        enum route_kind kind;
+    } bad[] = {
+        {"http://h:99999/", NULL, "url has a port", ROUTE_HTTP},
+        {"http:///x", NULL, "url names no host", ROUTE_HTTP},
+        {"http://h/", NULL, "url is for routes of kind http", ROUTE_WORKER},
+        {"http://h/", "no certificate", "ca_pem has no whole PEM certificate", ROUTE_HTTP},
+    };
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct operation put = op_route(&t, "r");
+        put.settings.kind = bad[i].kind;
+        put.settings.url = text(bad[i].url);
+        if (bad[i].ca_pem != NULL) {
+            put.settings.ca_pem = text(bad[i].ca_pem);
+        }
+        struct message *m = stage_send(&t, put);
+        stage_settle(&t);
+        assert_int_equal(m->results[0].error, ORDERSCHED_INVALID);
+        if (strstr(m->first_body, bad[i].why) == NULL) {
+            fail_msg("%s: %s", bad[i].url, m->first_body);
+        }
+        message_free(m);
+    }
+    stage_close(&t);
+}
+
 /* How often the text is in the file. */
 static unsigned count_in(int fd, const char *wanted)
 {
@@ -1797,6 +1830,7 @@ int main(void)
         cmocka_unit_test(what_adds_to_known_orders_ends_a_while_after_the_memory_is_full),
         cmocka_unit_test(memory_that_is_held_in_vain_counts),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
+        cmocka_unit_test(a_route_is_put_only_with_what_makes_sense),
         cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),
         cmocka_unit_test(a_full_queue_is_busy_and_empties_again),

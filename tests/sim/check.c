@@ -158,6 +158,9 @@ const char *check_code_name(enum operation_code code)
         case OPERATION_ROUTE_DELETE: return "route delete";
         case OPERATION_ROUTE_PAUSE: return "route pause or resume";
         case OPERATION_ROUTE_ROTATE: return "route rotate";
+        case OPERATION_ROUTE_SET: return "route set";
+        case OPERATION_ROUTE_RETRY: return "route retry";
+        case OPERATION_HURRY: return "hurry";
         case OPERATION_DEAD_REDRIVE: return "redrive";
         case OPERATION_DEAD_DROP: return "drop";
         default: return "operation";

@@ -64,3 +64,15 @@ void certificate_make(const char *cert_path, const char *key_path, const char *n
     X509_free(cert);
     EVP_PKEY_free(key);
 }
+
+char *certificate_read(const char *path)
+{
+    char *text = calloc(1, 65536);
+    FILE *in = fopen(path, "r");
+
+    assert_non_null(text);
+    assert_non_null(in);
+    assert_true(fread(text, 1, 65535, in) > 0);
+    fclose(in);
+    return text;
+}

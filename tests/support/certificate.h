@@ -8,5 +8,7 @@
  * it. Fails the test when it cannot. */
 void certificate_make(const char *cert_path, const char *key_path, const char *names, long from_s,
                       long until_s);
+/* The text of such a file, to be freed. Fails the test when it cannot be read. */
+char *certificate_read(const char *path);
 
 #endif

@@ -14,18 +14,6 @@
 #include "foreign.h"
 #include "process.h"
 
-static char *read_all(const char *path)
-{
-    char *text = calloc(1, 65536);
-    FILE *in = fopen(path, "r");
-
-    assert_non_null(text);
-    assert_non_null(in);
-    assert_true(fread(text, 1, 65535, in) > 0);
-    fclose(in);
-    return text;
-}
-
 static bool foreign_ports(struct foreign *f)
 {
     char line[512] = "";
@@ -61,7 +49,7 @@ void foreign_open(struct foreign *f, char *program, char *script, char *const *m
         skip();
     }
     certificate_make(f->cert_path, f->key_path, "IP:127.0.0.1,DNS:moving.test", -86400, 86400);
-    f->cert = read_all(f->cert_path);
+    f->cert = certificate_read(f->cert_path);
     for (unsigned i = 0; more != NULL && more[i] != NULL; i++) {
         argv[5 + i] = more[i];
     }
