@@ -36,10 +36,16 @@ static bool hurry_choose(struct hurry *h, const struct machine *m)
         return false;
     }
     for (uint32_t i = 0; i < m->n_routes; i++) {
-        if (m->routes[i].used && m->routes[i].hurry_index > h->done_index[i]) {
+        const struct route *r = &m->routes[i];
+        if (!r->used || r->hurry_index <= h->done_index[i]) {
+            continue;
+        }
+        if (r->orders == 0 || m->stored.closing == 0) { /* a new route, or nobody waits */
+            h->done_index[i] = r->hurry_index;
+        } else {
             h->active = true;
             h->slot = (uint16_t)i;
-            h->index = m->routes[i].hurry_index;
+            h->index = r->hurry_index;
             h->keyed = false;
             h->id_len = 0;
             return true;
