@@ -38,7 +38,7 @@ struct callback_worker_host {
     /* Reply to a message with one result, or refuse it as a whole. */
     void (*answer)(void *arg, struct inbound *in, const struct result *result);
     void (*refuse)(void *arg, struct inbound *in, int error, const char *text);
-    /* Of the newest operation in the batcher: read right after a done(), its outcome's ticket. */
+    /* Of the newest operation in the batcher: the outcome of a done() that follows has the next. */
     uint64_t (*ticket)(void *arg);
 };
 

@@ -31,6 +31,7 @@ struct bench {
     uint64_t tickets;
     uint64_t applied;
     bool orphans; /* the office is over: outcomes are dropped */
+    bool hurries; /* an operation that delivers the order at once follows each outcome */
     struct {
         char id[ORDERSCHED_ID_MAX];
         enum outcome outcome;
@@ -124,7 +125,7 @@ static void delivery_done(struct delivery *d, void *arg)
         b->logged[b->tickets].outcome = d->outcome;
         b->logged[b->tickets].delay_ms = d->delay_ms;
         memcpy(b->logged[b->tickets].reason, d->reason, sizeof d->reason);
-        b->tickets++;
+        b->tickets += 1 + b->hurries;
     }
     free(d->payload);
     free(d);
@@ -587,6 +588,26 @@ static void a_poll_for_a_route_that_another_has_taken_the_place_of_gets_nothing_
     bench_close(b);
 }
 
+static void a_report_waits_for_its_outcome_and_not_for_what_follows_from_it(void **state)
+{
+    struct bench *b = bench_open();
+    uint8_t token[ORDERSCHED_TOKEN_SIZE];
+    struct message m = {0};
+
+    (void)state;
+    hold(b, "a", token);
+    b->hurries = true;
+    settle(b, &m, token, OUTCOME_FAILED, 1000, "not yet");
+    assert_int_equal(b->tickets, 2);
+    assert_int_equal(m.replies, 0);
+    apply(b, 1);
+    assert_int_equal(m.replies, 1);
+    assert_int_equal(result_of(&m, 0).index, 100);
+    apply(b, 2);
+    message_reset(&m);
+    bench_close(b);
+}
+
 /* ---- leases ---- */
 
 static void a_lease_that_runs_out_is_a_failed_attempt(void **state)
@@ -880,6 +901,7 @@ int main(void)
         cmocka_unit_test(a_client_that_has_left_gets_no_orders),
         cmocka_unit_test(
             a_poll_for_a_route_that_another_has_taken_the_place_of_gets_nothing_of_it),
+        cmocka_unit_test(a_report_waits_for_its_outcome_and_not_for_what_follows_from_it),
         cmocka_unit_test(a_lease_that_runs_out_is_a_failed_attempt),
         cmocka_unit_test(a_lease_that_is_extended_goes_on),
         cmocka_unit_test(leases_end_in_order_whatever_was_extended),
