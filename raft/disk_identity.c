@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "disk_check.h"
+#include "disk_replace.h"
 
 #define IDENTITY "identity"
-#define IDENTITY_TEMPORARY "identity.tmp"
 #define IDENTITY_FORMAT 2
 #define IDENTITY_SIZE_MAX 4096
 
@@ -130,23 +130,6 @@ int disk_identity_read(int dir_fd, const char *dir, const char *cluster, uint64_
 
 /* --- write --- */
 
-/* Write all of it and sync. 0 or -1 (errno). */
-static int file_write(int fd, const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -1;
-        }
-        text += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd);
-}
-
 static char *identity_text(const char *cluster, uint64_t id, const struct standing *standing)
 {
     char identity[STANDING_IDENTITY_TEXT] = "", founding[17];
@@ -165,23 +148,11 @@ static char *identity_text(const char *cluster, uint64_t id, const struct standi
     return text;
 }
 
-/* The temporary file is always a new one of our own: what lies there (half a file of a crash, a
- * link that somebody else put there) is removed, never followed. */
-static int open_temporary(int dir_fd)
-{
-    if (unlinkat(dir_fd, IDENTITY_TEMPORARY, 0) != 0 && errno != ENOENT) {
-        return -1;
-    }
-    return openat(dir_fd, IDENTITY_TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                  0600);
-}
-
 int disk_identity_write(int dir_fd, const char *dir, const char *cluster, uint64_t id,
                         const struct standing *standing, char *errbuf, size_t errbuf_len)
 {
     char *text;
-    int fd;
-    int rv = -1;
+    int rv;
 
     if (id == 0 || id > INT64_MAX) {
         snprintf(errbuf, errbuf_len, "the id must be from 1 to 2^63-1");
@@ -193,16 +164,10 @@ int disk_identity_write(int dir_fd, const char *dir, const char *cluster, uint64
                                      "UTF-8, or memory is short", dir);
         return -1;
     }
-    fd = open_temporary(dir_fd);
-    if (fd >= 0 && file_write(fd, text, strlen(text)) == 0 &&
-        renameat(dir_fd, IDENTITY_TEMPORARY, dir_fd, IDENTITY) == 0 && fsync(dir_fd) == 0) {
-        rv = 0;
-    } else {
+    rv = disk_replace(dir_fd, IDENTITY, text);
+    if (rv != 0) {
         snprintf(errbuf, errbuf_len, "%s/" IDENTITY " cannot be written: %s", dir,
                  strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
     }
     free(text);
     return rv;
