@@ -344,15 +344,16 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                all routes together; those follow that had deliveries) "loop_stalls_us" (the
  *                longest round of the raft loop in each of the last PROTOCOL_STALL_SECONDS seconds,
  *                the present one first: [us, ...]) "reserves" "reserves_refused"
- *                "recent_requests" "clients" ({"connections" "paused" "in_hand" "unread_bytes"
- *                "unseated" "refused" "unread_closed"})
+ *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clients"
+ *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
+ *                "unread_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]
  *   HISTORY      [why the last delivery failed, or "", [event, ...]]
  *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
  *                 ...]]
- *   MEMBER_LIST  [[id, address, "voter" | "standby" | "spare", leads (bool), match], ...]
+ *   MEMBER_LIST  [[id, address, "voter" | "standby" | "lost-data", leads (bool), match], ...]
  *   others       nil
  */
 struct result {

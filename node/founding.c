@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "../raft/disk.h"
 #include "../raft/replica.h"
 #include "../raft/transport.h"
 
@@ -87,13 +88,14 @@ static void survey_run(struct survey *s, uv_loop_t *loop, const struct config *c
     }
 }
 
-int founding_ask(const struct config *config, const struct standing *standing, char *err,
-                 size_t err_len)
+int founding_ask(const struct config *config, struct disk *disk, char *err, size_t err_len)
 {
     struct survey s = {.err = err, .err_len = err_len};
     struct transport_config transport = {
         .cluster = config->cluster,
-        .standing = standing,
+        .standing = disk_standing(disk),
+        .lives = disk_lives(disk),
+        .seen = disk_seen(disk),
         .insecure = config->insecure,
     };
     uv_loop_t loop;

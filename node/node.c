@@ -17,6 +17,7 @@
 #include "../raft/disk.h"
 #include "../raft/heap.h"
 #include "../raft/pages_reserve.h"
+#include "acquaint.h"
 #include "api.h"
 #include "callback_exec.h"
 #include "callback_http.h"
@@ -56,6 +57,7 @@ struct node {
     unsigned disk_silent_s;
     int disk_answer;
     uint64_t disk_free, disk_total;
+    struct acquaint acquaint;
     uv_signal_t sigterm, sigint;
     uint64_t progress_us; /* when the start last said how far it is */
     bool stopping;
@@ -177,14 +179,15 @@ static void node_disk_work_cb(uv_work_t *work, int status)
     scheduler_set_disk(n->scheduler, state);
 }
 
-/* Once a second. One question at a time. */
-static void node_disk_poll_cb(uv_timer_t *timer)
+/* Once a second. One question to the disk at a time, and one to a member. */
+static void node_second_cb(uv_timer_t *timer)
 {
     struct node *n = timer->data;
 
     if (n->stopping) {
         return;
     }
+    acquaint_ask(&n->acquaint, scheduler_replica(n->scheduler));
     if (n->disk_asked) {
         if (++n->disk_silent_s % NODE_DISK_SILENT_S == 0) {
             log_line(&n->log, LOG_WARN, "the data disk does not answer",
@@ -365,6 +368,21 @@ static int node_identified(void *arg, const uint8_t identity[PROTOCOL_IDENTITY_S
     return 0;
 }
 
+/* A member was seen in a life that is new. */
+static void node_noted(void *arg)
+{
+    struct node *n = arg;
+
+    acquaint_keep(&n->acquaint);
+}
+
+static bool node_has_lost(void *arg, uint64_t id)
+{
+    const struct node *n = arg;
+
+    return transport_has_lost(&n->transport, id);
+}
+
 /* A question to a node that is to be added. */
 struct node_question {
     uint64_t id;
@@ -446,6 +464,7 @@ static int node_open_disk(struct node *n, struct raft_io **io)
         .insecure = n->config->insecure,
         .adopt = node_adopt,
         .founded_elsewhere = node_founded_elsewhere,
+        .noted = node_noted,
         .cluster_arg = n,
         .log = node_log,
         .log_arg = n,
@@ -463,7 +482,10 @@ static int node_open_disk(struct node *n, struct raft_io **io)
     if (n->disk == NULL) {
         return node_fail(n, "cannot use the data directory", err);
     }
+    acquaint_init(&n->acquaint, &n->loop, &n->transport, n->disk, &n->log);
     transport.standing = disk_standing(n->disk);
+    transport.lives = disk_lives(n->disk);
+    transport.seen = disk_seen(n->disk);
     if (transport_init(&n->transport, &n->loop, &transport) != 0) {
         return node_fail(n, "cannot start", "out of memory");
     }
@@ -495,7 +517,7 @@ static int node_found(struct node *n)
         return 0;
     }
     if (founding_differs(c, standing, err, sizeof err) ||
-        founding_ask(c, standing, err, sizeof err) != 0) {
+        founding_ask(c, n->disk, err, sizeof err) != 0) {
         return node_fail(n, "cannot found the cluster", err);
     }
     for (unsigned i = 0; i < c->n_peers; i++) {
@@ -544,6 +566,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .progress_arg = n,
         .identified = node_identified,
         .ask = node_ask,
+        .has_lost = node_has_lost,
         .cluster_arg = n,
         .loop_stalls = node_loop_stalls,
         .loop_stalls_arg = n,
@@ -620,7 +643,7 @@ static void node_start_handles(struct node *n)
     n->sigterm.data = n->sigint.data = n;
     uv_prepare_start(&n->prepare, node_prepare_cb);
     uv_check_start(&n->check, node_check_cb);
-    uv_timer_start(&n->disk_poll, node_disk_poll_cb, 0, NODE_DISK_POLL_MS);
+    uv_timer_start(&n->disk_poll, node_second_cb, 0, NODE_DISK_POLL_MS);
     uv_signal_start(&n->sigterm, node_signal_cb, SIGTERM);
     uv_signal_start(&n->sigint, node_signal_cb, SIGINT);
 }

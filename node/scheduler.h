@@ -61,7 +61,9 @@ struct scheduler_config {
      * says what to do if it does not. NULL: it is not asked. */
     void (*ask)(void *arg, uint64_t id, const char *address,
                 void (*cb)(void *cb_arg, bool fits, const char *sentence), void *cb_arg);
-    void *cluster_arg; /* of the two */
+    /* Is this member refused, because it has lost what it had confirmed? NULL: that is not known. */
+    bool (*has_lost)(void *arg, uint64_t id);
+    void *cluster_arg; /* of the three */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;

@@ -9,6 +9,8 @@
 #include "../raft/standing.h"
 #include "scheduler_internal.h"
 
+#define MEMBERS_MAX 64
+
 static struct slice slice_of(const char *text)
 {
     return (struct slice){(const uint8_t *)text, text == NULL ? 0 : strlen(text)};
@@ -141,6 +143,25 @@ static void write_client_load(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "unread_closed", load.unread_closed);
 }
 
+/* The leader notices it by what the member refuses, and each node by how the member comes. */
+static bool member_has_lost(const struct scheduler *s, const struct replica_member *m)
+{
+    return m->lost ||
+           (s->config.has_lost != NULL && s->config.has_lost(s->config.cluster_arg, m->id));
+}
+
+static unsigned count_lost(const struct scheduler *s)
+{
+    struct replica_member members[MEMBERS_MAX];
+    unsigned n = replica_members(s->replica, members, MEMBERS_MAX), lost = 0;
+
+    n = n < MEMBERS_MAX ? n : MEMBERS_MAX;
+    for (unsigned i = 0; i < n; i++) {
+        lost += member_has_lost(s, &members[i]);
+    }
+    return lost;
+}
+
 void scheduler_write_status(struct scheduler *s, struct buffer *b)
 {
     struct machine_counts counts;
@@ -151,7 +172,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
         standing_identity_text(s->machine.identity, identity);
     }
     machine_counts(&s->machine, &counts);
-    write_map(b, 28 + (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
+    write_map(b, 29 + (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
@@ -181,6 +202,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "reserves", s->worker.n_polls);
     write_key_uint(b, "reserves_refused", s->worker.n_refused);
     write_key_uint(b, "recent_requests", recent_count(s->machine.recent));
+    write_key_uint(b, "lost_data", count_lost(s));
     if (s->config.loop_stalls != NULL) {
         write_loop_stalls(s, b);
     }
@@ -189,8 +211,6 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     write_key(b, "routes"); /* the value follows: scheduler_write_routes */
 }
-
-#define MEMBERS_MAX 64
 
 void scheduler_write_members(struct scheduler *s)
 {
@@ -206,7 +226,9 @@ void scheduler_write_members(struct scheduler *s)
         write_array(&s->body, 5);
         write_uint(&s->body, members[i].id);
         write_str(&s->body, members[i].address, strlen(members[i].address));
-        const char *kind = members[i].lost ? "lost-data" : members[i].voter ? "voter" : "standby";
+        const char *kind = member_has_lost(s, &members[i]) ? "lost-data"
+                           : members[i].voter               ? "voter"
+                                                            : "standby";
         write_str(&s->body, kind, strlen(kind));
         write_uint(&s->body, members[i].id == leader);
         write_uint(&s->body, members[i].match);

@@ -172,18 +172,136 @@ static enum acquaintance judge_fresh(const struct handshake *own, const struct h
     return ACQUAINTANCE_REFUSED;
 }
 
+/* --- what was seen --- */
+
+enum loss { LOSS_NONE, LOSS_OLDER, LOSS_ANOTHER, LOSS_WIPED };
+
+static void told_lives(const struct handshake *h, struct lives *out)
+{
+    uint16_t len = 0;
+    const uint8_t *data = handshake_find(h, HANDSHAKE_LIVES, &len);
+
+    lives_decode(data, data != NULL ? len : 0, out);
+}
+
+static bool told_seen(const struct handshake *h, struct life *out)
+{
+    uint16_t len;
+    const uint8_t *data = handshake_find(h, HANDSHAKE_SEEN, &len);
+
+    *out = (struct life){0};
+    return data != NULL && life_decode(data, len, out);
+}
+
+static enum loss loss_of(const struct handshake *claimant, const struct handshake *witness)
+{
+    struct lives told;
+    struct life seen;
+
+    if (!told_seen(witness, &seen)) {
+        return LOSS_NONE;
+    }
+    told_lives(claimant, &told);
+    enum lives_fit fit = lives_compare(&told, &seen);
+    if (!standing_has_identity(&claimant->standing) &&
+        (fit != LIVES_FIT || (seen.member && standing_has_identity(&witness->standing)))) {
+        return LOSS_WIPED;
+    }
+    return fit == LIVES_OLDER ? LOSS_OLDER : fit == LIVES_ANOTHER ? LOSS_ANOTHER : LOSS_NONE;
+}
+
+static void loss_say(enum loss loss, const struct handshake *claimant,
+                     const struct handshake *witness, char *reason, size_t reason_len)
+{
+    struct lives told;
+    struct life seen;
+    char what[256];
+    uint64_t id = claimant->sender, by = witness->sender;
+
+    told_lives(claimant, &told);
+    (void)told_seen(witness, &seen);
+    if (loss == LOSS_WIPED) {
+        snprintf(what, sizeof what, "it starts with an empty directory, and node %" PRIu64 " has "
+                 "seen it before", by);
+    } else if (loss == LOSS_OLDER) {
+        snprintf(what, sizeof what, "an older copy of its data directory was put back: this is "
+                 "its start %" PRIu64 ", and node %" PRIu64 " has seen its start %" PRIu64,
+                 told.starts, by, seen.start);
+    } else {
+        snprintf(what, sizeof what, "an older copy of its data directory was put back, or a copy "
+                 "runs elsewhere: node %" PRIu64 " has seen another start %" PRIu64 " of it", by,
+                 seen.start);
+    }
+    snprintf(reason, reason_len,
+             "node %" PRIu64 " at %s has lost what it had confirmed: %s. Under this id it takes "
+             "part no more, as it could vote twice: put the latest directory back, or move the "
+             "directory away, orderctl member remove %" PRIu64 ", and add the machine empty with "
+             "--join under a new id",
+             id, claimant->address, what, id);
+}
+
+/* The two would fit: has one of them lost anything? */
+static enum acquaintance judge_loss(enum acquaintance verdict, const struct handshake *own,
+                                    const struct handshake *peer, char *reason, size_t reason_len)
+{
+    enum loss its = loss_of(peer, own), ours = loss_of(own, peer);
+
+    if (verdict == ACQUAINTANCE_REFUSED) {
+        return verdict;
+    }
+    if (its == LOSS_NONE && ours == LOSS_NONE) {
+        return verdict;
+    }
+    if (its != LOSS_NONE) {
+        loss_say(its, peer, own, reason, reason_len);
+    } else {
+        loss_say(ours, own, peer, reason, reason_len);
+    }
+    return ACQUAINTANCE_REFUSED;
+}
+
+bool acquaintance_has_lost(const struct handshake *claimant, const struct handshake *witness)
+{
+    return loss_of(claimant, witness) != LOSS_NONE;
+}
+
+void acquaintance_tell(struct handshake *own, const struct lives *lives,
+                       const struct lives_seen *seen, uint64_t peer)
+{
+    uint8_t told[LIVES_TOLD_SIZE_MAX], one[LIFE_SIZE];
+    const struct life *life = lives_recall(seen, peer);
+
+    if (lives->starts != 0) {
+        (void)handshake_extend(own, HANDSHAKE_LIVES, told, (uint16_t)lives_encode(lives, told));
+    }
+    if (life != NULL) {
+        life_encode(life, one);
+        (void)handshake_extend(own, HANDSHAKE_SEEN, one, sizeof one);
+    }
+}
+
+bool acquaintance_note(struct lives_seen *seen, const struct handshake *peer)
+{
+    struct lives told;
+
+    told_lives(peer, &told);
+    return lives_note(seen, peer->sender, &told, standing_has_identity(&peer->standing));
+}
+
 enum acquaintance acquaintance_judge(const struct handshake *own, const struct handshake *peer,
                                      char *reason, size_t reason_len)
 {
+    enum acquaintance verdict;
     bool own_has = standing_has_identity(&own->standing);
     bool peer_has = standing_has_identity(&peer->standing);
 
     if (!names_fit(own, peer, reason, reason_len)) {
         return ACQUAINTANCE_STRANGER;
     }
-    return own_has && peer_has   ? judge_known(own, peer, reason, reason_len)
-           : own_has || peer_has ? judge_half(own, peer, reason, reason_len)
-                                 : judge_fresh(own, peer, reason, reason_len);
+    verdict = own_has && peer_has   ? judge_known(own, peer, reason, reason_len)
+              : own_has || peer_has ? judge_half(own, peer, reason, reason_len)
+                                    : judge_fresh(own, peer, reason, reason_len);
+    return judge_loss(verdict, own, peer, reason, reason_len);
 }
 
 bool acquaintance_ends_founding(const struct handshake *own, const struct handshake *peer)
@@ -191,5 +309,5 @@ bool acquaintance_ends_founding(const struct handshake *own, const struct handsh
     return own->standing.state == STANDING_FOUNDING && !standing_has_identity(&own->standing) &&
            standing_has_identity(&peer->standing) &&
            standing_names(&own->standing, peer->sender) &&
-           !takes_over(&own->standing, &peer->standing);
+           (!takes_over(&own->standing, &peer->standing) || loss_of(own, peer) != LOSS_NONE);
 }

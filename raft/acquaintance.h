@@ -11,6 +11,10 @@
  *   old      -, has one    fit when that cluster was founded before there were identities, too
  *   all else               refused
  *
+ * And of two that would fit, one that has lost what it had confirmed is refused: it comes without
+ * an identity and was seen with one, or its starts are not the ones that were seen (lives.h). Each
+ * tells its own starts, and what it has seen of the other.
+ *
  * The judgement of the two sides is the same, whoever speaks first. Whoever fits without an
  * identity takes over the other's, durably, before a byte of libraft's passes: so nothing that a
  * cluster says is ever mixed with what another one said. The transport and the simulator's network
@@ -18,6 +22,7 @@
 #ifndef ACQUAINTANCE_H
 #define ACQUAINTANCE_H
 
+#include "lives.h"
 #include "transport_handshake.h"
 
 enum acquaintance {
@@ -33,7 +38,16 @@ enum acquaintance {
 enum acquaintance acquaintance_judge(const struct handshake *own, const struct handshake *peer,
                                      char *reason, size_t reason_len);
 /* After a refusal: has the peer, which is in this node's list of founders, founded or joined
- * another cluster, so that the founding that this node is about is not what was meant? */
+ * another cluster, or one that this node was a member of, so that the founding that this node is
+ * about is not what was meant? */
 bool acquaintance_ends_founding(const struct handshake *own, const struct handshake *peer);
+
+/* Put into this node's handshake what it says of its starts, and what it has seen of the peer. */
+void acquaintance_tell(struct handshake *own, const struct lives *lives,
+                       const struct lives_seen *seen, uint64_t peer);
+/* Has `claimant` lost what it had confirmed, as far as `witness` has seen? Of two of one cluster. */
+bool acquaintance_has_lost(const struct handshake *claimant, const struct handshake *witness);
+/* The peer fits: keep what is seen of it. True: it was not known before. */
+bool acquaintance_note(struct lives_seen *seen, const struct handshake *peer);
 
 #endif

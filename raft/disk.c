@@ -15,6 +15,7 @@
 #include "disk_check.h"
 #include "disk_directory.h"
 #include "disk_identity.h"
+#include "disk_lives.h"
 #include "disk_trace.h"
 
 #define DISK_RETRY_MS 500
@@ -29,6 +30,8 @@ struct disk {
     char *cluster;
     uint64_t id;
     struct standing standing;
+    struct lives lives;
+    struct lives_seen seen;
     bool started;
     struct disk_trace trace;
     struct disk_aio aio;
@@ -192,7 +195,12 @@ static int disk_prepare(struct disk *d, const struct disk_config *config, char *
     if (disk_check(&check, &d->pristine, errbuf, errbuf_len) != 0) {
         return -1;
     }
-    return disk_settle_standing(d, config, errbuf, errbuf_len);
+    if (disk_settle_standing(d, config, errbuf, errbuf_len) != 0) {
+        return -1;
+    }
+    disk_lives_begin(d->dir_fd, d->dir, &d->lives, config->log, config->arg);
+    disk_lives_recall(d->dir_fd, d->dir, &d->seen, config->log, config->arg);
+    return 0;
 }
 
 struct disk *disk_open(const struct disk_config *config, char *errbuf, size_t errbuf_len)
@@ -247,6 +255,21 @@ int disk_set_standing(struct disk *d, const struct standing *standing, char *err
     }
     d->standing = *standing;
     return 0;
+}
+
+const struct lives *disk_lives(const struct disk *d)
+{
+    return &d->lives;
+}
+
+struct lives_seen *disk_seen(struct disk *d)
+{
+    return &d->seen;
+}
+
+int disk_keep_seen(const struct disk *d, const struct lives_seen *copy)
+{
+    return disk_lives_keep(d->dir_fd, copy);
 }
 
 int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,

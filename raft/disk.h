@@ -2,6 +2,7 @@
  *
  *   DIR/lock            flock'ed while a node runs
  *   DIR/identity        JSON: cluster, node id, and the node's standing in its cluster
+ *   DIR/starts, DIR/acquaintances   the starts of this node, and of others (disk_lives.h)
  *   DIR/raft/           libraft's metadata, segments and snapshots
  *
  * disk_open() refuses, with a sentence for the operator, a directory of another cluster or id,
@@ -12,6 +13,7 @@
 #ifndef DISK_H
 #define DISK_H
 
+#include "lives.h"
 #include "transport.h"
 
 struct disk; /* opaque */
@@ -40,6 +42,12 @@ const struct standing *disk_standing(const struct disk *d);
  * happens twice in the life of a node. */
 int disk_set_standing(struct disk *d, const struct standing *standing, char *errbuf,
                       size_t errbuf_len);
+/* This node's starts, this one counted durably by disk_open; none if that could not be. */
+const struct lives *disk_lives(const struct disk *d);
+/* What it has seen of other nodes' starts: the caller notes there what it sees. */
+struct lives_seen *disk_seen(struct disk *d);
+/* Make a copy of that durable: 0 or -1 (errno). Waits for the disk; on any thread, one at a time. */
+int disk_keep_seen(const struct disk *d, const struct lives_seen *copy);
 /* The raft_io over this directory and transport. 0 or -1 (errbuf). Call before replica_new. */
 int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,
                struct raft_io **io, char *errbuf, size_t errbuf_len);

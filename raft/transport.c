@@ -358,6 +358,9 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     }
     t->adopt = config->adopt;
     t->founded_elsewhere = config->founded_elsewhere;
+    t->lives = config->lives;
+    t->seen = config->seen;
+    t->noted = config->noted;
     t->cluster_arg = config->cluster_arg;
     t->log = config->log;
     t->log_arg = config->log_arg;
@@ -378,6 +381,13 @@ void transport_set_standing(struct raft_uv_transport *raft, const struct standin
 {
     struct transport *t = raft->impl;
     t->standing = *standing;
+}
+
+bool transport_has_lost(const struct raft_uv_transport *raft, uint64_t id)
+{
+    const struct transport *t = raft->impl;
+    const struct lost_peer *l = &t->lost[id % TRANSPORT_COMPLAINTS];
+    return l->peer_id == id && uv_now(t->loop) < l->until_ms;
 }
 
 void transport_free(struct raft_uv_transport *raft)

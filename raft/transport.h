@@ -24,6 +24,7 @@
 
 #include "../client/protocol.h"
 #include "libraft.h"
+#include "lives.h"
 #include "standing.h"
 
 #define TRANSPORT_FRAME_MAX (256u * 1024)
@@ -33,6 +34,7 @@
 #define TRANSPORT_STRANGERS_MAX 64 /* incoming connections that have not shaken hands */
 #define TRANSPORT_UNKNOWN_MAX 8    /* that have, from nodes that are no members */
 #define TRANSPORT_HANDSHAKE_MS 2000
+#define TRANSPORT_LOST_MS 10000
 #define TRANSPORT_SENTENCE_MAX 1024 /* of what is told of a peer */
 
 struct transport_config {
@@ -45,7 +47,13 @@ struct transport_config {
     /* A member of this node's list of founders belongs to another cluster already (the sentence
      * says which). May be NULL. */
     void (*founded_elsewhere)(void *arg, const char *sentence);
-    void *cluster_arg; /* of the two */
+    /* This node's starts, told to others, and what it has seen of theirs (lives.h): noted there,
+     * when a member is reached, also to ask it. Both outlive the transport, or both are NULL: nothing is told. */
+    const struct lives *lives;
+    struct lives_seen *seen;
+    /* Something new was noted: make it durable soon. NULL: nothing is noted. */
+    void (*noted)(void *arg);
+    void *cluster_arg; /* of the three */
     const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
     bool insecure;    /* plain TCP off the loopback allowed */
     unsigned user_timeout_ms; /* a connection is given up after so long without an
@@ -69,6 +77,10 @@ void transport_free(struct raft_uv_transport *t);
 
 /* This node's standing has changed: its log told it its identity. Copied. */
 void transport_set_standing(struct raft_uv_transport *t, const struct standing *standing);
+
+/* Has this node lost what it had confirmed, as far as this one has seen? Then it is refused, and
+ * was so within the last TRANSPORT_LOST_MS. */
+bool transport_has_lost(const struct raft_uv_transport *t, uint64_t id);
 
 enum transport_answer {
     TRANSPORT_FITS,      /* it may talk to this node */

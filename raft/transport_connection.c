@@ -162,13 +162,17 @@ static int set_options(struct connection *c)
     return 0;
 }
 
-/* What this node says of itself on this connection. */
-static void own_hello(const struct connection *c, uint8_t flags, struct handshake *h)
+/* What this node says of itself to this peer (0: not known yet). */
+static void own_hello(const struct connection *c, uint64_t peer_id, uint8_t flags,
+                      struct handshake *h)
 {
     *h = (struct handshake){.sender = c->t->id, .receiver = c->peer_id, .flags = flags,
                             .standing = c->t->standing};
     snprintf(h->cluster, sizeof h->cluster, "%s", c->t->cluster);
     snprintf(h->address, sizeof h->address, "%s", c->t->address);
+    if (c->t->lives != NULL) {
+        acquaintance_tell(h, c->t->lives, c->t->seen, peer_id);
+    }
 }
 
 /* Our handshake fits any fresh socket's buffer: what is not taken at once is a failure. */
@@ -176,7 +180,7 @@ static int send_hello(struct connection *c, uint8_t flags)
 {
     uint8_t bytes[HANDSHAKE_MAX];
     struct handshake h;
-    own_hello(c, flags, &h);
+    own_hello(c, c->peer_id, flags, &h);
     size_t len = handshake_encode(&h, bytes);
     uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)len);
     int n = uv_try_write((uv_stream_t *)&c->tcp, &buf, 1);
@@ -224,6 +228,44 @@ static bool adopt_standing(struct connection *c, const struct standing *peers)
     return true;
 }
 
+static struct lost_peer *lost_slot(struct transport *t, uint64_t id)
+{
+    return &t->lost[id % TRANSPORT_COMPLAINTS];
+}
+
+/* A peer is refused: if it has lost what it had confirmed, that is kept in mind for a while. */
+static void note_refused(struct transport *t, const struct handshake *own,
+                         const struct handshake *peer)
+{
+    if (acquaintance_has_lost(peer, own)) {
+        *lost_slot(t, peer->sender) =
+            (struct lost_peer){peer->sender, uv_now(t->loop) + TRANSPORT_LOST_MS};
+    }
+}
+
+/* The peer fits. It is seen where we have dialed it, and only a member where the members know it:
+ * what it confirms, or votes, answers what we send there. */
+static void note_fits(const struct connection *c, const struct handshake *peer)
+{
+    struct transport *t = c->t;
+    struct lost_peer *l = lost_slot(t, peer->sender);
+    if (l->peer_id == peer->sender) {
+        *l = (struct lost_peer){0};
+    }
+    if (c->connector == NULL || t->seen == NULL || t->noted == NULL) {
+        return;
+    }
+    if (t->member_address != NULL) {
+        const char *known = t->member_address(t->member_arg, peer->sender);
+        if (known == NULL || strcmp(known, connector_address(c->connector)) != 0) {
+            return;
+        }
+    }
+    if (acquaintance_note(t->seen, peer)) {
+        t->noted(t->cluster_arg);
+    }
+}
+
 /* The peer does not fit: both sides say so. */
 static void refuse_peer(struct connection *c, const struct handshake *own,
                         const struct handshake *peer, const char *reason)
@@ -240,6 +282,7 @@ static void refuse_peer(struct connection *c, const struct handshake *own,
     } else if (c->connector != NULL) {
         connector_misfit(c->connector);
     }
+    note_refused(t, own, peer);
     if (acquaintance_ends_founding(own, peer) && t->founded_elsewhere != NULL) {
         t->founded_elsewhere(t->cluster_arg, reason);
     }
@@ -251,12 +294,17 @@ static void take_answer(struct connection *c, const struct handshake *peer)
 {
     char reason[TRANSPORT_SENTENCE_MAX] = "";
     struct handshake own;
-    own_hello(c, 0, &own);
+    own_hello(c, peer->sender, 0, &own);
     enum acquaintance verdict = acquaintance_judge(&own, peer, reason, sizeof reason);
     bool fits = verdict == ACQUAINTANCE_FITS || verdict == ACQUAINTANCE_ADOPT;
     if (fits && (peer->flags & HANDSHAKE_REFUSES) != 0) {
         fits = false;
         snprintf(reason, sizeof reason, "it refuses this node; its log says why");
+    }
+    if (fits) {
+        note_fits(c, peer);
+    } else {
+        note_refused(c->t, &own, peer);
     }
     struct connector *k = c->connector;
     c->connector = NULL;
@@ -273,7 +321,7 @@ static bool judge_hello(struct connection *c, const struct handshake *peer)
 {
     char reason[TRANSPORT_SENTENCE_MAX];
     struct handshake own;
-    own_hello(c, 0, &own);
+    own_hello(c, peer->sender, 0, &own);
     enum acquaintance verdict = acquaintance_judge(&own, peer, reason, sizeof reason);
     if (verdict == ACQUAINTANCE_STRANGER) {
         refuse(c, reason);
@@ -326,6 +374,7 @@ static void finish_handshake(struct connection *c, const struct handshake *peer,
             return;
         }
     }
+    note_fits(c, peer);
     establish(c, peer);
 }
 

@@ -53,6 +53,11 @@ uint64_t connector_peer_id(const struct connector *k)
     return k->id;
 }
 
+const char *connector_address(const struct connector *k)
+{
+    return k->address;
+}
+
 static void free_when_done(struct connector *k)
 {
     if (!k->timer_closed || k->resolving) {

@@ -46,6 +46,8 @@ enum handshake_flag {
 /* Tags of extensions: never given out twice. */
 enum handshake_tag {
     HANDSHAKE_FOUNDERS = 1, /* standing.founders; kept by encode and decode themselves */
+    HANDSHAKE_LIVES = 2,    /* the sender's starts (lives.h); missing: not known */
+    HANDSHAKE_SEEN = 3,     /* the receiver's life that the sender has seen last; missing: none */
 };
 
 struct handshake {

@@ -64,6 +64,12 @@ struct connection {
     struct silence silence; /* of the peer, on a connection that we send on */
 };
 
+/* A node that was refused because it has lost what it had confirmed. */
+struct lost_peer {
+    uint64_t peer_id;
+    uint64_t until_ms; /* of the loop's time */
+};
+
 struct transport {
     struct raft_uv_transport *raft;
     uv_loop_t *loop;
@@ -76,6 +82,9 @@ struct transport {
     struct standing standing;
     int (*adopt)(void *arg, const struct standing *standing);
     void (*founded_elsewhere)(void *arg, const char *sentence);
+    const struct lives *lives; /* NULL: nothing is told, nor noted */
+    struct lives_seen *seen;
+    void (*noted)(void *arg);
     void *cluster_arg;
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
@@ -98,6 +107,7 @@ struct transport {
     struct log_limit events[TRANSPORT_COMPLAINTS]; /* of handshaken connections, by peer */
     struct complaint unreached[TRANSPORT_COMPLAINTS]; /* about peers that we dial */
     struct complaint refused[TRANSPORT_COMPLAINTS];   /* about peers that dial us */
+    struct lost_peer lost[TRANSPORT_COMPLAINTS];
 };
 
 /* transport.c */
@@ -155,6 +165,8 @@ void connector_cancel(struct connector *k);
 struct connector *connector_next(struct connector *k);
 struct transport *connector_transport(struct connector *k);
 uint64_t connector_peer_id(const struct connector *k);
+/* As libraft gave it. */
+const char *connector_address(const struct connector *k);
 /* The connection dialed last is established: `stream` goes to libraft. */
 void connector_succeed(struct connector *k, uv_stream_t *stream);
 /* What fails now is no lack of a connection: the peer does not fit. */

@@ -173,6 +173,123 @@ static void a_founding_ends_where_one_of_its_list_is_a_member_already(void **sta
     assert_false(acquaintance_ends_founding(&own, &peer));
 }
 
+/* --- what was seen --- */
+
+/* A node, by its id (1 or 2) and standing, after so many starts, who has seen the other. */
+static struct handshake known(uint64_t id, struct standing standing, const struct lives *lives,
+                              const struct lives *seen_lives, bool seen_member)
+{
+    struct handshake h = hello(id, 3 - id, &standing);
+    struct lives_seen seen = {0};
+
+    if (seen_lives != NULL) {
+        (void)lives_note(&seen, 3 - id, seen_lives, seen_member);
+    }
+    acquaintance_tell(&h, lives, &seen, 3 - id);
+    return h;
+}
+
+static void expect_of(const struct handshake *a, const struct handshake *b, enum acquaintance want,
+                      const char *sentence)
+{
+    char reason[1024] = "";
+
+    assert_int_equal(acquaintance_judge(a, b, reason, sizeof reason), want);
+    if (sentence != NULL && strstr(reason, sentence) == NULL) {
+        fail_msg("\"%s\" is not in \"%s\"", sentence, reason);
+    }
+}
+
+static void expect_lost(const struct handshake *victim, const struct handshake *witness,
+                        const char *sentence)
+{
+    expect_of(witness, victim, REFUSED, "node 2 at 127.0.0.1:7420 has lost what it had confirmed");
+    expect_of(victim, witness, REFUSED, "node 2 at 127.0.0.1:7420 has lost what it had confirmed");
+    expect_of(witness, victim, REFUSED, sentence);
+    expect_of(victim, witness, REFUSED, "member remove 2");
+    assert_true(acquaintance_has_lost(victim, witness));
+    assert_false(acquaintance_has_lost(witness, victim));
+}
+
+static void a_member_whose_starts_are_not_the_ones_that_were_seen_is_refused(void **state)
+{
+    struct standing m = member(7, three, 3);
+    struct lives own = {0}, five = {0}, copy, next;
+    struct handshake witness, peer;
+
+    (void)state;
+    lives_begin(&own, 1);
+    for (uint64_t mark = 51; mark <= 55; mark++) {
+        copy = five;
+        lives_begin(&five, mark);
+    }
+    witness = known(1, m, &own, &five, true);
+    peer = known(2, m, &five, &own, true);
+    expect_of(&witness, &peer, FITS, NULL);
+    expect_of(&peer, &witness, FITS, NULL);
+    next = five;
+    lives_begin(&next, 56); /* it was killed, and comes back */
+    peer = known(2, m, &next, &own, true);
+    expect_of(&witness, &peer, FITS, NULL);
+    peer = known(2, m, &copy, &own, true); /* a copy that was made before start 5 */
+    expect_lost(&peer, &witness, "this is its start 4, and node 1 has seen its start 5");
+    lives_begin(&copy, 65);
+    peer = known(2, m, &copy, &own, true);
+    expect_lost(&peer, &witness, "or a copy runs elsewhere: node 1 has seen another start 5");
+    lives_begin(&copy, 66);
+    peer = known(2, m, &copy, &own, true);
+    expect_lost(&peer, &witness, "another start 5");
+}
+
+static void who_comes_empty_under_an_id_that_was_seen_is_refused(void **state)
+{
+    struct standing m = member(7, three, 3), found = founding(three, 3);
+    struct lives own = {0}, old = {0}, none = {0}, fresh = {0};
+    struct handshake witness, peer;
+
+    (void)state;
+    lives_begin(&own, 1);
+    lives_begin(&old, 51);
+    lives_begin(&fresh, 61);
+    witness = known(1, m, &own, &old, true);
+    peer = known(2, found, &fresh, NULL, false);
+    expect_lost(&peer, &witness, "it starts with an empty directory, and node 1 has seen it");
+    assert_true(acquaintance_ends_founding(&peer, &witness));
+    assert_false(acquaintance_ends_founding(&witness, &peer));
+    peer = known(2, joining, &fresh, NULL, false);
+    expect_lost(&peer, &witness, "empty directory");
+    witness = known(1, m, &own, &none, true); /* it was of a version that told no starts */
+    expect_lost(&peer, &witness, "empty directory");
+    witness = known(1, found, &own, &old, false); /* the founding had begun: it may have voted */
+    peer = known(2, found, &fresh, NULL, false);
+    expect_lost(&peer, &witness, "empty directory");
+    lives_begin(&fresh, 62);
+    peer = known(2, found, &fresh, NULL, false);
+    expect_lost(&peer, &witness, "empty directory");
+}
+
+static void who_tells_no_starts_or_is_not_remembered_is_judged_as_before(void **state)
+{
+    struct standing m = member(7, three, 3), found = founding(three, 3);
+    struct lives own = {0}, old = {0}, none = {0};
+    struct handshake witness, peer;
+
+    (void)state;
+    lives_begin(&own, 1);
+    lives_begin(&old, 51);
+    witness = known(1, m, &own, &old, true);
+    peer = known(2, m, &none, &own, true); /* of a version that tells none */
+    expect_of(&witness, &peer, FITS, NULL);
+    witness = known(1, m, &own, NULL, false);
+    peer = known(2, found, &old, NULL, false); /* a founder that comes late */
+    expect_of(&witness, &peer, FITS, NULL);
+    expect_of(&peer, &witness, ADOPT, NULL);
+    witness = known(1, m, &own, &old, false); /* it was seen while it founded */
+    expect_of(&witness, &peer, FITS, NULL);
+    expect_of(&peer, &witness, ADOPT, NULL);
+    assert_false(acquaintance_ends_founding(&peer, &witness));
+}
+
 static void a_list_is_the_same_in_any_order_and_letter_case(void **state)
 {
     const struct standing_founder turned[] = {{10, "Host-B:7400"}, {9, "host-a:7400"}};
@@ -217,6 +334,9 @@ int main(void)
         cmocka_unit_test(members_from_before_identities_fit_each_other_and_their_cluster_only),
         cmocka_unit_test(only_the_right_peer_of_the_right_cluster_is_no_stranger),
         cmocka_unit_test(a_founding_ends_where_one_of_its_list_is_a_member_already),
+        cmocka_unit_test(a_member_whose_starts_are_not_the_ones_that_were_seen_is_refused),
+        cmocka_unit_test(who_comes_empty_under_an_id_that_was_seen_is_refused),
+        cmocka_unit_test(who_tells_no_starts_or_is_not_remembered_is_judged_as_before),
         cmocka_unit_test(a_list_is_the_same_in_any_order_and_letter_case),
         cmocka_unit_test(an_identity_is_read_back_from_its_text),
     };
