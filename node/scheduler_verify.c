@@ -1,4 +1,6 @@
-/* scheduler_verify.c - is what a leader sends whole? Asked before it is stored. */
+/* scheduler_verify.c - may what a leader sends be stored? It must be whole, and of this cluster. */
+#include <string.h>
+
 #include "scheduler_internal.h"
 
 bool scheduler_told_check_entry(void *arg, const uint8_t *data, size_t len)
@@ -21,6 +23,16 @@ static const char *verify_reason(enum snapshot_error error)
     }
 }
 
+/* The handshake has compared the two nodes; this is what the image itself says. */
+static bool is_of_another_cluster(const struct scheduler *s)
+{
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE];
+
+    return scheduler_knows_identity(s) &&
+           snapshot_envelope_identity(&s->verifying, identity) &&
+           memcmp(identity, s->machine.identity, sizeof identity) != 0;
+}
+
 const char *scheduler_told_check_image(void *arg, const uint8_t *data, size_t len, size_t max,
                                        size_t *done)
 {
@@ -36,7 +48,8 @@ const char *scheduler_told_check_image(void *arg, const uint8_t *data, size_t le
         *done = e->summed;
         return NULL;
     }
+    bool another = error == SNAPSHOT_OK && is_of_another_cluster(s);
     snapshot_envelope_close(e);
     *done = len;
-    return verify_reason(error);
+    return another ? "the snapshot is of another cluster than this node" : verify_reason(error);
 }

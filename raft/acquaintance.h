@@ -45,7 +45,8 @@ bool acquaintance_ends_founding(const struct handshake *own, const struct handsh
 /* Put into this node's handshake what it says of its starts, and what it has seen of the peer. */
 void acquaintance_tell(struct handshake *own, const struct lives *lives,
                        const struct lives_seen *seen, uint64_t peer);
-/* Has `claimant` lost what it had confirmed, as far as `witness` has seen? Of two of one cluster. */
+/* Of two of one cluster: has `claimant` lost what it had confirmed, as far as `witness` has
+ * seen? */
 bool acquaintance_has_lost(const struct handshake *claimant, const struct handshake *witness);
 /* The peer fits: keep what is seen of it. True: it was not known before. */
 bool acquaintance_note(struct lives_seen *seen, const struct handshake *peer);

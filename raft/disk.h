@@ -46,7 +46,7 @@ int disk_set_standing(struct disk *d, const struct standing *standing, char *err
 const struct lives *disk_lives(const struct disk *d);
 /* What it has seen of other nodes' starts: the caller notes there what it sees. */
 struct lives_seen *disk_seen(struct disk *d);
-/* Make a copy of that durable: 0 or -1 (errno). Waits for the disk; on any thread, one at a time. */
+/* Make a copy of that durable: 0 or -1 (errno). Waits for the disk; any thread, one at a time. */
 int disk_keep_seen(const struct disk *d, const struct lives_seen *copy);
 /* The raft_io over this directory and transport. 0 or -1 (errbuf). Call before replica_new. */
 int disk_start(struct disk *d, uv_loop_t *loop, struct raft_uv_transport *transport,

@@ -23,8 +23,8 @@ static void lives_say(const char *dir, const char *name, const char *what, disk_
     char sentence[768];
 
     snprintf(sentence, sizeof sentence,
-             "%.300s/%.20s %.200s: the node goes on without it, and an older copy of a data directory may "
-             "not be noticed", dir, name, what);
+             "%.300s/%.20s %.200s: the node goes on without it, and an older copy of a data "
+             "directory may not be noticed", dir, name, what);
     if (log != NULL) {
         log(arg, "warn", sentence);
     }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../client/cursor.h"
 #include "snapshot_format.h"
 
 static uint64_t little_endian(const uint8_t *data, unsigned n)
@@ -108,4 +109,28 @@ void snapshot_envelope_close(struct snapshot_envelope *e)
 {
     XXH3_freeState(e->sum);
     e->sum = NULL;
+}
+
+/* It is the seventh of the machine's fields, which come first (snapshot.c). */
+bool snapshot_envelope_identity(const struct snapshot_envelope *e,
+                                uint8_t out[PROTOCOL_IDENTITY_SIZE])
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+    struct cursor c;
+
+    if (e->version < 4) {
+        return false;
+    }
+    cursor_init(&c, e->base.data, e->base.len);
+    (void)cursor_array(&c);
+    for (unsigned i = 0; i < 6; i++) {
+        (void)cursor_uint(&c);
+    }
+    struct slice identity = cursor_bytes(&c);
+    if (!cursor_ok(&c) || identity.len != sizeof none ||
+        memcmp(identity.data, none, sizeof none) == 0) {
+        return false;
+    }
+    memcpy(out, identity.data, sizeof none);
+    return true;
 }

@@ -28,6 +28,10 @@ enum snapshot_error snapshot_envelope_open(struct snapshot_envelope *e, const ui
 /* Sum up to `max` bytes more. False: go on. True: *error is the verdict. */
 bool snapshot_envelope_step(struct snapshot_envelope *e, size_t max, enum snapshot_error *error)
     ORDERSCHED_MUST_CHECK;
+/* The identity of the cluster that the image is of, after SNAPSHOT_OK. False: it has none, as
+ * before version 4, and as long as the cluster has none. */
+bool snapshot_envelope_identity(const struct snapshot_envelope *e,
+                                uint8_t out[PROTOCOL_IDENTITY_SIZE]);
 void snapshot_envelope_close(struct snapshot_envelope *e);
 
 #endif

@@ -48,7 +48,8 @@ struct transport_config {
      * says which). May be NULL. */
     void (*founded_elsewhere)(void *arg, const char *sentence);
     /* This node's starts, told to others, and what it has seen of theirs (lives.h): noted there,
-     * when a member is reached, also to ask it. Both outlive the transport, or both are NULL: nothing is told. */
+     * when a member is reached, also to ask it. Both outlive the transport; or both are NULL, and
+     * nothing is told. */
     const struct lives *lives;
     struct lives_seen *seen;
     /* Something new was noted: make it durable soon. NULL: nothing is noted. */

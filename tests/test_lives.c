@@ -1,4 +1,5 @@
-/* test_lives.c - the starts of a node, told apart (raft/lives.h), and on disk (raft/disk_lives.h). */
+/* test_lives.c - the starts of a node, told apart (raft/lives.h), and on disk
+ * (raft/disk_lives.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

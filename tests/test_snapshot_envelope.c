@@ -55,6 +55,32 @@ static void a_whole_image_is_whole_in_slices_of_any_size(void **state)
     free(image.data);
 }
 
+static void an_image_tells_whose_it_is(void **state)
+{
+    struct machine m;
+    struct image image;
+    struct snapshot_envelope e;
+    enum snapshot_error error;
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE];
+
+    (void)state;
+    for (unsigned known = 0; known < 2; known++) {
+        machine_init(&m);
+        memset(m.identity, known ? 0xc7 : 0, sizeof m.identity);
+        assert_int_equal(snapshot_encode(&m, malloc, &image.data, &image.len), 0);
+        assert_int_equal(snapshot_envelope_open(&e, image.data, image.len), SNAPSHOT_OK);
+        assert_true(snapshot_envelope_step(&e, SIZE_MAX, &error));
+        assert_int_equal(error, SNAPSHOT_OK);
+        assert_int_equal(snapshot_envelope_identity(&e, identity), known);
+        if (known) {
+            assert_memory_equal(identity, m.identity, sizeof identity);
+        }
+        snapshot_envelope_close(&e);
+        machine_close(&m);
+        free(image.data);
+    }
+}
+
 static void every_altered_byte_is_noticed_in_slices(void **state)
 {
     struct image image = an_image();
@@ -87,6 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_image_is_whole_in_slices_of_any_size),
+        cmocka_unit_test(an_image_tells_whose_it_is),
         cmocka_unit_test(every_altered_byte_is_noticed_in_slices),
         cmocka_unit_test(every_truncation_is_noticed),
     };
