@@ -585,6 +585,45 @@ static void a_hello_that_asks_for_it_is_told_the_clusters_identity(void **state)
     stage_close(&t);
 }
 
+/* What the scheduler says of an image of a cluster of this identity, before it is stored. */
+static const char *judge_image(struct scheduler *s, const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
+{
+    struct machine m;
+    uint8_t *data;
+    size_t len, done = 0;
+    const char *reason = NULL;
+
+    machine_init(&m);
+    memcpy(m.identity, identity, sizeof m.identity);
+    assert_int_equal(snapshot_encode(&m, malloc, &data, &len), 0);
+    machine_close(&m);
+    while (done < len) {
+        assert_null(reason);
+        reason = scheduler_told_check_image(s, data, len, 7, &done);
+    }
+    free(data);
+    return reason;
+}
+
+static void an_image_of_another_cluster_is_not_to_be_stored(void **state)
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+    uint8_t another[PROTOCOL_IDENTITY_SIZE];
+    struct stage t;
+
+    (void)state;
+    memset(another, 0xc7, sizeof another);
+    stage_open(&t);
+    assert_null(judge_image(t.s, another)); /* it knows of none yet */
+    stage_lead(&t, 1);
+    assert_null(judge_image(t.s, scheduler_machine(t.s)->identity));
+    assert_null(judge_image(t.s, none)); /* of before there were identities */
+    const char *reason = judge_image(t.s, another);
+    assert_non_null(reason);
+    assert_non_null(strstr(reason, "another cluster"));
+    stage_close(&t);
+}
+
 static void an_idle_leader_writes_nothing(void **state)
 {
     struct stage t;
@@ -1813,6 +1852,7 @@ int main(void)
         cmocka_unit_test(nothing_is_fired_before_the_own_epoch_entry_is_applied),
         cmocka_unit_test(it_sleeps_until_the_deadline_and_not_past_it),
         cmocka_unit_test(a_hello_that_asks_for_it_is_told_the_clusters_identity),
+        cmocka_unit_test(an_image_of_another_cluster_is_not_to_be_stored),
         cmocka_unit_test(an_idle_leader_writes_nothing),
         cmocka_unit_test(an_orphans_outcome_is_dropped_and_the_order_delivered_again),
         cmocka_unit_test(an_orphan_may_outlive_its_order),
