@@ -1,4 +1,5 @@
 /* main.c - orderschedd's entry: configuration, then the node. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -27,6 +28,20 @@ static void stop_at_once(int signum)
     _exit(0);
 }
 
+/* Whoever starts us may have closed one of the three: what is opened next must not take its place,
+ * where others write to it or libuv refuses to close it. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO) {
+        close(fd);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -34,6 +49,7 @@ int main(int argc, char **argv)
     signal(SIGTERM, stop_at_once); /* before anything else, that no moment is without it */
     signal(SIGINT, stop_at_once);
     signal(SIGPIPE, SIG_IGN);
+    open_standard_descriptors();
     /* libuv's default of 4 lets a snapshot, a segment's allocation and a name look-up keep a
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);

@@ -109,6 +109,7 @@ static void scheduler_told_progress(void *arg, uint64_t orders, uint64_t of)
 int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
 {
     struct scheduler *s = arg;
+    uint64_t applied = s->machine.applied;
     enum snapshot_error error;
 
     assert(!s->dispatch.active);
@@ -117,6 +118,13 @@ int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
     struct snapshot_progress progress = {scheduler_told_progress, s};
     error = snapshot_restore_telling(&s->machine, data, len, &progress);
     s->again = true;
+    if (error == SNAPSHOT_OK && s->machine.applied < applied) {
+        scheduler_fatal(s, "the leader's snapshot ends before what this node has applied: the data "
+                           "of a majority of the members was lost or put back. Compare both before "
+                           "you move this node's data directory away and add the machine again, "
+                           "empty, under a new id");
+        return -1;
+    }
     if (error == SNAPSHOT_OK) {
         return scheduler_identify(s) ? 0 : -1;
     }

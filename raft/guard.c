@@ -242,11 +242,28 @@ static int guard_append(struct raft_io *io, struct raft_io_append *req,
     return guard_result(g, rv);
 }
 
+void guard_keep_applied(struct guard *g, raft_index index)
+{
+    g->held_index = index;
+}
+
 static int guard_truncate(struct raft_io *io, raft_index index)
 {
     struct guard *g = guard_of(io);
-    int rv = g->inner->truncate(g->inner, index);
+    int rv;
 
+    if (index <= g->held_index) {
+        /* libraft counts from its own commit index, which is behind at a start. */
+        g->inner->errmsg[0] = '\0';
+        guard_fail(g,
+                   "the leader contradicts entries of this node's log that were committed and "
+                   "applied: the data of a majority of the members was lost or put back. What the "
+                   "cluster has now is not what this node has; compare them before you move this "
+                   "node's data directory away and add the machine again, empty, under a new id",
+                   RAFT_CORRUPT);
+        return RAFT_CORRUPT;
+    }
+    rv = g->inner->truncate(g->inner, index);
     if (rv != 0) {
         guard_fail(g, "cannot truncate the log", rv);
     }

@@ -7,7 +7,7 @@
  *   set_vote       an unchanged vote is not written again
  *   set_term/vote  a failure is fatal
  *   append         a status other than 0 or CANCELED is fatal; entry lengths are checked
- *   truncate       a failure is fatal
+ *   truncate       a failure is fatal; so is a truncation of what was applied at the start
  *   send           never fails towards libraft: a message that cannot be sent is lost
  *   send           the refusal of a pre-vote for a term that is over shows our term
  *   send           entries that are on their way to a member are not sent again
@@ -82,6 +82,9 @@ void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg);
 typedef void (*guard_loaded_cb)(void *arg, raft_index start_index,
                                 const struct raft_entry *entries, size_t n_entries);
 void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg);
+/* The state holds the entries up to `index`, though libraft may not know yet that they are
+ * committed: a leader that wants any of them cut off contradicts what was decided, which is fatal. */
+void guard_keep_applied(struct guard *g, raft_index index);
 /* What only the owner of the state can tell of it; any may be NULL. */
 struct guard_judge {
     void *arg;

@@ -114,6 +114,7 @@ struct guard {
     raft_io_close_cb close_cb;
     bool closing;
 
+    raft_index held_index; /* see guard_keep_applied */
     raft_term term; /* as stored */
     raft_id vote;
 

@@ -64,6 +64,7 @@ void replica_ahead_apply(struct replica *r)
         }
     }
     r->ahead.index = r->ahead.known;
+    guard_keep_applied(r->guard, r->ahead.index);
     replica_ahead_free(r);
 }
 

@@ -42,7 +42,7 @@ static void schedule(ordersched_client *client, unsigned from, unsigned to)
 
 static void copy_directory(const char *from, const char *to)
 {
-    char command[1024];
+    char command[2600];
 
     snprintf(command, sizeof command, "rm -rf '%s' && cp -a '%s' '%s'", to, from, to);
     assert_int_equal(system(command), 0);
@@ -239,6 +239,42 @@ static void a_wiped_directory_with_the_same_flags_is_refused_by_name(void **stat
     cluster_close(&c, false);
 }
 
+/* A majority is put back, and decides anew what the third has applied already. */
+static void who_applied_what_a_majority_of_older_copies_decides_anew_ends(void **state)
+{
+    struct cluster c;
+    char copies[2][400];
+
+    (void)state;
+    ordersched_client *client = open_three(&c);
+    schedule(client, 0, 20);
+    cluster_expect_equal_digests(&c, 20000);
+    unsigned third = cluster_wait_leader(&c, 10000);
+    for (unsigned i = 0; i < 2; i++) {
+        const char *data = c.nodes[(third + 1 + i) % 3].data;
+        snprintf(copies[i], sizeof copies[i], "%s.copy", data);
+        copy_directory(data, copies[i]);
+    }
+    schedule(client, 20, 60);
+    cluster_expect_equal_digests(&c, 20000);
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_kill(&c, i);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        copy_directory(copies[i], c.nodes[(third + 1 + i) % 3].data);
+        cluster_start(&c, (third + 1 + i) % 3);
+    }
+    schedule(client, 100, 110);
+    cluster_start(&c, third);
+    expect_error(&c, third, "contradicts entries of this node.s log that were committed", 20000);
+    int status = process_wait(c.nodes[third].pid);
+    c.nodes[third].pid = 0;
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 74);
+    schedule(client, 110, 120);
+    ordersched_close(client);
+    cluster_close(&c, false);
+}
+
 static void a_clone_elsewhere_is_named_and_harms_nobody(void **state)
 {
     struct cluster c;
@@ -300,6 +336,7 @@ int main(void)
             an_older_copy_of_an_earlier_start_is_refused_by_name_and_the_others_go_on),
         cmocka_unit_test(a_copy_of_the_same_start_is_noticed_and_made_good),
         cmocka_unit_test(a_wiped_directory_with_the_same_flags_is_refused_by_name),
+        cmocka_unit_test(who_applied_what_a_majority_of_older_copies_decides_anew_ends),
         cmocka_unit_test(a_clone_elsewhere_is_named_and_harms_nobody),
         cmocka_unit_test(who_lost_nothing_is_never_refused),
     };

@@ -162,6 +162,19 @@ static void an_append_or_truncation_that_is_refused_is_fatal(void **state)
     guard_bench_close(b);
 }
 
+static void what_was_applied_at_the_start_is_not_cut_off(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    guard_keep_applied(b->guard, 100);
+    assert_int_equal(b->outer.truncate(&b->outer, 101), 0);
+    assert_int_equal(b->n_fatal, 0);
+    assert_int_equal(b->outer.truncate(&b->outer, 100), RAFT_CORRUPT);
+    assert_int_equal(b->n_fatal, 1);
+    guard_bench_close(b);
+}
+
 /* --- messages --- */
 
 static void a_message_that_cannot_be_sent_is_lost_and_nothing_else(void **state)
@@ -611,6 +624,7 @@ int main(void)
         cmocka_unit_test(an_append_that_is_canceled_is_not_fatal),
         cmocka_unit_test(an_entry_of_impossible_length_never_reaches_the_disk),
         cmocka_unit_test(an_append_or_truncation_that_is_refused_is_fatal),
+        cmocka_unit_test(what_was_applied_at_the_start_is_not_cut_off),
         cmocka_unit_test(a_message_that_cannot_be_sent_is_lost_and_nothing_else),
         cmocka_unit_test(an_install_waits_for_our_own_snapshot),
         cmocka_unit_test(an_install_that_is_held_is_freed_on_close),

@@ -102,4 +102,24 @@ case $codes in
     *[1-9]*) echo "not ok 2 - $name"; echo "# exit codes$codes" ;;
     *) echo "ok 2 - $name" ;;
 esac
-echo 1..2
+
+name="a node that was started with closed descriptors ends with exit code 0, too"
+codes=
+for closed in 0 1 2; do
+    case $closed in
+        0) exec "$build/orderschedd" --data "$dir/closed" --address "127.0.0.1:$port" <&- 2>"$dir/node.log" & ;;
+        1) exec "$build/orderschedd" --data "$dir/closed" --address "127.0.0.1:$port" >&- 2>"$dir/node.log" & ;;
+        2) exec "$build/orderschedd" --data "$dir/closed" --address "127.0.0.1:$port" 2>&- & ;;
+    esac
+    node=$!
+    ctl status || codes="$codes no-answer-$closed"
+    kill -TERM "$node"
+    wait "$node"
+    codes="$codes $?"
+    node=
+done
+case $codes in
+    *[1-9]*) echo "not ok 3 - $name"; echo "# exit codes$codes" ;;
+    *) echo "ok 3 - $name" ;;
+esac
+echo 1..3
