@@ -395,12 +395,78 @@ static void lists_that_differ_at_the_founding_are_told_on_both_sides(void **stat
     cluster_start(&c, 1);
     (void)cluster_wait_leader(&c, 15000);
     cluster_expect_equal_digests(&c, 10000);
-    /* founded long ago, another list is only a mistake in the flags; so is another address */
+    /* founded long ago, another list is only a mistake in the flags */
     cluster_kill(&c, 2);
     c.nodes[2].peers = wrong;
     cluster_start(&c, 2);
     wait_logged(&c, 2, "level=warn", "--peers is neither");
     cluster_expect_equal_digests(&c, 10000);
+    cluster_close(&c, false);
+}
+
+/* --- 5: an address that is not the recorded one --- */
+
+/* Start the node, a member, at another address, then at its own again: only the first is told. */
+static void expect_other_address_told(struct cluster *c, unsigned i, unsigned other,
+                                      const char *peers)
+{
+    unsigned port = c->nodes[i].port;
+    char told[128];
+
+    assert_false(has_logged(c, i, "level=warn", "this node's address is not the one"));
+    cluster_kill(c, i);
+    c->nodes[i].port = c->nodes[other].port;
+    c->nodes[i].peers = peers;
+    cluster_start(c, i);
+    wait_logged(c, i, "level=warn", "this node's address is not the one");
+    snprintf(told, sizeof told, "recorded=127.0.0.1:%u given=127.0.0.1:%u", port,
+             c->nodes[other].port);
+    assert_true(has_logged(c, i, "level=warn", told));
+    cluster_kill(c, i);
+    assert_int_equal(unlink(c->nodes[i].log), 0);
+    c->nodes[i].port = port;
+    c->nodes[i].peers = NULL;
+    cluster_start(c, i);
+    cluster_expect_equal_digests(c, 15000);
+    assert_false(has_logged(c, i, "level=warn", "this node's address is not the one"));
+}
+
+static void an_address_that_is_not_the_recorded_one_is_told_with_both(void **state)
+{
+    struct cluster c;
+    char moved[256];
+
+    (void)state;
+    cluster_init(&c, 3);
+    cluster_start_all(&c);
+    ordersched_client *client = client_of(&c, cluster_wait_leader(&c, 15000));
+    unsigned joined = cluster_grow(&c, 4);
+    cluster_start(&c, joined);
+    assert_int_equal(cluster_member_add(client, 4, c.nodes[joined].port), 0);
+    ordersched_close(client);
+    unsigned other = cluster_grow(&c, 5); /* a place that no node has */
+    c.n--;
+    snprintf(moved, sizeof moved, "1=127.0.0.1:%u,2=127.0.0.1:%u,3=127.0.0.1:%u", c.nodes[0].port,
+             c.nodes[1].port, c.nodes[other].port);
+    expect_other_address_told(&c, 2, other, moved);     /* a founder */
+    expect_other_address_told(&c, joined, other, NULL); /* one that was added */
+    cluster_close(&c, false);
+}
+
+static void one_that_is_alone_is_told_of_another_address_too(void **state)
+{
+    struct cluster c;
+    char moved[64];
+
+    (void)state;
+    cluster_init(&c, 1);
+    cluster_start(&c, 0);
+    wait_leads(&c, 0);
+    unsigned other = cluster_grow(&c, 2);
+    c.n--;
+    snprintf(moved, sizeof moved, "1=127.0.0.1:%u", c.nodes[other].port);
+    expect_other_address_told(&c, 0, other, moved);
+    wait_leads(&c, 0);
     cluster_close(&c, false);
 }
 
@@ -456,6 +522,8 @@ int main(void)
         cmocka_unit_test(lists_that_differ_at_the_founding_are_told_on_both_sides),
         cmocka_unit_test(a_list_that_was_wrong_when_the_founding_began_is_told_with_the_way_out),
         cmocka_unit_test(a_founder_that_comes_late_is_one_of_its_cluster),
+        cmocka_unit_test(an_address_that_is_not_the_recorded_one_is_told_with_both),
+        cmocka_unit_test(one_that_is_alone_is_told_of_another_address_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
