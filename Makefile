@@ -6,6 +6,7 @@
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
 #                 make jepsen-selftest proves that deliberate bugs are caught
+#   make fresh    make demo and check on a bare Debian, cloned (DIST=trixie or bookworm, as root)
 #   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
 #   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
 #                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
@@ -83,8 +84,8 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo bench sim sim-selftest jepsen jepsen-selftest deps-jepsen \
-    bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
+ifeq ($(MAKELEVEL)$(filter deps check demo fresh bench sim sim-selftest jepsen jepsen-selftest \
+    deps-jepsen bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -104,6 +105,13 @@ deps:
 check: deps
 	@$(MAKE) $(JOBS) --no-print-directory all tests
 	@tests/run.sh --build $(BUILD) $(TESTS)
+
+# As from a newcomer's clone: needs root and debootstrap, and some twenty minutes.
+DIST ?= trixie
+.PHONY: fresh
+fresh:
+	@TESTS='$(TESTS)' tests/fresh.sh $(DIST)
+	@TESTS='$(TESTS)' tests/fresh.sh $(DIST) --user
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \

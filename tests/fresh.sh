@@ -1,0 +1,154 @@
+#!/bin/bash
+# fresh.sh - a newcomer's machine: a bare Debian with nothing but git and make, in which the project is
+# cloned, and `make demo` and `make check` run (`make fresh DIST=trixie`).
+#
+#   tests/fresh.sh [bookworm|trixie] [--user] [--keep]
+#
+#   --user    as a user who has sudo; else as root, without sudo
+#   --keep    the root stays: build/fresh/DIST.XXXXXX
+#
+#   GOALS="demo check"    TESTS="test_wheel it_*"    PACKAGES="python3 nodejs", put in besides
+#
+# The clone is of what is committed here. Its path has a space and Chinese characters in it, the locale
+# is one that is not generated, and mounts, processes and loopback are the run's own: nothing is left
+# when it ends. Only apt has the network of the machine. Needs root, debootstrap, iproute2, 2 GB of
+# disk, and some twenty minutes. build/fresh/DIST.tar is the bare root, made by the first run: remove it
+# for a newer one.
+#
+# The last line is that of `make check`; exit code 1 when a goal failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+say() { printf '\nfresh: %s\n' "$*"; }
+fail() {
+    printf 'fresh: %s\n' "$*" >&2
+    exit 1
+}
+
+dist=trixie as_user='' keep='' inside=''
+for word in "$@"; do
+    case $word in
+    bookworm | trixie) dist=$word ;;
+    --user) as_user='a user with sudo' ;;
+    --keep) keep=yes ;;
+    --inside=*) inside=${word#--inside=} ;; # the script itself, in namespaces of its own
+    *) fail "$word is none of: bookworm, trixie, --user, --keep" ;;
+    esac
+done
+goals=${GOALS:-demo check}
+packages=${PACKAGES:-}
+mirror=http://deb.debian.org/debian
+dir=$PWD/build/fresh
+bare=$dir/$dist.tar
+name=$dist${as_user:+-user}
+who="$dist, ${as_user:-root}"
+
+# --- inside ---
+
+# Run a command as the newcomer, in this directory of their home.
+newcomer() {
+    local place=$1 user=root home=/root
+    shift
+    [ -z "$as_user" ] || user=neu home=/srv/neu
+    # shellcheck disable=SC2016 # the inner shell's
+    chroot "$root" runuser -u $user -- env -i HOME=$home USER=$user TERM=dumb \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+        LANG=de_DE.UTF-8 LC_ALL=de_DE.UTF-8 \
+        sh -c 'cd "$1" && shift && exec "$@"' newcomer "$home/$place" "$@" </dev/null 2>&1
+}
+
+mount_all() {
+    mount --bind "/proc/$OUTSIDE/ns/net" "$root/run/fresh-net" &&
+        mount -t proc proc "$root/proc" &&
+        mount -t sysfs sysfs "$root/sys" &&
+        mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
+        mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
+}
+
+run_goals() {
+    local root=$1 path='neue Bestellungen 订单' goal rc begin word failed=0 results=()
+
+    { hostname fresh && ip link set lo up && mount_all; } || fail "the root cannot be entered"
+    newcomer . mkdir "$path" || exit 1
+    newcomer "$path" git -c advice.detachedHead=false -c init.defaultBranch=main clone -q \
+        /var/tmp/orderschedd.bundle orderschedd || exit 1
+    for goal in $goals; do
+        say "$who: make $goal"
+        begin=$SECONDS
+        newcomer "$path/orderschedd" make "$goal" ${TESTS:+"TESTS=$TESTS"} | tee "$dir/$name.$goal.log"
+        rc=${PIPESTATUS[0]}
+        [ "$rc" -eq 0 ] && word=passed || word=FAILED failed=1
+        results+=("$who: make $goal: $word, $((SECONDS - begin)) s")
+    done
+    printf '\n'
+    printf 'fresh: %s\n' "${results[@]}"
+    tail -n 1 "$dir/$name.$goal.log"
+    return $failed
+}
+
+if [ -n "$inside" ]; then
+    run_goals "$inside"
+    exit
+fi
+
+# --- outside ---
+
+make_bare() {
+    say "a bare $dist, from $mirror"
+    debootstrap --variant=minbase --include=git,make,ca-certificates "$dist" "$root" "$mirror" \
+        >"$dir/$dist.log" 2>&1 || fail "debootstrap failed: see $dir/$dist.log"
+    tar -C "$root" --one-file-system --numeric-owner -cf "$bare.part" . && mv "$bare.part" "$bare"
+}
+
+# Names and addresses as an installer leaves them; a user; what was asked for besides.
+furnish() {
+    # shellcheck disable=SC2086 # words
+    set -- ${as_user:+sudo} $packages
+    printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 fresh\n' >"$root/etc/hosts"
+    cat /etc/resolv.conf >"$root/etc/resolv.conf"
+    [ $# -eq 0 ] || chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update &&
+        apt-get -qq -y --no-install-recommends install "$@" >/dev/null' sh "$@" ||
+        fail "could not be put in: $*"
+    [ -n "$as_user" ] || return 0
+    chroot "$root" useradd --create-home --home-dir /srv/neu --shell /bin/bash neu &&
+        echo 'neu ALL=(ALL) NOPASSWD: ALL' >"$root/etc/sudoers.d/neu"
+}
+
+# The loopback of the run leads nowhere: apt is given the network outside.
+give_network() {
+    touch "$root/run/fresh-net"
+    cat >"$root/usr/local/bin/apt-get" <<'END'
+#!/bin/sh
+[ "$(id -u)" -eq 0 ] || exec /usr/bin/apt-get "$@"
+exec nsenter --net=/run/fresh-net /usr/bin/apt-get "$@"
+END
+    chmod 755 "$root/usr/local/bin/apt-get"
+}
+
+[ "$(id -u)" -eq 0 ] || fail "needs root, to make a root directory of its own"
+for tool in debootstrap ip unshare; do
+    command -v $tool >/dev/null || fail "needs $tool"
+done
+mkdir -p "$dir" && root=$(mktemp -d "$dir/$name.XXXXXX") || exit 1
+chmod 755 "$root"
+# Whoever kills what runs in the namespaces has unmounted all: no mount was seen outside.
+run=''
+# shellcheck disable=SC2317 # the trap calls it
+end() {
+    [ -z "$run" ] || { kill -KILL "$run" && wait "$run"; } 2>/dev/null
+    [ -n "$keep" ] || rm -rf --one-file-system "$root"
+}
+trap end EXIT
+trap 'exit 130' INT TERM
+if [ -e "$bare" ]; then tar -C "$root" -xpf "$bare"; else make_bare; fi || exit 1
+furnish && give_network || exit 1
+git bundle create -q "$root/var/tmp/orderschedd.bundle" HEAD || exit 1
+chmod 644 "$root/var/tmp/orderschedd.bundle"
+set -m # a job that would ignore SIGINT lets its tests ignore it
+OUTSIDE=$$ unshare --mount --net --uts --ipc --pid --fork --kill-child --propagation private \
+    "$0" "$@" --inside="$root" &
+run=$!
+wait "$run"
+rc=$?
+run=''
+exit $rc
