@@ -23,6 +23,7 @@
 #include "callback_http.h"
 #include "founding.h"
 #include "loop_watch.h"
+#include "reader.h"
 #include "receivers.h"
 #include "scheduler.h"
 
@@ -205,6 +206,9 @@ static void node_loop_stalls(void *arg, uint32_t *longest_us, unsigned n)
 
     loop_watch_read(&node->loop_watch, longest_us, n);
 }
+
+_Static_assert(READER_UNREAD_ALL_MAX == API_UNREAD_MAX,
+               "reading stops where the client server begins to close who does not take answers");
 
 static void node_client_load(void *arg, struct client_load *load)
 {

@@ -91,11 +91,41 @@ void reader_add(struct reader *r, struct reading *reading, struct inbound *in)
 
 /* --- reading --- */
 
-static bool may_go_on(const struct reader *r, const struct inbound_source *source)
+/* Nobody may write more just now: clients are to take what there is, or to be closed. */
+static bool is_stopped(const struct reader *r)
 {
+    return r->host.unread != NULL && r->host.unread(r->host.arg) > READER_UNREAD_ALL_MAX;
+}
+
+/* Is it the one that goes on where there is no room for all? */
+static bool is_favoured(struct reader *r, const struct reading *reading)
+{
+    if (r->favoured == NULL && reading->bytes > 0) {
+        r->favoured = reading;
+    }
+    return r->favoured == reading;
+}
+
+static bool may_go_on(struct reader *r, const struct inbound_source *source)
+{
+    const struct reading *reading = source->first;
     size_t unread = atomic_load_explicit(&source->unread, memory_order_relaxed);
 
-    return source->first->bytes > 0 || (unread < READER_UNREAD_MAX && r->bytes < READER_BYTES_MAX);
+    if (inbound_is_gone(reading->in)) {
+        return true; /* to its end, which takes no more memory */
+    }
+    if (is_stopped(r) || (reading->bytes == 0 && unread >= READER_UNREAD_MAX)) {
+        return false;
+    }
+    return r->bytes < READER_BYTES_MAX || is_favoured(r, reading);
+}
+
+/* It is not the reader's any more. */
+static void forget_reading(struct reader *r, const struct reading *reading)
+{
+    r->favoured = r->favoured == reading ? NULL : r->favoured;
+    r->bytes -= reading->bytes;
+    r->n--;
 }
 
 void reader_turn(struct reader *r)
@@ -139,8 +169,7 @@ static void slice(struct reader *r, struct inbound_source *source)
         r->waiting_last = &reading->next;
         return;
     }
-    r->bytes -= reading->bytes;
-    r->n--;
+    forget_reading(r, reading);
     r->host.finish(r->host.arg, reading); /* the source may be gone from here on */
 }
 
@@ -196,7 +225,6 @@ struct reading *reader_take(struct reader *r)
     struct inbound_source *source = shift_source(r);
     struct reading *reading = source->first;
     shift_reading(r, source);
-    r->bytes -= reading->bytes;
-    r->n--;
+    forget_reading(r, reading);
     return reading;
 }

@@ -11,7 +11,11 @@
  *                    └ waiting ◄ reader_wake
  *
  * Answers do not pile up: none is begun for a connection that has not taken READER_UNREAD_MAX bytes
- * of earlier ones, nor while READER_BYTES_MAX are in answers half composed. What is begun is ended.
+ * of earlier ones. None is begun, and none grows, while the clients have more than
+ * READER_UNREAD_ALL_MAX to take (their server closes who holds most, and it goes on), nor while
+ * READER_BYTES_MAX are in answers half composed, but for one of these, which makes room by its end.
+ * So both together never pass their limits' sum by more than one answer and a slice. What is begun
+ * is ended, unless its connection has gone: then it is ended as it is.
  *
  * Raft loop only. Owns nothing: readings are the host's. */
 #ifndef READER_H
@@ -22,6 +26,7 @@
 #define READER_TURN_NS 400000
 #define READER_SHARE_NS 100000
 #define READER_UNREAD_MAX (4u * 1024 * 1024)
+#define READER_UNREAD_ALL_MAX (64u * 1024 * 1024)
 #define READER_BYTES_MAX (32u * 1024 * 1024)
 
 /* One message whose answer is being composed; a part of something of the host's. */
@@ -41,19 +46,22 @@ struct reader_host {
     enum reader_step (*step)(void *arg, struct reading *reading, uint64_t *budget_ns);
     /* Answer the message; the reading is the host's again. */
     void (*finish)(void *arg, struct reading *reading);
+    /* Bytes of answers that all clients together have not taken yet; NULL: not known, none. */
+    size_t (*unread)(void *arg);
 };
 
 struct reader {
     struct reader_host host;
     struct inbound_source nobody; /* of messages without a source */
     struct inbound_source *first, **last; /* those with something to read, whose turn is next first */
-    /* Those for whom nothing may be begun now; a few are looked at again each turn. */
+    /* Those for whom nothing may be done now; a few are looked at again each turn. */
     struct inbound_source *held, **held_last;
     unsigned n_held;
     struct reading *waiting, **waiting_last;
     uint64_t turn_ns;   /* READER_TURN_NS, or what a test sets */
     uint64_t budget_ns; /* left of this turn */
     size_t bytes;       /* in answers half composed */
+    const struct reading *favoured; /* of these: it goes on although they are too many; or NULL */
     unsigned n;         /* readings */
     bool running;
 };

@@ -276,10 +276,10 @@ void scheduler_refused_item(struct scheduler *s, const struct inbound *in,
     result_encode(out, &result);
 }
 
-/* Is all there is to tell in the results of its entry? */
+/* Is all there is to tell in the results of its entry, or nothing at all (a greeting)? */
 static bool scheduler_is_answered_by_log(const struct inbound *in)
 {
-    return in->n_items > 0 && in->n_logged == in->n_items;
+    return in->n_logged == in->n_items;
 }
 
 void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged)

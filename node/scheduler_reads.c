@@ -1,5 +1,5 @@
-/* scheduler_reads.c - answers that hold more than the results of logged operations (reads, refusals,
- * nothing at all), composed in slices as reader.h has it.
+/* scheduler_reads.c - answers that hold more than the results of logged operations (reads,
+ * refusals), composed in slices as reader.h has it.
  *
  * An answer is composed in its own memory, so that the largest is never copied: room for what
  * stands in front, then the results. Nor is it as it grows: past COMPOSE_SMALL it gets all the room
@@ -238,10 +238,10 @@ static bool compose_read(struct scheduler *s, struct composition *c,
     return compose_machine_read(s, c, &op, budget_ns);
 }
 
-/* Nobody waits for it, or nobody could take it. */
+/* Nobody could take it. */
 static bool is_in_vain(const struct scheduler *s, const struct composition *c)
 {
-    return s->closing || is_full(c) || inbound_is_gone(c->reading.in);
+    return s->closing || is_full(c);
 }
 
 static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *budget_ns)
@@ -281,6 +281,9 @@ static enum reader_step compose_step(void *arg, struct reading *reading, uint64_
     struct scheduler *s = arg;
     struct composition *c = (struct composition *)reading;
 
+    if (inbound_is_gone(reading->in)) {
+        return READER_IS_DONE;
+    }
     if (s->digests_made < c->digest && !is_in_vain(s, c)) {
         return READER_WAITS;
     }
@@ -307,6 +310,8 @@ static void compose_finish(void *arg, struct reading *reading)
 
     if (c->out.failed) {
         refuse_for_memory(s, reading->in);
+    } else if (c->item < reading->in->n_items) { /* nobody waits for it */
+        scheduler_refuse(s, reading->in, ORDERSCHED_BUSY, NULL);
     } else {
         give_back(c);
         scheduler_reply_composed(s, reading->in, &c->out);
@@ -315,9 +320,23 @@ static void compose_finish(void *arg, struct reading *reading)
     free(c);
 }
 
+static size_t clients_unread(void *arg)
+{
+    const struct scheduler *s = arg;
+    struct client_load load;
+
+    s->config.client_load(s->config.client_load_arg, &load);
+    return load.unread;
+}
+
 void scheduler_init_reads(struct scheduler *s)
 {
-    struct reader_host host = {.arg = s, .step = compose_step, .finish = compose_finish};
+    struct reader_host host = {
+        .arg = s,
+        .step = compose_step,
+        .finish = compose_finish,
+        .unread = s->config.client_load != NULL ? clients_unread : NULL,
+    };
 
     reader_init(&s->reader, &host);
     if (s->config.read_turn_ns != 0) {

@@ -16,6 +16,7 @@ struct job {
     uint64_t left_ns;
     uint64_t done_ns;
     size_t bytes_a_step;
+    size_t first_bytes; /* of the first step; 0: as many as of another */
     bool waits;
     unsigned finished; /* the how manieth */
 };
@@ -23,6 +24,8 @@ struct job {
 struct bench {
     struct reader r;
     unsigned n_finished;
+    size_t unread; /* of all */
+    size_t written; /* in answers that are finished */
 };
 
 static enum reader_step job_step(void *arg, struct reading *reading, uint64_t *budget_ns)
@@ -37,7 +40,8 @@ static enum reader_step job_step(void *arg, struct reading *reading, uint64_t *b
     *budget_ns -= ns;
     job->left_ns -= ns;
     job->done_ns += ns;
-    reading->bytes += job->bytes_a_step;
+    reading->bytes +=
+        reading->bytes == 0 && job->first_bytes > 0 ? job->first_bytes : job->bytes_a_step;
     return job->left_ns == 0 ? READER_IS_DONE : READER_GOES_ON;
 }
 
@@ -46,11 +50,18 @@ static void job_finish(void *arg, struct reading *reading)
     struct bench *b = arg;
 
     ((struct job *)reading)->finished = ++b->n_finished;
+    b->written += reading->bytes;
+}
+
+static size_t bench_unread(void *arg)
+{
+    return ((struct bench *)arg)->unread;
 }
 
 static void bench_init(struct bench *b)
 {
-    struct reader_host host = {.arg = b, .step = job_step, .finish = job_finish};
+    struct reader_host host = {.arg = b, .step = job_step, .finish = job_finish,
+                               .unread = bench_unread};
 
     memset(b, 0, sizeof *b);
     reader_init(&b->r, &host);
@@ -165,6 +176,79 @@ static void no_answer_is_begun_while_too_much_is_half_composed(void **state)
     assert_int_equal(b.r.bytes, 0);
 }
 
+static void answers_that_were_begun_small_do_not_all_grow_large(void **state)
+{
+    struct bench b;
+    struct inbound_source sources[100] = {0};
+    struct job jobs[100] = {0};
+    const size_t step = READER_BYTES_MAX / 8;
+
+    (void)state;
+    bench_init(&b);
+    for (unsigned i = 0; i < 100; i++) { /* each looks around first, and finds 8 MiB then */
+        jobs[i].first_bytes = 1;
+        jobs[i].bytes_a_step = step;
+        bench_add(&b, &jobs[i], &sources[i], 3 * READER_SHARE_NS);
+    }
+    for (unsigned turn = 0; turn < 500; turn++) {
+        bench_turn(&b);
+        assert_true(b.r.bytes <= READER_BYTES_MAX + 3 * step);
+    }
+    assert_int_equal(b.n_finished, 100);
+    assert_int_equal(b.r.bytes, 0);
+}
+
+static void nothing_is_written_while_all_clients_have_too_much_to_take(void **state)
+{
+    struct bench b;
+    struct inbound_source sources[100] = {0};
+    struct job jobs[100] = {0};
+    size_t most = 0;
+
+    (void)state;
+    bench_init(&b);
+    for (unsigned i = 0; i < 100; i++) {
+        jobs[i].first_bytes = 1;
+        jobs[i].bytes_a_step = READER_BYTES_MAX / 8;
+        bench_add(&b, &jobs[i], &sources[i], 2 * READER_SHARE_NS);
+    }
+    for (unsigned turn = 0; turn < 100; turn++) { /* nobody takes anything */
+        b.unread = b.written;
+        bench_turn(&b);
+        most = b.written + b.r.bytes > most ? b.written + b.r.bytes : most;
+    }
+    assert_true(reader_is_held_up(&b.r));
+    assert_true(b.n_finished < 100);
+    assert_true(b.unread > READER_UNREAD_ALL_MAX);
+    assert_true(most <= READER_UNREAD_ALL_MAX + READER_BYTES_MAX + 4 * (READER_BYTES_MAX / 8));
+    b.unread = READER_UNREAD_ALL_MAX; /* who had most of them was closed */
+    for (unsigned turn = 0; turn < 500; turn++) {
+        bench_turn(&b);
+    }
+    assert_int_equal(b.n_finished, 100);
+}
+
+static void who_has_gone_is_done_with_whatever_holds_the_others_up(void **state)
+{
+    struct bench b;
+    struct inbound_source sources[2] = {0};
+    struct job jobs[2] = {0};
+    atomic_bool gone = false;
+
+    (void)state;
+    bench_init(&b);
+    b.unread = READER_UNREAD_ALL_MAX + 1;
+    jobs[1].in.gone = &gone;
+    bench_add(&b, &jobs[0], &sources[0], 1000);
+    bench_add(&b, &jobs[1], &sources[1], 1000);
+    bench_turn(&b);
+    assert_int_equal(b.n_finished, 0);
+    atomic_store(&gone, true);
+    bench_turn(&b);
+    assert_int_equal(jobs[1].finished, 1);
+    assert_int_equal(jobs[0].finished, 0);
+}
+
 static void what_waits_lets_the_others_of_its_connection_pass(void **state)
 {
     struct bench b;
@@ -215,6 +299,9 @@ int main(void)
         cmocka_unit_test(connections_share_a_turn_and_not_messages),
         cmocka_unit_test(a_thousand_connections_that_take_nothing_hold_nobody_up),
         cmocka_unit_test(no_answer_is_begun_while_too_much_is_half_composed),
+        cmocka_unit_test(answers_that_were_begun_small_do_not_all_grow_large),
+        cmocka_unit_test(nothing_is_written_while_all_clients_have_too_much_to_take),
+        cmocka_unit_test(who_has_gone_is_done_with_whatever_holds_the_others_up),
         cmocka_unit_test(what_waits_lets_the_others_of_its_connection_pass),
         cmocka_unit_test(everything_can_be_taken_out_at_the_end),
     };

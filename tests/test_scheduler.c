@@ -1518,7 +1518,7 @@ static void nothing_is_read_for_who_does_not_take_answers_nor_for_who_is_gone(vo
     m->in.gone = &gone;
     scheduler_submit(t.s, &m->in);
     assert_int_equal(m->replies, 1);
-    assert_int_equal(m->results[0].error, ORDERSCHED_BUSY);
+    assert_int_equal(m->answer.error, ORDERSCHED_BUSY);
     message_free(m);
     stage_close(&t);
 }
