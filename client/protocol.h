@@ -346,7 +346,7 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                the present one first: [us, ...]) "reserves" "reserves_refused"
  *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clients"
  *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
- *                "unread_closed"})
+ *                "unread_closed" "unfinished_bytes" "unfinished_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
  *                 secrets, paused, orders, revision], ...]
  *   DIGEST       [applied, digest]

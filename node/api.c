@@ -294,6 +294,7 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
         config->unread_each_max != 0 ? config->unread_each_max : API_UNREAD_EACH_MAX;
     api_seats_init(&a->seats, config->connections_max != 0 ? config->connections_max
                                                            : API_CONNECTIONS_MAX);
+    api_unfinished_init(&a->unfinished, config->bytes_max + PROTOCOL_MESSAGE_MAX);
     a->paused_last = &a->paused_first;
     a->arrived_last = &a->arrived_first;
     a->answered_last = &a->answered_first;
@@ -320,6 +321,9 @@ void api_load(const struct api *a, struct client_load *load)
         .unseated = atomic_load_explicit(&a->load_unseated, memory_order_relaxed),
         .refused = atomic_load_explicit(&a->load_refused, memory_order_relaxed),
         .unread_closed = atomic_load_explicit(&a->load_unread_closed, memory_order_relaxed),
+        .unfinished = atomic_load_explicit(&a->load_unfinished, memory_order_relaxed),
+        .unfinished_closed =
+            atomic_load_explicit(&a->load_unfinished_closed, memory_order_relaxed),
     };
 }
 

@@ -14,6 +14,9 @@
  *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
  *    closes its connection); 64 KiB of what a connection that waits had sent besides.
  *    One connection has at most three quarters of the slots, and of the bytes.
+ *  - `bytes_max` bytes and a message more of messages that have begun and are not complete: past
+ *    that the slowest of those that hold most, of the address with most, is closed
+ *    (api_unfinished.h).
  *  - API_UNREAD_EACH_MAX bytes of answers that a client has not taken, and those of its messages
  *    in hand: it is not read from until it takes some. API_UNREAD_MAX of all: the connection that
  *    has most is closed.

@@ -43,6 +43,7 @@ struct api_connection {
     uint8_t *rest;   /* paused: what was read behind that point */
     size_t rest_len;
     struct api_seat seat;
+    struct api_unfinished_of unfinished; /* body_cap of it */
     bool closing, closed;
     struct inbound_source source; /* by which the raft loop shares its time */
     atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
@@ -104,6 +105,11 @@ static void load_add(atomic_size_t *n, int by)
 static struct api_connection *connection_of_seat(struct api_seat *seat)
 {
     return (struct api_connection *)((char *)seat - offsetof(struct api_connection, seat));
+}
+
+static struct api_connection *connection_of_unfinished(struct api_unfinished_of *of)
+{
+    return (struct api_connection *)((char *)of - offsetof(struct api_connection, unfinished));
 }
 
 static size_t connection_unread(const struct api_connection *c)
@@ -171,7 +177,6 @@ static enum pause connection_must_pause(const struct api_connection *c)
 static void connection_release(struct api_connection *c)
 {
     if (c->closed && c->n_slots == 0) {
-        free(c->body);
         free(c->rest);
         free(c);
     }
@@ -183,6 +188,17 @@ static void connection_closed_cb(uv_handle_t *handle)
 
     c->closed = true;
     connection_release(c);
+}
+
+/* Its message is no longer coming in: it is complete, or there will be none. */
+static void connection_end_unfinished(struct api_connection *c)
+{
+    struct api *a = c->api;
+
+    api_unfinished_end(&a->unfinished, &c->unfinished);
+    atomic_store_explicit(&a->load_unfinished, a->unfinished.bytes, memory_order_relaxed);
+    c->body = NULL;
+    c->body_cap = 0;
 }
 
 static void connection_close(struct api_connection *c)
@@ -202,10 +218,11 @@ static void connection_close(struct api_connection *c)
     if (c->next != NULL) {
         c->next->prev = c->prev;
     }
+    free(c->body); /* now: messages in hand may keep the rest of it for long */
+    connection_end_unfinished(c);
     api_seats_leave(&a->seats, &c->seat);
     load_add(&a->load_connections, -1);
     connection_end_pause(c);
-    a->partial -= c->body_cap;
     uv_close((uv_handle_t *)&c->tcp, connection_closed_cb);
 }
 
@@ -253,9 +270,7 @@ static void connection_submit(struct api_connection *c)
     slot->in.owner = slot;
     slot->in.source = &c->source;
     slot->in.gone = &c->gone;
-    c->body = NULL;
-    a->partial -= c->body_cap;
-    c->body_cap = 0;
+    connection_end_unfinished(c);
     if (c->n_slots++ == 0) {
         api_seats_busy(&a->seats, &c->seat);
     }
@@ -307,6 +322,25 @@ static bool connection_head(struct api_connection *c)
     return true;
 }
 
+/* So many bytes more of an unfinished message; who holds most of too many gives way. False: that is
+ * this one. */
+static bool connection_find_room(struct api_connection *c, size_t bytes)
+{
+    struct api *a = c->api;
+    uint64_t now_ms = uv_now(&a->loop);
+    struct api_unfinished_of *victim;
+
+    api_unfinished_add(&a->unfinished, &c->unfinished, bytes, api_seats_held(&c->seat), now_ms);
+    while ((victim = api_unfinished_victim(&a->unfinished, now_ms)) != NULL && !c->closing) {
+        struct api_connection *most = connection_of_unfinished(victim);
+        connection_log(most, "BUSY", "it holds most of too many bytes of unfinished messages");
+        load_add(&a->load_unfinished_closed, 1);
+        connection_close(most);
+    }
+    atomic_store_explicit(&a->load_unfinished, a->unfinished.bytes, memory_order_relaxed);
+    return !c->closing;
+}
+
 static bool connection_grow(struct api_connection *c, size_t want)
 {
     size_t cap = c->body_cap == 0 ? 4096 : c->body_cap;
@@ -318,16 +352,13 @@ static bool connection_grow(struct api_connection *c, size_t want)
         cap *= 2;
     }
     cap = cap < c->body_len ? cap : c->body_len;
-    if (c->api->partial + cap - c->body_cap >
-        c->api->config.bytes_max + PROTOCOL_MESSAGE_MAX) {
-        connection_log(c, "BUSY", "too many bytes of unfinished requests");
+    if (!connection_find_room(c, cap - c->body_cap)) {
         return false;
     }
     uint8_t *grown = realloc(c->body, cap);
     if (grown == NULL) {
         return false;
     }
-    c->api->partial += cap - c->body_cap;
     c->body = grown;
     c->body_cap = cap;
     return true;

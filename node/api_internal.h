@@ -5,6 +5,7 @@
 
 #include "api.h"
 #include "api_seats.h"
+#include "api_unfinished.h"
 
 #define API_LENGTH_SIZE 8
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
@@ -54,7 +55,7 @@ struct api {
     unsigned n_slots;   /* messages between their last byte and their answer's */
     unsigned n_writing; /* of them: the answer is being written */
     uint64_t bytes;     /* of messages with a slot */
-    uint64_t partial;   /* of messages that are still coming in */
+    struct api_unfinished unfinished; /* bytes of messages that are still coming in */
     uint8_t chunk[64 * 1024]; /* what was just read, of whichever connection */
     unsigned lingers;
     bool ending;
@@ -63,6 +64,7 @@ struct api {
     atomic_size_t load_connections, load_paused, load_in_hand;
     atomic_size_t load_unread; /* bytes of answers: up on the raft loop, down here */
     atomic_size_t load_unseated, load_refused, load_unread_closed;
+    atomic_size_t load_unfinished, load_unfinished_closed;
 };
 
 void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */

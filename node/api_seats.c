@@ -12,7 +12,8 @@
 struct api_address {
     struct api_address *next;
     uint8_t prefix[8];
-    unsigned n; /* seats */
+    unsigned n;    /* seats */
+    uint64_t held; /* the host's */
 };
 
 void api_seats_init(struct api_seats *s, unsigned max)
@@ -123,6 +124,11 @@ uint64_t api_seats_address(const struct api_seat *seat)
 
     memcpy(&address, seat->address->prefix, sizeof address);
     return address != 0 ? address : 1;
+}
+
+uint64_t *api_seats_held(const struct api_seat *seat)
+{
+    return &seat->address->held;
 }
 
 void api_seats_leave(struct api_seats *s, struct api_seat *seat)

@@ -34,6 +34,8 @@ void api_seats_init(struct api_seats *s, unsigned max);
 /* An idle one. */
 void api_seats_take(struct api_seats *s, struct api_seat *seat, const struct sockaddr *from);
 uint64_t api_seats_address(const struct api_seat *seat); /* a number for it; never 0 */
+/* What the host counts for its address: 0 when its first seat is taken. */
+uint64_t *api_seats_held(const struct api_seat *seat);
 void api_seats_leave(struct api_seats *s, struct api_seat *seat); /* without one: nothing */
 void api_seats_busy(struct api_seats *s, struct api_seat *seat);
 void api_seats_idle(struct api_seats *s, struct api_seat *seat);

@@ -133,7 +133,7 @@ static void write_client_load(struct scheduler *s, struct buffer *b)
 
     s->config.client_load(s->config.client_load_arg, &load);
     write_key(b, "clients");
-    write_map(b, 7);
+    write_map(b, 9);
     write_key_uint(b, "connections", load.connections);
     write_key_uint(b, "paused", load.paused);
     write_key_uint(b, "in_hand", load.in_hand);
@@ -141,6 +141,8 @@ static void write_client_load(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "unseated", load.unseated);
     write_key_uint(b, "refused", load.refused);
     write_key_uint(b, "unread_closed", load.unread_closed);
+    write_key_uint(b, "unfinished_bytes", load.unfinished);
+    write_key_uint(b, "unfinished_closed", load.unfinished_closed);
 }
 
 /* The leader notices it by what the member refuses, and each node by how the member comes. */

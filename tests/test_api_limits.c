@@ -397,6 +397,71 @@ static void of_too_many_unread_answers_who_has_most_is_closed(void **state)
     stage_close(t);
 }
 
+/* --- messages that never end --- */
+
+/* Announce a message, send so much of it, and stop. */
+static int begin_from(struct stage *t, const char *from, size_t announced, size_t sent)
+{
+    static const uint8_t bytes[1 << 20];
+    uint8_t head[8] = {0};
+    int fd = dial_from(t, from);
+
+    for (unsigned i = 0; i < 8; i++) {
+        head[i] = (uint8_t)(announced >> (56 - 8 * i));
+    }
+    assert_int_equal(send(fd, head, sizeof head, MSG_NOSIGNAL), sizeof head);
+    for (size_t at = 0; at < sent;) {
+        ssize_t n = send(fd, bytes + at, sent - at, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN) {
+            break; /* it was closed */
+        }
+        at += n > 0 ? (size_t)n : 0;
+        uv_run(&t->loop, UV_RUN_ONCE);
+    }
+    return fd;
+}
+
+static void who_begins_messages_and_stops_makes_room_for_others(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 64});
+    const size_t announced = (1 << 20) + 4;
+    int many[74], quiet, near_by, newcomer;
+    unsigned n = 0, n_closed = 0;
+
+    (void)state;
+    quiet = begin_from(t, "127.0.0.2", announced, 100000);
+    WAIT(t, load_of(t).unfinished == 131072);
+    while (n < 64) {
+        many[n++] = begin_from(t, "127.0.0.1", announced, 1040000);
+    }
+    for (size_t size = 1 << 19; size >= 4096; size /= 2) {
+        many[n++] = begin_from(t, "127.0.0.1", announced, size);
+    }
+    many[n++] = begin_from(t, "127.0.0.1", 4096, 4000);
+    assert_true(n <= 74);
+    run_for(t, 200);
+    assert_true(load_of(t).unfinished <= (64u << 20) + (1 << 20));
+    for (unsigned i = 0; i < 20; i++) {
+        near_by = dial_from(t, "127.0.0.1");
+        newcomer = dial_from(t, "127.0.0.3");
+        ask(near_by, 1, 1);
+        ask(newcomer, 2, 1);
+        WAIT(t, t->received[1] == i + 1 && t->received[2] == i + 1);
+        close(near_by);
+        close(newcomer);
+    }
+    assert_false(is_closed(quiet));
+    for (unsigned i = 0; i < n; i++) {
+        n_closed += is_closed(many[i]);
+        close(many[i]);
+    }
+    assert_in_range(n_closed, 1, 3);
+    assert_int_equal(load_of(t).unfinished_closed, n_closed);
+    close(quiet);
+    WAIT(t, load_of(t).unfinished == 0);
+    stage_close(t);
+}
+
 /* --- seats --- */
 
 static void a_newcomer_gets_the_seat_of_who_was_idle_longest(void **state)
@@ -506,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_leaves_while_it_waits_takes_no_turn_with_it),
         cmocka_unit_test(who_does_not_take_its_answers_is_not_read_from_until_it_does),
         cmocka_unit_test(of_too_many_unread_answers_who_has_most_is_closed),
+        cmocka_unit_test(who_begins_messages_and_stops_makes_room_for_others),
         cmocka_unit_test(a_newcomer_gets_the_seat_of_who_was_idle_longest),
         cmocka_unit_test(a_message_in_hand_keeps_the_seat),
         cmocka_unit_test(the_address_with_most_seats_gives_one_up),
