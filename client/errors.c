@@ -38,7 +38,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_BUSY, "BUSY", "a queue is full; try again later"},
     {ORDERSCHED_FULL, "FULL", "the limit of orders or of their bytes is reached"},
     {ORDERSCHED_NOT_LEADER, "NOT_LEADER", "the cluster has no leader that can be reached"},
-    {ORDERSCHED_NO_SPACE, "NO_SPACE", "the leader's disk is nearly full"},
+    {ORDERSCHED_NO_SPACE, "NO_SPACE", "the leader's data disk is nearly full"},
     {ORDERSCHED_SHUTTING_DOWN, "SHUTTING_DOWN", "the node is shutting down"},
     {ORDERSCHED_EARLY_REQUEST, "EARLY_REQUEST",
      "the request id lies in the future of the cluster's time"},

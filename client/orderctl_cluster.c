@@ -151,6 +151,20 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_printf(t, "%.8s", s->identity[0] != 0 ? s->identity : "-");
 }
 
+static void status_print_disks(const struct survey *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        bool full = strcmp(node->status.disk, "full") == 0;
+        if (node->up && (full || strcmp(node->status.disk, "low") == 0)) {
+            printf("node %llu: its data disk is %s: free space there\n",
+                   (unsigned long long)node->id,
+                   full ? "full, and it would refuse all writes as a leader (NO_SPACE)"
+                        : "nearly full, and it would refuse new orders as a leader (NO_SPACE)");
+        }
+    }
+}
+
 static int status_print_table(const struct survey *s, const struct summary *sum,
                               const struct ask_reply *leader)
 {
@@ -180,6 +194,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
                (unsigned long long)sum->leader->status.dead,
                sum->leader->status.dead == 1 ? "order is" : "orders are");
     }
+    status_print_disks(s);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 

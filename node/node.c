@@ -32,6 +32,7 @@
 #define NODE_QUEUED_BYTES_MAX (256ull * 1024 * 1024)
 #define NODE_PROGRESS_US 1000000
 #define NODE_LAST_WORDS_MS 1000 /* for what was logged to be read, when the process ends */
+#define NODE_SEGMENT_BYTES (8u << 20) /* of libraft's log: with less no further one can be begun */
 #define NODE_DISK_SILENT_S 10   /* after which a data disk that does not answer is worth a line */
 #define NODE_ASK_MS 10000 /* for a node that is to be added, and may be starting */
 #define NODE_EXIT_FATAL 74 /* EX_IOERR: the supervisor starts the node again */
@@ -172,12 +173,13 @@ static void node_disk_work_cb(uv_work_t *work, int status)
     if (status != 0 || n->stopped || n->disk_answer != 0) {
         return;
     }
-    if (n->disk_free < n->config->min_free_bytes / 2) {
+    if (n->disk_free < n->config->min_free_bytes / 2 || n->disk_free < NODE_SEGMENT_BYTES) {
         state = SCHEDULER_DISK_FULL;
     } else if (n->disk_free < n->config->min_free_bytes) {
         state = SCHEDULER_DISK_LOW;
     }
     scheduler_set_disk(n->scheduler, state);
+    transport_set_shortage(&n->transport, (uint8_t)state);
 }
 
 /* Once a second. One question to the disk at a time, and one to a member. */
@@ -387,6 +389,14 @@ static bool node_has_lost(void *arg, uint64_t id)
     return transport_has_lost(&n->transport, id);
 }
 
+static enum scheduler_disk node_disk_of(void *arg, uint64_t id)
+{
+    const struct node *n = arg;
+    uint8_t shortage = transport_shortage_of(&n->transport, id);
+
+    return shortage < SCHEDULER_DISK_FULL ? (enum scheduler_disk)shortage : SCHEDULER_DISK_FULL;
+}
+
 /* A question to a node that is to be added. */
 struct node_question {
     uint64_t id;
@@ -571,6 +581,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .identified = node_identified,
         .ask = node_ask,
         .has_lost = node_has_lost,
+        .disk_of = node_disk_of,
         .cluster_arg = n,
         .loop_stalls = node_loop_stalls,
         .loop_stalls_arg = n,

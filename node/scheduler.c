@@ -483,7 +483,7 @@ static void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
         scheduler_drained(s, ORDERSCHED_OK, NULL);
         return;
     }
-    replica_transfer(s->replica, 0, scheduler_drained, s);
+    replica_transfer(s->replica, scheduler_successor(s), scheduler_drained, s);
 }
 
 void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *arg), void *arg)
@@ -600,6 +600,7 @@ uint64_t scheduler_run(struct scheduler *s)
     uint64_t next_ms = scheduler_round(s, now_us);
     scheduler_watch_clock(s, now_us);
     scheduler_drain_step(s, now_us);
+    scheduler_hand_over(s, now_us);
     s->running = false;
     return scheduler_sleep_us(s, next_ms, now_us);
 }

@@ -63,7 +63,10 @@ struct scheduler_config {
                 void (*cb)(void *cb_arg, bool fits, const char *sentence), void *cb_arg);
     /* Is this member refused, because it has lost what it had confirmed? NULL: that is not known. */
     bool (*has_lost)(void *arg, uint64_t id);
-    void *cluster_arg; /* of the three */
+    /* How the data disk of another member is doing, as far as that is known; else OK. NULL: nobody
+     * tells, and a disk has no say in who leads. */
+    enum scheduler_disk (*disk_of)(void *arg, uint64_t id);
+    void *cluster_arg; /* of the four */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;
@@ -93,7 +96,8 @@ int scheduler_start(struct scheduler *s, char *errbuf, size_t errbuf_len);
 void scheduler_submit(struct scheduler *s, struct inbound *in);
 /* A message that inbound_check refused. Replies at once. */
 void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const char *text);
-/* How the data disk is doing: LOW refuses new orders, FULL every client write. */
+/* How the data disk is doing: LOW refuses new orders, FULL every client write. A leader hands its
+ * office to a voter that has more room (scheduler_handover.c). */
 void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk);
 
 /* Do what there is to do. Returns in how many microseconds to call again at the latest. */

@@ -72,6 +72,20 @@ static void scheduler_add_member(struct administration *a, const struct operatio
     }
 }
 
+static void scheduler_transfer(struct administration *a, uint64_t id)
+{
+    struct scheduler *s = a->scheduler;
+    char text[160];
+
+    if (id != 0 && scheduler_is_shorter_of_room(s, id)) {
+        snprintf(text, sizeof text, "the data disk of member %llu is short of room, and it would "
+                 "refuse writes: free space there first", (unsigned long long)id);
+        scheduler_administered(a, ORDERSCHED_MEMBER_CHANGE, text);
+        return;
+    }
+    replica_transfer(s->replica, id != 0 ? id : scheduler_successor(s), scheduler_administered, a);
+}
+
 void scheduler_administer(struct scheduler *s, struct inbound *in)
 {
     struct administration *a = malloc(sizeof *a);
@@ -92,7 +106,7 @@ void scheduler_administer(struct scheduler *s, struct inbound *in)
             replica_remove(s->replica, op.node_id, scheduler_administered, a);
             break;
         case OPERATION_TRANSFER:
-            replica_transfer(s->replica, op.node_id, scheduler_administered, a);
+            scheduler_transfer(a, op.node_id);
             break;
         default:
             scheduler_administered(a, ORDERSCHED_UNKNOWN_OPERATION, NULL);

@@ -197,9 +197,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "memory_bytes", s->machine.memory);
     write_key_uint(b, "deliveries", s->dispatch.inflight.used);
     write_key_uint(b, "queued", s->batcher.queued);
-    write_key_str(b, "disk", s->disk == SCHEDULER_DISK_OK    ? "ok"
-                             : s->disk == SCHEDULER_DISK_LOW ? "low"
-                                                             : "full");
+    write_key_str(b, "disk", scheduler_disk_name(s->disk));
     write_key_str(b, "version", ORDERSCHEDD_VERSION);
     write_key_uint(b, "reserves", s->worker.n_polls);
     write_key_uint(b, "reserves_refused", s->worker.n_refused);
@@ -263,6 +261,10 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
         char key[40];
         scheduler_print_key(op.problem.key, key, sizeof key);
         snprintf(text, sizeof text, "%s %s", key, op.problem.why);
+    } else if (item->error == ORDERSCHED_NO_SPACE) {
+        snprintf(text, sizeof text, "the data disk of node %llu, which leads, is %s",
+                 (unsigned long long)s->config.replica.id,
+                 s->disk == SCHEDULER_DISK_FULL ? "full" : "nearly full");
     } else {
         snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
     }

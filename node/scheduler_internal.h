@@ -7,6 +7,7 @@
  *   scheduler_image.c    snapshots
  *   scheduler_verify.c   is what a leader sends whole?
  *   scheduler_admin.c    operations beside the log
+ *   scheduler_handover.c a leader whose disk is short of room hands its office over
  *   scheduler_work.c     workers
  *   scheduler_routes.c   how the routes do, for STATUS
  *   scheduler_dead.c     log lines about orders that die */
@@ -52,6 +53,7 @@ struct scheduler {
     uint64_t quiet_since_us; /* no more than a little has been logged since, */
     uint64_t quiet_bytes;    /* when so many bytes of log were there */
     enum scheduler_disk disk;
+    uint64_t handover_next_us; /* not before: hand the office to who has more room */
     bool running; /* inside scheduler_run: it is not re-entrant */
     bool again;   /* something happened inside it */
     bool behind;  /* the wheel holds more that is due */
@@ -142,6 +144,15 @@ void scheduler_log_dead(struct scheduler *s, const uint8_t *data, size_t len,
 
 /* scheduler_admin.c */
 void scheduler_administer(struct scheduler *s, struct inbound *in);
+
+/* scheduler_handover.c */
+void scheduler_hand_over(struct scheduler *s, uint64_t now_us);
+/* Whom the office is best handed to: the voter that answers, has room and holds most of the log;
+ * 0: nothing is known that speaks for one of them. */
+uint64_t scheduler_successor(struct scheduler *s);
+/* Has this member less room than this node? It would hand the office back. */
+bool scheduler_is_shorter_of_room(const struct scheduler *s, uint64_t id);
+const char *scheduler_disk_name(enum scheduler_disk disk);
 
 /* scheduler_work.c */
 void scheduler_init_worker(struct scheduler *s, struct receiver *others);

@@ -124,6 +124,8 @@ void replica_add(struct replica *r, uint64_t id, const char *address, replica_ch
 bool replica_may_add(struct replica *r, uint64_t id, const char *address, replica_change_cb cb,
                      void *arg);
 void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);
+/* Leader only. The other voter that holds most of the log, of those that answer and fit; 0: none. */
+uint64_t replica_choose(const struct replica *r, bool (*fits)(void *arg, uint64_t id), void *arg);
 /* id 0 = the most up-to-date voter. cb when the other leads, or it did not come about. */
 void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void *arg);
 

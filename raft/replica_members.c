@@ -451,8 +451,7 @@ void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *
 
 /* --- transfer --- */
 
-/* The voter that holds most of the log, of those that answer; 0 = none. */
-static uint64_t transfer_choose(const struct replica *r)
+uint64_t replica_choose(const struct replica *r, bool (*fits)(void *arg, uint64_t id), void *arg)
 {
     raft_index best = 0;
     uint64_t id = 0;
@@ -461,7 +460,8 @@ static uint64_t transfer_choose(const struct replica *r)
         const struct raft_server *s = &r->raft.configuration.servers[i];
         raft_index match = 0;
         if (s->id == r->raft.id || s->role != RAFT_VOTER || member_is_silent(r, s->id) ||
-            raft_match_index(&r->raft, s->id, &match) != 0) {
+            raft_match_index(&r->raft, s->id, &match) != 0 ||
+            !fits(arg, s->id)) {
             continue;
         }
         if (id == 0 || match > best) {
@@ -470,6 +470,13 @@ static uint64_t transfer_choose(const struct replica *r)
         }
     }
     return id;
+}
+
+static bool transfer_fits(void *arg, uint64_t id)
+{
+    (void)arg;
+    (void)id;
+    return true;
 }
 
 static void transfer_cb(struct raft_transfer *req)
@@ -503,7 +510,7 @@ void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void
         cb(arg, 0, "it leads already");
         return;
     }
-    if (id == 0 && (id = transfer_choose(r)) == 0) {
+    if (id == 0 && (id = replica_choose(r, transfer_fits, NULL)) == 0) {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE,
                       "there is no other voter that answers and could lead");
         return;

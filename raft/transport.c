@@ -390,6 +390,19 @@ bool transport_has_lost(const struct raft_uv_transport *raft, uint64_t id)
     return l->peer_id == id && uv_now(t->loop) < l->until_ms;
 }
 
+void transport_set_shortage(struct raft_uv_transport *raft, uint8_t shortage)
+{
+    struct transport *t = raft->impl;
+    t->shortage = shortage;
+}
+
+uint8_t transport_shortage_of(const struct raft_uv_transport *raft, uint64_t id)
+{
+    const struct transport *t = raft->impl;
+    const struct peer_shortage *p = &t->shortages[id % TRANSPORT_COMPLAINTS];
+    return p->peer_id == id ? p->shortage : 0;
+}
+
 void transport_free(struct raft_uv_transport *raft)
 {
     struct transport *t = raft->impl;

@@ -173,6 +173,7 @@ static void own_hello(const struct connection *c, uint64_t peer_id, uint8_t flag
     if (c->t->lives != NULL) {
         acquaintance_tell(h, c->t->lives, c->t->seen, peer_id);
     }
+    (void)handshake_extend(h, HANDSHAKE_SHORTAGE, &c->t->shortage, sizeof c->t->shortage);
 }
 
 /* Our handshake fits any fresh socket's buffer: what is not taken at once is a failure. */
@@ -243,6 +244,14 @@ static void note_refused(struct transport *t, const struct handshake *own,
     }
 }
 
+static void note_shortage(struct transport *t, const struct handshake *peer)
+{
+    uint16_t len = 0;
+    const uint8_t *told = handshake_find(peer, HANDSHAKE_SHORTAGE, &len);
+    t->shortages[peer->sender % TRANSPORT_COMPLAINTS] =
+        (struct peer_shortage){peer->sender, told != NULL && len == 1 ? told[0] : 0};
+}
+
 /* The peer fits. It is seen where we have dialed it, and only a member where the members know it:
  * what it confirms, or votes, answers what we send there. */
 static void note_fits(const struct connection *c, const struct handshake *peer)
@@ -252,7 +261,7 @@ static void note_fits(const struct connection *c, const struct handshake *peer)
     if (l->peer_id == peer->sender) {
         *l = (struct lost_peer){0};
     }
-    if (c->connector == NULL || t->seen == NULL || t->noted == NULL) {
+    if (c->connector == NULL) {
         return;
     }
     if (t->member_address != NULL) {
@@ -261,7 +270,8 @@ static void note_fits(const struct connection *c, const struct handshake *peer)
             return;
         }
     }
-    if (acquaintance_note(t->seen, peer)) {
+    note_shortage(t, peer);
+    if (t->seen != NULL && t->noted != NULL && acquaintance_note(t->seen, peer)) {
         t->noted(t->cluster_arg);
     }
 }

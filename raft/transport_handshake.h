@@ -48,6 +48,7 @@ enum handshake_tag {
     HANDSHAKE_FOUNDERS = 1, /* standing.founders; kept by encode and decode themselves */
     HANDSHAKE_LIVES = 2,    /* the sender's starts (lives.h); missing: not known */
     HANDSHAKE_SEEN = 3,     /* the receiver's life that the sender has seen last; missing: none */
+    HANDSHAKE_SHORTAGE = 4, /* u8, of the sender's data disk (transport.h); missing: not known */
 };
 
 struct handshake {

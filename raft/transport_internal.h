@@ -70,6 +70,12 @@ struct lost_peer {
     uint64_t until_ms; /* of the loop's time */
 };
 
+/* What a member that was reached said of its data disk. */
+struct peer_shortage {
+    uint64_t peer_id;
+    uint8_t shortage;
+};
+
 struct transport {
     struct raft_uv_transport *raft;
     uv_loop_t *loop;
@@ -108,6 +114,8 @@ struct transport {
     struct complaint unreached[TRANSPORT_COMPLAINTS]; /* about peers that we dial */
     struct complaint refused[TRANSPORT_COMPLAINTS];   /* about peers that dial us */
     struct lost_peer lost[TRANSPORT_COMPLAINTS];
+    struct peer_shortage shortages[TRANSPORT_COMPLAINTS];
+    uint8_t shortage; /* of this node's own */
 };
 
 /* transport.c */

@@ -29,6 +29,7 @@ struct replica {
     bool transferring; /* proposals are refused */
     uint64_t leader;
     uint64_t applied;
+    uint64_t transferred; /* to whom */
     struct {
         uint8_t *data;
         size_t len;
@@ -215,9 +216,15 @@ void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *
 
 void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void *arg)
 {
-    (void)id;
+    r->transferred = id;
     r->transferring = true;
     fake_change(r, cb, arg);
+}
+
+uint64_t replica_choose(const struct replica *r, bool (*fits)(void *arg, uint64_t id), void *arg)
+{
+    (void)r;
+    return fits(arg, 2) ? 2 : fits(arg, 3) ? 3 : 0;
 }
 
 static void fake_change_ends(struct replica *r, int error)
@@ -1133,6 +1140,75 @@ static void a_message_of_refused_items_only_is_answered_without_the_log(void **s
     stage_close(&t);
 }
 
+static enum scheduler_disk disks[4]; /* of the other members */
+
+static enum scheduler_disk told_disk(void *arg, uint64_t id)
+{
+    (void)arg;
+    return disks[id];
+}
+
+static void a_leader_short_of_room_hands_over_to_who_has_more_and_not_again_at_once(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.disk_of = told_disk;
+    disks[2] = disks[3] = SCHEDULER_DISK_LOW;
+    scheduler_set_disk(t.s, SCHEDULER_DISK_LOW);
+    (void)stage_run(&t);
+    assert_null(t.r->change_cb); /* all have as little */
+    scheduler_set_disk(t.s, SCHEDULER_DISK_FULL);
+    (void)stage_run(&t);
+    assert_non_null(t.r->change_cb); /* there a payment is taken */
+    assert_int_equal(t.r->transferred, 2);
+    fake_change_ends(t.r, ORDERSCHED_MEMBER_CHANGE);
+    disks[3] = SCHEDULER_DISK_OK;
+    stage_settle(&t);
+    assert_null(t.r->change_cb);
+    stage_pass(&t, 6000);
+    stage_settle(&t);
+    assert_non_null(t.r->change_cb);
+    assert_int_equal(t.r->transferred, 3); /* who has room goes before who has more */
+    fake_change_ends(t.r, ORDERSCHED_OK);
+    stage_changed(&t, REPLICA_FOLLOWER, 2);
+    stage_pass(&t, 6000);
+    (void)stage_run(&t);
+    assert_null(t.r->change_cb);
+    stage_lead(&t, 3); /* nobody else could */
+    assert_non_null(t.r->change_cb);
+    fake_change_ends(t.r, ORDERSCHED_OK);
+    scheduler_set_disk(t.s, SCHEDULER_DISK_OK);
+    disks[2] = disks[3] = SCHEDULER_DISK_OK;
+    stage_pass(&t, 6000);
+    stage_settle(&t);
+    assert_null(t.r->change_cb);
+    stage_close(&t);
+}
+
+static void the_leadership_goes_to_nobody_who_would_hand_it_back(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.disk_of = told_disk;
+    disks[2] = SCHEDULER_DISK_LOW;
+    assert_int_equal(stage_ask(&t, (struct operation){.code = OPERATION_TRANSFER, .node_id = 2}),
+                     ORDERSCHED_MEMBER_CHANGE);
+    assert_null(t.r->change_cb);
+    struct operation any = {.code = OPERATION_TRANSFER};
+    struct message *m = stage_send(&t, any);
+    stage_settle(&t);
+    assert_non_null(t.r->change_cb);
+    assert_int_equal(t.r->transferred, 3);
+    fake_change_ends(t.r, ORDERSCHED_OK);
+    message_free(m);
+    disks[2] = SCHEDULER_DISK_OK;
+    stage_close(&t);
+}
+
 static int stage_ask_from(struct stage *t, struct inbound_source *source, struct operation op)
 {
     struct message *m = message_new(&op, 1, 0);
@@ -1867,6 +1943,8 @@ int main(void)
         cmocka_unit_test(a_rate_wakes_the_scheduler),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
+        cmocka_unit_test(a_leader_short_of_room_hands_over_to_who_has_more_and_not_again_at_once),
+        cmocka_unit_test(the_leadership_goes_to_nobody_who_would_hand_it_back),
         cmocka_unit_test(what_adds_to_known_orders_ends_a_while_after_the_memory_is_full),
         cmocka_unit_test(memory_that_is_held_in_vain_counts),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
