@@ -389,6 +389,14 @@ static bool node_has_lost(void *arg, uint64_t id)
     return transport_has_lost(&n->transport, id);
 }
 
+static bool node_was_member(void *arg, uint64_t id)
+{
+    const struct node *n = arg;
+    const struct life *life = lives_recall(disk_seen(n->disk), id);
+
+    return life != NULL && life->member;
+}
+
 static enum scheduler_disk node_disk_of(void *arg, uint64_t id)
 {
     const struct node *n = arg;
@@ -581,6 +589,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .identified = node_identified,
         .ask = node_ask,
         .has_lost = node_has_lost,
+        .was_member = node_was_member,
         .disk_of = node_disk_of,
         .cluster_arg = n,
         .loop_stalls = node_loop_stalls,

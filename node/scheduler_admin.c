@@ -44,6 +44,32 @@ static void scheduler_member_asked(void *arg, bool fits, const char *sentence)
     }
 }
 
+/* An id that was used is not used again: what its node confirmed or voted, or what another
+ * directory of it still does, would be taken for the new one's. */
+static bool scheduler_is_used_up(const struct scheduler *s, uint64_t id)
+{
+    return s->config.was_member != NULL && replica_member_address(s->replica, id) == NULL &&
+           s->config.was_member(s->config.cluster_arg, id);
+}
+
+static void scheduler_ask_member(struct administration *a)
+{
+    struct scheduler *s = a->scheduler;
+    char text[256];
+
+    if (scheduler_is_used_up(s, a->id)) {
+        snprintf(text, sizeof text,
+                 "nothing was changed: node %llu was a member once and was removed, and an id is "
+                 "never used again. Start the machine empty with --join under a new id, and add it "
+                 "under that", (unsigned long long)a->id);
+        scheduler_administered(a, ORDERSCHED_MEMBER_CHANGE, text);
+    } else if (s->config.ask == NULL) {
+        scheduler_member_asked(a, true, NULL);
+    } else if (replica_may_add(s->replica, a->id, a->address, scheduler_administered, a)) {
+        s->config.ask(s->config.cluster_arg, a->id, a->address, scheduler_member_asked, a);
+    }
+}
+
 static void scheduler_add_member(struct administration *a, const struct operation *op)
 {
     struct scheduler *s = a->scheduler;
@@ -65,11 +91,7 @@ static void scheduler_add_member(struct administration *a, const struct operatio
         scheduler_administered(a, ORDERSCHED_INVALID, refused);
         return;
     }
-    if (s->config.ask == NULL) {
-        scheduler_member_asked(a, true, NULL);
-    } else if (replica_may_add(s->replica, a->id, a->address, scheduler_administered, a)) {
-        s->config.ask(s->config.cluster_arg, a->id, a->address, scheduler_member_asked, a);
-    }
+    scheduler_ask_member(a);
 }
 
 static void scheduler_transfer(struct administration *a, uint64_t id)

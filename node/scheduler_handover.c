@@ -1,8 +1,8 @@
 /* scheduler_handover.c - a leader whose data disk is short of room hands its office to a voter that
  * has more.
  *
- * What it refuses, another one takes: a payment that is refused for lack of room is an order called
- * back. Whoever is elected with such a disk does the same as soon as it is in office; where nobody
+ * What it refuses, another one takes: a payment refused for lack of room is an order called back.
+ * Whoever is elected with such a disk does the same as soon as it is in office; where nobody
  * has more room, the office stays where it is. Members tell each other of their disks in their
  * handshakes, some seconds late: so a handover that turns out to be none is not repeated at once. */
 #include <inttypes.h>

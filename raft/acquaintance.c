@@ -78,12 +78,13 @@ static void refuse_founder(const struct handshake *own, const struct handshake *
 
     snprintf(reason, reason_len,
              "node %" PRIu64 " at %s would found a cluster (%s), but node %" PRIu64 " at %s is a "
-             "member of one already (identity %s, founded by %s). To add node %" PRIu64 " (%s) to "
-             "that: start it empty with --join --address, then orderctl member add %" PRIu64 " %s",
+             "member of one already (identity %s, founded by %s). To add the machine of node "
+             "%" PRIu64 " (%s) to that: start it empty with --join --address under an id that no "
+             "member of it ever had, then orderctl member add ID %s",
              founder->sender, founder->address, list_of(&founder->standing, wanted), member->sender,
              member->address, standing_brief(member->standing.identity, identity),
              list_of(&member->standing, there), founder->sender,
-             founder == own ? "this one" : "the other", founder->sender, founder->address);
+             founder == own ? "this one" : "the other", founder->address);
 }
 
 /* One of the two, or both, wait for a cluster that the other cannot name. */

@@ -83,8 +83,8 @@ void transport_set_standing(struct raft_uv_transport *t, const struct standing *
  * was so within the last TRANSPORT_LOST_MS. */
 bool transport_has_lost(const struct raft_uv_transport *t, uint64_t id);
 
-/* How short of room a member's data disk is, as it said when this node reached it last: 0 not, or not
- * known; 1 it refuses new orders; 2 all client writes. Each node tells its own to all. */
+/* How short of room a member's data disk is, as it said when this node reached it last: 0 not, or
+ * not known; 1 it refuses new orders; 2 all client writes. Each node tells its own to all. */
 void transport_set_shortage(struct raft_uv_transport *t, uint8_t shortage);
 uint8_t transport_shortage_of(const struct raft_uv_transport *t, uint64_t id);
 

@@ -279,7 +279,7 @@ static void founders_beside_a_cluster_that_is_there_found_nothing(void **state)
     cluster_start(&c, 1);
     cluster_start(&c, 2);
     expect_refused_start(&c, 1, "is a member of one already");
-    expect_refused_start(&c, 2, "orderctl member add 3");
+    expect_refused_start(&c, 2, "under an id that no member of it ever had, then orderctl member");
     wait_logged(&c, 0, "level=error", "would found a cluster");
     /* the first, told to be one of three, stays what it is and says so */
     cluster_kill(&c, 0);

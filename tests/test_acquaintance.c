@@ -98,7 +98,7 @@ static void a_founder_that_comes_late_fits_the_cluster_of_its_list_only(void **s
     expect(member(7, three, 1), founding(three, 3), REFUSED, REFUSED,
            "founded by 1=127.0.0.1:7410");
     expect(member(7, three, 1), founding(three, 3), REFUSED, REFUSED,
-           "orderctl member add 2 127.0.0.1:7420");
+           "under an id that no member of it ever had, then orderctl member add ID 127.0.0.1:7420");
     expect(member(7, NULL, 0), founding(three, 3), REFUSED, REFUSED, "a list not known");
 }
 
