@@ -53,10 +53,10 @@ interrupted_it_says_what_it_did() {
     ctl work r --drain -- false
     [ "$(ctl dead list --route r | grep -c dead-)" = 3 ] || return 1
     kill -STOP "$node"
-    ctl dead redrive --route r >"$scratch/said" 2>&1 &
+    "$build/orderctl" dead redrive --route r >"$scratch/said" 2>&1 &
     client=$!
     sleep 0.7
-    pkill -INT -P "$client" # of timeout: orderctl itself
+    kill -INT "$client"
     sleep 0.2
     kill -CONT "$node"
     wait "$client"
