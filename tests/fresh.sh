@@ -75,14 +75,16 @@ run_goals() {
     for goal in $goals; do
         say "$who: make $goal"
         begin=$SECONDS
-        newcomer "$path/orderschedd" make "$goal" ${TESTS:+"TESTS=$TESTS"} | tee "$dir/$name.$goal.log"
+        newcomer "$path/orderschedd" make "$goal" ${TESTS:+"TESTS=$TESTS"} |
+            tee "$dir/$name.$goal.log"
         rc=${PIPESTATUS[0]}
         [ "$rc" -eq 0 ] && word=passed || word=FAILED failed=1
         results+=("$who: make $goal: $word, $((SECONDS - begin)) s")
     done
     printf '\n'
     printf 'fresh: %s\n' "${results[@]}"
-    tail -n 1 "$dir/$name.$goal.log"
+    # The count; make's word may come after it.
+    grep -E '^[0-9]+ passed, ' "$dir/$name.check.log" 2>/dev/null | tail -n 1
     return $failed
 }
 
@@ -131,6 +133,7 @@ for tool in debootstrap ip unshare; do
 done
 mkdir -p "$dir" && root=$(mktemp -d "$dir/$name.XXXXXX") || exit 1
 chmod 755 "$root"
+rm -f "$dir/$name".*.log
 # Whoever kills what runs in the namespaces has unmounted all: no mount was seen outside.
 run=''
 # shellcheck disable=SC2317 # the trap calls it
