@@ -335,7 +335,7 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
  *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
- *                "follower") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
+ *                "follower" "removed") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
  *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
  *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders

@@ -32,6 +32,7 @@
 #define NODE_QUEUED_BYTES_MAX (256ull * 1024 * 1024)
 #define NODE_PROGRESS_US 1000000
 #define NODE_LAST_WORDS_MS 1000 /* for what was logged to be read, when the process ends */
+#define NODE_REMOVED_EVERY_US 60000000
 #define NODE_SEGMENT_BYTES (8u << 20) /* of libraft's log: with less no further one can be begun */
 #define NODE_DISK_SILENT_S 10   /* after which a data disk that does not answer is worth a line */
 #define NODE_ASK_MS 10000 /* for a node that is to be added, and may be starting */
@@ -61,6 +62,8 @@ struct node {
     uint64_t disk_free, disk_total;
     struct acquaint acquaint;
     uv_signal_t sigterm, sigint;
+    uint64_t removed_index; /* of a configuration without this node, as a member told; 0: none */
+    uint64_t removed_said_us; /* when the log last said so */
     uint64_t progress_us; /* when the start last said how far it is */
     bool stopping;
     bool stopped; /* the scheduler is closed: run it no more */
@@ -389,6 +392,39 @@ static bool node_has_lost(void *arg, uint64_t id)
     return transport_has_lost(&n->transport, id);
 }
 
+static uint64_t node_without(void *arg, uint64_t id)
+{
+    const struct node *n = arg;
+
+    return n->scheduler != NULL ? replica_without(scheduler_replica(n->scheduler), id) : 0;
+}
+
+static bool node_is_removed(void *arg)
+{
+    const struct node *n = arg;
+
+    return n->removed_index != 0 && n->scheduler != NULL &&
+           replica_is_removed(scheduler_replica(n->scheduler), n->removed_index);
+}
+
+static void node_told_removed(void *arg, uint64_t by, uint64_t index)
+{
+    struct node *n = arg;
+    uint64_t now_us = system_monotonic_us(NULL);
+
+    n->removed_index = index > n->removed_index ? index : n->removed_index;
+    if (!node_is_removed(n) ||
+        (n->removed_said_us != 0 && now_us - n->removed_said_us < NODE_REMOVED_EVERY_US)) {
+        return;
+    }
+    n->removed_said_us = now_us;
+    log_line(&n->log, LOG_ERROR,
+             "the members of this cluster say that this node is none: it was removed, and takes "
+             "part in nothing. Stop it and move its data directory away; to have the machine back, "
+             "start it empty with --join under a new id, and orderctl member add it under that",
+             LOG_U64("told_by", by), LOG_U64("configuration_index", index));
+}
+
 static bool node_was_member(void *arg, uint64_t id)
 {
     const struct node *n = arg;
@@ -487,6 +523,8 @@ static int node_open_disk(struct node *n, struct raft_io **io)
         .adopt = node_adopt,
         .founded_elsewhere = node_founded_elsewhere,
         .noted = node_noted,
+        .without = node_without,
+        .removed = node_told_removed,
         .cluster_arg = n,
         .log = node_log,
         .log_arg = n,
@@ -589,6 +627,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .identified = node_identified,
         .ask = node_ask,
         .has_lost = node_has_lost,
+        .is_removed = node_is_removed,
         .was_member = node_was_member,
         .disk_of = node_disk_of,
         .cluster_arg = n,

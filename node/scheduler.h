@@ -63,12 +63,14 @@ struct scheduler_config {
                 void (*cb)(void *cb_arg, bool fits, const char *sentence), void *cb_arg);
     /* Is this member refused, because it has lost what it had confirmed? NULL: that is not known. */
     bool (*has_lost)(void *arg, uint64_t id);
+    /* Was this node removed from its cluster, as its members say? NULL: that is not known. */
+    bool (*is_removed)(void *arg);
     /* Was this a member once, as far as this node has seen? NULL: that is not known. */
     bool (*was_member)(void *arg, uint64_t id);
     /* How the data disk of another member is doing, as far as that is known; else OK. NULL: nobody
      * tells, and a disk has no say in who leads. */
     enum scheduler_disk (*disk_of)(void *arg, uint64_t id);
-    void *cluster_arg; /* of the five */
+    void *cluster_arg; /* of the six */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;

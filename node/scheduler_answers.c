@@ -105,9 +105,13 @@ static void write_key_str(struct buffer *b, const char *key, const char *v)
     write_str(b, v, strlen(v));
 }
 
-static const char *role_name(enum replica_role role)
+static const char *role_name(const struct scheduler *s)
 {
-    switch (role) {
+    if (s->role != REPLICA_LEADER && s->config.is_removed != NULL &&
+        s->config.is_removed(s->config.cluster_arg)) {
+        return "removed";
+    }
+    switch (s->role) {
         case REPLICA_LEADER: return "leader";
         case REPLICA_CANDIDATE: return "candidate";
         case REPLICA_FOLLOWER: break;
@@ -179,7 +183,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
     write_key_str(b, "address", s->config.replica.address);
-    write_key_str(b, "role", role_name(s->role));
+    write_key_str(b, "role", role_name(s));
     write_key_uint(b, "leader", replica_leader(s->replica, &address));
     write_key_uint(b, "term", s->term);
     write_key_uint(b, "commit", replica_commit_index(s->replica));

@@ -110,6 +110,13 @@ uint64_t replica_last_index(const struct replica *r);
 uint64_t replica_leader(const struct replica *r, const char **address);
 /* Of a member of the present configuration; NULL: it is none. Valid until the next event. */
 const char *replica_member_address(const struct replica *r, uint64_t id);
+/* The log index of the present configuration, if it is committed and has this node and not `id`;
+ * else 0. */
+uint64_t replica_without(const struct replica *r, uint64_t id);
+/* Is this node none of the members in a committed configuration at this index, of which another
+ * one has told? A later one may be known here. Never of a node that waits to be added, or that
+ * reads of its addition in older configurations. */
+bool replica_is_removed(const struct replica *r, uint64_t index);
 /* Members of the present configuration; returns their number, fills at most max. */
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max);
 

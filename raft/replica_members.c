@@ -86,6 +86,24 @@ static bool member_is_silent(const struct replica *r, uint64_t id)
                               CHANGE_SILENT_ELECTIONS * (raft_time)r->raft.election_timeout);
 }
 
+uint64_t replica_without(const struct replica *r, uint64_t id)
+{
+    return r->raft.configuration_uncommitted_index == 0 && member_find(r, r->raft.id) != NULL &&
+                   member_find(r, id) == NULL
+               ? r->raft.configuration_committed_index
+               : 0;
+}
+
+bool replica_is_removed(const struct replica *r, uint64_t index)
+{
+    raft_index own = r->raft.configuration_uncommitted_index != 0
+                         ? r->raft.configuration_uncommitted_index
+                         : r->raft.configuration_committed_index;
+
+    return member_find(r, r->raft.id) != NULL ? index > own
+                                              : r->raft.configuration.n > 0 && index == own;
+}
+
 /* Would a majority of the voters still answer without this one? Silent ones are named. */
 static bool members_can_lose(const struct replica *r, uint64_t id, char *silent, size_t len)
 {

@@ -361,6 +361,8 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     t->lives = config->lives;
     t->seen = config->seen;
     t->noted = config->noted;
+    t->without = config->without;
+    t->removed = config->removed;
     t->cluster_arg = config->cluster_arg;
     t->log = config->log;
     t->log_arg = config->log_arg;

@@ -54,7 +54,12 @@ struct transport_config {
     struct lives_seen *seen;
     /* Something new was noted: make it durable soon. NULL: nothing is noted. */
     void (*noted)(void *arg);
-    void *cluster_arg; /* of the three */
+    /* The log index of the committed configuration in which this node's cluster has no member of
+     * this id; 0: it has, or that is not known. It is told to the peer. May be NULL. */
+    uint64_t (*without)(void *arg, uint64_t id);
+    /* A peer of this cluster tells this node the same. Only for people. May be NULL. */
+    void (*removed)(void *arg, uint64_t by, uint64_t index);
+    void *cluster_arg; /* of the five */
     const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
     bool insecure;    /* plain TCP off the loopback allowed */
     unsigned user_timeout_ms; /* a connection is given up after so long without an

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "transport_bytes.h"
 #include "transport_internal.h"
 
 #define WATCH_LOOKS 8u /* at the acknowledgements, in a user timeout */
@@ -174,6 +175,12 @@ static void own_hello(const struct connection *c, uint64_t peer_id, uint8_t flag
         acquaintance_tell(h, c->t->lives, c->t->seen, peer_id);
     }
     (void)handshake_extend(h, HANDSHAKE_SHORTAGE, &c->t->shortage, sizeof c->t->shortage);
+    uint64_t without = c->t->without != NULL ? c->t->without(c->t->cluster_arg, peer_id) : 0;
+    if (peer_id != 0 && without != 0) {
+        uint8_t index[8];
+        bytes_put_u64(index, without);
+        (void)handshake_extend(h, HANDSHAKE_REMOVED, index, sizeof index);
+    }
 }
 
 /* Our handshake fits any fresh socket's buffer: what is not taken at once is a failure. */
@@ -252,6 +259,18 @@ static void note_shortage(struct transport *t, const struct handshake *peer)
         (struct peer_shortage){peer->sender, told != NULL && len == 1 ? told[0] : 0};
 }
 
+/* Its word is for people alone: what this node may do is in its log, and in the members'. */
+static void note_removed(struct transport *t, const struct handshake *peer)
+{
+    uint16_t len = 0;
+    const uint8_t *index = handshake_find(peer, HANDSHAKE_REMOVED, &len);
+    if (index != NULL && len == 8 && t->removed != NULL &&
+        standing_has_identity(&peer->standing) &&
+        memcmp(peer->standing.identity, t->standing.identity, STANDING_IDENTITY_SIZE) == 0) {
+        t->removed(t->cluster_arg, peer->sender, bytes_get_u64(index));
+    }
+}
+
 /* The peer fits. It is seen where we have dialed it, and only a member where the members know it:
  * what it confirms, or votes, answers what we send there. */
 static void note_fits(const struct connection *c, const struct handshake *peer)
@@ -261,6 +280,7 @@ static void note_fits(const struct connection *c, const struct handshake *peer)
     if (l->peer_id == peer->sender) {
         *l = (struct lost_peer){0};
     }
+    note_removed(t, peer);
     if (c->connector == NULL) {
         return;
     }

@@ -49,6 +49,9 @@ enum handshake_tag {
     HANDSHAKE_LIVES = 2,    /* the sender's starts (lives.h); missing: not known */
     HANDSHAKE_SEEN = 3,     /* the receiver's life that the sender has seen last; missing: none */
     HANDSHAKE_SHORTAGE = 4, /* u8, of the sender's data disk (transport.h); missing: not known */
+    HANDSHAKE_REMOVED = 5,  /* u64, the log index of the committed configuration in which the
+                             * receiver is no member, though the sender is; missing: it is one, or
+                             * that is not known */
 };
 
 struct handshake {

@@ -91,6 +91,8 @@ struct transport {
     const struct lives *lives; /* NULL: nothing is told, nor noted */
     struct lives_seen *seen;
     void (*noted)(void *arg);
+    uint64_t (*without)(void *arg, uint64_t id);
+    void (*removed)(void *arg, uint64_t by, uint64_t index);
     void *cluster_arg;
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
