@@ -34,6 +34,12 @@ static void json_text(json_t *object, const char *key, const char *text)
     }
 }
 
+/* Some node leads. Does this one hear it? One that does not may be shut out. */
+static bool hears_leader(const struct survey_node *node)
+{
+    return node->up && (node->status.leader != 0 || strcmp(node->status.role, "leader") == 0);
+}
+
 static json_t *node_as_json(const struct survey_node *node)
 {
     const struct node_status *s = &node->status;
@@ -45,6 +51,8 @@ static json_t *node_as_json(const struct survey_node *node)
     json_text(object, "api", node->api);
     json_text(object, "member", node->member);
     json_object_set_new(object, "up", json_boolean(up));
+    json_object_set_new(object, "hears_leader", up ? json_boolean(hears_leader(node))
+                                                   : json_null());
     json_text(object, "identity", up ? s->identity : "");
     json_text(object, "role", up ? s->role : "");
     json_number(object, "term", up, s->term);
@@ -85,7 +93,7 @@ static struct summary summarize(const struct ctl *ctl, const struct survey *s)
 
     for (unsigned i = 0; i < s->n; i++) {
         const struct survey_node *node = &s->nodes[i];
-        sum.up += node->up && !node->stranger;
+        sum.up += node->up && !node->stranger && (sum.leader == NULL || hears_leader(node));
         sum.members += !node->stranger;
         if (node->up && node->status.now_ms > sum.now_ms) {
             sum.now_ms = node->status.now_ms;
@@ -151,6 +159,17 @@ static void status_row(struct table *t, const struct survey_node *node)
     table_printf(t, "%.8s", s->identity[0] != 0 ? s->identity : "-");
 }
 
+static void status_print_deaf(const struct survey *s, const struct summary *sum)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        if (sum->leader != NULL && node->up && !node->stranger && !hears_leader(node)) {
+            printf("node %llu: it answers, but hears no leader and takes no part; its log says why\n",
+                   (unsigned long long)node->id);
+        }
+    }
+}
+
 static void status_print_disks(const struct survey *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
@@ -194,6 +213,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
                (unsigned long long)sum->leader->status.dead,
                sum->leader->status.dead == 1 ? "order is" : "orders are");
     }
+    status_print_deaf(s, sum);
     status_print_disks(s);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
@@ -230,6 +250,7 @@ static int run_status(struct ctl *ctl)
     } else if (sum.up > 0 && sum.leader == NULL) {
         fprintf(stderr, "orderctl: status: no node leads at the moment: nothing is decided or fired"
                         " until a majority of the members is up.\n");
+        rv = CTL_UNKNOWN;
     }
     free(s);
     return rv;
@@ -460,7 +481,9 @@ const struct ctl_command ctl_cluster_commands[] = {
      .summary = "Remove a member", .check = check_node_id, .run = run_member_remove},
     {.name = "status", .summary = "Show every node: role, term, progress, orders",
      .details = "Works without a leader too, as long as one of the endpoints answers. STALL: the\n"
-                "longest time in the last minute for which a node's loop did not look up.",
+                "longest time in the last minute for which a node's loop did not look up. Ends with 0\n"
+                "if a node leads, with 3 if none does or none answers, with 1 if the endpoints are of\n"
+                "two clusters.",
      .run = run_status},
     {.name = "leader transfer", .operands = "[ID]", .operands_max = 1,
      .summary = "Hand the leadership to another member, or to the one given",

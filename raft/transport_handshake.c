@@ -176,7 +176,9 @@ enum handshake_status handshake_decode(const uint8_t *data, size_t len, struct h
         return HANDSHAKE_BAD;
     }
     if (len >= 6 && bytes_get_u16(data + 4) != HANDSHAKE_VERSION) {
-        snprintf(reason, reason_len, "speaks peer protocol %u, this node speaks %u",
+        snprintf(reason, reason_len, "speaks peer protocol %u, this node speaks %u: "
+                 "they cannot run side by side. Stop all nodes of the cluster, upgrade all, and "
+                 "start them",
                  bytes_get_u16(data + 4), HANDSHAKE_VERSION);
         return HANDSHAKE_BAD;
     }

@@ -472,7 +472,8 @@ static void strangers_are_refused_without_a_word(void **state)
     len = raw_hello(hello, 1, 2, "shop");
     raw_is_refused(bed, hello, len + 1, "bytes behind the handshake");
     hello[4] = 1;
-    raw_is_refused(bed, hello, len, "speaks peer protocol 1");
+    raw_is_refused(bed, hello, len, "speaks peer protocol 1, this node speaks 3: they cannot run side by "
+                                     "side. Stop all nodes");
     len = raw_hello(hello, 1, 2, "shop");
     hello[len - 1] ^= 1;
     raw_is_refused(bed, hello, len, "checksum");
