@@ -16,6 +16,11 @@ bool operation_is_read(enum operation_code code)
     return code >= 16 && code <= 31;
 }
 
+bool operation_is_on_route(enum operation_code code)
+{
+    return code >= 32 && code <= 47 && code != OPERATION_DEAD_REDRIVE && code != OPERATION_DEAD_DROP;
+}
+
 static int decode_request_id(struct cursor *c, struct operation *op)
 {
     struct slice s = cursor_bytes(c);

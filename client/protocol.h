@@ -250,6 +250,7 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
 bool operation_is_logged(enum operation_code code);
 /* Is this code one of those that read the replicated state? */
 bool operation_is_read(enum operation_code code);
+bool operation_is_on_route(enum operation_code code); /* puts, changes or deletes one */
 
 /* The time part of a request id, in milliseconds of the cluster's time. */
 uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
@@ -363,6 +364,9 @@ struct result {
     uint64_t remaining_ms;
     uint64_t index;
     struct slice body; /* an encoded msgpack value; len 0 = nil. An error's body is a str. */
+    /* Not sent: where the operation was applied just now. */
+    bool recent; /* its answer took a place among the recent requests (docs/semantics.md, "Requests") */
+    bool in_vain; /* it did, and nothing was changed */
 };
 void result_encode(struct buffer *b, const struct result *result);
 /* The same without the body: exactly one msgpack value must follow. */

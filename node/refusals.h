@@ -1,5 +1,6 @@
-/* refusals.h - whose refused requests fill the memory of them: a share for each address, so that a
- * flood of one leaves room for the refusals of others (docs/semantics.md, "Requests").
+/* refusals.h - whose requests fill the memory of recent ones: a share for each address, so that a
+ * flood of one leaves room for the requests of others (docs/semantics.md, "Requests"). There is one
+ * such account of what changed nothing, and one of what operators changed.
  *
  * What an address has goes down with time as the memory does: a whole share in the lifetime of a
  * request id. While less than half of the memory is used, nobody is asked for his share; then an

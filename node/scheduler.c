@@ -331,6 +331,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
         recent_set_limit(s->machine.recent, s->config.max_recent);
     }
     refusals_init(&s->refusals, recent_limit(s->machine.recent));
+    refusals_init(&s->changes, recent_limit(s->machine.recent));
     batcher_init(&s->batcher, &host, s->config.max_queued, s->config.max_queued_bytes);
     scheduler_init_reads(s);
     dispatch_init(&s->dispatch);

@@ -27,57 +27,59 @@ static int scheduler_admit_route(const struct scheduler *s, const struct inbound
                                                                        : error;
 }
 
-static bool was_refused(int error)
-{
-    return error == ORDERSCHED_EXISTS || error == ORDERSCHED_NOT_FOUND ||
-           error == ORDERSCHED_EXHAUSTED || error == ORDERSCHED_UNKNOWN_ROUTE ||
-           error == ORDERSCHED_BAD_DEADLINE;
-}
-
 void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
                              const struct result *logged)
 {
-    uint32_t n = 0;
+    uint32_t n_refused = 0;
+    uint32_t n_changes = 0;
 
     if (in->source == NULL || logged == NULL) {
         return;
     }
+    uint64_t now_us = scheduler_monotonic_us(s);
     for (uint32_t i = 0; i < in->n_logged; i++) {
-        n += was_refused(logged[i].error);
+        n_refused += logged[i].recent && logged[i].in_vain;
+        n_changes += logged[i].recent && !logged[i].in_vain;
     }
-    refusals_note(&s->refusals, in->source->address, n, scheduler_monotonic_us(s));
+    refusals_note(&s->refusals, in->source->address, n_refused, now_us);
+    refusals_note(&s->changes, in->source->address, n_changes, now_us);
 }
 
-/* As things are now: would it be refused, and be remembered among the recent requests? */
-static bool would_be_refused(const struct scheduler *s, const struct inbound *in,
-                             const struct inbound_item *item)
-{
-    struct operation op;
+/* Of what its address may take of the memory of recent requests it has had more than its share. */
+struct greed {
+    bool refusals;
+    bool changes;
+};
 
-    int error = operation_decode(in->message + item->offset, item->len, &op);
-    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
-    switch (op.code) {
-        case OPERATION_SCHEDULE:
-            return machine_find(&s->machine, op.id) != NULL ||
-                   machine_find_route(&s->machine, op.route) == NULL ||
-                   (!op.relative && op.time_ms <= s->machine.now_ms);
-        case OPERATION_PAY:
-        case OPERATION_CANCEL:
-        case OPERATION_EXTEND:
-        case OPERATION_DEAD_REDRIVE:
-        case OPERATION_DEAD_DROP:
-            return machine_find(&s->machine, op.id) == NULL;
-        default:
-            return false;
-    }
-}
-
-static bool has_its_share_of_refusals(struct scheduler *s, const struct inbound *in)
+static struct greed greed_of(const struct scheduler *s, const struct inbound *in)
 {
     uint32_t remembered = recent_count(s->machine.recent);
 
-    return in->source != NULL && refusals_are_too_many(&s->refusals, in->source->address,
-                                                       remembered, scheduler_monotonic_us(s));
+    if (in->source == NULL || in->n_logged == 0) {
+        return (struct greed){0};
+    }
+    uint64_t now_us = scheduler_monotonic_us(s);
+    return (struct greed){
+        refusals_are_too_many(&s->refusals, in->source->address, remembered, now_us),
+        refusals_are_too_many(&s->changes, in->source->address, remembered, now_us),
+    };
+}
+
+/* Would it take a place in the memory of recent requests that its address may not have? */
+static bool is_greedy(const struct scheduler *s, const struct inbound *in,
+                      const struct inbound_item *item, struct greed greed)
+{
+    struct operation op;
+
+    if (!greed.refusals && !(greed.changes && operation_is_on_route(item->code))) {
+        return false;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    if (machine_is_in_vain(&s->machine, &op)) {
+        return greed.refusals;
+    }
+    return greed.changes && operation_is_on_route(op.code);
 }
 
 /* What the memory of orders may not pass: the orders and tables, what is held for them in vain, and
@@ -119,10 +121,9 @@ static bool is_full_for(const struct scheduler *s, const struct inbound *in,
     return held >= s->config.max_bytes + s->config.max_bytes / 8 && adds_to_an_order(s, in, item);
 }
 
-/* Why this item may not enter now, or OK. `greedy`: its address has more than its share of what is
- * remembered of refused requests. */
+/* Why this item may not enter now, or OK. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
-                           const struct inbound_item *item, bool greedy)
+                           const struct inbound_item *item, struct greed greed)
 {
     enum operation_code code = (enum operation_code)item->code;
     bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT ||
@@ -143,7 +144,7 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     if (is_full_for(s, in, item, grows)) {
         return ORDERSCHED_FULL;
     }
-    return greedy && would_be_refused(s, in, item) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
+    return is_greedy(s, in, item, greed) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
 }
 
 /* The same request id for something else? Its client would take the answer for the first one's. */
@@ -190,10 +191,10 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
         return;
     }
-    bool greedy = in->n_logged > 0 && has_its_share_of_refusals(s, in);
+    struct greed greed = greed_of(s, in);
     for (uint32_t i = 0; i < in->n_items; i++) {
         int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, in, &in->items[i], greedy)
+                        ? scheduler_admit(s, in, &in->items[i], greed)
                         : ORDERSCHED_OK;
         if (error == ORDERSCHED_OK && in->items[i].error == ORDERSCHED_OK) {
             error = scheduler_watch_request(s, in, &in->items[i]);

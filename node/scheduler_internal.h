@@ -34,7 +34,8 @@ struct scheduler {
     struct dispatch dispatch;
     struct hurry hurry;
     struct callback_worker worker;
-    struct refusals refusals;
+    struct refusals refusals; /* requests that changed nothing... */
+    struct refusals changes;  /* ...and operators' that did; of those remembered among the recent */
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us; /* when a poll's or a lease's time is up */
     struct clock clock;
@@ -161,7 +162,7 @@ bool scheduler_work(struct scheduler *s, struct inbound *in);
 /* Whether a worker may end what it began although the node is to stop. */
 bool scheduler_work_goes_on(const struct inbound *in);
 
-/* Results of a message's logged operations: counts those that are remembered as refused. */
+/* Results of a message's logged operations: counts what they took of the recent requests. */
 void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
                              const struct result *logged);
 

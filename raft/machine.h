@@ -124,6 +124,10 @@ bool machine_can_apply(const uint8_t *data, size_t len);
 /* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
  * and ready lists. At most about `max` orders a call; true when done, false: call again. */
 bool machine_advance(struct machine *m, unsigned max);
+/* An operation of a client on an order or a route. Would it, as things are, change nothing, and its
+ * answer take a place among the recent requests? */
+bool machine_is_in_vain(const struct machine *m, const struct operation *op);
+
 /* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
 uint64_t machine_next_ms(const struct machine *m);
 

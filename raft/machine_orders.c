@@ -205,7 +205,7 @@ static void apply_to_known(struct machine *m, struct order *o, const struct oper
     if (with_order) {
         machine_record(m, o, op->request_id, result);
     } else {
-        machine_record_recent(m, op->request_id, result);
+        machine_record_recent(m, op->request_id, verdict.change != ORDER_CHANGE_NONE, result);
     }
 }
 
@@ -222,8 +222,19 @@ static void apply_to_unknown(struct machine *m, const struct operation *op,
         machine_describe(m, NULL, ORDERSCHED_BUSY, result);
     } else {
         machine_describe(m, NULL, error, result);
-        machine_record_recent(m, op->request_id, result);
+        machine_record_recent(m, op->request_id, false, result);
     }
+}
+
+bool machine_order_is_in_vain(const struct machine *m, const struct operation *op)
+{
+    const struct order *o = machine_find(m, op->id);
+
+    if (!o) {
+        return op->code != OPERATION_SCHEDULE || judge_schedule(m, op) != ORDERSCHED_OK;
+    }
+    struct verdict verdict = judge(m, o, op);
+    return verdict.change == ORDER_CHANGE_NONE && !belongs_to_order(m, o, verdict);
 }
 
 /* Of an order that is forgotten, but was not purged, nothing is known but its requests. */

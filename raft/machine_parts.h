@@ -47,11 +47,11 @@ void machine_index_route(struct machine *m, const struct route *r);
 bool machine_answer_early(const struct machine *m, const struct order *o,
                           const uint8_t *request_id, struct result *result);
 /* Is there room among the recent for one answer more? `spare`: also in the part that is kept for
- * what operators do. Without it the operation must not be carried out: BUSY. */
+ * what operators change. Without it the operation must not be carried out: BUSY. */
 bool machine_recent_has_room(struct machine *m, bool spare);
-/* There must be room. */
-void machine_record_recent(struct machine *m, const uint8_t *request_id,
-                           const struct result *result);
+/* There must be room. The result tells that its answer is there, and whether it `changed` anything. */
+void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+                           struct result *result);
 /* With the order, which must have room. */
 void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
                     const struct result *result);
@@ -73,6 +73,9 @@ void machine_apply_order(struct machine *m, const struct operation *op, struct r
 void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
+/* Would it, as things are, change nothing, and its answer take a place among the recent requests? */
+bool machine_order_is_in_vain(const struct machine *m, const struct operation *op);
+bool machine_route_is_in_vain(const struct machine *m, const struct operation *op);
 /* `first`: it is the first operation of its entry. */
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);

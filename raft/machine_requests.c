@@ -68,6 +68,18 @@ bool machine_answer_early(const struct machine *m, const struct order *o,
     return false;
 }
 
+bool machine_is_in_vain(const struct machine *m, const struct operation *op)
+{
+    struct result copy;
+    const struct order *o = operation_is_on_route(op->code) ? NULL : store_find(&m->store, op->id);
+
+    if (machine_answer_early(m, o, op->request_id, &copy)) {
+        return false;
+    }
+    return operation_is_on_route(op->code) ? machine_route_is_in_vain(m, op)
+                                           : machine_order_is_in_vain(m, op);
+}
+
 /* --- the floor --- */
 
 void machine_raise_floor(struct machine *m, uint64_t time_ms)
@@ -196,12 +208,14 @@ static struct order_request answer_of(const uint8_t *request_id, const struct re
     return answer;
 }
 
-void machine_record_recent(struct machine *m, const uint8_t *request_id,
-                           const struct result *result)
+void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+                           struct result *result)
 {
     struct order_request answer = answer_of(request_id, result);
 
     add_recent(m, &answer);
+    result->recent = true;
+    result->in_vain = !changed;
 }
 
 /* --- with an order --- */

@@ -61,18 +61,15 @@ static void forget_route(struct machine *m, const struct route *r)
 
 /* --- changes --- */
 
-/* The lowest free slot, ready to be filled; NULL when all are in use. */
+/* The lowest free slot, ready to be filled; there must be one. */
 static struct route *take_slot(struct machine *m, struct slice name)
 {
     struct route *r = m->routes;
-    struct route *end = m->routes + MACHINE_ROUTES_MAX;
 
-    while (r < end && r->used) {
+    while (r->used) {
         r++;
     }
-    if (r == end) {
-        return NULL;
-    }
+    assert(r < m->routes + MACHINE_ROUTES_MAX);
     route_init(r, name);
     machine_index_route(m, r);
     if (m->n_routes <= (uint32_t)(r - m->routes)) {
@@ -117,55 +114,27 @@ static void change(struct machine *m, struct route *r, const struct route_settin
     r->revision = m->applied;
 }
 
-static int retry(struct machine *m, const struct operation *op)
+static void set(struct machine *m, struct route *r, const struct operation *op)
 {
-    struct route *r = machine_find_route(m, op->id);
+    struct route_settings settings = r->settings;
+    struct problem problem;
+    size_t used;
 
-    if (!r) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    r->revision = r->hurry_index = m->applied;
-    return ORDERSCHED_OK;
+    int rv = route_settings_change(op->changes.data, op->changes.len, &settings, &used, &problem);
+    assert(rv == ORDERSCHED_OK); /* it was decoded before */
+    change(m, r, &settings);
 }
 
-static int put(struct machine *m, const struct operation *op)
+/* --- judging: nothing has been changed yet --- */
+
+static bool is_slot_free(const struct machine *m)
 {
-    struct route *r = machine_find_route(m, op->id);
+    uint32_t i = 0;
 
-    if (!r) {
-        r = take_slot(m, op->id);
+    while (i < MACHINE_ROUTES_MAX && m->routes[i].used) {
+        i++;
     }
-    if (!r) {
-        return ORDERSCHED_TOO_MANY_ROUTES;
-    }
-    change(m, r, &op->settings);
-    return ORDERSCHED_OK;
-}
-
-static int pause(struct machine *m, const struct operation *op)
-{
-    struct route *r = machine_find_route(m, op->id);
-
-    if (!r) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    if (r->paused != op->paused) {
-        r->paused = op->paused;
-        r->revision = m->applied;
-    }
-    return ORDERSCHED_OK;
-}
-
-static int rotate(struct machine *m, const struct operation *op)
-{
-    struct route *r = machine_find_route(m, op->id);
-
-    if (!r) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    route_rotate(r, op->secret, op->keep);
-    r->revision = r->hurry_index = m->applied;
-    return ORDERSCHED_OK;
+    return i < MACHINE_ROUTES_MAX;
 }
 
 /* What a change names must be for the kind that the route is of. */
@@ -178,58 +147,85 @@ static bool fits(const struct route *r, const struct route_settings *changes)
            (changes->n_command == 0 || kind == ROUTE_EXEC);
 }
 
-static int set(struct machine *m, const struct operation *op)
+/* `r` is the route of that name, or NULL. */
+static int judge(const struct machine *m, const struct route *r, const struct operation *op)
 {
-    struct route *r = machine_find_route(m, op->id);
-    struct route_settings settings;
-    struct problem problem;
-    size_t used;
-
+    if (op->code == OPERATION_ROUTE_PUT) {
+        return r || is_slot_free(m) ? ORDERSCHED_OK : ORDERSCHED_TOO_MANY_ROUTES;
+    }
     if (!r) {
         return ORDERSCHED_NOT_FOUND;
     }
-    if (!fits(r, &op->settings)) {
+    if (op->code == OPERATION_ROUTE_SET && !fits(r, &op->settings)) {
         return ORDERSCHED_INVALID;
     }
-    settings = r->settings;
-    int rv = route_settings_change(op->changes.data, op->changes.len, &settings, &used, &problem);
-    assert(rv == ORDERSCHED_OK); /* it was decoded before */
-    change(m, r, &settings);
-    return ORDERSCHED_OK;
+    return op->code == OPERATION_ROUTE_DELETE && r->orders > 0 ? ORDERSCHED_ROUTE_IN_USE
+                                                               : ORDERSCHED_OK;
 }
 
-static int delete(struct machine *m, const struct operation *op)
+/* Does one that is OK leave everything as it is? */
+static bool is_idle(const struct route *r, const struct operation *op)
 {
-    struct route *r = machine_find_route(m, op->id);
+    return op->code == OPERATION_ROUTE_PAUSE && r->paused == op->paused;
+}
 
-    if (!r) {
-        return ORDERSCHED_NOT_FOUND;
+/* --- carrying out --- */
+
+static void carry_out(struct machine *m, struct route *r, const struct operation *op)
+{
+    switch (op->code) {
+        case OPERATION_ROUTE_PUT:
+            change(m, r ? r : take_slot(m, op->id), &op->settings);
+            break;
+        case OPERATION_ROUTE_SET:
+            set(m, r, op);
+            break;
+        case OPERATION_ROUTE_DELETE:
+            forget_route(m, r);
+            route_clear(r);
+            break;
+        case OPERATION_ROUTE_PAUSE:
+            r->paused = op->paused;
+            r->revision = m->applied;
+            break;
+        case OPERATION_ROUTE_ROTATE:
+            route_rotate(r, op->secret, op->keep);
+            r->revision = r->hurry_index = m->applied;
+            break;
+        case OPERATION_ROUTE_RETRY:
+            r->revision = r->hurry_index = m->applied;
+            break;
+        default:
+            assert(false);
     }
-    if (r->orders > 0) {
-        return ORDERSCHED_ROUTE_IN_USE;
-    }
-    forget_route(m, r);
-    route_clear(r);
-    return ORDERSCHED_OK;
+}
+
+bool machine_route_is_in_vain(const struct machine *m, const struct operation *op)
+{
+    const struct route *r = machine_find_route(m, op->id);
+
+    return judge(m, r, op) != ORDERSCHED_OK || is_idle(r, op);
 }
 
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result)
 {
+    struct route *r = machine_find_route(m, op->id);
+    int error = judge(m, r, op);
+    bool changes = error == ORDERSCHED_OK && !is_idle(r, op);
+
     if (machine_answer_early(m, NULL, op->request_id, result)) {
         return;
     }
-    if (!machine_recent_has_room(m, true)) {
+    if (!machine_recent_has_room(m, changes)) {
         result->error = ORDERSCHED_BUSY;
         return;
     }
-    result->error = op->code == OPERATION_ROUTE_PUT      ? put(m, op)
-                    : op->code == OPERATION_ROUTE_DELETE ? delete(m, op)
-                    : op->code == OPERATION_ROUTE_PAUSE  ? pause(m, op)
-                    : op->code == OPERATION_ROUTE_SET    ? set(m, op)
-                    : op->code == OPERATION_ROUTE_RETRY  ? retry(m, op)
-                                                         : rotate(m, op);
-    if (result->error == ORDERSCHED_OK) {
+    if (changes) {
+        carry_out(m, r, op);
+    }
+    if (error == ORDERSCHED_OK) {
         m->routes_index = m->applied;
     }
-    machine_record_recent(m, op->request_id, result);
+    result->error = error;
+    machine_record_recent(m, op->request_id, changes, result);
 }

@@ -448,6 +448,74 @@ static void one_place_in_64_is_for_operators(void **state)
     assert_null(machine_find_route(&b->m, bed_text("no")));
 }
 
+static struct operation route_op(struct bed *b, enum operation_code code, const char *name)
+{
+    struct operation op = bed_route_delete(b, name);
+
+    op.code = code;
+    return op;
+}
+
+static void what_changes_no_route_takes_no_operators_place(void **state)
+{
+    struct bed *b = *state;
+    struct operation op;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 1000)); /* so that its route is in use */
+    recent_set_limit(b->m.recent, 640);
+    flood(b, 1000, T);
+    for (unsigned i = 0; i < 100; i++) {
+        struct operation ops[] = {
+            route_op(b, OPERATION_ROUTE_DELETE, "no"),
+            route_op(b, OPERATION_ROUTE_PAUSE, "no"),
+            route_op(b, OPERATION_ROUTE_RETRY, "no"),
+            route_op(b, OPERATION_ROUTE_DELETE, BED_ROUTE),
+            route_op(b, OPERATION_ROUTE_PAUSE, BED_ROUTE), /* it is not paused */
+        };
+        for (unsigned k = 0; k < 5; k++) {
+            assert_int_equal(bed_apply(b, T, ops[k]).error, ORDERSCHED_BUSY);
+        }
+    }
+    assert_int_equal(recent_count(b->m.recent), 630);
+    for (unsigned i = 0; i < 10; i++) {
+        op = route_op(b, OPERATION_ROUTE_PAUSE, BED_ROUTE);
+        op.paused = i % 2 == 0;
+        assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
+    }
+    assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK); /* a copy */
+    assert_int_equal(recent_count(b->m.recent), 640);
+}
+
+static void what_would_be_in_vain_is_told_before(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = route_op(b, OPERATION_ROUTE_DELETE, "no");
+    struct result r;
+
+    bed_apply(b, T, bed_schedule(b, "a", T + 1000));
+    assert_true(machine_is_in_vain(&b->m, &op));
+    r = bed_apply(b, T, op);
+    assert_true(r.recent && r.in_vain);
+    assert_false(machine_is_in_vain(&b->m, &op)); /* a copy only gets its answer */
+    assert_false(bed_apply(b, T, op).recent);
+    op = bed_route_put(b, "new");
+    assert_false(machine_is_in_vain(&b->m, &op));
+    r = bed_apply(b, T, op);
+    assert_true(r.recent && !r.in_vain);
+    op = bed_pay(b, "a");
+    assert_false(machine_is_in_vain(&b->m, &op));
+    assert_false(bed_apply(b, T, op).recent); /* it goes with its order */
+    /* So do cancellations of what was paid, as long as there is room. */
+    for (unsigned i = 0; i < 200; i++) {
+        op = bed_cancel(b, "a");
+        bool in_vain = machine_is_in_vain(&b->m, &op);
+        r = bed_apply(b, T, op);
+        assert_int_equal(r.error, ORDERSCHED_DECIDED);
+        assert_true(r.recent == in_vain && r.in_vain == in_vain);
+    }
+    assert_true(r.in_vain);
+}
+
 static void stale_ones_leave_a_few_at_a_time(void **state)
 {
     struct bed *b = *state;
@@ -648,6 +716,8 @@ int main(void)
         TEST(an_operation_whose_refusal_finds_no_room_is_busy_and_nothing_happens),
         TEST(what_is_carried_out_on_an_order_never_needs_that_room),
         TEST(one_place_in_64_is_for_operators),
+        TEST(what_changes_no_route_takes_no_operators_place),
+        TEST(what_would_be_in_vain_is_told_before),
         TEST(stale_ones_leave_a_few_at_a_time),
         TEST(by_the_old_rules_a_full_ring_raises_the_floor),
         TEST(a_recorded_request_of_a_known_order_is_answered_however_old),

@@ -1258,6 +1258,72 @@ static void a_flood_of_refusals_leaves_room_for_those_of_others(void **state)
     stage_close(&t);
 }
 
+static struct operation op_delete_route(struct stage *t, const char *name)
+{
+    return (struct operation){
+        .code = OPERATION_ROUTE_DELETE, .request_id = request_id(t), .id = text(name)};
+}
+
+static struct operation op_pause_route(struct stage *t, const char *name, bool paused)
+{
+    return (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                              .request_id = request_id(t),
+                              .id = text(name),
+                              .paused = paused};
+}
+
+static void a_flood_of_route_operations_leaves_room_for_others(void **state)
+{
+    struct inbound_source greedy = {.address = 5}, modest = {.address = 6};
+    struct stage t;
+    unsigned n = 0;
+
+    (void)state;
+    stage_with_order(&t);
+    recent_set_limit(t.s->machine.recent, 160);
+    refusals_init(&t.s->refusals, 160);
+    refusals_init(&t.s->changes, 160);
+    while (n < 160 && stage_ask_from(&t, &greedy, op_delete_route(&t, "no")) ==
+                          ORDERSCHED_NOT_FOUND) {
+        n++;
+    }
+    assert_in_range(n, 75, 85); /* half of it */
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pay(&t, "x")), ORDERSCHED_BUSY);
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pause_route(&t, "r", false)), ORDERSCHED_BUSY);
+    /* An operator at the same address is not held up... */
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pause_route(&t, "r", true)), ORDERSCHED_OK);
+    assert_int_equal(stage_ask_from(&t, &modest, op_pay(&t, "x")), ORDERSCHED_NOT_FOUND);
+    /* ...but for so many changes that there is no room for others. */
+    for (n = 0; n < 160 && stage_ask_from(&t, &greedy, op_pause_route(&t, "r", n % 2 != 0)) ==
+                               ORDERSCHED_OK;) {
+        n++;
+    }
+    assert_in_range(n, 9, 12); /* a share */
+    assert_int_equal(stage_ask_from(&t, &greedy, op_schedule(&t, "b", 900000)), ORDERSCHED_OK);
+    assert_int_equal(stage_ask_from(&t, &modest, op_pay(&t, "x")), ORDERSCHED_NOT_FOUND);
+    assert_int_equal(stage_ask_from(&t, &modest, op_route(&t, "new")), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+static void a_flood_on_one_decided_order_is_one_of_refusals(void **state)
+{
+    struct inbound_source greedy = {.address = 5}, modest = {.address = 6};
+    struct stage t;
+    unsigned n = 0;
+
+    (void)state;
+    stage_with_order(&t);
+    recent_set_limit(t.s->machine.recent, 160);
+    refusals_init(&t.s->refusals, 160);
+    assert_int_equal(stage_ask_from(&t, &greedy, op_pay(&t, "a")), ORDERSCHED_OK);
+    while (n < 300 && stage_ask_from(&t, &greedy, op_pay(&t, "a")) == ORDERSCHED_OK) {
+        n++;
+    }
+    assert_in_range(n, 80, 180); /* half of it, and what goes with the order */
+    assert_int_equal(stage_ask_from(&t, &modest, op_pay(&t, "x")), ORDERSCHED_NOT_FOUND);
+    stage_close(&t);
+}
+
 static struct operation op_on(struct stage *t, enum operation_code code, const char *id)
 {
     return (struct operation){.code = code,
@@ -1957,6 +2023,8 @@ int main(void)
         cmocka_unit_test(a_route_is_put_only_with_what_makes_sense),
         cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),
+        cmocka_unit_test(a_flood_of_route_operations_leaves_room_for_others),
+        cmocka_unit_test(a_flood_on_one_decided_order_is_one_of_refusals),
         cmocka_unit_test(a_full_queue_is_busy_and_empties_again),
         cmocka_unit_test(an_answer_never_exceeds_its_limit),
         cmocka_unit_test(the_largest_list_at_the_end_of_a_message_keeps_the_limit),

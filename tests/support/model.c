@@ -1,6 +1,7 @@
 /* model.c - see model.h. */
 #include "model.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -470,6 +471,23 @@ static int do_route(struct model *m, const struct operation *op, unsigned route)
     return ORDERSCHED_OK;
 }
 
+/* Nothing else takes a place that is kept for operators. */
+static bool may_change(struct model *m, const struct operation *op, unsigned route)
+{
+    const struct model_route *r = &m->routes[route];
+    bool in_use = false;
+
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        in_use = in_use || (m->orders[i].exists && m->orders[i].route == route);
+    }
+    switch (op->code) {
+        case OPERATION_ROUTE_PUT: return true;
+        case OPERATION_ROUTE_DELETE: return r->exists && !in_use;
+        case OPERATION_ROUTE_PAUSE: return r->exists && r->paused != op->paused;
+        default: return r->exists;
+    }
+}
+
 static int do_outcome(struct model *m, struct model_order *o, const struct operation *op)
 {
     const struct model_route *r;
@@ -697,10 +715,12 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
             if (!answered_before(m, NULL, op, result)) {
                 a.serial = noise_serial(op->request_id);
                 a.time_ms = request_id_time_ms(op->request_id);
-                if (!has_room(m, 1, true)) {
+                bool changes = may_change(m, op, route);
+                if (!has_room(m, 1, changes)) {
                     a.error = ORDERSCHED_BUSY;
                 } else {
                     a.error = do_route(m, op, route);
+                    assert(a.error == ORDERSCHED_OK || !changes);
                     remember_recent(m, a);
                 }
                 give(m, &a, result);
