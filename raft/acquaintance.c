@@ -281,6 +281,14 @@ void acquaintance_tell(struct handshake *own, const struct lives *lives,
     }
 }
 
+void acquaintance_present(const struct handshake *peer, struct life *out)
+{
+    struct lives told;
+
+    told_lives(peer, &told);
+    *out = (struct life){.start = told.starts, .mark = told.n > 0 ? told.marks[0] : 0};
+}
+
 bool acquaintance_note(struct lives_seen *seen, const struct handshake *peer)
 {
     struct lives told;

@@ -45,6 +45,8 @@ bool acquaintance_ends_founding(const struct handshake *own, const struct handsh
 /* Put into this node's handshake what it says of its starts, and what it has seen of the peer. */
 void acquaintance_tell(struct handshake *own, const struct lives *lives,
                        const struct lives_seen *seen, uint64_t peer);
+/* The life in which the peer says that it is; start 0: it tells none. */
+void acquaintance_present(const struct handshake *peer, struct life *out);
 /* Of two of one cluster: has `claimant` lost what it had confirmed, as far as `witness` has
  * seen? */
 bool acquaintance_has_lost(const struct handshake *claimant, const struct handshake *witness);

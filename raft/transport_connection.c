@@ -211,7 +211,7 @@ static void establish(struct connection *c, const struct handshake *peer)
     c->established = true;
     snprintf(c->address, sizeof c->address, "%s", peer->address);
     if (c->incoming) {
-        seats_take(c);
+        seats_take(c, peer);
         c->t->accept_cb(c->t->raft, peer->sender, peer->address, stream);
         return;
     }

@@ -76,6 +76,12 @@ struct peer_shortage {
     uint8_t shortage;
 };
 
+/* The last start in which a node has connected to us. */
+struct peer_start {
+    uint64_t peer_id;
+    struct life life;
+};
+
 struct transport {
     struct raft_uv_transport *raft;
     uv_loop_t *loop;
@@ -116,6 +122,7 @@ struct transport {
     struct complaint unreached[TRANSPORT_COMPLAINTS]; /* about peers that we dial */
     struct complaint refused[TRANSPORT_COMPLAINTS];   /* about peers that dial us */
     struct lost_peer lost[TRANSPORT_COMPLAINTS];
+    struct peer_start starts[TRANSPORT_COMPLAINTS];
     struct peer_shortage shortages[TRANSPORT_COMPLAINTS];
     uint8_t shortage; /* of this node's own */
 };
@@ -160,7 +167,7 @@ void seats_make_room(struct transport *t);
 bool seats_allow(const struct connection *c, const struct handshake *peer, char *reason,
                  size_t reason_len);
 /* The incoming `c` is established: what it takes the place of goes. */
-void seats_take(struct connection *c);
+void seats_take(struct connection *c, const struct handshake *peer);
 
 /* transport_connector.c */
 int connector_start(struct transport *t, struct raft_uv_connect *request, uint64_t id,

@@ -149,8 +149,38 @@ static void seats_compare_address(const struct connection *c)
     }
 }
 
-void seats_take(struct connection *c)
+/* A node's starts follow each other. If one comes back behind a later one, or beside one of its
+ * number, both run: they may have one address, and take each other's place again and again. */
+static void seats_compare_start(const struct connection *c, const struct handshake *peer)
 {
+    struct transport *t = c->t;
+    struct peer_start *last = &t->starts[c->peer_id % TRANSPORT_COMPLAINTS];
+    struct life life;
+    char sentence[TRANSPORT_SENTENCE_MAX];
+
+    acquaintance_present(peer, &life);
+    if (life.start == 0) {
+        return;
+    }
+    if (last->peer_id != c->peer_id || life.start > last->life.start) {
+        *last = (struct peer_start){c->peer_id, life};
+        return;
+    }
+    if (life.start == last->life.start && life.mark == last->life.mark) {
+        return;
+    }
+    snprintf(sentence, sizeof sentence,
+             "two nodes run under id %" PRIu64 ", and both say that they are at %s: this node has "
+             "connections of start %" PRIu64 " and of another start %" PRIu64 ". A copy of a data "
+             "directory must not be started, nor an older one put back: stop the one that is not "
+             "the member",
+             c->peer_id, c->address, last->life.start, life.start);
+    transport_complain(t, t->refused, c->peer_id, "error", sentence);
+}
+
+void seats_take(struct connection *c, const struct handshake *peer)
+{
+    seats_compare_start(c, peer);
     seats_compare_address(c);
     seats_replace_older(c);
     if (!is_known(c)) {

@@ -329,6 +329,33 @@ static void who_lost_nothing_is_never_refused(void **state)
     cluster_close(&c, false);
 }
 
+static void a_clone_with_the_same_address_is_told_of(void **state)
+{
+    static const char *const elsewhere[] = {"--bind", "127.0.0.2", NULL};
+    struct cluster c;
+    char data[320];
+
+    (void)state;
+    ordersched_client *client = open_three(&c);
+    unsigned victim = a_follower(&c);
+    sleep_ms(4000); /* each has seen each */
+    unsigned clone = cluster_grow(&c, victim + 1);
+    c.nodes[clone].joins = false;
+    c.nodes[clone].port = c.nodes[victim].port;
+    memcpy(c.nodes[clone].args, elsewhere, sizeof elsewhere);
+    snprintf(data, sizeof data, "%s/clone", c.dir);
+    memcpy(c.nodes[clone].data, data, sizeof data);
+    snprintf(data, sizeof data, "%s/clone.log", c.dir);
+    memcpy(c.nodes[clone].log, data, sizeof data);
+    copy_directory(c.nodes[victim].data, c.nodes[clone].data); /* while it runs: they have one past */
+    cluster_start(&c, clone);
+    char text[64];
+    snprintf(text, sizeof text, "two nodes run under id %u", victim + 1);
+    expect_error(&c, (unsigned)cluster_wait_leader(&c, 10000), text, 20000);
+    ordersched_close(client);
+    cluster_close(&c, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_wiped_directory_with_the_same_flags_is_refused_by_name),
         cmocka_unit_test(who_applied_what_a_majority_of_older_copies_decides_anew_ends),
         cmocka_unit_test(a_clone_elsewhere_is_named_and_harms_nobody),
+        cmocka_unit_test(a_clone_with_the_same_address_is_told_of),
         cmocka_unit_test(who_lost_nothing_is_never_refused),
     };
 
