@@ -51,7 +51,7 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
         messages, dropped, duplicated, reordered, failed_writes, torn_tails, clock_steps,
         transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed,
         foreign_nodes, peers_refused, identities_adopted,
-        outcomes_repeated, disks_low;
+        outcomes_repeated, disks_low, disks_compared;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,

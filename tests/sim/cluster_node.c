@@ -285,6 +285,15 @@ static void node_draw_settings(const struct sim_node *n, struct scheduler_config
     config->max_queued = (uint32_t)loop_between(&l, 2, 200);
 }
 
+/* Members know of each other's disks what these will be told next: a little early, or late. */
+static enum scheduler_disk node_disk_of(void *arg, uint64_t id)
+{
+    const struct sim_node *n = arg;
+
+    n->cluster->counters.disks_compared++;
+    return id > 0 && id <= SIM_NODES_MAX ? n->cluster->nodes[id - 1].disk : SCHEDULER_DISK_OK;
+}
+
 static struct scheduler *node_make(struct sim_node *n)
 {
     struct sim_cluster *c = n->cluster;
@@ -315,6 +324,7 @@ static struct scheduler *node_make(struct sim_node *n)
         .fatal = node_fatal,
         .fatal_arg = n,
         .identified = node_identified,
+        .disk_of = o->hands_over ? node_disk_of : NULL,
         .cluster_arg = n,
         .applied = node_applied,
         .applied_arg = n,

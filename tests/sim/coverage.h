@@ -16,7 +16,7 @@
     X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
     X(applied_at_start) X(members_added) X(members_removed) X(foreign_nodes)     \
     X(peers_refused) X(identities_adopted)                            \
-    X(outcomes_repeated) X(disks_low)
+    X(outcomes_repeated) X(disks_low) X(disks_compared)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \

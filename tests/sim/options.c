@@ -223,6 +223,10 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "hour", 1, &stream)) {
         stretch(o, &stream);
     }
+    if (options_extra(o, "handover", 50, &stream)) {
+        o->disk_every_ms = loop_between(&stream, 200, 2000);
+        o->hands_over = true;
+    }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
     }

@@ -77,6 +77,7 @@ struct sim_options {
     uint64_t epoch_ms;           /* wall clocks at the beginning of a run, but for their offsets */
     unsigned local_per_mille;    /* of reads: asked of one node, from its own state */
     uint64_t disk_every_ms;      /* mean time until a node finds its disk low, full or roomy; 0 = never */
+    bool hands_over;             /* a leader whose disk is short of room hands its office over */
     unsigned extend_per_mille;   /* of operations: made an extend, whatever was drawn */
     bool settings_differ;        /* each node has limits, retention and snapshots of its own */
     bool requests_first;         /* a node that goes on sees its clients' messages before its timers */
