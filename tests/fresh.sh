@@ -57,10 +57,13 @@ newcomer() {
         sh -c 'cd "$1" && shift && exec "$@"' newcomer "$home/$place" "$@" </dev/null 2>&1
 }
 
+# The root itself too: the root of a process that makes namespaces must be that of a mount.
 mount_all() {
-    mount --bind "/proc/$OUTSIDE/ns/net" "$root/run/fresh-net" &&
+    mount --bind "$root" "$root" &&
+        mount --bind "/proc/$OUTSIDE/ns/net" "$root/run/fresh-net" &&
         mount -t proc proc "$root/proc" &&
         mount -t sysfs sysfs "$root/sys" &&
+        mount --bind /dev "$root/dev" &&
         mount -t tmpfs -o mode=1777 tmpfs "$root/dev/shm" &&
         mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
 }
