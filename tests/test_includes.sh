@@ -82,6 +82,10 @@ no_paths_of_one_machine() {
     grep -rInE '(^|[^[:alnum:]_.}$])/(home|root|Users|work)/[[:alnum:]]' . \
         --exclude-dir=.git --exclude=.git --exclude-dir='build*' --exclude=test_includes.sh
 }
+scripts_need_no_procps() { # a bare Debian has none: processes are known by their pid
+    grep -rInwE 'pkill|pgrep|pidof|killall' packaging tests jepsen --include='*.sh' \
+        --exclude=test_includes.sh 2>/dev/null
+}
 
 # Each rule, and a violation of it: the file to append to, and the line.
 rules=(
@@ -102,6 +106,7 @@ rules=(
     'the_core_has_no_mutable_globals|raft/entry.c|static unsigned counter;'
     'assertions_stay_on|node/main.c|#define NDEBUG'
     'no_paths_of_one_machine|docs/semantics.md|See /home/me/notes.'
+    'scripts_need_no_procps|jepsen/selftest.sh|pkill -x orderschedd'
 )
 
 number=0
