@@ -1,12 +1,15 @@
 /* route_check.c - see route_check.h. */
 #include "route_check.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
 #define CERTIFICATE_BEGIN "-----BEGIN CERTIFICATE-----"
 #define CERTIFICATE_END "-----END CERTIFICATE-----"
 #define HIDDEN "***"
+#define URL_HOST_MAX 254 /* with a dot at its end */
+#define URL_LABEL_MAX 63
 
 /* --- URLs (RFC 3986) --- */
 
@@ -81,6 +84,37 @@ static bool port_is_good(struct slice port)
     return port.len > 1 && number >= 1 && number <= 65535;
 }
 
+static bool is_in_brackets(struct slice host)
+{
+    struct in6_addr address;
+    char text[INET6_ADDRSTRLEN];
+
+    if (host.len < 4 || host.len - 2 >= sizeof text || host.data[host.len - 1] != ']') {
+        return false;
+    }
+    memcpy(text, host.data + 1, host.len - 2);
+    text[host.len - 2] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* As the name of a host may be written: labels of 1 to 63 letters, digits, - and _, between dots. */
+static bool is_host_name(struct slice host)
+{
+    size_t label = 0;
+
+    for (size_t i = 0; i < host.len; i++) {
+        uint8_t b = host.data[i];
+        bool dot = b == '.';
+        bool good = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+                    b == '-' || b == '_';
+        if ((dot && label == 0) || (!dot && !good) || (!dot && ++label > URL_LABEL_MAX)) {
+            return false;
+        }
+        label = dot ? 0 : label;
+    }
+    return host.len <= URL_HOST_MAX;
+}
+
 const char *route_url_problem(struct slice url)
 {
     struct url_parts u;
@@ -95,6 +129,9 @@ const char *route_url_problem(struct slice url)
     }
     if (u.host.len == 0) {
         return "names no host";
+    }
+    if (u.host.data[0] == '[' ? !is_in_brackets(u.host) : !is_host_name(u.host)) {
+        return "has a host that is no name, no IPv4 address, and no IPv6 address in brackets";
     }
     return port_is_good(u.port) ? NULL : "has a port that is none from 1 to 65535";
 }
@@ -167,6 +204,23 @@ bool route_ca_is_good(struct slice pem)
     return n > 0;
 }
 
+/* --- headers --- */
+
+bool route_header_is_of_transport(struct slice name)
+{
+    static const char *const names[] = {"expect",           "te",      "upgrade",
+                                        "content-encoding", "trailer", "keep-alive",
+                                        "proxy-connection", "http2-settings"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (name.len == strlen(names[i]) &&
+            strncasecmp((const char *)name.data, names[i], name.len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- all settings --- */
 
 static bool refuse(struct problem *problem, const char *key, const char *why)
@@ -181,6 +235,12 @@ bool route_settings_check(const struct route_settings *s, struct problem *proble
 
     if (why != NULL) {
         return refuse(problem, "url", why);
+    }
+    for (uint32_t i = 0; i < s->n_headers; i++) {
+        if (route_header_is_of_transport(s->headers[i].name)) {
+            return refuse(problem, "headers", "has one that is the connection's or the body's, "
+                                              "such as Expect or Content-Encoding");
+        }
     }
     if (s->ca_pem.len > 0 && !route_ca_is_good(s->ca_pem)) {
         return refuse(problem, "ca_pem", "has no whole PEM certificate, or a broken one");

@@ -8,9 +8,9 @@
 
 int scheduler_check_settings(struct operation *op)
 {
-    bool good = op->code != OPERATION_ROUTE_PUT || route_settings_check(&op->settings, &op->problem);
+    bool gives = op->code == OPERATION_ROUTE_PUT || op->code == OPERATION_ROUTE_SET;
 
-    return good ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+    return !gives || route_settings_check(&op->settings, &op->problem) ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
 /* Why a route may not be put or set so, or OK. */

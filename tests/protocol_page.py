@@ -501,7 +501,8 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         same(sorted(set(status) - set(keys)), [], "keys the page does not name")
         same(client_port(status["address"]), node.address)
         same(set(status["clients"]), {"connections", "paused", "in_hand", "unread_bytes",
-                                      "unseated", "refused", "unread_closed"})
+                                      "unseated", "refused", "unread_closed",
+                                      "unfinished_bytes", "unfinished_closed"})
         same(len(status["loop_stalls_us"]), 60)
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",

@@ -19,11 +19,14 @@ static void a_url_names_a_host_and_maybe_a_port(void **state)
 {
     static const char *const good[] = {
         "http://h", "https://h/", "HTTP://h/", "hTTps://h:1/x?y#z", "http://h:65535",
-        "http://u:p@h:80/", "http://[::1]:7500/", "http://[::1]/", "http://h?x", "http://1.2.3.4/"};
+        "http://a.b-c_d.example./", "http://u:p@h:80/", "http://[::ffff:1.2.3.4]:7500/", "http://[::1]/", "http://h?x", "http://1.2.3.4/"};
     static const char *const bad[] = {
         "", "h", "ftp://h/", "http:/h", "http://", "http:///x", "http://:80/", "http://u@/", "http://h:0/",
         "http://h:65536/", "http://h:99999999999999999999/", "http://h:/", "http://h:8o/",
-        "http://h:-1/", "http://[::1/", "http://h /", "http://h/\r\nx: y", "http://h/\x7f"};
+        "http://h:-1/", "http://[::1/", "http://[::1]x/", "http://[]/", "http://[h]/",
+        "http://[::1%25eth0]/", "http://a..b/", "http://.a/", "http://./", "http://a b/",
+        "http://a\\b/", "http://{a}/", "http://a%20b/", "http://::1/",
+        "http://a123456789012345678901234567890123456789012345678901234567890123.b/", "http://h /", "http://h/\r\nx: y", "http://h/\x7f"};
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -95,6 +98,27 @@ static void what_is_not_for_a_kind_is_refused(void **state)
     assert_true(route_settings_check(&s, &problem));
 }
 
+static void headers_of_the_transport_are_refused(void **state)
+{
+    static const char *const bad[] = {"Expect", "te", "UPGRADE", "content-encoding", "Trailer",
+                                      "Keep-Alive", "proxy-connection"};
+    static const char *const good[] = {"tea", "x-expect", "authorization", "accept"};
+    struct route_settings s = {.kind = ROUTE_HTTP, .url = text("http://h/"), .n_headers = 2};
+    struct problem problem;
+
+    (void)state;
+    s.headers[0] = (struct route_header){text("a"), text("b")};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        s.headers[1] = (struct route_header){text(bad[i]), text("1")};
+        assert_false(route_settings_check(&s, &problem));
+        assert_memory_equal(problem.key.data, "headers", 7);
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        s.headers[1] = (struct route_header){text(good[i]), text("1")};
+        assert_true(route_settings_check(&s, &problem));
+    }
+}
+
 static void a_change_leaves_what_it_does_not_name(void **state)
 {
     static const char *const names[] = {"window", "rate_per_s", "http2", "headers"};
@@ -131,6 +155,7 @@ int main(void)
         cmocka_unit_test(a_url_is_shown_without_its_secrets),
         cmocka_unit_test(certificates_to_trust_are_whole),
         cmocka_unit_test(what_is_not_for_a_kind_is_refused),
+        cmocka_unit_test(headers_of_the_transport_are_refused),
         cmocka_unit_test(a_change_leaves_what_it_does_not_name),
     };
 
