@@ -87,6 +87,18 @@ static unsigned slot_weight(const struct api_slot *slot)
     return API_ARRIVAL_WEIGHT + slot->in.n_items;
 }
 
+/* Would nobody miss it? */
+static bool slot_is_vain(const struct api_slot *slot)
+{
+    return inbound_is_gone(&slot->in) && slot->in.n_logged == 0 && !slot->in.administers;
+}
+
+static void slot_drop(struct api_slot *slot)
+{
+    inbound_release(&slot->in);
+    api_return(slot);
+}
+
 static void api_arrived_cb(uv_async_t *async)
 {
     struct api *a = async->data;
@@ -100,8 +112,10 @@ static void api_arrived_cb(uv_async_t *async)
         a->taken = slot->next;
         left -= slot_weight(slot) < left ? slot_weight(slot) : left;
         if (a->closing) {
-            inbound_release(&slot->in);
-            api_return(slot); /* without an answer, and without haste: api_free looks */
+            slot_drop(slot); /* without an answer, and without haste: api_free looks */
+        } else if (slot_is_vain(slot)) {
+            slot_drop(slot);
+            uv_async_send(&a->answered);
         } else {
             slot->in.reply = slot_reply;
             a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
@@ -276,7 +290,7 @@ static void api_init_handles(struct api *a, uv_loop_t *loop)
     uv_timer_init(&a->loop, &a->patience);
     a->arrived.data = a->ended.data = a->answered.data = a->stop.data = a;
     a->listener.data = a->patience.data = a;
-    uv_timer_start(&a->patience, api_patience_cb, 1000, 1000);
+    uv_timer_start(&a->patience, api_patience_cb, API_LOOK_MS, API_LOOK_MS);
 }
 
 struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errbuf,
@@ -295,6 +309,7 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
     api_seats_init(&a->seats, config->connections_max != 0 ? config->connections_max
                                                            : API_CONNECTIONS_MAX);
     api_unfinished_init(&a->unfinished, config->bytes_max + PROTOCOL_MESSAGE_MAX);
+    api_reads_init(&a->reads, config->slots, config->bytes_max);
     a->paused_last = &a->paused_first;
     a->arrived_last = &a->arrived_first;
     a->answered_last = &a->answered_first;

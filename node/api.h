@@ -13,7 +13,8 @@
  *    take turns, a message each, in the order in which they began to wait.
  *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
  *    closes its connection); 64 KiB of what a connection that waits had sent besides.
- *    One connection has at most three quarters of the slots, and of the bytes.
+ *    One connection has at most three quarters of the slots, and of the bytes; reads as a class
+ *    have three eighths of the slots (api_reads.h).
  *  - `bytes_max` bytes and a message more of messages that have begun and are not complete: past
  *    that the slowest of those that hold most, of the address with most, is closed
  *    (api_unfinished.h).
@@ -22,6 +23,8 @@
  *    has most is closed.
  *  - a greeting, a message once begun, or an answer that its client does not take has
  *    API_PATIENCE_MS.
+ *  - one that is not read from just now is looked at every API_LOOK_MS whether its client is still
+ *    there; of one that has gone, reads in hand are dropped wherever they are.
  * Idle connections may stay as long as there are seats: keep-alive notices dead ones. The process
  * must ignore SIGPIPE. */
 #ifndef API_H
@@ -34,6 +37,7 @@
 #include "log.h"
 
 #define API_PATIENCE_MS 10000
+#define API_LOOK_MS 250
 #define API_CLOSE_TIMEOUT_MS 1000
 #define API_CONNECTIONS_MAX 4096u
 #define API_UNREAD_MAX (64u << 20)     /* bytes */

@@ -4,6 +4,7 @@
  *
  * A connection's memory stays until its handle is closed and none of its slots is under way. */
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,7 @@ enum phase { PHASE_GREETING, PHASE_LENGTH, PHASE_BODY };
 enum pause {
     PAUSE_NONE,
     PAUSE_SLOT,   /* until it is its turn: in api.paused_first */
-    PAUSE_SHARE, /* until it has less in hand, or has taken some of its answers */
+    PAUSE_SHARE, /* until it has less in hand, its read may begin, or answers were taken */
 };
 
 struct api_connection {
@@ -39,6 +40,7 @@ struct api_connection {
     uint64_t writing_since_ms; /* since when no answer was taken; 0 = none is being written */
     enum pause pause;
     struct api_connection *paused_next;
+    struct api_slot *parked; /* a read of it that waits for its share (api_reads.h) */
     bool turn;       /* it waited longest, and may begin a message before the others that wait */
     uint8_t *rest;   /* paused: what was read behind that point */
     size_t rest_len;
@@ -155,7 +157,7 @@ static bool connection_has_less(const struct api_connection *c, unsigned times)
 {
     const struct api_config *all = &c->api->config;
 
-    return connection_unread(c) < all->unread_each_max / times &&
+    return c->parked == NULL && connection_unread(c) < all->unread_each_max / times &&
            c->n_slots < (all->slots - all->slots / API_SHARE + times - 1) / times &&
            c->bytes <= (all->bytes_max - all->bytes_max / API_SHARE) / times;
 }
@@ -201,6 +203,19 @@ static void connection_end_unfinished(struct api_connection *c)
     c->body_cap = 0;
 }
 
+static void connection_drop_parked(struct api_connection *c)
+{
+    struct api_slot *slot = c->parked;
+
+    if (slot != NULL) {
+        c->parked = NULL;
+        c->n_slots--;
+        api_reads_unpark(&c->api->reads, slot);
+        inbound_release(&slot->in);
+        slot_free(slot);
+    }
+}
+
 static void connection_close(struct api_connection *c)
 {
     struct api *a = c->api;
@@ -223,6 +238,7 @@ static void connection_close(struct api_connection *c)
     api_seats_leave(&a->seats, &c->seat);
     load_add(&a->load_connections, -1);
     connection_end_pause(c);
+    connection_drop_parked(c);
     uv_close((uv_handle_t *)&c->tcp, connection_closed_cb);
 }
 
@@ -237,6 +253,75 @@ static size_t header_length(const uint8_t *body, size_t len)
         }
     }
     return 0;
+}
+
+/* BUSY, and why. */
+static int connection_refuse(struct api_slot *slot, const char *why)
+{
+    inbound_release(&slot->in);
+    snprintf(slot->text, sizeof slot->text, "%s", why);
+    return ORDERSCHED_BUSY;
+}
+
+/* It has all that it waited for. */
+static void connection_hand_over(struct api_connection *c, struct api_slot *slot)
+{
+    struct api *a = c->api;
+
+    a->n_slots++;
+    load_add(&a->load_in_hand, 1);
+    a->bytes += slot->counted;
+    if (slot->error == ORDERSCHED_OK && a->bytes > a->config.bytes_max) {
+        slot->error = connection_refuse(slot, "too many bytes of requests are in flight");
+    }
+    if (slot->error == ORDERSCHED_OK && api_reads_is_read(&slot->in)) {
+        api_reads_begin(&a->reads, slot, &c->seat);
+    }
+    api_hand_over(slot);
+}
+
+/* Must it wait for others to be read? */
+static bool connection_park(struct api_connection *c, struct api_slot *slot)
+{
+    struct api *a = c->api;
+
+    if (slot->error != ORDERSCHED_OK || !api_reads_is_read(&slot->in) ||
+        api_reads_may_begin(&a->reads, &c->seat)) {
+        return false;
+    }
+    if (api_reads_park(&a->reads, slot)) {
+        c->parked = slot;
+        return true;
+    }
+    slot->error = connection_refuse(slot, "too many bytes of reads wait");
+    return false;
+}
+
+/* It may have less in hand than before. */
+static void connection_reconsider(struct api_connection *c)
+{
+    if (c->pause == PAUSE_SHARE && connection_has_less(c, 2)) {
+        connection_end_pause(c);
+        connection_begin_pause(c, PAUSE_SLOT);
+    }
+}
+
+/* Reads that waited and may begin now. */
+static void connections_unpark(struct api *a)
+{
+    struct api_slot *next;
+
+    for (struct api_slot *slot = a->reads.first;
+         slot != NULL && a->n_slots < a->config.slots && a->reads.n < a->reads.max; slot = next) {
+        struct api_connection *c = slot->connection;
+        next = slot->next;
+        if (api_reads_may_begin(&a->reads, &c->seat)) {
+            api_reads_unpark(&a->reads, slot);
+            c->parked = NULL;
+            connection_hand_over(c, slot);
+            connection_reconsider(c);
+        }
+    }
 }
 
 /* The body is complete: make it a slot and hand it over. */
@@ -274,20 +359,15 @@ static void connection_submit(struct api_connection *c)
     if (c->n_slots++ == 0) {
         api_seats_busy(&a->seats, &c->seat);
     }
-    a->n_slots++;
-    load_add(&a->load_in_hand, 1);
-    a->bytes += slot->counted;
-    if (a->bytes > a->config.bytes_max) {
-        slot->error = ORDERSCHED_BUSY;
-        snprintf(slot->text, sizeof slot->text, "too many bytes of requests are in flight");
-    } else {
-        slot->error =
-            inbound_check(&slot->in, a->config.cluster, slot->text, sizeof slot->text);
-    }
+    slot->error = a->bytes + slot->counted > a->config.bytes_max
+                      ? connection_refuse(slot, "too many bytes of requests are in flight")
+                      : inbound_check(&slot->in, a->config.cluster, slot->text, sizeof slot->text);
     if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
         connection_log(c, ordersched_error_name(slot->error), slot->text);
     }
-    api_hand_over(slot);
+    if (!connection_park(c, slot)) {
+        connection_hand_over(c, slot);
+    }
 }
 
 /* Begin the next message. */
@@ -502,12 +582,11 @@ void api_slot_end(struct api_slot *slot)
     c->bytes -= slot->counted;
     atomic_fetch_sub_explicit(&c->source.unread, slot->answer_len, memory_order_relaxed);
     atomic_fetch_sub_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
+    api_reads_end(&a->reads, slot, &a->seats);
     slot_free(slot);
-    if (c->pause == PAUSE_SHARE && connection_has_less(c, 2)) {
-        connection_end_pause(c);
-        connection_begin_pause(c, PAUSE_SLOT);
-    }
+    connection_reconsider(c);
     connection_release(c);
+    connections_unpark(a);
 }
 
 static void connection_written_cb(uv_write_t *write, int status)
@@ -638,9 +717,39 @@ static bool is_over(const struct api *a, uint64_t since_ms)
     return since_ms != 0 && uv_now(&a->loop) - since_ms >= API_PATIENCE_MS;
 }
 
+/* The ends of those that are not read from, which the loop does not see: of up to ENDS_LOOK from c
+ * on. Returns whom to go on with. */
+#define ENDS_LOOK 256
+static struct api_connection *connections_notice_ends(struct api_connection *c)
+{
+    struct api_connection *looked_at[ENDS_LOOK];
+    struct pollfd fds[ENDS_LOOK];
+    unsigned n = 0;
+
+    for (; c != NULL && n < ENDS_LOOK; c = c->next) {
+        uv_os_fd_t fd;
+        if (c->pause != PAUSE_NONE && uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+            looked_at[n] = c;
+            fds[n++] = (struct pollfd){.fd = fd, .events = POLLRDHUP};
+        }
+    }
+    if (n > 0 && poll(fds, n, 0) > 0) {
+        for (unsigned i = 0; i < n; i++) {
+            if ((fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+                connection_close(looked_at[i]);
+            }
+        }
+    }
+    return c;
+}
+
 void api_connections_check(struct api *a)
 {
-    struct api_connection *next;
+    struct api_connection *next = a->connections;
+
+    while (next != NULL) {
+        next = connections_notice_ends(next);
+    }
 
     for (struct api_connection *c = a->connections; c != NULL; c = next) {
         next = c->next;

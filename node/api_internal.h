@@ -1,9 +1,10 @@
 /* api_internal.h - the client server's inside: api.c (the two threads), api_connection.c (one
- * connection). */
+ * connection), api_seats.c and api_reads.c (shares). */
 #ifndef API_INTERNAL_H
 #define API_INTERNAL_H
 
 #include "api.h"
+#include "api_reads.h"
 #include "api_seats.h"
 #include "api_unfinished.h"
 
@@ -15,12 +16,13 @@ struct api_connection;
 /* One message, from its last byte to its answer's. */
 struct api_slot {
     struct api *api;
-    struct api_slot *next; /* in the queue between the threads */
+    struct api_slot *next; /* in the queue between the threads, or of reads that wait */
     struct api_connection *connection; /* api thread only; it waits for its slots */
     uint8_t header[API_HEADER_MAX]; /* goes back in front of the answer */
     size_t header_len;
     uint8_t *message; /* what in.message points into; owned */
     size_t counted;   /* bytes counted in api.bytes */
+    struct api_address *reads_of; /* a read in hand: counted for this address; else NULL */
     struct inbound in;
     int error;
     char text[128];
@@ -51,6 +53,7 @@ struct api {
     uv_timer_t patience;
     struct api_connection *connections;
     struct api_seats seats;
+    struct api_reads reads;
     struct api_connection *paused_first, **paused_last; /* wait for a slot, each for its turn */
     unsigned n_slots;   /* messages between their last byte and their answer's */
     unsigned n_writing; /* of them: the answer is being written */
@@ -75,7 +78,7 @@ void api_connection_accept(struct api *a);
 void api_connection_answer(struct api_slot *slot); /* write it; the slot is its own from now on */
 void api_connections_resume(struct api *a);        /* those that waited for a slot */
 void api_connections_relieve(struct api *a);       /* close who holds most of too many answers */
-void api_connections_check(struct api *a);         /* close those whose time is over */
+void api_connections_check(struct api *a);         /* close those whose time is over, or who left */
 void api_connections_close(struct api *a);
 void api_slot_end(struct api_slot *slot); /* without an answer */
 

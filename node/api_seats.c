@@ -8,12 +8,13 @@
 
 #define SEATS_SPARE 16u /* one in so many is not for the address that has all others */
 
-/* There are as many as seats at most, and they are looked through when somebody comes. */
+/* There are as many as seats and reads at most; they are looked through when somebody comes. */
 struct api_address {
     struct api_address *next;
     uint8_t prefix[8];
     unsigned n;    /* seats */
     uint64_t held; /* the host's */
+    unsigned reads;
 };
 
 void api_seats_init(struct api_seats *s, unsigned max)
@@ -63,11 +64,11 @@ static struct api_address *address_find(struct api_seats *s, const struct sockad
     return a;
 }
 
-static void address_leave(struct api_seats *s, struct api_address *a)
+static void address_forget_unused(struct api_seats *s, struct api_address *a)
 {
     struct api_address **at = &s->addresses;
 
-    if (--a->n > 0) {
+    if (a->n > 0 || a->reads > 0) {
         return;
     }
     while (*at != a) {
@@ -139,10 +140,32 @@ void api_seats_leave(struct api_seats *s, struct api_seat *seat)
     if (seat->idle) {
         api_seats_busy(s, seat);
     }
-    address_leave(s, seat->address);
+    seat->address->n--;
+    address_forget_unused(s, seat->address);
     seat->address = NULL;
     s->n--;
 }
+
+/* --- reads --- */
+
+unsigned api_seats_reads(const struct api_seat *seat)
+{
+    return seat->address->reads;
+}
+
+struct api_address *api_seats_read_begin(struct api_seat *seat)
+{
+    seat->address->reads++;
+    return seat->address;
+}
+
+void api_seats_read_end(struct api_seats *s, struct api_address *address)
+{
+    address->reads--;
+    address_forget_unused(s, address);
+}
+
+/* --- who has to leave --- */
 
 /* The one that is idle longest, of this address or of any, but not the newcomer. */
 static struct api_seat *longest_idle(const struct api_seats *s, const struct api_address *address,

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct sockaddr;
-struct api_address; /* one that has seats */
+struct api_address; /* one that has seats, or reads in hand */
 
 struct api_seat { /* part of a connection; zero it to start */
     struct api_seat *prev, *next; /* among the idle */
@@ -33,6 +33,11 @@ struct api_seats {
 void api_seats_init(struct api_seats *s, unsigned max);
 /* An idle one. */
 void api_seats_take(struct api_seats *s, struct api_seat *seat, const struct sockaddr *from);
+/* Reads in hand of the seat's address, and one more or less; an address stays known while it has
+ * some, though nobody of it is seated any more. */
+unsigned api_seats_reads(const struct api_seat *seat);
+struct api_address *api_seats_read_begin(struct api_seat *seat);
+void api_seats_read_end(struct api_seats *s, struct api_address *address);
 uint64_t api_seats_address(const struct api_seat *seat); /* a number for it; never 0 */
 /* What the host counts for its address: 0 when its first seat is taken. */
 uint64_t *api_seats_held(const struct api_seat *seat);

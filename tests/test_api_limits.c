@@ -33,6 +33,7 @@ struct stage {
     struct inbound *held[HELD_MAX];
     unsigned n_held;
     unsigned n_received;
+    unsigned n_busy;
     unsigned received[CLIENTS_MAX]; /* by the client's number, the first byte of the id */
     unsigned spread_max; /* most by which one was ahead of another, once `watched` have begun */
     unsigned watched;
@@ -70,6 +71,12 @@ static void stage_received(void *arg, struct inbound *in, int error, const char 
 {
     struct stage *t = arg;
 
+    if (error == ORDERSCHED_BUSY) {
+        assert_string_not_equal(text, "");
+        t->n_busy++;
+        stage_reply(t, in);
+        return;
+    }
     assert_int_equal(error, ORDERSCHED_OK);
     assert_string_equal(text, "");
     t->n_received++;
@@ -111,7 +118,7 @@ static struct stage *stage_open(struct api_config config)
     snprintf(text, sizeof text, "127.0.0.1:%u", t->port);
     config.address = text;
     config.cluster = "c";
-    config.bytes_max = 64u << 20;
+    config.bytes_max = config.bytes_max != 0 ? config.bytes_max : 64u << 20;
     config.received = stage_received;
     config.arg = t;
     t->answer_len = 8;
@@ -205,13 +212,15 @@ static int dial(struct stage *t)
     return fd;
 }
 
-static void ask(int fd, unsigned client, unsigned n)
+static void send_operations(int fd, enum operation_code code, unsigned client, unsigned n)
 {
+    static const uint8_t request_id[16] = {1};
     uint8_t head[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 1};
     uint8_t id[] = {(uint8_t)('A' + client)};
-    struct operation op = {.code = OPERATION_GET, .id = {id, 1}};
+    struct operation op = {.code = code, .id = {id, 1}};
     struct buffer b = {0};
 
+    op.request_id = operation_is_logged(code) ? request_id : NULL;
     buffer_append(&b, head, sizeof head);
     request_encode_head(&b, "c", 0, 1);
     operation_encode(&b, &op);
@@ -220,6 +229,17 @@ static void ask(int fd, unsigned client, unsigned n)
         assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), b.len);
     }
     buffer_free(&b);
+}
+
+/* So many payments, a message each. */
+static void ask(int fd, unsigned client, unsigned n)
+{
+    send_operations(fd, OPERATION_PAY, client, n);
+}
+
+static void ask_to_read(int fd, unsigned client, unsigned n)
+{
+    send_operations(fd, OPERATION_GET, client, n);
 }
 
 /* Bytes that it can take just now; *ended: the server has closed it. */
@@ -339,6 +359,117 @@ static void a_connection_that_leaves_while_it_waits_takes_no_turn_with_it(void *
     close(fds[0]);
     close(fds[2]);
     close(fds[3]);
+    stage_close(t);
+}
+
+static void one_that_leaves_while_it_is_not_read_from_is_noticed(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 8});
+    int fds[3];
+
+    (void)state;
+    t->holds = true;
+    for (unsigned i = 0; i < 3; i++) {
+        fds[i] = dial(t);
+        ask(fds[i], i, 2000); /* more than was read of it: its end is behind them */
+        WAIT(t, load_of(t).paused == i + 1);
+    }
+    WAIT(t, t->n_held == 8);
+    close(fds[0]); /* has its share in hand */
+    close(fds[2]); /* waits for a slot */
+    WAIT(t, load_of(t).connections == 1);
+    stage_release(t);
+    WAIT(t, t->received[1] == 2000);
+    assert_int_equal(t->received[2], 0);
+    assert_in_range(t->received[0], 6, 8);
+    close(fds[1]);
+    stage_close(t);
+}
+
+/* --- reads --- */
+
+static void reads_leave_slots_to_payments_and_to_other_addresses(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 16});
+    int fds[20], other, payer;
+
+    (void)state;
+    t->holds = true;
+    for (unsigned i = 0; i < 20; i++) {
+        fds[i] = dial(t);
+        ask_to_read(fds[i], i, 3);
+    }
+    WAIT(t, t->n_held == 5);
+    other = dial_from(t, "127.0.0.2");
+    ask_to_read(other, 20, 2);
+    WAIT(t, t->received[20] == 1);
+    payer = dial(t);
+    ask(payer, 21, 4);
+    WAIT(t, t->received[21] == 4);
+    run_for(t, 50);
+    assert_int_equal(t->n_received, 5 + 1 + 4);
+    stage_release(t);
+    WAIT(t, t->n_received == 60 + 2 + 4);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(t->received[i], 3);
+        close(fds[i]);
+    }
+    WAIT(t, load_of(t).in_hand == 0 && load_of(t).paused == 0);
+    close(other);
+    close(payer);
+    stage_close(t);
+}
+
+static void reads_of_who_has_gone_are_dropped_where_they_wait(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 16});
+    int fds[4];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        fds[i] = dial(t);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        ask_to_read(fds[i], i, 1000);
+        if (i == 3) {
+            ask(fds[i], i, 1);
+        }
+    }
+    while (load_of(t).in_hand < 5) { /* the raft loop stands still */
+        usleep(1000);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        close(fds[i]);
+    }
+    while (load_of(t).connections > 1) {
+        usleep(1000);
+    }
+    WAIT(t, t->received[3] == 1001);
+    assert_int_equal(t->n_received, 1001);
+    WAIT(t, load_of(t).in_hand == 0);
+    close(fds[3]);
+    stage_close(t);
+}
+
+static void too_many_bytes_of_reads_that_wait_are_busy(void **state)
+{
+    struct stage *t = stage_open((struct api_config){.slots = 8, .bytes_max = 4000});
+    int fds[20];
+
+    (void)state;
+    t->holds = true;
+    for (unsigned i = 0; i < 20; i++) {
+        fds[i] = dial(t);
+        ask_to_read(fds[i], i, 1);
+    }
+    WAIT(t, t->n_held == 3 && t->n_busy > 0);
+    run_for(t, 50);
+    assert_in_range(t->n_busy, 5, 16);
+    stage_release(t);
+    WAIT(t, t->n_received + t->n_busy == 20);
+    for (unsigned i = 0; i < 20; i++) {
+        close(fds[i]);
+    }
     stage_close(t);
 }
 
@@ -569,6 +700,10 @@ int main(void)
         cmocka_unit_test(one_connection_cannot_have_all_messages_in_hand),
         cmocka_unit_test(one_that_asks_much_does_not_hold_up_one_that_asks_little),
         cmocka_unit_test(a_connection_that_leaves_while_it_waits_takes_no_turn_with_it),
+        cmocka_unit_test(one_that_leaves_while_it_is_not_read_from_is_noticed),
+        cmocka_unit_test(reads_leave_slots_to_payments_and_to_other_addresses),
+        cmocka_unit_test(reads_of_who_has_gone_are_dropped_where_they_wait),
+        cmocka_unit_test(too_many_bytes_of_reads_that_wait_are_busy),
         cmocka_unit_test(who_does_not_take_its_answers_is_not_read_from_until_it_does),
         cmocka_unit_test(of_too_many_unread_answers_who_has_most_is_closed),
         cmocka_unit_test(who_begins_messages_and_stops_makes_room_for_others),
