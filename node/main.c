@@ -1,5 +1,6 @@
 /* main.c - orderschedd's entry: configuration, then the node. */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -7,6 +8,8 @@
 
 #include "config.h"
 #include "node.h"
+
+#define LARGE_BLOCK (1 << 20) /* bytes */
 
 /* Connections of clients, peers and callbacks each take a descriptor: use what the system grants,
  * not the customary 1,024. */
@@ -42,6 +45,13 @@ static void open_standard_descriptors(void)
     }
 }
 
+/* Without this malloc takes large answers from its heap as soon as one was freed, and what deaf
+ * clients were closed with stays there: 889 MiB where some 100 MiB are held at a time. */
+static void give_large_blocks_back(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
@@ -54,6 +64,7 @@ int main(int argc, char **argv)
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     raise_descriptor_limit();
+    give_large_blocks_back();
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;
         case CONFIG_HELP:
