@@ -86,23 +86,6 @@ static void expect_error(const struct cluster *c, unsigned i, const char *text, 
     }
 }
 
-/* What orderctl prints to these words has this pattern, soon. */
-static void expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
-{
-    uint64_t until = monotonic_ms() + 10000;
-    char program[600], command[2400];
-
-    process_path("orderctl", program, sizeof program);
-    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
-             words, c->endpoints, pattern);
-    while (system(command) != 0) {
-        if (monotonic_ms() > until) {
-            fail_msg("no \"%s\": %s", pattern, command);
-        }
-        sleep_ms(100);
-    }
-}
-
 static unsigned a_follower(const struct cluster *c)
 {
     return (cluster_wait_leader(c, 10000) + 1) % 3;
@@ -141,7 +124,7 @@ static void expect_refused(struct cluster *c, ordersched_client *client, unsigne
     }
     schedule(client, from, from + 10);
     snprintf(list, sizeof list, "%u .*lost-data", victim + 1);
-    expect_orderctl(c, "member list", list);
+    cluster_expect_orderctl(c, "member list", list);
 }
 
 static void an_older_copy_of_an_earlier_start_is_refused_by_name_and_the_others_go_on(void **state)
@@ -347,7 +330,7 @@ static void a_clone_with_the_same_address_is_told_of(void **state)
     memcpy(c.nodes[clone].data, data, sizeof data);
     snprintf(data, sizeof data, "%s/clone.log", c.dir);
     memcpy(c.nodes[clone].log, data, sizeof data);
-    copy_directory(c.nodes[victim].data, c.nodes[clone].data); /* while it runs: they have one past */
+    copy_directory(c.nodes[victim].data, c.nodes[clone].data); /* while it runs: one past */
     cluster_start(&c, clone);
     char text[64];
     snprintf(text, sizeof text, "two nodes run under id %u", victim + 1);

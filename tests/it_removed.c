@@ -24,17 +24,6 @@ static void expect_command(const char *command)
     }
 }
 
-/* What orderctl prints to these words has this pattern, soon. */
-static void expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
-{
-    char program[600], command[2400];
-
-    process_path("orderctl", program, sizeof program);
-    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
-             words, c->endpoints, pattern);
-    expect_command(command);
-}
-
 static void expect_error(const struct cluster *c, unsigned i, const char *text)
 {
     char command[1024];
@@ -65,7 +54,7 @@ static void an_id_that_was_a_members_is_not_added_again(void **state)
     cluster_kill(&c, removed);
     cluster_wipe(&c, removed);
     snprintf(add, sizeof add, "member add %u 127.0.0.1:%u", removed + 1, c.nodes[removed].port);
-    expect_orderctl(&c, add, "MEMBER_CHANGE.*was a member once");
+    cluster_expect_orderctl(&c, add, "MEMBER_CHANGE.*was a member once");
     ordersched_close(client);
     cluster_close(&c, false);
 }
@@ -82,8 +71,8 @@ static void a_node_that_was_removed_while_it_was_down_says_so(void **state)
     cluster_start(&c, removed);
     expect_error(&c, removed, "it was removed");
     snprintf(role, sizeof role, "^%u .* removed ", removed + 1);
-    expect_orderctl(&c, "status", role);
-    expect_orderctl(&c, "status", "2 of 2 members up");
+    cluster_expect_orderctl(&c, "status", role);
+    cluster_expect_orderctl(&c, "status", "2 of 2 members up");
     /* started again it says it again; a node that waits to be added is not told */
     cluster_kill(&c, removed);
     remove(c.nodes[removed].log);

@@ -14,23 +14,6 @@
 static const char *const full[] = {"--min-free", "1000000GiB", NULL};
 static const uint32_t retries_ms[] = {200, 500};
 
-/* What orderctl prints to these words has this pattern, soon. */
-static void expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
-{
-    uint64_t until = monotonic_ms() + 15000;
-    char program[600], command[2400];
-
-    process_path("orderctl", program, sizeof program);
-    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
-             words, c->endpoints, pattern);
-    while (system(command) != 0) {
-        if (monotonic_ms() > until) {
-            fail_msg("no \"%s\": %s", pattern, command);
-        }
-        sleep_ms(100);
-    }
-}
-
 static void full_members_lead_only_while_no_other_can(void **state)
 {
     struct cluster c;
@@ -45,7 +28,7 @@ static void full_members_lead_only_while_no_other_can(void **state)
     char names_it[64];
     snprintf(names_it, sizeof names_it, "NO_SPACE.*node %u", leader + 1);
     ordersched_client *client = cluster_client(&c);
-    expect_orderctl(&c, "--timeout 1s pay nothing", names_it);
+    cluster_expect_orderctl(&c, "--timeout 1s pay nothing", names_it);
     uint64_t term = cluster_status(&c, leader).term;
     sleep_ms(2000);
     assert_int_equal(cluster_status(&c, leader).term, term); /* it stays where all are as full */
@@ -60,8 +43,8 @@ static void full_members_lead_only_while_no_other_can(void **state)
     assert_int_equal(ordersched_schedule(client, "order-1", 3600000, "shop", NULL, 0, NULL),
                      ORDERSCHED_OK);
     assert_int_equal(ordersched_pay(client, "order-1", NULL), ORDERSCHED_OK);
-    expect_orderctl(&c, "leader transfer 1", "MEMBER_CHANGE.*short of room");
-    expect_orderctl(&c, "status", "node 1: its data disk is full");
+    cluster_expect_orderctl(&c, "leader transfer 1", "MEMBER_CHANGE.*short of room");
+    cluster_expect_orderctl(&c, "status", "node 1: its data disk is full");
     assert_true(cluster_status(&c, 2).leader);
     ordersched_close(client);
     cluster_close(&c, false);

@@ -12,6 +12,7 @@
 #include "../../client/protocol.h"
 
 #define CLUSTER_UP_MS 10000 /* until a node that was just started listens */
+#define CLUSTER_SAYS_MS 15000 /* until orderctl says what is expected */
 #define CLUSTER_PORTS 4 /* between one node's Raft port and the next one's */
 
 static void fail(const struct cluster *c, const char *what)
@@ -401,5 +402,21 @@ void cluster_expect_equal_digests(const struct cluster *c, unsigned timeout_ms)
             fail(c, "the replicas did not reach the same applied index in time");
         }
         sleep_ms(50);
+    }
+}
+
+void cluster_expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
+{
+    uint64_t until = monotonic_ms() + CLUSTER_SAYS_MS;
+    char program[600], command[2400];
+
+    process_path("orderctl", program, sizeof program);
+    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
+             words, c->endpoints, pattern);
+    while (system(command) != 0) {
+        if (monotonic_ms() > until) {
+            fail(c, command);
+        }
+        sleep_ms(100);
     }
 }

@@ -70,6 +70,9 @@ int cluster_transfer(ordersched_client *client, uint64_t id);
 struct cluster_status cluster_status(const struct cluster *c, unsigned i);
 /* Digest of the state of node i and the applied index it holds for; 0 = done. */
 int cluster_digest(const struct cluster *c, unsigned i, uint64_t *applied, uint64_t *digest);
+/* What orderctl prints to these words comes to match this pattern of grep's within 15 s; aborts
+ * otherwise. */
+void cluster_expect_orderctl(const struct cluster *c, const char *words, const char *pattern);
 /* Position of the node that leads; aborts the test after timeout_ms. */
 unsigned cluster_wait_leader(const struct cluster *c, unsigned timeout_ms);
 /* All running nodes applied the same index and their digests are equal; aborts otherwise. */
