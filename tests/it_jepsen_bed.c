@@ -30,6 +30,7 @@
 
 static struct bed_network network;
 static const char *why_not; /* the bed cannot be made here */
+static char forwarder[600];
 
 static const char *find_why_not(void)
 {
@@ -57,11 +58,22 @@ static const char *find_why_not(void)
     return command_run(&c, probe) == 0 ? NULL : "nftables does not work here";
 }
 
+/* Before the mounts are our own: in a chroot this program's path then leads out of it. */
+static void find_forwarder(void)
+{
+    ssize_t n = readlink("/proc/self/exe", forwarder, sizeof forwarder - 20);
+
+    assert_true(n > 0);
+    forwarder[n] = '\0';
+    strcpy(strrchr(forwarder, '/'), "/jepsen-forwarder");
+}
+
 /* The same namespaces for all tests; they end with the process. */
 static int make_bed(void **state)
 {
     (void)state;
     alarm(BED_SECONDS_MAX);
+    find_forwarder();
     why_not = find_why_not();
     if (why_not == NULL) {
         network_open(&network, 3);
@@ -188,13 +200,7 @@ static void a_lossy_link_loses_about_its_share(void **state)
 
 static void disturb(unsigned place, const struct bed_disturbance *d)
 {
-    char program[600];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 20);
-
-    assert_true(n > 0);
-    program[n] = '\0';
-    strcpy(strrchr(program, '/'), "/jepsen-forwarder");
-    network_disturb(&network, place, d, program, "/dev/stderr");
+    network_disturb(&network, place, d, forwarder, "/dev/stderr");
 }
 
 static void a_forwarder_delays_and_reorders(void **state)
