@@ -5,6 +5,13 @@
 
 #include "cursor.h"
 
+bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+
+    return memcmp(identity, none, sizeof none) != 0;
+}
+
 uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
 {
     uint64_t ms = 0;

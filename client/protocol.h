@@ -252,6 +252,9 @@ bool operation_is_logged(enum operation_code code);
 bool operation_is_read(enum operation_code code);
 bool operation_is_on_route(enum operation_code code); /* puts, changes or deletes one */
 
+/* All zeros stand for an identity that is not known yet. */
+bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
+
 /* The time part of a request id, in milliseconds of the cluster's time. */
 uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
 /* Make a request id from a time and 10 random bytes. */

@@ -51,8 +51,7 @@ void acquaint_ask(struct acquaint *a, const struct replica *replica)
     if (a->asking) {
         return;
     }
-    unsigned n = replica_members(replica, members, REPLICA_MEMBERS_MAX);
-    n = n < REPLICA_MEMBERS_MAX ? n : REPLICA_MEMBERS_MAX;
+    unsigned n = replica_list_members(replica, members);
     const struct replica_member *m = next_member(members, n, a->asked_id);
     if (m == NULL) {
         return;

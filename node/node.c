@@ -653,8 +653,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
     }
     if (!pristine) {
         struct replica_member members[REPLICA_MEMBERS_MAX];
-        unsigned n_members = replica_members(scheduler_replica(n->scheduler), members,
-                                             REPLICA_MEMBERS_MAX);
+        unsigned n_members = replica_list_members(scheduler_replica(n->scheduler), members);
         founding_compare(c, disk_standing(n->disk), members, n_members, &n->log);
     }
     return 0;

@@ -219,9 +219,7 @@ static void scheduler_leave_office(struct scheduler *s, int error)
 
 bool scheduler_knows_identity(const struct scheduler *s)
 {
-    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
-
-    return memcmp(s->machine.identity, none, sizeof none) != 0;
+    return identity_is_known(s->machine.identity);
 }
 
 bool scheduler_identify(struct scheduler *s)

@@ -9,7 +9,6 @@
 #include "../raft/standing.h"
 #include "scheduler_internal.h"
 
-#define MEMBERS_MAX 64
 
 static struct slice slice_of(const char *text)
 {
@@ -158,10 +157,9 @@ static bool member_has_lost(const struct scheduler *s, const struct replica_memb
 
 static unsigned count_lost(const struct scheduler *s)
 {
-    struct replica_member members[MEMBERS_MAX];
-    unsigned n = replica_members(s->replica, members, MEMBERS_MAX), lost = 0;
+    struct replica_member members[REPLICA_MEMBERS_MAX];
+    unsigned n = replica_list_members(s->replica, members), lost = 0;
 
-    n = n < MEMBERS_MAX ? n : MEMBERS_MAX;
     for (unsigned i = 0; i < n; i++) {
         lost += member_has_lost(s, &members[i]);
     }
@@ -218,12 +216,11 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
 
 void scheduler_write_members(struct scheduler *s)
 {
-    struct replica_member members[MEMBERS_MAX];
-    unsigned n = replica_members(s->replica, members, MEMBERS_MAX);
+    struct replica_member members[REPLICA_MEMBERS_MAX];
+    unsigned n = replica_list_members(s->replica, members);
     const char *address;
     uint64_t leader = replica_leader(s->replica, &address);
 
-    n = n < MEMBERS_MAX ? n : MEMBERS_MAX;
     buffer_reset(&s->body);
     write_array(&s->body, n);
     for (unsigned i = 0; i < n; i++) {

@@ -13,11 +13,20 @@
 
 /* --- entries --- */
 
+static bool has_voter(const struct raft_configuration *conf)
+{
+    for (unsigned i = 0; i < conf->n; i++) {
+        if (conf->servers[i].role == RAFT_VOTER) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *check_change(const struct raft_buffer *buf)
 {
     struct raft_configuration conf;
     const char *reason = configuration_check(buf->base, buf->len);
-    unsigned voters = 0;
 
     if (reason != NULL) {
         return reason;
@@ -26,11 +35,9 @@ static const char *check_change(const struct raft_buffer *buf)
     if (raft_configuration_decode(buf, &conf) != 0) {
         return "a configuration is malformed";
     }
-    for (unsigned i = 0; i < conf.n; i++) {
-        voters += conf.servers[i].role == RAFT_VOTER;
-    }
+    reason = has_voter(&conf) ? NULL : "a configuration has no voter";
     raft_configuration_close(&conf);
-    return voters == 0 ? "a configuration has no voter" : NULL;
+    return reason;
 }
 
 static const char *check_entry(const struct guard *g, const struct raft_entry *e)
@@ -84,21 +91,19 @@ const char *guard_check_entries(const struct guard *g, const struct raft_append_
 static const char *check_install(const struct raft_install_snapshot *args)
 {
     const struct raft_configuration *conf = &args->conf;
-    unsigned voters = 0;
 
     if (args->last_index == 0 || args->last_term == 0 || args->last_term > args->term ||
         args->conf_index > args->last_index) {
         return "a snapshot of impossible index or term";
     }
     for (unsigned i = 0; i < conf->n; i++) {
-        voters += conf->servers[i].role == RAFT_VOTER;
         for (unsigned j = 0; j < i; j++) {
             if (conf->servers[i].id == conf->servers[j].id) {
                 return "a snapshot's configuration is malformed";
             }
         }
     }
-    return voters == 0 ? "a snapshot's configuration has no voter" : NULL;
+    return has_voter(conf) ? NULL : "a snapshot's configuration has no voter";
 }
 
 void guard_verify_install(struct guard *g, struct raft_message *message)

@@ -143,20 +143,10 @@ static void advance_now(struct machine *m, uint64_t now_ms)
     }
 }
 
-static bool is_zero(const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* "Epochs": whoever comes first gives the cluster its identity and its secret, for good. */
 static void take_identity(struct machine *m, const struct operation *op)
 {
-    if (op->identity.len == sizeof m->identity && is_zero(m->identity, sizeof m->identity)) {
+    if (op->identity.len == sizeof m->identity && !identity_is_known(m->identity)) {
         memcpy(m->identity, op->identity.data, sizeof m->identity);
     }
 }

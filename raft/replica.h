@@ -119,6 +119,14 @@ uint64_t replica_without(const struct replica *r, uint64_t id);
 bool replica_is_removed(const struct replica *r, uint64_t index);
 /* Members of the present configuration; returns their number, fills at most max. */
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max);
+/* The same where there is room for all of a group's: returns how many are in `out`. */
+static inline unsigned replica_list_members(const struct replica *r,
+                                            struct replica_member out[REPLICA_MEMBERS_MAX])
+{
+    unsigned n = replica_members(r, out, REPLICA_MEMBERS_MAX);
+
+    return n < REPLICA_MEMBERS_MAX ? n : REPLICA_MEMBERS_MAX;
+}
 
 /* Leader only. Add an empty node as a non-voter, let it catch up, make it a voter; then cb. One
  * change at a time, a transfer included: else MEMBER_CHANGE at once. All three may call cb before

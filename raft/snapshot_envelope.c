@@ -115,7 +115,6 @@ void snapshot_envelope_close(struct snapshot_envelope *e)
 bool snapshot_envelope_identity(const struct snapshot_envelope *e,
                                 uint8_t out[PROTOCOL_IDENTITY_SIZE])
 {
-    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
     struct cursor c;
 
     if (e->version < 4) {
@@ -127,10 +126,10 @@ bool snapshot_envelope_identity(const struct snapshot_envelope *e,
         (void)cursor_uint(&c);
     }
     struct slice identity = cursor_bytes(&c);
-    if (!cursor_ok(&c) || identity.len != sizeof none ||
-        memcmp(identity.data, none, sizeof none) == 0) {
+    if (!cursor_ok(&c) || identity.len != PROTOCOL_IDENTITY_SIZE ||
+        !identity_is_known(identity.data)) {
         return false;
     }
-    memcpy(out, identity.data, sizeof none);
+    memcpy(out, identity.data, PROTOCOL_IDENTITY_SIZE);
     return true;
 }

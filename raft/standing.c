@@ -61,9 +61,7 @@ void standing_found(struct standing *s, const char *cluster,
 
 bool standing_has_identity(const struct standing *s)
 {
-    static const uint8_t none[STANDING_IDENTITY_SIZE];
-
-    return memcmp(s->identity, none, sizeof none) != 0;
+    return identity_is_known(s->identity);
 }
 
 void standing_adopt(struct standing *s, const struct standing *from)
@@ -85,12 +83,10 @@ void standing_identity_text(const uint8_t identity[STANDING_IDENTITY_SIZE],
 
 const char *standing_brief(const uint8_t identity[STANDING_IDENTITY_SIZE], char out[9])
 {
-    struct standing s = {0};
     char text[STANDING_IDENTITY_TEXT];
 
-    memcpy(s.identity, identity, sizeof s.identity);
     standing_identity_text(identity, text);
-    snprintf(out, 9, "%.8s", standing_has_identity(&s) ? text : "none");
+    snprintf(out, 9, "%.8s", identity_is_known(identity) ? text : "none");
     return out;
 }
 

@@ -17,7 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define STANDING_IDENTITY_SIZE 16
+#include "../client/protocol.h"
+
+#define STANDING_IDENTITY_SIZE PROTOCOL_IDENTITY_SIZE
 #define STANDING_IDENTITY_TEXT 33  /* hexadecimal, and NUL */
 #define STANDING_FOUNDERS_MAX 1024 /* of the list as people read it; a longer one is left out */
 

@@ -272,13 +272,11 @@ void check_crossed(struct check *c, unsigned from, unsigned to)
 
 static void identity_check(struct check *c, unsigned node, uint64_t index, const struct machine *m)
 {
-    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
-
-    if (memcmp(c->identity, none, sizeof none) == 0) {
+    if (!identity_is_known(c->identity)) {
         memcpy(c->identity, m->identity, sizeof c->identity);
     }
-    if (memcmp(m->identity, none, sizeof none) != 0 &&
-        memcmp(m->identity, c->identity, sizeof none) != 0) {
+    if (identity_is_known(m->identity) &&
+        memcmp(m->identity, c->identity, sizeof c->identity) != 0) {
         check_fail(c, "IDENTITY", -1, "node %u has another identity than the first that was "
                    "applied, at log index %" PRIu64 ":\n  first: %02x%02x...\n  node: %02x%02x...",
                    node + 1, index, c->identity[0], c->identity[1], m->identity[0],
