@@ -28,8 +28,7 @@ static int world_open(void **state)
 
     memset(&w, 0, sizeof w);
     cluster_init(&w.cluster, 1);
-    cluster_start(&w.cluster, 0);
-    (void)cluster_wait_leader(&w.cluster, 10000);
+    cluster_start_alone(&w.cluster);
     snprintf(w.out, sizeof w.out, "%s/bench.out", w.cluster.dir);
     *state = &w;
     return 0;
@@ -39,9 +38,7 @@ static int world_close(void **state)
 {
     struct world *w = *state;
 
-    int status = cluster_stop(&w->cluster, 0);
-    cluster_close(&w->cluster, false);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return cluster_close_alone(&w->cluster);
 }
 
 /* Run orderbench; returns its exit code. `args` end with NULL. */

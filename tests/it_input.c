@@ -36,8 +36,7 @@ static int world_open(void **state)
     memset(&w, 0, sizeof w);
     cluster_init(&w.cluster, 1);
     memcpy(w.cluster.nodes[0].args, flags, sizeof flags);
-    cluster_start(&w.cluster, 0);
-    (void)cluster_wait_leader(&w.cluster, 10000);
+    cluster_start_alone(&w.cluster);
     w.client = cluster_client(&w.cluster);
     *state = &w;
     return cluster_route_put(w.client, "shop", "http://127.0.0.1:9/", SINK_SECRET, NULL, 0);
@@ -48,9 +47,7 @@ static int world_close(void **state)
     struct world *w = *state;
 
     ordersched_close(w->client);
-    int status = cluster_stop(&w->cluster, 0);
-    cluster_close(&w->cluster, false);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return cluster_close_alone(&w->cluster);
 }
 
 static void expect_service(struct world *w)

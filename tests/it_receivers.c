@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../client/protocol.h"
@@ -32,8 +31,7 @@ static int world_open(void **state)
 
     memset(&w, 0, sizeof w);
     cluster_init(&w.cluster, 1);
-    cluster_start(&w.cluster, 0);
-    (void)cluster_wait_leader(&w.cluster, 10000);
+    cluster_start_alone(&w.cluster);
     w.client = cluster_client(&w.cluster);
     *state = &w;
     return 0;
@@ -44,9 +42,7 @@ static int world_close(void **state)
     struct world *w = *state;
 
     ordersched_close(w->client);
-    int status = cluster_stop(&w->cluster, 0);
-    cluster_close(&w->cluster, false);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return cluster_close_alone(&w->cluster);
 }
 
 /* ---- orders ---- */

@@ -32,6 +32,7 @@ long_timeout=${LONG_TIMEOUT:-900}
 # Tests compare what programs say, and a locale that was not generated makes each shell complain.
 export LC_ALL=C.UTF-8
 export CMOCKA_MESSAGE_OUTPUT=TAP
+export PYTHONDONTWRITEBYTECODE=1 # the tests leave nothing in the tree
 # A preloaded library comes before the sanitizer's own, which is harmless.
 export ASAN_OPTIONS="verify_asan_link_order=0:detect_leaks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"

@@ -48,14 +48,8 @@ skip() { # WHAT REASON
     echo "ok $tests - the receiver in $1 # SKIP $2"
 }
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-free_port() { # the first of a run of three that nobody listens on
-    local port=$((20000 + $$ % 9000))
-    while listens $port || listens $((port + 1)) || listens $((port + 2)); do
-        port=$((port + 7))
-    done
-    echo "$port"
-}
+# shellcheck source=tests/support/ports.sh
+. "$(dirname "$0")/support/ports.sh"
 wait_for() { # COMMAND...: at most 20 s
     local tries
     for tries in $(seq 400); do
@@ -256,7 +250,7 @@ if [ -z "$has_python$has_node" ]; then
     echo "1..0 # SKIP neither python3 nor node is installed"
     exit 0
 fi
-port=$(free_port)
+port=$(free_port 3)
 sink=$((port + 2))
 mkdir "$dir/payments"
 export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))

@@ -16,21 +16,11 @@ trap cleanup EXIT
 scratch=$dir
 # shellcheck source=tests/support/tap.sh
 . "$(dirname "$0")/support/tap.sh"
+# shellcheck source=tests/support/ports.sh
+. "$(dirname "$0")/support/ports.sh"
 explain() { tail -n 20 "$dir"/*.log "$dir"/status* 2>/dev/null; }
 
-free_port() { # the first of a run of five that nobody listens on
-    local port=$((20000 + $$ % 8000)) i taken=yes
-    while [ $taken = yes ]; do
-        taken=no
-        port=$((port + 7))
-        for i in 0 1 2 3 4; do
-            (exec 3<>"/dev/tcp/127.0.0.1/$((port + i))") 2>/dev/null && taken=yes
-        done
-    done
-    echo "$port"
-}
-
-port=$(free_port)
+port=$(free_port 5)
 sink=$((port + 3)) nobody=$((port + 4))
 secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
 export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))

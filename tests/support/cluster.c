@@ -137,6 +137,20 @@ void cluster_close(struct cluster *c, bool keep)
     }
 }
 
+void cluster_start_alone(struct cluster *c)
+{
+    cluster_start(c, 0);
+    (void)cluster_wait_leader(c, 10000);
+}
+
+int cluster_close_alone(struct cluster *c)
+{
+    int status = cluster_stop(c, 0);
+
+    cluster_close(c, false);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+}
+
 ordersched_client *cluster_client(const struct cluster *c)
 {
     struct ordersched_config config = {.endpoints = c->endpoints, .timeout_ms = 20000};

@@ -51,6 +51,12 @@ void cluster_wipe(struct cluster *c, unsigned i); /* remove the data directory *
 /* Kill what runs. Keeps the directory when `keep` (its path is printed), else removes it. */
 void cluster_close(struct cluster *c, bool keep);
 
+/* The one node of a cluster runs and leads, for a group of tests; c->nodes[0].args may be set. */
+void cluster_start_alone(struct cluster *c);
+/* It is told to stop, and everything removed. 0, or -1 when it did not end in order: what the
+ * teardown of a group returns. */
+int cluster_close_alone(struct cluster *c);
+
 /* A client for all of the cluster. */
 ordersched_client *cluster_client(const struct cluster *c);
 /* One operation with its default time-out; returns the answer's error. */

@@ -4,6 +4,8 @@ comes: HTTP/1.0 first, HTTP/1.1 on a port of its own; at 127.0.0.1 and 127.0.0.2
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from receiver_log import say
+
 PAID = b'{"outcome":"paid"}'
 
 
@@ -12,7 +14,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_POST(self):
-        print('request', self.connection.getsockname()[0], flush=True)
+        say('request', self.connection.getsockname()[0])
         self.rfile.read(int(self.headers['content-length']))
         getattr(self, self.path[1:].replace('-', '_'))()
 
@@ -90,4 +92,4 @@ for handler in Handler, Handler11:
         port = server.server_address[1]
         threading.Thread(target=server.serve_forever).start()
     servers.append(server)
-print('ports', *(server.server_address[1] for server in servers), flush=True)
+say('ports', *(server.server_address[1] for server in servers))

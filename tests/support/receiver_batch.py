@@ -3,9 +3,10 @@ order whose id has "poison" in it fails its request with 500, one with "hang" ge
 "unclear" an answer that is none. Prints its port, then a line for each request: the status and how
 many orders it had."""
 import json
-import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from receiver_log import say
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -19,13 +20,13 @@ class Handler(BaseHTTPRequestHandler):
         data = json.loads(body)['data']
         ids = [order['order_id'] for order in data]
         if any('hang' in i for i in ids):
-            print('hang', len(ids), flush=True)
+            say('hang', len(ids))
             time.sleep(2)
             self.close_connection = True
             return
         text = b'so be it' if any('unclear' in i for i in ids) else b''
         status = 413 if len(body) > 1 << 20 else 500 if any('poison' in i for i in ids) else 200
-        print(status, len(ids), flush=True)
+        say(status, len(ids))
         self.send_response(status)
         self.send_header('content-length', str(len(text)))
         self.end_headers()
@@ -40,5 +41,5 @@ class Server(ThreadingHTTPServer):
 
 
 server = Server(('127.0.0.1', 0), Handler)
-print('port', server.server_address[1], flush=True)
+say('port', server.server_address[1])
 server.serve_forever()

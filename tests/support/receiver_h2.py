@@ -7,6 +7,8 @@ import struct
 import sys
 import threading
 
+from receiver_log import say
+
 DATA, HEADERS, RST, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 STATUS_200, STATUS_204 = b'\x88', b'\x89'  # HPACK's static table
@@ -14,13 +16,8 @@ NO_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL = 0, 2, 7, 8
 PAID = b'{"outcome":"paid"}'
 TRAILER = b'\x00\x0dserver-timing\x05db;du'
 PREFACE = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
-printing = threading.Lock()
+counting = threading.Lock()
 counts = {}
-
-
-def say(*words):
-    with printing:
-        print(*words, flush=True)
 
 
 class Connection:
@@ -184,7 +181,7 @@ def serve(sock, name):
     c = None
     try:
         sock = context.wrap_socket(sock, server_side=True)
-        with printing:
+        with counting:
             counts['connections'] = number = counts.get('connections', 0) + 1
         c = Connection(sock, number)
         c.read(len(PREFACE))
