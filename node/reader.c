@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "../raft/budget.h"
+
 #define READER_STEP_NS 500  /* what a step takes at least */
 #define READER_LOOKS 256    /* at sources that were held up, each turn */
 
@@ -156,7 +158,7 @@ static void slice(struct reader *r, struct inbound_source *source)
     assert(left_ns <= share_ns);
     uint64_t spent_ns = share_ns - left_ns;
     spent_ns = spent_ns < READER_STEP_NS ? READER_STEP_NS : spent_ns;
-    r->budget_ns -= spent_ns < r->budget_ns ? spent_ns : r->budget_ns;
+    budget_spend(&r->budget_ns, spent_ns);
     if (step == READER_GOES_ON) {
         append_source(r, source);
         return;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../raft/budget.h"
 #include "scheduler_internal.h"
 
 /* What the results of a message that are not reads, refusals included, may need of the answer,
@@ -50,11 +51,6 @@ struct composition {
     struct result logged[];
 };
 
-static void spend(uint64_t *budget_ns, uint64_t ns)
-{
-    *budget_ns -= ns < *budget_ns ? ns : *budget_ns;
-}
-
 static void answer_error(struct composition *c, int error)
 {
     struct result result = {.error = error};
@@ -70,7 +66,7 @@ static bool is_full(const struct composition *c)
 /* The result just written may be the one too much. */
 static void end_item(struct composition *c, uint64_t *budget_ns)
 {
-    spend(budget_ns, (c->out.len - c->before) / COMPOSE_BYTES_A_NS);
+    budget_spend(budget_ns, (c->out.len - c->before) / COMPOSE_BYTES_A_NS);
     if (is_full(c)) {
         c->out.len = c->before;
         answer_error(c, ORDERSCHED_BUSY);
@@ -153,7 +149,7 @@ static bool compose_route_list(struct scheduler *s, struct composition *c, uint6
         len = c->out.len;
     }
     c->slot = machine_read_routes(m, c->slot, COMPOSE_ROWS, &c->out, &c->n);
-    spend(budget_ns, (uint64_t)(c->n - n + 1) * COMPOSE_ROUTE_ROW_NS +
+    budget_spend(budget_ns, (uint64_t)(c->n - n + 1) * COMPOSE_ROUTE_ROW_NS +
                          (c->out.len - len) / COMPOSE_BYTES_A_NS);
     return end_rows(c, m);
 }
@@ -167,13 +163,13 @@ static bool compose_status(struct scheduler *s, struct composition *c, uint64_t 
         scheduler_write_status(s, &c->out);
         begin_rows(c, &s->machine);
         n = 0;
-        spend(budget_ns, COMPOSE_STATUS_NS);
+        budget_spend(budget_ns, COMPOSE_STATUS_NS);
     }
     uint32_t slot = c->slot;
     uint32_t looked = slot == 0 ? s->machine.n_routes : 0; /* for the row about all */
     c->slot = scheduler_write_routes(s, c->slot, COMPOSE_ROWS, &c->out, &c->n);
     looked += c->slot - slot;
-    spend(budget_ns, (uint64_t)(c->n - n) * COMPOSE_STATUS_ROW_NS +
+    budget_spend(budget_ns, (uint64_t)(c->n - n) * COMPOSE_STATUS_ROW_NS +
                          (uint64_t)looked * COMPOSE_LOOK_NS);
     return end_rows(c, &s->machine);
 }
@@ -185,7 +181,7 @@ static void compose_members(struct scheduler *s, struct composition *c, uint64_t
     scheduler_write_members(s);
     struct result result = {.body = {s->body.data, s->body.len}};
     result_encode(&c->out, &result);
-    spend(budget_ns, COMPOSE_MEMBERS_NS);
+    budget_spend(budget_ns, COMPOSE_MEMBERS_NS);
 }
 
 static void compose_digest(struct scheduler *s, struct composition *c, uint64_t *budget_ns)
@@ -195,7 +191,7 @@ static void compose_digest(struct scheduler *s, struct composition *c, uint64_t 
     write_array(&c->out, 2);
     write_uint(&c->out, s->digest_applied);
     write_uint(&c->out, s->digest);
-    spend(budget_ns, COMPOSE_DIGEST_NS);
+    budget_spend(budget_ns, COMPOSE_DIGEST_NS);
 }
 
 static bool compose_machine_read(struct scheduler *s, struct composition *c,
@@ -254,19 +250,19 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
     }
     if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
         result_encode(&c->out, &c->logged[c->used++]);
-        spend(budget_ns, COMPOSE_LOGGED_NS);
+        budget_spend(budget_ns, COMPOSE_LOGGED_NS);
         return true;
     }
     if (is_in_vain(s, c)) {
         c->out.len = c->before;
         c->begun = false;
         answer_error(c, item->error != ORDERSCHED_OK ? item->error : ORDERSCHED_BUSY);
-        spend(budget_ns, COMPOSE_BUSY_NS);
+        budget_spend(budget_ns, COMPOSE_BUSY_NS);
         return true;
     }
     if (item->error != ORDERSCHED_OK) {
         scheduler_refused_item(s, c->reading.in, item, &c->out);
-        spend(budget_ns, COMPOSE_REFUSED_NS);
+        budget_spend(budget_ns, COMPOSE_REFUSED_NS);
     } else if (!compose_read(s, c, item, budget_ns)) {
         return false;
     }

@@ -2,13 +2,11 @@
 #include "disk_identity.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "disk_check.h"
 #include "disk_replace.h"
@@ -97,24 +95,17 @@ static int identity_compare(const json_t *json, const char *dir, const char *clu
 int disk_identity_read(int dir_fd, const char *dir, const char *cluster, uint64_t id,
                        struct standing *standing, char *errbuf, size_t errbuf_len)
 {
-    int fd = openat(dir_fd, IDENTITY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     char text[IDENTITY_SIZE_MAX];
+    long n = disk_read_whole(dir_fd, IDENTITY, text, sizeof text);
     json_error_t error;
     json_t *json;
-    ssize_t n;
     int rv;
 
-    if (fd < 0 && errno == ENOENT) {
+    if (n < 0 && errno == ENOENT) {
         return 0;
     }
-    n = fd < 0 ? -1 : read(fd, text, sizeof text);
     if (n < 0) {
         snprintf(errbuf, errbuf_len, "%s/" IDENTITY " cannot be read: %s", dir, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (n < 0) {
         return -1;
     }
     json = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);

@@ -421,7 +421,7 @@ struct guard_peer *guard_peer_get(struct guard *g, raft_id id)
     return p;
 }
 
-const struct raft_server *guard_server(const struct guard *g, raft_id id)
+struct raft_server *guard_server(const struct guard *g, raft_id id)
 {
     for (unsigned i = 0; i < g->raft->configuration.n; i++) {
         if (g->raft->configuration.servers[i].id == id) {
@@ -429,11 +429,6 @@ const struct raft_server *guard_server(const struct guard *g, raft_id id)
         }
     }
     return NULL;
-}
-
-bool guard_knows(const struct guard *g, raft_id id)
-{
-    return guard_server(g, id) != NULL;
 }
 
 raft_time guard_last_heard(const struct guard *g, raft_id id)

@@ -97,8 +97,8 @@ struct guard_judge {
     void (*log)(void *arg, const char *level, const char *sentence);
 };
 void guard_judge_by(struct guard *g, const struct guard_judge *judge);
-/* Is it in the newest configuration? */
-bool guard_knows(const struct guard *g, raft_id id);
+/* In the newest configuration, until it changes; or NULL. */
+struct raft_server *guard_server(const struct guard *g, raft_id id);
 /* Is this a member that lost what it had confirmed, as far as this node has seen? */
 bool guard_has_lost(const struct guard *g, raft_id id);
 /* Messages refused so far. */

@@ -67,17 +67,18 @@ static bool is_understood(const struct guard *g)
 /* The member is to libraft what it was when we were elected, but for where its log ends. */
 static bool lost_take_back(struct guard *g, raft_id id, raft_index ends)
 {
-    for (unsigned i = 0; i < g->raft->configuration.n && is_understood(g); i++) {
-        if (g->raft->configuration.servers[i].id == id) {
-            struct libraft_progress *p = progress_of(g, i);
-            p->match_index = 0;
-            p->next_index = ends + 1;
-            p->state = 0;
-            p->snapshot.index = 0;
-            return true;
-        }
+    const struct raft_server *server = is_understood(g) ? guard_server(g, id) : NULL;
+
+    if (server == NULL) {
+        return false;
     }
-    return false;
+    struct libraft_progress *p =
+        progress_of(g, (unsigned)(server - g->raft->configuration.servers));
+    p->match_index = 0;
+    p->next_index = ends + 1;
+    p->state = 0;
+    p->snapshot.index = 0;
+    return true;
 }
 
 /* The term of our entry at `index`: libraft's ring has one record for each term, with its last

@@ -147,7 +147,6 @@ struct guard *guard_of(const struct raft_io *outer);
 void guard_fail(struct guard *g, const char *what, int rv);
 struct guard_peer *guard_peer_find(const struct guard *g, raft_id id); /* or NULL */
 struct guard_peer *guard_peer_get(struct guard *g, raft_id id);        /* made when missing */
-const struct raft_server *guard_server(const struct guard *g, raft_id id); /* or NULL */
 void guard_defer(struct guard *g, struct raft_io_send *send, struct raft_io_snapshot_get *get,
                  int status);
 

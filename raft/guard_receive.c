@@ -276,18 +276,6 @@ static void vote_forget_silent_leader(const struct guard *g, struct raft_message
     }
 }
 
-static struct raft_server *own_server(const struct guard *g)
-{
-    struct raft_configuration *conf = &g->raft->configuration;
-
-    for (unsigned i = 0; i < conf->n; i++) {
-        if (conf->servers[i].id == g->raft->id) {
-            return &conf->servers[i];
-        }
-    }
-    return NULL;
-}
-
 /* Whoever asks counts the votes by its own configuration, which may be newer than ours: a leader that fell
  * when nobody but itself had the entry that makes us a voter needs our vote to come back, and a
  * cluster that grows from one to two has no other. So a vote is given whatever we are by our own
@@ -295,7 +283,7 @@ static struct raft_server *own_server(const struct guard *g)
  * count for ignores it. */
 static void guard_receive_vote(struct guard *g, struct raft_message *message)
 {
-    struct raft_server *own = own_server(g);
+    struct raft_server *own = guard_server(g, g->raft->id);
     bool lifted = own != NULL && own->role == RAFT_STANDBY && !MUTANT(HAZARD_NON_VOTERS_VOTE);
 
     vote_forget_silent_leader(g, message);
@@ -303,7 +291,7 @@ static void guard_receive_vote(struct guard *g, struct raft_message *message)
         own->role = RAFT_VOTER;
     }
     g->recv(g->outer, message);
-    own = own_server(g);
+    own = guard_server(g, g->raft->id);
     if (lifted && own != NULL) {
         own->role = RAFT_STANDBY; /* a vote changes no configuration */
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "budget.h"
 #include "machine_parts.h"
 #include "mutant.h"
 #include "recent.h"
@@ -234,11 +235,6 @@ static uint64_t cost_of(const struct order *o)
     return ORDER_HASH_NS + (o->payload_len + history_events(h).len) / BYTES_A_NS;
 }
 
-static void spend(uint64_t *budget_ns, uint64_t cost_ns)
-{
-    *budget_ns -= *budget_ns < cost_ns ? *budget_ns : cost_ns;
-}
-
 /* Count in what is left of a shard, one order at least. Begins with its first slot each time:
  * within a shard orders move as others come and go, and the marks tell who was seen. False: the
  * budget is used up. */
@@ -253,13 +249,13 @@ static bool digest_shard(struct machine *m, const struct store_shard *shard, uin
             continue;
         }
         if (o->digest == m->digest.mark) {
-            spend(budget_ns, ORDER_LOOK_NS);
+            budget_spend(budget_ns, ORDER_LOOK_NS);
             continue;
         }
         if (*budget_ns == 0 && any) {
             return false;
         }
-        spend(budget_ns, cost_of(o));
+        budget_spend(budget_ns, cost_of(o));
         machine_digest_add(m, o);
         any = true;
     }
@@ -275,7 +271,7 @@ bool machine_digest_step(struct machine *m, uint64_t *budget_ns)
         if (!digest_shard(m, &m->store.shards[d->shard], budget_ns)) {
             return false;
         }
-        spend(budget_ns, SHARD_NS);
+        budget_spend(budget_ns, SHARD_NS);
         d->shard++;
         if (*budget_ns == 0 && d->shard < STORE_SHARDS) {
             return false;

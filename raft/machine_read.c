@@ -3,6 +3,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "budget.h"
 #include "machine_parts.h"
 
 #define LIST_SCAN_MAX 4096u /* orders looked at for one page: a page may be empty, not slow */
@@ -387,7 +388,7 @@ bool machine_read_step(const struct machine *m, const struct operation *op,
             result->error = ORDERSCHED_UNKNOWN_OPERATION;
     }
     uint64_t cost_ns = cost_of(op, reading->looked - looked, body->len - start);
-    *budget_ns -= cost_ns < *budget_ns ? cost_ns : *budget_ns;
+    budget_spend(budget_ns, cost_ns);
     if (result->error == LIST_GOES_ON) {
         return false;
     }

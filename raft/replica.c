@@ -487,7 +487,7 @@ uint64_t replica_leader(const struct replica *r, const char **address)
     if (!r->closing) {
         raft_leader((struct raft *)&r->raft, &id, address);
     }
-    if (id != 0 && r->raft.configuration.n > 0 && !guard_knows(r->guard, id)) {
+    if (id != 0 && r->raft.configuration.n > 0 && guard_server(r->guard, id) == NULL) {
         *address = NULL; /* a leader whose configuration we lack, or none: nobody is sent there */
         return 0;
     }
@@ -496,14 +496,9 @@ uint64_t replica_leader(const struct replica *r, const char **address)
 
 const char *replica_member_address(const struct replica *r, uint64_t id)
 {
-    const struct raft_configuration *conf = &r->raft.configuration;
+    const struct raft_server *member = r->closing ? NULL : guard_server(r->guard, id);
 
-    for (unsigned i = 0; i < conf->n && !r->closing; i++) {
-        if (conf->servers[i].id == id) {
-            return conf->servers[i].address;
-        }
-    }
-    return NULL;
+    return member != NULL ? member->address : NULL;
 }
 
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max)

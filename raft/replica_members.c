@@ -67,16 +67,6 @@ static void change_failed(struct replica *r, const char *what, int rv)
 
 /* --- what is known of the members --- */
 
-static const struct raft_server *member_find(const struct replica *r, uint64_t id)
-{
-    for (unsigned i = 0; i < r->raft.configuration.n; i++) {
-        if (r->raft.configuration.servers[i].id == id) {
-            return &r->raft.configuration.servers[i];
-        }
-    }
-    return NULL;
-}
-
 static bool member_is_silent(const struct replica *r, uint64_t id)
 {
     raft_time heard = guard_last_heard(r->guard, id);
@@ -88,8 +78,8 @@ static bool member_is_silent(const struct replica *r, uint64_t id)
 
 uint64_t replica_without(const struct replica *r, uint64_t id)
 {
-    return r->raft.configuration_uncommitted_index == 0 && member_find(r, r->raft.id) != NULL &&
-                   member_find(r, id) == NULL
+    return r->raft.configuration_uncommitted_index == 0 && guard_server(r->guard, r->raft.id) != NULL &&
+                   guard_server(r->guard, id) == NULL
                ? r->raft.configuration_committed_index
                : 0;
 }
@@ -100,7 +90,7 @@ bool replica_is_removed(const struct replica *r, uint64_t index)
                          ? r->raft.configuration_uncommitted_index
                          : r->raft.configuration_committed_index;
 
-    return member_find(r, r->raft.id) != NULL ? index > own
+    return guard_server(r->guard, r->raft.id) != NULL ? index > own
                                               : r->raft.configuration.n > 0 && index == own;
 }
 
@@ -244,7 +234,7 @@ static void change_remove(struct replica *r)
 static void change_barrier_cb(struct raft_barrier *req, int status)
 {
     struct replica *r = req->data;
-    const struct raft_server *member = member_find(r, r->change.id);
+    const struct raft_server *member = guard_server(r->guard, r->change.id);
 
     assert(r->change.phase == CHANGE_BARRIER);
     if (status != 0 || replica_role(r) != REPLICA_LEADER) {
@@ -385,7 +375,7 @@ bool replica_may_add(struct replica *r, uint64_t id, const char *address, replic
                       "a member needs an id from 1 to 2^63-1 and an address");
         return false;
     }
-    member = member_find(r, id);
+    member = guard_server(r->guard, id);
     if (member != NULL && strcmp(member->address, address) != 0) {
         change_refuse(cb, arg, ORDERSCHED_MEMBER_CHANGE,
                       "member %" PRIu64 " is known already, at %s; give the new one an id that "
@@ -445,7 +435,7 @@ void replica_remove(struct replica *r, uint64_t id, replica_change_cb cb, void *
     if (!change_may_begin(r, cb, arg)) {
         return;
     }
-    member = member_find(r, id);
+    member = guard_server(r->guard, id);
     if (member == NULL) {
         change_refuse(cb, arg, ORDERSCHED_NOT_FOUND, "there is no member %" PRIu64, id);
         return;
@@ -533,7 +523,7 @@ void replica_transfer(struct replica *r, uint64_t id, replica_change_cb cb, void
                       "there is no other voter that answers and could lead");
         return;
     }
-    member = member_find(r, id);
+    member = guard_server(r->guard, id);
     if (member == NULL) {
         change_refuse(cb, arg, ORDERSCHED_NOT_FOUND, "there is no member %" PRIu64, id);
         return;

@@ -284,11 +284,9 @@ static void note_fits(const struct connection *c, const struct handshake *peer)
     if (c->connector == NULL) {
         return;
     }
-    if (t->member_address != NULL) {
-        const char *known = t->member_address(t->member_arg, peer->sender);
-        if (known == NULL || strcmp(known, connector_address(c->connector)) != 0) {
-            return;
-        }
+    if (t->member_address != NULL &&
+        !seats_is_where_known(t, peer->sender, connector_address(c->connector))) {
+        return;
     }
     note_shortage(t, peer);
     if (t->seen != NULL && t->noted != NULL && acquaintance_note(t->seen, peer)) {

@@ -162,6 +162,8 @@ static inline struct log_limit *transport_events_of(const struct connection *c)
 /* transport_seats.c */
 /* An incoming connection was accepted: if there are too many strangers, one of them goes. */
 void seats_make_room(struct transport *t);
+/* Is this the address at which the members know the node? */
+bool seats_is_where_known(const struct transport *t, uint64_t id, const char *address);
 /* May this peer be established on the incoming `c`? Not while another node of its id is. False:
  * `reason` has a sentence. */
 bool seats_allow(const struct connection *c, const struct handshake *peer, char *reason,

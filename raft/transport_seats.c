@@ -63,8 +63,7 @@ void seats_make_room(struct transport *t)
     }
 }
 
-/* Is this the address at which the members know the node? */
-static bool is_where_known(const struct transport *t, uint64_t id, const char *address)
+bool seats_is_where_known(const struct transport *t, uint64_t id, const char *address)
 {
     const char *known = t->member_address != NULL ? t->member_address(t->member_arg, id) : NULL;
 
@@ -77,7 +76,7 @@ bool seats_allow(const struct connection *c, const struct handshake *peer, char 
     for (const struct connection *other = c->t->connections; other != NULL; other = other->next) {
         if (other == c || !other->incoming || !other->established || other->closing ||
             other->peer_id != peer->sender || strcmp(other->address, peer->address) == 0 ||
-            is_where_known(c->t, peer->sender, peer->address)) {
+            seats_is_where_known(c->t, peer->sender, peer->address)) {
             continue;
         }
         snprintf(reason, reason_len,

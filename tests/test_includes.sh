@@ -52,12 +52,12 @@ nothing_but_tests_includes_tests() {
 # All of it but raft/pages, which asks the system for memory as malloc does, and raft/secret, which
 # asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab)[a-z_]*\.[ch]$'
+    sources raft | grep -E '^raft/(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab|budget)[a-z_]*\.[ch]$'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |
         grep -vE '<(assert|inttypes|limits|stdbool|stddef|stdint|stdio|stdlib|string|xxhash)\.h>' |
-        grep -vE '"(\.\./client/(protocol|cursor|ordersched|siphash)|pages|secret|(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab)[a-z_]*)\.h"'
+        grep -vE '"(\.\./client/(protocol|cursor|ordersched|siphash)|pages|secret|(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab|budget)[a-z_]*)\.h"'
 }
 the_core_calls_no_clock_randomness_environment_or_file() {
     local file
