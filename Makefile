@@ -12,6 +12,7 @@
 #                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
 #   make all      build the programs and the client library under build/
 #   make deps     install the Debian packages that are missing
+#   make format   lay the code out as tests/test_format.sh wants it, with clang-format 14
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
 #   make uninstall     remove them again; configuration and data stay
 #   make clean    remove what was built
@@ -39,7 +40,7 @@ PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash lib
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
 PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm
-# libuv looks these up by name: see raft/disk_interpose.c.
+# libuv looks these up by name: see raft/disk/interpose.c.
 PKG_LIBS += -Wl,--export-dynamic-symbol=pwritev -Wl,--export-dynamic-symbol=pwritev64
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
@@ -49,29 +50,38 @@ CFLAGS ?=
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
 	-DORDERSCHEDD_VERSION='"$(VERSION)"' -D_GNU_SOURCE $(SANFLAGS) $(PKG_CFLAGS) $(CFLAGS)
 
-# Programs have their main in a file of their own name; PROGRAM_*.c belong to that program only.
-MAINS := node/main.c client/orderctl.c client/orderbench.c client/ordersink.c
-PROGRAM_PARTS := $(wildcard client/orderctl_*.c client/orderbench_*.c client/ordersink_*.c)
-CLIENT_SRC := $(filter-out $(MAINS) $(PROGRAM_PARTS),$(wildcard client/*.c))
+# A folder's files go together. Each program has one of its own, with its main in the file of its
+# name; all else in client/, raft/ and node/ is an archive of which programs take what they use.
+in_folders = $(wildcard $(addsuffix /*.c,$(1)))
+CTL_SRC := $(call in_folders,client/ctl)
+BENCH_SRC := $(call in_folders,client/bench client/bench/measure client/bench/replay)
+SINK_SRC := $(call in_folders,client/sink)
+CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire callback lib))
 # What the client library is made of; the other files it needs are taken from the archive.
-LIBRARY_SRC := $(wildcard client/client*.c) client/errors.c
-RAFT_SRC := $(wildcard raft/*.c)
-NODE_SRC := $(filter-out $(MAINS),$(wildcard node/*.c))
-# test_*.c are unit tests, it_*.c start programs of the same build directory.
-TEST_SRC := $(wildcard tests/test_*.c tests/it_*.c)
-TEST_SUPPORT_SRC := $(wildcard tests/support/*.c)
+LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
+RAFT_SRC := $(call in_folders,$(addprefix raft/,memory core peer consensus transport disk))
+NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
+    $(addprefix node/,host commit dispatch callback api config scheduler)))
+# test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
+TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")
+TEST_SUPPORT_SRC := $(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign))
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
 # The harness that breaks a real cluster.
-JEPSEN_RUN_SRC := $(wildcard jepsen/jepsen.c jepsen/bed_*.c jepsen/run*.c jepsen/record.c \
-    jepsen/workload*.c jepsen/nemesis*.c)
-SIM_SRC := $(wildcard tests/sim/*.c)
+JEPSEN_RUN_SRC := $(filter-out jepsen/mutants.c jepsen/bed/forwarder.c,$(call in_folders,jepsen \
+    $(addprefix jepsen/,bed ask nemesis workload)))
+JEPSEN_JUDGE_SRC := $(call in_folders,jepsen/judge)
+SIM_SRC := $(filter-out $(TEST_SRC),$(call in_folders,tests/sim tests/sim/check tests/sim/cluster))
 # The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
-MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT raft/*.c node/*.c tests/sim/*.c))
+MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT $(RAFT_SRC) $(NODE_SRC) $(SIM_SRC)))
 
-JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder clock_shim.so \
-    $(basename $(notdir $(wildcard jepsen/jepsen-check.c))))
+JEPSEN := $(addprefix $(BUILD)/,jepsen jepsen-forwarder jepsen-check clock_shim.so)
 
 objs = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+PEERS_DIR := tests/bench/peers
+PEER_COMMON := $(call objs,$(addprefix $(PEERS_DIR)/peer_,main.c work.c load.c receive.c) \
+    client/base/histogram.c $(addprefix client/bench/measure/,ids.c process.c))
+# What the clients have in common, on a system in the test's own process.
+PEER_WORK := $(filter-out %peer_main.o,$(PEER_COMMON))
 LIBCLIENT := $(BUILD)/obj/libosdclient.a
 LIBRAFT_ := $(BUILD)/obj/libosdraft.a
 LIBNODE := $(BUILD)/obj/libosdnode.a
@@ -79,7 +89,7 @@ LIBSUPPORT := $(BUILD)/obj/libsupport.a
 LIBRARY := $(BUILD)/libordersched
 SONAME := libordersched.so.0
 PROGRAMS := $(addprefix $(BUILD)/,orderschedd orderctl orderbench ordersink)
-TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/%,$(TEST_SRC))
+TEST_PROGRAMS := $(addprefix $(BUILD)/,$(basename $(notdir $(TEST_SRC))))
 PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
@@ -177,6 +187,10 @@ jepsen-selftest: deps deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN) $(BUILD)/orderschedd-mutants
 	@BUILD=$(BUILD) jepsen/selftest.sh $(MUTANTS)
 
+.PHONY: format
+format:
+	@find client raft node jepsen tests -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
+
 # A BUILD elsewhere may hold what is not ours: of it only what is made here is removed.
 MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
     ordersim ordersim-mutants orderschedd-mutants libordersched.so libordersched.so.$(VERSION) \
@@ -217,12 +231,12 @@ $(LIBCLIENT) $(LIBRAFT_) $(LIBNODE) $(LIBSUPPORT):
 $(BUILD)/orderschedd: $(call objs,node/main.c) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/order%: $(BUILD)/obj/client/order%.o
+$(BUILD)/orderctl: $(call objs,$(CTL_SRC)) $(LIBCLIENT)
+$(BUILD)/orderbench: $(call objs,$(BENCH_SRC)) $(LIBCLIENT)
+$(BUILD)/ordersink: $(call objs,$(SINK_SRC)) $(LIBCLIENT)
+$(addprefix $(BUILD)/,orderctl orderbench ordersink):
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/orderctl: $(call objs,$(wildcard client/orderctl_*.c)) $(LIBCLIENT)
-$(BUILD)/orderbench: $(call objs,$(wildcard client/orderbench_*.c)) $(LIBCLIENT)
-$(BUILD)/ordersink: $(call objs,$(wildcard client/ordersink_*.c)) $(LIBCLIENT)
 
 # The client library, shared and static: only what is marked ORDERSCHED_API can be seen from
 # outside; in the static one by merging the objects and hiding the rest.
@@ -244,29 +258,27 @@ $(BUILD)/ordersched.pc: packaging/ordersched.pc.in Makefile
 	@mkdir -p $(@D)
 	$(Q)$(fill_pc) >$@
 
-$(BUILD)/test_%: $(BUILD)/obj/tests/test_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+# Each test with what it needs beside the archives, of which the linker takes what is used. The bed's
+# own test drives it without the harness, and knows nothing of the daemon.
+define test_program
+$(BUILD)/$(basename $(notdir $(1))): $(call objs,$(1))
+endef
+$(foreach test,$(TEST_SRC),$(eval $(call test_program,$(test))))
+$(addprefix $(BUILD)/,test_jepsen_histories test_jepsen_linear): \
+    $(call objs,$(filter-out %/jepsen-check.c,$(JEPSEN_JUDGE_SRC)))
+$(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c io_disk.c storage.c loop.c))
+# The replica that these tests play comes before the archive, and so takes the real one's place.
+$(filter $(BUILD)/test_scheduler_%,$(TEST_PROGRAMS)): $(call objs,$(call in_folders,tests/support/scheduler))
+$(BUILD)/it_jepsen_bed: $(call objs,$(addprefix jepsen/bed/,command.c disk.c network.c))
+$(BUILD)/test_peer_work: $(PEER_WORK)
+$(TEST_PROGRAMS): $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
-# The judge of the histories that jepsen/ records, and its tests.
-JEPSEN_JUDGE_SRC := $(wildcard jepsen/judge*.c jepsen/check_*.c)
-tests: $(BUILD)/jepsen-check
-$(BUILD)/obj/jepsen/judge_timeline.o: jepsen/timeline.html
-$(BUILD)/jepsen-check: $(call objs,jepsen/jepsen-check.c $(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lcmocka
+# The judge of the histories that jepsen/ records.
+$(BUILD)/obj/jepsen/judge_timeline.o: jepsen/judge/timeline.html
+$(BUILD)/jepsen-check: $(call objs,$(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/test_jepsen_%: $(BUILD)/obj/tests/test_jepsen_%.o $(LIBSUPPORT) \
-    $(call objs,$(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)
-	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
-$(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c storage.c loop.c))
-# The bed's own test drives it without the harness, and knows nothing of the daemon.
-$(BUILD)/it_jepsen_bed: $(call objs,tests/it_jepsen_bed.c \
-    $(addprefix jepsen/,bed_command.c bed_disk.c bed_network.c)) $(LIBCLIENT)
-	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
-$(BUILD)/it_%: $(BUILD)/obj/tests/it_%.o $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
-	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 $(BUILD)/ordersim: $(call objs,$(SIM_SRC)) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -289,7 +301,7 @@ $(BUILD)/orderschedd-mutants: $(call objs,node/main.c) \
 $(BUILD)/jepsen: $(call objs,$(JEPSEN_RUN_SRC)) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/jepsen-forwarder: $(call objs,jepsen/forwarder.c) $(LIBCLIENT)
+$(BUILD)/jepsen-forwarder: $(call objs,jepsen/bed/forwarder.c) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
 # Preloaded into programs built with a sanitizer too, so without it.
@@ -299,16 +311,8 @@ $(BUILD)/%.so: tests/preload/%.c | libraries
 	$(Q)$(CC) $(filter-out $(SANFLAGS),$(ALL_CFLAGS)) -MF $(BUILD)/obj/$*.d -shared -o $@ $< -ldl
 
 # The clients of other systems: a file each, and what they have in common.
-PEERS_DIR := tests/bench/peers
-PEER_COMMON := $(call objs,$(addprefix $(PEERS_DIR)/peer_,main.c work.c load.c receive.c) \
-    $(addprefix client/orderbench_,histogram.c ids.c process.c))
 PEER_CFLAGS = -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 has_header = $(if $(wildcard $(addsuffix /$(1),/usr/include /usr/include/* /usr/local/include)),$(2))
-# Their works, on a system in the test's own process.
-$(BUILD)/test_peer_%: $(BUILD)/obj/tests/test_peer_%.o $(LIBSUPPORT) \
-    $(filter-out %peer_main.o,$(PEER_COMMON)) $(LIBCLIENT)
-	$(if $(V),,@echo "  link  $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 # The tests have use for what needs no library of another system.
 tests: $(BUILD)/peers/table $(BUILD)/peers/peer_beanstalkd
 PEER_CLIENTS := beanstalkd $(call has_header,hiredis/hiredis.h,redis) \

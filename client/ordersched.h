@@ -8,7 +8,7 @@
  *
  *   done      ORDERSCHED_OK: the cluster decided and the answer carries the decision.
  *   definite  the operation did not happen, and no copy of it ever will.
- *   unknown   the operation may or may not have happened (a time-out, a lost leader).
+ *   unknown   the operation may or may not have happened (a timeout, a lost leader).
  *             Repeat it with the same request id to learn which.
  *
  * All functions may be called from any thread, except ordersched_close(), which must not
@@ -48,25 +48,25 @@ enum ordersched_error {
 
     /* Decided by the cluster, at a position of the log: definite, and final for this
      * request id. */
-    ORDERSCHED_EXISTS = 1,         /* schedule: the id is known under another request id */
-    ORDERSCHED_NOT_FOUND = 2,      /* the order (or route, or member) is not known */
-    ORDERSCHED_TOO_LATE = 3,       /* the deadline has passed; the state says where it stands */
-    ORDERSCHED_DECIDED = 4,        /* already decided otherwise; the state says how */
-    ORDERSCHED_STALE_REQUEST = 5,  /* the request id is too old to be told from a late copy */
-    ORDERSCHED_EXHAUSTED = 6,      /* the order has used up its extends */
-    ORDERSCHED_UNKNOWN_ROUTE = 7,  /* schedule: no such route */
-    ORDERSCHED_ROUTE_IN_USE = 8,   /* route delete: orders still point to it */
-    ORDERSCHED_BAD_DEADLINE = 9,   /* in the past, too far ahead, or (extend) earlier */
+    ORDERSCHED_EXISTS = 1,        /* schedule: the id is known under another request id */
+    ORDERSCHED_NOT_FOUND = 2,     /* the order (or route, or member) is not known */
+    ORDERSCHED_TOO_LATE = 3,      /* the deadline has passed; the state says where it stands */
+    ORDERSCHED_DECIDED = 4,       /* already decided otherwise; the state says how */
+    ORDERSCHED_STALE_REQUEST = 5, /* the request id is too old to be told from a late copy */
+    ORDERSCHED_EXHAUSTED = 6,     /* the order has used up its extends */
+    ORDERSCHED_UNKNOWN_ROUTE = 7, /* schedule: no such route */
+    ORDERSCHED_ROUTE_IN_USE = 8,  /* route delete: orders still point to it */
+    ORDERSCHED_BAD_DEADLINE = 9,  /* in the past, too far ahead, or (extend) earlier */
     ORDERSCHED_TOO_MANY_ROUTES = 10,
     ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
-    ORDERSCHED_NOT_DEAD = 12,      /* redrive, drop: the order is no dead letter; see the state */
+    ORDERSCHED_NOT_DEAD = 12, /* redrive, drop: the order is no dead letter; see the state */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */
     ORDERSCHED_UNSUPPORTED_VERSION = 33, /* unknown protocol version */
     ORDERSCHED_UNKNOWN_OPERATION = 34,
     ORDERSCHED_WRONG_CLUSTER = 35,
-    ORDERSCHED_BAD_ID = 36,              /* id empty or longer than ORDERSCHED_ID_MAX */
+    ORDERSCHED_BAD_ID = 36, /* id empty or longer than ORDERSCHED_ID_MAX */
     ORDERSCHED_PAYLOAD_TOO_LARGE = 37,
     ORDERSCHED_TOO_MANY_OPERATIONS = 38, /* in one message */
     ORDERSCHED_BUSY = 39,                /* a queue is full: try again later */
@@ -74,20 +74,20 @@ enum ordersched_error {
     ORDERSCHED_NOT_LEADER = 41,          /* the answer names the leader, if known */
     ORDERSCHED_NO_SPACE = 42,            /* the leader's disk is nearly full */
     ORDERSCHED_SHUTTING_DOWN = 43,
-    ORDERSCHED_EARLY_REQUEST = 44,       /* the request id lies in the cluster's future */
-    ORDERSCHED_MEMBER_CHANGE = 45,       /* membership change refused; the text says why */
-    ORDERSCHED_EXEC_NOT_ALLOWED = 46,    /* route put: the leader runs no programs (--allow-exec) */
-    ORDERSCHED_REQUEST_ID_USED = 47,     /* for another operation, or another order or route */
+    ORDERSCHED_EARLY_REQUEST = 44,    /* the request id lies in the cluster's future */
+    ORDERSCHED_MEMBER_CHANGE = 45,    /* membership change refused; the text says why */
+    ORDERSCHED_EXEC_NOT_ALLOWED = 46, /* route put: the leader runs no programs (--allow-exec) */
+    ORDERSCHED_REQUEST_ID_USED = 47,  /* for another operation, or another order or route */
 
     /* Unknown: may have happened. */
-    ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its office with it in the log */
+    ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its leadership with it in the log */
     ORDERSCHED_TIMEOUT = 65,         /* client: the call's time ran out, an attempt was sent */
 
     /* The client's own, definite. */
     ORDERSCHED_UNREACHABLE = 96, /* no endpoint took the request before its time ran out */
     ORDERSCHED_CLOSED = 97,      /* the client was closed before the request was sent */
     ORDERSCHED_NO_MEMORY = 98,
-    ORDERSCHED_ARGUMENT = 99,    /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_ARGUMENT = 99, /* the caller's arguments are wrong; nothing was sent */
 };
 
 enum ordersched_class { ORDERSCHED_DONE, ORDERSCHED_DEFINITE, ORDERSCHED_UNKNOWN };
@@ -121,7 +121,7 @@ struct ordersched_answer {
     uint64_t index;        /* log index of the decision, 0 while undecided */
     const uint8_t *body;   /* operation-specific msgpack value (docs/protocol.md), or NULL */
     size_t body_len;
-    const char *text;      /* a sentence that explains the error, or NULL */
+    const char *text; /* a sentence that explains the error, or NULL */
 };
 
 enum ordersched_operation_kind {
@@ -137,9 +137,9 @@ struct ordersched_operation {
     enum ordersched_operation_kind kind;
     const char *id; /* 1..ORDERSCHED_ID_MAX bytes, any bytes but by convention UTF-8 */
     size_t id_len;
-    bool relative;   /* schedule, extend: time_ms is a delay from the moment of apply */
-    uint64_t time_ms; /* schedule, extend: deadline since the epoch, or delay */
-    const char *route; /* schedule: name of the callback route, NUL-terminated */
+    bool relative;       /* schedule, extend: time_ms is a delay from the moment of apply */
+    uint64_t time_ms;    /* schedule, extend: deadline since the epoch, or delay */
+    const char *route;   /* schedule: name of the callback route, NUL-terminated */
     const void *payload; /* schedule: 0..ORDERSCHED_PAYLOAD_MAX bytes handed to the callback */
     size_t payload_len;
     /* NULL: the client makes one. Otherwise a request id of an earlier call (see
@@ -172,8 +172,7 @@ ORDERSCHED_API void ordersched_close(ordersched_client *client);
  * is full), ORDERSCHED_CLOSED or ORDERSCHED_NO_MEMORY, and the callback will not be called. */
 ORDERSCHED_API int ordersched_submit(ordersched_client *client,
                                      const struct ordersched_operation *operation,
-                                     unsigned timeout_ms,
-                                     ordersched_cb cb,
+                                     unsigned timeout_ms, ordersched_cb cb,
                                      void *arg) ORDERSCHED_MUST_CHECK;
 
 /* Submit and wait. `answer` may be NULL; its body and text are not filled. Returns the
@@ -184,30 +183,29 @@ ORDERSCHED_API int ordersched_call(ordersched_client *client,
                                    struct ordersched_answer *answer) ORDERSCHED_MUST_CHECK;
 
 /* The four operations of a shop and the read, as synchronous calls with the client's default
- * time-out, for NUL-terminated ids. They return the answer's error. */
-ORDERSCHED_API int ordersched_schedule(ordersched_client *client, const char *id,
-                                       uint64_t delay_ms, const char *route,
-                                       const void *payload, size_t payload_len,
+ * timeout, for NUL-terminated ids. They return the answer's error. */
+ORDERSCHED_API int ordersched_schedule(ordersched_client *client, const char *id, uint64_t delay_ms,
+                                       const char *route, const void *payload, size_t payload_len,
                                        struct ordersched_answer *answer);
 ORDERSCHED_API int ordersched_pay(ordersched_client *client, const char *id,
                                   struct ordersched_answer *answer);
 ORDERSCHED_API int ordersched_cancel(ordersched_client *client, const char *id,
                                      struct ordersched_answer *answer);
-ORDERSCHED_API int ordersched_extend(ordersched_client *client, const char *id,
-                                     uint64_t delay_ms, struct ordersched_answer *answer);
+ORDERSCHED_API int ordersched_extend(ordersched_client *client, const char *id, uint64_t delay_ms,
+                                     struct ordersched_answer *answer);
 ORDERSCHED_API int ordersched_get(ordersched_client *client, const char *id,
                                   struct ordersched_answer *answer);
 
 /* Make a fresh request id from the client's idea of the cluster's time, to be used with
  * ordersched_operation.request_id. May wait up to timeout_ms for the cluster's time.
  * Returns ORDERSCHED_OK or ORDERSCHED_UNREACHABLE. */
-ORDERSCHED_API int ordersched_request_id(ordersched_client *client, unsigned timeout_ms,
-                                         uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
-    ORDERSCHED_MUST_CHECK;
+ORDERSCHED_API int
+ordersched_request_id(ordersched_client *client, unsigned timeout_ms,
+                      uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]) ORDERSCHED_MUST_CHECK;
 
 /* ---- workers: be the receiver of a route of kind worker, without serving HTTP ----
  *
- * A worker asks for orders whose deadline has passed, holds them for the route's time-out (the
+ * A worker asks for orders whose deadline has passed, holds them for the route's timeout (the
  * lease), and says of each what became of it. A lease can be extended again and again. One that
  * runs out is a failed attempt, and the order is given out again, to whichever worker asks; so are
  * the orders of a worker that dies. Then an order may be held twice for a while: make its effect
@@ -229,8 +227,8 @@ enum ordersched_outcome {
 /* One order that this worker holds. */
 struct ordersched_job {
     uint8_t token[ORDERSCHED_TOKEN_SIZE]; /* names the reservation */
-    char key[ORDERSCHED_KEY_SIZE];     /* idempotency key: the same at each attempt */
-    char fence[ORDERSCHED_FENCE_SIZE]; /* "EPOCH.INDEX": never decreases for an order */
+    char key[ORDERSCHED_KEY_SIZE];        /* idempotency key: the same at each attempt */
+    char fence[ORDERSCHED_FENCE_SIZE];    /* "EPOCH.INDEX": never decreases for an order */
     const uint8_t *id;
     size_t id_len;
     uint64_t deadline_ms;
@@ -255,7 +253,7 @@ struct ordersched_report {
 
 /* What became of a report. */
 struct ordersched_settled {
-    int error; /* OK; or STALE_RESERVATION: the lease ran out or another leader is in office, and the
+    int error;      /* OK; or STALE_RESERVATION: the lease ran out or another node leads, and the
                   report is not recorded (unless a copy of it was whose answer was lost). The order
                   is decided by then, or given out again under the same key. DECIDED, NOT_FOUND: it
                   was settled otherwise. */
@@ -286,19 +284,17 @@ ORDERSCHED_API void ordersched_jobs_free(struct ordersched_jobs *jobs);
 
 /* Begin the leases of these n (1..1000) reservations anew. errors[i] is OK, or STALE_RESERVATION: it
  * is not this worker's any more. Returns OK, or an error that says why nothing is known. */
-ORDERSCHED_API int ordersched_worker_extend(ordersched_worker *worker,
-                                            const uint8_t *const *tokens, unsigned n,
-                                            unsigned timeout_ms,
+ORDERSCHED_API int ordersched_worker_extend(ordersched_worker *worker, const uint8_t *const *tokens,
+                                            unsigned n, unsigned timeout_ms,
                                             int *errors) ORDERSCHED_MUST_CHECK;
 
 /* Report on n (1..1000) orders, and wait until the cluster has recorded it. OK: results[i] says what
  * became of each report. Otherwise nothing is known of them (TIMEOUT, UNREACHABLE, ...): repeat the
  * call, until it is OK. Repeating is safe. */
-ORDERSCHED_API int ordersched_worker_settle(ordersched_worker *worker,
-                                            const struct ordersched_report *reports, unsigned n,
-                                            unsigned timeout_ms,
-                                            struct ordersched_settled *results)
-    ORDERSCHED_MUST_CHECK;
+ORDERSCHED_API int
+ordersched_worker_settle(ordersched_worker *worker, const struct ordersched_report *reports,
+                         unsigned n, unsigned timeout_ms,
+                         struct ordersched_settled *results) ORDERSCHED_MUST_CHECK;
 
 /* For tools: submit one operation that is already encoded (protocol.h). `mutating` says that
  * an attempt whose answer was lost makes the outcome unknown; `target` is an endpoint
@@ -306,9 +302,9 @@ ORDERSCHED_API int ordersched_worker_settle(ordersched_worker *worker,
  * request id is 16 zero bytes gets one when it is first sent. A read with a target is answered
  * from that node's own state. */
 ORDERSCHED_API int ordersched_submit_raw(ordersched_client *client, const void *operation,
-                                         size_t operation_len, bool mutating,
-                                         const char *target, unsigned timeout_ms,
-                                         ordersched_cb cb, void *arg) ORDERSCHED_MUST_CHECK;
+                                         size_t operation_len, bool mutating, const char *target,
+                                         unsigned timeout_ms, ordersched_cb cb,
+                                         void *arg) ORDERSCHED_MUST_CHECK;
 
 #ifdef __cplusplus
 }

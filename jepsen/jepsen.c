@@ -2,7 +2,7 @@
  *
  * The run happens in a child that is alone in new namespaces of processes, mounts and network. When
  * it ends, however that may be, the kernel ends all that it started and takes all that it mounted
- * and wired; the images of the disks have no names from the start. So there is nothing to tidy up
+ * and wired; the files of the disks have no names from the start. So there is nothing to tidy up
  * after a crash or a Ctrl-C, and nothing that two runs could have in common. */
 #include <errno.h>
 #include <sched.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bed_command.h"
+#include "bed/command.h"
 #include "run.h"
 
 #define ROOT "/mnt" /* covered by a file system that only the run sees */
@@ -160,12 +160,9 @@ int main(int argc, char **argv)
     int status = 0;
 
     switch (run_options_parse(&run.options, argc, argv)) {
-    case RUN_OPTIONS_OK:
-        break;
-    case RUN_OPTIONS_HELP:
-        return 0;
-    case RUN_OPTIONS_ERROR:
-        return 2;
+        case RUN_OPTIONS_OK: break;
+        case RUN_OPTIONS_HELP: return 0;
+        case RUN_OPTIONS_ERROR: return 2;
     }
     require();
     find_programs(&run);
@@ -173,9 +170,8 @@ int main(int argc, char **argv)
         bed_fail("namespaces cannot be made here: %s", strerror(errno));
     }
     make_store(&run);
-    fprintf(stderr, "jepsen: --workload %s --nemesis %s --seed %llu, in %s\n",
-            run.options.workload, run.options.nemesis, (unsigned long long)run.options.seed,
-            run.store);
+    fprintf(stderr, "jepsen: --workload %s --nemesis %s --seed %llu, in %s\n", run.options.workload,
+            run.options.nemesis, (unsigned long long)run.options.seed, run.store);
     child = fork();
     if (child == 0) {
         child_main(&run);

@@ -7,67 +7,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bed_command.h"
-#include "bed_logs.h"
-#include "nemesis.h"
-#include "run_ask.h"
-#include "workload.h"
+#include "../client/base/clocks.h"
+#include "bed/command.h"
+#include "bed/logs.h"
+#include "nemesis/nemesis.h"
+#include "ask/ask.h"
+#include "workload/workload.h"
 
 #define DISK_MIB 192
 #define LEADER_WAIT_MS 20000
 #define SETTLE_MS_MAX 60000
-#define STATUS_TIMEOUT_MS 300
-
-char *run_program(const struct run *r, const char *name, char *out, size_t len)
-{
-    snprintf(out, len, "%s/%s", r->programs, name);
-    return out;
-}
-
-int run_orderctl(struct run *r, const char *const arguments[])
-{
-    char program[600], log[600];
-    const char *argv[32] = {run_program(r, "orderctl", program, sizeof program), "--endpoints",
-                            r->endpoints};
-    struct command c = {.netns = COMMAND_HERE, .output = log};
-    unsigned n = 3;
-
-    snprintf(log, sizeof log, "%s/orderctl.log", r->store);
-    for (unsigned i = 0; arguments[i] != NULL && n < 31; i++) {
-        argv[n++] = arguments[i];
-    }
-    return command_run(&c, argv);
-}
-
-unsigned run_leader(struct run *r, uint64_t *term)
-{
-    uint64_t highest = 0;
-    unsigned leader = 0;
-
-    for (unsigned place = 1; place <= r->nodes.n; place++) {
-        char endpoint[64];
-        if (!nodes_running(&r->nodes, place)) {
-            continue;
-        }
-        struct node_status s = ask_status(
-            r->admin, node_endpoint(place, endpoint, sizeof endpoint), STATUS_TIMEOUT_MS);
-        if (s.leader && s.term > highest) {
-            highest = s.term;
-            leader = place;
-        }
-    }
-    if (term != NULL) {
-        *term = highest;
-    }
-    return leader;
-}
 
 static void await_leader(struct run *r)
 {
-    uint64_t until_ns = monotonic_ns() + (uint64_t)LEADER_WAIT_MS * 1000000;
+    uint64_t until_ns = clocks_running_ns() + (uint64_t)LEADER_WAIT_MS * 1000000;
 
     while (run_leader(r, NULL) == 0) {
-        if (monotonic_ns() > until_ns) {
+        if (clocks_running_ns() > until_ns) {
             bed_fail("no leader within %d s of the start; see the logs in %s",
                      LEADER_WAIT_MS / 1000, r->store);
         }
@@ -122,15 +78,22 @@ static void record_header(struct run *r)
 static void open_nodes(struct run *r)
 {
     static char program[600], preload[600];
-    /* An order a slice: an image takes a while, and has the entries of that time as its tail. */
-    static const char *const flags[] = {"--snapshot-threshold", "200", "--snapshot-trailing",
-                                        "1024", "--snapshot-slice", "1", "--min-free", "32MiB",
+    /* An order a slice: a snapshot takes a while, and has the entries of that time as its tail. */
+    static const char *const flags[] = {"--snapshot-threshold",
+                                        "200",
+                                        "--snapshot-trailing",
+                                        "1024",
+                                        "--snapshot-slice",
+                                        "1",
+                                        "--min-free",
+                                        "32MiB",
                                         NULL};
 
     r->nodes.network = &r->network;
     r->nodes.record = r->record;
-    r->nodes.program = run_program(r, r->options.mutant != NULL ? "orderschedd-mutants"
-                                                                : "orderschedd",
+    r->nodes.program = run_program(r,
+                                   r->options.mutant != NULL ? "orderschedd-mutants"
+                                                             : "orderschedd",
                                    program, sizeof program);
     r->nodes.preload = run_program(r, "clock_shim.so", preload, sizeof preload);
     r->nodes.mutant = r->options.mutant;
@@ -162,9 +125,9 @@ static void put_routes(struct run *r)
     }
     for (unsigned i = 0; i < r->receivers.n; i++) {
         const struct bed_receiver *to = &r->receivers.receivers[i];
-        const char *put[] = {"route",     "put",  to->name,    "--url", to->url,
-                             "--secret",  RECEIVER_SECRET, "--timeout", "2s", "--window", "256",
-                             "--retry",   retries, NULL};
+        const char *put[] = {"route",    "put",           to->name,    "--url", to->url,
+                             "--secret", RECEIVER_SECRET, "--timeout", "2s",    "--window",
+                             "256",      "--retry",       retries,     NULL};
         if (run_orderctl(r, put) != 0) {
             bed_fail("the route %s cannot be put; see %s/orderctl.log", to->name, r->store);
         }
@@ -214,17 +177,18 @@ static void phase_heal(struct run *r)
 /* Until every order that can end has ended. Whether that is soon enough, the checkers say. */
 static void phase_settle(struct run *r)
 {
-    uint64_t until_ns = monotonic_ns() + (uint64_t)SETTLE_MS_MAX * 1000000;
+    uint64_t until_ns = clocks_running_ns() + (uint64_t)SETTLE_MS_MAX * 1000000;
     bool settled = false;
 
     record_phase(r, "settle");
-    while (!settled && monotonic_ns() < until_ns) {
+    while (!settled && clocks_running_ns() < until_ns) {
         char endpoint[64];
         unsigned leader = run_leader(r, NULL);
         sleep_ms(200);
         if (leader != 0) {
-            struct node_status s = ask_status(
-                r->admin, node_endpoint(leader, endpoint, sizeof endpoint), STATUS_TIMEOUT_MS);
+            struct asked_status s = ask_status(r->admin,
+                                               node_endpoint(leader, endpoint, sizeof endpoint),
+                                               ASK_STATUS_TIMEOUT_MS);
             settled = s.leader && s.closing == 0 && (s.pending == 0 || r->workload->keeps_pending);
         }
     }
@@ -265,9 +229,8 @@ void run_run(struct run *r)
     open_nodes(r);
     record_header(r);
     open_admin(r);
-    receivers_open(&r->receivers, &r->network,
-                   run_program(r, "ordersink", program, sizeof program), r->store,
-                   r->workload->receivers, r->options.seed);
+    receivers_open(&r->receivers, &r->network, run_program(r, "ordersink", program, sizeof program),
+                   r->store, r->workload->receivers, r->options.seed);
     phase_stable(r);
     phase_load(r);
     phase_heal(r);

@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bed_network.h"
-#include "bed_nodes.h"
-#include "bed_receivers.h"
-#include "record.h"
+#include "bed/network.h"
+#include "bed/nodes.h"
+#include "bed/receivers.h"
+#include "bed/record.h"
 #include "run_options.h"
 
 #define RUN_NODES 5

@@ -3,9 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bed_command.h"
+#include "../client/base/clocks.h"
+#include "bed/command.h"
 #include "run.h"
-#include "run_ask.h"
+#include "ask/ask.h"
 
 #define DIGEST_TIMEOUT_MS 5000
 
@@ -36,7 +37,7 @@ struct digests {
 /* Barriers of new leaders move `applied`, so ask until all stand at the same index. */
 static void digests_ask(struct run *r, struct digests *d)
 {
-    uint64_t until_ns = monotonic_ns() + (uint64_t)RUN_RECOVERY_BOUND_MS * 1000000;
+    uint64_t until_ns = clocks_running_ns() + (uint64_t)RUN_RECOVERY_BOUND_MS * 1000000;
     char endpoint[64];
     bool equal;
 
@@ -50,7 +51,7 @@ static void digests_ask(struct run *r, struct digests *d)
         if (!equal) {
             sleep_ms(100);
         }
-    } while (!equal && monotonic_ns() < until_ns);
+    } while (!equal && clocks_running_ns() < until_ns);
 }
 
 static void final_fail(struct run *r, unsigned place, int error)

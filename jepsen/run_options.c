@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "../client/flags.h"
-#include "../client/units.h"
-#include "nemesis.h"
-#include "workload.h"
+#include "../client/text/flags.h"
+#include "../client/text/units.h"
+#include "nemesis/nemesis.h"
+#include "workload/workload.h"
 
 enum run_flag {
     RUN_WORKLOAD,
@@ -29,11 +29,11 @@ enum run_flag {
 
 static const struct flag run_flags[] = {
     {RUN_WORKLOAD, "workload", 'w', "NAME", "what the clients do (conserve)"},
-    {RUN_NEMESIS, "nemesis", 'n', "NAME,NAME+NAME", "what is broken; + is at the same time (mix)"},
+    {RUN_NEMESIS, "nemesis", 'n', "NAME,NAME+NAME", "what is broken; A+B is both at once (mix)"},
     {RUN_TIME, "time", 't', "DURATION", "how long the load lasts (60s)"},
     {RUN_HOLD, "hold", 0, "DURATION", "the longest that a fault or a quiet period lasts (6s)"},
-    {RUN_SEED, "seed", 0, "N", "what the run's choices are drawn from (by chance)"},
-    {RUN_RATE, "rate", 0, "N", "steps a second, all clients together (the workload's)"},
+    {RUN_SEED, "seed", 0, "N", "seed of the run's random choices (drawn at random)"},
+    {RUN_RATE, "rate", 0, "N", "steps a second by all clients together (the workload's)"},
     {RUN_CLIENTS, "clients", 0, "N", "client processes (10)"},
     {RUN_STORE, "store", 0, "DIR", "folder of the runs' folders (jepsen-store)"},
     {RUN_MUTANT, "mutant", 0, "NAME", "run orderschedd-mutants with this bug"},
@@ -78,8 +78,8 @@ static bool options_number(const char *flag, const char *value, uint64_t most, u
     errno = 0;
     *out = strtoull(value, &end, 10);
     if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || *out > most) {
-        return options_refuse("--%s: \"%s\" is no number up to %llu", flag, value,
-                              (unsigned long long)most);
+        return options_refuse("--%s must be a number from 0 to %llu, not \"%s\"", flag,
+                              (unsigned long long)most, value);
     }
     return true;
 }
@@ -87,7 +87,7 @@ static bool options_number(const char *flag, const char *value, uint64_t most, u
 static bool options_duration(const char *flag, const char *value, uint64_t *ms)
 {
     return (units_parse_duration(value, ms) && *ms >= 1000 && *ms <= 24 * 3600 * 1000) ||
-           options_refuse("--%s: \"%s\" is no duration from 1s to 24h", flag, value);
+           options_refuse("--%s must be a duration from 1s to 24h, not \"%s\"", flag, value);
 }
 
 static bool options_take(struct run_options *o, int key, const char *value)
@@ -95,41 +95,27 @@ static bool options_take(struct run_options *o, int key, const char *value)
     uint64_t number;
 
     switch ((enum run_flag)key) {
-    case RUN_WORKLOAD:
-        o->workload = value;
-        return true;
-    case RUN_NEMESIS:
-        o->nemesis = value;
-        return true;
-    case RUN_TIME:
-        return options_duration("time", value, &o->time_ms);
-    case RUN_HOLD:
-        return options_duration("hold", value, &o->hold_ms);
-    case RUN_SEED:
-        return options_number("seed", value, UINT64_MAX, &o->seed);
-    case RUN_RATE:
-        if (!options_number("rate", value, 10000, &number)) {
-            return false;
-        }
-        o->rate = (unsigned)number;
-        return true;
-    case RUN_CLIENTS:
-        if (!options_number("clients", value, 100, &number) || number == 0) {
-            return options_refuse("--clients: 1 to 100");
-        }
-        o->clients = (unsigned)number;
-        return true;
-    case RUN_STORE:
-        o->store = value;
-        return true;
-    case RUN_MUTANT:
-        o->mutant = value;
-        return true;
-    case RUN_KEEP:
-        o->keep = true;
-        return true;
-    case RUN_HELP:
-        break;
+        case RUN_WORKLOAD: o->workload = value; return true;
+        case RUN_NEMESIS: o->nemesis = value; return true;
+        case RUN_TIME: return options_duration("time", value, &o->time_ms);
+        case RUN_HOLD: return options_duration("hold", value, &o->hold_ms);
+        case RUN_SEED: return options_number("seed", value, UINT64_MAX, &o->seed);
+        case RUN_RATE:
+            if (!options_number("rate", value, 10000, &number)) {
+                return false;
+            }
+            o->rate = (unsigned)number;
+            return true;
+        case RUN_CLIENTS:
+            if (!options_number("clients", value, 100, &number) || number == 0) {
+                return options_refuse("--clients: 1 to 100");
+            }
+            o->clients = (unsigned)number;
+            return true;
+        case RUN_STORE: o->store = value; return true;
+        case RUN_MUTANT: o->mutant = value; return true;
+        case RUN_KEEP: o->keep = true; return true;
+        case RUN_HELP: break;
     }
     return true;
 }
@@ -154,8 +140,7 @@ enum run_options_status run_options_parse(struct run_options *o, int argc, char 
     int key;
 
     *o = (struct run_options){
-        .workload = "conserve", .nemesis = "mix", .time_ms = 60000, .hold_ms = 6000,
-        .clients = 10};
+        .workload = "conserve", .nemesis = "mix", .time_ms = 60000, .hold_ms = 6000, .clients = 10};
     if (getrandom(&o->seed, sizeof o->seed, 0) != sizeof o->seed) {
         options_refuse("no randomness: %s", strerror(errno));
         return RUN_OPTIONS_ERROR;
@@ -168,7 +153,7 @@ enum run_options_status run_options_parse(struct run_options *o, int argc, char 
             return RUN_OPTIONS_ERROR;
         }
         if (key == FLAGS_OPERAND) {
-            options_refuse("\"%s\" is no flag", value);
+            options_refuse("\"%s\" is not a flag", value);
             return RUN_OPTIONS_ERROR;
         }
         if (key == RUN_HELP) {

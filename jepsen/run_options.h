@@ -11,7 +11,7 @@ struct run_options {
     uint64_t time_ms; /* of the load */
     uint64_t hold_ms; /* the longest that a fault lasts */
     uint64_t seed;
-    unsigned rate;    /* operations a second, all clients together; 0: the workload's own */
+    unsigned rate; /* operations a second, all clients together; 0: the workload's own */
     unsigned clients;
     const char *store;  /* folder of the runs' folders */
     const char *mutant; /* or NULL */

@@ -1,10 +1,11 @@
 /* acquaint.c - see acquaint.h. */
 #include "acquaint.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "../raft/replica.h"
+#include "../raft/consensus/replica.h"
 
 void acquaint_init(struct acquaint *a, uv_loop_t *loop, struct raft_uv_transport *transport,
                    struct disk *disk, const struct log *log)
@@ -41,6 +42,7 @@ static void answered_cb(void *arg, enum transport_answer answer, const char *sen
 
     (void)answer; /* the transport has noted it */
     (void)sentence;
+    assert(a->asking);
     a->asking = false;
 }
 
@@ -73,6 +75,7 @@ static void keep_work_cb(uv_work_t *work, int status)
 {
     struct acquaint *a = work->data;
 
+    assert(a->keeping);
     a->keeping = false;
     if (status == 0 && a->error != 0) {
         log_line(a->log, LOG_WARN, "what was seen of other members cannot be kept",

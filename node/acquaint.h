@@ -1,7 +1,7 @@
 /* acquaint.h - a node sees each other member once in a while, and keeps on disk what it saw.
  *
  * What a member was seen as is how one that comes back without what it had confirmed is noticed
- * (raft/lives.h). A leader sees its followers as it connects to them. But one follower says nothing
+ * (raft/peer/lives.h). A leader sees its followers as it connects to them. But one follower says nothing
  * to another before an election, and then it must know: so each node shakes hands with one member a
  * second, in turn, and goes. What is new is written on the thread pool, one write at a time.
  *
@@ -11,8 +11,8 @@
 
 #include <uv.h>
 
-#include "../raft/disk.h"
-#include "log.h"
+#include "../raft/disk/disk.h"
+#include "host/log.h"
 
 struct replica;
 

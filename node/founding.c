@@ -7,9 +7,11 @@
 #include <strings.h>
 #include <uv.h>
 
-#include "../raft/disk.h"
-#include "../raft/replica.h"
-#include "../raft/transport.h"
+#include "../raft/disk/disk.h"
+#include "../raft/consensus/replica.h"
+#include "../raft/transport/transport.h"
+
+static_assert(CONFIG_PEERS_MAX <= REPLICA_MEMBERS_MAX, "who is listed can be founded with");
 
 void founding_plan(const struct config *config, struct standing *out)
 {
@@ -39,9 +41,10 @@ bool founding_differs(const struct config *config, const struct standing *standi
     snprintf(err, err_len,
              "%s began to found a cluster with other flags (--peers %s): %s. Start it with those, "
              "or, if they were wrong, make sure that no node of that list leads a cluster, move "
-             "the directory away, and start again: as far as it goes, nothing has come of it yet",
+             "the directory away, and start again: as far as this node knows, no cluster "
+             "was founded from that list yet",
              config->data, standing->founders[0] != '\0' ? standing->founders : "too long to show",
-             config->join ? "now it is to --join" : difference);
+             config->join ? "now it is told to --join" : difference);
     return true;
 }
 
@@ -60,6 +63,7 @@ static void answered_cb(void *arg, enum transport_answer answer, const char *sen
 {
     struct survey *s = arg;
 
+    assert(s->waiting > 0);
     s->waiting--;
     if (!s->refused && (answer == TRANSPORT_REFUSED || answer == TRANSPORT_ELSEWHERE)) {
         s->refused = true;
@@ -145,8 +149,8 @@ static void compare_address(const struct config *config, const struct replica_me
         if (members[i].id == config->id && strcasecmp(members[i].address, config->address) != 0) {
             log_line(log, LOG_WARN,
                      "this node's address is not the one that its cluster has recorded, where the "
-                     "other members go on looking for it; an address changes by removing the "
-                     "member and adding it empty, under a new id",
+                     "other members go on looking for it; to change an address, remove the "
+                     "member and add it empty, under a new id",
                      LOG_STR("recorded", members[i].address), LOG_STR("given", config->address));
         }
     }

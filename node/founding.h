@@ -10,8 +10,8 @@
 #ifndef FOUNDING_H
 #define FOUNDING_H
 
-#include "../raft/standing.h"
-#include "config.h"
+#include "../raft/peer/standing.h"
+#include "config/config.h"
 
 struct replica_member;
 struct disk;

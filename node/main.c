@@ -6,10 +6,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "config/config.h"
 #include "node.h"
 
-#define LARGE_BLOCK (1 << 20) /* bytes */
+#define LARGE_BLOCK (1 << 20)   /* bytes */
+#define SPARE_MEMORY (16 << 20) /* bytes of each arena */
 
 /* Connections of clients, peers and callbacks each take a descriptor: use what the system grants,
  * not the customary 1,024. */
@@ -45,11 +46,14 @@ static void open_standard_descriptors(void)
     }
 }
 
-/* Without this malloc takes large answers from its heap as soon as one was freed, and what deaf
- * clients were closed with stays there: 889 MiB where some 100 MiB are held at a time. */
-static void give_large_blocks_back(void)
+/* Without the first malloc takes large answers from its heap as soon as one was freed, and what deaf
+ * clients were closed with stays there: 889 MiB where some 100 MiB are held at a time. Without the
+ * second a round of a busy loop gives its memory back to the kernel, and the next one waits for
+ * thousands of fresh pages; the rest goes when the node is idle (raft/consensus/replica_log.c). */
+static void limit_what_malloc_keeps(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+    (void)mallopt(M_TRIM_THRESHOLD, SPARE_MEMORY);
 }
 
 int main(int argc, char **argv)
@@ -64,7 +68,7 @@ int main(int argc, char **argv)
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     raise_descriptor_limit();
-    give_large_blocks_back();
+    limit_what_malloc_keeps();
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;
         case CONFIG_HELP:

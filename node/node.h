@@ -2,9 +2,9 @@
 #ifndef NODE_H
 #define NODE_H
 
-#include "config.h"
+#include "config/config.h"
 
-/* Run until SIGTERM or SIGINT (drains, hands over leadership) or until something fatal. Returns
+/* Run until SIGTERM or SIGINT (drains, transfers the leadership) or until something fatal. Returns
  * the exit code: 0 after a clean stop, 1 when it could not start (the reason was logged). */
 int node_run(const struct config *config);
 

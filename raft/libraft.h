@@ -8,7 +8,8 @@
 #include <raft/uv.h>
 
 #if !defined(RAFT_VERSION_NUMBER) || RAFT_VERSION_NUMBER < 2200
-#error "orderschedd needs libraft 0.22 or newer: older ones lose acknowledged orders. Run: make deps"
+#error \
+    "orderschedd needs libraft 0.22 or newer: older ones lose acknowledged orders. Run: make deps"
 #endif
 
 #endif

@@ -1,6 +1,6 @@
 /* mutant.h - deliberate bugs, compiled in only for the self-tests of the simulator and of the
  * Jepsen-style suite, to prove that their checkers bite. In every other build MUTANT() is 0. The
- * hazards are libraft's own (docs/consensus.md), with our guard against them taken away.
+ * hazards are libraft's own (docs/hazards.md), with our guard against them taken away.
  *
  * Each is named after the invariant that must catch it (docs/testing.md). */
 #ifndef MUTANT_H
@@ -8,11 +8,11 @@
 
 enum mutant {
     MUTANT_NONE,
-    MUTANT_ACK_BEFORE_COMMIT,      /* answer a client when its entry is proposed */
-    MUTANT_FIRE_WITHOUT_EPOCH,     /* fire without an own committed entry in this term */
+    MUTANT_ACK_BEFORE_COMMIT,  /* answer a client when its entry is proposed */
+    MUTANT_FIRE_WITHOUT_EPOCH, /* fire without an own committed entry in this term */
     MUTANT_SNAPSHOT_FORGETS_REQUESTS,
-    MUTANT_SNAPSHOT_TORN,          /* orders that change under a snapshot get into it changed */
-    MUTANT_DEADLINE_OFF_BY_ONE,    /* `<` for `<=` at the deadline */
+    MUTANT_SNAPSHOT_TORN,       /* orders that change under a snapshot get into it changed */
+    MUTANT_DEADLINE_OFF_BY_ONE, /* `<` for `<=` at the deadline */
     MUTANT_FENCE_RESET_ON_RESTORE,
     MUTANT_LOCAL_CLOCK_AT_APPLY,
     MUTANT_OLD_EPOCH_OUTCOME,      /* the outcome of an old epoch is accepted */
@@ -39,13 +39,16 @@ enum mutant {
     MUTANT_FULL_RECENT_FORGETS,    /* where a refused request finds no room, the oldest leaves */
     MUTANT_DIGEST_FORGETS_FAILURES,
     MUTANT_DIGEST_FORGETS_PAYLOAD,
-    MUTANT_VOTE_NOT_WRITTEN,       /* a vote is given before it is durable, and a crash forgets it */
-    MUTANT_DEADLINE_BY_PROPOSER,   /* a relative deadline counts from the proposer's clock */
-    MUTANT_WHEEL_FORGETS_LEVEL,    /* the wheel's next time leaves a level out */
+    MUTANT_VOTE_NOT_WRITTEN,     /* a vote is given before it is durable, and a crash forgets it */
+    MUTANT_DEADLINE_BY_PROPOSER, /* a relative deadline counts from the proposer's clock */
+    MUTANT_WHEEL_FORGETS_LEVEL,  /* the wheel's next time leaves a level out */
     MUTANT_OUTCOME_OF_ANY_ATTEMPT, /* the outcome of an earlier attempt is counted again */
     MUTANT_LEADER_FORGETS_TIME,    /* a new leader's clock stays behind the replicated time */
     MUTANT_READ_WITHOUT_QUORUM,    /* a leader answers reads before it knows that it leads still */
-    MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, /* of the entries applied while an image was built */
+    MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, /* of the entries applied while a snapshot was built */
+    MUTANT_STARTS_NOT_COMPARED,       /* an older copy of a member's directory is let in */
+    MUTANT_LIST_SKIPS_ORDER,          /* the cursor of a full page stands behind the next order */
+    MUTANT_HISTORY_FORGETS_REDRIVE,
     MUTANT_COUNT
 };
 

@@ -1,6 +1,6 @@
 """protocol_page.py - docs/protocol.md against real nodes: every operation, each error that a client
 can provoke, and each rule that it could trip over, asked by a client that was written from the page
-(support/page_client.py).
+(support/foreign/page_client.py).
 
     python3 tests/protocol_page.py BUILD [PART OF A NAME...]
 
@@ -20,7 +20,7 @@ import tempfile
 import time
 import traceback
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "foreign"))
 import page_client as page  # noqa: E402
 from page_client import *  # noqa: E402,F403 the names of operations, states and errors
 
@@ -493,7 +493,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
     leader = cluster.leader()
     keys = """cluster id address role leader term commit applied last now_ms epoch pending closing
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
-        routes loop_stalls_us reserves reserves_refused recent_requests lost_data clients
+        routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
         identity""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
@@ -504,9 +504,10 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
                                       "unseated", "refused", "unread_closed",
                                       "unfinished_bytes", "unfinished_closed"})
         same(len(status["loop_stalls_us"]), 60)
+        same(len(status["loop_processor_us"]), 60)
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",
-              "loop_stalls_us"})
+              "loop_stalls_us", "loop_processor_us"})
         same(status["role"], "leader" if node is leader else "follower")
         if node is leader:
             total = status["routes"][0]
@@ -845,7 +846,7 @@ def transferred(result):
 
 
 @test
-def a_leader_that_loses_its_office_answers_unknown_outcome_and_the_copy_is_one(cluster):
+def a_leader_that_loses_its_leadership_answers_unknown_outcome_and_the_copy_is_one(cluster):
     c = cluster.client
     worker_route(c, "fall", timeout_ms=60000)
     error_of(c.do(SCHEDULE, None, "fall-1", True, 3600000, "fall", b""), OK)

@@ -211,7 +211,7 @@ forged_and_repeated() { # LANGUAGE
     is "$l: ... and its fence is remembered" \
         "$(post "$(key 2)" 9.9 "$(single "$l-1")" | cut -c1-3)" 409
     is "$l: one effect in all" "$(released "$l" "$l-1")" 1
-    is "$l: what is no event is refused" "$(post "$(key 3)" 1.1 '{"type":' | cut -c1-3)" 400
+    is "$l: what is not an event is refused" "$(post "$(key 3)" 1.1 '{"type":' | cut -c1-3)" 400
 }
 
 batches() { # LANGUAGE

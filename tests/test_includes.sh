@@ -21,43 +21,125 @@ only_libraft_h_includes_raft() {
     includes_elsewhere '<raft(\.h|/)' 'raft/libraft\.h|tests/.*'
 }
 only_the_client_includes_nng() {
-    includes_elsewhere '<nng/' 'client/client_nng\.c|tests/.*'
+    includes_elsewhere '<nng/' 'client/lib/client_(nng\.c|socket\.[ch])|tests/.*'
 }
 only_the_http_callback_includes_curl() {
-    includes_elsewhere '<curl/' 'node/callback_http[a-z_]*\.[ch]|tests/.*'
+    includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
 }
 only_http_servers_include_microhttpd() {
-    includes_elsewhere '<microhttpd\.h>' 'client/ordersink[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
+    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
 }
 only_the_config_file_includes_yaml() {
-    includes_elsewhere '<(c?yaml\.h|cyaml/)' 'node/config_file\.c'
+    includes_elsewhere '<(c?yaml\.h|cyaml/)' 'node/config/file\.c'
 }
-client_knows_no_other_room() {
-    sources client | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*(raft|node|tests)/'
+# Who needs the time and must be the same in each run is handed it.
+only_one_place_reads_clocks() {
+    sources client raft node jepsen |
+        xargs grep -HnE '(^|[^[:alnum:]_])(clock_gettime|gettimeofday|timespec_get|uv_hrtime|uv_clock_gettime)[[:space:]]*\(' |
+        grep -v '^client/base/clocks\.h:'
 }
-raft_knows_only_the_protocol() {
-    sources raft | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' |
-        grep -vE '"\.\./client/(protocol|cursor|ordersched|siphash|units)\.h"'
+# Who may include whose headers, a folder a line. What a line names stands above it, so no arrow runs
+# back up; and each arrow is there, so that the table says how the house is built.
+arrows=(
+    'client:'
+    'client/base:'
+    'client/text:'
+    'client/wire: client'
+    'client/callback: client/text client/wire'
+    'client/lib: client client/base client/text client/wire'
+    'client/ctl: client/base client/callback client/lib client/text client/wire'
+    'client/sink: client/base client/callback client/text client/wire'
+    'client/bench/measure: client client/base client/callback client/lib client/text client/wire'
+    'client/bench/replay: client client/base client/bench/measure client/text client/wire'
+    'client/bench: client/base client/bench/measure client/bench/replay client/text client/wire'
+    'raft:'
+    'raft/memory: client/base'
+    'raft/core: client/base client/wire raft raft/memory'
+    'raft/peer: client/wire raft'
+    'raft/consensus: client raft raft/core raft/memory raft/peer'
+    'raft/transport: client/wire raft raft/peer'
+    'raft/disk: client raft raft/peer raft/transport'
+    'node/host: client/base client/text client/wire'
+    'node/commit: client/base client/wire raft raft/core'
+    'node/dispatch: client/base client/wire node/commit node/host raft raft/core'
+    'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core'
+    'node/api: client/base client/text node/commit node/host raft/transport'
+    'node/config: client/text client/wire node/host raft/transport'
+    'node/scheduler: client/base client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
+    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft/consensus raft/disk raft/memory raft/peer raft/transport'
+)
+# The folders with sources, and what they include of other folders: "from: to".
+arrows_there() {
+    sources client raft node | xargs grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
+        sed -E 's/^([^:]*):[^"]*"([^"]*)".*/\1 \2/' | while read -r file header; do
+        from=$(dirname "$file")
+        case $header in
+        */*) to=$(realpath -m --relative-to=. "$from/$(dirname "$header")") ;;
+        *) to=$from ;;
+        esac
+        [ "$to" = "$from" ] || echo "$from: $to"
+    done | sort -u
 }
-# A black box from outside: the client library, its small helpers, and a generator of chance.
+arrows_of_the_table() {
+    local line to
+    for line in "${arrows[@]}"; do
+        for to in ${line#*:}; do echo "${line%%:*}: $to"; done
+    done | sort -u
+}
+every_arrow_is_in_the_table() {
+    comm -23 <(arrows_there) <(arrows_of_the_table)
+}
+every_arrow_of_the_table_is_there() {
+    comm -13 <(arrows_there) <(arrows_of_the_table)
+}
+no_arrow_runs_back_up() {
+    local line to above=' '
+    for line in "${arrows[@]}"; do
+        for to in ${line#*:}; do
+            case $above in *" $to "*) ;; *) echo "${line%%:*}: $to stands below it" ;; esac
+        done
+        above="$above${line%%:*} "
+    done
+}
+no_folder_is_too_full() { # a person sees what is in it
+    local dir n
+    for dir in $(find client raft node jepsen tests docs packaging -type d); do
+        n=$(find "$dir" -maxdepth 1 -type f | wc -l)
+        [ "$n" -le "${FOLDER_MAX:-45}" ] || echo "$dir: $n files"
+    done
+}
+no_file_is_too_long() { # nor in a file
+    find client raft node jepsen tests -name '*.c' -print0 | xargs -0 wc -l |
+        awk -v max="${LINES_MAX:-600}" '$2 != "total" && $1 > max { print $2 ": " $1 " lines" }'
+}
+# Of two objects of one name in an archive the second may take the first one's place.
+no_two_files_of_an_archive_have_one_name() {
+    local top
+    for top in client raft node; do
+        find $top -name '*.c' -not -path 'client/bench/*' -not -path 'client/ctl/*' \
+            -not -path 'client/sink/*' -printf '%f\n' | sort | uniq -d | sed "s|^|$top: |"
+    done
+}
+# A black box from outside: the client library, its small helpers, and a generator of random numbers.
 jepsen_knows_only_the_client_library() {
     sources jepsen | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' |
-        grep -vE '"\.\./(client/(ordersched|flags|units|table)|tests/support/random)\.h"' |
+        grep -vE '"(\.\./)+(client/ordersched|client/(base|text)/[a-z]+|tests/support/random)\.h"' |
+        grep -vE '"(\.\./)?(bed|ask|nemesis|workload|judge)/[a-z_]+\.h"|"\.\./run\.h"' |
         grep -vE '^jepsen/mutants\.c:.*"\.\./raft/mutant\.h"'
 }
 nothing_but_tests_includes_tests() {
     sources client raft node | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include.*tests/'
 }
 
-# All of it but raft/pages, which asks the system for memory as malloc does, and raft/secret, which
-# asks OpenSSL for a MAC.
+# All of it but raft/memory/pages, which asks the system for memory as malloc does, and
+# raft/core/secret, which asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab|budget)[a-z_]*\.[ch]$'
+    sources raft | grep -E '^raft/(core/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -v '/secret\.'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |
         grep -vE '<(assert|inttypes|limits|stdbool|stddef|stdint|stdio|stdlib|string|xxhash)\.h>' |
-        grep -vE '"(\.\./client/(protocol|cursor|ordersched|siphash)|pages|secret|(order|history|route|store|wheel|entry|machine|recent|snapshot|mutant|link|slab|budget)[a-z_]*)\.h"'
+        grep -vE '"(\.\./\.\./client/(base/must|wire/[a-z_]+)|\.\./mutant|\.\./memory/(link|slab|pages)|[a-z_]+)\.h"'
 }
 the_core_calls_no_clock_randomness_environment_or_file() {
     local file
@@ -89,21 +171,29 @@ scripts_need_no_procps() { # a bare Debian has none: processes are known by thei
 
 # Each rule, and a violation of it: the file to append to, and the line.
 rules=(
-    'only_libraft_h_includes_raft|raft/replica.c|#include <raft/uv.h>'
+    'only_libraft_h_includes_raft|raft/consensus/replica.c|#include <raft/uv.h>'
     'only_the_client_includes_nng|node/node.c|#include <nng/nng.h>'
-    'only_the_http_callback_includes_curl|node/dispatch.c|#include <curl/curl.h>'
-    'only_http_servers_include_microhttpd|client/client.c|#include <microhttpd.h>'
-    'only_the_config_file_includes_yaml|node/config.c|#include <cyaml/cyaml.h>'
-    'client_knows_no_other_room|client/orderctl.c|#include "../raft/machine.h"'
-    'raft_knows_only_the_protocol|raft/machine.c|#include "../node/log.h"'
-    'jepsen_knows_only_the_client_library|jepsen/run.c|#include "../client/protocol.h"'
-    'jepsen_knows_only_the_client_library|jepsen/nemesis.c|#include "../raft/disk.h"'
-    'nothing_but_tests_includes_tests|node/api.c|#include "../tests/support/bed.h"'
-    'the_core_includes_no_clock_loop_or_library|raft/machine.h|#include <time.h>'
-    'the_core_includes_no_clock_loop_or_library|raft/store.c|#include "replica.h"'
-    'the_core_calls_no_clock_randomness_environment_or_file|raft/wheel.c|int f(void) { return rand (); }'
-    'the_core_calls_no_clock_randomness_environment_or_file|raft/order.c|long g(void) { return time(0); }'
-    'the_core_has_no_mutable_globals|raft/entry.c|static unsigned counter;'
+    'only_the_http_callback_includes_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
+    'only_http_servers_include_microhttpd|client/lib/client.c|#include <microhttpd.h>'
+    'only_the_config_file_includes_yaml|node/config/config.c|#include <cyaml/cyaml.h>'
+    'only_one_place_reads_clocks|node/callback/exec.c|long f(void) { return uv_hrtime(); }'
+    'every_arrow_is_in_the_table|client/ctl/orderctl.c|#include "../../raft/core/machine.h"'
+    'every_arrow_is_in_the_table|raft/core/machine.c|#include "../../node/host/log.h"'
+    'every_arrow_is_in_the_table|raft/core/store.c|#include "../consensus/replica.h"'
+    'every_arrow_is_in_the_table|node/host/log.c|#include "../dispatch/pace.h"'
+    'every_arrow_of_the_table_is_there|tests/test_includes.sh|'
+    'no_arrow_runs_back_up|tests/test_includes.sh|'
+    'no_folder_is_too_full|tests/test_includes.sh|'
+    'no_file_is_too_long|tests/test_includes.sh|'
+    'no_two_files_of_an_archive_have_one_name|node/api/lane.c|int x;'
+    'jepsen_knows_only_the_client_library|jepsen/run.c|#include "../client/wire/protocol.h"'
+    'jepsen_knows_only_the_client_library|jepsen/nemesis/nemesis.c|#include "../../raft/disk/disk.h"'
+    'nothing_but_tests_includes_tests|node/api/api.c|#include "../../tests/support/bed.h"'
+    'the_core_includes_no_clock_loop_or_library|raft/core/machine.h|#include <time.h>'
+    'the_core_includes_no_clock_loop_or_library|raft/core/store.c|#include "../consensus/replica.h"'
+    'the_core_calls_no_clock_randomness_environment_or_file|raft/core/wheel.c|int f(void) { return rand (); }'
+    'the_core_calls_no_clock_randomness_environment_or_file|raft/core/order.c|long g(void) { return time(0); }'
+    'the_core_has_no_mutable_globals|raft/core/entry.c|static unsigned counter;'
     'assertions_stay_on|node/main.c|#define NDEBUG'
     'no_paths_of_one_machine|docs/semantics.md|See /home/me/notes.'
     'scripts_need_no_procps|jepsen/selftest.sh|pkill -x orderschedd'
@@ -132,13 +222,15 @@ cp -r client raft node jepsen docs Makefile "$scratch/"
 mkdir "$scratch/tests"
 for entry in "${rules[@]}"; do
     IFS='|' read -r rule file line <<<"$entry"
+    [ -n "$line" ] || continue # another way, below
     found=$(
         cd "$scratch" || exit 1
-        if [ ! -e "$file" ]; then exit 1; fi
-        cp "$file" "$scratch/kept"
+        [ -d "$(dirname "$file")" ] || exit 1
+        [ -e "$file" ] && cp "$file" "$scratch/kept"
         printf '\n%s\n' "$line" >>"$file"
-        $rule | grep -F "$(basename "$file")"
-        cp "$scratch/kept" "$file"
+        $rule | grep -F -e "$(basename "$file")" -e "$(dirname "$file"):"
+        rm "$file"
+        if [ -e "$scratch/kept" ]; then mv "$scratch/kept" "$file"; fi
     )
     if [ -n "$found" ]; then
         result ok "${rule}_can_fail"
@@ -146,6 +238,16 @@ for entry in "${rules[@]}"; do
         result 'not ok' "${rule}_can_fail" "not noticed in $file: $line"
     fi
 done
+
+# These look at the table and the folders, not at a line of a file.
+can_fail() { # name, what it found
+    if [ -n "$2" ]; then result ok "${1}_can_fail"; else result 'not ok' "${1}_can_fail" "not noticed"; fi
+}
+can_fail no_folder_is_too_full "$(FOLDER_MAX=5 no_folder_is_too_full)"
+can_fail no_file_is_too_long "$(LINES_MAX=500 no_file_is_too_long)"
+can_fail every_arrow_of_the_table_is_there \
+    "$(arrows+=('raft/memory: node/host') && every_arrow_of_the_table_is_there)"
+can_fail no_arrow_runs_back_up "$(arrows=('raft/core: raft/memory' 'raft/memory:') && no_arrow_runs_back_up)"
 
 echo "1..$number"
 [ "$failures" -eq 0 ]

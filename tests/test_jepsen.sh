@@ -61,7 +61,7 @@ a_run_is_valid() {
         --nemesis partition,kill --time "${seconds}s"
 }
 
-# Processes, loop devices, mounts and images that have to do with a folder.
+# Processes, loop devices, mounts and disks that have to do with a folder.
 left_of() {
     local file command
     for file in /proc/[0-9]*/cmdline; do
@@ -70,7 +70,7 @@ left_of() {
     done 2>/dev/null
     losetup -a | grep -F "$1"
     grep -F "$1" /proc/mounts
-    ls "$1"/*/disk.image 2>/dev/null
+    ls "$1"/*/disk.ext4 2>/dev/null
 }
 
 # Ends a run in its midst with a signal; what is left of it is printed and fails.

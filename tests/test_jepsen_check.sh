@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 check=${BUILD:-build}/jepsen-check
-histories=tests/jepsen-histories
+histories=tests/jepsen/histories
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # shellcheck source=tests/support/tap.sh
@@ -29,7 +29,7 @@ says() {
 
 files_are_written() {
     mkdir "$scratch/run"
-    cp "$histories/bad-conserve-two-effects.edn" "$scratch/run/history.edn"
+    cp "$histories/orders/bad-conserve-two-effects.edn" "$scratch/run/history.edn"
     timeout 120 "$check" "$scratch/run/history.edn"
     (cd "$scratch/run" && ls && grep -q '^{:valid? false :workload "conserve"' results.edn &&
         grep -q ':invariant "I5", :order "n1", :lines \[' results.edn &&
@@ -39,7 +39,7 @@ files_are_written() {
 
 # A history whose order is named like a piece of a page.
 texts_are_escaped() {
-    sed 's/"ghost"/"<script>alert(1)<\/script>"/' "$histories/bad-phantom-nobody-asked.edn" \
+    sed 's/"ghost"/"<script>alert(1)<\/script>"/' "$histories/orders/bad-phantom-nobody-asked.edn" \
         >"$scratch/script.edn"
     timeout 120 "$check" "$scratch/script.edn" --out "$scratch"
     ! grep -qF '<script>alert' "$scratch/timeline.html" "$scratch/lateness.svg"
@@ -100,22 +100,22 @@ long_history_is_quick() {
 }
 
 echo 1..14
-check "a good history is true: 0" exits_with 0 "$histories/good-everything.edn"
-check "a bad history is false: 1" exits_with 1 "$histories/bad-set-lost-everywhere.edn"
+check "a good history is true: 0" exits_with 0 "$histories/good/good-everything.edn"
+check "a bad history is false: 1" exits_with 1 "$histories/cluster/bad-set-lost-everywhere.edn"
 check "an undecided history is unknown: 3" exits_with 3 \
-    "$histories/unknown-liveness-nothing-was-probed.edn"
+    "$histories/cluster/unknown-liveness-nothing-was-probed.edn"
 check "no history at all is wrong usage: 2" exits_with 2
 check "a history that cannot be read: 2" exits_with 2 "$scratch/none.edn"
-check "a checker that does not exist: 2" exits_with 2 "$histories/good-everything.edn" --only nope
+check "a checker that does not exist: 2" exits_with 2 "$histories/good/good-everything.edn" --only nope
 check "an empty history is unknown: 3" exits_with 3 /dev/null
-check "only the chosen checkers judge" exits_with 0 "$histories/bad-set-lost-everywhere.edn" \
+check "only the chosen checkers judge" exits_with 0 "$histories/cluster/bad-set-lost-everywhere.edn" \
     --only conserve,timing
-head -c 5100 "$histories/good-everything.edn" >"$scratch/torn.edn"
+head -c 5100 "$histories/good/good-everything.edn" >"$scratch/torn.edn"
 check "a torn history is unknown, and said to be" says "the last line is torn" "$scratch/torn.edn"
-sed '5s/:index 4/:index 7/' "$histories/good-everything.edn" >"$scratch/bad.edn"
+sed '5s/:index 4/:index 7/' "$histories/good/good-everything.edn" >"$scratch/bad.edn"
 check "a bad line is named" says "line 5: :index 7 where 4 is expected" "$scratch/bad.edn"
 check "a violation names its invariant and its lines" says "VIOLATION of I3 by set" \
-    "$histories/bad-set-lost-everywhere.edn"
+    "$histories/cluster/bad-set-lost-everywhere.edn"
 check "results, timeline and lateness stand beside the history, and need nothing else" \
     files_are_written
 check "what a history says cannot break out of the pictures" texts_are_escaped

@@ -59,8 +59,8 @@ expect "help of a command of two words" 0 '--secret whsec_' - $ctl route put --h
 expect "help wins over a missing argument" 0 'Usage: orderctl pay ID' - $ctl pay --help
 expect "help of a command that runs a program" 0 'orderctl work ROUTE \[FLAGS\] -- COMMAND' - $ctl work --help
 expect "work without a command" 2 - 'command to run is missing' $ctl work jobs --parallel 2
-expect "work of no lanes" 2 - 'parallel "0" is no number from 1 to' $ctl work jobs --parallel 0 -- true
-expect "work of too many orders" 2 - 'batch "1001" is no number' $ctl work jobs --batch 1001 -- true
+expect "work of no lanes" 2 - '--parallel must be a number from 1 to' $ctl work jobs --parallel 0 -- true
+expect "work of too many orders" 2 - '--batch must be a number' $ctl work jobs --batch 1001 -- true
 expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs --name '' -- true
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
@@ -86,8 +86,8 @@ expect "schedule without a deadline" 2 - 'either --in or --at' $ctl schedule x -
 expect "schedule with two deadlines" 2 - 'either --in or --at' \
     $ctl schedule x --in 1m --at 2099-01-01T00:00:00Z --route r
 expect "schedule without a route" 2 - '--route NAME is missing' $ctl schedule x --in 30m
-expect "duration without a unit" 2 - '"30" is no duration' $ctl schedule x --in 30 --route r
-expect "malformed time" 2 - 'is no RFC 3339 time' $ctl schedule x --at tomorrow --route r
+expect "duration without a unit" 2 - '--in must be a duration such as 30m, not "30"' $ctl schedule x --in 30 --route r
+expect "malformed time" 2 - 'must be an RFC 3339 time' $ctl schedule x --at tomorrow --route r
 expect "two payloads" 2 - 'exclude each other' \
     $ctl schedule x --in 1m --route r --payload a --payload-file b
 expect "missing payload file" 2 - 'No such file' \
@@ -95,35 +95,35 @@ expect "missing payload file" 2 - 'No such file' \
 expect "request id too short" 2 - '32 hex digits' $ctl pay x --request-id abcd
 expect "request id not hexadecimal" 2 - '32 hex digits' \
     $ctl pay x --request-id zz112233445566778899aabbccddeeff
-expect "unknown state" 2 - 'is no state' $ctl list --state frozen
-expect "limit of zero" 2 - 'is no number' $ctl list --limit 0
-expect "limit with a sign" 2 - 'is no number' $ctl list --limit=-5
-expect "limit beyond all numbers" 2 - 'is no number' $ctl list --limit 99999999999999999999999
+expect "unknown state" 2 - '--state must be' $ctl list --state frozen
+expect "limit of zero" 2 - 'must be a number' $ctl list --limit 0
+expect "limit with a sign" 2 - 'must be a number' $ctl list --limit=-5
+expect "limit beyond all numbers" 2 - 'must be a number' $ctl list --limit 99999999999999999999999
 expect "bad -w" 2 - 'neither table nor json' $ctl status -w yaml
-expect "bad timeout" 2 - 'is no duration' $ctl --timeout soon status
-expect "bad endpoints" 2 - 'is no list of HOST:PORT' $ctl --endpoints nowhere status
-expect "bad endpoints from the environment" 2 - 'is no list of HOST:PORT' \
+expect "bad timeout" 2 - 'must be a duration' $ctl --timeout soon status
+expect "bad endpoints" 2 - 'must be a list HOST:PORT' $ctl --endpoints nowhere status
+expect "bad endpoints from the environment" 2 - 'must be a list HOST:PORT' \
     env ORDERSCHED_ENDPOINTS=nowhere $ctl status
 expect "empty cluster" 2 - '--cluster must' $ctl --cluster "" status
 expect "route without a URL" 2 - '--url URL is missing' $ctl route put r
-expect "route with a URL of another kind" 2 - 'is no http' $ctl route put r --url ftp://h/
+expect "route with a URL of another kind" 2 - 'must be an http' $ctl route put r --url ftp://h/
 expect "route with a space in its URL" 2 - 'without spaces' $ctl route put r --url 'http://h/a b'
-expect "route with a bad name" 2 - 'is no route name' $ctl route put 'a/b' --url http://h/
+expect "route with a bad name" 2 - "the route's name must be" $ctl route put 'a/b' --url http://h/
 expect "route with a bad secret" 2 - '--secret number 1 is not' \
     $ctl route put r --url http://h/ --secret whsec_abc
 expect "route with a bad window" 2 - 'from 1 to 65536' $ctl route put r --url http://h/ --window 65537
 expect "route with a bad timeout" 2 - 'from 100ms to 1h' $ctl route put r --url http://h/ --timeout 2h
-expect "route with bad retries" 2 - 'is no list' $ctl route put r --url http://h/ --retry 1s,,2s
-expect "route of an unknown kind" 2 - 'none of http, worker, exec' $ctl route put r --kind smtp
+expect "route with bad retries" 2 - 'must be a list' $ctl route put r --url http://h/ --retry 1s,,2s
+expect "route of an unknown kind" 2 - 'must be http, worker or exec' $ctl route put r --kind smtp
 expect "worker route with a URL" 2 - 'of kind http' $ctl route put r --kind worker --url http://h/
 expect "exec route without a program" 2 - 'the program is missing' $ctl route put r --kind exec
-expect "exec route with a relative program" 2 - 'no absolute path' \
+expect "exec route with a relative program" 2 - 'must be an absolute path' \
     $ctl route put r --kind exec -- true
 expect "http route with a program" 2 - 'one argument too many' \
     $ctl route put r --url http://h/ -- /bin/true
-expect "route with a header without a value" 2 - 'no NAME:VALUE' \
+expect "route with a header without a value" 2 - 'must be NAME:VALUE' \
     $ctl route put r --url http://h/ --header X-Shop
-expect "route with a header of ours" 2 - 'callbacks set themselves' \
+expect "route with a header of ours" 2 - 'callbacks do not set themselves' \
     $ctl route put r --url http://h/ --header 'webhook-id: 7'
 expect "route with a header of two lines" 2 - 'visible ASCII' \
     $ctl route put r --url http://h/ --header $'x: 1\r\ny: 2'
@@ -141,13 +141,13 @@ expect "rotate that keeps too many" 2 - 'from 0 to 3' $ctl route rotate r --keep
 expect "redrive of nothing" 2 - 'either order ids, or' $ctl dead redrive
 expect "redrive of an id and all" 2 - 'either order ids, or' $ctl dead redrive x --all
 expect "drop of a route and all" 2 - 'either order ids, or' $ctl dead drop --route r --all
-expect "drop with a malformed time" 2 - 'is no RFC 3339 time' $ctl dead drop --before yesterday
-expect "dead list with a bad limit" 2 - 'is no number' $ctl dead list --limit 0
-expect "member with a bad id" 2 - 'is no node id' $ctl member add zero 127.0.0.1:7400
-expect "member with id 0" 2 - 'is no node id' $ctl member add 0 127.0.0.1:7400
-expect "member with a bad address" 2 - 'is no HOST:PORT' $ctl member add 4 127.0.0.1
+expect "drop with a malformed time" 2 - 'must be an RFC 3339 time' $ctl dead drop --before yesterday
+expect "dead list with a bad limit" 2 - 'must be a number' $ctl dead list --limit 0
+expect "member with a bad id" 2 - 'the node id must be' $ctl member add zero 127.0.0.1:7400
+expect "member with id 0" 2 - 'the node id must be' $ctl member add 0 127.0.0.1:7400
+expect "member with a bad address" 2 - 'must be HOST:PORT' $ctl member add 4 127.0.0.1
 expect "member without an address" 2 - 'missing argument' $ctl member add 4
-expect "transfer to a bad id" 2 - 'is no node id' $ctl leader transfer x
+expect "transfer to a bad id" 2 - 'the node id must be' $ctl leader transfer x
 
 # Secrets need not stand in a command line.
 printf '%s\n' $good_secret >"$dir/secret"
@@ -184,7 +184,7 @@ expect "get as JSON" 3 '"error": "UNREACHABLE"' 'UNREACHABLE' $ctl $nobody get x
 expect "flags may stand anywhere" 3 '"unknown_outcome": false' UNREACHABLE $ctl -w json $nobody pay x
 expect "schedule" 3 - 'schedule x: UNREACHABLE' $ctl $nobody schedule x --in 1m --route r --payload p
 expect "list" 3 - 'list: UNREACHABLE' $ctl $nobody list
-expect "route put: both time-outs" 3 - 'route put r: UNREACHABLE' \
+expect "route put: both timeouts" 3 - 'route put r: UNREACHABLE' \
     $ctl $nobody route put r --url http://h/ --timeout 5s --secret $good_secret --retry 1s,1m30s
 expect "route pause" 3 - 'route pause r: UNREACHABLE' $ctl $nobody route pause r
 expect "route rotate" 3 - 'route rotate r: UNREACHABLE' $ctl $nobody route rotate r
@@ -212,7 +212,7 @@ expect "help of orderbench" 0 'orderbench generate' - $bench --help
 expect "help of replay" 0 '--journal FILE' - $bench replay --help
 expect "help of orderbench fire" 0 '--dead-orders N' - $bench fire --help
 expect "help of orderbench drain" 0 '--batch N' - $bench drain --help
-expect "fire with a wrong number" 2 - '--orders is no number' $bench fire --orders many
+expect "fire with a wrong number" 2 - '--orders must be a number' $bench fire --orders many
 expect "fire with nothing but dead routes" 2 - 'must leave one route alive' \
     $bench fire --routes 2 --dead 2
 expect "fire with a dead route of no kind" 2 - 'neither closed nor silent' \
@@ -220,15 +220,15 @@ expect "fire with a dead route of no kind" 2 - 'neither closed nor silent' \
 expect "fire with one number too many" 2 - 'one too many' \
     $bench fire --orders 1 --over 1s --rate 1
 expect "fire with a rate that makes no order" 2 - 'or none' $bench fire --rate 0.1 --over 1s
-expect "fire with a wrong duration" 2 - '--over is no duration' $bench fire --over 5
+expect "fire with a wrong duration" 2 - '--over must be a duration' $bench fire --over 5
 expect "drain of a kind that there is not" 2 - '--kind is' $bench drain --kind pigeon
 expect "drain with workers where there are none" 2 - '--workers is for' $bench drain --workers 2
-expect "drain with too many workers" 2 - '--workers is no number' \
+expect "drain with too many workers" 2 - '--workers must be a number' \
     $bench drain --kind worker --workers 65
-expect "fire with dead orders too long ahead" 2 - '--dead-ahead is no' $bench fire --dead-ahead 2m
-expect "drain with too large a batch" 2 - '--batch is no number' $bench drain --batch 1001
-expect "drain with a wrong window" 2 - '--window is no number' $bench drain --window 0
-expect "drain with a wrong lead" 2 - '--lead is no duration' $bench drain --lead now
+expect "fire with dead orders too long ahead" 2 - '--dead-ahead must be a duration' $bench fire --dead-ahead 2m
+expect "drain with too large a batch" 2 - '--batch must be a number' $bench drain --batch 1001
+expect "drain with a wrong window" 2 - '--window must be a number' $bench drain --window 0
+expect "drain with a wrong lead" 2 - '--lead must be a duration' $bench drain --lead now
 expect "drain with a wrong format" 2 - '-w is neither' $bench drain -w xml
 expect "drain without a cluster" 3 - 'UNREACHABLE' $bench drain $nobody
 expect "fire with wrong endpoints" 2 - 'ARGUMENT' $bench fire --endpoints nowhere
@@ -251,10 +251,10 @@ expect "generate with a bad seed" 2 - '--seed' $bench generate --count 1 --seed 
 expect "help of orderbench names the commands that measure" 0 '^  failover ' - $bench --help
 expect "help of schedule" 0 '--outstanding N' - $bench schedule --help
 expect "help of with" 0 'ORDERSCHED_ENDPOINTS' - $bench with --help
-expect "no orders to schedule" 2 - '--orders is no number from 1' $bench schedule --orders 0
+expect "no orders to schedule" 2 - '--orders must be a number from 1' $bench schedule --orders 0
 expect "nobody outstanding" 2 - '--outstanding' $bench pay --outstanding 0
 expect "no rate" 2 - '--rate' $bench schedule --rate 0
-expect "too many nodes" 2 - '--nodes is no number from 1 to 9' $bench memory --nodes 10
+expect "too many nodes" 2 - '--nodes must be a number from 1 to 9' $bench memory --nodes 10
 expect "kill nodes of somebody else" 2 - 'cluster of its own only' $bench restart --endpoints 127.0.0.1:1
 expect "kill leaders of somebody else" 2 - 'cluster of its own only' $bench failover --endpoints 127.0.0.1:1
 expect "memory of somebody else" 2 - 'needs a cluster of its own' $bench memory --endpoints 127.0.0.1:1

@@ -30,7 +30,7 @@ check a_system_that_is_not_known_is_refused refused_saying 'unknown name: mongod
 run driver PEERS_WORKS=dance
 check a_work_that_is_not_known_is_refused refused_saying 'unknown name: dance'
 run driver BENCH_SCALE=0
-check a_scale_of_nothing_is_refused refused_saying 'BENCH_SCALE is no number above 0'
+check a_scale_of_nothing_is_refused refused_saying 'BENCH_SCALE must be a number above 0'
 run driver BENCH_DATA="$scratch/nowhere"
 check a_directory_that_is_not_there_is_named refused_saying 'there is no directory'
 
@@ -78,9 +78,9 @@ client=$build/peers/peer_beanstalkd
 run "$client" dance
 check a_client_refuses_an_unknown_work refused_saying 'unknown work: "dance"'
 run "$client" schedule --ports 70000 --orders 5
-check a_client_refuses_a_port_that_is_none refused_saying '--ports is no list of ports: "70000"'
+check a_client_refuses_a_port_that_is_none refused_saying '--ports must be a list of ports: "70000"'
 run "$client" schedule --ports 7000 --orders 5x
-check a_client_refuses_a_number_that_is_none refused_saying '--orders is no number'
+check a_client_refuses_a_number_that_is_none refused_saying '--orders must be a number'
 
 rows=$scratch/rows.json
 row() { # ROUND THEIRS OURS

@@ -84,7 +84,7 @@ check "there must be something to set" refuses 'nothing to set' ctl route set sh
 check "a route that is not there cannot be set" refuses NOT_FOUND ctl route set nobody --window 3
 check "a worker route is put" ctl route put crew --kind worker --timeout 30s
 check "it takes no URL" refuses 'not for routes of its kind' ctl route set crew --url "$url"
-check "and becomes no http route" refuses 'the kind is another' ctl route put crew --url "$url"
+check "and becomes no http route" refuses 'the route is of another kind' ctl route put crew --url "$url"
 check "a program is none of an http route" \
     refuses EXEC_NOT_ALLOWED ctl route set shop -- /bin/true
 
@@ -100,7 +100,7 @@ check "they are not shown" is private url '"https://***@h.example:8443/hook?***"
 check "nor in the table" sh -c "! timeout 60 '$build/orderctl' route list | grep hush"
 
 printf -- '-----BEGIN CERTIFICATE-----\nbm9uZQ==\n-----END CERTIFICATE-----\n' >"$dir/short.pem"
-check "what is no certificate is not trusted" \
+check "what is not a certificate is not trusted" \
     refuses 'PEM certificate' ctl route set shop --ca-file "$dir/short.pem"
 
 failed_once() { # an order has failed and waits for an hour

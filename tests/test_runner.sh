@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-mkdir "$scratch/tests" "$scratch/b"
+mkdir -p "$scratch/tests/unit" "$scratch/b"
 cp tests/run.sh "$scratch/tests/"
 
 number=0
@@ -13,7 +13,7 @@ failures=0
 
 # A fake test program: its source, and what it does as a script.
 program() {
-    touch "$scratch/tests/$1.c"
+    touch "$scratch/tests/unit/$1.c"
     printf '#!/bin/bash\n%s\n' "$2" >"$scratch/b/$1"
     chmod +x "$scratch/b/$1"
 }
@@ -59,9 +59,9 @@ program test_short $'echo 1..2; echo "ok 1 - fine"'
 expect a_program_that_ends_early_fails 1 '1 passed, 1 failed, 0 skipped' 'it ended after 1 of its 2' test_short
 program test_silent 'true'
 expect a_program_without_tests_fails 1 '0 passed, 1 failed, 0 skipped' 'it ran no test' test_silent
-touch "$scratch/tests/test_unbuilt.c"
+touch "$scratch/tests/unit/test_unbuilt.c"
 expect a_program_that_is_not_built_fails 1 '0 passed, 1 failed, 0 skipped' 'is not built' test_unbuilt
-rm "$scratch"/tests/*.c
+rm "$scratch"/tests/unit/*.c
 printf '#!/bin/bash\ntrue\n' >"$scratch/tests/test_script.sh"
 chmod +x "$scratch/tests/test_script.sh"
 expect a_script_without_tests_of_its_own_is_one 0 '1 passed, 0 failed, 0 skipped' 'ok   test_script.sh'

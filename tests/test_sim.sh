@@ -25,7 +25,7 @@ hashes_agree() {
 
 # The whole batch's trace hashes, by this build and by the one without sanitizers.
 builds_agree() {
-    make --no-print-directory SAN= build/ordersim >"$scratch/make" 2>&1 || { cat "$scratch/make"; return 1; }
+    make --no-print-directory SAN= BUILD=build build/ordersim >"$scratch/make" 2>&1 || { cat "$scratch/make"; return 1; }
     local hash="sum of trace hashes"
     sim --seeds 1..12 --jobs "$jobs" --no-coverage | grep -o "$hash .*" >"$scratch/this" &&
         timeout 240 build/ordersim --seeds 1..12 --jobs "$jobs" --no-coverage |

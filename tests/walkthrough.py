@@ -21,8 +21,10 @@ BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 PAGES = ["README.md", "docs/callbacks.md", "docs/client.md", "docs/workers.md"]
 # What a line of a block begins with that is for a terminal.
 COMMAND = re.compile(r"(order(schedd|ctl|bench|sink)|export|make|cc|curl|cat|sleep|mkdir|mv|kill|"
-                     r"python3|node|systemd-socket-activate|printf|chmod|for|\./shop|"
+                     r"python3|node|systemd-socket-activate|printf|echo|chmod|for|\./shop|"
                      r"[A-Z_0-9]+=)(\s|$|\S*[$\d])")
+# No block but one for a terminal, or a script, has such a line.
+SURELY_COMMAND = re.compile(r"^(order(schedd|ctl|bench|sink)|curl)\s", re.M)
 # Other tests run these, or another of the alternatives is run.
 ELSEWHERE = re.compile(r"make (demo|check)\b|node |systemd-socket-activate ")
 SHOWN = re.compile(r"[A-Z][A-Z_]{2,}\b|\d{3}\b|closed|order-\d+|leads|paid")
@@ -52,6 +54,8 @@ def is_whole(text):
 def commands(page):
     for block in blocks(page):
         if not COMMAND.match(block):
+            if SURELY_COMMAND.search(block) and not block.startswith("#!"):
+                raise ValueError("%s: not run, for its first line: %r" % (page, block))
             continue
         text = ""
         for line in block.split("\n"):

@@ -30,8 +30,8 @@ fail() {
 
 # shellcheck source=tests/bench/sizes.sh
 . "$(dirname "$0")/sizes.sh"
-[[ $LARGE =~ ^[1-9][0-9]*$ ]] || fail "BENCH_LARGE is no number: $LARGE"
-[[ $SOAK =~ ^[1-9][0-9]*$ ]] || fail "BENCH_SOAK is no number: $SOAK"
+[[ $LARGE =~ ^[1-9][0-9]*$ ]] || fail "BENCH_LARGE must be a number: $LARGE"
+[[ $SOAK =~ ^[1-9][0-9]*$ ]] || fail "BENCH_SOAK must be a number: $SOAK"
 
 SCRATCH=$(mktemp -d)
 PID=

@@ -4,7 +4,7 @@
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 awk -v s="$SCALE" 'BEGIN { exit !(s ~ /^[0-9]*\.?[0-9]+$/ && s + 0 > 0 && s + 0 <= 100) }' ||
-    fail "BENCH_SCALE is no number above 0, up to 100: $SCALE"
+    fail "BENCH_SCALE must be a number above 0, up to 100: $SCALE"
 [ -d "$DATA" ] || fail "there is no directory $DATA to write in"
 DATA=$(cd "$DATA" && pwd)
 ORDERBENCH_COMMIT=$(git rev-parse --short HEAD 2>/dev/null || true) # empty: not known

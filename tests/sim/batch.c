@@ -12,9 +12,9 @@
 
 /* Shared with the process that works. */
 struct worker {
-    uint64_t next;    /* seed to run next, or running */
+    uint64_t next; /* seed to run next, or running */
     bool running;
-    bool stop;        /* told by the parent */
+    bool stop; /* told by the parent */
     struct batch_report report;
     struct run_result result; /* of the present run: too large for a stack */
 };
@@ -27,8 +27,8 @@ static void worker_tell(const struct batch *b, uint64_t seed, const char *text)
         return;
     }
     run_extras(seed, b->with, extras);
-    fprintf(b->out, "seed %" PRIu64 ": %s\n  replay: ordersim --seed %" PRIu64 " --with %s%s\n", seed,
-            text, seed, extras, b->replay);
+    fprintf(b->out, "seed %" PRIu64 ": %s\n  replay: ordersim --seed %" PRIu64 " --with %s%s\n",
+            seed, text, seed, extras, b->replay);
     fflush(b->out);
 }
 

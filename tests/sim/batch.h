@@ -21,9 +21,9 @@ struct batch_report {
     uint64_t simulated_us;
     uint64_t violations;
     uint64_t crashes;
-    uint64_t found;        /* a seed with a violation (the first told), if any */
-    char violation[16];    /* its name */
-    uint64_t hashes;       /* of all trace hashes, in whatever order they were had */
+    uint64_t found;     /* a seed with a violation (the first told), if any */
+    char violation[16]; /* its name */
+    uint64_t hashes;    /* of all trace hashes, in whatever order they were had */
     struct coverage coverage;
 };
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLIENTS_START_US 200000     /* the nodes first */
-#define CLIENTS_PROBE_US 6000000    /* after healing: by then everything must work */
+#define CLIENTS_START_US 200000  /* the nodes first */
+#define CLIENTS_PROBE_US 6000000 /* after healing: by then everything must work */
 #define CLIENT_BUDGET (64u << 20)
 
 uint64_t client_now_ms(const struct sim_client *c)
@@ -62,8 +62,7 @@ struct job *job_new(struct sim_client *c, const struct operation *op, unsigned i
         abort();
     }
     operation_encode(&j->bytes, op);
-    if (j->bytes.failed ||
-        operation_decode(j->bytes.data, j->bytes.len, &check) != ORDERSCHED_OK) {
+    if (j->bytes.failed || operation_decode(j->bytes.data, j->bytes.len, &check) != ORDERSCHED_OK) {
         abort();
     }
     j->request_at = check.request_id == NULL ? 0 : (size_t)(check.request_id - j->bytes.data);
@@ -103,7 +102,8 @@ static void job_remember(struct job *j, const struct ordersched_answer *a)
     struct clients *s = j->client->clients;
 
     if (!j->check.has_request || j->resent || j->route >= 0 ||
-        (a->error >= ORDERSCHED_INVALID && ordersched_error_class(a->error) == ORDERSCHED_DEFINITE)) {
+        (a->error >= ORDERSCHED_INVALID &&
+         ordersched_error_class(a->error) == ORDERSCHED_DEFINITE)) {
         return;
     }
     struct past *p = &s->past[s->n_past++ % CLIENT_PAST_MAX];
@@ -144,8 +144,8 @@ static void job_learn(struct job *j, const struct ordersched_answer *a)
         s->deadlines_ms[j->check.id] = a->state == ORDERSCHED_PENDING ? a->deadline_ms : 0;
         unsigned order = j->check.id % s->options->orders;
         bool present = j->check.id == order + s->generation[order] * s->options->orders;
-        if (present && a->state >= ORDERSCHED_PAID && s->generation[order] + 1 < CHECK_GENERATIONS &&
-            loop_chance(s->loop, 300)) {
+        if (present && a->state >= ORDERSCHED_PAID &&
+            s->generation[order] + 1 < CHECK_GENERATIONS && loop_random_bool(s->loop, 300)) {
             s->generation[order]++;
         }
     }
@@ -163,14 +163,21 @@ static void job_done(void *arg, const struct ordersched_answer *a)
         job_free(j);
         return;
     }
+    if (j->lists) {
+        if (!s->closing) {
+            lists_answered(j, a);
+        }
+        job_free(j);
+        return;
+    }
     if (j->route < 0) {
         check_order_name(s->check, j->check.id, name);
     }
     loop_trace(s->loop, "client %u: %s %s%s -> %s %s deadline %llu index %llu",
-               j->client->number + 1, j->resent ? "again " : "",
-               j->route < 0 ? name : "route", j->probe ? " (probe)" : "",
-               ordersched_error_name(a->error), ordersched_state_name(a->state),
-               (unsigned long long)a->deadline_ms, (unsigned long long)a->index);
+               j->client->number + 1, j->resent ? "again " : "", j->route < 0 ? name : "route",
+               j->probe ? " (probe)" : "", ordersched_error_name(a->error),
+               ordersched_state_name(a->state), (unsigned long long)a->deadline_ms,
+               (unsigned long long)a->index);
     check_answered(s->check, &j->check, !j->resent, a);
     if (j->probe) {
         check_probe(s->check, &j->check, a);
@@ -189,7 +196,8 @@ static void job_start(struct job *j)
     if (j->resent) {
         check_invoked(s->check, &j->check);
     }
-    int error = call_new(&c->budget, j->bytes.data, j->bytes.len, operation_is_logged(j->check.code),
+    int error = call_new(&c->budget, j->bytes.data, j->bytes.len,
+                         operation_is_logged(j->check.code),
                          j->check.local ? cluster_api_address(s->cluster, j->local_node) : NULL,
                          job_done, j, &j->call);
     if (error == ORDERSCHED_OK) {
@@ -270,6 +278,7 @@ static void clients_start_cb(void *arg)
         load_begin(&s->client[i]);
     }
     workers_begin(s);
+    lists_begin(s);
 }
 
 void clients_begin(struct clients *s)
@@ -294,6 +303,7 @@ void clients_heal(struct clients *s)
 
 void clients_free(struct clients *s)
 {
+    s->closing = true;
     for (unsigned i = 0; i < s->options->clients; i++) {
         client_logic_close(&s->client[i].logic); /* its calls end, and their jobs */
     }
@@ -306,6 +316,7 @@ void clients_free(struct clients *s)
     for (unsigned i = 0; i < CLIENT_PAST_MAX; i++) {
         buffer_free(&s->past[i].bytes);
     }
+    free(s->listing.check.shown);
     free(s->deadlines_ms);
     free(s->is_dead);
     free(s->generation);

@@ -6,7 +6,7 @@
 #ifndef SIM_CLIENTS_H
 #define SIM_CLIENTS_H
 
-#include "check.h"
+#include "check/check.h"
 
 struct clients; /* opaque */
 struct receivers;

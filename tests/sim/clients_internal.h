@@ -1,9 +1,9 @@
 /* clients_internal.h - shared by the files of the simulated clients: clients.c (life and calls),
- * clients_load.c (what they ask for), clients_wire.c (how it travels). */
+ * clients_load.c (what they ask for), clients_lists.c (lists), clients_wire.c (how it travels). */
 #ifndef SIM_CLIENTS_INTERNAL_H
 #define SIM_CLIENTS_INTERNAL_H
 
-#include "../../client/client_logic.h"
+#include "../../client/lib/client_logic.h"
 #include "clients.h"
 #include "receivers.h"
 
@@ -24,13 +24,23 @@ struct job {
     bool resent;
     bool probe;
     unsigned local_node; /* check.local: whose state is asked for */
-    bool works; /* a worker's (workers.h), not a shop's */
-    struct buffer keys; /* of the orders that it reports on, one after the other */
-    int route; /* route operations: its number; else -1 */
+    bool works;          /* a worker's (workers.h), not a shop's */
+    bool lists;          /* a page of a list */
+    struct buffer keys;  /* of the orders that it reports on, one after the other */
+    int route;           /* route operations: its number; else -1 */
     bool pauses;
-    bool limits_rate; /* route put: it has a rate */
+    bool limits_rate;        /* route put: it has a rate */
     struct call *call;       /* in the logic's hands; NULL: planned */
     struct sim_event *start; /* planned: when it begins */
+};
+
+/* The list that is being gone through. */
+struct listing {
+    struct check_list check;
+    uint8_t cursor[PROTOCOL_CURSOR_MAX];
+    size_t cursor_len;
+    uint32_t limit;
+    unsigned failures;
 };
 
 /* A call that ended, to be sent again. */
@@ -46,9 +56,9 @@ struct exchange {
     struct sim_client *client;
     uint64_t handle;
     unsigned node;
-    bool open;       /* the client waits */
-    bool at_node;    /* the node has it and has not replied */
-    uint8_t *data;   /* the message, then the answer */
+    bool open;     /* the client waits */
+    bool at_node;  /* the node has it and has not replied */
+    uint8_t *data; /* the message, then the answer */
     size_t len;
     struct sim_event *step;
     struct sim_event *timeout;
@@ -60,7 +70,7 @@ struct sim_client {
     struct client_logic logic;
     struct call_budget budget;
     struct sim_event *wake;
-    struct sim_event *act; /* its next idea */
+    struct sim_event *act;  /* its next idea */
     struct sim_event *work; /* when it next looks for work */
     unsigned work_route;    /* where */
     unsigned n_jobs;
@@ -74,8 +84,10 @@ struct clients {
     struct coverage *coverage;
     struct receivers *receivers;
     bool healed;
+    bool closing;
     struct sim_event *probe;
     unsigned probe_round;
+    unsigned n_bulk; /* orders of the bulk that were asked for */
     struct sim_client client[SIM_CLIENTS_MAX];
     struct job *jobs;
     struct exchange *exchanges;
@@ -86,6 +98,7 @@ struct clients {
     bool was_paused[CLIENT_ROUTES_MAX]; /* somebody asked for it */
     struct past past[CLIENT_PAST_MAX];
     uint64_t n_past;
+    struct listing listing;
 };
 
 /* clients.c */
@@ -103,6 +116,10 @@ void job_free(struct job *j);
 void load_resume_routes(struct clients *s);
 void load_begin(struct sim_client *c);
 void load_probe_cb(void *arg);
+
+/* clients_lists.c */
+void lists_begin(struct clients *s); /* until the loop ends */
+void lists_answered(struct job *j, const struct ordersched_answer *a);
 
 /* clients_wire.c */
 bool wire_send(void *arg, unsigned slot, const char *address, const uint8_t *message, size_t len,

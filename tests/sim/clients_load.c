@@ -6,7 +6,7 @@
 #include "clients_internal.h"
 
 #define ROUTE_UNKNOWN 99
-#define AIM_MS 16         /* "the last milliseconds before a deadline" */
+#define AIM_MS 16 /* "the last milliseconds before a deadline" */
 #define ROUTES_EVERY_US 300000
 #define PAUSE_MIN_US 50000
 #define PAUSE_MAX_US 3000000
@@ -34,13 +34,13 @@ static void draw_time(struct sim_client *c, struct operation *op, unsigned id)
     uint64_t now_ms = cluster_ms(c);
     uint64_t delay_ms = loop_between(s->loop, s->options->delay_min_ms, s->options->delay_max_ms);
 
-    op->relative = now_ms == 0 || loop_chance(s->loop, 700);
+    op->relative = now_ms == 0 || loop_random_bool(s->loop, 700);
     op->time_ms = op->relative ? delay_ms : now_ms + delay_ms;
-    if (!op->relative && loop_chance(s->loop, 100)) {
+    if (!op->relative && loop_random_bool(s->loop, 100)) {
         op->time_ms = now_ms - loop_below(s->loop, 1000); /* BAD_DEADLINE */
     }
     if (op->code == OPERATION_EXTEND && !op->relative && s->deadlines_ms[id] != 0 &&
-        loop_chance(s->loop, 200)) {
+        loop_random_bool(s->loop, 200)) {
         op->time_ms = s->deadlines_ms[id]; /* to the very same */
     }
 }
@@ -68,7 +68,7 @@ static struct job *order_job(struct sim_client *c, enum operation_code code, uns
     size_t len = check_order_name(s->check, id, name);
     struct operation op = {
         .code = code,
-        .request_id = code == OPERATION_GET ? NULL : make_one,
+        .request_id = code == OPERATION_GET || code == OPERATION_HISTORY ? NULL : make_one,
         .id = {(const uint8_t *)name, len},
     };
 
@@ -129,22 +129,26 @@ static unsigned draw_dead(struct clients *s, unsigned id)
 static void ask_order(struct sim_client *c)
 {
     struct clients *s = c->clients;
-    bool aimed = loop_chance(s->loop, s->options->near_deadline_per_mille);
+    bool aimed = loop_random_bool(s->loop, s->options->near_deadline_per_mille);
     unsigned id = draw_id(s, aimed);
-    unsigned route = loop_chance(s->loop, 20)
+    unsigned route = loop_random_bool(s->loop, 20)
                          ? ROUTE_UNKNOWN
                          : (unsigned)loop_below(s->loop, s->options->routes);
     enum operation_code code = draw_code(s->loop);
-    if (loop_chance(s->loop, s->options->extend_per_mille)) {
+    if (loop_random_bool(s->loop, s->options->extend_per_mille)) {
         code = s->deadlines_ms[id] != 0 ? OPERATION_EXTEND : OPERATION_SCHEDULE;
     }
     if (code == OPERATION_DEAD_REDRIVE || code == OPERATION_DEAD_DROP) {
         id = draw_dead(s, id);
         aimed = false;
     }
+    if (code == OPERATION_GET && loop_random_bool(s->loop, s->options->history_per_mille)) {
+        code = OPERATION_HISTORY;
+    }
     struct job *j = order_job(c, code, id, route);
 
-    if (code == OPERATION_GET && loop_chance(s->loop, s->options->local_per_mille)) {
+    if ((code == OPERATION_GET || code == OPERATION_HISTORY) &&
+        loop_random_bool(s->loop, s->options->local_per_mille)) {
         j->check.local = true;
         j->local_node = (unsigned)loop_below(s->loop, cluster_size(s->cluster));
     }
@@ -192,11 +196,11 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
     op.id = text_slice(name);
     op.settings.batch = (uint32_t)loop_between(s->loop, 1, s->options->batch_max);
     op.settings.linger_ms = (uint32_t)loop_between(s->loop, 0, s->options->linger_max_ms);
-    if (loop_chance(s->loop, s->options->rate_per_mille)) {
+    if (loop_random_bool(s->loop, s->options->rate_per_mille)) {
         op.settings.rate_per_s = (uint32_t)loop_between(s->loop, 30, 300);
         op.settings.burst = (uint32_t)loop_between(s->loop, 1, 20);
     }
-    if (loop_chance(s->loop, s->options->worker_per_mille)) {
+    if (loop_random_bool(s->loop, s->options->worker_per_mille)) {
         op.settings.kind = ROUTE_WORKER;
         op.settings.url = (struct slice){0};
     }
@@ -212,13 +216,13 @@ static void ask_route(struct sim_client *c)
 {
     struct clients *s = c->clients;
     unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
-    uint64_t dice = loop_below(s->loop, 100);
+    uint64_t drawn = loop_below(s->loop, 100);
 
-    if (dice < 45) {
+    if (drawn < 45) {
         job_plan(route_job(c, OPERATION_ROUTE_PUT, route, false), 0);
-    } else if (dice < 75) {
+    } else if (drawn < 75) {
         job_plan(route_job(c, OPERATION_ROUTE_DELETE, route, false), 0);
-    } else if (dice < 82) {
+    } else if (drawn < 82) {
         job_plan(route_job(c, OPERATION_ROUTE_ROTATE, route, false), 0);
     } else if (c->n_jobs + 2 <= CLIENT_JOBS_MAX) {
         s->was_paused[route] = true;
@@ -251,22 +255,38 @@ static void ask_missing_routes(struct sim_client *c)
 
 /* --- rhythm --- */
 
+#define BULK_JOBS_MAX 400
+
+/* The shops' first orders, many at a time. True while there are some. */
+static bool ask_in_bulk(struct sim_client *c)
+{
+    struct clients *s = c->clients;
+
+    for (unsigned i = 0;
+         i < s->options->bulk && c->n_jobs < BULK_JOBS_MAX && s->n_bulk < s->options->orders; i++) {
+        unsigned route = (unsigned)loop_below(s->loop, s->options->routes);
+        job_plan(order_job(c, OPERATION_SCHEDULE, s->n_bulk++, route), 0);
+    }
+    return s->options->bulk > 0 && s->n_bulk < s->options->orders;
+}
+
 static void load_act_cb(void *arg)
 {
     struct sim_client *c = arg;
     struct clients *s = c->clients;
     const struct sim_options *o = s->options;
 
-    c->act = loop_after(s->loop, loop_below(s->loop, 2 * o->operation_every_us) + 1, load_act_cb, c);
-    if (c->n_jobs >= CLIENT_JOBS_MAX) {
+    c->act = loop_after(s->loop, loop_below(s->loop, 2 * o->operation_every_us) + 1, load_act_cb,
+                        c);
+    if (ask_in_bulk(c) || c->n_jobs >= CLIENT_JOBS_MAX) {
         return;
     }
     if (c->number == 0 && loop_below(s->loop, ROUTES_EVERY_US) < o->operation_every_us) {
         ask_missing_routes(c);
     }
-    if (s->n_past > 0 && loop_chance(s->loop, o->resend_per_mille)) {
+    if (s->n_past > 0 && loop_random_bool(s->loop, o->resend_per_mille)) {
         ask_again(c);
-    } else if (loop_chance(s->loop, o->route_change_per_mille)) {
+    } else if (loop_random_bool(s->loop, o->route_change_per_mille)) {
         ask_route(c);
     } else {
         ask_order(c);
@@ -280,7 +300,8 @@ void load_begin(struct sim_client *c)
     if (c->number == 0) {
         ask_missing_routes(c);
     }
-    c->act = loop_after(s->loop, loop_below(s->loop, s->options->operation_every_us), load_act_cb, c);
+    c->act = loop_after(s->loop, loop_below(s->loop, s->options->operation_every_us), load_act_cb,
+                        c);
 }
 
 /* --- the liveness phase --- */
@@ -288,11 +309,13 @@ void load_begin(struct sim_client *c)
 #define PROBE_ROUND_US 2000000
 #define PROBE_SPREAD_US 1000000
 #define PROBE_TIMEOUT_MS 5000
+#define PROBED_ORDERS 200             /* of those that the shops worked on */
+#define PROBE_TIMEOUT_BY_ONE_MS 10000 /* a queue of one takes one call a commit, of all clients */
 
 static void probe_plan(struct clients *s, struct job *j)
 {
     j->probe = true;
-    j->timeout_ms = PROBE_TIMEOUT_MS;
+    j->timeout_ms = s->options->max_queued > 1 ? PROBE_TIMEOUT_MS : PROBE_TIMEOUT_BY_ONE_MS;
     job_plan(j, loop_below(s->loop, PROBE_SPREAD_US));
 }
 
@@ -306,7 +329,7 @@ static void probe_orders(struct clients *s, enum operation_code code, unsigned s
     }
 }
 
-/* A route, orders, half of them paid, all of them read. */
+/* A route, orders, half of them paid, all of them read, and of the others so many. */
 void load_probe_cb(void *arg)
 {
     struct clients *s = arg;
@@ -319,7 +342,8 @@ void load_probe_cb(void *arg)
         case 2: probe_orders(s, OPERATION_PAY, 2); break;
         case 3:
             probe_orders(s, OPERATION_GET, 1);
-            for (unsigned id = 0; id < s->options->orders; id++) {
+            unsigned step = s->options->orders / PROBED_ORDERS + 1;
+            for (unsigned id = 0; id < s->options->orders; id += step) {
                 unsigned last = id + s->generation[id] * s->options->orders;
                 probe_plan(s, order_job(&s->client[0], OPERATION_GET, last, 0));
             }

@@ -7,9 +7,9 @@
 
 #define LATE_MAX_US 20000000
 
-static bool chance(struct clients *s, unsigned per_mille)
+static bool wire_random_bool(struct clients *s, unsigned per_mille)
 {
-    return !s->healed && loop_chance(s->loop, per_mille);
+    return !s->healed && loop_random_bool(s->loop, per_mille);
 }
 
 static uint64_t latency_us(struct clients *s)
@@ -44,12 +44,12 @@ static void exchange_close(struct exchange *e)
     }
 }
 
-static void exchange_fail(struct exchange *e, bool unknown)
+static void exchange_fail(struct exchange *e, enum client_failure failure)
 {
     struct sim_client *c = e->client;
 
     exchange_close(e);
-    client_logic_on_send_failed(&c->logic, e->handle, unknown, client_now_ms(c));
+    client_logic_on_send_failed(&c->logic, e->handle, failure, client_now_ms(c));
     client_pump(c);
 }
 
@@ -58,7 +58,7 @@ static void exchange_timeout_cb(void *arg)
     struct exchange *e = arg;
 
     e->timeout = NULL;
-    exchange_fail(e, true);
+    exchange_fail(e, CLIENT_SILENT);
     exchange_rest(e);
 }
 
@@ -102,7 +102,7 @@ static void exchange_broken_cb(void *arg)
 
     e->step = NULL;
     if (e->open) {
-        exchange_fail(e, true);
+        exchange_fail(e, CLIENT_LOST);
     }
     exchange_rest(e);
 }
@@ -120,7 +120,8 @@ static void exchange_reply(void *arg, const uint8_t *data, size_t len)
         return;
     }
     count_answer(s->coverage, data, len);
-    if (!cluster_reachable(s->cluster, e->node) || chance(s, s->options->drop_per_mille / 4)) {
+    if (!cluster_reachable(s->cluster, e->node) ||
+        wire_random_bool(s, s->options->drop_per_mille / 4)) {
         s->coverage->answers_lost++;
         exchange_rest(e);
         return;
@@ -147,7 +148,7 @@ static void exchange_arrive_cb(void *arg)
     if (!cluster_is_up(s->cluster, e->node)) {
         s->coverage->refused_connection++;
         if (e->open) {
-            exchange_fail(e, false);
+            exchange_fail(e, CLIENT_UNSENT);
         }
     } else if (cluster_reachable(s->cluster, e->node)) {
         e->at_node = true;
@@ -164,7 +165,8 @@ static void note_requests(struct sim_client *c)
             continue;
         }
         const uint8_t *request = j->call->bytes + j->call->id_offset;
-        if (!j->check.has_request || memcmp(j->check.request, request, sizeof j->check.request) != 0) {
+        if (!j->check.has_request ||
+            memcmp(j->check.request, request, sizeof j->check.request) != 0) {
             memcpy(j->check.request, request, sizeof j->check.request);
             j->check.has_request = true;
             check_invoked(c->clients->check, &j->check);
@@ -199,10 +201,10 @@ bool wire_send(void *arg, unsigned slot, const char *address, const uint8_t *mes
     }
     s->exchanges = e;
     e->timeout = loop_after(s->loop, (uint64_t)timeout_ms * 1000, exchange_timeout_cb, e);
-    if (chance(s, s->options->drop_per_mille / 4)) {
-        return true; /* lost: the time-out tells */
+    if (wire_random_bool(s, s->options->drop_per_mille / 4)) {
+        return true; /* lost: the timeout tells */
     }
-    if (chance(s, s->options->client_delay_per_mille)) {
+    if (wire_random_bool(s, s->options->client_delay_per_mille)) {
         delay_us += loop_below(s->loop, LATE_MAX_US);
     }
     e->step = loop_after(s->loop, delay_us, exchange_arrive_cb, e);

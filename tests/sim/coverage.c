@@ -22,7 +22,7 @@ void coverage_print(const struct coverage *c, FILE *out)
 {
     unsigned column = 0;
 
-#define PRINT(name)                                                                             \
+#define PRINT(name) \
     fprintf(out, "%s%-26s %10" PRIu64, column++ % 3 == 0 ? "\n  " : "   ", #name, c->name);
     fprintf(out, "coverage:");
     COVERAGE_CLUSTER(PRINT)
@@ -35,10 +35,10 @@ unsigned coverage_missing(const struct coverage *c, FILE *out)
 {
     unsigned missing = 0;
 
-#define LOOK(name)                                                                              \
-    if (c->name == 0) {                                                                         \
-        fprintf(out, "coverage: '%s' never happened in this batch\n", #name);                   \
-        missing++;                                                                              \
+#define LOOK(name)                                                            \
+    if (c->name == 0) {                                                       \
+        fprintf(out, "coverage: '%s' never happened in this batch\n", #name); \
+        missing++;                                                            \
     }
     COVERAGE_CLUSTER(LOOK)
     COVERAGE_LOAD(LOOK)

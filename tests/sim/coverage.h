@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "cluster.h"
+#include "cluster/cluster.h"
 
+/* clang-format off */
 #define COVERAGE_CLUSTER(X)                                                                     \
     X(elections) X(leaders_lost) X(failovers_with_deliveries) X(snapshots_taken)                \
     X(snapshots_installed) X(crashes) X(crashes_with_lost_writes) X(pauses) X(partitions)       \
@@ -15,8 +16,11 @@
     X(one_way) X(messages) X(dropped) X(duplicated) X(reordered) X(failed_writes)               \
     X(torn_tails) X(clock_steps) X(transfers) X(restarts_from_snapshot)       \
     X(applied_at_start) X(members_added) X(members_removed) X(foreign_nodes)     \
-    X(peers_refused) X(identities_adopted)                            \
-    X(outcomes_repeated) X(disks_low) X(disks_compared)
+    X(peers_refused) X(identities_adopted) X(lost_refused)            \
+    X(clones) X(clones_heard) X(clones_refused)                       \
+    X(crashes_at_votes) X(crashes_behind_votes)                       \
+    X(outcomes_repeated) X(disks_low) X(disks_compared) \
+    X(told) X(told_wrongly)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \
@@ -30,7 +34,9 @@
     X(lost_with_node)                                                                           \
     /* races around a deadline, of 20 ms, and how they ended */                                 \
     X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \
-    X(extended_late) X(reads_checked) X(reads_local) X(forgotten) X(id_used_again)                             \
+    X(lists_checked) X(lists_of_pages) X(orders_listed) X(histories_checked)                    \
+    X(histories_with_events) X(extended_late) X(reads_checked) X(reads_local) X(forgotten)      \
+    X(id_used_again)                                                                            \
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \
@@ -41,6 +47,7 @@
     /* workers */                                                                               \
     X(reserved) X(leases_extended) X(workers_died) X(reports_settled) X(reports_stale)          \
     X(reports_repeated)
+/* clang-format on */
 
 struct coverage {
 #define COVERAGE_FIELD(name) uint64_t name;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../raft/guard.h"
+#include "../../raft/consensus/guard.h"
 
 static void *forge_alloc(size_t len)
 {
@@ -17,11 +17,12 @@ static void *forge_alloc(size_t len)
     return p;
 }
 
-/* An image of nothing, for a cluster of one. */
+/* A snapshot of nothing, for a cluster of one. */
 static void forge_install(const struct forge_view *view, struct raft_install_snapshot *out)
 {
     *out = (struct raft_install_snapshot){.last_index = view->last + 1000,
-                                          .last_term = out->term, .term = out->term};
+                                          .last_term = out->term,
+                                          .term = out->term};
     raft_configuration_init(&out->conf);
     if (raft_configuration_add(&out->conf, FORGE_STRANGER, "stranger:7400", RAFT_VOTER) != 0) {
         abort();
@@ -35,14 +36,15 @@ static void forge_entries(struct sim_loop *l, const struct forge_view *view,
                           struct raft_append_entries *out)
 {
     out->leader_commit = view->last + 1000;
-    if (loop_chance(l, 500)) {
+    if (loop_random_bool(l, 500)) {
         out->prev_log_index = view->last;
         out->prev_log_term = view->last_term;
         return;
     }
     out->n_entries = 1;
     out->entries = forge_alloc(sizeof *out->entries);
-    out->entries[0] = (struct raft_entry){.term = 1, .type = RAFT_COMMAND,
+    out->entries[0] = (struct raft_entry){.term = 1,
+                                          .type = RAFT_COMMAND,
                                           .buf = {.base = forge_alloc(64), .len = 64}};
     out->entries[0].batch = out->entries[0].buf.base;
 }
@@ -61,12 +63,12 @@ void forge_message(struct sim_loop *l, const struct forge_view *view, struct raf
         RAFT_APPEND_ENTRIES,      RAFT_APPEND_ENTRIES_RESULT, RAFT_REQUEST_VOTE,
         RAFT_REQUEST_VOTE_RESULT, RAFT_INSTALL_SNAPSHOT,      RAFT_TIMEOUT_NOW,
     };
-    bool leaps = loop_chance(l, 500);
+    bool leaps = loop_random_bool(l, 500);
     raft_term term = forge_term(l, view, leaps);
 
     *out = (struct raft_message){.type = types[loop_below(l, 6)]};
-    out->server_id = leaps && loop_chance(l, 700) ? loop_between(l, 1, view->nodes)
-                                                  : FORGE_STRANGER + loop_below(l, 3);
+    out->server_id = leaps && loop_random_bool(l, 700) ? loop_between(l, 1, view->nodes)
+                                                       : FORGE_STRANGER + loop_below(l, 3);
     out->server_address = "stranger:7400";
     switch (out->type) {
         case RAFT_APPEND_ENTRIES:
@@ -78,23 +80,29 @@ void forge_message(struct sim_loop *l, const struct forge_view *view, struct raf
                 .version = 2, .term = term, .last_log_index = view->last};
             break;
         case RAFT_REQUEST_VOTE:
-            out->request_vote = (struct raft_request_vote){
-                .version = 2, .term = term, .candidate_id = out->server_id,
-                .last_log_index = view->last, .last_log_term = view->last_term,
-                .disrupt_leader = loop_chance(l, 700), .pre_vote = loop_chance(l, 200)};
+            out->request_vote = (struct raft_request_vote){.version = 2,
+                                                           .term = term,
+                                                           .candidate_id = out->server_id,
+                                                           .last_log_index = view->last,
+                                                           .last_log_term = view->last_term,
+                                                           .disrupt_leader = loop_random_bool(l,
+                                                                                              700),
+                                                           .pre_vote = loop_random_bool(l, 200)};
             break;
         case RAFT_REQUEST_VOTE_RESULT:
-            out->request_vote_result =
-                (struct raft_request_vote_result){.version = 2, .term = term, .vote_granted = true};
+            out->request_vote_result = (struct raft_request_vote_result){.version = 2,
+                                                                         .term = term,
+                                                                         .vote_granted = true};
             break;
         case RAFT_INSTALL_SNAPSHOT:
             out->install_snapshot.term = term;
             forge_install(view, &out->install_snapshot);
             break;
         default:
-            out->timeout_now = (struct raft_timeout_now){
-                .version = 1, .term = term, .last_log_index = view->last,
-                .last_log_term = view->last_term};
+            out->timeout_now = (struct raft_timeout_now){.version = 1,
+                                                         .term = term,
+                                                         .last_log_index = view->last,
+                                                         .last_log_term = view->last_term};
             break;
     }
 }

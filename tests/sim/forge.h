@@ -21,7 +21,7 @@ struct forge_view {
 /* Draw a message; all but its addresses. Its sender is a stranger, or (then the term leaps) a
  * member. What it owns is the receiver's. */
 void forge_message(struct sim_loop *l, const struct forge_view *view, struct raft_message *out);
-/* Alter a byte of a command or an image that the message carries. False: it carries none. */
+/* Alter a byte of a command or a snapshot that the message carries. False: it carries none. */
 bool forge_damage(struct sim_loop *l, struct raft_message *message);
 
 #endif

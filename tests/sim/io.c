@@ -1,319 +1,13 @@
-/* io.c - a raft_io in memory. See io.h. */
-#include "io.h"
+/* io.c - a raft_io in memory, as libraft calls it. See io.h. */
+#include "io_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../raft/mutant.h"
-
-#define IO_WRITES_MAX 16       /* appends that share one write */
-#define IO_SLOW_PER_MILLE 10   /* writes that take much longer: a flush, a neighbour */
-#define IO_SLOW_FACTOR 20
-#define IO_SNAPSHOT_FACTOR 8
-#define IO_CALLBACK_MAX_US 300 /* from durable to told */
-#define IO_MUTANT_LOSS 16
-
-enum op_kind { OP_APPEND, OP_TRUNCATE, OP_INSTALL, OP_SNAPSHOT, OP_GET };
-
-struct op {
-    enum op_kind kind;
-    struct op *next;
-    raft_index index;
-    const struct raft_entry *entries; /* libraft's, until the callback */
-    unsigned n;
-    struct raft_io_append *append;
-    const struct raft_snapshot *snapshot; /* libraft's, until the callback */
-    size_t trailing;
-    struct raft_io_snapshot_put *put;
-    struct raft_io_snapshot_get *get;
-    int status;
-};
-
-struct op_list {
-    struct op *first, **last;
-};
-
-struct sent {
-    struct raft_io_send *request;
-    int status;
-};
-
-struct sim_io {
-    struct raft_io io;
-    struct sim_loop *loop;
-    struct storage *storage;
-    const struct sim_io_options *options;
-    struct sim_io_host host;
-    struct sim_io_counters *counters;
-    uint64_t tick_us;
-    raft_io_tick_cb tick_cb;
-    raft_io_recv_cb recv_cb;
-    struct sim_event *tick;
-    raft_index next; /* to be appended, when all that waits is done */
-    struct op_list waiting; /* for the disk; the first n_writing are being written */
-    unsigned n_writing;
-    struct sim_event *write;
-    struct op *own; /* a snapshot of ours that is being written */
-    struct sim_event *own_write;
-    struct op_list done; /* to be told */
-    struct sim_event *tell;
-    bool telling; /* tell ran, and waits for the process to be resumed */
-    struct sent *sent;
-    size_t n_sent, cap_sent;
-    bool failed;
-    bool dead;
-};
-
 static struct sim_io *io_of(const struct raft_io *io)
 {
     return io->impl;
-}
-
-/* --- lists --- */
-
-static void list_init(struct op_list *l)
-{
-    l->first = NULL;
-    l->last = &l->first;
-}
-
-static void list_push(struct op_list *l, struct op *op)
-{
-    op->next = NULL;
-    *l->last = op;
-    l->last = &op->next;
-}
-
-static struct op *list_pop(struct op_list *l)
-{
-    struct op *op = l->first;
-
-    if (op != NULL) {
-        l->first = op->next;
-        if (l->first == NULL) {
-            l->last = &l->first;
-        }
-    }
-    return op;
-}
-
-static struct op *op_new(enum op_kind kind)
-{
-    struct op *op = calloc(1, sizeof *op);
-
-    if (op == NULL) {
-        abort();
-    }
-    op->kind = kind;
-    return op;
-}
-
-/* --- telling --- */
-
-static void op_tell(struct op *op, int status)
-{
-    struct op gone = *op;
-
-    free(op);
-    switch (gone.kind) {
-        case OP_APPEND:
-            gone.append->cb(gone.append, status);
-            break;
-        case OP_INSTALL:
-        case OP_SNAPSHOT:
-            gone.put->cb(gone.put, status);
-            break;
-        case OP_TRUNCATE:
-        case OP_GET: /* see io_tell_get */
-            break;
-    }
-}
-
-static void io_tell_get(struct sim_io *io, struct op *op, int status)
-{
-    struct raft_io_snapshot_get *get = op->get;
-    struct raft_snapshot *snapshot = NULL;
-
-    free(op);
-    if (status == 0) {
-        if (io->storage->has_snapshot) {
-            snapshot = storage_get(io->storage);
-        } else {
-            status = RAFT_NOTFOUND;
-        }
-    }
-    get->cb(get, snapshot, status);
-}
-
-static void io_tell_one(struct sim_io *io, struct op *op, int status)
-{
-    if (op->kind == OP_GET) {
-        io_tell_get(io, op, status);
-    } else {
-        op_tell(op, status);
-    }
-}
-
-/* An event of the process. */
-static void io_tell(void *arg)
-{
-    struct sim_io *io = arg;
-    struct op *op;
-
-    io->telling = false;
-    while (!io->dead && (op = list_pop(&io->done)) != NULL) {
-        io_tell_one(io, op, op->status);
-    }
-}
-
-static void io_tell_cb(void *arg)
-{
-    struct sim_io *io = arg;
-
-    io->tell = NULL;
-    io->telling = true;
-    io->host.enter(io->host.arg, io_tell, io);
-}
-
-static void io_done(struct sim_io *io, struct op *op, int status)
-{
-    op->status = status;
-    list_push(&io->done, op);
-    if (io->tell == NULL && !io->telling) {
-        io->tell = loop_after(io->loop, loop_below(io->loop, IO_CALLBACK_MAX_US), io_tell_cb, io);
-    }
-}
-
-/* --- writing --- */
-
-static void io_write_next(struct sim_io *io);
-
-static uint64_t io_duration_us(struct sim_io *io, unsigned factor)
-{
-    uint64_t us = loop_between(io->loop, io->options->write_min_us, io->options->write_max_us);
-
-    return us * factor * (loop_chance(io->loop, IO_SLOW_PER_MILLE) ? IO_SLOW_FACTOR : 1);
-}
-
-static bool io_write_fails(struct sim_io *io)
-{
-    unsigned fail = io->options->write_fail_per_million;
-
-    return fail > 0 && loop_below(io->loop, 1000000) < fail;
-}
-
-/* How many of n entries that were being written are there after a crash or an error. */
-static size_t io_tear(struct sim_io *io, size_t n)
-{
-    switch (loop_below(io->loop, 4)) {
-        case 0:
-            return n;
-        case 1:
-            return 0;
-        default:
-            return loop_below(io->loop, n + 1);
-    }
-}
-
-/* Nothing more gets to this disk in this life: production ends the process. */
-static void io_fail(struct sim_io *io, struct op *op)
-{
-    if (op->kind == OP_APPEND) {
-        storage_append(io->storage, op->index, op->entries, io_tear(io, op->n));
-    }
-    io->failed = true;
-    io->counters->failed_writes++;
-    io_done(io, op, RAFT_IOERR);
-}
-
-static void io_store(struct sim_io *io, const struct op *op)
-{
-    switch (op->kind) {
-        case OP_APPEND:
-            storage_append(io->storage, op->index, op->entries, op->n);
-            break;
-        case OP_TRUNCATE:
-            storage_truncate(io->storage, op->index);
-            break;
-        case OP_INSTALL:
-            storage_put(io->storage, op->snapshot, 0);
-            io->counters->snapshots_installed++;
-            break;
-        case OP_SNAPSHOT:
-            storage_put(io->storage, op->snapshot, op->trailing);
-            io->counters->snapshots_taken++;
-            break;
-        case OP_GET:
-            break;
-    }
-}
-
-/* The disk has written the first n_writing. */
-static void io_written_cb(void *arg)
-{
-    struct sim_io *io = arg;
-
-    io->write = NULL;
-    while (io->n_writing > 0 && !io->failed) {
-        struct op *op = list_pop(&io->waiting);
-        io->n_writing--;
-        if (op->kind != OP_TRUNCATE && io_write_fails(io)) {
-            io_fail(io, op);
-        } else {
-            io_store(io, op);
-            if (op->kind == OP_TRUNCATE) {
-                free(op);
-            } else {
-                io_done(io, op, 0);
-            }
-        }
-    }
-    io->n_writing = 0;
-    io_write_next(io);
-}
-
-static void io_own_written_cb(void *arg)
-{
-    struct sim_io *io = arg;
-    struct op *op = io->own;
-
-    io->own_write = NULL;
-    io->own = NULL;
-    if (io->failed || io_write_fails(io)) {
-        io_fail(io, op);
-        return;
-    }
-    io_store(io, op);
-    io_done(io, op, 0);
-}
-
-static void io_write_next(struct sim_io *io)
-{
-    struct op *op = io->waiting.first;
-
-    if (io->dead || io->failed || io->write != NULL) {
-        return;
-    }
-    while (op != NULL && op->kind == OP_SNAPSHOT) { /* begins in its turn, keeps nobody waiting */
-        assert(io->own == NULL);
-        io->own = list_pop(&io->waiting);
-        io->own_write = loop_after(io->loop, io_duration_us(io, IO_SNAPSHOT_FACTOR),
-                                   io_own_written_cb, io);
-        op = io->waiting.first;
-    }
-    if (op == NULL) {
-        return;
-    }
-    io->n_writing = 1;
-    while (op->kind == OP_APPEND && io->n_writing < IO_WRITES_MAX && op->next != NULL &&
-           op->next->kind == OP_APPEND) {
-        op = op->next;
-        io->n_writing++;
-    }
-    io->write = loop_after(io->loop,
-                           io_duration_us(io, op->kind == OP_INSTALL ? IO_SNAPSHOT_FACTOR : 1),
-                           io_written_cb, io);
 }
 
 /* --- raft_io: the disk --- */
@@ -381,9 +75,16 @@ static int io_set_term(struct raft_io *raft_io, raft_term term)
 static int io_set_vote(struct raft_io *raft_io, raft_id id)
 {
     struct sim_io *io = io_of(raft_io);
+    enum sim_io_fate fate = SIM_IO_GOES_ON;
 
-    if (!io->dead) {
+    if (!io->dead && io->host.votes != NULL) {
+        fate = io->host.votes(io->host.arg);
+    }
+    if (!io->dead && fate != SIM_IO_ENDS_BEFORE) {
         io->storage->vote = id;
+    }
+    if (fate != SIM_IO_GOES_ON) {
+        sim_io_kill(io);
     }
     return 0;
 }
@@ -392,7 +93,7 @@ static int io_append(struct raft_io *raft_io, struct raft_io_append *req,
                      const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
 {
     struct sim_io *io = io_of(raft_io);
-    struct op *op = op_new(OP_APPEND);
+    struct op *op = io_op_new(OP_APPEND);
 
     assert(n > 0);
     req->cb = cb;
@@ -401,8 +102,7 @@ static int io_append(struct raft_io *raft_io, struct raft_io_append *req,
     op->entries = entries;
     op->n = n;
     io->next += n;
-    list_push(&io->waiting, op);
-    io_write_next(io);
+    io_op_queue(io, op);
     return 0;
 }
 
@@ -415,11 +115,10 @@ static int io_truncate(struct raft_io *raft_io, raft_index index)
     if (index == io->next) {
         return 0; /* asked before every append */
     }
-    op = op_new(OP_TRUNCATE);
+    op = io_op_new(OP_TRUNCATE);
     op->index = index;
     io->next = index;
-    list_push(&io->waiting, op);
-    io_write_next(io);
+    io_op_queue(io, op);
     return 0;
 }
 
@@ -428,7 +127,7 @@ static int io_snapshot_put(struct raft_io *raft_io, unsigned trailing,
                            raft_io_snapshot_put_cb cb)
 {
     struct sim_io *io = io_of(raft_io);
-    struct op *op = op_new(trailing == 0 ? OP_INSTALL : OP_SNAPSHOT);
+    struct op *op = io_op_new(trailing == 0 ? OP_INSTALL : OP_SNAPSHOT);
 
     req->cb = cb;
     op->put = req;
@@ -437,8 +136,7 @@ static int io_snapshot_put(struct raft_io *raft_io, unsigned trailing,
     if (trailing == 0) {
         io->next = snapshot->index + 1;
     }
-    list_push(&io->waiting, op);
-    io_write_next(io);
+    io_op_queue(io, op);
     return 0;
 }
 
@@ -446,11 +144,11 @@ static int io_snapshot_get(struct raft_io *raft_io, struct raft_io_snapshot_get 
                            raft_io_snapshot_get_cb cb)
 {
     struct sim_io *io = io_of(raft_io);
-    struct op *op = op_new(OP_GET);
+    struct op *op = io_op_new(OP_GET);
 
     req->cb = cb;
     op->get = req;
-    io_done(io, op, 0);
+    io_op_done(io, op, 0);
     return 0;
 }
 
@@ -574,9 +272,7 @@ bool sim_io_turn(struct sim_io *io)
     while (!io->dead && (request = requests_pop(raft)) != NULL) {
         told = true;
         switch (request->type) {
-            case RAFT_COMMAND:
-                request->cb(request, request->status, request->result);
-                break;
+            case RAFT_COMMAND: request->cb(request, request->status, request->result); break;
             case RAFT_BARRIER: {
                 struct raft_barrier *barrier = (struct raft_barrier *)request;
                 barrier->cb(barrier, barrier->status);
@@ -600,99 +296,25 @@ bool sim_io_turn(struct sim_io *io)
 
 /* --- the end --- */
 
-static void io_cancel(struct sim_io *io, struct sim_event **event)
-{
-    if (*event != NULL) {
-        loop_cancel(io->loop, *event);
-        *event = NULL;
-    }
-}
-
-size_t sim_io_writing(const struct sim_io *io)
-{
-    const struct op *op = io->waiting.first;
-    size_t n = 0;
-
-    for (unsigned i = 0; i < io->n_writing; i++, op = op->next) {
-        n += op->n;
-    }
-    return n;
-}
-
-/* The appends that were being written: a prefix of their entries is there. */
-static void io_tear_appends(struct sim_io *io)
-{
-    size_t n = sim_io_writing(io);
-    size_t left = io_tear(io, n);
-    struct op *op;
-
-    io->counters->torn_tails += left > 0 && left < n;
-    io->counters->lost_writes += n - left;
-    op = io->waiting.first;
-    for (; left > 0; op = op->next) {
-        size_t k = op->n < left ? op->n : left;
-        storage_append(io->storage, op->index, op->entries, k);
-        left -= k;
-    }
-}
-
-static void io_lose_reported(struct sim_io *io)
-{
-    raft_index floor = io->storage->has_snapshot ? io->storage->snapshot.index : 1;
-    raft_index last = storage_last(io->storage);
-    raft_index n = loop_below(io->loop, IO_MUTANT_LOSS);
-
-    if (last > floor) {
-        storage_truncate(io->storage, last - floor > n ? last - n + 1 : floor + 1);
-    }
-}
-
 void sim_io_kill(struct sim_io *io)
 {
-    struct op *op = io->waiting.first;
-
-    if (io->dead) {
-        return;
+    if (!io->dead) {
+        io->dead = true;
+        io_disk_crash(io);
+        io_cancel(io, &io->tick);
     }
-    io->dead = true;
-    if (io->write != NULL && op->kind == OP_APPEND) {
-        io_tear_appends(io);
-    } else if (io->write != NULL && loop_chance(io->loop, 500)) {
-        io_store(io, op);
-    }
-    if (io->own_write != NULL && loop_chance(io->loop, 250)) {
-        io_store(io, io->own);
-    }
-    for (unsigned i = 0; op != NULL; op = op->next, i++) {
-        io->counters->lost_writes += i >= io->n_writing && op->kind == OP_APPEND ? op->n : 0;
-    }
-    if (MUTANT(LOST_WRITE_DURABLE)) {
-        io_lose_reported(io);
-    }
-    io_cancel(io, &io->tick);
-    io_cancel(io, &io->write);
-    io_cancel(io, &io->own_write);
-    io_cancel(io, &io->tell);
 }
 
 static void io_close(struct raft_io *raft_io, raft_io_close_cb cb)
 {
     struct sim_io *io = io_of(raft_io);
-    struct op *op;
 
     sim_io_kill(io);
     while (io->n_sent > 0) {
         struct raft_io_send *request = io->sent[--io->n_sent].request;
         request->cb(request, RAFT_CANCELED);
     }
-    while ((op = list_pop(&io->done)) != NULL || (op = list_pop(&io->waiting)) != NULL) {
-        io_tell_one(io, op, RAFT_CANCELED);
-    }
-    if (io->own != NULL) {
-        op = io->own;
-        io->own = NULL;
-        op_tell(op, RAFT_CANCELED);
-    }
+    io_disk_cancel(io);
     cb(raft_io);
 }
 
@@ -760,7 +382,6 @@ struct sim_io *sim_io_new(struct sim_loop *loop, struct storage *storage,
         .host = *host,
         .counters = counters,
     };
-    list_init(&io->waiting);
-    list_init(&io->done);
+    io_disk_init(io);
     return io;
 }

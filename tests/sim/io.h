@@ -23,6 +23,10 @@
 #include "loop.h"
 #include "storage.h"
 
+/* Of a process that writes its vote: it ends with the vote written and not durable, so that its
+ * disk has the one from before or the new one; nothing was sent yet. */
+enum sim_io_fate { SIM_IO_GOES_ON, SIM_IO_ENDS_BEFORE, SIM_IO_ENDS_BEHIND };
+
 /* What a process is asked by its raft_io. */
 struct sim_io_host {
     void *arg;
@@ -33,6 +37,7 @@ struct sim_io_host {
     void (*enter)(void *arg, sim_event_cb cb, void *cb_arg);
     /* Hand a message to the network, which copies it. 0, or the status of its callback. */
     int (*send)(void *arg, const struct raft_message *message);
+    enum sim_io_fate (*votes)(void *arg); /* NULL: it goes on */
 };
 
 struct sim_io_options {

@@ -160,7 +160,7 @@ uint64_t loop_between(struct sim_loop *l, uint64_t min, uint64_t max)
     return max - min == UINT64_MAX ? loop_random(l) : min + loop_below(l, max - min + 1);
 }
 
-bool loop_chance(struct sim_loop *l, unsigned per_mille)
+bool loop_random_bool(struct sim_loop *l, unsigned per_mille)
 {
     return per_mille > 0 && loop_below(l, 1000) < per_mille;
 }

@@ -21,7 +21,7 @@ struct sim_loop {
     uint64_t events; /* run so far */
     uint64_t random; /* state of the generator */
     uint64_t trace_hash;
-    FILE *trace;     /* NULL: hash only */
+    FILE *trace; /* NULL: hash only */
     struct sim_event **heap;
     size_t n, cap;
     uint64_t sequence;
@@ -39,10 +39,9 @@ bool loop_step(struct sim_loop *l, uint64_t until_us);
 uint64_t loop_random(struct sim_loop *l);
 uint64_t loop_below(struct sim_loop *l, uint64_t limit);               /* 0..limit-1 */
 uint64_t loop_between(struct sim_loop *l, uint64_t min, uint64_t max); /* both included */
-bool loop_chance(struct sim_loop *l, unsigned per_mille);
+bool loop_random_bool(struct sim_loop *l, unsigned per_mille);
 
 /* One line of the trace: time, then the text. No pointers in it. */
-void loop_trace(struct sim_loop *l, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void loop_trace(struct sim_loop *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

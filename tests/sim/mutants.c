@@ -38,19 +38,22 @@ static const struct expectation expectations[] = {
     {"store-unverified", MUTANT_STORE_UNVERIFIED, "I13", 100, false, "damage"},
     {"window-per-batch", MUTANT_WINDOW_PER_BATCH, "ROUTE", 100, false, NULL},
     {"report-before-commit", MUTANT_REPORT_BEFORE_COMMIT, "ACKED", 100, false, NULL},
-    {"apply-uncommitted", MUTANT_APPLY_UNCOMMITTED, "PREFIX", 50, false, NULL},
+    {"apply-uncommitted", MUTANT_APPLY_UNCOMMITTED, "PREFIX", 300, true, NULL},
     {"full-recent-forgets", MUTANT_FULL_RECENT_FORGETS, "I10", 100, false, "recent"},
     {"identity-not-compared", MUTANT_IDENTITY_NOT_COMPARED, "IDENTITY", 20, true, "foreign"},
     {"lost-write-durable", MUTANT_LOST_WRITE_DURABLE, "ACKED", 200, true, NULL},
     {"change-without-barrier", MUTANT_CHANGE_WITHOUT_BARRIER, "PREFIX", 1000, true, "halves"},
     {"digest-forgets-failures", MUTANT_DIGEST_FORGETS_FAILURES, "DIGEST", 20, false, NULL},
     {"digest-forgets-payload", MUTANT_DIGEST_FORGETS_PAYLOAD, "DIGEST", 20, false, NULL},
-    {"vote-not-written", MUTANT_VOTE_NOT_WRITTEN, "LEADER", 500, true, NULL},
+    {"vote-not-written", MUTANT_VOTE_NOT_WRITTEN, "LEADER", 100, true, "votes"},
     {"deadline-by-proposer", MUTANT_DEADLINE_BY_PROPOSER, "I2", 2000, false, NULL},
     {"wheel-forgets-level", MUTANT_WHEEL_FORGETS_LEVEL, "LIVENESS", 500, false, "boundary"},
     {"outcome-of-any-attempt", MUTANT_OUTCOME_OF_ANY_ATTEMPT, "I9", 100, false, "repeats"},
     {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM, "I2", 2000, false, "requests-first"},
     {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, "PREFIX", 200, true, NULL},
+    {"starts-not-compared", MUTANT_STARTS_NOT_COMPARED, "STARTS", 50, false, "restore,starts"},
+    {"list-skips-order", MUTANT_LIST_SKIPS_ORDER, "I2", 20, false, "lists"},
+    {"history-forgets-redrive", MUTANT_HISTORY_FORGETS_REDRIVE, "I2", 100, false, "lists"},
     {"leader-forgets-time", MUTANT_LEADER_FORGETS_TIME, "CLOCK", 500, false, NULL},
     {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false, NULL},
     {"hazard-capacity", MUTANT_HAZARD_CAPACITY, "LIVENESS", 20, false, NULL},
@@ -131,8 +134,8 @@ int mutants_self_test(unsigned jobs)
     struct batch batch = {1, most > 0 ? most : 1, jobs, NULL, "", false, NULL, stdout};
     batch_run(&batch, r);
     bool clean = r->violations + r->crashes == 0;
-    printf("%s %u - without a mutant the same %u seeds pass\n1..%u\n", clean ? "ok" : "not ok", n + 1,
-           most, n + 1);
+    printf("%s %u - without a mutant the same %u seeds pass\n1..%u\n", clean ? "ok" : "not ok",
+           n + 1, most, n + 1);
     free(r);
     return fine && clean ? 0 : 1;
 }

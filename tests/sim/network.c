@@ -19,6 +19,7 @@ struct packet {
     struct sim_event *event;
     unsigned from, to;
     unsigned clusters[2]; /* the sender's and the receiver's, when it was sent */
+    uint64_t seat;
     struct raft_message message;
 };
 
@@ -60,8 +61,7 @@ static void *wire_alloc(size_t len)
     return p;
 }
 
-static void wire_copy_entries(const struct raft_append_entries *in,
-                              struct raft_append_entries *out)
+static void wire_copy_entries(const struct raft_append_entries *in, struct raft_append_entries *out)
 {
     size_t size = 0;
     uint8_t *batch;
@@ -110,12 +110,8 @@ static void wire_copy(const struct raft_message *in, struct raft_message *out)
 {
     *out = (struct raft_message){.type = in->type};
     switch (in->type) {
-        case RAFT_REQUEST_VOTE:
-            out->request_vote = in->request_vote;
-            break;
-        case RAFT_REQUEST_VOTE_RESULT:
-            out->request_vote_result = in->request_vote_result;
-            break;
+        case RAFT_REQUEST_VOTE: out->request_vote = in->request_vote; break;
+        case RAFT_REQUEST_VOTE_RESULT: out->request_vote_result = in->request_vote_result; break;
         case RAFT_APPEND_ENTRIES:
             wire_copy_entries(&in->append_entries, &out->append_entries);
             break;
@@ -175,18 +171,19 @@ static void packet_deliver(struct packet *p)
     /* Who stands in another's place has not its connections. */
     if (p->clusters[0] != w->host.cluster_of(w->host.arg, p->from) ||
         p->clusters[1] != w->host.cluster_of(w->host.arg, to) ||
-        !w->host.fits(w->host.arg, p->from, to)) {
+        !w->host.fits(w->host.arg, p->from, to) ||
+        !w->host.has_seat(w->host.arg, p->from, to, p->seat)) {
         packet_end(p, true);
         return;
     }
     if (p->clusters[0] != p->clusters[1]) {
         w->host.crossed(w->host.arg, p->from, to);
     }
-    message.server_id = p->from + 1;
+    message.server_id = w->host.id(w->host.arg, p->from);
     message.server_address = w->host.address(w->host.arg, p->from);
     packet_end(p, false);
     if (!w->calm && w->options->damage_per_mille > 0 &&
-        loop_chance(w->loop, w->options->damage_per_mille)) {
+        loop_random_bool(w->loop, w->options->damage_per_mille)) {
         w->counters->damaged += forge_damage(w->loop, &message);
     }
     w->host.deliver(w->host.arg, to, &message);
@@ -220,7 +217,7 @@ static uint64_t lane_latency_us(struct sim_network *w, struct lane *lane)
 
     if (!w->calm && w->loop->now_us >= lane->draw_us) {
         lane->draw_us = w->loop->now_us + NETWORK_SLOW_DRAW_US;
-        if (loop_chance(w->loop, o->slow_link_per_mille)) {
+        if (loop_random_bool(w->loop, o->slow_link_per_mille)) {
             lane->slow_until_us = w->loop->now_us + loop_below(w->loop, NETWORK_SLOW_MAX_US);
             lane->slow_extra_us = loop_below(w->loop, NETWORK_SLOW_EXTRA_MAX_US);
         }
@@ -228,7 +225,7 @@ static uint64_t lane_latency_us(struct sim_network *w, struct lane *lane)
     return w->loop->now_us < lane->slow_until_us ? us + lane->slow_extra_us : us;
 }
 
-static void lane_put(struct sim_network *w, unsigned from, unsigned to,
+static void lane_put(struct sim_network *w, unsigned from, unsigned to, uint64_t seat,
                      const struct raft_message *message, bool in_order)
 {
     struct lane *lane = &w->lanes[from][to];
@@ -247,6 +244,7 @@ static void lane_put(struct sim_network *w, unsigned from, unsigned to,
     *p = (struct packet){.network = w,
                          .from = from,
                          .to = to,
+                         .seat = seat,
                          .clusters = {w->host.cluster_of(w->host.arg, from),
                                       w->host.cluster_of(w->host.arg, to)}};
     wire_copy(message, &p->message);
@@ -267,33 +265,34 @@ int network_send(struct sim_network *w, unsigned from, unsigned to,
 {
     const struct sim_options *o = w->options;
     struct lane *lane = &w->lanes[from][to];
+    uint64_t seat;
 
     assert(from != to);
     w->counters->messages++;
-    if (!w->host.fits(w->host.arg, from, to)) {
+    if (!w->host.fits(w->host.arg, from, to) || !w->host.take_seat(w->host.arg, from, to, &seat)) {
         w->counters->dropped++;
         return RAFT_NOCONNECTION;
     }
     if (lane->cut || lane_is_full(w, lane)) {
         w->counters->dropped++;
         /* Only sometimes does the sender learn of it. */
-        return loop_chance(w->loop, 500) ? RAFT_NOCONNECTION : 0;
+        return loop_random_bool(w->loop, 500) ? RAFT_NOCONNECTION : 0;
     }
     if (w->calm) {
-        lane_put(w, from, to, message, true);
+        lane_put(w, from, to, seat, message, true);
         return 0;
     }
-    if (loop_chance(w->loop, o->drop_per_mille)) {
+    if (loop_random_bool(w->loop, o->drop_per_mille)) {
         w->counters->dropped++;
         return 0;
     }
-    if (loop_chance(w->loop, o->duplicate_per_mille)) {
+    if (loop_random_bool(w->loop, o->duplicate_per_mille)) {
         w->counters->duplicated++;
-        lane_put(w, from, to, message, false);
+        lane_put(w, from, to, seat, message, false);
     }
-    bool reordered = loop_chance(w->loop, o->reorder_per_mille);
+    bool reordered = loop_random_bool(w->loop, o->reorder_per_mille);
     w->counters->reordered += reordered;
-    lane_put(w, from, to, message, !reordered);
+    lane_put(w, from, to, seat, message, !reordered);
     return 0;
 }
 
@@ -350,6 +349,11 @@ void network_cut(struct sim_network *w, unsigned from, unsigned to)
     w->lanes[from][to].cut = true;
 }
 
+bool network_passes(const struct sim_network *w, unsigned from, unsigned to)
+{
+    return !w->lanes[from][to].cut;
+}
+
 void network_cut_clients(struct sim_network *w, unsigned node)
 {
     w->clients_cut[node] = true;
@@ -371,8 +375,7 @@ bool network_client_reaches(const struct sim_network *w, unsigned node)
 }
 
 struct sim_network *network_new(struct sim_loop *loop, const struct sim_options *options,
-                                struct sim_counters *counters,
-                                const struct sim_network_host *host)
+                                struct sim_counters *counters, const struct sim_network_host *host)
 {
     struct sim_network *w = calloc(1, sizeof *w);
 

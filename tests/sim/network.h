@@ -11,16 +11,21 @@
 #define SIM_NETWORK_H
 
 #include "../../raft/libraft.h"
-#include "cluster.h"
+#include "cluster/cluster.h"
 
 struct sim_network; /* opaque */
 
 struct sim_network_host {
     void *arg;
-    /* The address that a message of this node comes from. */
+    /* The id and the address that a message of this node comes from. */
+    raft_id (*id)(void *arg, unsigned node);
     const char *(*address)(void *arg, unsigned node);
     /* Do these two talk to each other, as they are now? */
     bool (*fits)(void *arg, unsigned from, unsigned to);
+    /* A message is sent on a connection, which has this number from now on; false: there is none to
+     * be had. Its message arrives: is it on the connection that there is? */
+    bool (*take_seat)(void *arg, unsigned from, unsigned to, uint64_t *seat);
+    bool (*has_seat)(void *arg, unsigned from, unsigned to, uint64_t seat);
     /* The number of the node's true cluster. */
     unsigned (*cluster_of)(void *arg, unsigned node);
     /* They talk, and are of two clusters. */
@@ -30,8 +35,7 @@ struct sim_network_host {
 };
 
 struct sim_network *network_new(struct sim_loop *loop, const struct sim_options *options,
-                                struct sim_counters *counters,
-                                const struct sim_network_host *host);
+                                struct sim_counters *counters, const struct sim_network_host *host);
 void network_free(struct sim_network *w);
 
 /* 0, or what the sender's callback is told: RAFT_NOCONNECTION. */
@@ -45,6 +49,7 @@ void network_forget(struct sim_network *w, unsigned node);
 void network_calm(struct sim_network *w);
 
 void network_cut(struct sim_network *w, unsigned from, unsigned to);
+bool network_passes(const struct sim_network *w, unsigned from, unsigned to); /* it is not cut */
 void network_cut_clients(struct sim_network *w, unsigned node);
 void network_heal(struct sim_network *w);
 bool network_client_reaches(const struct sim_network *w, unsigned node);

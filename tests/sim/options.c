@@ -12,15 +12,15 @@
 /* Each kind of fault is on in about half of the runs. */
 static bool wanted(struct sim_loop *l)
 {
-    return loop_chance(l, 500);
+    return loop_random_bool(l, 500);
 }
 
 static uint64_t one_of(struct sim_loop *l, const uint64_t *values, unsigned n)
 {
     return values[loop_below(l, n)];
 }
-#define ONE_OF(l, ...)                                                                          \
-    one_of((l), (const uint64_t[]){__VA_ARGS__},                                                \
+#define ONE_OF(l, ...)                           \
+    one_of((l), (const uint64_t[]){__VA_ARGS__}, \
            sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 static void draw_cluster(struct sim_options *o, struct sim_loop *l)
@@ -31,7 +31,7 @@ static void draw_cluster(struct sim_options *o, struct sim_loop *l)
     o->snapshot_slice = (unsigned)ONE_OF(l, 1, 1, 3, 2000);
     o->retention_ms = ONE_OF(l, 500, 2000, 5000, 60000, 86400000);
     o->orders = (unsigned)loop_between(l, 2, 24);
-    o->max_orders = loop_chance(l, 200) ? loop_between(l, 1, o->orders) : 1000000;
+    o->max_orders = loop_random_bool(l, 200) ? loop_between(l, 1, o->orders) : 1000000;
     o->max_deliveries = (unsigned)ONE_OF(l, 1, 4, 256, 4096);
     o->max_queued = (uint32_t)ONE_OF(l, 1, 4, 1024, 16384);
 }
@@ -114,7 +114,7 @@ bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
     bool drawn;
 
     *stream = (struct sim_loop){.random = XXH3_64bits_withSeed(name, strlen(name), o->seed)};
-    drawn = loop_chance(stream, per_mille); /* always: the values that follow are the same */
+    drawn = loop_random_bool(stream, per_mille); /* always: the values that follow are the same */
     if (o->with != NULL ? !list_has(o->with, name) : !drawn) {
         return false;
     }
@@ -150,6 +150,19 @@ static void draw_lies(struct sim_options *o)
     }
     if (options_extra(o, "restore", 100, &stream)) {
         o->restore_every_ms = loop_between(&stream, 200, 2000);
+        o->starts = options_extra(o, "starts", 700, &stream);
+    }
+    /* Many votes, and some arrive late: so few orders overflow. */
+    if (o->nodes > 1 && o->extend_per_mille == 0 && options_extra(o, "votes", 80, &stream)) {
+        o->vote_crash_per_mille = (unsigned)loop_between(&stream, 100, 700);
+        o->partition_every_ms = loop_between(&stream, 500, 2000);
+        o->partition_for_ms = loop_between(&stream, 100, 1000);
+        o->slow_link_per_mille = (unsigned)loop_between(&stream, 100, 500);
+    }
+    if (o->nodes > 1 && o->slots < SIM_NODES_MAX && options_extra(o, "clones", 100, &stream)) {
+        o->clones_every_ms = loop_between(&stream, 200, 3000);
+        o->starts = true;
+        o->clones_elsewhere = options_extra(o, "clones-elsewhere", 650, &stream);
     }
     if (options_extra(o, "forge", 150, &stream)) {
         o->forge_every_ms = ONE_OF(&stream, 20, 100, 500, 2000);
@@ -170,7 +183,8 @@ static void draw_extras(struct sim_options *o)
         o->read_turn_ns = ONE_OF(&stream, 1, 2000, 20000);
     }
     if (options_extra(o, "members", 100, &stream)) {
-        o->nodes = (unsigned)ONE_OF(&stream, 1, 2, 3, 4, 4, 4); /* an even number splits in halves */
+        /* An even number splits in halves. */
+        o->nodes = (unsigned)ONE_OF(&stream, 1, 2, 3, 4, 4, 4);
         o->slots = (unsigned)loop_between(&stream, o->nodes + 1, SIM_NODES_MAX);
         o->members_every_ms = loop_between(&stream, 300, 4000);
         o->add_patience_ms = (unsigned)ONE_OF(&stream, 500, 2000, 10000);
@@ -183,7 +197,8 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "foreign", 80, &stream) && o->nodes > 1) {
         o->foreign_every_ms = loop_between(&stream, 500, 5000);
     }
-    if (options_extra(o, "halves", 20, &stream)) { /* where two changes could each have a majority */
+    /* Where two changes could each have a majority. */
+    if (options_extra(o, "halves", 20, &stream)) {
         o->nodes = 4;
         o->slots = SIM_NODES_MAX;
         o->members_every_ms = loop_between(&stream, 300, 1500);
@@ -223,9 +238,35 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "hour", 1, &stream)) {
         stretch(o, &stream);
     }
+    if (options_extra(o, "many", 1, &stream)) { /* thousands are due in the same second */
+        o->orders = (unsigned)loop_between(&stream, 5000, 10000);
+        o->max_orders = 1000000;
+        o->max_deliveries = 4096;
+        o->max_queued = 16384;
+        o->clients = SIM_CLIENTS_MAX;
+        o->bulk = (unsigned)loop_between(&stream, 10, 60);
+        o->snapshot_threshold = (unsigned)ONE_OF(&stream, 200, 1024);
+        o->operation_every_us = loop_between(&stream, 4000, 20000);
+        o->delay_min_ms = 1000;
+        o->delay_max_ms = loop_between(&stream, 3000, 9000);
+        o->retention_ms = ONE_OF(&stream, 5000, 86400000);
+        o->receiver_min_us = 100;
+        o->receiver_max_us = 3000; /* what is due is settled before the run is judged */
+        o->worker_per_mille = o->rate_per_mille = o->receiver_busy_per_mille = 0;
+        o->receiver_fail_per_mille = (unsigned)loop_below(&stream, 100);
+        o->receiver_half_per_mille = (unsigned)loop_below(&stream, 100);
+    }
     if (options_extra(o, "handover", 50, &stream)) {
         o->disk_every_ms = loop_between(&stream, 200, 2000);
-        o->hands_over = true;
+        o->transfers = true;
+    }
+    if (options_extra(o, "lists", 250, &stream)) {
+        o->lists_every_ms = loop_between(&stream, 50, 1000);
+        o->history_per_mille = (unsigned)loop_between(&stream, 200, 900);
+    }
+    if (options_extra(o, "told", 500, &stream)) {
+        o->told_per_mille = (unsigned)ONE_OF(&stream, 1000, 1000, 700, 300);
+        o->told_wrongly_every_ms = o->run_ms < HOUR_MS ? ONE_OF(&stream, 0, 100, 1000, 5000) : 0;
     }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
@@ -245,6 +286,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     o->settle_ms = SETTLE_MS;
     o->slots = o->nodes;
     o->epoch_ms = EPOCH_MS;
+    o->starts = true;
     draw_extras(o);
     draw_lies(o);
 }
@@ -256,34 +298,36 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "ms max_orders=%" PRIu64 " max_deliveries=%u max_queued=%u latency=%" PRIu64
             "..%" PRIu64 "us drop=%u duplicate=%u reorder=%u link_queue=%u slow_link=%u "
             "partition=%" PRIu64 "/%" PRIu64 "ms ",
-            seed, ORDERSCHEDD_VERSION, o->nodes, o->snapshot_threshold, o->snapshot_trailing, o->snapshot_slice,
-            o->retention_ms, o->max_orders, o->max_deliveries, o->max_queued, o->latency_min_us,
-            o->latency_max_us, o->drop_per_mille, o->duplicate_per_mille, o->reorder_per_mille,
-            o->link_queue_max, o->slow_link_per_mille, o->partition_every_ms,
+            seed, ORDERSCHEDD_VERSION, o->nodes, o->snapshot_threshold, o->snapshot_trailing,
+            o->snapshot_slice, o->retention_ms, o->max_orders, o->max_deliveries, o->max_queued,
+            o->latency_min_us, o->latency_max_us, o->drop_per_mille, o->duplicate_per_mille,
+            o->reorder_per_mille, o->link_queue_max, o->slow_link_per_mille, o->partition_every_ms,
             o->partition_for_ms);
     fprintf(out,
-            "write=%" PRIu64 "..%" PRIu64 "us write_fail=%uppm disk_free=%uKiB crash=%" PRIu64 "/%" PRIu64
-            "ms pause=%" PRIu64 "/%" PRIu64 "ms transfer=%" PRIu64 "ms clock_offset=%" PRId64
-            "ms clock_drift=%uppm clock_step=%" PRIu64 "/%" PRId64 "ms ",
+            "write=%" PRIu64 "..%" PRIu64 "us write_fail=%uppm disk_free=%uKiB crash=%" PRIu64
+            "/%" PRIu64 "ms pause=%" PRIu64 "/%" PRIu64 "ms transfer=%" PRIu64
+            "ms clock_offset=%" PRId64 "ms clock_drift=%uppm clock_step=%" PRIu64 "/%" PRId64 "ms ",
             o->write_min_us, o->write_max_us, o->write_fail_per_million, o->disk_free_kib,
-            o->crash_every_ms, o->crash_for_ms, o->pause_every_ms, o->pause_for_ms, o->transfer_every_ms,
-            o->clock_offset_max_ms, o->clock_drift_max_ppm, o->clock_step_every_ms,
-            o->clock_step_max_ms);
+            o->crash_every_ms, o->crash_for_ms, o->pause_every_ms, o->pause_for_ms,
+            o->transfer_every_ms, o->clock_offset_max_ms, o->clock_drift_max_ppm,
+            o->clock_step_every_ms, o->clock_step_max_ms);
     fprintf(out,
             "clients=%u orders=%u operation=%" PRIu64 "us delay=%" PRIu64 "..%" PRIu64
             "ms near_deadline=%u resend=%u client_delay=%u receiver=%" PRIu64 "..%" PRIu64
             "us fail=%u veto=%u later=%u receiver_crash=%u busy=%u half=%u routes=%u "
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
-            "run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
-            "foreign=%" PRIu64 "ms repeat=%u local=%u epoch=%" PRIu64 " with=%s\n",
+            "bulk=%u run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
+            "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
+            "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64 " with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
-            o->receiver_veto_per_mille, o->receiver_later_per_mille,
-            o->receiver_crash_per_mille, o->receiver_busy_per_mille, o->receiver_half_per_mille,
-            o->routes, o->route_change_per_mille, o->batch_max,
-            o->linger_max_ms, o->rate_per_mille, o->worker_per_mille, o->run_ms,
-            o->settle_ms, o->members_every_ms, o->slots, o->add_patience_ms, o->halves,
-            o->foreign_every_ms, o->repeat_per_mille, o->local_per_mille, o->epoch_ms,
-            o->extras[0] != '\0' ? o->extras : "none");
+            o->receiver_veto_per_mille, o->receiver_later_per_mille, o->receiver_crash_per_mille,
+            o->receiver_busy_per_mille, o->receiver_half_per_mille, o->routes,
+            o->route_change_per_mille, o->batch_max, o->linger_max_ms, o->rate_per_mille,
+            o->worker_per_mille, o->bulk, o->run_ms, o->settle_ms, o->members_every_ms, o->slots,
+            o->add_patience_ms, o->halves, o->foreign_every_ms, o->lists_every_ms,
+            o->history_per_mille, o->vote_crash_per_mille, o->clones_every_ms, o->clones_elsewhere,
+            o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
+            o->told_wrongly_every_ms, o->epoch_ms, o->extras[0] != '\0' ? o->extras : "none");
 }

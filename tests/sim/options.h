@@ -11,20 +11,21 @@
 
 struct sim_options {
     /* cluster */
-    unsigned nodes;               /* that found it: 1, 3 or 5 */
-    unsigned snapshot_threshold;  /* entries */
+    unsigned nodes;              /* that found it: 1, 3 or 5 */
+    unsigned snapshot_threshold; /* entries */
     unsigned snapshot_trailing;
-    unsigned snapshot_slice;      /* orders written into an image at a time */
-    uint64_t read_turn_ns;        /* for reading between two events; 0 = the default (extra) */
+    unsigned snapshot_slice; /* orders written into a snapshot at a time */
+    unsigned bulk; /* schedules at a time, until each order was asked for; 0 = off (extra) */
+    uint64_t read_turn_ns; /* for reading between two events; 0 = the default (extra) */
     uint64_t retention_ms;
-    uint64_t max_orders;          /* sometimes near its edge: FULL */
+    uint64_t max_orders; /* sometimes near its edge: FULL */
     unsigned max_deliveries;
-    uint32_t max_queued;          /* sometimes near its edge: BUSY */
+    uint32_t max_queued; /* sometimes near its edge: BUSY */
     /* network: 0 = the fault is off */
     uint64_t latency_min_us, latency_max_us;
     unsigned drop_per_mille, duplicate_per_mille, reorder_per_mille;
     unsigned link_queue_max;      /* messages on a link, as bounded as the real one */
-    unsigned slow_link_per_mille; /* chance that a link is slow for a while */
+    unsigned slow_link_per_mille; /* probability that a link is slow for a while */
     uint64_t partition_every_ms;  /* mean time between partitions; each of FAULTS.md's shapes */
     uint64_t partition_for_ms;
     /* disk */
@@ -42,12 +43,12 @@ struct sim_options {
     int64_t clock_step_max_ms;
     /* load */
     unsigned clients;
-    unsigned orders;           /* ids in use: small, so that operations collide */
-    uint64_t operation_every_us; /* of each client, mean */
+    unsigned orders;                     /* ids in use: small, so that operations collide */
+    uint64_t operation_every_us;         /* of each client, mean */
     uint64_t delay_min_ms, delay_max_ms; /* of schedules */
-    unsigned near_deadline_per_mille; /* operations aimed at the last ms before a deadline */
-    unsigned resend_per_mille; /* an old request sent again, with its request id */
-    unsigned client_delay_per_mille; /* a client's message that arrives much later */
+    unsigned near_deadline_per_mille;    /* operations aimed at the last ms before a deadline */
+    unsigned resend_per_mille;           /* an old request sent again, with its request id */
+    unsigned client_delay_per_mille;     /* a client's message that arrives much later */
     /* receivers */
     uint64_t receiver_min_us, receiver_max_us;
     unsigned receiver_fail_per_mille, receiver_veto_per_mille, receiver_later_per_mille;
@@ -56,10 +57,10 @@ struct sim_options {
     unsigned receiver_half_per_mille;  /* leaves orders of a batch out of the answer */
     unsigned routes;
     unsigned route_change_per_mille;
-    uint64_t batch_max;                /* of a route; 1 = no batches */
+    uint64_t batch_max; /* of a route; 1 = no batches */
     uint64_t linger_max_ms;
-    unsigned rate_per_mille;           /* of routes that have one */
-    unsigned worker_per_mille;         /* of routes that are for workers */
+    unsigned rate_per_mille;   /* of routes that have one */
+    unsigned worker_per_mille; /* of routes that are for workers */
     /* members that lie or forget: extras */
     uint64_t restore_every_ms; /* "restore": mean time between disks that are copied or put back */
     uint64_t forge_every_ms;   /* "forge": mean time between forged messages */
@@ -69,32 +70,43 @@ struct sim_options {
     uint64_t settle_ms; /* without: the liveness phase */
     unsigned slots;     /* nodes, and those that may be added to them */
     /* extras: options that came later, each with a stream of its own (options_extra); 0 = off */
-    bool blames_requests; /* what fails as a whole is said to be about the request: batches divide */
+    /* What fails as a whole is said to be about the request: batches divide. */
+    bool blames_requests;
     uint64_t seed;
     char extras[SIM_EXTRAS_MAX]; /* the names of those that are on, with commas; "" = none */
     const char *with;            /* see options_draw */
-    unsigned repeat_per_mille;   /* of outcomes: reported again a while later, by the same office */
+    unsigned repeat_per_mille;   /* of outcomes: reported again later, under the same leadership */
     uint64_t epoch_ms;           /* wall clocks at the beginning of a run, but for their offsets */
     unsigned local_per_mille;    /* of reads: asked of one node, from its own state */
-    uint64_t disk_every_ms;      /* mean time until a node finds its disk low, full or roomy; 0 = never */
-    bool hands_over;             /* a leader whose disk is short of room hands its office over */
-    unsigned extend_per_mille;   /* of operations: made an extend, whatever was drawn */
-    bool settings_differ;        /* each node has limits, retention and snapshots of its own */
-    bool requests_first;         /* a node that goes on sees its clients' messages before its timers */
-    bool halves; /* a partition at the very moment when a leader acts by new voters */
-    uint64_t members_every_ms;   /* mean time between changes of members; 0 = none */
-    unsigned add_patience_ms;    /* until an add is given up */
+    /* Mean time until a node finds its disk low, full or roomy; 0 = never. */
+    uint64_t disk_every_ms;
+    bool transfers;            /* a leader whose disk is short of room transfers it */
+    unsigned extend_per_mille; /* of operations: made an extend, whatever was drawn */
+    bool settings_differ;      /* each node has limits, retention and snapshots of its own */
+    bool requests_first; /* a node that goes on sees its clients' messages before its timers */
+    bool halves;         /* a partition at the very moment when a leader acts by new voters */
+    uint64_t members_every_ms; /* mean time between changes of members; 0 = none */
+    unsigned add_patience_ms;  /* until an add is given up */
     uint32_t max_recent; /* "recent": refused requests remembered; so few that there is no room */
-    uint64_t foreign_every_ms;   /* mean time between nodes of other clusters; 0 = none */
+    unsigned told_per_mille;        /* "told": deaths that another node is told of */
+    uint64_t told_wrongly_every_ms; /* mean time until one is told of a death that was none */
+    uint64_t foreign_every_ms;      /* mean time between nodes of other clusters; 0 = none */
+    bool starts; /* nodes count their starts, and keep what they see of others. Off: as of an
+                  * older version */
+    uint64_t lists_every_ms;       /* mean time between lists; 0 = none */
+    unsigned history_per_mille;    /* of reads: histories */
+    unsigned vote_crash_per_mille; /* of votes: the voter's process ends in the middle of it */
+    uint64_t clones_every_ms;      /* mean time between the starts and stops of a clone; 0 = none */
+    bool clones_elsewhere;         /* it may be at another address than the member */
 };
 
-/* Draw everything from the loop's generator, the loop being new and of this seed; and the extras from
- * their streams. `with`: NULL: by chance; else the names of those that are to be on, with commas,
- * and no others ("none": none). It is kept, not copied. */
+/* Draw everything from the loop's generator, the loop being new and of this seed; and the extras
+ * from their streams. `with`: NULL: drawn at random; else the names of those that are to be on,
+ * with commas, and no others ("none": none). It is kept, not copied. */
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with);
 /* For draw_extras() alone: is the extra `name` on in this run? If so it stands in `extras` from now
  * on, and `stream` is a generator for its values (a loop that only draws: loop_below,
- * loop_between, loop_chance), which depends on seed and name and on nothing else. */
+ * loop_between, loop_random_bool), which depends on seed and name and on nothing else. */
 bool options_extra(struct sim_options *o, const char *name, unsigned per_mille,
                    struct sim_loop *stream);
 /* One line, every field: the first line of a run's output. */

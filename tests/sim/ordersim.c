@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "../../client/base/clocks.h"
 #include "../../raft/mutant.h"
 #include "batch.h"
 #include "mutants.h"
@@ -20,7 +20,8 @@ static const char usage[] =
     "  --no-coverage     do not ask for coverage: for small batches\n"
     "  --with A,B        of the options that have a stream of their own exactly these are on\n"
     "                    (\"none\": none), not those that the seed draws\n"
-    "  --regress FILE    the seeds of a named regression: lines \"seed N\" or \"seed N with A,B\", and\n"
+    "  --regress FILE    the seeds of a named regression: lines \"seed N\" or \"seed N with A,B\", "
+    "and\n"
     "                    comments; behind a line \"hazard NAME\" they must find it where it is\n"
     "                    compiled in\n"
     "  --mutant NAME     with a deliberate bug compiled in (needs -DORDERSCHEDD_MUTANTS)\n"
@@ -39,10 +40,7 @@ struct command {
 
 static double seconds_now(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)clocks_running_ns() / 1e9;
 }
 
 /* --- one run --- */
@@ -101,8 +99,7 @@ static int run_range(const struct command *c)
 
 /* With the guard that was its answer taken away, where that is compiled in, the seed must still
  * find it: other seeds follow when options or events change. */
-static int run_hazard(const struct command *c, const char *name, uint64_t seed,
-                      const char *with)
+static int run_hazard(const struct command *c, const char *name, uint64_t seed, const char *with)
 {
     struct run_result *r = calloc(1, sizeof *r);
 
@@ -171,11 +168,16 @@ static bool parse_range(const char *text, struct command *c)
 static bool parse(int argc, char **argv, struct command *c)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'},    {"trace", no_argument, NULL, 't'},
-        {"seeds", required_argument, NULL, 'r'},   {"jobs", required_argument, NULL, 'j'},
-        {"no-coverage", no_argument, NULL, 'c'},   {"regress", required_argument, NULL, 'g'},
-        {"mutant", required_argument, NULL, 'm'},  {"only", required_argument, NULL, 'o'},
-        {"self-test", no_argument, NULL, 'S'},     {"with", required_argument, NULL, 'w'},
+        {"seed", required_argument, NULL, 's'},
+        {"trace", no_argument, NULL, 't'},
+        {"seeds", required_argument, NULL, 'r'},
+        {"jobs", required_argument, NULL, 'j'},
+        {"no-coverage", no_argument, NULL, 'c'},
+        {"regress", required_argument, NULL, 'g'},
+        {"mutant", required_argument, NULL, 'm'},
+        {"only", required_argument, NULL, 'o'},
+        {"self-test", no_argument, NULL, 'S'},
+        {"with", required_argument, NULL, 'w'},
         {NULL, 0, NULL, 0},
     };
     uint64_t jobs = 1;

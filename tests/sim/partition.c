@@ -1,5 +1,5 @@
 /* partition.c - which links a partition cuts, in every shape that docs/testing.md lists. */
-#include "cluster_internal.h"
+#include "cluster/cluster_internal.h"
 
 enum shape {
     SHAPE_ALONE,    /* one node, most often the leader, hears nobody and is heard by nobody */
@@ -96,7 +96,7 @@ void partition_draw(struct sim_cluster *c, int leader)
     unsigned split = 1;
 
     shuffle(c, order);
-    if (leader >= 0 && loop_chance(c->loop, 700)) { /* the leader is the first */
+    if (leader >= 0 && loop_random_bool(c->loop, 700)) { /* the leader is the first */
         for (unsigned i = 0; i < n; i++) {
             if (order[i] == (unsigned)leader) {
                 order[i] = order[0];
@@ -107,24 +107,18 @@ void partition_draw(struct sim_cluster *c, int leader)
     c->counters.partitions++;
     loop_trace(c->loop, "partition: %s, n%u first", shape_names[shape], order[0] + 1);
     switch (shape) {
-        case SHAPE_ALONE:
-            cut_groups(c, order, 0, 1);
-            break;
+        case SHAPE_ALONE: cut_groups(c, order, 0, 1); break;
         case SHAPE_MINORITY:
             split = n / 2;
             cut_groups(c, order, 0, split);
             break;
-        case SHAPE_RING:
-            cut_ring(c, order);
-            break;
+        case SHAPE_RING: cut_ring(c, order); break;
         case SHAPE_BRIDGE: /* the first hears both halves */
             split = (n + 1) / 2;
             cut_groups(c, order, 1, split);
             break;
         case SHAPE_DEAF:
-        case SHAPE_MUTE:
-            cut_one_way(c, order[0], shape == SHAPE_DEAF);
-            break;
+        case SHAPE_MUTE: cut_one_way(c, order[0], shape == SHAPE_DEAF); break;
         case SHAPE_ONE_LINK:
             network_cut(c->network, order[0], order[1]);
             c->counters.one_way++;
@@ -136,13 +130,8 @@ void partition_draw(struct sim_cluster *c, int leader)
             break;
     }
     switch (loop_below(c->loop, 4)) { /* the clients are on one side, or reach everyone */
-        case 0:
-            cut_clients(c, order, 0, split);
-            break;
-        case 1:
-            cut_clients(c, order, split, n);
-            break;
-        default:
-            break;
+        case 0: cut_clients(c, order, 0, split); break;
+        case 1: cut_clients(c, order, split, n); break;
+        default: break;
     }
 }

@@ -1,8 +1,8 @@
-/* receivers.c - see receivers.h. Here is also what callback_http.c does in production: the
- * time-out of a delivery. */
+/* receivers.c - see receivers.h. Here is also what callback/http.c does in production: the
+ * timeout of a delivery. */
 #include "receivers.h"
 
-#include "../../client/work.h"
+#include "../../client/wire/work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,9 +100,9 @@ void receivers_heal(struct receivers *r)
     r->healed = true;
 }
 
-static bool chance(struct receivers *r, unsigned per_mille)
+static bool receivers_random_bool(struct receivers *r, unsigned per_mille)
 {
-    return !r->healed && loop_chance(r->loop, per_mille);
+    return !r->healed && loop_random_bool(r->loop, per_mille);
 }
 
 static uint64_t duration_us(const struct receivers *r)
@@ -131,8 +131,8 @@ static void visit_tell(struct visit *v)
         loop_trace(r->loop, "receiver answers n%u delivery %llu: %u", v->node + 1,
                    (unsigned long long)s->token, (unsigned)s->outcome);
         check_delivery_done(r->check, v->node, s->token, s->outcome);
-        cluster_deliver_done(v->cluster, v->node, s->token, s->outcome, s->delay_ms,
-                             v->overloaded, v->blame);
+        cluster_deliver_done(v->cluster, v->node, s->token, s->outcome, s->delay_ms, v->overloaded,
+                             v->blame);
     }
 }
 
@@ -195,13 +195,14 @@ static void stop_decide(struct visit *v, struct stop *at, struct settled *s)
     struct receivers *r = v->receivers;
     const struct sim_options *o = r->options;
 
-    if (chance(r, o->receiver_fail_per_mille)) {
+    if (receivers_random_bool(r, o->receiver_fail_per_mille)) {
         at->outcome = OUTCOME_FAILED;
-        at->delay_ms = chance(r, 300) ? loop_below(r->loop, 3000) : 0; /* Retry-After */
-    } else if (chance(r, o->receiver_later_per_mille)) {
+        at->delay_ms = receivers_random_bool(r, 300) ? loop_below(r->loop, 3000)
+                                                     : 0; /* Retry-After */
+    } else if (receivers_random_bool(r, o->receiver_later_per_mille)) {
         at->outcome = OUTCOME_LATER;
         at->delay_ms = loop_below(r->loop, 3000);
-    } else if (chance(r, o->receiver_veto_per_mille)) {
+    } else if (receivers_random_bool(r, o->receiver_veto_per_mille)) {
         s->is_settled = true;
         s->outcome = at->outcome = OUTCOME_PAID;
     } else {
@@ -240,7 +241,7 @@ static void stop_arrive(struct visit *v, struct stop *at)
 static void visit_refuse(struct visit *v)
 {
     struct receivers *r = v->receivers;
-    uint64_t silence_ms = chance(r, 500) ? loop_below(r->loop, 3000) : 0;
+    uint64_t silence_ms = receivers_random_bool(r, 500) ? loop_below(r->loop, 3000) : 0;
 
     r->coverage->refused_busy++;
     r->coverage->refused_with_silence += silence_ms > 0;
@@ -253,7 +254,7 @@ static void visit_forget_half(struct visit *v)
     struct receivers *r = v->receivers;
 
     for (unsigned i = 0; i < v->n; i++) {
-        if (chance(r, 500)) {
+        if (receivers_random_bool(r, 500)) {
             v->stops[i].outcome = OUTCOME_FAILED;
             v->stops[i].delay_ms = 0;
             r->coverage->half_answered++;
@@ -298,7 +299,8 @@ bool receivers_work(struct receivers *r, const struct work_job *job, enum outcom
     stop_arrive(&visit, &stop);
     *outcome = stop.outcome;
     *delay_ms = stop.delay_ms;
-    return stop.outcome != OUTCOME_EXPIRED || !chance(r, r->options->receiver_crash_per_mille);
+    return stop.outcome != OUTCOME_EXPIRED ||
+           !receivers_random_bool(r, r->options->receiver_crash_per_mille);
 }
 
 /* One that cannot be borne fails all of them; what was done for the others stays done. */
@@ -319,14 +321,14 @@ static void visit_arrive_cb(void *arg)
     bool expired = false;
 
     v->step = NULL;
-    if (chance(r, r->options->receiver_busy_per_mille)) {
+    if (receivers_random_bool(r, r->options->receiver_busy_per_mille)) {
         visit_refuse(v);
     } else {
         for (unsigned i = 0; i < v->n; i++) {
             stop_arrive(v, &v->stops[i]);
             expired = expired || v->stops[i].outcome == OUTCOME_EXPIRED;
         }
-        if (v->n > 1 && chance(r, r->options->receiver_half_per_mille)) {
+        if (v->n > 1 && receivers_random_bool(r, r->options->receiver_half_per_mille)) {
             visit_forget_half(v);
         }
         if (v->n > 1 && r->options->blames_requests) {
@@ -335,8 +337,8 @@ static void visit_arrive_cb(void *arg)
     }
     if (v->told) {
         visit_free(v);
-    } else if (expired && chance(r, r->options->receiver_crash_per_mille)) {
-        r->coverage->effect_without_answer++; /* the time-out tells the node */
+    } else if (expired && receivers_random_bool(r, r->options->receiver_crash_per_mille)) {
+        r->coverage->effect_without_answer++; /* the timeout tells the node */
     } else {
         v->step = loop_after(r->loop, duration_us(r) / 2, visit_answer_cb, v);
     }
@@ -387,7 +389,7 @@ void receivers_deliver(struct receivers *r, struct sim_cluster *cluster, unsigne
     r->coverage->batched += n > 1 ? n : 0;
     v->timeout = loop_after(r->loop, (uint64_t)first->settings->settings.timeout_ms * 1000,
                             visit_timeout_cb, v);
-    if (!chance(r, r->options->drop_per_mille / 4)) {
+    if (!receivers_random_bool(r, r->options->drop_per_mille / 4)) {
         v->step = loop_after(r->loop, duration_us(r) / 2, visit_arrive_cb, v);
     }
 }

@@ -8,7 +8,7 @@
 #ifndef SIM_RECEIVERS_H
 #define SIM_RECEIVERS_H
 
-#include "check.h"
+#include "check/check.h"
 
 struct receivers; /* opaque */
 

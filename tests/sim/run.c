@@ -61,13 +61,17 @@ static void run_crossed(void *arg, unsigned from, unsigned to)
     check_crossed(((struct run *)arg)->check, from, to);
 }
 
+static void run_misjudged(void *arg, unsigned witness, unsigned node, bool heard)
+{
+    check_misjudged(((struct run *)arg)->check, witness, node, heard);
+}
+
 static void run_died(void *arg, unsigned node, const char *sentence, bool expected)
 {
     check_died(((struct run *)arg)->check, node, sentence, expected);
 }
 
-static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace,
-                     const char *only)
+static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace, const char *only)
 {
     struct sim_cluster_hooks hooks = {
         .arg = r,
@@ -79,6 +83,7 @@ static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace
         .lease = run_lease,
         .leased = run_leased,
         .crossed = run_crossed,
+        .misjudged = run_misjudged,
         .died = run_died,
     };
 

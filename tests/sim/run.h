@@ -2,7 +2,7 @@
 #ifndef SIM_RUN_H
 #define SIM_RUN_H
 
-#include "check.h"
+#include "check/check.h"
 
 struct run_result {
     char violation[16]; /* name of the invariant, or "" */

@@ -49,8 +49,7 @@ static void storage_drop_entries(struct storage *s, size_t from, size_t n)
     for (size_t i = from; i < from + n; i++) {
         free(s->entries[i].data);
     }
-    memmove(s->entries + from, s->entries + from + n,
-            (s->n - from - n) * sizeof s->entries[0]);
+    memmove(s->entries + from, s->entries + from + n, (s->n - from - n) * sizeof s->entries[0]);
     s->n -= n;
 }
 
@@ -104,8 +103,7 @@ raft_index storage_last(const struct storage *s)
     return s->has_snapshot ? s->snapshot.index : s->first - 1;
 }
 
-void storage_append(struct storage *s, raft_index index, const struct raft_entry *entries,
-                    size_t n)
+void storage_append(struct storage *s, raft_index index, const struct raft_entry *entries, size_t n)
 {
     assert(index == s->first + s->n);
     if (s->n + n > s->cap) {

@@ -1,4 +1,5 @@
-/* storage.h - what is durable on a simulated node's disk: term and vote, log, newest snapshot.
+/* storage.h - what is durable on a simulated node's disk: term and vote, log, newest snapshot, the
+ * starts of its node, and what it has seen of others.
  *
  * It outlives the node's crashes. Nothing here is asynchronous: io.h decides when something gets
  * here, and what a crash leaves of it. */
@@ -6,6 +7,8 @@
 #define SIM_STORAGE_H
 
 #include "../../raft/libraft.h"
+#include "../../raft/peer/lives.h"
+#include "options.h"
 
 struct storage_entry {
     raft_term term;
@@ -23,6 +26,13 @@ struct storage_snapshot {
     size_t len;
 };
 
+/* Of other nodes, as the product keeps it; and, to judge it by, the truth. */
+struct storage_seen {
+    struct lives_seen lives;
+    uint64_t births[SIM_NODES_MAX]; /* of each id: of the process that was seen last; 0: none */
+    bool members[SIM_NODES_MAX];    /* of each id: it was seen as a member of the cluster */
+};
+
 struct storage {
     raft_term term; /* 0: pristine */
     raft_id vote;
@@ -31,6 +41,10 @@ struct storage {
     size_t n, cap;
     bool has_snapshot;
     struct storage_snapshot snapshot;
+    struct lives lives;              /* DIR/starts */
+    uint64_t births[LIVES_TOLD_MAX]; /* the truth of it: the processes that ran with this directory,
+                                      * the last one first, each with a number of its own */
+    struct storage_seen seen;        /* DIR/acquaintances */
 };
 
 void storage_init(struct storage *s);

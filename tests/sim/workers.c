@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../client/work.h"
+#include "../../client/wire/work.h"
 
 #define WORK_EVERY_US 150000 /* how often a client looks for work, when it has none */
 #define WORK_TIMEOUT_MS 4000
 #define SETTLE_MAX 16
 
-static bool chance(struct clients *s, unsigned per_mille)
+static bool workers_random_bool(struct clients *s, unsigned per_mille)
 {
-    return !s->healed && loop_chance(s->loop, per_mille);
+    return !s->healed && loop_random_bool(s->loop, per_mille);
 }
 
 static struct job *work_job(struct sim_client *c, const struct operation *op)
@@ -33,12 +33,13 @@ static void work_reserve(struct sim_client *c)
     char route[16], name[16];
     struct operation op = {.code = OPERATION_RESERVE};
 
-    op.route.len = (size_t)snprintf(route, sizeof route, "r%u", c->work_route++ % s->options->routes);
+    op.route.len = (size_t)snprintf(route, sizeof route, "r%u",
+                                    c->work_route++ % s->options->routes);
     op.route.data = (const uint8_t *)route;
     op.worker.len = (size_t)snprintf(name, sizeof name, "w%u", c->number);
     op.worker.data = (const uint8_t *)name;
     op.limit = (uint32_t)loop_between(s->loop, 1, SETTLE_MAX);
-    op.time_ms = loop_chance(s->loop, 300) ? 0 : loop_between(s->loop, 1, 800);
+    op.time_ms = loop_random_bool(s->loop, 300) ? 0 : loop_between(s->loop, 1, 800);
     job_plan(work_job(c, &op), 0);
 }
 
@@ -67,8 +68,9 @@ void workers_begin(struct clients *s)
 static void work_extend(struct sim_client *c, const struct buffer *tokens, uint32_t n,
                         uint64_t delay_us)
 {
-    struct operation op = {
-        .code = OPERATION_LEASE, .n_tokens = n, .tokens = {tokens->data, tokens->len}};
+    struct operation op = {.code = OPERATION_LEASE,
+                           .n_tokens = n,
+                           .tokens = {tokens->data, tokens->len}};
 
     job_plan(work_job(c, &op), delay_us);
 }
@@ -76,8 +78,9 @@ static void work_extend(struct sim_client *c, const struct buffer *tokens, uint3
 static void work_report(struct sim_client *c, const struct buffer *reports,
                         const struct buffer *keys, uint32_t n, uint64_t delay_us)
 {
-    struct operation op = {
-        .code = OPERATION_SETTLE, .n_tokens = n, .tokens = {reports->data, reports->len}};
+    struct operation op = {.code = OPERATION_SETTLE,
+                           .n_tokens = n,
+                           .tokens = {reports->data, reports->len}};
     struct job *j = work_job(c, &op);
 
     buffer_append(&j->keys, keys->data, keys->len);
@@ -125,11 +128,11 @@ static void work_on(struct sim_client *c, const struct ordersched_answer *a)
     if (n > 0 && !alive) {
         s->coverage->workers_died++;
     } else if (n > 0) {
-        if (takes_us / 1000 > lease_ms / 3 || loop_chance(s->loop, 200)) {
+        if (takes_us / 1000 > lease_ms / 3 || loop_random_bool(s->loop, 200)) {
             work_extend(c, &tokens, n, takes_us / 2);
         }
         work_report(c, &reports, &keys, n, takes_us);
-        if (chance(s, 100)) {
+        if (workers_random_bool(s, 100)) {
             s->coverage->reports_repeated++;
             work_report(c, &reports, &keys, n, takes_us + loop_below(s->loop, 500000));
         }

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "answers.h"
+
 struct slice bed_text(const char *text)
 {
     return (struct slice){(const uint8_t *)text, strlen(text)};
@@ -116,8 +118,7 @@ struct operation bed_route_delete(struct bed *b, const char *name)
 
 struct operation bed_epoch(uint64_t seed, uint64_t retention_ms)
 {
-    return (struct operation){
-        .code = OPERATION_EPOCH, .seed = seed, .retention_ms = retention_ms};
+    return (struct operation){.code = OPERATION_EPOCH, .seed = seed, .retention_ms = retention_ms};
 }
 
 struct operation bed_epoch_with(uint8_t identity, uint8_t secret)
@@ -171,8 +172,7 @@ const struct result *bed_commit(struct bed *b, uint64_t now_ms)
     buffer_append(&b->entry, bytes, size);
     free(bytes);
     b->index++;
-    assert_int_equal(
-        machine_apply(&b->m, b->index, b->entry.data, b->entry.len, &b->results), 0);
+    assert_int_equal(machine_apply(&b->m, b->index, b->entry.data, b->entry.len, &b->results), 0);
     assert_int_equal(b->results.n, b->n);
     buffer_reset(&b->operations);
     b->n = 0;
@@ -183,6 +183,15 @@ struct result bed_apply(struct bed *b, uint64_t now_ms, struct operation op)
 {
     bed_add(b, &op);
     return bed_commit(b, now_ms)[0];
+}
+
+void bed_apply_copy(struct bed *b, uint64_t now_ms, struct operation op, struct result first)
+{
+    struct result again = bed_apply(b, now_ms, op);
+
+    assert_answer(again, first.error, first.state, first.deadline_ms, first.index);
+    assert_int_equal(again.remaining_ms,
+                     first.deadline_ms > b->m.now_ms ? first.deadline_ms - b->m.now_ms : 0);
 }
 
 void bed_pass(struct bed *b, uint64_t now_ms)

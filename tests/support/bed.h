@@ -3,7 +3,7 @@
 #ifndef BED_H
 #define BED_H
 
-#include "../../raft/machine.h"
+#include "../../raft/core/machine.h"
 
 #define BED_T0 1800000000000ull /* where the tests' time begins */
 #define BED_ROUTE "shop"        /* put by bed_open; retries after 1 s and 2 s, then DEAD */
@@ -24,7 +24,7 @@ struct bed {
 /* A machine at BED_T0 with epoch 1 and BED_ROUTE. */
 struct bed *bed_open(void);
 struct bed *bed_open_old(void); /* its cluster has neither identity nor secret: the old rules */
-void bed_close(struct bed *b); /* checks the machine once more */
+void bed_close(struct bed *b);  /* checks the machine once more */
 
 struct slice bed_text(const char *text);
 /* A request id never given before, of that time. Valid until BED_REQUESTS more are made. */
@@ -50,6 +50,8 @@ void bed_add(struct bed *b, const struct operation *op);
 const struct result *bed_commit(struct bed *b, uint64_t now_ms);
 /* An entry of one operation. */
 struct result bed_apply(struct bed *b, uint64_t now_ms, struct operation op);
+/* The same operation again, in an entry of its own: it must get the first answer. */
+void bed_apply_copy(struct bed *b, uint64_t now_ms, struct operation op, struct result first);
 /* An entry of none: time passes. */
 void bed_pass(struct bed *b, uint64_t now_ms);
 

@@ -59,8 +59,8 @@ static void world_random(void *arg, void *out, size_t len)
     uint8_t *at = out;
 
     for (size_t i = 0; i < len; i++) {
-        w->chance = w->chance * 1664525u + 1013904223u;
-        at[i] = (uint8_t)(w->chance >> 24);
+        w->random_state = w->random_state * 1664525u + 1013904223u;
+        at[i] = (uint8_t)(w->random_state >> 24);
     }
 }
 
@@ -76,7 +76,7 @@ struct world *world_new(const struct client_logic_config *over, const char *firs
     }
     strcpy(config.cluster, "test");
     w->now_ms = 1000;
-    w->chance = 1;
+    w->random_state = 1;
     w->budget.calls_max = 65536;
     w->budget.bytes_max = 64u << 20;
     assert_true(client_logic_init(&w->logic, &config, &io));
@@ -140,7 +140,7 @@ unsigned world_count_open(const struct world *w)
 }
 
 void world_deliver(struct world *w, struct sent *s, const struct said *said,
-                    const struct result *results, uint32_t n)
+                   const struct result *results, uint32_t n)
 {
     struct buffer body = {0};
     struct buffer b = {0};
@@ -173,7 +173,7 @@ void world_deliver(struct world *w, struct sent *s, const struct said *said,
 
 /* Every operation of the message gets this result. */
 void world_answer(struct world *w, struct sent *s, const struct said *said,
-                       const struct result *result)
+                  const struct result *result)
 {
     struct result *results = calloc(s->n + 1, sizeof *results);
 
@@ -201,7 +201,15 @@ void world_answer_ok(struct world *w, struct sent *s)
 void world_drop(struct world *w, struct sent *s, bool unknown)
 {
     s->ended = true;
-    client_logic_on_send_failed(&w->logic, s->handle, unknown, w->now_ms);
+    client_logic_on_send_failed(&w->logic, s->handle, unknown ? CLIENT_LOST : CLIENT_UNSENT,
+                                w->now_ms);
+    world_tick(w);
+}
+
+void world_silence(struct world *w, struct sent *s)
+{
+    s->ended = true;
+    client_logic_on_send_failed(&w->logic, s->handle, CLIENT_SILENT, w->now_ms);
     world_tick(w);
 }
 
@@ -228,10 +236,12 @@ void world_ended(void *arg, const struct ordersched_answer *answer)
 }
 
 int world_submit(struct world *w, struct ending *o, enum operation_code code,
-                  const uint8_t *request_id, const char *target, unsigned timeout_ms)
+                 const uint8_t *request_id, const char *target, unsigned timeout_ms)
 {
     static const uint8_t zero[ORDERSCHED_REQUEST_ID_SIZE];
-    struct operation op = {.code = code, .id = {(const uint8_t *)"order", 5}, .node_id = 9,
+    struct operation op = {.code = code,
+                           .id = {(const uint8_t *)"order", 5},
+                           .node_id = 9,
                            .address = {(const uint8_t *)A, sizeof A - 1}};
     struct buffer b = {0};
     struct call *call;
@@ -242,8 +252,7 @@ int world_submit(struct world *w, struct ending *o, enum operation_code code,
     operation_encode(&b, &op);
     o->world = w;
     bool changes_members = code > OPERATION_MEMBER_LIST && code <= OPERATION_TRANSFER;
-    int error = call_new(&w->budget, b.data, b.len, changes_members, target, world_ended, o,
-                         &call);
+    int error = call_new(&w->budget, b.data, b.len, changes_members, target, world_ended, o, &call);
     buffer_free(&b);
     if (error == ORDERSCHED_OK) {
         error = client_logic_submit(&w->logic, call, w->now_ms + timeout_ms);

@@ -5,7 +5,7 @@
 #ifndef CLIENT_WORLD_H
 #define CLIENT_WORLD_H
 
-#include "../../client/client_logic.h"
+#include "../../client/lib/client_logic.h"
 
 #define A "10.0.0.1:7401"
 #define B "10.0.0.2:7401"
@@ -21,7 +21,7 @@ struct sent {
     uint64_t at_ms;
     unsigned timeout_ms;
     uint32_t flags;
-    uint32_t n;         /* operations; 0 = a search message */
+    uint32_t n; /* operations; 0 = a search message */
     uint8_t *bytes;
     size_t len;
     struct operation op; /* the first one */
@@ -49,7 +49,7 @@ struct world {
     struct sent sent[SENT_MAX];
     unsigned n_sent;
     unsigned refuse_sends; /* so many next sends find no memory */
-    uint32_t chance;
+    uint32_t random_state;
 };
 
 /* The envelope of an answer. */
@@ -91,6 +91,8 @@ void world_answer(struct world *w, struct sent *s, const struct said *said,
 void world_answer_error(struct world *w, struct sent *s, int error);
 void world_answer_ok(struct world *w, struct sent *s);
 void world_drop(struct world *w, struct sent *s, bool unknown);
+/* No answer came in time. */
+void world_silence(struct world *w, struct sent *s);
 
 /* Submit an operation on one and the same order; a NULL request id is made by the client. */
 int world_submit(struct world *w, struct ending *o, enum operation_code code,

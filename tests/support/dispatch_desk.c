@@ -106,27 +106,28 @@ void desk_put(struct desk *t, const char *name, struct route_settings settings)
         settings.retries_ms[1] = 20000;
     }
     desk_apply(t,
-              (struct operation){
-                  .code = OPERATION_ROUTE_PUT, .id = desk_text(name), .settings = settings},
-              ORDERSCHED_OK);
+               (struct operation){.code = OPERATION_ROUTE_PUT,
+                                  .id = desk_text(name),
+                                  .settings = settings},
+               ORDERSCHED_OK);
 }
 
 void desk_route(struct desk *t, const char *name, const char *url, uint32_t window)
 {
     desk_put(t, name,
-            (struct route_settings){.url = desk_text(url), .timeout_ms = 1000, .window = window});
+             (struct route_settings){.url = desk_text(url), .timeout_ms = 1000, .window = window});
 }
 
 void desk_order(struct desk *t, const char *route, const char *id, uint64_t delay_ms)
 {
     desk_apply(t,
-              (struct operation){.code = OPERATION_SCHEDULE,
-                                 .id = desk_text(id),
-                                 .relative = true,
-                                 .time_ms = delay_ms,
-                                 .route = desk_text(route),
-                                 .payload = desk_text("{}")},
-              ORDERSCHED_OK);
+               (struct operation){.code = OPERATION_SCHEDULE,
+                                  .id = desk_text(id),
+                                  .relative = true,
+                                  .time_ms = delay_ms,
+                                  .route = desk_text(route),
+                                  .payload = desk_text("{}")},
+               ORDERSCHED_OK);
 }
 
 void desk_orders(struct desk *t, const char *route, unsigned n)
@@ -143,15 +144,15 @@ void desk_epoch(struct desk *t)
 {
     t->term++;
     desk_apply(t, (struct operation){.code = OPERATION_EPOCH, .seed = 1, .retention_ms = 1000000},
-              ORDERSCHED_OK);
+               ORDERSCHED_OK);
     dispatch_open(&t->dispatch);
     batcher_open(&t->batcher);
 }
 
-void desk_lose_office(struct desk *t)
+void desk_lose_leadership(struct desk *t)
 {
-    dispatch_close_office(&t->dispatch);
-    batcher_close_office(&t->batcher, ORDERSCHED_NOT_LEADER, NULL);
+    dispatch_end_leadership(&t->dispatch);
+    batcher_end_leadership(&t->batcher, ORDERSCHED_NOT_LEADER, NULL);
 }
 
 /* Let time pass, by an entry that changes nothing. */
@@ -159,7 +160,7 @@ void desk_pass(struct desk *t, uint64_t ms)
 {
     t->now_ms += ms;
     desk_apply(t, (struct operation){.code = OPERATION_PAY, .id = desk_text("nobody")},
-              ORDERSCHED_NOT_FOUND);
+               ORDERSCHED_NOT_FOUND);
 }
 
 /* Commit and apply the outcomes that are queued. */
@@ -167,12 +168,11 @@ void desk_commit(struct desk *t)
 {
     batcher_pump(&t->batcher);
     assert_non_null(t->proposed);
-    struct machine_results *results =
-        batcher_results(&t->batcher, t->proposed, t->proposed_len);
+    struct entry entry;
+    assert_int_equal(entry_decode(t->proposed, t->proposed_len, &entry), 0);
+    struct machine_results *results = batcher_results(&t->batcher, &entry);
     assert_non_null(results);
-    assert_int_equal(machine_apply(&t->machine, t->machine.applied + 1, t->proposed,
-                                   t->proposed_len, results),
-                     0);
+    assert_int_equal(machine_apply_entry(&t->machine, t->machine.applied + 1, &entry, results), 0);
     batcher_applied(&t->batcher);
     free(t->proposed);
     t->proposed = NULL;
@@ -218,7 +218,7 @@ void desk_open(struct desk *t, unsigned max)
 
 void desk_close(struct desk *t)
 {
-    desk_lose_office(t);
+    desk_lose_leadership(t);
     while (t->receiver.n_held > 0) {
         idle_receiver_end(&t->receiver, 0, OUTCOME_FAILED, 0);
     }
@@ -239,9 +239,28 @@ struct operation desk_queued(const struct desk *t)
     struct operation op;
 
     assert_int_equal(t->batcher.n_internal, 1);
-    assert_int_equal(
-        operation_decode(t->batcher.internal.data, t->batcher.internal.len, &op), ORDERSCHED_OK);
+    assert_int_equal(operation_decode(t->batcher.internal.data, t->batcher.internal.len, &op),
+                     ORDERSCHED_OK);
     assert_int_equal(op.code, OPERATION_OUTCOME);
     return op;
 }
 
+unsigned desk_count(const struct desk *t, const char *route)
+{
+    return idle_receiver_count(&t->receiver, route);
+}
+
+uint64_t desk_wake_in_ms(const struct desk *t)
+{
+    uint64_t now_us = t->now_ms * 1000;
+
+    return t->dispatch.wake_us == UINT64_MAX ? UINT64_MAX
+                                             : (t->dispatch.wake_us - now_us + 999) / 1000;
+}
+
+void desk_end_all(struct desk *t, enum outcome outcome)
+{
+    while (t->receiver.n_held > 0) {
+        idle_receiver_end(&t->receiver, 0, outcome, 0);
+    }
+}

@@ -3,8 +3,8 @@
 #ifndef DISPATCH_DESK_H
 #define DISPATCH_DESK_H
 
-#include "../../node/dispatch.h"
-#include "idle_receiver.h"
+#include "../../node/dispatch/dispatch.h"
+#include "foreign/idle_receiver.h"
 
 #define DESK_START_MS 1764000000000ull
 
@@ -36,7 +36,7 @@ void desk_order(struct desk *t, const char *route, const char *id, uint64_t dela
 /* n orders "ROUTE-I", due in a millisecond. */
 void desk_orders(struct desk *t, const char *route, unsigned n);
 void desk_epoch(struct desk *t);
-void desk_lose_office(struct desk *t);
+void desk_lose_leadership(struct desk *t);
 /* Let time pass, by an entry that changes nothing. */
 void desk_pass(struct desk *t, uint64_t ms);
 /* Commit and apply the outcomes that are queued. */
@@ -48,5 +48,11 @@ struct slice desk_text(const char *s);
 int desk_state_of(const struct desk *t, const char *id);
 /* The only operation that is queued for the log. */
 struct operation desk_queued(const struct desk *t);
+/* What the receiver holds of a route. */
+unsigned desk_count(const struct desk *t, const char *route);
+/* When the dispatcher wants to be called again, in ms from now; UINT64_MAX: it does not. */
+uint64_t desk_wake_in_ms(const struct desk *t);
+/* Whatever the receiver holds ends like this. */
+void desk_end_all(struct desk *t, enum outcome outcome);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "fleet.h"
-#include "process.h"
+#include "cluster/process.h"
 
 #define SERVER_CONTEXTS 32
 #define SERVER_FLAG "--server"
@@ -94,7 +94,9 @@ static bool server_answer(struct worker *w, const uint8_t *data, size_t len, str
     }
     int n = leader != 0 ? snprintf(address, sizeof address, "127.0.0.1:%d", leader) : 0;
     struct answer answer = {.node_id = s->id,
-                            .leader_id = behaviour != FOLLOWS ? s->id : leader != 0 ? 99 : 0,
+                            .leader_id = behaviour != FOLLOWS ? s->id
+                                         : leader != 0        ? 99
+                                                              : 0,
                             .leader_address = {(const uint8_t *)address, (size_t)n},
                             .term = s->term,
                             .now_ms = FLEET_NOW};

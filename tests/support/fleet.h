@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-#include "../../client/client_handle.h"
+#include "../../client/lib/client_handle.h"
 
 #define FLEET_NOW 1790000000000ull /* what these servers take for the cluster's time */
 #define FLEET_SERVERS 4
@@ -29,7 +29,7 @@ struct server {
     atomic_int leader; /* port, or 0 */
     atomic_uint id;
     atomic_uint term;
-    atomic_int port;   /* 0: not listening yet */
+    atomic_int port;      /* 0: not listening yet */
     atomic_uint received; /* messages */
     char address[32];
     pid_t pid;

@@ -195,20 +195,28 @@ static void member_found(struct group *g, struct group_member *m, unsigned found
 void group_open(struct group *g, uint64_t id, unsigned founders)
 {
     struct group_member *m = &g->members[id];
-    struct disk_config disk = {.dir = m->dir, .cluster = "group", .id = id, .fatal = member_fatal,
-                               .log = member_log, .arg = m};
+    struct disk_config disk = {.dir = m->dir,
+                               .cluster = "group",
+                               .id = id,
+                               .fatal = member_fatal,
+                               .log = member_log,
+                               .arg = m};
     struct transport_config transport = {.cluster = "group", .log = member_log, .log_arg = m};
     unsigned heartbeat_ms = g->heartbeat_ms != 0 ? g->heartbeat_ms : 20;
-    struct replica_config config = {.id = id, .address = m->address,
+    struct replica_config config = {.id = id,
+                                    .address = m->address,
                                     .election_timeout_ms = 10 * heartbeat_ms,
                                     .heartbeat_timeout_ms = heartbeat_ms,
                                     .snapshot_threshold = g->threshold,
                                     .snapshot_trailing = g->trailing,
                                     .random_seed = (unsigned)id * 7919,
                                     .add_patience_ms = g->patience_ms != 0 ? g->patience_ms : 1000};
-    struct replica_callbacks callbacks = {.arg = m, .apply = member_apply,
-                                          .snapshot = member_snapshot, .restore = member_restore,
-                                          .changed = member_changed, .fatal = member_fatal};
+    struct replica_callbacks callbacks = {.arg = m,
+                                          .apply = member_apply,
+                                          .snapshot = member_snapshot,
+                                          .restore = member_restore,
+                                          .changed = member_changed,
+                                          .fatal = member_fatal};
 
     assert_false(m->open);
     m->closed = false;
@@ -444,8 +452,8 @@ void group_converge(struct group *g)
         }
         for (unsigned i = 0; i < g->n_acknowledged; i++) {
             if (!group_has(&g->members[id], g->acknowledged[i])) {
-                fail_msg("member %llu has lost the acknowledged value %llu",
-                         (unsigned long long)id, (unsigned long long)g->acknowledged[i]);
+                fail_msg("member %llu has lost the acknowledged value %llu", (unsigned long long)id,
+                         (unsigned long long)g->acknowledged[i]);
             }
         }
     }
@@ -487,4 +495,32 @@ int group_change(struct group *g)
     group_run_until(g, change_is_done, GROUP_WAIT_MS);
     g->change_done = false;
     return g->change_error;
+}
+
+int group_setup(void **state)
+{
+    *state = group_new();
+    return 0;
+}
+
+int group_teardown(void **state)
+{
+    group_free(*state);
+    return 0;
+}
+
+void group_open_three(struct group *g)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        group_open(g, id, 3);
+    }
+}
+
+uint64_t group_other_than(uint64_t a, uint64_t b)
+{
+    for (uint64_t id = 1;; id++) {
+        if (id != a && id != b) {
+            return id;
+        }
+    }
 }

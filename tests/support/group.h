@@ -5,8 +5,8 @@
 #ifndef GROUP_H
 #define GROUP_H
 
-#include "../../raft/disk.h"
-#include "../../raft/replica.h"
+#include "../../raft/disk/disk.h"
+#include "../../raft/consensus/replica.h"
 #include "lossy_io.h"
 
 #define GROUP_MEMBERS_MAX 8
@@ -28,23 +28,23 @@ struct group_member {
     struct replica *replica;
     uint64_t *values;
     unsigned n_values;
-    uint64_t applied;      /* index */
+    uint64_t applied; /* index */
     enum replica_role role;
     uint64_t term;
     unsigned n_changed, n_restored, n_snapshots, n_fatal;
-    bool propose_on_lead;  /* propose a value from inside `changed` */
+    bool propose_on_lead; /* propose a value from inside `changed` */
 };
 
 struct group {
     char root[64];
     uv_loop_t loop;
     uv_timer_t wake;
-    struct group_member members[GROUP_MEMBERS_MAX + 1]; /* by id */
+    struct group_member members[GROUP_MEMBERS_MAX + 1];     /* by id */
     bool cut[GROUP_MEMBERS_MAX + 1][GROUP_MEMBERS_MAX + 1]; /* from, to */
-    unsigned threshold, trailing; /* of snapshots */
+    unsigned threshold, trailing;                           /* of snapshots */
     unsigned heartbeat_ms; /* 0 = 20; an election takes ten times as long at least */
-    unsigned patience_ms; /* of replica_add with a silent member; 0 = 1000 */
-    size_t padding; /* bytes that make each entry longer, a multiple of 8 */
+    unsigned patience_ms;  /* of replica_add with a silent member; 0 = 1000 */
+    size_t padding;        /* bytes that make each entry longer, a multiple of 8 */
     uint64_t next_value;
     uint64_t acknowledged[GROUP_VALUES_MAX];
     unsigned n_acknowledged, n_lost, n_pending;
@@ -85,5 +85,14 @@ void group_isolate(struct group *g, uint64_t a, bool cut);
 void group_change_cb(void *arg, int error, const char *text);
 int group_change(struct group *g);
 bool group_has(const struct group_member *m, uint64_t value);
+
+/* A group for each test. */
+int group_setup(void **state);
+int group_teardown(void **state);
+#define on_group(test) cmocka_unit_test_setup_teardown(test, group_setup, group_teardown)
+/* Its members 1 to 3, which found it. */
+void group_open_three(struct group *g);
+/* A member that is neither. */
+uint64_t group_other_than(uint64_t a, uint64_t b);
 
 #endif

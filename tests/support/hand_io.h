@@ -49,8 +49,8 @@ void hand_tick(struct hand_io *h, unsigned ms);
 void hand_receive(struct hand_io *h, struct raft_message *message);
 /* Complete all sends with this status, and forget the messages. */
 void hand_complete_sends(struct hand_io *h, int status);
-void hand_complete_append(struct hand_io *h, int status);  /* the oldest */
-void hand_complete_appends(struct hand_io *h);             /* all, well */
+void hand_complete_append(struct hand_io *h, int status); /* the oldest */
+void hand_complete_appends(struct hand_io *h);            /* all, well */
 void hand_complete_put(struct hand_io *h, int status);
 /* The oldest snapshot_get: with the loaded snapshot's index and term, or with an error. */
 void hand_complete_get(struct hand_io *h, int status);

@@ -1,19 +1,16 @@
-/* model.c - see model.h. */
-#include "model.h"
+/* model.c - time, requests and the steps of an operation. See model.h. */
+#include "model_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MINUTE_MS 60000ull
-#define DAY_MS (24 * 60 * MINUTE_MS)
-
-static uint64_t plus(uint64_t a, uint64_t b)
+uint64_t model_plus(uint64_t a, uint64_t b)
 {
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+uint64_t model_clamp(uint64_t value, uint64_t low, uint64_t high)
 {
     return value < low ? low : value > high ? high : value;
 }
@@ -41,7 +38,7 @@ struct model *model_new(void)
     if (!m) {
         abort();
     }
-    m->retention_ms = DAY_MS;
+    m->retention_ms = MODEL_DAY_MS;
     m->recent_limit = MODEL_RECENT_MAX;
     return m;
 }
@@ -53,7 +50,7 @@ void model_free(struct model *m)
     free(m);
 }
 
-static bool is_decided(const struct model_order *o)
+bool model_is_decided(const struct model_order *o)
 {
     return o->state == ORDERSCHED_PAID || o->state == ORDERSCHED_CANCELLED ||
            o->state == ORDERSCHED_EXPIRED;
@@ -61,7 +58,8 @@ static bool is_decided(const struct model_order *o)
 
 static bool is_forgotten(const struct model *m, const struct model_order *o)
 {
-    return o->exists && is_decided(o) && plus(o->decided_ms, m->retention_ms) <= m->now_ms;
+    return o->exists && model_is_decided(o) &&
+           model_plus(o->decided_ms, m->retention_ms) <= m->now_ms;
 }
 
 bool model_is_known(const struct model *m, unsigned id)
@@ -69,7 +67,7 @@ bool model_is_known(const struct model *m, unsigned id)
     return m->orders[id].exists && !is_forgotten(m, &m->orders[id]);
 }
 
-static int seen(const struct model *m, const struct model_order *o)
+int model_seen(const struct model *m, const struct model_order *o)
 {
     return o->state == ORDERSCHED_PENDING && o->deadline_ms <= m->now_ms ? ORDERSCHED_CLOSING
                                                                          : o->state;
@@ -77,7 +75,7 @@ static int seen(const struct model *m, const struct model_order *o)
 
 int model_state(const struct model *m, unsigned id)
 {
-    return model_is_known(m, id) ? seen(m, &m->orders[id]) : ORDERSCHED_STATE_NONE;
+    return model_is_known(m, id) ? model_seen(m, &m->orders[id]) : ORDERSCHED_STATE_NONE;
 }
 
 bool model_is_deliverable(const struct model *m, unsigned id)
@@ -90,8 +88,7 @@ static void lift(struct model *m, uint64_t time_ms)
     m->floor_ms = time_ms > m->floor_ms ? time_ms : m->floor_ms;
 }
 
-/* The cluster has had a leader, and none that brought a secret. */
-static bool is_old(const struct model *m)
+bool model_is_old(const struct model *m)
 {
     return m->epoch > 0 && m->secret_index == 0;
 }
@@ -99,7 +96,8 @@ static bool is_old(const struct model *m)
 /* How high the floor may be. */
 static uint64_t ceiling(const struct model *m)
 {
-    uint64_t life_ms = is_old(m) ? 10 * MINUTE_MS : clamp(m->retention_ms, 1000, 10 * MINUTE_MS);
+    uint64_t life_ms = model_is_old(m) ? 10 * MODEL_MINUTE_MS
+                                       : model_clamp(m->retention_ms, 1000, 10 * MODEL_MINUTE_MS);
     uint64_t ms = m->now_ms < life_ms ? 0 : m->now_ms - life_ms;
 
     return ms > m->floor_ms ? ms : m->floor_ms;
@@ -117,7 +115,7 @@ static uint64_t latest_request(const struct model_order *o)
 
 static bool may_be_purged(const struct model *m, const struct model_order *o)
 {
-    return is_old(m) || latest_request(o) <= ceiling(m);
+    return model_is_old(m) || latest_request(o) <= ceiling(m);
 }
 
 static void purge(struct model *m, struct model_order *o)
@@ -141,7 +139,7 @@ void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_op
     m->now_ms = now_ms > m->now_ms ? now_ms : m->now_ms;
     if (n_operations > 0) {
         lift(m, ceiling(m));
-        let_go(m, is_old(m) ? UINT64_MAX : 256 + 2 * n_operations);
+        let_go(m, model_is_old(m) ? UINT64_MAX : 256 + 2 * n_operations);
     }
 }
 
@@ -187,7 +185,7 @@ static struct model_answer describe(const struct model *m, const struct model_or
     struct model_answer a = {.error = error};
 
     if (o) {
-        a.state = seen(m, o);
+        a.state = model_seen(m, o);
         a.deadline_ms = o->deadline_ms;
         a.index = o->decision;
     }
@@ -208,7 +206,7 @@ static bool has_room(struct model *m, uint64_t n, bool spare)
 {
     uint64_t limit = m->recent_limit - (spare ? 0 : m->recent_limit / 64);
 
-    if (is_old(m)) {
+    if (model_is_old(m)) {
         return true;
     }
     if (m->n_recent - m->first_recent + n > limit) {
@@ -219,12 +217,13 @@ static bool has_room(struct model *m, uint64_t n, bool spare)
 
 static void remember_recent(struct model *m, struct model_answer a)
 {
-    while (is_old(m) && m->n_recent - m->first_recent >= clamp(m->recent_limit, 0, 65536)) {
+    while (model_is_old(m) &&
+           m->n_recent - m->first_recent >= model_clamp(m->recent_limit, 0, 65536)) {
         lift(m, m->recent[m->first_recent++].time_ms);
     }
     m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
-    m->recent_of_serial =
-        grow(m->recent_of_serial, &m->cap_serial, a.serial + 1, sizeof *m->recent_of_serial);
+    m->recent_of_serial = grow(m->recent_of_serial, &m->cap_serial, a.serial + 1,
+                               sizeof *m->recent_of_serial);
     m->recent[m->n_recent++] = a;
     m->recent_of_serial[a.serial] = m->n_recent;
 }
@@ -243,17 +242,6 @@ static const struct model_answer *recall(const struct model *m, const struct mod
         }
     }
     return place > m->first_recent ? &m->recent[place - 1] : NULL;
-}
-
-const struct model_event *model_event(const struct model_order *o, uint64_t i)
-{
-    if (i >= o->n_events) {
-        return NULL;
-    }
-    if (i < MODEL_HEAD) {
-        return &o->head[i];
-    }
-    return i + MODEL_TAIL >= o->n_events ? &o->tail[i % MODEL_TAIL] : NULL;
 }
 
 /* The requests of an order that leaves before they are stale. */
@@ -278,290 +266,6 @@ static bool move_requests(struct model *m, const struct model_order *o)
     return true;
 }
 
-static struct model_event *happen(struct model *m, struct model_order *o, enum history_kind kind)
-{
-    struct model_event *e = o->n_events < MODEL_HEAD ? &o->head[o->n_events]
-                                                     : &o->tail[o->n_events % MODEL_TAIL];
-
-    memset(e, 0, sizeof *e);
-    e->kind = kind;
-    e->time_ms = m->now_ms;
-    e->index = m->index;
-    o->n_events++;
-    return e;
-}
-
-static void decide(struct model *m, struct model_order *o, int state)
-{
-    o->state = state;
-    o->decided_ms = m->now_ms;
-    o->decision = m->index;
-    o->next_ms = 0;
-    o->in_flight = false;
-}
-
-static uint64_t wanted_deadline(const struct model *m, const struct operation *op)
-{
-    return op->relative ? plus(m->now_ms, op->time_ms) : op->time_ms;
-}
-
-static int do_schedule(struct model *m, struct model_order *o, const struct operation *op,
-                       unsigned route)
-{
-    uint64_t deadline_ms = wanted_deadline(m, op);
-
-    if (o->exists) {
-        return ORDERSCHED_EXISTS;
-    }
-    if (!m->routes[route].exists) {
-        return ORDERSCHED_UNKNOWN_ROUTE;
-    }
-    if (deadline_ms <= m->now_ms || deadline_ms > m->now_ms + 400 * DAY_MS) {
-        return ORDERSCHED_BAD_DEADLINE;
-    }
-    memset(o, 0, sizeof *o);
-    o->exists = true;
-    o->state = ORDERSCHED_PENDING;
-    o->deadline_ms = deadline_ms;
-    o->scheduled = m->index;
-    o->route = route;
-    o->version = 1;
-    return ORDERSCHED_OK;
-}
-
-static int do_pay(struct model *m, struct model_order *o)
-{
-    switch (seen(m, o)) {
-        case ORDERSCHED_PENDING: decide(m, o, ORDERSCHED_PAID); return ORDERSCHED_OK;
-        case ORDERSCHED_PAID: return ORDERSCHED_OK;
-        case ORDERSCHED_CANCELLED: return ORDERSCHED_DECIDED;
-        default: return ORDERSCHED_TOO_LATE;
-    }
-}
-
-static int do_cancel(struct model *m, struct model_order *o)
-{
-    switch (seen(m, o)) {
-        case ORDERSCHED_PENDING: decide(m, o, ORDERSCHED_CANCELLED); return ORDERSCHED_OK;
-        case ORDERSCHED_CANCELLED: return ORDERSCHED_OK;
-        case ORDERSCHED_PAID: return ORDERSCHED_DECIDED;
-        default: return ORDERSCHED_TOO_LATE;
-    }
-}
-
-/* Requests recorded with it that were OK, or were not. */
-static unsigned count(const struct model_order *o, bool ok)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < o->n_requests; i++) {
-        n += (o->requests[i].error == ORDERSCHED_OK) == ok;
-    }
-    return n;
-}
-
-static int do_extend(struct model *m, struct model_order *o, const struct operation *op)
-{
-    uint64_t deadline_ms = wanted_deadline(m, op);
-    int state = seen(m, o);
-
-    if (state == ORDERSCHED_PAID || state == ORDERSCHED_CANCELLED) {
-        return ORDERSCHED_DECIDED;
-    }
-    if (state != ORDERSCHED_PENDING) {
-        return ORDERSCHED_TOO_LATE;
-    }
-    if (!is_old(m) && (count(o, true) >= 62 || o->n_requests >= MODEL_REQUESTS_MAX - 2)) {
-        return ORDERSCHED_EXHAUSTED;
-    }
-    if (deadline_ms < o->deadline_ms || deadline_ms > m->now_ms + 400 * DAY_MS) {
-        return ORDERSCHED_BAD_DEADLINE;
-    }
-    o->deadline_ms = deadline_ms;
-    o->version++;
-    happen(m, o, HISTORY_EXTENDED)->value = deadline_ms;
-    return ORDERSCHED_OK;
-}
-
-static int do_dead(struct model *m, struct model_order *o, const struct operation *op)
-{
-    if (o->state != ORDERSCHED_DEAD) {
-        return ORDERSCHED_NOT_DEAD;
-    }
-    if (op->code == OPERATION_DEAD_DROP) {
-        decide(m, o, ORDERSCHED_CANCELLED);
-        strcpy(o->reason, "dropped by operator");
-        return ORDERSCHED_OK;
-    }
-    o->state = ORDERSCHED_PENDING;
-    o->failures = 0;
-    o->next_ms = 0;
-    o->redriven_ms = m->now_ms;
-    happen(m, o, HISTORY_REDRIVEN);
-    return ORDERSCHED_OK;
-}
-
-static void copy_secret(char *to, struct slice from)
-{
-    memcpy(to, from.data, from.len);
-    to[from.len] = '\0';
-}
-
-static int do_put(struct model_route *r, const struct route_settings *s)
-{
-    static const uint32_t usual_s[] = {1,    2,    5,    15,   30,   60,   300, 900,
-                                       3600, 3600, 3600, 3600, 3600, 3600, 3600};
-
-    r->paused = r->exists && r->paused;
-    r->exists = true;
-    r->n_retries = s->n_retries > 0 ? s->n_retries : 15;
-    for (uint32_t i = 0; i < r->n_retries; i++) {
-        r->retries_ms[i] = s->n_retries > 0 ? s->retries_ms[i] : usual_s[i] * 1000;
-    }
-    r->attempts = s->attempts;
-    r->n_secrets = s->n_secrets;
-    for (unsigned i = 0; i < s->n_secrets; i++) {
-        copy_secret(r->secrets[i], s->secrets[i]);
-    }
-    return ORDERSCHED_OK;
-}
-
-static int do_delete(struct model *m, unsigned route)
-{
-    for (unsigned i = 0; i < NOISE_IDS; i++) {
-        if (m->orders[i].exists && m->orders[i].route == route) {
-            return ORDERSCHED_ROUTE_IN_USE;
-        }
-    }
-    m->routes[route].exists = false;
-    return ORDERSCHED_OK;
-}
-
-static int do_rotate(struct model_route *r, const struct operation *op)
-{
-    struct model_route before = *r;
-
-    copy_secret(r->secrets[0], op->secret);
-    r->n_secrets = 1;
-    for (unsigned i = 0; i < before.n_secrets; i++) {
-        if (r->n_secrets < op->keep + 1 && strcmp(before.secrets[i], r->secrets[0]) != 0) {
-            memcpy(r->secrets[r->n_secrets++], before.secrets[i], sizeof before.secrets[i]);
-        }
-    }
-    return ORDERSCHED_OK;
-}
-
-static int do_route(struct model *m, const struct operation *op, unsigned route)
-{
-    struct model_route *r = &m->routes[route];
-
-    if (op->code == OPERATION_ROUTE_PUT) {
-        return do_put(r, &op->settings);
-    }
-    if (!r->exists) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    if (op->code == OPERATION_ROUTE_DELETE) {
-        return do_delete(m, route);
-    }
-    if (op->code == OPERATION_ROUTE_ROTATE) {
-        return do_rotate(r, op);
-    }
-    r->paused = op->paused;
-    return ORDERSCHED_OK;
-}
-
-/* Nothing else takes a place that is kept for operators. */
-static bool may_change(struct model *m, const struct operation *op, unsigned route)
-{
-    const struct model_route *r = &m->routes[route];
-    bool in_use = false;
-
-    for (unsigned i = 0; i < NOISE_IDS; i++) {
-        in_use = in_use || (m->orders[i].exists && m->orders[i].route == route);
-    }
-    switch (op->code) {
-        case OPERATION_ROUTE_PUT: return true;
-        case OPERATION_ROUTE_DELETE: return r->exists && !in_use;
-        case OPERATION_ROUTE_PAUSE: return r->exists && r->paused != op->paused;
-        default: return r->exists;
-    }
-}
-
-static int do_outcome(struct model *m, struct model_order *o, const struct operation *op)
-{
-    const struct model_route *r;
-
-    if (!o) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    if (seen(m, o) != ORDERSCHED_CLOSING || op->epoch != m->epoch || op->version != o->version ||
-        op->attempt != o->attempts + 1) {
-        return ORDERSCHED_DECIDED;
-    }
-    r = &m->routes[o->route];
-    o->attempts++;
-    o->in_flight = false;
-    if (op->outcome == OUTCOME_EXPIRED) {
-        decide(m, o, ORDERSCHED_EXPIRED);
-    } else if (op->outcome == OUTCOME_PAID) {
-        decide(m, o, ORDERSCHED_PAID);
-    } else if (op->outcome == OUTCOME_LATER) {
-        o->failures = 0;
-        o->next_ms = m->now_ms + clamp(op->delay_ms, 1000, 400 * DAY_MS);
-    } else if (op->outcome == OUTCOME_BATCH_FAILED) {
-        o->next_ms = m->now_ms + clamp(op->delay_ms, 0, DAY_MS) +
-                     clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
-    } else if (++o->failures >= (r->attempts > 0 ? r->attempts : r->n_retries + 1)) {
-        o->state = ORDERSCHED_DEAD;
-        o->next_ms = 0;
-    } else {
-        o->next_ms = m->now_ms +
-                     clamp(clamp(op->delay_ms, 0, DAY_MS),
-                           r->retries_ms[clamp(o->failures, 1, r->n_retries) - 1], UINT64_MAX) +
-                     clamp(op->jitter_ms, 0, 60 * MINUTE_MS);
-    }
-    struct model_event *e = happen(m, o, HISTORY_ATTEMPT);
-    e->node = op->node_id;
-    e->attempt = op->attempt;
-    e->outcome = op->outcome;
-    e->value = o->next_ms;
-    memcpy(e->reason, op->reason.data, op->reason.len);
-    memcpy(o->reason, e->reason, sizeof o->reason);
-    if (op->outcome == OUTCOME_EXPIRED || op->outcome == OUTCOME_PAID) {
-        memset(o->reason, 0, sizeof o->reason);
-    }
-    return ORDERSCHED_OK;
-}
-
-static void do_epoch(struct model *m, uint64_t epoch, const struct operation *op,
-                     struct result *result)
-{
-    bool empty = true;
-
-    memset(result, 0, sizeof *result);
-    result->error = ORDERSCHED_DECIDED;
-    if (epoch <= m->epoch) {
-        return;
-    }
-    result->error = ORDERSCHED_OK;
-    m->epoch = epoch;
-    m->retention_ms = op->retention_ms;
-    for (unsigned i = 0; i < NOISE_IDS; i++) {
-        empty = empty && !m->orders[i].exists;
-    }
-    if (m->seed == 0 && empty) {
-        m->seed = op->seed;
-    }
-    if (m->identity == 0 && op->identity.len > 0) {
-        m->identity = op->identity.data[0];
-    }
-    if (m->secret_index == 0 && op->secret.len > 0 && m->n_operations == 1) {
-        m->secret = op->secret.data[0];
-        m->secret_index = m->index;
-    }
-}
-
 /* Steps 1 to 4 of "Requests"; true when one of them answered. */
 static bool answered_before(struct model *m, const struct model_order *o,
                             const struct operation *op, struct result *result)
@@ -584,49 +288,28 @@ static bool answered_before(struct model *m, const struct model_order *o,
     return false;
 }
 
-static int carry_out(struct model *m, struct model_order *o, const struct operation *op,
-                     unsigned route)
-{
-    if (op->code == OPERATION_DEAD_REDRIVE || op->code == OPERATION_DEAD_DROP) {
-        return o->exists ? do_dead(m, o, op) : ORDERSCHED_NOT_FOUND;
-    }
-    if (is_old(m) && o->exists && !is_decided(o) && o->n_requests >= 64) {
-        return ORDERSCHED_EXHAUSTED;
-    }
-    if (op->code == OPERATION_SCHEDULE) {
-        return do_schedule(m, o, op, route);
-    }
-    if (!o->exists) {
-        return ORDERSCHED_NOT_FOUND;
-    }
-    return op->code == OPERATION_PAY      ? do_pay(m, o)
-           : op->code == OPERATION_CANCEL ? do_cancel(m, o)
-                                          : do_extend(m, o, op);
-}
-
 /* Is the answer kept with the order? `before` and `after` the operation. */
 static bool stays_with_order(const struct model *m, const struct model_order *before,
-                             const struct model_order *after, const struct operation *op,
-                             int error)
+                             const struct model_order *after, const struct operation *op, int error)
 {
     unsigned n = before->n_requests;
 
     if (!after->exists || error == ORDERSCHED_EXISTS || error == ORDERSCHED_EXHAUSTED) {
         return false;
     }
-    if (is_old(m)) {
+    if (model_is_old(m)) {
         return n < 64;
     }
-    if (!is_decided(before) && is_decided(after)) {
+    if (!model_is_decided(before) && model_is_decided(after)) {
         return true;
     }
     if (before->version != after->version) {
         return true;
     }
     if (error == ORDERSCHED_OK && op->code == OPERATION_DEAD_REDRIVE) {
-        return count(before, true) < 63 && n < 95;
+        return model_count_requests(before, true) < 63 && n < 95;
     }
-    return is_decided(before) ? n < 64 : count(before, false) < 32 && n < 94;
+    return model_is_decided(before) ? n < 64 : model_count_requests(before, false) < 32 && n < 94;
 }
 
 static void do_order(struct model *m, const struct operation *op, unsigned id, unsigned route,
@@ -640,17 +323,17 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
     bool forgotten = is_forgotten(m, o);
     bool again = forgotten && op->code == OPERATION_SCHEDULE;
 
-    if (again && is_old(m)) {
+    if (again && model_is_old(m)) {
         purge(m, o);
     }
-    if (answered_before(m, o->exists && !(forgotten && is_old(m)) ? o : NULL, op, result)) {
+    if (answered_before(m, o->exists && !(forgotten && model_is_old(m)) ? o : NULL, op, result)) {
         bool of_a_route = result->error == ORDERSCHED_OK && result->state == 0;
-        if (of_a_route && !is_old(m)) {
+        if (of_a_route && !model_is_old(m)) {
             result->error = ORDERSCHED_REQUEST_ID_USED;
         }
         return;
     }
-    if (again && !is_old(m)) {
+    if (again && !model_is_old(m)) {
         if (!may_be_purged(m, o) && !move_requests(m, o)) {
             a = describe(m, NULL, ORDERSCHED_BUSY);
             give(m, &a, result);
@@ -666,7 +349,7 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
         after = *o; /* a forgotten one is as if it were not there */
     }
     struct model_order before = after;
-    error = carry_out(m, &after, op, route);
+    error = model_carry_out(m, &after, op, route);
     a = describe(m, after.exists ? &after : NULL, error);
     a.serial = noise_serial(op->request_id);
     a.time_ms = request_id_time_ms(op->request_id);
@@ -699,12 +382,10 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
 
     m->n_operations++;
     switch (op->code) {
-        case OPERATION_EPOCH:
-            do_epoch(m, epoch, op, result);
-            return;
+        case OPERATION_EPOCH: model_epoch(m, epoch, op, result); return;
         case OPERATION_OUTCOME:
             o = model_is_known(m, id) ? &m->orders[id] : NULL;
-            a.error = do_outcome(m, o, op);
+            a.error = model_outcome(m, o, op);
             a = describe(m, o, a.error);
             give(m, &a, result);
             return;
@@ -715,18 +396,17 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
             if (!answered_before(m, NULL, op, result)) {
                 a.serial = noise_serial(op->request_id);
                 a.time_ms = request_id_time_ms(op->request_id);
-                bool changes = may_change(m, op, route);
+                bool changes = model_may_change(m, op, route);
                 if (!has_room(m, 1, changes)) {
                     a.error = ORDERSCHED_BUSY;
                 } else {
-                    a.error = do_route(m, op, route);
+                    a.error = model_route_operation(m, op, route);
                     assert(a.error == ORDERSCHED_OK || !changes);
                     remember_recent(m, a);
                 }
                 give(m, &a, result);
             }
             return;
-        default:
-            do_order(m, op, id, route, result);
+        default: do_order(m, op, id, route, result);
     }
 }

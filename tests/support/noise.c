@@ -176,23 +176,23 @@ static void choose_epoch(struct noise *n, struct operation *op)
 
 static enum operation_code choose_code(struct noise *n)
 {
-    uint64_t dice = noise_below(n, 1000);
+    uint64_t drawn = noise_below(n, 1000);
 
-    if (n->is_calm && dice >= 945 && dice < 970 && noise_below(n, 500) > 0) {
-        dice = 944; /* dead letters stay, so that the requests of few orders pile up */
+    if (n->is_calm && drawn >= 945 && drawn < 970 && noise_below(n, 500) > 0) {
+        drawn = 944; /* dead letters stay, so that the requests of few orders pile up */
     }
-    return dice < 280   ? OPERATION_SCHEDULE
-           : dice < 400 ? OPERATION_PAY
-           : dice < 480 ? OPERATION_CANCEL
-           : dice < 640 ? OPERATION_EXTEND
-           : dice < 945 ? OPERATION_OUTCOME
-           : dice < 960 ? OPERATION_DEAD_REDRIVE
-           : dice < 970 ? OPERATION_DEAD_DROP
-           : dice < 980 ? OPERATION_ROUTE_PUT
-           : dice < 985 ? OPERATION_ROUTE_ROTATE
-           : dice < 991 ? OPERATION_ROUTE_PAUSE
-           : dice < 997 ? OPERATION_ROUTE_DELETE
-                        : OPERATION_EPOCH;
+    return drawn < 280   ? OPERATION_SCHEDULE
+           : drawn < 400 ? OPERATION_PAY
+           : drawn < 480 ? OPERATION_CANCEL
+           : drawn < 640 ? OPERATION_EXTEND
+           : drawn < 945 ? OPERATION_OUTCOME
+           : drawn < 960 ? OPERATION_DEAD_REDRIVE
+           : drawn < 970 ? OPERATION_DEAD_DROP
+           : drawn < 980 ? OPERATION_ROUTE_PUT
+           : drawn < 985 ? OPERATION_ROUTE_ROTATE
+           : drawn < 991 ? OPERATION_ROUTE_PAUSE
+           : drawn < 997 ? OPERATION_ROUTE_DELETE
+                         : OPERATION_EPOCH;
 }
 
 const struct operation *noise_operation(struct noise *n, const struct machine *m)
@@ -227,23 +227,14 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
             op->payload = (struct slice){payload, noise_below(n, sizeof payload)};
             choose_deadline(n, m, op);
             break;
-        case OPERATION_EXTEND:
-            choose_deadline(n, m, op);
-            break;
-        case OPERATION_OUTCOME:
-            choose_outcome(n, m, op);
-            break;
+        case OPERATION_EXTEND: choose_deadline(n, m, op); break;
+        case OPERATION_OUTCOME: choose_outcome(n, m, op); break;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
         case OPERATION_ROUTE_PAUSE:
-        case OPERATION_ROUTE_ROTATE:
-            choose_route(n, op);
-            break;
-        case OPERATION_EPOCH:
-            choose_epoch(n, op);
-            break;
-        default:
-            break;
+        case OPERATION_ROUTE_ROTATE: choose_route(n, op); break;
+        case OPERATION_EPOCH: choose_epoch(n, op); break;
+        default: break;
     }
     return op;
 }

@@ -2,7 +2,7 @@
 #ifndef NOISE_H
 #define NOISE_H
 
-#include "../../raft/machine.h"
+#include "../../raft/core/machine.h"
 
 #define NOISE_IDS 48
 #define NOISE_ROUTES 4

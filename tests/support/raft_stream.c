@@ -66,8 +66,8 @@ void stream_configuration(struct buffer *b, const struct stream_server *servers,
     }
 }
 
-void stream_append_entries(struct buffer *b, uint64_t term, uint64_t prev_index,
-                           uint64_t prev_term, const struct stream_entry *entries, uint64_t n)
+void stream_append_entries(struct buffer *b, uint64_t term, uint64_t prev_index, uint64_t prev_term,
+                           const struct stream_entry *entries, uint64_t n)
 {
     put_preamble(b, RAFT_APPEND_ENTRIES, 0, 48 + 16 * n);
     put_u64(b, term);
@@ -151,4 +151,43 @@ void stream_install_snapshot_head(struct buffer *b, uint64_t term,
     put_u64(b, data_len);
     put_u64(b, 0);
     buffer_free(&configuration);
+}
+
+const struct stream_server stream_members[3] = {
+    {1, "127.0.0.1:7410", RAFT_VOTER},
+    {STREAM_PEER, "127.0.0.1:7420", RAFT_VOTER},
+    {3, "[::1]:7430", RAFT_STANDBY},
+};
+
+void stream_mixed_entries(struct buffer *b)
+{
+    struct buffer change = {0};
+    stream_configuration(&change, stream_members, 3);
+    struct stream_entry entries[] = {
+        {4, RAFT_COMMAND, 24, NULL},
+        {4, RAFT_CHANGE, (uint32_t)change.len, change.data},
+        {5, RAFT_BARRIER, 8, NULL},
+        {5, RAFT_COMMAND, 1024, NULL},
+    };
+    stream_append_entries(b, 5, 16, 3, entries, 4);
+    buffer_free(&change);
+}
+
+static void put_snapshot(struct buffer *b)
+{
+    stream_install_snapshot_head(b, 6, stream_members, 3, 333);
+    for (int i = 0; i < 333; i++) {
+        put_u8(b, (uint8_t)i);
+    }
+}
+
+void stream_all(struct buffer *b)
+{
+    stream_request_vote(b, 4, STREAM_PEER);
+    stream_request_vote_result(b, 4);
+    stream_append_entries(b, 5, 0, 0, NULL, 0);
+    stream_mixed_entries(b);
+    stream_append_entries_result(b, 5, 20);
+    put_snapshot(b);
+    stream_timeout_now(b, 6);
 }

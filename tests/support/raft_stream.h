@@ -4,7 +4,7 @@
 #ifndef RAFT_STREAM_H
 #define RAFT_STREAM_H
 
-#include "../../client/protocol.h"
+#include "../../client/wire/protocol.h"
 
 struct stream_entry {
     uint64_t term;
@@ -27,8 +27,8 @@ void put_u64(struct buffer *b, uint64_t v);
 void set_u64(struct buffer *b, size_t at, uint64_t v);
 
 void stream_configuration(struct buffer *b, const struct stream_server *servers, uint64_t n);
-void stream_append_entries(struct buffer *b, uint64_t term, uint64_t prev_index,
-                           uint64_t prev_term, const struct stream_entry *entries, uint64_t n);
+void stream_append_entries(struct buffer *b, uint64_t term, uint64_t prev_index, uint64_t prev_term,
+                           const struct stream_entry *entries, uint64_t n);
 void stream_append_entries_result(struct buffer *b, uint64_t term, uint64_t last_index);
 void stream_request_vote(struct buffer *b, uint64_t term, uint64_t candidate);
 void stream_request_vote_result(struct buffer *b, uint64_t term);
@@ -37,5 +37,13 @@ void stream_timeout_now(struct buffer *b, uint64_t term);
 void stream_install_snapshot_head(struct buffer *b, uint64_t term,
                                   const struct stream_server *servers, uint64_t n,
                                   uint64_t data_len);
+
+/* Three members, and the one of them that sends. */
+extern const struct stream_server stream_members[3];
+#define STREAM_PEER 2
+/* A configuration, commands and a barrier in one message. */
+void stream_mixed_entries(struct buffer *b);
+/* One of each message that libraft sends. */
+void stream_all(struct buffer *b);
 
 #endif

@@ -337,3 +337,24 @@ int raw_join(struct side *to, uint64_t from)
     assert_true(bed_run_until(to->loop, to->n_inlets == before + 1, 5000));
     return fd;
 }
+
+int transport_bed_open(void **state)
+{
+    struct transport_bed *bed = calloc(1, sizeof *bed);
+    assert_non_null(bed);
+    bed_loop_open(&bed->loop);
+    side_open(&bed->one, &bed->loop, 1, "shop");
+    side_open(&bed->two, &bed->loop, 2, "shop");
+    *state = bed;
+    return 0;
+}
+
+int transport_bed_close(void **state)
+{
+    struct transport_bed *bed = *state;
+    side_close(&bed->one);
+    side_close(&bed->two);
+    bed_loop_close(&bed->loop);
+    free(bed);
+    return 0;
+}

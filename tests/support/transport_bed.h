@@ -5,8 +5,8 @@
 
 #include <uv.h>
 
-#include "../../raft/transport.h"
-#include "../../raft/transport_handshake.h"
+#include "../../raft/transport/transport.h"
+#include "../../raft/peer/handshake.h"
 #include "raft_stream.h"
 
 #define BED_LINES 64
@@ -49,13 +49,13 @@ struct outlet {
 };
 
 /* Run the loop until the condition holds; false when it did not within the time. */
-#define bed_run_until(loop, condition, timeout_ms)                                          \
-    __extension__({                                                                         \
-        uint64_t bed_end = uv_hrtime() + (uint64_t)(timeout_ms) * 1000000;                  \
-        while (!(condition) && uv_hrtime() < bed_end) {                                     \
-            bed_turn(loop);                                                                 \
-        }                                                                                   \
-        (condition);                                                                        \
+#define bed_run_until(loop, condition, timeout_ms)                       \
+    __extension__({                                                      \
+        uint64_t bed_end = uv_hrtime() + (uint64_t)(timeout_ms)*1000000; \
+        while (!(condition) && uv_hrtime() < bed_end) {                  \
+            bed_turn(loop);                                              \
+        }                                                                \
+        (condition);                                                     \
     })
 /* One turn of the loop, of at most two milliseconds. */
 void bed_turn(uv_loop_t *loop);
@@ -97,5 +97,16 @@ int raw_listen(char address[64]);
 size_t raw_hello(uint8_t out[HANDSHAKE_MAX], uint64_t from, uint64_t to, const char *cluster);
 /* Connect to the side and shake hands as member `from`. */
 int raw_join(struct side *to, uint64_t from);
+
+/* Two members of one cluster, opened before a test and closed behind it. */
+struct transport_bed {
+    uv_loop_t loop;
+    struct side one, two;
+};
+
+int transport_bed_open(void **state);
+int transport_bed_close(void **state);
+#define on_transport_bed(test) \
+    cmocka_unit_test_setup_teardown(test, transport_bed_open, transport_bed_close)
 
 #endif

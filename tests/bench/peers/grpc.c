@@ -7,7 +7,7 @@
 
 #include <curl/curl.h>
 
-#include "../../../client/protocol.h"
+#include "../../../client/wire/protocol.h"
 
 #define CALL_TIMEOUT_MS 10000L
 #define PREFIX_SIZE 5 /* before each message: compressed or not, and its length */

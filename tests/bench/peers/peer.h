@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "../../../client/orderbench_ids.h"
+#include "../../../client/bench/measure/ids.h"
 
 #define PEER_ERROR_SIZE 256
 #define PEER_PORTS_MAX 9
@@ -21,7 +21,7 @@
 struct peer_target {
     unsigned ports[PEER_PORTS_MAX]; /* of 127.0.0.1; the first is the one that takes writes */
     unsigned n_ports;
-    unsigned wait_for; /* so many replicas must have a change before it counts */
+    unsigned wait_for;  /* so many replicas must have a change before it counts */
     unsigned answer_ms; /* how long an answer may take, where a peer may leave it out for good */
 };
 
@@ -47,11 +47,11 @@ struct peer_conn {
 };
 
 struct peer {
-    const char *client;     /* how this client works, for people */
-    unsigned threads;       /* connections that put or take back at a time, */
-    unsigned batch;         /* and how many orders each has under way */
-    unsigned receivers;     /* connections that receive */
-    bool has_one_delay;     /* orders must be put in the order of their deadlines */
+    const char *client; /* how this client works, for people */
+    unsigned threads;   /* connections that put or take back at a time, */
+    unsigned batch;     /* and how many orders each has under way */
+    unsigned receivers; /* connections that receive */
+    bool has_one_delay; /* orders must be put in the order of their deadlines */
 
     /* On failure nothing is left to close. */
     int (*open)(struct peer_conn *c);

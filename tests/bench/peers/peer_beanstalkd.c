@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 #include "peer.h"
 
 #define BODY_SIZE (BENCH_ID_SIZE + BENCH_PAYLOAD_SIZE)
@@ -198,8 +198,7 @@ static int beanstalk_describe(struct peer_conn *c, json_t *row, json_t *settings
     json_object_set_new(row, "version", json_string(version));
     json_object_set_new(settings, "binlog_current_index",
                         json_integer((json_int_t)stats_number(stats, "binlog-current-index")));
-    return stats_number(stats, "binlog-current-index") > 0 ? 0
-                                                           : peer_fail(c, "it has no binlog");
+    return stats_number(stats, "binlog-current-index") > 0 ? 0 : peer_fail(c, "it has no binlog");
 }
 
 static int beanstalk_count(struct peer_conn *c, uint64_t *n)
@@ -221,7 +220,7 @@ static int beanstalk_put(struct peer_conn *c, struct peer_order *orders, unsigne
     struct beanstalk *b = c->own;
 
     for (unsigned i = 0; i < n; i++) {
-        uint64_t now_ms = bench_wall_ms();
+        uint64_t now_ms = clocks_wall_ms();
         uint64_t ahead_ms = orders[i].deadline_ms > now_ms ? orders[i].deadline_ms - now_ms : 0;
         /* Rounded up: never early. */
         say(b, "put 0 %llu %d %d\r\n", (unsigned long long)(ahead_ms + 999) / 1000, TIME_TO_RUN_S,

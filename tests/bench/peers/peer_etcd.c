@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 #include "grpc.h"
 #include "peer.h"
 
@@ -82,7 +82,7 @@ static void make_key(const char *id, char key[KEY_SIZE])
 
 static int grant(struct peer_conn *c, uint64_t deadline_ms, uint64_t *lease)
 {
-    uint64_t now_ms = bench_wall_ms();
+    uint64_t now_ms = clocks_wall_ms();
     uint64_t ahead_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
     struct message request = {0};
     struct span answer;
@@ -176,9 +176,8 @@ static int take_event(struct peer_conn *c, struct span event, struct peer_receip
     struct span key = span_find(span_find(event, 2).bytes, 1).bytes;
     struct span value = span_find(span_find(event, 3).bytes, 5).bytes;
 
-    if (span_find(event, 1).value != 1 || key.len != KEY_SIZE ||
-        value.len != sizeof out->payload) {
-        return peer_fail(c, "an event that is no deletion of an order");
+    if (span_find(event, 1).value != 1 || key.len != KEY_SIZE || value.len != sizeof out->payload) {
+        return peer_fail(c, "an event that is not the deletion of an order");
     }
     memcpy(out->id, key.at + sizeof PREFIX - 1, sizeof out->id);
     memcpy(out->payload, value.at, sizeof out->payload);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 
 struct load {
     const struct work *work;
@@ -31,8 +31,8 @@ static void load_fill(const struct load *l, uint64_t first, unsigned n, struct p
     for (unsigned i = 0; i < n; i++) {
         work_order(l->work, first + i, &orders[i]);
         orders[i].handle = l->handles != NULL ? l->handles[first + i] : 0;
-        orders[i].deadline_ms =
-            l->deadline != NULL ? l->deadline(l->work, l->base_ms, first + i) : 0;
+        orders[i].deadline_ms = l->deadline != NULL ? l->deadline(l->work, l->base_ms, first + i)
+                                                    : 0;
     }
 }
 
@@ -50,14 +50,14 @@ static void *load_run(void *argument)
         }
         unsigned n = orders - first < batch ? (unsigned)(orders - first) : batch;
         load_fill(l, first, n, t->orders);
-        uint64_t began_us = bench_running_us();
+        uint64_t began_us = clocks_running_us();
         t->rv = l->takes_back ? peer.take_back(&t->conn, t->orders, n)
                               : peer.put(&t->conn, t->orders, n);
         if (t->rv != 0) {
             __atomic_store_n(&l->failed, true, __ATOMIC_RELAXED);
             break;
         }
-        histogram_add(&t->latency, bench_running_us() - began_us);
+        histogram_add(&t->latency, clocks_running_us() - began_us);
         for (unsigned i = 0; i < n && !l->takes_back && l->handles != NULL; i++) {
             l->handles[first + i] = t->orders[i].handle;
         }
@@ -69,8 +69,8 @@ static int load_start(struct load_thread *threads, unsigned n)
 {
     unsigned started = 0;
 
-    while (started < n && pthread_create(&threads[started].thread, NULL, load_run,
-                                         &threads[started]) == 0) {
+    while (started < n &&
+           pthread_create(&threads[started].thread, NULL, load_run, &threads[started]) == 0) {
         started++;
     }
     if (started < n) {
@@ -96,9 +96,9 @@ static int load_all(struct load *l, struct load_result *result)
     }
     *result = (struct load_result){0};
     if (rv == 0) {
-        uint64_t began_us = bench_running_us();
+        uint64_t began_us = clocks_running_us();
         rv = load_start(threads, n) == 0 ? 0 : 3;
-        result->seconds = (double)(bench_running_us() - began_us) / 1e6;
+        result->seconds = (double)(clocks_running_us() - began_us) / 1e6;
     }
     for (unsigned i = 0; i < opened; i++) {
         if (rv == 0 && threads[i].rv != 0) {

@@ -5,14 +5,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../../client/flags.h"
-#include "../../../client/orderbench_clock.h"
-#include "../../../client/units.h"
+#include "../../../client/text/flags.h"
+#include "../../../client/base/clocks.h"
+#include "../../../client/text/units.h"
 #include "peer_work.h"
 
 enum main_flag {
-    MAIN_PEER, MAIN_PORTS, MAIN_ORDERS, MAIN_OVER, MAIN_LEAD, MAIN_PIDS, MAIN_SINCE, MAIN_WAIT_FOR,
-    MAIN_DURABLE, MAIN_HELP, MAIN_FLAGS
+    MAIN_PEER,
+    MAIN_PORTS,
+    MAIN_ORDERS,
+    MAIN_OVER,
+    MAIN_LEAD,
+    MAIN_PIDS,
+    MAIN_SINCE,
+    MAIN_WAIT_FOR,
+    MAIN_DURABLE,
+    MAIN_HELP,
+    MAIN_FLAGS
 };
 
 static const struct flag main_flags[] = {
@@ -97,26 +106,26 @@ static int read_values(const char *const *v, struct work *w)
     w->patience_ms = 30000;
     w->target.n_ports = parse_list(v[MAIN_PORTS], 65535, w->target.ports, PEER_PORTS_MAX);
     if (w->target.n_ports == 0) {
-        return usage("--ports is no list of ports", v[MAIN_PORTS]);
+        return usage("--ports must be a list of ports", v[MAIN_PORTS]);
     }
     if (!parse_number(v[MAIN_ORDERS], 1, 100000000, &w->orders)) {
-        return usage("--orders is no number from 1 to 100000000", v[MAIN_ORDERS]);
+        return usage("--orders must be a number from 1 to 100000000", v[MAIN_ORDERS]);
     }
     if (v[MAIN_OVER] != NULL && !units_parse_duration(v[MAIN_OVER], &w->over_ms)) {
-        return usage("--over is no duration", v[MAIN_OVER]);
+        return usage("--over must be a duration such as 30s", v[MAIN_OVER]);
     }
     if (v[MAIN_LEAD] != NULL && !units_parse_duration(v[MAIN_LEAD], &w->lead_ms)) {
-        return usage("--lead is no duration", v[MAIN_LEAD]);
+        return usage("--lead must be a duration such as 30s", v[MAIN_LEAD]);
     }
     w->n_pids = parse_list(v[MAIN_PIDS], INT32_MAX, (unsigned *)w->pids, WORK_PIDS_MAX);
     if (v[MAIN_PIDS] != NULL && w->n_pids == 0) {
-        return usage("--pids is no list of process ids", v[MAIN_PIDS]);
+        return usage("--pids must be a list of process ids", v[MAIN_PIDS]);
     }
     if (v[MAIN_SINCE] != NULL && !parse_number(v[MAIN_SINCE], 1, UINT64_MAX, &w->since_us)) {
-        return usage("--since is no time", v[MAIN_SINCE]);
+        return usage("--since must be a time", v[MAIN_SINCE]);
     }
     if (v[MAIN_WAIT_FOR] != NULL && !parse_number(v[MAIN_WAIT_FOR], 0, 9, &wait_for)) {
-        return usage("--wait-for is no number from 0 to 9", v[MAIN_WAIT_FOR]);
+        return usage("--wait-for must be a number from 0 to 9", v[MAIN_WAIT_FOR]);
     }
     w->target.wait_for = (unsigned)wait_for;
     w->target.answer_ms = 30000;
@@ -144,7 +153,7 @@ static int run_work(size_t which, struct work *w, const char *const *v)
 {
     w->threads = works[which].one_at_a_time ? 1 : peer.threads;
     w->batch = works[which].one_at_a_time ? 1 : peer.batch;
-    w->run = (uint32_t)bench_wall_us() ^ (uint32_t)getpid() << 16;
+    w->run = (uint32_t)clocks_wall_us() ^ (uint32_t)getpid() << 16;
     w->row = json_object();
     w->settings = json_object();
     describe_work(w, works[which].name, v);

@@ -15,10 +15,10 @@
 #define CLAIM_MAX "200"
 #define EPOCH_2000_MS 946684800000ull /* PostgreSQL counts from there */
 
-#define CREATE                                                                                    \
-    "SET client_min_messages = warning; DROP TABLE IF EXISTS orders; "                            \
-    "CREATE TABLE orders (id text PRIMARY KEY, deadline timestamptz NOT NULL, "                   \
-    "payload bytea NOT NULL, state text NOT NULL DEFAULT 'pending'); "                            \
+#define CREATE                                                                  \
+    "SET client_min_messages = warning; DROP TABLE IF EXISTS orders; "          \
+    "CREATE TABLE orders (id text PRIMARY KEY, deadline timestamptz NOT NULL, " \
+    "payload bytea NOT NULL, state text NOT NULL DEFAULT 'pending'); "          \
     "CREATE INDEX orders_due ON orders (deadline) WHERE state = 'pending'"
 
 static const struct {
@@ -69,8 +69,8 @@ static int prepare(struct peer_conn *c)
     struct postgres *p = c->own;
 
     for (size_t i = 0; !p->is_prepared && i < sizeof statements / sizeof *statements; i++) {
-        PGresult *result = checked(
-            c, PQprepare(p->pg, statements[i].name, statements[i].text, 0, NULL));
+        PGresult *result = checked(c, PQprepare(p->pg, statements[i].name, statements[i].text, 0,
+                                                NULL));
         if (result == NULL) {
             return -1;
         }
@@ -200,8 +200,8 @@ static int postgres_put(struct peer_conn *c, struct peer_order *orders, unsigned
     if (n == 1) {
         return put_one(c, orders);
     }
-    PGresult *result =
-        PQexec(p->pg, "COPY orders (id, deadline, payload) FROM STDIN (FORMAT binary)");
+    PGresult *result = PQexec(p->pg,
+                              "COPY orders (id, deadline, payload) FROM STDIN (FORMAT binary)");
     bool ready = PQresultStatus(result) == PGRES_COPY_IN;
     if (!ready) {
         return checked(c, result) == NULL ? -1 : peer_fail(c, "COPY does not begin");

@@ -15,7 +15,7 @@
 #include <amqp_tcp_socket.h>
 #endif
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 #include "peer.h"
 
 #define CHANNEL 1
@@ -37,8 +37,7 @@ struct rabbit {
 
 static int failed_with(struct peer_conn *c, const char *doing, amqp_rpc_reply_t r)
 {
-    if (r.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION &&
-        r.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+    if (r.reply_type == AMQP_RESPONSE_SERVER_EXCEPTION && r.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
         const amqp_channel_close_t *m = r.reply.decoded;
         return peer_fail(c, "%s: %.*s", doing, (int)m->reply_text.len,
                          (const char *)m->reply_text.bytes);
@@ -168,8 +167,8 @@ static int rabbit_create(struct peer_conn *c)
 static int messages_ready(struct peer_conn *c, const char *queue, uint64_t *n)
 {
     struct rabbit *r = c->own;
-    amqp_queue_declare_ok_t *ok = amqp_queue_declare(
-        r->mq, CHANNEL, amqp_cstring_bytes(queue), 1, 0, 0, 0, amqp_empty_table);
+    amqp_queue_declare_ok_t *ok = amqp_queue_declare(r->mq, CHANNEL, amqp_cstring_bytes(queue), 1,
+                                                     0, 0, 0, amqp_empty_table);
 
     if (ok == NULL) {
         return check(c, "counting a queue");
@@ -238,7 +237,7 @@ static int publish(struct peer_conn *c, const struct peer_order *o)
 {
     struct rabbit *r = c->own;
     char expiration[24];
-    uint64_t now_ms = bench_wall_ms();
+    uint64_t now_ms = clocks_wall_ms();
     amqp_basic_properties_t properties = {
         ._flags = AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_EXPIRATION_FLAG |
                   AMQP_BASIC_MESSAGE_ID_FLAG,
@@ -250,8 +249,8 @@ static int publish(struct peer_conn *c, const struct peer_order *o)
     snprintf(expiration, sizeof expiration, "%llu",
              (unsigned long long)(o->deadline_ms > now_ms ? o->deadline_ms - now_ms : 0));
     properties.expiration = amqp_cstring_bytes(expiration);
-    int rv = amqp_basic_publish(r->mq, CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(PENDING), 0,
-                                0, &properties, body);
+    int rv = amqp_basic_publish(r->mq, CHANNEL, amqp_empty_bytes, amqp_cstring_bytes(PENDING), 0, 0,
+                                &properties, body);
     if (rv != AMQP_STATUS_OK) {
         return peer_fail(c, "publishing: %s", amqp_error_string2(rv));
     }
@@ -340,8 +339,7 @@ static int rabbit_settle(struct peer_conn *c, const struct peer_receipt *receipt
     struct rabbit *r = c->own;
     int rv = amqp_basic_ack(r->mq, CHANNEL, receipts[n - 1].handle, 1);
 
-    return rv == AMQP_STATUS_OK ? 0
-                                : peer_fail(c, "acknowledging: %s", amqp_error_string2(rv));
+    return rv == AMQP_STATUS_OK ? 0 : peer_fail(c, "acknowledging: %s", amqp_error_string2(rv));
 }
 
 const struct peer peer = {

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 
 #define LINGER_MS 300 /* for a second delivery after the last first one */
 #define RECEIVERS_MAX 16
@@ -27,8 +27,8 @@ struct receivers {
     work_deadline *deadline;
     uint64_t first_ms;
     uint64_t patience_ms;
-    unsigned char *seen;   /* how often each order came, up to 2; atomic */
-    uint64_t settled;      /* atomic, as are the next two */
+    unsigned char *seen; /* how often each order came, up to 2; atomic */
+    uint64_t settled;    /* atomic, as are the next two */
     uint64_t last_running_ms;
     bool failed;
     unsigned n;
@@ -69,8 +69,8 @@ static void receiver_note(struct receiver *r, const struct peer_receipt *receipt
 
 static bool receivers_may_end(struct receivers *all)
 {
-    uint64_t quiet_ms =
-        bench_running_ms() - __atomic_load_n(&all->last_running_ms, __ATOMIC_RELAXED);
+    uint64_t quiet_ms = clocks_running_ms() -
+                        __atomic_load_n(&all->last_running_ms, __ATOMIC_RELAXED);
     uint64_t settled = __atomic_load_n(&all->settled, __ATOMIC_RELAXED);
 
     return __atomic_load_n(&all->failed, __ATOMIC_RELAXED) ||
@@ -84,7 +84,7 @@ static void *receiver_run(void *argument)
 
     while (r->rv == 0 && !receivers_may_end(all)) {
         int n = peer.receive(&r->conn, r->receipts, PEER_BATCH_MAX);
-        uint64_t at_us = bench_wall_us();
+        uint64_t at_us = clocks_wall_us();
         for (int i = 0; i < n; i++) {
             receiver_note(r, &r->receipts[i], at_us);
         }
@@ -95,8 +95,8 @@ static void *receiver_run(void *argument)
         if (r->rv != 0) {
             __atomic_store_n(&all->failed, true, __ATOMIC_RELAXED);
         } else if (n > 0) {
-            r->last_us = bench_wall_us();
-            __atomic_store_n(&all->last_running_ms, bench_running_ms(), __ATOMIC_RELAXED);
+            r->last_us = clocks_wall_us();
+            __atomic_store_n(&all->last_running_ms, clocks_running_ms(), __ATOMIC_RELAXED);
             __atomic_fetch_add(&all->settled, (uint64_t)n, __ATOMIC_RELAXED);
         }
     }
@@ -178,7 +178,7 @@ int receivers_run(struct receivers *all, work_deadline *deadline, uint64_t first
     all->deadline = deadline;
     all->first_ms = first_ms;
     all->patience_ms = patience_ms;
-    all->last_running_ms = bench_running_ms();
+    all->last_running_ms = clocks_running_ms();
     while (started < all->n && pthread_create(&all->each[started].thread, NULL, receiver_run,
                                               &all->each[started]) == 0) {
         started++;

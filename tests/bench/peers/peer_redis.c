@@ -11,7 +11,7 @@
 
 #include <hiredis/hiredis.h>
 
-#include "../../../client/orderbench_clock.h"
+#include "../../../client/base/clocks.h"
 #include "peer.h"
 
 #define CLAIM_MS 30000
@@ -21,8 +21,8 @@
 #define NUMBER_SIZE 24
 
 /* Removes those that are still pending; answers 1 for each that was. */
-#define TAKE_BACK                                                                                 \
-    "local was = {} for i, id in ipairs(ARGV) do was[i] = redis.call('ZREM', KEYS[1], id) "       \
+#define TAKE_BACK                                                                           \
+    "local was = {} for i, id in ipairs(ARGV) do was[i] = redis.call('ZREM', KEYS[1], id) " \
     "if was[i] == 1 then redis.call('HDEL', KEYS[2], id) end end return was"
 
 /* Claims what is due at ARGV[1], at most ARGV[2], until ARGV[3]; answers ids, then payloads. */
@@ -331,7 +331,7 @@ static int take_claims(struct peer_conn *c, const redisReply *reply, struct peer
 static int redis_receive(struct peer_conn *c, struct peer_receipt *out, unsigned max)
 {
     struct redis *r = c->own;
-    uint64_t now_ms = bench_wall_ms();
+    uint64_t now_ms = clocks_wall_ms();
 
     (void)max; /* CLAIM_MAX is less */
     command(r, "EVALSHA", r->claim_sha);
@@ -379,8 +379,9 @@ static int redis_settle(struct peer_conn *c, const struct peer_receipt *receipts
 
 static int redis_count(struct peer_conn *c, uint64_t *n)
 {
-    static const char *const commands[][2] = {
-        {"HLEN", "orders"}, {"ZCARD", "due"}, {"ZCARD", "claimed"}};
+    static const char *const commands[][2] = {{"HLEN", "orders"},
+                                              {"ZCARD", "due"},
+                                              {"ZCARD", "claimed"}};
     long long counts[3] = {0};
 
     for (unsigned i = 0; i < 3; i++) {

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../../client/orderbench_clock.h"
-#include "../../../client/orderbench_process.h"
+#include "../../../client/base/clocks.h"
+#include "../../../client/bench/measure/process.h"
 #include "peer_load.h"
 #include "peer_receive.h"
 
@@ -49,23 +49,23 @@ void work_add(const struct work *w, const char *name, double value)
 
 void work_add_latency(const struct work *w, const struct histogram *h)
 {
-    work_add(w, "p50_ms", (double)histogram_quantile_us(h, 0.5) / 1000);
-    work_add(w, "p99_ms", (double)histogram_quantile_us(h, 0.99) / 1000);
-    work_add(w, "max_ms", (double)h->max_us / 1000);
+    work_add(w, "p50_ms", (double)histogram_quantile(h, 0.5) / 1000);
+    work_add(w, "p99_ms", (double)histogram_quantile(h, 0.99) / 1000);
+    work_add(w, "max_ms", (double)h->max / 1000);
 }
 
 /* ---- connections ---- */
 
 int work_open(const struct work *w, struct peer_conn *c, unsigned number)
 {
-    uint64_t give_up_ms = bench_running_ms() + OPEN_PATIENCE_MS;
+    uint64_t give_up_ms = clocks_running_ms() + OPEN_PATIENCE_MS;
 
     for (;;) {
         *c = (struct peer_conn){.target = &w->target, .number = number};
         if (peer.open(c) == 0) {
             return 0;
         }
-        if (bench_running_ms() >= give_up_ms) {
+        if (clocks_running_ms() >= give_up_ms) {
             return work_explain("connecting", c);
         }
         usleep(OPEN_PAUSE_US);
@@ -76,7 +76,7 @@ int work_open(const struct work *w, struct peer_conn *c, unsigned number)
  * joined. */
 static int ask_patiently(struct work *w, bool creates)
 {
-    uint64_t give_up_ms = bench_running_ms() + OPEN_PATIENCE_MS;
+    uint64_t give_up_ms = clocks_running_ms() + OPEN_PATIENCE_MS;
     struct peer_conn c;
 
     for (;;) {
@@ -90,7 +90,7 @@ static int ask_patiently(struct work *w, bool creates)
         if (is_up) {
             return 0;
         }
-        if (bench_running_ms() >= give_up_ms) {
+        if (clocks_running_ms() >= give_up_ms) {
             return work_explain("preparing", &c);
         }
         usleep(100 * 1000);
@@ -105,7 +105,7 @@ int work_prepare(struct work *w)
 /* Some servers count a moment later. */
 static int count_between(const struct work *w, uint64_t least, uint64_t most)
 {
-    uint64_t give_up_ms = bench_running_ms() + w->patience_ms;
+    uint64_t give_up_ms = clocks_running_ms() + w->patience_ms;
     struct peer_conn c;
     uint64_t n = 0;
     int rv = work_open(w, &c, 0);
@@ -114,7 +114,7 @@ static int count_between(const struct work *w, uint64_t least, uint64_t most)
         return rv;
     }
     while ((rv = peer.count(&c, &n)) == 0 && (n < least || n > most) &&
-           bench_running_ms() < give_up_ms) {
+           clocks_running_ms() < give_up_ms) {
         usleep(20 * 1000);
     }
     if (rv != 0) {
@@ -164,7 +164,7 @@ static void work_add_load(const struct work *w, const struct load_result *result
 
 static int put_ahead(struct work *w, uint64_t *handles, struct load_result *result)
 {
-    int rv = load_put(w, deadline_ahead, bench_wall_ms(), handles, result);
+    int rv = load_put(w, deadline_ahead, clocks_wall_ms(), handles, result);
 
     return rv != 0 ? rv : work_expect(w, w->orders);
 }
@@ -216,15 +216,18 @@ static int work_deliver(struct work *w, work_deadline *deadline, struct receive_
         putting.threads = 1; /* else they would not arrive in order */
     }
     rv = rv != 0 ? rv : receivers_open(w, &receivers);
-    uint64_t first_ms = bench_wall_ms() + w->lead_ms;
+    uint64_t first_ms = clocks_wall_ms() + w->lead_ms;
     rv = rv != 0 ? rv : load_put(&putting, deadline, first_ms, NULL, result);
-    if (rv == 0 && bench_wall_ms() >= first_ms) {
-        fprintf(stderr, "peer: putting took %.1f s, longer than until the first deadline; give it"
-                        " more time with --lead\n", result->seconds);
+    if (rv == 0 && clocks_wall_ms() >= first_ms) {
+        fprintf(stderr,
+                "peer: putting took %.1f s, longer than until the first deadline; give it"
+                " more time with --lead\n",
+                result->seconds);
         rv = 3;
     }
-    rv = rv != 0 ? rv : receivers_run(receivers, deadline, first_ms,
-                                      first_ms - bench_wall_ms() + w->patience_ms, received);
+    rv = rv != 0 ? rv
+                 : receivers_run(receivers, deadline, first_ms,
+                                 first_ms - clocks_wall_ms() + w->patience_ms, received);
     receivers_close(receivers); /* what has not been settled counts again */
     rv = rv != 0 ? rv : work_expect(w, 0);
     free(result);
@@ -309,7 +312,7 @@ int work_memory(struct work *w)
  * answer never came may have been taken all the same. */
 int work_serves(struct work *w)
 {
-    uint64_t give_up_ms = bench_running_ms() + OPEN_PATIENCE_MS;
+    uint64_t give_up_ms = clocks_running_ms() + OPEN_PATIENCE_MS;
     struct peer_conn c;
     struct peer_order o;
     uint64_t attempts = 0;
@@ -323,11 +326,11 @@ int work_serves(struct work *w)
             return rv;
         }
         work_order(w, w->orders + attempts++, &o);
-        o.deadline_ms = deadline_ahead(w, bench_wall_ms(), w->orders);
+        o.deadline_ms = deadline_ahead(w, clocks_wall_ms(), w->orders);
         served = peer.put(&c, &o, 1) == 0;
-        seconds = (double)(bench_wall_us() - w->since_us) / 1e6;
+        seconds = (double)(clocks_wall_us() - w->since_us) / 1e6;
         peer.close(&c);
-        if (!served && bench_running_ms() >= give_up_ms) {
+        if (!served && clocks_running_ms() >= give_up_ms) {
             return work_explain("waiting until it serves", &c);
         }
         if (!served) {

@@ -2,7 +2,7 @@
 #ifndef PEER_WORK_H
 #define PEER_WORK_H
 
-#include "../../../client/orderbench_histogram.h"
+#include "../../../client/base/histogram.h"
 #include "peer.h"
 
 #define WORK_PIDS_MAX 9
@@ -12,9 +12,9 @@ struct work {
     uint64_t orders;
     unsigned threads;
     unsigned batch;
-    uint64_t over_ms; /* fire: the deadlines are spread over so long */
-    uint64_t lead_ms; /* fire, drain: the first deadline is so far ahead */
-    uint64_t patience_ms; /* for a delivery that does not come, or a count that is not right */
+    uint64_t over_ms;        /* fire: the deadlines are spread over so long */
+    uint64_t lead_ms;        /* fire, drain: the first deadline is so far ahead */
+    uint64_t patience_ms;    /* for a delivery that does not come, or a count that is not right */
     int pids[WORK_PIDS_MAX]; /* memory: of the servers */
     unsigned n_pids;
     uint64_t since_us; /* serves: the wall clock when the servers were started */

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "../../../client/table.h"
+#include "../../../client/text/table.h"
 
 #define ROUNDS_MAX 16
 #define PEERS_MAX 16
@@ -105,7 +105,7 @@ static int add_rows(struct table *t, const json_t *rows, const struct figure *f,
     const json_t *row;
     json_int_t orders = 0;
 
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         if (n < ROUNDS_MAX && strcmp(text(row, "work"), f->work) == 0 &&
             strcmp(text(row, "peer"), peer) == 0) {
             ours[n] = our_value(row, f);
@@ -140,7 +140,7 @@ static size_t peers_find(const json_t *rows, const json_t *found[PEERS_MAX])
     size_t i;
     const json_t *row;
 
-    json_array_foreach(rows, i, row) {
+    json_array_foreach (rows, i, row) {
         size_t k = 0;
         while (k < n && strcmp(text(found[k], "peer"), text(row, "peer")) != 0) {
             k++;
@@ -154,7 +154,7 @@ static size_t peers_find(const json_t *rows, const json_t *found[PEERS_MAX])
 
 static int print(const json_t *rows)
 {
-    static const char *const headers[] = {"WORK", "SYSTEM", "ORDERS", "FIGURE",
+    static const char *const headers[] = {"WORK", "SYSTEM", "ORDERS",  "FIGURE",
                                           "OURS", "THEIRS", "OURS IS", NULL};
     const json_t *found[PEERS_MAX];
     size_t n = peers_find(rows, found);

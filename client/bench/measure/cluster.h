@@ -1,0 +1,70 @@
+/* cluster.h - the cluster that is measured: one of our own on this machine, or one that
+ * runs already.
+ *
+ * Our own are nodes of the orderschedd beside orderbench, on free ports of 127.0.0.1, with their
+ * data in a scratch directory, and with real fsync. They end with the cluster, by pid: also when a
+ * signal (INT, TERM, HUP) or an error ends orderbench. Of a cluster that runs already only the
+ * endpoints are known: nothing is killed there, and what its nodes use is not seen.
+ *
+ * One at a time in a process, as it takes over the signals; open and close on the main thread. */
+#ifndef ORDERBENCH_CLUSTER_H
+#define ORDERBENCH_CLUSTER_H
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "process.h"
+
+#define CLUSTER_NODES_MAX 9
+#define CLUSTER_DIR_MAX 256
+#define CLUSTER_FLAGS_MAX 16
+
+struct bench_cluster_config {
+    const char *endpoints; /* not NULL: of the cluster that runs */
+    const char *name;      /* of the cluster */
+    const char *data;      /* where the scratch directory is made; NULL: TMPDIR, else /tmp */
+    unsigned nodes;
+    unsigned patience_ms;   /* to wait for a leader; 0: 20 s */
+    const char *node_flags; /* further ones of each node: "FLAG=VALUE,FLAG=VALUE"; or NULL */
+};
+
+struct bench_cluster_node {
+    pid_t pid; /* 0: not running */
+    unsigned port;
+    char api[64];
+    char data[CLUSTER_DIR_MAX + 32];
+    char log[CLUSTER_DIR_MAX + 32];
+};
+
+struct bench_cluster {
+    struct bench_cluster_config config;
+    bool own;
+    unsigned n; /* nodes of our own */
+    char dir[CLUSTER_DIR_MAX];
+    char flags[1024]; /* the further ones, each ended by a NUL */
+    char *args[CLUSTER_FLAGS_MAX + 1];
+    char peers[512];
+    char endpoints[512];
+    struct bench_cluster_node nodes[CLUSTER_NODES_MAX];
+    pthread_mutex_t mutex; /* guards the pids */
+    pthread_t watcher;     /* of signals */
+    sigset_t signals;
+    sigset_t signals_before;
+};
+
+/* Start the nodes, unless there are endpoints, and wait until a leader answers. 0; or an exit code
+ * of orderbench after a sentence, and everything is cleaned up. */
+int bench_cluster_open(struct bench_cluster *c, const struct bench_cluster_config *config);
+/* End the nodes and remove their data; when something failed, keep their logs and say where. */
+void bench_cluster_close(struct bench_cluster *c, bool failed);
+
+/* Our own cluster only. Node i's number in the cluster is i + 1. */
+void bench_cluster_kill(struct bench_cluster *c, unsigned i); /* SIGKILL */
+int bench_cluster_start(struct bench_cluster *c, unsigned i); /* 0, or -1 after a sentence */
+/* What each node has used so far, 0 where it does not run. */
+void bench_cluster_usage(const struct bench_cluster *c,
+                         struct bench_usage usage[CLUSTER_NODES_MAX]);
+/* The log index of the latest snapshot that is whole on a node's disk, 0 without any. */
+uint64_t bench_cluster_snapshot(const struct bench_cluster *c, unsigned i);
+
+#endif

@@ -1,0 +1,184 @@
+/* list.c - orders, by state and route: the command list. */
+#include <string.h>
+
+#include "../text/table.h"
+#include "../text/units.h"
+#include "../wire/cursor.h"
+#include "orderctl.h"
+
+#define LIST_LIMIT_DEFAULT 1000
+
+static const struct flag list_flags[] = {
+    {CTL_STATE, "state", 0, "STATE", "pending, closing, paid, cancelled, expired or dead"},
+    {CTL_ROUTE, "route", 0, "NAME", "only orders of this route"},
+    {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000)"},
+    {0},
+};
+
+struct listing {
+    json_t *orders;     /* -w json */
+    struct table table; /* else */
+    uint64_t left;      /* orders still wanted */
+    uint64_t n;
+    uint8_t cursor[PROTOCOL_CURSOR_MAX];
+    size_t cursor_len;
+};
+
+static bool parse_state(const char *text, uint32_t *state)
+{
+    for (uint32_t s = ORDERSCHED_PENDING; s <= ORDERSCHED_DEAD; s++) {
+        if (strcasecmp(text, ordersched_state_name((int)s)) == 0) {
+            *state = s;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int check_list(struct ctl *ctl)
+{
+    const char *state = ctl_value(ctl, CTL_STATE);
+    const char *limit = ctl_value(ctl, CTL_LIMIT);
+    const char *route = ctl_value(ctl, CTL_ROUTE);
+    uint64_t n;
+    uint32_t s;
+
+    if (state != NULL && !parse_state(state, &s)) {
+        return ctl_usage(
+            ctl, "--state must be pending, closing, paid, cancelled, expired or dead, not \"%s\"",
+            state);
+    }
+    if (limit != NULL && !ctl_parse_number(limit, 1, UINT32_MAX, &n)) {
+        return ctl_usage(ctl, "--limit must be a number of 1 or more, not \"%s\"", limit);
+    }
+    if (route != NULL && strlen(route) > ORDERSCHED_ROUTE_NAME_MAX) {
+        return ctl_usage(ctl, "--route: a name has at most %d bytes", ORDERSCHED_ROUTE_NAME_MAX);
+    }
+    return CTL_DONE;
+}
+
+static void list_add(const struct ctl *ctl, struct listing *l, struct slice id, uint64_t state,
+                     uint64_t deadline_ms, struct slice route)
+{
+    char deadline[32];
+
+    l->n++;
+    l->left--;
+    if (ctl->json) {
+        json_t *order = json_object();
+        ctl_json_bytes(order, "order_id", id.data, id.len);
+        json_object_set_new(order, "state", json_string(ordersched_state_name((int)state)));
+        ctl_json_time(order, "deadline_ms", "deadline", deadline_ms);
+        ctl_json_bytes(order, "route", route.data, route.len);
+        json_array_append_new(l->orders, order);
+        return;
+    }
+    units_format_time(deadline_ms, deadline, sizeof deadline);
+    table_bytes(&l->table, id.data, id.len);
+    table_text(&l->table, ordersched_state_name((int)state));
+    table_text(&l->table, deadline);
+    table_bytes(&l->table, route.data, route.len);
+}
+
+/* One page: [cursor or "", [[id, state, deadline_ms, route], ...]] */
+static bool list_take_page(const struct ctl *ctl, struct listing *l, const struct ask_reply *reply)
+{
+    struct cursor c;
+
+    cursor_init(&c, reply->body, reply->body_len);
+    cursor_array(&c);
+    struct slice next = cursor_bytes(&c);
+    uint32_t n = cursor_array(&c);
+    for (uint32_t i = 0; i < n && l->left > 0; i++) {
+        uint32_t fields = cursor_array(&c);
+        struct slice id = cursor_bytes(&c);
+        uint64_t state = cursor_uint(&c);
+        uint64_t deadline_ms = cursor_uint(&c);
+        struct slice route = cursor_bytes(&c);
+        if (!cursor_ok(&c) || fields != 4) {
+            return false;
+        }
+        list_add(ctl, l, id, state, deadline_ms, route);
+    }
+    if (!cursor_ok(&c) || next.len > sizeof l->cursor) {
+        return false;
+    }
+    /* The same place again would never end. */
+    if (next.len > 0 && next.len == l->cursor_len && memcmp(next.data, l->cursor, next.len) == 0) {
+        return false;
+    }
+    l->cursor_len = next.len;
+    if (next.len > 0) {
+        memcpy(l->cursor, next.data, next.len);
+    }
+    return true;
+}
+
+static int list_print(const struct ctl *ctl, struct listing *l)
+{
+    if (ctl->json) {
+        json_t *object = json_object();
+        json_object_set(object, "orders", l->orders);
+        json_object_set_new(object, "more", json_boolean(l->cursor_len > 0));
+        return ctl_print_json(object);
+    }
+    if (table_print(&l->table, stdout) != 0) {
+        return CTL_UNKNOWN;
+    }
+    if (l->cursor_len > 0) {
+        fprintf(stderr, "orderctl: list: %llu orders shown; there may be more: --limit N\n",
+                (unsigned long long)l->n);
+    }
+    return CTL_DONE;
+}
+
+static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
+{
+    do {
+        struct ask_reply reply;
+        op->limit = l->left < PROTOCOL_LIST_MAX ? (uint32_t)l->left : PROTOCOL_LIST_MAX;
+        op->cursor = (struct slice){l->cursor, l->cursor_len};
+        ask_leader(ctl->client, op, ctl->timeout_ms, &reply);
+        if (reply.error == ORDERSCHED_OK && !list_take_page(ctl, l, &reply)) {
+            reply.error = ORDERSCHED_INVALID;
+            snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+        }
+        int rv = reply.error == ORDERSCHED_OK ? CTL_DONE : ctl_fail(ctl, NULL, NULL, &reply);
+        ask_reply_free(&reply);
+        if (rv != CTL_DONE) {
+            return rv;
+        }
+    } while (l->cursor_len > 0 && l->left > 0);
+    return list_print(ctl, l);
+}
+
+static int run_list(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_LIST};
+    struct listing l = {.left = LIST_LIMIT_DEFAULT, .orders = json_array()};
+    const char *route = ctl_value(ctl, CTL_ROUTE);
+
+    if (ctl_value(ctl, CTL_LIMIT) != NULL) {
+        ctl_parse_number(ctl_value(ctl, CTL_LIMIT), 1, UINT32_MAX, &l.left);
+    }
+    if (ctl_value(ctl, CTL_STATE) != NULL) {
+        parse_state(ctl_value(ctl, CTL_STATE), &op.state);
+    }
+    if (route != NULL) {
+        op.route = (struct slice){(const uint8_t *)route, strlen(route)};
+    }
+    table_init(&l.table, (const char *const[]){"ORDER", "STATE", "DEADLINE", "ROUTE", NULL});
+    int rv = list_pages(ctl, &l, &op);
+    table_free(&l.table);
+    json_decref(l.orders);
+    return rv;
+}
+
+const struct ctl_command ctl_list_commands[] = {
+    {.name = "list",
+     .summary = "Show orders, by state and route",
+     .flags = list_flags,
+     .check = check_list,
+     .run = run_list},
+    {0},
+};

@@ -1,0 +1,144 @@
+/* client_socket.c - see client_socket.h. */
+#include "client_socket.h"
+
+#include <assert.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <stdio.h>
+#include <string.h>
+
+#define NNG_GRACE_MS 250u    /* for the first connection after dialling */
+#define NNG_SILENCE_MS 2000u /* without connection, or answer, for so long: dial anew, on demand */
+#define NNG_RECONNECT_MIN_MS 50
+#define NNG_RECONNECT_MAX_MS 500
+
+/* Before nng uses a new connection, and after it has given one up. On nng's threads. */
+static void pipe_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+    struct client_socket *s = arg;
+    struct client_sockets *all = s->shared;
+    uint32_t id = (uint32_t)nng_pipe_id(pipe);
+    bool down = false;
+
+    pthread_mutex_lock(&all->mutex);
+    if (event == NNG_PIPE_EV_ADD_PRE) {
+        s->pipe = id;
+    } else if (s->pipe == id) {
+        s->pipe = 0;
+        s->lost = all->any_lost = down = true;
+    }
+    if (down && !all->closing) {
+        all->wake(all->wake_arg); /* under the mutex: who sets `closing` may free what it wakes */
+    }
+    pthread_mutex_unlock(&all->mutex);
+}
+
+static int socket_dial(struct client_socket *s, uint64_t now_ms)
+{
+    char url[sizeof "tcp://" + PROTOCOL_ADDRESS_MAX];
+    int rv;
+
+    snprintf(url, sizeof url, "tcp://%s", s->address);
+    s->dialed_ms = now_ms;
+    if ((rv = nng_dialer_create(&s->dialer, s->socket, url)) != 0) {
+        return rv;
+    }
+    if ((rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
+        (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0 ||
+        (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, NNG_RECONNECT_MIN_MS)) != 0 ||
+        (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMAXT, NNG_RECONNECT_MAX_MS)) != 0 ||
+        (rv = nng_dialer_start(s->dialer, NNG_FLAG_NONBLOCK)) != 0) {
+        nng_dialer_close(s->dialer);
+        return rv;
+    }
+    s->dialing = true;
+    return 0;
+}
+
+void client_socket_redial(struct client_socket *s, uint64_t now_ms)
+{
+    if (s->dialing) {
+        s->dialing = false;
+        nng_dialer_close(s->dialer); /* and its connection with it */
+        pthread_mutex_lock(&s->shared->mutex);
+        s->pipe = 0;
+        pthread_mutex_unlock(&s->shared->mutex);
+    }
+    /* A failure shows as a connection that does not come; the next redial tries again. */
+    (void)socket_dial(s, now_ms);
+}
+
+bool client_socket_connected(struct client_socket *s)
+{
+    pthread_mutex_lock(&s->shared->mutex);
+    bool connected = s->pipe != 0;
+    pthread_mutex_unlock(&s->shared->mutex);
+    return connected;
+}
+
+static int socket_configure(struct client_socket *s)
+{
+    int rv;
+
+    /* Not positive means never: nng repeats nothing, and a lost connection ends the request. */
+    if ((rv = nng_socket_set_ms(s->socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE)) != 0) {
+        return rv;
+    }
+    rv = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, PROTOCOL_ANSWER_MAX + 16);
+    if (rv != 0) {
+        return rv;
+    }
+    rv = nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_PRE, pipe_cb, s);
+    if (rv != 0) {
+        return rv;
+    }
+    return nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, pipe_cb, s);
+}
+
+static bool socket_open(struct client_socket *s)
+{
+    if (nng_req0_open(&s->socket) != 0) {
+        return false;
+    }
+    if (socket_configure(s) != 0) {
+        nng_close(s->socket); /* it never had a connection */
+        return false;
+    }
+    s->open = true;
+    return true;
+}
+
+bool client_socket_use(struct client_socket *s, const char *address, uint64_t now_ms)
+{
+    assert(address[0] != '\0' && strlen(address) < sizeof s->address);
+    if (!s->open && !socket_open(s)) {
+        return false;
+    }
+    if (strcmp(s->address, address) != 0) {
+        assert(s->active == NULL); /* the logic gives a slot away only when nothing is in flight */
+        strcpy(s->address, address);
+        s->answered_ms = 0;
+        client_socket_redial(s, now_ms);
+    }
+    return true;
+}
+
+nng_duration client_socket_patience_ms(struct client_socket *s, unsigned timeout_ms,
+                                       uint64_t now_ms)
+{
+    if (client_socket_connected(s)) {
+        return (nng_duration)timeout_ms;
+    }
+    if (now_ms - s->dialed_ms > NNG_SILENCE_MS) {
+        client_socket_redial(s, now_ms);
+    }
+    uint64_t since_ms = now_ms - s->dialed_ms;
+    uint64_t left_ms = since_ms < NNG_GRACE_MS ? NNG_GRACE_MS - since_ms : 0;
+    return (nng_duration)(left_ms < timeout_ms ? left_ms : timeout_ms);
+}
+
+bool client_socket_is_silent(struct client_socket *s, uint64_t now_ms)
+{
+    uint64_t since_ms = s->answered_ms > s->dialed_ms ? s->answered_ms : s->dialed_ms;
+
+    return client_socket_connected(s) && since_ms + NNG_SILENCE_MS <= now_ms;
+}

@@ -1,0 +1,190 @@
+/* protocol.c - requests, answers and their envelopes; operations are in operation.c. */
+#include "protocol.h"
+
+#include <string.h>
+
+#include "cursor.h"
+
+bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
+{
+    static const uint8_t none[PROTOCOL_IDENTITY_SIZE];
+
+    return memcmp(identity, none, sizeof none) != 0;
+}
+
+uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    uint64_t ms = 0;
+
+    for (unsigned i = 0; i < 6; i++) {
+        ms = ms << 8 | request_id[i];
+    }
+    return ms;
+}
+
+void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
+                     const uint8_t random[10])
+{
+    for (unsigned i = 0; i < 6; i++) {
+        request_id[i] = (uint8_t)(now_ms >> (40 - 8 * i));
+    }
+    memcpy(request_id + 6, random, 10);
+}
+
+int request_decode(const uint8_t *data, size_t len, struct request *request)
+{
+    struct cursor c;
+
+    if (len > PROTOCOL_MESSAGE_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    cursor_init(&c, data, len);
+    uint32_t n = cursor_array(&c);
+    uint64_t version = cursor_uint(&c);
+    if (!cursor_ok(&c) || n < 1) {
+        return ORDERSCHED_INVALID;
+    }
+    if (version != PROTOCOL_VERSION) {
+        return ORDERSCHED_UNSUPPORTED_VERSION;
+    }
+    request->cluster = cursor_bytes(&c);
+    uint64_t flags = cursor_uint(&c);
+    request->n_operations = cursor_array(&c);
+    if (!cursor_ok(&c) || n != 4 || request->cluster.len > PROTOCOL_CLUSTER_MAX ||
+        flags > UINT32_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    if (request->n_operations > PROTOCOL_OPERATIONS_MAX) {
+        return ORDERSCHED_TOO_MANY_OPERATIONS;
+    }
+    request->flags = (uint32_t)flags;
+    request->operations = (struct slice){c.at, (size_t)(c.end - c.at)};
+    return ORDERSCHED_OK;
+}
+
+void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
+                         uint32_t n_operations)
+{
+    write_array(b, 4);
+    write_uint(b, PROTOCOL_VERSION);
+    write_str(b, cluster, strlen(cluster));
+    write_uint(b, flags);
+    write_array(b, n_operations);
+}
+
+void result_encode_head(struct buffer *b, const struct result *result)
+{
+    write_array(b, 6);
+    write_uint(b, (uint64_t)result->error);
+    write_uint(b, (uint64_t)result->state);
+    write_uint(b, result->deadline_ms);
+    write_uint(b, result->remaining_ms);
+    write_uint(b, result->index);
+}
+
+void result_encode(struct buffer *b, const struct result *result)
+{
+    result_encode_head(b, result);
+    if (result->body.len == 0) {
+        write_nil(b);
+    } else {
+        buffer_append(b, result->body.data, result->body.len);
+    }
+}
+
+int result_decode(const uint8_t *data, size_t len, struct result *result, size_t *used)
+{
+    struct cursor c;
+
+    cursor_init(&c, data, len);
+    uint32_t n = cursor_array(&c);
+    uint64_t error = cursor_uint(&c);
+    uint64_t state = cursor_uint(&c);
+    result->deadline_ms = cursor_uint(&c);
+    result->remaining_ms = cursor_uint(&c);
+    result->index = cursor_uint(&c);
+    if (cursor_nil(&c)) {
+        result->body = (struct slice){NULL, 0};
+    } else {
+        result->body = cursor_skip(&c);
+    }
+    if (!cursor_ok(&c) || n != 6 || error > INT32_MAX || state > INT32_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    result->error = (int)error;
+    result->state = (int)state;
+    *used = (size_t)(c.at - data);
+    return ORDERSCHED_OK;
+}
+
+void answer_encode_head(struct buffer *b, const struct answer *answer)
+{
+    write_array(b, answer->identified ? 11 : 10);
+    write_uint(b, PROTOCOL_VERSION);
+    write_uint(b, (uint64_t)answer->error);
+    write_uint(b, answer->node_id);
+    write_uint(b, answer->leader_id);
+    write_str(b, answer->leader_address.data, answer->leader_address.len);
+    write_uint(b, answer->term);
+    write_uint(b, answer->now_ms);
+    write_uint(b, answer->applied);
+    write_array(b, answer->n_results);
+}
+
+void answer_encode_tail(struct buffer *b, const struct answer *answer)
+{
+    write_str(b, answer->text.data, answer->text.len);
+    if (answer->identified) {
+        write_bin(b, answer->identity.data, answer->identity.len);
+    }
+}
+
+void answer_encode(struct buffer *b, const struct answer *answer)
+{
+    answer_encode_head(b, answer);
+    buffer_append(b, answer->results.data, answer->results.len);
+    answer_encode_tail(b, answer);
+}
+
+/* All of it, or none of it. */
+static bool identity_is_good(struct slice identity)
+{
+    return identity.len == 0 || identity.len == PROTOCOL_IDENTITY_SIZE;
+}
+
+int answer_decode(const uint8_t *data, size_t len, struct answer *answer)
+{
+    struct cursor c;
+
+    cursor_init(&c, data, len);
+    uint32_t n = cursor_array(&c);
+    uint64_t version = cursor_uint(&c);
+    if (!cursor_ok(&c) || n < 1) {
+        return ORDERSCHED_INVALID;
+    }
+    if (version != PROTOCOL_VERSION) {
+        return ORDERSCHED_UNSUPPORTED_VERSION;
+    }
+    uint64_t error = cursor_uint(&c);
+    answer->node_id = cursor_uint(&c);
+    answer->leader_id = cursor_uint(&c);
+    answer->leader_address = cursor_bytes(&c);
+    answer->term = cursor_uint(&c);
+    answer->now_ms = cursor_uint(&c);
+    answer->applied = cursor_uint(&c);
+    answer->n_results = cursor_array(&c);
+    answer->results.data = c.at;
+    for (uint32_t i = 0; i < answer->n_results && cursor_ok(&c); i++) {
+        (void)cursor_skip(&c);
+    }
+    answer->results.len = cursor_ok(&c) ? (size_t)(c.at - answer->results.data) : 0;
+    answer->text = cursor_bytes(&c);
+    answer->identified = n == 11;
+    answer->identity = answer->identified ? cursor_bytes(&c) : (struct slice){NULL, 0};
+    if (!cursor_ok(&c) || (n != 10 && n != 11) || !identity_is_good(answer->identity) ||
+        error > INT32_MAX || c.at != c.end || answer->leader_address.len >= PROTOCOL_ADDRESS_MAX) {
+        return ORDERSCHED_INVALID;
+    }
+    answer->error = (int)error;
+    return ORDERSCHED_OK;
+}

@@ -1,0 +1,405 @@
+/* protocol.h - the wire format of requests and answers, and of the operations in the log.
+ *
+ * A leaf: used by the client, the node and the replicated core; knows none of them.
+ * docs/protocol.md is the description for people; change both together, and read its
+ * check-list "changing the protocol" first.
+ *
+ * Everything is msgpack. Writing uses msgpack-c. Reading uses the bounded cursor of cursor.h,
+ * because msgpack-c's unpacker allocates what a hostile array header claims (24 bytes for each
+ * announced element) before it has seen one of them.
+ *
+ *   request  = [version, cluster, flags, [operation, ...]]
+ *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
+ *               [result, ...], text], and identity if the request asked for it
+ *   result   = [error, state, deadline_ms, remaining_ms, index, body]
+ *
+ * An operation is a msgpack array whose first element is its code. A mutating operation's
+ * bytes go into the log as they came: decoded once for the check on entry and once at apply,
+ * never encoded again.
+ */
+#ifndef PROTOCOL_H
+#define PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../ordersched.h"
+
+#define PROTOCOL_VERSION 1
+#define PROTOCOL_MESSAGE_MAX (1024u * 1024) /* bytes of a request */
+#define PROTOCOL_ANSWER_MAX (4096u * 1024)  /* bytes of an answer */
+#define PROTOCOL_OPERATIONS_MAX 1024        /* operations of a request */
+#define PROTOCOL_CLUSTER_MAX 64
+#define PROTOCOL_ADDRESS_MAX 263 /* host (255) + ':' + port + NUL */
+#define PROTOCOL_URL_MAX 2048
+#define PROTOCOL_SECRET_MAX 128 /* decoded bytes are 24..64 by Standard Webhooks */
+#define PROTOCOL_SECRETS_MAX 4
+#define PROTOCOL_RETRIES_MAX 32
+#define PROTOCOL_HEADERS_MAX 16
+#define PROTOCOL_HEADER_NAME_MAX 64
+#define PROTOCOL_HEADER_VALUE_MAX 512
+#define PROTOCOL_CA_MAX (64u * 1024)
+#define PROTOCOL_COMMAND_MAX 32         /* strings of a command */
+#define PROTOCOL_COMMAND_BYTES_MAX 4096 /* in all of them together */
+#define PROTOCOL_ATTEMPTS_MAX 1000      /* failed ones in a row, the most a route can ask for */
+#define PROTOCOL_LIST_MAX 256           /* orders in a page */
+#define PROTOCOL_REASON_MAX 160         /* bytes: why a delivery failed */
+#define PROTOCOL_STALL_SECONDS 60       /* of which STATUS knows the longest round of the loop */
+#define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX) /* opaque: raft/core/machine_read.c makes it */
+#define PROTOCOL_TOKENS_MAX 1000                    /* reservations in a message or its answer */
+#define PROTOCOL_WAIT_MAX_MS 60000u                 /* how long a RESERVE may wait for due orders */
+#define PROTOCOL_WORKER_MAX 64                      /* bytes of a worker's name */
+#define PROTOCOL_IDENTITY_SIZE 16       /* random bytes that tell this cluster from all others */
+#define PROTOCOL_CLUSTER_SECRET_SIZE 32 /* random bytes that never leave the cluster */
+
+/* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
+ * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
+#define PROTOCOL_REQUEST_LIFETIME_MS (600u * 1000) /* an unseen id older than this is STALE */
+#define PROTOCOL_REQUEST_AHEAD_MS (10u * 1000)     /* further ahead of now: EARLY_REQUEST */
+
+/* Flags of a request. */
+#define PROTOCOL_LOCAL 1u    /* reads only: answer from this node's state, without the log */
+#define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
+/* A flag changes what a request means: one that is not known here refuses it. */
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY)
+
+/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes and dead letters,
+ * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
+ * the log and are refused on entry. */
+enum operation_code {
+    OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
+    OPERATION_PAY = 2,      /* [2, request_id, id] */
+    OPERATION_CANCEL = 3,   /* [3, request_id, id] */
+    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms] */
+
+    OPERATION_GET = 16,        /* [16, id] */
+    OPERATION_LIST = 17,       /* [17, state or 0 = all, route or "", limit, cursor] */
+    OPERATION_STATUS = 18,     /* [18] */
+    OPERATION_ROUTE_LIST = 19, /* [19] */
+    OPERATION_DIGEST = 20,     /* [20] digest of the whole state; slow, for tests and repair */
+    OPERATION_HISTORY = 21,    /* [21, id] */
+    OPERATION_DEAD_LIST = 22,  /* [22, route or "", limit, cursor] */
+
+    OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
+                                    [32, request_id, name, url, [secret...], timeout_ms, window,
+                                     [retry_ms...]] */
+    OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
+    OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
+    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret, older ones to keep] */
+
+    OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */
+    OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
+    OPERATION_ROUTE_SET = 38,    /* [38, request_id, name, {settings}]: those that are named */
+    OPERATION_ROUTE_RETRY = 39,  /* [39, request_id, name]: its orders wait no longer */
+
+    OPERATION_MEMBER_LIST = 48,   /* [48] */
+    OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
+    OPERATION_MEMBER_REMOVE = 50, /* [50, node_id] */
+    OPERATION_TRANSFER = 51,      /* [51, node_id or 0 = any] */
+
+    /* Workers; the parts and the bodies of their answers are in work.h. */
+    OPERATION_RESERVE = 52, /* [52, route, max, wait_ms, worker] */
+    OPERATION_LEASE = 53,   /* [53, [token...]] */
+    OPERATION_SETTLE = 54,  /* [54, [[token, outcome, delay_ms, reason]...]] */
+
+    OPERATION_EPOCH = 64,   /* [64, seed, retention_ms, identity, secret]: a leader takes over;
+                                the last two empty where it knows that the cluster has them;
+                                once, and still decoded: without them */
+    OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
+                                reason, node_id]; once, and still decoded: without the last two */
+    OPERATION_HURRY = 66,   /* [66, id, epoch, version, attempts that ended]: its next is at once */
+};
+
+/* What a callback said of an order (OPERATION_OUTCOME). */
+enum outcome {
+    OUTCOME_EXPIRED = 1,
+    OUTCOME_PAID = 2,
+    OUTCOME_LATER = 3,
+    OUTCOME_FAILED = 4,
+    OUTCOME_BATCH_FAILED = 5, /* its request failed as a whole; never a receiver's own word */
+};
+
+/* Kinds of events in an order's history. */
+enum history_kind {
+    HISTORY_SCHEDULED = 1, /* value: the deadline */
+    HISTORY_EXTENDED = 2,  /* value: the new deadline */
+    HISTORY_DUE = 3,
+    HISTORY_ATTEMPT = 4, /* a delivery ended; value: next attempt, 0 if there is none */
+    HISTORY_REDRIVEN = 5,
+    HISTORY_DECIDED = 6, /* outcome: the state */
+    HISTORY_GAP = 7,     /* value: how many events are no longer known */
+};
+
+/* A run of bytes inside somebody else's buffer. */
+struct slice {
+    const uint8_t *data;
+    size_t len;
+};
+
+enum route_kind {
+    ROUTE_HTTP = 1,   /* the leader sends a request to a URL */
+    ROUTE_WORKER = 2, /* workers fetch the orders from the leader */
+    ROUTE_EXEC = 3,   /* the leader runs a program */
+};
+
+struct route_header {
+    struct slice name;
+    struct slice value;
+};
+
+/* How a route delivers: a map on the wire, in which a missing key has its default. A number that
+ * is 0 here, an empty slice and an empty list are not written, so that a zeroed struct with a URL
+ * is a route with all defaults; decoding leaves no 0 but where 0 has a meaning. */
+struct route_settings {
+    enum route_kind kind;
+    struct slice url; /* http */
+    uint32_t n_secrets;
+    struct slice secrets[PROTOCOL_SECRETS_MAX]; /* "whsec_" and base64, the newest first */
+    uint32_t n_headers;
+    struct route_header headers[PROTOCOL_HEADERS_MAX]; /* http: sent with each request */
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_ms; /* http: of a request; worker: of a lease; exec: of a run */
+    uint32_t window;     /* deliveries in flight */
+    uint32_t rate_per_s; /* deliveries a second; 0: no limit */
+    uint32_t burst;      /* as many at once after a pause */
+    uint32_t batch;      /* most orders of a request */
+    uint32_t linger_ms;  /* how long a batch may wait to fill */
+    uint32_t n_retries;
+    uint32_t retries_ms[PROTOCOL_RETRIES_MAX]; /* delay before attempt 2, 3, ... */
+    uint32_t attempts;   /* failed ones in a row before DEAD; 0: n_retries + 1 */
+    struct slice ca_pem; /* http: whom to trust; empty: whom the system trusts */
+    bool http1_only;     /* the key is "http2", and means the opposite */
+    uint32_t n_command;
+    struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
+};
+
+/* Why an operation is INVALID, where there is more to say: the setting, and what it must be. */
+struct problem {
+    struct slice key; /* as it came, or the setting's name; len 0: no problem is named */
+    const char *why;
+};
+
+/* One event in the history of an order: an array of these eight, on the wire and in the state. */
+struct history_event {
+    enum history_kind kind;
+    uint64_t time_ms; /* of the cluster */
+    uint64_t index;   /* of the log; 0: none */
+    uint64_t node;    /* that delivered; 0: none */
+    uint32_t attempt;
+    uint8_t outcome;
+    uint64_t value;
+    struct slice reason;
+};
+/* ORDERSCHED_OK and the size in *used, or ORDERSCHED_INVALID. The reason points into `data`. */
+int history_event_decode(const uint8_t *data, size_t len, struct history_event *event,
+                         size_t *used) ORDERSCHED_MUST_CHECK;
+
+/* One decoded operation. Slices point into the message. Only the fields of its code are set. */
+struct operation {
+    enum operation_code code;
+    struct slice bytes;        /* the whole operation, as it came */
+    const uint8_t *request_id; /* 16 bytes, or NULL */
+    struct slice id;           /* order id, or route name for route operations */
+    bool relative;
+    uint64_t time_ms;
+    struct slice route;
+    struct slice payload;
+    /* list */
+    uint32_t state;
+    uint32_t limit;
+    struct slice cursor;
+    /* route pause, rotate */
+    bool paused;
+    struct slice secret; /* of an epoch: the cluster's, or empty */
+    uint32_t keep;
+    /* members, outcome */
+    uint64_t node_id;
+    struct slice address;
+    /* workers: reserve uses route, limit and time_ms too */
+    struct slice worker;
+    uint32_t n_tokens;
+    struct slice tokens; /* the elements of lease and settle, back to back (work.h reads them) */
+    /* epoch, and `secret` */
+    uint64_t seed;
+    uint64_t retention_ms;
+    struct slice identity; /* empty, or PROTOCOL_IDENTITY_SIZE bytes */
+    /* outcome */
+    uint64_t epoch;
+    uint32_t version;
+    uint32_t attempt;
+    enum outcome outcome;
+    uint64_t delay_ms;
+    uint32_t jitter_ms;
+    struct slice reason; /* and node_id */
+    /* refused as INVALID */
+    struct problem problem;
+    struct slice changes; /* route set: its map, also decoded into `settings`, without defaults */
+    /* route put; last, as it is large and only set for it */
+    struct route_settings settings;
+};
+
+/* Decode the operation that starts at `data`, and check its limits. Returns ORDERSCHED_OK and
+ * how many bytes it took in op->bytes.len, or ORDERSCHED_INVALID (op->problem may say more),
+ * UNKNOWN_OPERATION, BAD_ID, PAYLOAD_TOO_LARGE. Never reads past data + len, never allocates.
+ * Log-only operations are decoded too; whoever takes messages from outside refuses them. Pure. */
+int operation_decode(const uint8_t *data, size_t len, struct operation *op) ORDERSCHED_MUST_CHECK;
+
+/* Does this code change replicated state, and so go through the log? */
+bool operation_is_logged(enum operation_code code);
+/* Is this code one of those that read the replicated state? */
+bool operation_is_read(enum operation_code code);
+bool operation_is_on_route(enum operation_code code); /* puts, changes or deletes one */
+
+/* All zeros stand for an identity that is not known yet. */
+bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
+
+/* The time part of a request id, in milliseconds of the cluster's time. */
+uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
+/* Make a request id from a time and 10 random bytes. */
+void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
+                     const uint8_t random[10]);
+
+/* A growing byte buffer for encoders. Zero it to start. On lack of memory `failed` is set and
+ * further writes do nothing; check it once at the end. Owned by who zeroed it. */
+struct buffer {
+    uint8_t *data;
+    size_t len;
+    size_t cap;
+    bool failed;
+};
+void buffer_append(struct buffer *b, const void *data, size_t len);
+void buffer_reset(struct buffer *b); /* len = 0, memory kept */
+void buffer_free(struct buffer *b);
+
+/* msgpack writers on a buffer (thin wrappers over msgpack-c's packer). */
+void write_array(struct buffer *b, uint32_t n);
+void write_uint(struct buffer *b, uint64_t v);
+void write_bin(struct buffer *b, const void *data, size_t len);
+void write_str(struct buffer *b, const void *data, size_t len);
+void write_nil(struct buffer *b);
+void write_map(struct buffer *b, uint32_t n); /* n keys, each followed by its value */
+void history_event_encode(struct buffer *b, const struct history_event *event);
+
+/* Encode an operation from its decoded form (the fields of its code; `bytes` is ignored). */
+void operation_encode(struct buffer *b, const struct operation *op);
+
+/* Read the map of settings at `data`. Every key is checked for its type and range, keys must be
+ * known and come once, and what the kind needs must be there. ORDERSCHED_OK and the size in *used,
+ * or ORDERSCHED_INVALID and in *problem the key. Whether a secret is a good one is asked apart,
+ * because there may be others in old logs. Slices point into `data`. Never allocates. */
+int route_settings_decode(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem) ORDERSCHED_MUST_CHECK;
+/* The same for a map of changes: what it names is put into *settings, which may hold others, and
+ * the rest stays as it is. Nothing is needed, and 0 stands for a default only in whole settings. */
+int route_settings_change(const uint8_t *data, size_t len, struct route_settings *settings,
+                          size_t *used, struct problem *problem) ORDERSCHED_MUST_CHECK;
+/* The same from the five values in a row that stand for them in logs and snapshots of version 1:
+ * url, [secret...], timeout_ms, window, [retry_ms...]. */
+int route_settings_decode_old(const uint8_t *data, size_t len, struct route_settings *settings,
+                              size_t *used) ORDERSCHED_MUST_CHECK;
+/* The inverse, in the present form. The same settings, once decoded, always give the same bytes. */
+void route_settings_encode(struct buffer *b, const struct route_settings *settings);
+/* A map of these settings alone, to change a route: `names` are n of the keys of the map. */
+void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
+                                const char *const *names, uint32_t n);
+/* What may be shown to anybody: no secret, of a URL no user, password or query, of headers the
+ * names, of a command its program, of ca_pem its length. */
+void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
+/* The failed attempts in a row after which an order is DEAD. */
+uint32_t route_settings_attempts(const struct route_settings *settings);
+const char *route_kind_name(enum route_kind kind);
+/* False: there is no such kind. */
+bool route_kind_parse(struct slice name, enum route_kind *kind);
+/* "whsec_" and the base64 of 24 to 64 bytes (Standard Webhooks 1.0). */
+bool route_secret_is_good(struct slice secret);
+/* A token of RFC 9110, and none of those that the sender of a callback sets itself. */
+bool route_header_name_is_good(struct slice name);
+/* Visible ASCII, with spaces and tabs inside. */
+bool route_header_value_is_good(struct slice value);
+
+/* A request, decoded. */
+struct request {
+    struct slice cluster;
+    uint32_t flags;
+    uint32_t n_operations;
+    struct slice operations; /* the bytes of all operations, back to back */
+};
+/* Decode the envelope of a request; the operations are walked with operation_decode(). Returns
+ * ORDERSCHED_OK, INVALID, UNSUPPORTED_VERSION or TOO_MANY_OPERATIONS. */
+int request_decode(const uint8_t *data, size_t len, struct request *request) ORDERSCHED_MUST_CHECK;
+/* Start a request; append exactly n_operations encoded operations behind it. */
+void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
+                         uint32_t n_operations);
+
+/* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
+ *
+ *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
+ *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
+ *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
+ *                "follower" "removed") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
+ *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
+ *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
+ *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders
+ *                ready, window at present, ms of silence left, [five of [count, p50, p90, p99, p99.9,
+ *                max] in us: timer, commit, queue, callback, total]], ...], the first, named "", of
+ *                all routes together; those follow that had deliveries) "loop_stalls_us" (the
+ *                longest round of the raft loop in each of the last PROTOCOL_STALL_SECONDS seconds,
+ *                the present one first: [us, ...]) "loop_processor_us" (likewise the
+ *                most processor time of a round) "reserves" "reserves_refused"
+ *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clients"
+ *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
+ *                "unread_closed" "unfinished_bytes" "unfinished_closed"})
+ *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of
+ *                 secrets, paused, orders, revision], ...]
+ *   DIGEST       [applied, digest]
+ *   HISTORY      [why the last delivery failed, or "", [event, ...]]
+ *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
+ *                 ...]]
+ *   MEMBER_LIST  [[id, address, "voter" | "standby" | "lost-data", leads (bool), match], ...]
+ *   others       nil
+ */
+struct result {
+    int error;
+    int state;
+    uint64_t deadline_ms;
+    uint64_t remaining_ms;
+    uint64_t index;
+    struct slice body; /* an encoded msgpack value; len 0 = nil. An error's body is a str. */
+    /* Not sent: where the operation was applied just now. Its answer took a place among the recent
+     * requests (docs/semantics.md, "Requests")... */
+    bool recent;
+    bool in_vain; /* ...and nothing was changed */
+};
+void result_encode(struct buffer *b, const struct result *result);
+/* The same without the body: exactly one msgpack value must follow. */
+void result_encode_head(struct buffer *b, const struct result *result);
+/* Decode the result at `data`; *used tells how many bytes it took. */
+int result_decode(const uint8_t *data, size_t len, struct result *result,
+                  size_t *used) ORDERSCHED_MUST_CHECK;
+
+/* The envelope of an answer. With error != OK the whole request was refused, nothing was done,
+ * and there are no results. */
+struct answer {
+    int error;
+    uint64_t node_id;
+    uint64_t leader_id;          /* 0 = not known */
+    struct slice leader_address; /* the leader's client API, HOST:PORT, or empty */
+    uint64_t term;
+    uint64_t now_ms; /* the cluster's time, as well as this node knows */
+    uint64_t applied;
+    uint32_t n_results;
+    struct slice results;  /* encoded results, back to back */
+    struct slice text;     /* a sentence about the error, or empty */
+    bool identified;       /* an eleventh element follows: */
+    struct slice identity; /* PROTOCOL_IDENTITY_SIZE bytes; empty: there is none yet */
+};
+void answer_encode(struct buffer *b, const struct answer *answer);
+/* The same in parts, for results that lie elsewhere: what stands in front of them, at most
+ * PROTOCOL_ANSWER_HEAD_MAX bytes, and what stands behind them. */
+#define PROTOCOL_ANSWER_HEAD_MAX (PROTOCOL_ADDRESS_MAX + 121)
+void answer_encode_head(struct buffer *b, const struct answer *answer);
+void answer_encode_tail(struct buffer *b, const struct answer *answer);
+int answer_decode(const uint8_t *data, size_t len, struct answer *answer) ORDERSCHED_MUST_CHECK;
+
+#endif

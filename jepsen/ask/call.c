@@ -1,0 +1,141 @@
+/* call.c - see call.h. */
+#include "call.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../../client/base/clocks.h"
+#include "../bed/command.h"
+
+#define CLOSE_MS_MAX 1000 /* longer is worth a remark, though no promise is broken */
+
+void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms)
+{
+    struct ordersched_config config = {.endpoints = endpoints, .timeout_ms = timeout_ms};
+
+    *c = (struct caller){.run = r,
+                         .timeout_ms = timeout_ms,
+                         .process = atomic_fetch_add(&r->next_process, 1)};
+    if (ordersched_open(&config, &c->client) != ORDERSCHED_OK) {
+        bed_fail("no client of %s", endpoints);
+    }
+}
+
+void caller_close(struct caller *c)
+{
+    uint64_t began_ns = clocks_running_ns();
+
+    ordersched_close(c->client);
+    uint64_t took_ms = (clocks_running_ns() - began_ns) / 1000000;
+    if (took_ms > CLOSE_MS_MAX) {
+        fprintf(stderr, "jepsen: %5.1f s  closing a client took %" PRIu64 " ms\n",
+                (double)record_now_ns(c->run->record) / 1e9, took_ms);
+    }
+}
+
+static const char *call_f(const struct call *call)
+{
+    switch (call->kind) {
+        case ORDERSCHED_SCHEDULE: return "schedule";
+        case ORDERSCHED_PAY: return "pay";
+        case ORDERSCHED_CANCEL: return "cancel";
+        case ORDERSCHED_EXTEND: return "extend";
+        case ORDERSCHED_GET: break;
+    }
+    return "get";
+}
+
+static void call_arguments(const struct call *call, char *out, size_t len)
+{
+    char route[96], payload[CALL_PAYLOAD_MAX * 2];
+    const char *time = call->relative ? "delay" : "deadline";
+
+    switch (call->kind) {
+        case ORDERSCHED_SCHEDULE:
+            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s}", time, call->time_ms,
+                     record_string(route, sizeof route, call->route),
+                     record_string(payload, sizeof payload, call->payload));
+            break;
+        case ORDERSCHED_EXTEND:
+            snprintf(out, len, "{:%s-ms %" PRIu64 "}", time, call->time_ms);
+            break;
+        default: snprintf(out, len, "{}");
+    }
+}
+
+static void call_answer(const struct asked *a, char *out, size_t len)
+{
+    char text[600], member[640] = "";
+
+    if (a->error != ORDERSCHED_OK && a->text[0] != '\0') {
+        snprintf(member, sizeof member, ", :text %s", record_string(text, sizeof text, a->text));
+    }
+    snprintf(out, len,
+             "{:error :%s, :state :%s, :deadline-ms %" PRIu64 ", :remaining-ms %" PRIu64
+             ", :index %" PRIu64 "%s}",
+             ordersched_error_name(a->error), ordersched_state_name(a->state), a->deadline_ms,
+             a->remaining_ms, a->index, member);
+}
+
+/* That an order is not known is what a read was asked for. */
+static enum record_type call_type(const struct call *call, int error)
+{
+    if (call->kind == ORDERSCHED_GET && error == ORDERSCHED_NOT_FOUND) {
+        return RECORD_OK;
+    }
+    switch (ordersched_error_class(error)) {
+        case ORDERSCHED_DONE: return RECORD_OK;
+        case ORDERSCHED_DEFINITE: return RECORD_FAIL;
+        case ORDERSCHED_UNKNOWN: break;
+    }
+    return RECORD_INFO;
+}
+
+static void call_send(struct caller *c, const struct call *call, struct asked *answer)
+{
+    struct ordersched_operation operation = {
+        .kind = call->kind,
+        .id = call->id,
+        .id_len = strlen(call->id),
+        .relative = call->relative,
+        .time_ms = call->time_ms,
+        .route = call->route,
+        .payload = call->payload,
+        .payload_len = strlen(call->payload),
+        .request_id = call->has_request ? call->request : NULL,
+    };
+
+    ask_order(c->client, &operation, c->timeout_ms, answer);
+}
+
+int caller_call(struct caller *c, struct call *call, struct asked *answer)
+{
+    struct record *record = c->run->record;
+    char id[CALL_ID_MAX * 2], request[35] = "nil", text[1024];
+
+    memset(answer, 0, sizeof *answer);
+    if (call->kind != ORDERSCHED_GET && !call->has_request) {
+        answer->error = ordersched_request_id(c->client, c->timeout_ms, call->request);
+        if (answer->error != ORDERSCHED_OK) {
+            return answer->error;
+        }
+        call->has_request = true;
+    }
+    record_string(id, sizeof id, call->id);
+    if (call->has_request) {
+        record_request(request, call->request);
+    }
+    call_arguments(call, text, sizeof text);
+    record_line(record, c->process, RECORD_INVOKE, call_f(call), "[%s %s %s]", id, request, text);
+    call_send(c, call, answer);
+    enum record_type type = call_type(call, answer->error);
+    call_answer(answer, text, sizeof text);
+    record_line(record, c->process, type, call_f(call), "[%s %s %s]", id, request, text);
+    if (type == RECORD_INFO) {
+        c->process = atomic_fetch_add(&c->run->next_process, 1);
+    }
+    atomic_fetch_add(&c->run->calls, 1);
+    asked_free(answer);
+    return answer->error;
+}

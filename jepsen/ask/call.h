@@ -1,0 +1,38 @@
+/* call.h - one client process as Jepsen has it: one operation at a time, each recorded before
+ * it is sent and after it is answered; after an unknown outcome the process has a new number. */
+#ifndef RUN_CALL_H
+#define RUN_CALL_H
+
+#include "../run.h"
+#include "ask.h"
+
+#define CALL_ID_MAX 48
+#define CALL_PAYLOAD_MAX 64
+
+/* An operation on an order. Once sent it has a request id; sent again it is the same request. */
+struct call {
+    enum ordersched_operation_kind kind;
+    char id[CALL_ID_MAX];
+    bool has_request;
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE];
+    bool relative; /* schedule, extend */
+    uint64_t time_ms;
+    const char *route; /* schedule */
+    char payload[CALL_PAYLOAD_MAX];
+};
+
+struct caller {
+    struct run *run;
+    ordersched_client *client;
+    int64_t process;
+    unsigned timeout_ms;
+};
+
+/* A client of these endpoints ("HOST:PORT,..."). */
+void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms);
+void caller_close(struct caller *c);
+/* Do it. Returns the error. Nothing is recorded when no request id could be made, because then
+ * nothing was sent (UNREACHABLE). */
+int caller_call(struct caller *c, struct call *call, struct asked *answer);
+
+#endif

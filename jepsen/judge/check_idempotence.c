@@ -1,0 +1,63 @@
+/* check_idempotence.c - I10: all copies of a request get the same answer: error, state, deadline
+ * and log index as they were first given. (That they have one effect at most is part of what
+ * check_linearizable.c proves, which takes them for one operation.) */
+#include <stdlib.h>
+
+#include "judge.h"
+
+static bool same_answer(const struct history_answer *a, const struct history_answer *b)
+{
+    return a->error == b->error && a->state == b->state && a->deadline_ms == b->deadline_ms &&
+           a->index == b->index;
+}
+
+static void compare(const struct judged *j, const struct history_call *a,
+                    const struct history_call *b, struct verdict *v)
+{
+    const struct history_answer *x = &a->answer, *y = &b->answer;
+
+    if (same_answer(x, y)) {
+        return;
+    }
+    verdict_violation(v, "I10", a->order, VERDICT_LINES(a->end_line, b->end_line),
+                      "the request %s of %s was answered %s, %s, deadline %llu, index %llu (index "
+                      "%u), and %s, %s, deadline %llu, index %llu (index %u)",
+                      names_text(&j->h->names, a->request), history_order_name(j->h, a->order),
+                      ordersched_error_name(x->error), ordersched_state_name(x->state),
+                      (unsigned long long)x->deadline_ms, (unsigned long long)x->index, a->end_line,
+                      ordersched_error_name(y->error), ordersched_state_name(y->state),
+                      (unsigned long long)y->deadline_ms, (unsigned long long)y->index,
+                      b->end_line);
+}
+
+void check_idempotence(const struct judged *j, struct verdict *v)
+{
+    const struct history *h = j->h;
+    uint32_t *first = judge_alloc(h->names.n, sizeof *first); /* by request: decided call + 1 */
+    uint32_t *copies = judge_alloc(h->names.n, sizeof *copies);
+    int64_t requests = 0, repeated = 0, compared = 0;
+
+    for (uint32_t i = 0; i < h->n_calls; i++) {
+        const struct history_call *c = &h->calls[i];
+        if (c->request == NAME_NONE) {
+            continue;
+        }
+        requests += copies[c->request] == 0;
+        repeated += copies[c->request] == 1;
+        copies[c->request]++;
+        if (!history_is_decided(c)) {
+            continue;
+        }
+        if (first[c->request] == 0) {
+            first[c->request] = i + 1;
+        } else {
+            compared++;
+            compare(j, &h->calls[first[c->request] - 1], c, v);
+        }
+    }
+    verdict_figure(v, "requests", requests);
+    verdict_figure(v, "sent more than once", repeated);
+    verdict_figure(v, "answers compared", compared);
+    free(first);
+    free(copies);
+}

@@ -1,0 +1,154 @@
+/* inbound.c - see inbound.h. */
+#include "inbound.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../client/wire/cursor.h"
+#include "request_watch.h"
+
+static_assert(ORDERSCHED_ARGUMENT <= UINT8_MAX, "inbound_item.error is one byte");
+static_assert(PROTOCOL_MESSAGE_MAX <= UINT32_MAX, "inbound_item.offset is four bytes");
+
+static bool operation_from_outside(enum operation_code code)
+{
+    return code < OPERATION_EPOCH;
+}
+
+/* Carried out beside the log. The list of members is a read like any other. */
+static bool operation_administers(enum operation_code code)
+{
+    return code > OPERATION_MEMBER_LIST && code < OPERATION_EPOCH;
+}
+
+/* Check the operation at *c and fill its item. False: not even its end can be found. */
+static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbound_item *item)
+{
+    struct operation op;
+    size_t left = (size_t)(c->end - c->at);
+
+    item->offset = (uint32_t)(c->at - in->message);
+    int error = operation_decode(c->at, left, &op);
+    struct slice bytes = cursor_skip(c);
+    if (!cursor_ok(c)) {
+        return false;
+    }
+    item->len = (uint32_t)bytes.len;
+    if (error == ORDERSCHED_OK && op.bytes.len != bytes.len) {
+        error = ORDERSCHED_INVALID;
+    }
+    if (error == ORDERSCHED_OK && !operation_from_outside(op.code)) {
+        error = ORDERSCHED_UNKNOWN_OPERATION;
+    }
+    item->error = (uint8_t)error;
+    if (error != ORDERSCHED_OK) {
+        return true;
+    }
+    item->code = (uint8_t)op.code;
+    if (operation_is_logged(op.code)) {
+        in->n_logged++;
+        in->logged_bytes += item->len;
+        item->target = request_watch_target(&op);
+        /* It is behind two heads and the code, in whichever forms these came. */
+        assert((size_t)(op.request_id - op.bytes.data) <= UINT8_MAX);
+        item->request_id_at = (uint8_t)(op.request_id - op.bytes.data);
+    }
+    in->administers = in->administers || operation_administers(op.code);
+    return true;
+}
+
+static int inbound_check_items(struct inbound *in, const struct request *request, char *text,
+                               size_t text_len)
+{
+    struct cursor c;
+
+    cursor_init(&c, request->operations.data, request->operations.len);
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        if (!inbound_check_item(in, &c, &in->items[i])) {
+            snprintf(text, text_len, "operation %u of the message is truncated or malformed", i);
+            return ORDERSCHED_INVALID;
+        }
+    }
+    if (c.at != c.end) {
+        snprintf(text, text_len, "%zu bytes follow the last operation", (size_t)(c.end - c.at));
+        return ORDERSCHED_INVALID;
+    }
+    if (in->administers && in->n_items != 1) {
+        snprintf(text, text_len,
+                 "an operation that the leader carries out beside the log must be alone in its "
+                 "message");
+        return ORDERSCHED_INVALID;
+    }
+    if ((in->flags & PROTOCOL_LOCAL) != 0 && (in->n_logged > 0 || in->administers)) {
+        snprintf(text, text_len, "a local request can only read");
+        return ORDERSCHED_INVALID;
+    }
+    return ORDERSCHED_OK;
+}
+
+int inbound_check(struct inbound *in, const char *cluster, char *text, size_t text_len)
+{
+    struct request request;
+
+    text[0] = '\0';
+    in->items = NULL;
+    in->n_items = in->n_logged = 0;
+    in->logged_bytes = 0;
+    in->administers = false;
+    int error = request_decode(in->message, in->message_len, &request);
+    if (error != ORDERSCHED_OK) {
+        snprintf(text, text_len, "%s", ordersched_error_text(error));
+        return error;
+    }
+    if (request.cluster.len != strlen(cluster) ||
+        memcmp(request.cluster.data, cluster, request.cluster.len) != 0) {
+        snprintf(text, text_len, "this node belongs to cluster \"%s\"", cluster);
+        return ORDERSCHED_WRONG_CLUSTER;
+    }
+    if ((request.flags & ~PROTOCOL_FLAGS) != 0) {
+        snprintf(text, text_len, "flag %#x is not known to this node",
+                 request.flags & ~PROTOCOL_FLAGS);
+        return ORDERSCHED_INVALID;
+    }
+    in->flags = request.flags;
+    in->n_items = request.n_operations;
+    if (in->n_items > 0) {
+        in->items = calloc(in->n_items, sizeof *in->items);
+        if (in->items == NULL) {
+            in->n_items = 0;
+            return ORDERSCHED_BUSY;
+        }
+    }
+    error = inbound_check_items(in, &request, text, text_len);
+    if (error != ORDERSCHED_OK) {
+        inbound_release(in);
+    }
+    return error;
+}
+
+void inbound_release(struct inbound *in)
+{
+    free(in->items);
+    in->items = NULL;
+    in->n_items = 0;
+}
+
+bool inbound_is_gone(const struct inbound *in)
+{
+    return in->gone != NULL && atomic_load_explicit(in->gone, memory_order_relaxed);
+}
+
+void inbound_refuse(struct inbound *in, uint32_t item, int error)
+{
+    struct inbound_item *it = &in->items[item];
+
+    assert(item < in->n_items && error != ORDERSCHED_OK);
+    if (it->error == ORDERSCHED_OK && operation_is_logged(it->code)) {
+        assert(in->n_logged > 0 && in->logged_bytes >= it->len);
+        in->n_logged--;
+        in->logged_bytes -= it->len;
+    }
+    it->error = (uint8_t)error;
+}

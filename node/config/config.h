@@ -1,0 +1,59 @@
+/* config.h - flags and file to configuration, with every mistake named.
+ *
+ * Flags win over the file (--config FILE.yaml, checked by libcyaml against a schema; errors name
+ * file and line). docs/configuration.md lists every key. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../host/log.h"
+
+#define CONFIG_PEERS_MAX 32
+
+struct config_peer {
+    uint64_t id;
+    char *address; /* HOST:PORT of Raft; client API PORT+1, PORT+2 is reserved */
+};
+
+struct config {
+    uint64_t id;   /* --id N (1..2^63-1) */
+    char *data;    /* --data DIR (required) */
+    char *cluster; /* --cluster NAME, default "orderschedd" */
+    /* --peers 1=HOST:PORT,...; without it this node alone, or none with --join */
+    struct config_peer peers[CONFIG_PEERS_MAX];
+    unsigned n_peers;
+    char *address; /* own HOST:PORT: from --peers, or --address, default 127.0.0.1:7400 */
+    bool join;     /* --join: an empty node that waits to be added */
+    bool insecure; /* --insecure: peers and clients off the loopback without TLS */
+    char *bind;    /* --bind HOST: listen there instead of on the own address's host; as it
+                           * stands before ":PORT" (IPv6 in brackets), or NULL */
+    enum log_level log_level;     /* --log-level debug|info|warn|error */
+    enum log_format log_format;   /* --log-format logfmt|json */
+    unsigned election_timeout_ms; /* --election-timeout 500ms */
+    unsigned heartbeat_ms;        /* --heartbeat 50ms */
+    uint64_t retention_ms;        /* --retention 24h */
+    uint64_t max_orders;          /* --max-orders 20000000 */
+    uint64_t max_bytes;           /* --max-bytes 8GiB, memory of orders */
+    uint64_t min_free_bytes;      /* --min-free 256MiB on the data disk */
+    unsigned max_requests;        /* --max-requests 4096 in flight */
+    unsigned snapshot_threshold;  /* --snapshot-threshold entries, 0 = default */
+    unsigned snapshot_trailing;   /* --snapshot-trailing entries, 0 = default */
+    unsigned snapshot_slice;      /* --snapshot-slice orders, 0 = default */
+    unsigned max_deliveries;      /* --max-deliveries 1024 callbacks in flight, all routes */
+    uint64_t max_delivery_bytes;  /* --max-delivery-bytes 64MiB, memory of these */
+    bool allow_exec;              /* --allow-exec: routes of kind exec run programs here */
+    unsigned max_exec;            /* --max-exec 64 of them at a time */
+    bool allow_private_callbacks; /* --allow-private-callbacks: to addresses that are not public;
+                                    * default: when all peers are on the loopback */
+};
+
+enum config_status { CONFIG_OK, CONFIG_HELP, CONFIG_VERSION, CONFIG_ERROR };
+
+/* Parse. On CONFIG_HELP/VERSION the text was printed to stdout; on CONFIG_ERROR one sentence
+ * that names the flag or file:line was printed to stderr (exit code 2). */
+enum config_status config_parse(struct config *c, int argc, char **argv);
+void config_free(struct config *c);
+
+#endif

@@ -1,0 +1,69 @@
+/* node_internal.h - the node's inside: node.c (its life and loop), node_cluster.c (what it is told
+ * and asked about its cluster), outside.c (the machine it runs on). */
+#ifndef NODE_INTERNAL_H
+#define NODE_INTERNAL_H
+
+#include <uv.h>
+
+#include "../raft/disk/disk.h"
+#include "acquaint.h"
+#include "leader_watch.h"
+#include "api/api.h"
+#include "callback/exec.h"
+#include "callback/http.h"
+#include "config/config.h"
+#include "host/loop_watch.h"
+#include "callback/receivers.h"
+#include "scheduler/scheduler.h"
+
+#define NODE_LAST_WORDS_MS 1000 /* for what was logged to be read, when the process ends */
+
+struct node {
+    const struct config *config;
+    struct log log;
+    uv_loop_t loop;
+    struct raft_uv_transport transport;
+    struct disk *disk;
+    struct environment environment;
+    struct callback_http *callback;
+    struct callback_exec *exec;
+    struct receivers receivers; /* of the two */
+    struct scheduler *scheduler;
+    struct api *api;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    struct loop_watch loop_watch;
+    uv_timer_t wake;
+    uv_timer_t disk_poll;
+    uv_work_t disk_work; /* asks how much room there is, on the pool: a dead disk takes its time */
+    bool disk_asked;     /* and has not answered yet, */
+    unsigned disk_silent_s;
+    int disk_answer;
+    uint64_t disk_free, disk_total;
+    struct acquaint acquaint;
+    uv_signal_t sigterm, sigint;
+    struct leader_watch leader_watch;
+    uint64_t removed_index;   /* of a configuration without this node, as a member told; 0: none */
+    uint64_t removed_said_us; /* when the log last said so */
+    uint64_t progress_us;     /* when the start last said how far it is */
+    bool stopping;
+    bool stopped; /* the scheduler is closed: run it no more */
+};
+
+/* outside.c */
+extern const struct environment node_environment; /* the system's */
+uint64_t node_monotonic_us(void);
+/* What is durable is on disk; the rest must not be guessed at: leaves, to start again from the disk.
+ * `arg` is the node. On any thread. */
+void node_fatal(void *arg, const char *sentence);
+/* Why the start ends, for the log. -1. */
+int node_fail(struct node *n, const char *what, const char *why);
+
+/* node_cluster.c: what the transport and the scheduler ask this node about its cluster. */
+void node_cluster_serve_transport(struct node *n, struct transport_config *config);
+void node_cluster_watch_leader(struct node *n);
+void node_cluster_serve_scheduler(struct node *n, struct scheduler_config *config);
+/* Found the cluster of the flags, if that is what this node is here for. 0, or -1: node_fail. */
+int node_cluster_found(struct node *n);
+
+#endif

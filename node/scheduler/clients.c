@@ -1,0 +1,223 @@
+/* clients.c - what clients send: answered at once, refused, or queued for an entry. */
+#include <assert.h>
+
+#include "../../raft/mutant.h"
+#include "../../raft/core/recent.h"
+#include "../../client/wire/route_check.h"
+#include "internal.h"
+
+#define WATCH_AHEAD 4u /* so many items before its turn a request is looked up */
+
+/* Why a route may not be put or set so, or OK. */
+static int scheduler_admit_route(const struct scheduler *s, const struct inbound *in,
+                                 const struct inbound_item *item)
+{
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    bool is_exec = op.settings.kind == ROUTE_EXEC || op.settings.n_command > 0;
+    error = operation_check_settings(&op);
+    return error == ORDERSCHED_OK && is_exec && !s->config.allow_exec ? ORDERSCHED_EXEC_NOT_ALLOWED
+                                                                      : error;
+}
+
+void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
+                             const struct result *logged)
+{
+    uint32_t n_refused = 0;
+    uint32_t n_changes = 0;
+
+    if (in->source == NULL || logged == NULL) {
+        return;
+    }
+    uint64_t now_us = scheduler_monotonic_us(s);
+    for (uint32_t i = 0; i < in->n_logged; i++) {
+        n_refused += logged[i].recent && logged[i].in_vain;
+        n_changes += logged[i].recent && !logged[i].in_vain;
+    }
+    refusals_note(&s->refusals, in->source->address, n_refused, now_us);
+    refusals_note(&s->changes, in->source->address, n_changes, now_us);
+}
+
+/* Of what its address may take of the memory of recent requests it has had more than its share. */
+struct greed {
+    bool refusals;
+    bool changes;
+};
+
+static struct greed greed_of(const struct scheduler *s, const struct inbound *in)
+{
+    uint32_t remembered = recent_count(s->machine.recent);
+
+    if (in->source == NULL || in->n_logged == 0) {
+        return (struct greed){0};
+    }
+    uint64_t now_us = scheduler_monotonic_us(s);
+    return (struct greed){
+        refusals_are_too_many(&s->refusals, in->source->address, remembered, now_us),
+        refusals_are_too_many(&s->changes, in->source->address, remembered, now_us),
+    };
+}
+
+/* Would it take a place in the memory of recent requests that its address may not have? */
+static bool is_greedy(const struct scheduler *s, const struct inbound *in,
+                      const struct inbound_item *item, struct greed greed)
+{
+    struct operation op;
+
+    if (!greed.refusals && !(greed.changes && operation_is_on_route(item->code))) {
+        return false;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    if (machine_is_in_vain(&s->machine, &op)) {
+        return greed.refusals;
+    }
+    return greed.changes && operation_is_on_route(op.code);
+}
+
+/* What the memory of orders may not pass: the orders and tables, what is held for them in vain, and
+ * what is queued, so that the overshoot is that of the entries in flight. */
+static uint64_t memory_held(const struct scheduler *s)
+{
+    return s->machine.memory + slab_waste(&s->machine.slab) + s->batcher.queued_bytes;
+}
+
+/* Would this leave one more record with an order that is there? A copy gets its answer, and a
+ * payment or a cancellation in time is always taken. */
+static bool adds_to_an_order(const struct scheduler *s, const struct inbound *in,
+                             const struct inbound_item *item)
+{
+    const struct order *o;
+    struct order_request scratch;
+    struct operation op;
+
+    if (item->code < OPERATION_PAY || item->code > OPERATION_EXTEND) {
+        return false;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    o = machine_find(&s->machine, op.id);
+    return o != NULL && order_find_request(o, op.request_id, &scratch) == NULL &&
+           (op.code == OPERATION_EXTEND || order_state(o, s->machine.now_ms) != ORDERSCHED_PENDING);
+}
+
+static bool is_full_for(const struct scheduler *s, const struct inbound *in,
+                        const struct inbound_item *item, bool grows)
+{
+    uint64_t held = memory_held(s);
+
+    if (grows && (held >= s->config.max_bytes ||
+                  s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders)) {
+        return true;
+    }
+    return held >= s->config.max_bytes + s->config.max_bytes / 8 && adds_to_an_order(s, in, item);
+}
+
+/* Why this item may not enter now, or OK. */
+static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
+                           const struct inbound_item *item, struct greed greed)
+{
+    enum operation_code code = (enum operation_code)item->code;
+    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT ||
+                 code == OPERATION_ROUTE_SET;
+
+    if (!operation_is_logged(code)) {
+        return ORDERSCHED_OK;
+    }
+    if (code == OPERATION_ROUTE_PUT || code == OPERATION_ROUTE_SET) {
+        int error = scheduler_admit_route(s, in, item);
+        if (error != ORDERSCHED_OK) {
+            return error;
+        }
+    }
+    if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
+        return ORDERSCHED_NO_SPACE;
+    }
+    if (is_full_for(s, in, item, grows)) {
+        return ORDERSCHED_FULL;
+    }
+    return is_greedy(s, in, item, greed) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
+}
+
+static const uint8_t *request_id_of(const struct inbound *in, const struct inbound_item *item)
+{
+    return in->message + item->offset + item->request_id_at;
+}
+
+/* Item `i` is to be watched soon. */
+static void scheduler_will_watch(const struct scheduler *s, const struct inbound *in, uint32_t i)
+{
+    if (i < in->n_items && in->items[i].error == ORDERSCHED_OK &&
+        operation_is_logged(in->items[i].code)) {
+        request_watch_prefetch(&s->request_watch, request_id_of(in, &in->items[i]));
+    }
+}
+
+/* The same request id for something else? Its client would take the answer for the first one's. */
+static int scheduler_watch_request(struct scheduler *s, const struct inbound *in,
+                                   const struct inbound_item *item)
+{
+    if (!operation_is_logged(item->code) ||
+        request_watch_note(&s->request_watch, request_id_of(in, item), item->target)) {
+        return ORDERSCHED_OK;
+    }
+    return ORDERSCHED_REQUEST_ID_USED;
+}
+
+static bool inbound_has_work(const struct inbound *in)
+{
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        if (in->items[i].error == ORDERSCHED_OK) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The deliberate bug: no entry of the message's own shows whether there is another leader by now. */
+static bool scheduler_trusts_itself(const struct scheduler *s, const struct inbound *in)
+{
+    return MUTANT(READ_WITHOUT_QUORUM) && s->state == SCHEDULER_LEADING && in->n_logged == 0 &&
+           !in->administers;
+}
+
+void scheduler_submit(struct scheduler *s, struct inbound *in)
+{
+    s->again = true;
+    if (s->closing || (s->draining && !scheduler_work_goes_on(in))) {
+        scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
+        return;
+    }
+    if (in->n_items == 0 || (in->flags & PROTOCOL_LOCAL) != 0 || scheduler_trusts_itself(s, in)) {
+        scheduler_answer(s, in, NULL);
+        return;
+    }
+    if (s->state == SCHEDULER_FOLLOWING) {
+        scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
+        return;
+    }
+    struct greed greed = greed_of(s, in);
+    for (uint32_t i = 0; i < in->n_items; i++) {
+        scheduler_will_watch(s, in, i + WATCH_AHEAD);
+        int error = in->items[i].error == ORDERSCHED_OK
+                        ? scheduler_admit(s, in, &in->items[i], greed)
+                        : ORDERSCHED_OK;
+        if (error == ORDERSCHED_OK && in->items[i].error == ORDERSCHED_OK) {
+            error = scheduler_watch_request(s, in, &in->items[i]);
+        }
+        if (error != ORDERSCHED_OK) {
+            inbound_refuse(in, i, error);
+        }
+    }
+    if (!inbound_has_work(in)) {
+        scheduler_answer(s, in, NULL);
+    } else if (in->administers) {
+        if (!scheduler_work(s, in)) {
+            scheduler_administer(s, in);
+        }
+    } else if (!batcher_submit(&s->batcher, in)) {
+        scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
+    }
+}

@@ -1,0 +1,189 @@
+/* internal.h - the scheduler's inside, shared by its files:
+ *
+ *   scheduler.c   life: made of its parts, started, closed; what the replica tells
+ *   pump.c        one round after the other
+ *   leadership.c  begun and ended
+ *   drain.c       asked to stop
+ *   clients.c     messages in
+ *   admin.c       operations beside the log
+ *   work.c        workers
+ *   reads.c       answers; those that hold reads are composed in slices
+ *   answers.c     replies
+ *   routes.c      how the routes are doing, for STATUS
+ *   snapshot.c    snapshots
+ *   verify.c      is what a leader sends whole?
+ *   transfer.c    a leader whose disk is short of room transfers its leadership
+ *   dead.c        log lines about orders that die
+ *   owner.c       what it tells whoever runs it
+ *   time.c        clocks
+ *
+ * No two of them call each other. */
+#ifndef SCHEDULER_INTERNAL_H
+#define SCHEDULER_INTERNAL_H
+
+#include "../../raft/core/snapshot_envelope.h"
+#include "../callback/worker.h"
+#include "../dispatch/hurry.h"
+#include "reader.h"
+#include "../callback/receivers.h"
+#include "../commit/refusals.h"
+#include "../commit/request_watch.h"
+#include "scheduler.h"
+
+enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OVER, SCHEDULER_LEADING };
+
+struct scheduler {
+    struct scheduler_config config;
+    const struct environment *environment;
+    struct machine machine;
+    struct replica *replica;
+    struct batcher batcher;
+    struct dispatch dispatch;
+    struct hurry hurry;
+    struct callback_worker worker;
+    struct refusals refusals; /* requests that changed nothing... */
+    struct refusals changes;  /* ...and operators' that did; of those remembered among the recent */
+    struct receivers receivers; /* workers here, the other kinds from outside */
+    uint64_t worker_wake_us;    /* when a poll's or a lease's time is up */
+    struct clock clock;
+    uint64_t told_ms, told_at_us; /* of whoever follows: what entries told of the time, and when */
+    uint64_t told_of_ms;          /* the machine's time that this was last compared with */
+    enum scheduler_state state;
+    enum replica_role role; /* as last told by the replica */
+    uint64_t term;
+    uint64_t leadership_sequence; /* the batcher's first entry of this leadership */
+    uint64_t retry_lead_us;       /* not before: take over again after a refused proposal */
+    uint64_t clock_warned_us;
+    bool starting;                      /* inside scheduler_start */
+    bool identified;                    /* config.identified was called */
+    struct snapshot_envelope verifying; /* a leader's snapshot */
+    uint64_t snapshot_next_us;          /* not before: the next slice of the snapshot */
+    uint64_t quiet_since_us;            /* no more than a little has been logged since, */
+    uint64_t quiet_bytes;               /* when so many bytes of log were there */
+    enum scheduler_disk disk;
+    uint64_t transfer_next_us; /* not before: transfer the leadership to one with more room */
+    bool running;              /* inside scheduler_run: it is not re-entrant */
+    bool again;                /* something happened inside it */
+    bool behind;               /* the wheel holds more that is due */
+    bool draining;
+    bool closing;
+    uint64_t drain_until_us;
+    void (*drain_cb)(void *arg);
+    void *drain_arg;
+    bool transfer_tried;
+    uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
+    uint32_t dead_lines;
+    unsigned administering;  /* membership operations not answered yet */
+    struct reader reader;    /* messages with reads that are being answered */
+    uint64_t digests_wanted; /* digests asked for, begun and made: all that are asked for... */
+    uint64_t digests_begun;  /* ...before one is begun share it */
+    uint64_t digests_made;
+    uint64_t digest_applied; /* the newest that was made */
+    uint64_t digest;
+    struct request_watch request_watch;
+    struct buffer answer; /* scratch of the replies */
+    struct buffer results;
+    struct buffer body;
+};
+
+/* time.c */
+uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
+/* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
+ * what has passed since. It moves on while nothing is written, but is behind after a start. */
+uint64_t scheduler_told_ms(struct scheduler *s);
+uint64_t scheduler_clock_us(struct scheduler *s); /* the same, in microseconds */
+uint64_t scheduler_monotonic_us(const struct scheduler *s);
+void scheduler_watch_clock(struct scheduler *s, uint64_t now_us); /* says so when it was set */
+
+/* owner.c */
+/* Something that must end the process. */
+void scheduler_fatal(struct scheduler *s, const char *sentence);
+void scheduler_progress(const struct scheduler *s, const char *what, uint64_t done, uint64_t total);
+/* Has the state the cluster's identity yet? */
+bool scheduler_knows_identity(const struct scheduler *s);
+/* After a change of the state that may have brought the identity. False: fatal was called. */
+bool scheduler_identify(struct scheduler *s);
+
+/* leadership.c */
+/* This node is the leader in Raft: open the batcher, with the leadership's first entry... */
+void scheduler_take_over(struct scheduler *s);
+void scheduler_gain_leadership(struct scheduler *s); /* ...and this entry has been applied */
+/* What is under way is answered with this error. */
+void scheduler_lose_leadership(struct scheduler *s, int error);
+
+/* drain.c: a step of scheduler_drain(). Deliveries under way may end and their outcomes be logged
+ * before the leadership is handed over, for a while: it spares their receivers a repetition. */
+void scheduler_drain_step(struct scheduler *s, uint64_t now_us);
+
+/* snapshot.c: the replica's callbacks, and a slice when it is time for one. */
+int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n);
+int scheduler_told_restore(void *arg, const uint8_t *data, size_t len);
+bool scheduler_is_building(const struct scheduler *s);
+void scheduler_watch_quiet(struct scheduler *s, uint64_t now_us);
+void scheduler_build_snapshot(struct scheduler *s, uint64_t now_us);
+
+/* verify.c: the replica's questions about what a leader sends. */
+bool scheduler_told_check_entry(void *arg, const uint8_t *data, size_t len);
+const char *scheduler_told_check_snapshot(void *arg, const uint8_t *data, size_t len, size_t max,
+                                          size_t *done);
+
+/* answers.c */
+/* All of the message was logged: its results are the answer. */
+void scheduler_answer_logged(struct scheduler *s, struct inbound *in, const struct result *logged);
+void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct result *result);
+/* An answer that lies in `composed` behind SCHEDULER_HEADROOM bytes, one result an item. */
+#define SCHEDULER_HEADROOM (INBOUND_HEADROOM + PROTOCOL_ANSWER_HEAD_MAX)
+void scheduler_reply_composed(struct scheduler *s, struct inbound *in, struct buffer *composed);
+/* Append the result of an item that was refused on entry, with a sentence about it. */
+void scheduler_refused_item(struct scheduler *s, const struct inbound *in,
+                            const struct inbound_item *item, struct buffer *out);
+/* Body of MEMBER_LIST into s->body. */
+void scheduler_write_members(struct scheduler *s);
+/* Append the body of STATUS, up to the key "routes", whose value must follow. */
+void scheduler_write_status(struct scheduler *s, struct buffer *b);
+
+/* reads.c */
+void scheduler_init_reads(struct scheduler *s);
+/* Answer a message; what holds something else than operations that were logged: now, or in slices. */
+void scheduler_answer(struct scheduler *s, struct inbound *in, const struct result *logged);
+/* Read on. */
+void scheduler_read_on(struct scheduler *s);
+bool scheduler_has_reads(const struct scheduler *s); /* that can go on at once */
+/* Answer all that is left at once: what was not read is BUSY. */
+void scheduler_end_reads(struct scheduler *s);
+
+/* routes.c: append rows of STATUS's "routes" of up to `max` routes from `slot` on, those of
+ * slot 0 behind the row about all together. *n counts them. Returns the slot to go on with, the
+ * machine's n_routes at the end. */
+uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max, struct buffer *b,
+                                uint32_t *n);
+
+/* dead.c */
+/* An entry of ours was applied with these results: a line for each order that is DEAD since. */
+void scheduler_log_dead(struct scheduler *s, const struct entry *e,
+                        const struct machine_results *results);
+
+/* admin.c */
+void scheduler_administer(struct scheduler *s, struct inbound *in);
+
+/* transfer.c */
+void scheduler_transfer_if_short(struct scheduler *s, uint64_t now_us);
+/* Whom the leadership is best transferred to: the voter that answers, has room and holds most of
+ * the log; 0: nothing is known that speaks for one of them. */
+uint64_t scheduler_successor(struct scheduler *s);
+/* Has this member less room than this node? It would transfer the leadership back. */
+bool scheduler_is_shorter_of_room(const struct scheduler *s, uint64_t id);
+const char *scheduler_disk_name(enum scheduler_disk disk);
+
+/* work.c */
+void scheduler_init_worker(struct scheduler *s, struct receiver *others);
+/* Is this a message of a worker? Then it is carried out, and answered now or later. */
+bool scheduler_work(struct scheduler *s, struct inbound *in);
+/* Whether a worker may end what it began although the node is to stop. */
+bool scheduler_work_goes_on(const struct inbound *in);
+
+/* Results of a message's logged operations: counts what they took of the recent requests. */
+void scheduler_note_refusals(struct scheduler *s, const struct inbound *in,
+                             const struct result *logged);
+
+#endif

@@ -1,0 +1,347 @@
+/* machine.c - the walk of the state machine through one entry of the log: time first, then the
+ * operations, then the purge. The rules are in docs/semantics.md. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine_parts.h"
+#include "../../client/base/must.h"
+#include "../mutant.h"
+#include "recent.h"
+#include "secret.h"
+
+/* So many operations wait for memory at the same time. More do not help: a processor has some ten
+ * or twelve such requests under way. */
+#define STEPS 6
+
+static_assert((MACHINE_STAMPS & (MACHINE_STAMPS - 1)) == 0, "stamps are found by their number");
+static_assert(MACHINE_ROUTES_MAX <= ORDER_ROUTE_NONE, "order.route is two bytes");
+
+/* What init and the hand-over of a restore have in common: indexes that hold nothing. */
+static void reset_indexes(struct machine *m)
+{
+    wheel_init(&m->wheel, m->now_ms);
+    link_head_init(&m->closing);
+    link_head_init(&m->terminal);
+    memset(&m->stored, 0, sizeof m->stored);
+}
+
+void machine_init(struct machine *m)
+{
+    memset(m, 0, sizeof *m);
+    m->retention_ms = MACHINE_RETENTION_DEFAULT_MS;
+    store_init(&m->store, 0);
+    slab_init(&m->slab);
+    m->memory = m->store.memory;
+    /* All slots at once, so that a route never moves: its ready list has its head in it. */
+    m->routes = must_have(calloc(MACHINE_ROUTES_MAX, sizeof *m->routes));
+    m->route_cells = must_have(calloc(MACHINE_ROUTE_CELLS, sizeof *m->route_cells));
+    m->recent = must_have(recent_new());
+    reset_indexes(m);
+}
+
+/* Each order is counted in the one state that it is in. */
+static bool counts_are_whole(const struct machine *m)
+{
+    const struct machine_counts *n = &m->stored;
+
+    return n->pending + n->closing + n->paid + n->cancelled + n->expired + n->dead == m->store.n;
+}
+
+/* Free the state; the lists through it are void afterwards. */
+static void free_state(struct machine *m)
+{
+    struct machine_walk walk = {0};
+    struct order *o;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        order_free(&m->slab, o);
+    }
+    store_close(&m->store);
+    slab_close(&m->slab);
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        route_clear(&m->routes[i]);
+    }
+    free(m->routes);
+    free(m->route_cells);
+    recent_free(m->recent);
+}
+
+void machine_close(struct machine *m)
+{
+    if (m->observer != NULL) {
+        m->observer->machine_ends(m->observer);
+    }
+    free_state(m);
+    memset(m, 0, sizeof *m);
+}
+
+void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild)
+{
+    assert(m->observer == NULL && fresh->observer == NULL);
+    /* Heads of lists do not move: nothing is linked yet. */
+    assert(fresh->wheel.n == 0 && link_empty(&fresh->closing) && link_empty(&fresh->terminal));
+    recent_set_limit(fresh->recent, recent_limit(m->recent));
+    m->purge_wait_ms = 0;
+    free_state(m);
+    m->observed_mark = fresh->observed_mark;
+    m->digest = (struct machine_digest){.mark = fresh->digest.mark};
+    m->now_ms = fresh->now_ms;
+    m->applied = fresh->applied;
+    m->epoch = fresh->epoch;
+    m->seed = fresh->seed;
+    m->retention_ms = fresh->retention_ms;
+    memcpy(m->identity, fresh->identity, sizeof m->identity);
+    memcpy(m->secret, fresh->secret, sizeof m->secret);
+    m->secret_index = fresh->secret_index;
+    m->request_floor_ms = fresh->request_floor_ms;
+    m->store = fresh->store;
+    slab_move(&m->slab, &fresh->slab);
+    m->routes = fresh->routes;
+    m->route_cells = fresh->route_cells;
+    m->n_routes = fresh->n_routes;
+    m->routes_index = fresh->applied;
+    m->recent = fresh->recent;
+    m->memory = fresh->memory;
+    reset_indexes(m);
+    machine_rebuild_commit(m, rebuild);
+    assert(counts_are_whole(m));
+    memset(fresh, 0, sizeof *fresh);
+    slab_init(&fresh->slab); /* empty, but to be closed */
+}
+
+/* "Time": now never decreases. */
+static void advance_now(struct machine *m, uint64_t now_ms)
+{
+    if (m->now_ms >= now_ms) {
+        return;
+    }
+    m->now_ms = now_ms;
+    m->stamps[m->n_stamps++ % MACHINE_STAMPS] = (struct machine_stamp){now_ms, m->clock_us};
+    if (m->wheel.n == 0) {
+        /* An empty wheel follows at no cost, so that it measures from the present and not from
+         * 1970. */
+        struct link none;
+        bool done;
+
+        link_head_init(&none);
+        done = wheel_advance(&m->wheel, now_ms, &none, 1);
+        assert(done && link_empty(&none));
+    }
+}
+
+/* "Epochs": whoever comes first gives the cluster its identity and its secret, for good. */
+static void take_identity(struct machine *m, const struct operation *op)
+{
+    if (op->identity.len == sizeof m->identity && !identity_is_known(m->identity)) {
+        memcpy(m->identity, op->identity.data, sizeof m->identity);
+    }
+}
+
+void machine_use_secret(struct machine *m)
+{
+    uint8_t key[SIPHASH_KEY_SIZE];
+
+    assert(m->secret_index > 0);
+    secret_derive(m->secret, "orders", key, sizeof key);
+    store_set_key(&m->store, siphash_key_of(key), m->secret_index);
+    secret_derive(m->secret, "requests", key, sizeof key);
+    recent_set_key(m->recent, siphash_key_of(key));
+}
+
+static void take_secret(struct machine *m, bool first, const struct operation *op)
+{
+    if (op->secret.len == sizeof m->secret && m->secret_index == 0 && first) {
+        memcpy(m->secret, op->secret.data, sizeof m->secret);
+        m->secret_index = m->applied;
+        machine_use_secret(m);
+    }
+}
+
+void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
+                         struct result *result)
+{
+    if (epoch <= m->epoch) {
+        result->error = ORDERSCHED_DECIDED;
+        return;
+    }
+    m->epoch = MUTANT(FENCE_RESET_ON_RESTORE) ? m->epoch + 1 : epoch;
+    m->retention_ms = op->retention_ms;
+    if (m->seed == 0 && m->store.n == 0) {
+        m->store.seed = op->seed; /* which is empty */
+        m->seed = op->seed;
+    }
+    take_identity(m, op);
+    take_secret(m, first, op);
+    result->error = ORDERSCHED_OK;
+}
+
+/* An operation that is about to be applied. */
+struct step {
+    struct operation op;
+    struct store_place place; /* of the order it is about */
+};
+
+/* Operation number `i` of the entry. 0, or -1 for one that no log of ours holds. */
+static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
+                           const struct step *step, struct result *result)
+{
+    const struct operation *op = &step->op;
+
+    memset(result, 0, sizeof *result);
+    switch (op->code) {
+        case OPERATION_SCHEDULE:
+        case OPERATION_PAY:
+        case OPERATION_CANCEL:
+        case OPERATION_EXTEND:
+        case OPERATION_DEAD_REDRIVE:
+        case OPERATION_DEAD_DROP: machine_apply_order(m, op, step->place, result); return 0;
+        case OPERATION_ROUTE_PUT:
+        case OPERATION_ROUTE_DELETE:
+        case OPERATION_ROUTE_PAUSE:
+        case OPERATION_ROUTE_ROTATE:
+        case OPERATION_ROUTE_SET:
+        case OPERATION_ROUTE_RETRY: machine_apply_route(m, op, result); return 0;
+        case OPERATION_EPOCH: machine_apply_epoch(m, e->epoch, i == 0, op, result); return 0;
+        case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
+        case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
+        default: return -1;
+    }
+}
+
+bool machine_can_apply(const uint8_t *data, size_t len)
+{
+    struct entry e;
+    struct operation op;
+    size_t at = 0;
+
+    if (entry_decode(data, len, &e) != 0 || e.n_operations > e.operations.len) {
+        return false;
+    }
+    for (uint32_t i = 0; i < e.n_operations; i++, at += op.bytes.len) {
+        if (operation_decode(e.operations.data + at, e.operations.len - at, &op) != ORDERSCHED_OK ||
+            !operation_is_logged(op.code)) {
+            return false;
+        }
+    }
+    return at == e.operations.len;
+}
+
+static void results_reserve(struct machine_results *results, uint32_t n)
+{
+    results->n = 0;
+    if (results->cap < n) {
+        results->results = must_have(realloc(results->results, n * sizeof *results->results));
+        results->cap = n;
+    }
+}
+
+/* The deliberate bug: what is relative is so to the proposer's clock. */
+static void mutant_take_clock(const struct entry *e, struct operation *op)
+{
+    if (MUTANT(DEADLINE_BY_PROPOSER) && op->relative) {
+        op->relative = false;
+        op->time_ms += e->now_ms;
+    }
+}
+
+static bool is_on_order(enum operation_code code)
+{
+    return code <= OPERATION_EXTEND || code == OPERATION_OUTCOME;
+}
+
+/* Step by step: what is asked for in one loop is read in the next. */
+static void bring_near(const struct machine *m, const struct step *steps, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        store_prefetch(&m->store, steps[i].place);
+        if (steps[i].op.request_id != NULL) {
+            recent_prefetch(m->recent, steps[i].op.request_id);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        store_prefetch_order(&m->store, steps[i].place);
+        if (steps[i].op.request_id != NULL) {
+            recent_prefetch_request(m->recent, steps[i].op.request_id);
+        }
+    }
+}
+
+/* Decode the next operations of the entry, `n` of them, and have what they need of the store on its
+ * way. Returns their bytes, or 0 when one is malformed. */
+static size_t decode_steps(const struct machine *m, const struct entry *e, size_t at,
+                           struct step *steps, uint32_t n)
+{
+    size_t begin = at;
+
+    for (uint32_t i = 0; i < n; i++) {
+        struct step *s = &steps[i];
+        if (operation_decode(e->operations.data + at, e->operations.len - at, &s->op) !=
+            ORDERSCHED_OK) {
+            return 0;
+        }
+        at += s->op.bytes.len;
+        mutant_take_clock(e, &s->op);
+        s->place = (struct store_place){0};
+        if (is_on_order(s->op.code)) {
+            s->place = store_place(&m->store, s->op.id);
+        }
+    }
+    bring_near(m, steps, n);
+    return at - begin;
+}
+
+int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e,
+                        struct machine_results *results)
+{
+    struct step steps[STEPS];
+    size_t at = 0;
+
+    assert(index > m->applied);
+    if (e->n_operations > e->operations.len) {
+        return -1;
+    }
+    m->applied = index;
+    advance_now(m, e->now_ms);
+    if (e->n_operations > 0) {
+        machine_follow_now(m, e->n_operations);
+    }
+    if (results) {
+        results_reserve(results, e->n_operations);
+    }
+    for (uint32_t done = 0, n; done < e->n_operations; done += n) {
+        n = e->n_operations - done < STEPS ? e->n_operations - done : STEPS;
+        size_t taken = decode_steps(m, e, at, steps, n);
+        if (taken == 0) {
+            return -1;
+        }
+        at += taken;
+        for (uint32_t i = 0; i < n; i++) {
+            struct result unheard;
+            struct result *result = results ? &results->results[done + i] : &unheard;
+            if (apply_operation(m, e, done + i, &steps[i], result) != 0) {
+                return -1;
+            }
+        }
+    }
+    if (at != e->operations.len) {
+        return -1;
+    }
+    if (results) {
+        results->n = e->n_operations;
+    }
+    machine_purge_forgotten(m);
+    assert(counts_are_whole(m));
+    if (m->observer != NULL) {
+        m->observer->entry_applied(m->observer, index, e->bytes.data, e->bytes.len);
+    }
+    return 0;
+}
+
+int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
+                  struct machine_results *results)
+{
+    struct entry e;
+
+    return entry_decode(data, len, &e) == 0 ? machine_apply_entry(m, index, &e, results) : -1;
+}

@@ -1,0 +1,213 @@
+/* machine.h - the deterministic state machine: what all replicas agree on.
+ *
+ * State: the replicated time, the orders, the routes, the epoch, the recent requests that
+ * belong to no order, and what came with an epoch: settings, the cluster's identity, its secret.
+ * It changes only through machine_apply(), which reads nothing but the entry and the state: no
+ * clock, no randomness, no iteration order. docs/semantics.md states every rule; each test names
+ * the rule it checks.
+ *
+ * Beside the state the machine keeps indexes derived from it (wheel, closing list, ready lists,
+ * terminal list). They are rebuilt by a restore, and only the leader drains the ready lists.
+ *
+ * Not thread-safe; lives on the raft loop. Lack of memory during an apply aborts the process:
+ * a replica that cannot apply must stop rather than diverge. */
+#ifndef MACHINE_H
+#define MACHINE_H
+
+#include "entry.h"
+#include "order.h"
+#include "route.h"
+#include "store.h"
+#include "wheel.h"
+
+#define MACHINE_ROUTES_MAX 1024
+#define MACHINE_RECENT_MAX (1u << 20)    /* recent requests that belong to no order... */
+#define MACHINE_RECENT_BYTES (48u << 20) /* ...and the memory that they take at most */
+#define MACHINE_RECENT_SPARE 64u /* one in so many is for operations on routes and dead letters */
+#define MACHINE_RECENT_MAX_ONCE 65536u /* until the cluster has a secret */
+#define MACHINE_TRIM_MIN 256u /* stale ones that leave in an entry, besides two an operation */
+#define MACHINE_LIFETIME_MIN_MS 1000u /* of a request id, however short the retention */
+#define MACHINE_RETENTION_DEFAULT_MS (24ull * 3600 * 1000)
+#define MACHINE_PURGE_MAX 256 /* log indexes' worth of decisions forgotten per entry */
+
+/* A request that belongs to no known order, with its answer (see "floor" in semantics.md). */
+struct recent_request {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    uint64_t index;
+    uint64_t deadline_ms;
+    uint32_t next; /* derived: recent.c's */
+    uint8_t error;
+    uint8_t state;
+};
+
+/* When an entry was applied here, for measuring lateness. */
+struct machine_stamp {
+    uint64_t now_ms;   /* the entry's time */
+    uint64_t clock_us; /* its owner's clock */
+};
+#define MACHINE_STAMPS 64 /* a power of 2 */
+
+/* Who watches a machine that goes on, such as a snapshot that is being built of it (snapshot.h). The
+ * machine has one at most, and knows no more of it than this. */
+struct machine_observer {
+    /* An order is about to change or to leave, and carries another mark than the machine's. */
+    void (*order_changes)(struct machine_observer *observer, struct order *o);
+    /* The oldest of the recent requests is about to leave. */
+    void (*request_leaves)(struct machine_observer *observer);
+    void (*entry_applied)(struct machine_observer *observer, uint64_t index, const uint8_t *data,
+                          size_t len);
+    /* The machine is closed: all that it holds is about to go. */
+    void (*machine_ends)(struct machine_observer *observer);
+};
+
+struct machine_counts { /* of orders, by state as seen at now */
+    uint64_t pending, closing, paid, cancelled, expired, dead;
+};
+
+/* The digest of the state as of one entry, made in slices while the machine goes on: an order
+ * that is about to change, or to leave, while it is not counted in yet is counted in first, and
+ * orders that come later are left out. As with a snapshot, a mark in each order tells, and none may
+ * move to another shard of the store meanwhile. */
+struct machine_digest {
+    bool running;
+    uint8_t mark;     /* orders that carry another are not counted in yet */
+    uint32_t shard;   /* of the store, to be looked at next */
+    uint64_t applied; /* the entry */
+    uint64_t n;       /* orders as of it */
+    uint64_t orders;  /* sum of the hashes of those counted in */
+    uint64_t rest;    /* hash of everything but the orders */
+    uint64_t value;   /* once it is made */
+};
+
+struct machine {
+    /* replicated */
+    uint64_t now_ms;
+    uint64_t applied; /* index of the last entry applied */
+    uint64_t epoch;
+    uint64_t seed;
+    uint64_t retention_ms;
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE];     /* of the cluster; all 0: none yet */
+    uint8_t secret[PROTOCOL_CLUSTER_SECRET_SIZE]; /* see secret.h: never shown, logged or read */
+    uint64_t secret_index;                        /* of the entry that brought it; 0: none yet */
+    uint64_t request_floor_ms;
+    struct store store;
+    struct slab slab;      /* the orders' memory */
+    struct route *routes;  /* MACHINE_ROUTES_MAX slots that never move */
+    uint16_t *route_cells; /* derived: a hash index of them by name (machine_routes.c) */
+    uint32_t n_routes;     /* slots from here on have never been used */
+    struct recent *recent; /* queue and its index (recent.h) */
+    /* derived */
+    struct wheel wheel;
+    struct link closing;          /* order_extra.closing, in order of becoming due */
+    struct link terminal;         /* order.link, in order of decision */
+    struct machine_counts stored; /* pending: not in the closing list; closing: in it */
+    uint64_t purge_wait_ms; /* the floor at which the first decided orders can be purged; 0: look */
+    size_t memory;          /* bytes of orders and tables */
+    uint64_t routes_index;  /* the last entry that changed a route */
+    /* measurement: the owner sets its clock before an apply; no state depends on it */
+    uint64_t clock_us;
+    struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
+    uint64_t n_stamps;                           /* ever; the newest is the one before */
+    struct machine_observer *observer;           /* or NULL */
+    uint8_t observed_mark; /* orders that carry another were not seen by the observer yet */
+    struct machine_digest digest;
+};
+
+/* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
+ * needed, and is the caller's to free(). */
+struct machine_results {
+    struct result *results; /* n_operations of them; bodies empty */
+    uint32_t n;
+    uint32_t cap;
+};
+
+void machine_init(struct machine *m);
+void machine_close(struct machine *m);
+
+/* Apply the committed entry at `index`, which must be above m->applied (barriers and
+ * configuration changes use indexes too). `results` may be NULL (a follower). Returns 0, or -1
+ * when an operation cannot be decoded: the log is corrupt or from a newer version, and the caller
+ * must stop the process. */
+int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e,
+                        struct machine_results *results) ORDERSCHED_MUST_CHECK;
+/* The same of bytes; -1 also when they are no entry of ours. */
+int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t len,
+                  struct machine_results *results) ORDERSCHED_MUST_CHECK;
+
+/* Would machine_apply take these bytes? Whether it does depends on nothing else. */
+bool machine_can_apply(const uint8_t *data, size_t len);
+
+/* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
+ * and ready lists. At most about `max` orders a call; true when done, false: call again. */
+bool machine_advance(struct machine *m, unsigned max);
+/* An operation of a client on an order or a route. Would it, as things are, change nothing, and its
+ * answer take a place among the recent requests? */
+bool machine_is_in_vain(const struct machine *m, const struct operation *op);
+
+/* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
+uint64_t machine_next_ms(const struct machine *m);
+
+/* When the oldest decided order is forgotten, and an entry gives its memory back; UINT64_MAX: there
+ * is none. */
+uint64_t machine_next_forgotten_ms(const struct machine *m);
+
+/* Leader only. Take the first ready order of a route from one of its two lists (NULL if it has
+ * none, or is paused): it is then in flight, in no list, until an outcome is applied or it is put
+ * back. */
+struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_ready which);
+/* Does it wait for its next attempt? */
+bool machine_is_waiting(const struct machine *m, const struct order *o);
+/* The one that would be taken; it stays where it is. */
+struct order *machine_peek_ready(const struct machine *m, uint16_t route, enum route_ready which);
+/* How many it could take there; 0 while the route is paused. */
+uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which);
+/* Put an order in flight back to the head of the ready list it belongs in. */
+void machine_put_back(struct machine *m, struct order *o);
+/* Put all orders in flight back (the leadership is lost). O(closing). */
+void machine_put_back_all(struct machine *m);
+
+/* Reads. The order as seen at now, or NULL also when it is past its retention. */
+struct order *machine_find(const struct machine *m, struct slice id);
+struct route *machine_find_route(const struct machine *m, struct slice name); /* or NULL */
+/* Fill `result` for a read operation (GET, LIST, STATUS's share is the node's, ROUTE_LIST,
+ * DIGEST), appending its body to `body`; result->body points into it until it grows again. */
+void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,
+                  struct result *result);
+/* The same in steps that look at a few hundred orders at most; not for ROUTE_LIST and DIGEST, which
+ * are read by the two functions below and by machine_digest_step. Zero `reading` to start. False:
+ * there is no answer yet, and nothing was written; call again with the same operation. What was done
+ * is taken off *budget_ns, in nominal ns. */
+struct machine_reading {
+    uint32_t looked; /* orders */
+    uint16_t cursor_len;
+    uint8_t cursor[PROTOCOL_CURSOR_MAX]; /* where a list goes on */
+};
+bool machine_read_step(const struct machine *m, const struct operation *op,
+                       struct machine_reading *reading, struct buffer *body, struct result *result,
+                       uint64_t *budget_ns);
+/* Append the rows of ROUTE_LIST of up to `max` routes from `slot` on; *n counts them. Returns the slot
+ * to go on with, m->n_routes at the end. The list is of one moment as far as m->routes_index, the
+ * last entry that changed a route, has not moved. */
+uint32_t machine_read_routes(const struct machine *m, uint32_t slot, uint32_t max,
+                             struct buffer *body, uint32_t *n);
+/* Exact once machine_advance() has returned true; decided orders count until they are purged. */
+void machine_counts(const struct machine *m, struct machine_counts *counts);
+/* now - deadline (or time of the redrive) of the oldest closing order; 0 when none. */
+uint64_t machine_oldest_overdue_ms(const struct machine *m);
+
+/* Order-independent digest of the replicated state: equal on all replicas at equal `applied`.
+ * O(n). Must be independent of physical purging only in so far as purging is deterministic. */
+uint64_t machine_digest(const struct machine *m);
+/* The same number for the state as it is now, made in slices: begin, then step until it returns
+ * true; m->digest then holds it, with its index. A restore ends one that is running without a
+ * word: running is false then, and the next begin starts anew. Begin is O(routes). */
+void machine_digest_begin(struct machine *m);
+/* Look at orders for about *budget_ns nominal nanoseconds, which are taken off: work is counted,
+ * no clock is read. */
+bool machine_digest_step(struct machine *m, uint64_t *budget_ns);
+
+/* Consistency of state and indexes; aborts with a message on a violation. O(n). For tests and
+ * the simulator. */
+void machine_check(const struct machine *m);
+
+#endif

@@ -1,0 +1,25 @@
+/* machine_common.c - what all parts of the state machine reckon and walk with. */
+#include "machine_parts.h"
+
+uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
+{
+    uint64_t sum;
+
+    return __builtin_add_overflow(time_ms, delay_ms, &sum) ? UINT64_MAX : sum;
+}
+
+struct order *machine_walk_next(const struct machine *m, struct machine_walk *walk)
+{
+    for (; walk->shard < STORE_SHARDS; walk->shard++, walk->slot = 0) {
+        const struct store_shard *shard = &m->store.shards[walk->shard];
+
+        while (walk->slot < shard->cap) {
+            struct order *o = shard->slots[walk->slot++];
+
+            if (o) {
+                return o;
+            }
+        }
+    }
+    return NULL;
+}

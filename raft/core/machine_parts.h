@@ -1,0 +1,141 @@
+/* machine_parts.h - what the files of the state machine say to each other.
+ *
+ *   machine.c           life, time, and the walk through one entry
+ *   machine_orders.c    the operations on orders, by the table of docs/semantics.md
+ *   machine_outcomes.c  what a callback's answer does to an order
+ *   machine_requests.c  one effect for each request id
+ *   machine_routes.c    the callback routes
+ *   machine_vain.c      would a request change nothing?
+ *   machine_find.c      which orders are known
+ *   machine_index.c     the derived lists
+ *   machine_rebuild.c   the derived lists, made anew after a restore
+ *   machine_purge.c     giving back the memory of forgotten orders
+ *   machine_read.c      reads
+ *   machine_digest.c    digest, at once and in slices
+ *   machine_check.c     invariants
+ *   machine_observer.c  who hears of a change before it comes
+ *   machine_common.c    what all of them reckon and walk with
+ *
+ * No two of them call each other. Only these files and snapshot_*.c include it. */
+#ifndef MACHINE_PARTS_H
+#define MACHINE_PARTS_H
+
+#include "machine.h"
+
+/* A place in the store's tables, for walks whose order does not matter. Zero it to start. The
+ * store must not change during the walk. */
+struct machine_walk {
+    uint32_t shard;
+    uint32_t slot;
+};
+struct order *machine_walk_next(const struct machine *m, struct machine_walk *walk);
+
+uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms); /* ends at UINT64_MAX */
+/* A terminal order past its retention: unknown, whether or not it is still in memory. */
+bool machine_is_forgotten(const struct machine *m, const struct order *o);
+
+/* Fill the part of a result that describes an order; NULL: none is known. */
+void machine_describe(const struct machine *m, const struct order *o, int error,
+                      struct result *result);
+
+/* --- routes --- */
+#define MACHINE_ROUTE_CELLS (4u * MACHINE_ROUTES_MAX) /* a power of 2 */
+/* Let a new route be found by its name. */
+void machine_index_route(struct machine *m, const struct route *r);
+
+/* --- requests --- */
+/* Steps 1 to 4 of "Requests": true when they gave the answer, and the operation is not carried
+ * out. `o` is the order, known or forgotten, or NULL. */
+bool machine_answer_early(const struct machine *m, const struct order *o, const uint8_t *request_id,
+                          struct result *result);
+/* Is there room among the recent for one answer more? `spare`: also in the part that is kept for
+ * what operators change. Without it the operation must not be carried out: BUSY. */
+bool machine_recent_has_room(struct machine *m, bool spare);
+/* There must be room. The result tells that its answer is there, and whether it `changed` anything. */
+void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+                           struct result *result);
+/* With the order, which must have room. */
+void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
+                    const struct result *result);
+/* The order is to leave before its requests are stale: they go to the recent. False: no room. */
+bool machine_move_requests(struct machine *m, const struct order *o);
+/* The latest time among the request ids of an order. */
+uint64_t machine_latest_request_ms(const struct order *o);
+/* The floor of unseen ids is never above this: now less their lifetime, or what it is. */
+uint64_t machine_fair_floor_ms(const struct machine *m);
+void machine_raise_floor(struct machine *m, uint64_t time_ms);
+/* An entry with operations begins: the floor follows now, and the recent follow the floor. */
+void machine_follow_now(struct machine *m, uint32_t n_operations);
+/* The log is of a leader that knew only the rules from before the cluster had a secret: they hold
+ * until the first that brings one, so that all replicas go over to the others at the same entry. */
+bool machine_keeps_old_rules(const struct machine *m);
+
+/* --- operations: op has been decoded; result is filled --- */
+/* `place` is that of the operation's id. */
+void machine_apply_order(struct machine *m, const struct operation *op, struct store_place place,
+                         struct result *result);
+void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
+/* Would it, as things are, change nothing, and its answer take a place among the recent requests? */
+bool machine_order_is_in_vain(const struct machine *m, const struct operation *op);
+bool machine_route_is_in_vain(const struct machine *m, const struct operation *op);
+/* `first`: it is the first operation of its entry. */
+void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
+                         struct result *result);
+
+/* The machine's secret is there: its tables get their keys. Once in the life of its contents. */
+void machine_use_secret(struct machine *m);
+
+/* --- the snapshot that is being built, the digest that is being made --- */
+/* Before an order's replicated fields change, or it leaves the store. Detaching, settling, reviving,
+ * recording a request and purging do it themselves. */
+void machine_touch(struct machine *m, struct order *o);
+/* Count an order in that the running digest has not seen. */
+void machine_digest_add(struct machine *m, struct order *o);
+
+/* --- derived indexes --- */
+/* Bring a new PENDING order, not due, into the store and the indexes; `place` is its id's. */
+void machine_index_add(struct machine *m, struct order *o, struct store_place place);
+/* Take an order that is PENDING out of the wheel or the ready list it is in. Its time must not
+ * have changed since it went in. */
+void machine_index_detach(struct machine *m, struct order *o);
+/* Remember with a due order which entry made it due, as far as that is still known. */
+void machine_index_stamp(struct machine *m, struct order *o);
+/* Bring an order whose deadline is due into the closing list, if the wheel still holds it. */
+void machine_index_make_due(struct machine *m, struct order *o);
+/* Decide or bury a detached order: state, counts and lists follow. */
+void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state);
+/* Forget a forgotten order for good, as another is to have its id. False: its requests have to be
+ * remembered, and there is no room. */
+bool machine_purge_for_another(struct machine *m, struct order *o);
+/* The purging that ends each entry. */
+void machine_purge_forgotten(struct machine *m);
+/* The number that counts orders of this stored state; closing tells CLOSING from PENDING. */
+uint64_t *machine_count_of(struct machine *m, const struct order *o);
+/* Bring a DEAD order back to PENDING: due since now, with no failures, to be delivered at once. */
+void machine_index_revive(struct machine *m, struct order *o);
+/* The extra part, made if needed, its memory counted. */
+struct order_extra *machine_extra(struct machine *m, struct order *o);
+/* Add an event of this entry to the order's history: its time and index are filled in. */
+void machine_note(struct machine *m, struct order *o, const struct history_event *event);
+/* Why the order's last delivery failed; empty: no more. */
+void machine_set_reason(struct machine *m, struct order *o, struct slice reason);
+
+/* --- rebuilding the derived indexes of a machine filled by a restore --- */
+struct machine_rebuild {
+    struct order **due; /* in order of deadline */
+    size_t n_due;
+    struct order **terminal; /* in order of decision */
+    size_t n_terminal;
+};
+/* Allocate all that the rebuild needs, and count. Nothing is linked yet, so that the contents
+ * of `fresh` can still move into another machine. False on lack of memory. */
+bool machine_rebuild_prepare(struct machine *fresh, struct machine_rebuild *rebuild);
+/* Link everything; cannot fail. The contents of `m` must be those that were prepared. */
+void machine_rebuild_commit(struct machine *m, struct machine_rebuild *rebuild);
+void machine_rebuild_free(struct machine_rebuild *rebuild);
+/* Replace the contents of `m` by those of `fresh`, which is left empty, to be closed. */
+void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebuild *rebuild);
+
+#endif

@@ -1,0 +1,266 @@
+/* machine_requests.c - one effect for each request id: the answers once given, and the floor
+ * below which an unknown request is refused (docs/semantics.md, "Requests"). */
+#include <assert.h>
+#include <string.h>
+
+#include "machine_parts.h"
+#include "../mutant.h"
+#include "recent.h"
+
+static_assert(MACHINE_RECENT_MAX_ONCE <= MACHINE_RECENT_MAX, "the old rules need no more room");
+
+static uint64_t remaining_ms(const struct machine *m, uint64_t deadline_ms)
+{
+    return deadline_ms > m->now_ms ? deadline_ms - m->now_ms : 0;
+}
+
+void machine_describe(const struct machine *m, const struct order *o, int error,
+                      struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    result->error = error;
+    if (o) {
+        result->state = order_state(o, m->now_ms);
+        result->deadline_ms = o->deadline_ms;
+        result->remaining_ms = remaining_ms(m, o->deadline_ms);
+        result->index = order_decision_index(o);
+    }
+}
+
+static void give_again(const struct machine *m, int error, int state, uint64_t deadline_ms,
+                       uint64_t index, struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    result->error = error;
+    result->state = state;
+    result->deadline_ms = deadline_ms;
+    result->remaining_ms = remaining_ms(m, deadline_ms);
+    result->index = index;
+}
+
+bool machine_answer_early(const struct machine *m, const struct order *o, const uint8_t *request_id,
+                          struct result *result)
+{
+    struct order_request scratch;
+    const struct order_request *with_order = o ? order_find_request(o, request_id, &scratch) : NULL;
+    const struct order *known = o && !machine_is_forgotten(m, o) ? o : NULL;
+    const struct recent_request *recent;
+    uint64_t time_ms;
+
+    if (with_order) {
+        give_again(m, with_order->error, with_order->state, with_order->deadline_ms,
+                   with_order->index, result);
+        return true;
+    }
+    recent = recent_find(m->recent, request_id);
+    if (recent) {
+        give_again(m, recent->error, recent->state, recent->deadline_ms, recent->index, result);
+        return true;
+    }
+    time_ms = request_id_time_ms(request_id);
+    if (time_ms <= m->request_floor_ms) {
+        machine_describe(m, known, ORDERSCHED_STALE_REQUEST, result);
+        return true;
+    }
+    if (time_ms > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS)) {
+        machine_describe(m, known, ORDERSCHED_EARLY_REQUEST, result);
+        return true;
+    }
+    return false;
+}
+
+/* --- the floor --- */
+
+void machine_raise_floor(struct machine *m, uint64_t time_ms)
+{
+    if (m->request_floor_ms < time_ms) {
+        m->request_floor_ms = time_ms;
+    }
+}
+
+bool machine_keeps_old_rules(const struct machine *m)
+{
+    return m->epoch > 0 && m->secret_index == 0;
+}
+
+/* How long an id that was not seen yet is taken. Not longer than a decided order is known: then its
+ * own requests are stale when it is forgotten. */
+static uint64_t lifetime_ms(const struct machine *m)
+{
+    uint64_t ms = m->retention_ms;
+
+    if (ms > PROTOCOL_REQUEST_LIFETIME_MS || machine_keeps_old_rules(m)) {
+        return PROTOCOL_REQUEST_LIFETIME_MS;
+    }
+    return ms < MACHINE_LIFETIME_MIN_MS ? MACHINE_LIFETIME_MIN_MS : ms;
+}
+
+uint64_t machine_fair_floor_ms(const struct machine *m)
+{
+    uint64_t ms = lifetime_ms(m);
+
+    return m->now_ms > ms && m->now_ms - ms > m->request_floor_ms ? m->now_ms - ms
+                                                                  : m->request_floor_ms;
+}
+
+/* --- the recent --- */
+
+static void drop_oldest(struct machine *m)
+{
+    if (m->observer != NULL) {
+        m->observer->request_leaves(m->observer);
+    }
+    recent_drop_oldest(m->recent);
+}
+
+static bool oldest_is_stale(const struct machine *m)
+{
+    return recent_count(m->recent) > 0 &&
+           request_id_time_ms(recent_at(m->recent, 0)->id) <= m->request_floor_ms;
+}
+
+/* Let up to `max` of the oldest go, as far as they are stale. */
+static void requests_trim(struct machine *m, uint32_t max)
+{
+    for (uint32_t i = 0; i < max && oldest_is_stale(m); i++) {
+        drop_oldest(m);
+    }
+}
+
+void machine_follow_now(struct machine *m, uint32_t n_operations)
+{
+    machine_raise_floor(m, machine_fair_floor_ms(m));
+    /* Two leave for each that may come, so that they do not pile up; and not all of them in one
+     * entry, which would take too long. */
+    requests_trim(m, machine_keeps_old_rules(m) ? UINT32_MAX : MACHINE_TRIM_MIN + 2 * n_operations);
+}
+
+/* Room for so many; what is stale goes first. */
+static bool has_room(struct machine *m, uint32_t n, bool spare)
+{
+    uint32_t limit = recent_limit(m->recent);
+    uint32_t kept = spare ? 0 : limit / MACHINE_RECENT_SPARE;
+
+    if (recent_count(m->recent) + n > limit - kept) {
+        requests_trim(m, 2 * n);
+    }
+    while (MUTANT(FULL_RECENT_FORGETS) && recent_count(m->recent) > 0 &&
+           recent_count(m->recent) + n > limit - kept) {
+        drop_oldest(m);
+    }
+    return recent_count(m->recent) + n <= limit - kept;
+}
+
+bool machine_recent_has_room(struct machine *m, bool spare)
+{
+    return machine_keeps_old_rules(m) || has_room(m, 1, spare);
+}
+
+/* Once, the oldest made room, and the floor rose to its time. */
+static void make_room_by_old_rules(struct machine *m)
+{
+    uint32_t limit = recent_limit(m->recent);
+
+    limit = limit < MACHINE_RECENT_MAX_ONCE ? limit : MACHINE_RECENT_MAX_ONCE;
+    while (recent_count(m->recent) >= limit) {
+        machine_raise_floor(m, request_id_time_ms(recent_at(m->recent, 0)->id));
+        drop_oldest(m);
+    }
+}
+
+static void add_recent(struct machine *m, const struct order_request *answer)
+{
+    struct recent_request request = {
+        .index = answer->index,
+        .deadline_ms = answer->deadline_ms,
+        .error = answer->error,
+        .state = answer->state,
+    };
+
+    memcpy(request.id, answer->id, sizeof request.id);
+    if (machine_keeps_old_rules(m)) {
+        make_room_by_old_rules(m);
+    }
+    recent_add(m->recent, &request);
+}
+
+static struct order_request answer_of(const uint8_t *request_id, const struct result *result)
+{
+    struct order_request answer = {
+        .index = result->index,
+        .deadline_ms = result->deadline_ms,
+        .error = (uint8_t)result->error,
+        .state = (uint8_t)result->state,
+    };
+
+    assert((unsigned)result->error <= UINT8_MAX && (unsigned)result->state <= ORDERSCHED_DEAD);
+    memcpy(answer.id, request_id, sizeof answer.id);
+    return answer;
+}
+
+void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+                           struct result *result)
+{
+    struct order_request answer = answer_of(request_id, result);
+
+    add_recent(m, &answer);
+    result->recent = true;
+    result->in_vain = !changed;
+}
+
+/* --- with an order --- */
+
+void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
+                    const struct result *result)
+{
+    struct order_request answer = answer_of(request_id, result);
+    size_t before;
+
+    machine_touch(m, o);
+    before = order_memory(o);
+    order_add_request(o, &answer);
+    m->memory += order_memory(o) - before;
+}
+
+/* Must the request outlive its order? */
+static bool has_to_move(const struct machine *m, const uint8_t *request_id)
+{
+    return request_id_time_ms(request_id) > m->request_floor_ms &&
+           recent_find(m->recent, request_id) == NULL;
+}
+
+bool machine_move_requests(struct machine *m, const struct order *o)
+{
+    struct order_request scratch;
+    uint32_t n = has_to_move(m, o->schedule_request);
+
+    for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
+        n += has_to_move(m, o->extra->requests[i].id);
+    }
+    if (!has_room(m, n, false)) {
+        return false;
+    }
+    if (has_to_move(m, o->schedule_request)) {
+        add_recent(m, order_find_request(o, o->schedule_request, &scratch));
+    }
+    for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
+        if (has_to_move(m, o->extra->requests[i].id)) {
+            add_recent(m, &o->extra->requests[i]);
+        }
+    }
+    return true;
+}
+
+uint64_t machine_latest_request_ms(const struct order *o)
+{
+    uint64_t latest_ms = request_id_time_ms(o->schedule_request);
+
+    for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
+        uint64_t time_ms = request_id_time_ms(o->extra->requests[i].id);
+
+        if (latest_ms < time_ms) {
+            latest_ms = time_ms;
+        }
+    }
+    return latest_ms;
+}

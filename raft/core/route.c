@@ -1,0 +1,97 @@
+/* route.c - see route.h. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "../../client/base/must.h"
+#include "route.h"
+
+void route_init(struct route *r, struct slice name)
+{
+    assert(!r->used && name.len > 0 && name.len <= ORDERSCHED_ROUTE_NAME_MAX);
+    memset(r, 0, sizeof *r);
+    r->used = true;
+    r->name_len = (uint8_t)name.len;
+    memcpy(r->name, name.data, name.len);
+    for (unsigned i = 0; i < ROUTE_READY_LISTS; i++) {
+        link_head_init(&r->ready[i]);
+    }
+}
+
+void route_clear(struct route *r)
+{
+    free(r->bytes);
+    memset(r, 0, sizeof *r);
+}
+
+void route_set(struct route *r, const struct route_settings *settings)
+{
+    struct buffer b = {0};
+    struct problem problem;
+    size_t used;
+    int rv;
+
+    route_settings_encode(&b, settings);
+    must_hold(!b.failed);
+    free(r->bytes);
+    r->bytes = b.data;
+    r->len = b.len;
+    r->hash = XXH3_64bits(r->bytes, r->len);
+    rv = route_settings_decode(r->bytes, r->len, &r->settings, &used, &problem);
+    assert(rv == ORDERSCHED_OK && used == r->len); /* what was decoded once */
+}
+
+void route_rotate(struct route *r, struct slice secret, uint32_t keep)
+{
+    struct route_settings settings = r->settings;
+    uint32_t n = 0;
+
+    settings.secrets[n++] = secret;
+    for (uint32_t i = 0; i < r->settings.n_secrets && n <= keep && n < PROTOCOL_SECRETS_MAX; i++) {
+        struct slice old = r->settings.secrets[i];
+
+        if (old.len != secret.len || memcmp(old.data, secret.data, old.len) != 0) {
+            settings.secrets[n++] = old;
+        }
+    }
+    settings.n_secrets = n;
+    route_set(r, &settings);
+}
+
+enum route_ready route_ready_of(const struct order *o)
+{
+    return o->extra && o->extra->attempts > 0 ? ROUTE_READY_RETRY : ROUTE_READY_FIRST;
+}
+
+void route_ready_append(struct route *r, struct order *o)
+{
+    enum route_ready which = route_ready_of(o);
+
+    assert(!o->ready && !o->in_flight);
+    assert(r->used && o->due && o->state == ORDERSCHED_PENDING);
+    o->ready = 1;
+    link_append(&r->ready[which], &o->link);
+    r->n_ready[which]++;
+}
+
+void route_ready_prepend(struct route *r, struct order *o)
+{
+    enum route_ready which = route_ready_of(o);
+
+    assert(!o->ready && !o->in_flight);
+    o->ready = 1;
+    link_prepend(&r->ready[which], &o->link);
+    r->n_ready[which]++;
+}
+
+void route_ready_remove(struct route *r, struct order *o)
+{
+    enum route_ready which = route_ready_of(o);
+
+    assert(o->ready && r->n_ready[which] > 0);
+    link_remove(&o->link);
+    o->ready = 0;
+    r->n_ready[which]--;
+    assert((r->n_ready[which] == 0) == link_empty(&r->ready[which]));
+}

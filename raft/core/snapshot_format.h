@@ -1,0 +1,18 @@
+/* snapshot_format.h - the numbers that the writer and the reader of a snapshot share. */
+#ifndef SNAPSHOT_FORMAT_H
+#define SNAPSHOT_FORMAT_H
+
+#define SNAPSHOT_HEAD_SIZE 12u    /* magic and version */
+#define SNAPSHOT_SUM_SIZE 8u      /* checksum at the end, up to version 2 */
+#define SNAPSHOT_TRAILER_SIZE 32u /* u64 length of the base, sums of base, tail and trailer */
+#define SNAPSHOT_MACHINE_FIELDS 9u
+#define SNAPSHOT_MACHINE_FIELDS_3 6u /* up to version 3 */
+#define SNAPSHOT_ROUTE_FIELDS 5u
+#define SNAPSHOT_ROUTE_FIELDS_1 8u /* in version 1 */
+#define SNAPSHOT_ANSWER_FIELDS 5u
+#define SNAPSHOT_ORDER_FIELDS 10u
+#define SNAPSHOT_EXTRA_FIELDS 7u /* more, for an order that has something in its extra part */
+#define SNAPSHOT_EXTRA_FIELDS_1 5u
+#define SNAPSHOT_HISTORY_FIELDS 3u
+
+#endif

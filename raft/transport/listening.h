@@ -1,0 +1,39 @@
+/* listening.h - a socket that listens on a loop, and rests while the process has no descriptor left.
+ *
+ * uv_listen() of libuv before 1.45 (Debian 12 has 1.44) does not return to its loop while accept()
+ * finds no descriptor: the spare one that it keeps for this may be taken by another thread. Then
+ * nothing on that loop goes on, not even the connections whose end would give descriptors back.
+ *
+ * One thread, the loop's. The caller embeds the struct. */
+#ifndef LISTENING_H
+#define LISTENING_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#define LISTENING_REST_MS 100
+
+struct listening {
+    uv_poll_t poll;
+    uv_timer_t rest;
+    int fd;
+    unsigned open; /* handles */
+    /* A connection came: the descriptor is the callee's to close, or to give to uv_tcp_open().
+     * listening_close() may be called from inside. */
+    void (*came)(struct listening *l, int fd);
+    /* None can be taken for LISTENING_REST_MS, for this libuv error; they wait. May be NULL. */
+    void (*rests)(struct listening *l, int error);
+    void (*closed)(struct listening *l);
+    void *data; /* the caller's */
+};
+
+/* Listen at an address; came, rests and data are set. 0, or a libuv error: then nothing is open. */
+__attribute__((warn_unused_result)) int listening_open(struct listening *l, uv_loop_t *loop,
+                                                       const struct sockaddr *address, bool v6_only,
+                                                       int backlog);
+/* The socket is closed at once. closed() (may be NULL) follows, from the loop: the struct is the
+ * caller's again. */
+void listening_close(struct listening *l, void (*closed)(struct listening *l));
+bool listening_is_open(const struct listening *l);
+
+#endif

@@ -1,0 +1,325 @@
+/* A client message on entry: what is refused alone, what refuses the whole message, and that no
+ * bytes can do worse. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../node/commit/inbound.h"
+#include "../support/random.h"
+
+static const uint8_t request[ORDERSCHED_REQUEST_ID_SIZE] = {1, 2, 3};
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
+static struct operation op_pay(const char *id)
+{
+    return (struct operation){.code = OPERATION_PAY, .request_id = request, .id = text(id)};
+}
+
+static struct operation op_get(const char *id)
+{
+    return (struct operation){.code = OPERATION_GET, .id = text(id)};
+}
+
+static void encode(struct buffer *b, uint32_t flags, const struct operation *ops, uint32_t n)
+{
+    request_encode_head(b, "shop", flags, n);
+    for (uint32_t i = 0; i < n; i++) {
+        operation_encode(b, &ops[i]);
+    }
+    assert_false(b->failed);
+}
+
+/* Exactly sized, so that a sanitizer sees a read past the end. */
+static int check_bytes(struct inbound *in, const uint8_t *data, size_t len, char *why,
+                       size_t why_len)
+{
+    uint8_t *copy = malloc(len > 0 ? len : 1);
+
+    if (len > 0) {
+        memcpy(copy, data, len);
+    }
+    memset(in, 0, sizeof *in);
+    in->message = copy;
+    in->message_len = len;
+    return inbound_check(in, "shop", why, why_len);
+}
+
+static void drop(struct inbound *in)
+{
+    inbound_release(in);
+    free((void *)in->message);
+}
+
+static int check(struct inbound *in, uint32_t flags, const struct operation *ops, uint32_t n)
+{
+    struct buffer b = {0};
+    char why[128];
+
+    encode(&b, flags, ops, n);
+    int error = check_bytes(in, b.data, b.len, why, sizeof why);
+    assert_int_equal(error != ORDERSCHED_OK, why[0] != '\0');
+    buffer_free(&b);
+    return error;
+}
+
+static void items_are_found_and_counted(void **state)
+{
+    struct operation ops[] = {op_pay("a"),
+                              op_get("b"),
+                              op_pay("ccc"),
+                              {.code = OPERATION_MEMBER_LIST},
+                              {.code = OPERATION_STATUS}};
+    struct inbound in;
+    size_t at = 0;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 5), ORDERSCHED_OK);
+    assert_int_equal(in.n_items, 5);
+    assert_int_equal(in.n_logged, 2);
+    assert_false(in.administers);
+    assert_int_equal(in.logged_bytes, in.items[0].len + in.items[2].len);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct operation op;
+        assert_int_equal(in.items[i].error, ORDERSCHED_OK);
+        assert_int_equal(in.items[i].code, ops[i].code);
+        if (i > 0) {
+            assert_int_equal(in.items[i].offset, at);
+        }
+        assert_int_equal(operation_decode(in.message + in.items[i].offset, in.items[i].len, &op),
+                         0);
+        assert_int_equal(op.bytes.len, in.items[i].len);
+        at = in.items[i].offset + in.items[i].len;
+    }
+    assert_int_equal(at, in.message_len);
+    drop(&in);
+}
+
+static void an_empty_message_is_sound(void **state)
+{
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, NULL, 0), ORDERSCHED_OK);
+    assert_int_equal(in.n_items, 0);
+    drop(&in);
+}
+
+static void a_wrong_operation_is_refused_alone(void **state)
+{
+    struct operation ops[] = {op_pay("a"), op_get(""), op_pay("b")};
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 3), ORDERSCHED_OK);
+    assert_int_equal(in.items[0].error, ORDERSCHED_OK);
+    assert_int_equal(in.items[1].error, ORDERSCHED_BAD_ID);
+    assert_int_equal(in.items[2].error, ORDERSCHED_OK);
+    assert_int_equal(in.n_logged, 2);
+    drop(&in);
+}
+
+static void operations_of_the_log_alone_do_not_come_from_outside(void **state)
+{
+    struct operation ops[] = {
+        {.code = OPERATION_EPOCH, .seed = 1, .retention_ms = 1},
+        {.code = OPERATION_OUTCOME, .id = text("a"), .attempt = 1, .outcome = OUTCOME_PAID},
+    };
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 2), ORDERSCHED_OK);
+    assert_int_equal(in.items[0].error, ORDERSCHED_UNKNOWN_OPERATION);
+    assert_int_equal(in.items[1].error, ORDERSCHED_UNKNOWN_OPERATION);
+    assert_int_equal(in.n_logged, 0);
+    drop(&in);
+}
+
+static void another_cluster_is_refused_as_a_whole(void **state)
+{
+    static const char *const names[] = {"", "sho", "shop2", "SHOP"};
+    struct operation op = op_get("a");
+    struct inbound in;
+    char why[128];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct buffer b = {0};
+        request_encode_head(&b, names[i], 0, 1);
+        operation_encode(&b, &op);
+        assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why),
+                         ORDERSCHED_WRONG_CLUSTER);
+        assert_non_null(strstr(why, "shop"));
+        assert_null(in.items);
+        drop(&in);
+        buffer_free(&b);
+    }
+}
+
+static void a_membership_operation_is_alone(void **state)
+{
+    struct operation ops[] = {{.code = OPERATION_MEMBER_REMOVE, .node_id = 2}, op_get("a")};
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 1), ORDERSCHED_OK);
+    assert_true(in.administers);
+    assert_int_equal(in.n_logged, 0);
+    drop(&in);
+    assert_int_equal(check(&in, 0, ops, 2), ORDERSCHED_INVALID);
+    assert_null(in.items);
+    drop(&in);
+}
+
+static void a_local_message_only_reads(void **state)
+{
+    struct operation read = op_get("a"), write = op_pay("a");
+    struct operation change = {.code = OPERATION_TRANSFER};
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, PROTOCOL_LOCAL, &read, 1), ORDERSCHED_OK);
+    drop(&in);
+    assert_int_equal(check(&in, PROTOCOL_LOCAL, &write, 1), ORDERSCHED_INVALID);
+    drop(&in);
+    assert_int_equal(check(&in, PROTOCOL_LOCAL, &change, 1), ORDERSCHED_INVALID);
+    drop(&in);
+}
+
+static void a_flag_that_is_not_known_is_refused(void **state)
+{
+    (void)state;
+    for (unsigned bit = 0; bit < 32; bit++) {
+        struct buffer b = {0};
+        struct inbound in;
+        char why[128] = "";
+        struct operation get = op_get("a");
+        bool known = (PROTOCOL_FLAGS >> bit & 1) != 0;
+
+        encode(&b, 1u << bit, &get, 1);
+        int error = check_bytes(&in, b.data, b.len, why, sizeof why);
+        assert_int_equal(error, known ? ORDERSCHED_OK : ORDERSCHED_INVALID);
+        assert_true(known || strstr(why, "flag") != NULL);
+        drop(&in);
+        buffer_free(&b);
+    }
+}
+
+static void too_many_operations_are_refused_before_memory_is_taken(void **state)
+{
+    static struct operation ops[PROTOCOL_OPERATIONS_MAX + 1];
+    struct inbound in;
+
+    (void)state;
+    for (unsigned i = 0; i <= PROTOCOL_OPERATIONS_MAX; i++) {
+        ops[i] = op_get("a");
+    }
+    assert_int_equal(check(&in, 0, ops, PROTOCOL_OPERATIONS_MAX), ORDERSCHED_OK);
+    drop(&in);
+    assert_int_equal(check(&in, 0, ops, PROTOCOL_OPERATIONS_MAX + 1),
+                     ORDERSCHED_TOO_MANY_OPERATIONS);
+    assert_null(in.items);
+    drop(&in);
+}
+
+static void a_message_that_is_cut_or_goes_on_is_refused(void **state)
+{
+    struct operation ops[] = {op_pay("a"), op_get("b")};
+    struct buffer b = {0};
+    struct inbound in;
+    char why[128];
+
+    (void)state;
+    encode(&b, 0, ops, 2);
+    for (size_t len = 0; len < b.len; len++) {
+        assert_int_equal(check_bytes(&in, b.data, len, why, sizeof why), ORDERSCHED_INVALID);
+        assert_null(in.items);
+        drop(&in);
+    }
+    buffer_append(&b, "\xc0", 1);
+    assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why), ORDERSCHED_INVALID);
+    drop(&in);
+    buffer_free(&b);
+}
+
+static void refusing_an_item_takes_it_out_of_the_log_once(void **state)
+{
+    struct operation ops[] = {op_pay("a"), op_get("b"), op_pay("c")};
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 3), ORDERSCHED_OK);
+    inbound_refuse(&in, 2, ORDERSCHED_FULL);
+    inbound_refuse(&in, 2, ORDERSCHED_NO_SPACE);
+    inbound_refuse(&in, 1, ORDERSCHED_BUSY);
+    assert_int_equal(in.n_logged, 1);
+    assert_int_equal(in.logged_bytes, in.items[0].len);
+    assert_int_equal(in.items[2].error, ORDERSCHED_NO_SPACE);
+    drop(&in);
+}
+
+static void damaged_bytes_are_refused_or_harmless(void **state)
+{
+    struct random rng = random_start();
+    struct operation ops[] = {op_pay("a"),
+                              op_get("b"),
+                              op_pay("c"),
+                              {.code = OPERATION_MEMBER_ADD, .node_id = 2, .address = text("h:1")}};
+    struct inbound in;
+    char why[64];
+
+    (void)state;
+    for (unsigned round = 0; round < 30000; round++) {
+        struct buffer b = {0};
+        if (random_below(&rng, 4) == 0) {
+            encode(&b, 0, ops + 3, 1);
+        } else {
+            encode(&b, 0, ops, 3);
+        }
+        for (unsigned n = (unsigned)random_below(&rng, 4); n > 0; n--) {
+            b.data[random_below(&rng, b.len)] = (uint8_t)random_next(&rng);
+        }
+        int error = check_bytes(&in, b.data, b.len, why, sizeof why);
+        size_t bytes = 0;
+        for (uint32_t i = 0; i < in.n_items; i++) {
+            struct operation op;
+            assert_true(in.items[i].offset + (size_t)in.items[i].len <= in.message_len);
+            if (in.items[i].error == ORDERSCHED_OK) {
+                assert_int_equal(operation_decode(in.message + in.items[i].offset, in.items[i].len,
+                                                  &op),
+                                 0);
+                bytes += operation_is_logged(op.code) ? in.items[i].len : 0;
+            }
+        }
+        assert_true(error != ORDERSCHED_OK || bytes == in.logged_bytes);
+        drop(&in);
+        buffer_free(&b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(items_are_found_and_counted),
+        cmocka_unit_test(an_empty_message_is_sound),
+        cmocka_unit_test(a_wrong_operation_is_refused_alone),
+        cmocka_unit_test(operations_of_the_log_alone_do_not_come_from_outside),
+        cmocka_unit_test(another_cluster_is_refused_as_a_whole),
+        cmocka_unit_test(a_membership_operation_is_alone),
+        cmocka_unit_test(a_local_message_only_reads),
+        cmocka_unit_test(a_flag_that_is_not_known_is_refused),
+        cmocka_unit_test(too_many_operations_are_refused_before_memory_is_taken),
+        cmocka_unit_test(a_message_that_is_cut_or_goes_on_is_refused),
+        cmocka_unit_test(refusing_an_item_takes_it_out_of_the_log_once),
+        cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+/* check_internal.h - the judge's memory, shared by its files: check.c (life, reports, and what all
+ * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
+ * check_lists.c (lists, histories), check_deliveries.c (deliveries, effects), check_end.c (after
+ * healing), check_state.c (the state, field by field). */
+#ifndef SIM_CHECK_INTERNAL_H
+#define SIM_CHECK_INTERNAL_H
+
+#include "check.h"
+
+#define CHECK_REPORT_MAX 2000
+
+/* One delivery that a node started. */
+struct sent {
+    struct sent *next; /* of the same order, the newest first */
+    unsigned node;
+    uint64_t token;
+    uint64_t term; /* of the leadership that started it */
+    uint64_t fence_epoch;
+    uint64_t fence_index;
+    char key[37];
+    uint32_t version;
+    uint32_t attempt;
+    bool answered;
+    enum outcome outcome;
+};
+
+/* How an order stood after an entry. */
+struct stand {
+    uint64_t index;
+    int state; /* as stored: never CLOSING; NONE: unknown */
+    uint64_t deadline_ms;
+    uint64_t decision;
+    uint32_t version;
+    uint64_t scheduled;
+};
+
+/* What an order's history tells, as the log has it. */
+struct happening {
+    enum history_kind kind; /* EXTENDED, ATTEMPT or REDRIVEN */
+    uint64_t index;
+    uint64_t value; /* of an extend: the deadline; 0: not known, others came with the same entry */
+    uint32_t attempt;
+    enum outcome outcome;
+};
+
+/* One order, from its schedule until it is forgotten. */
+struct life {
+    struct life *older; /* of the same id */
+    unsigned id;
+    uint64_t scheduled; /* log index */
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE];
+    uint64_t first_deadline_ms;
+    uint64_t deadline_ms;
+    uint32_t version;
+    uint32_t attempts;
+    uint64_t next_ms;
+    uint64_t redriven_ms;
+    bool dropped; /* from the dead letters */
+    /* The last entry in which it died and was redriven or dropped; 0 = none. */
+    uint64_t dead_within;
+    int state; /* as stored */
+    uint64_t decided_ms;
+    uint64_t decision;
+    uint64_t gone; /* log index from which on it is unknown; 0 */
+    /* acknowledged to some client */
+    bool acked;
+    uint32_t acked_version;    /* of an extend... */
+    uint64_t acked_version_at; /* ...at this log index */
+    bool acked_ending;
+    unsigned effects;
+    char effect_key[37];
+    struct sent *sent;
+    int route; /* its number */
+    struct happening *events;
+    size_t n_events, cap_events;
+};
+
+struct chronicle {     /* of one id */
+    struct life *life; /* the newest */
+    struct stand *stands;
+    size_t n, cap;
+    bool asked; /* some call named it; else no node may know it */
+};
+
+/* Everything about one request id. */
+struct request_record {
+    bool used;
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    enum operation_code code;
+    unsigned order;
+    uint64_t delay_ms; /* of a relative deadline; 0: it has none */
+    uint64_t floor;    /* when it was first sent */
+    bool failed;       /* ended definitely, and nobody sent it again */
+    uint64_t done;     /* log index at which it was recorded with its order; 0 */
+    struct life *life;
+    struct order_request answer; /* as recorded with the order */
+    bool answered;               /* a client has an answer: */
+    int error;
+    int state;
+    uint64_t deadline_ms;
+    uint64_t index;
+};
+
+struct entry_record { /* by log index */
+    bool known;
+    uint64_t digest;
+    uint64_t state; /* check_state_hash; 0: was not looked at */
+    uint64_t now_ms;
+    unsigned node; /* that applied it first */
+};
+
+struct check {
+    struct sim_loop *loop;
+    const struct sim_options *options;
+    struct sim_cluster *cluster;
+    struct coverage *coverage;
+    const char *only;
+    const char *violation;
+    char report[CHECK_REPORT_MAX];
+    /* the log */
+    struct entry_record *entries;
+    size_t n_entries; /* allocated */
+    uint64_t max_index;
+    uint64_t now_ms;
+    uint8_t identity[PROTOCOL_IDENTITY_SIZE]; /* the first that was applied */
+    struct chronicle *histories;
+    unsigned n_ids;
+    struct request_record *requests;
+    size_t n_requests, cap_requests;
+    uint64_t acked_index; /* everything up to here was acknowledged to somebody */
+    /* who led */
+    struct {
+        uint64_t term;
+        unsigned node;
+        uint64_t index; /* the highest applied anywhere when it was elected */
+    } * terms;
+    size_t n_terms, cap_terms;
+    struct {
+        uint64_t epoch;
+        uint64_t term;
+    } * epochs;
+    size_t n_epochs, cap_epochs;
+    uint64_t epoch;       /* of the machine... */
+    uint64_t epoch_index; /* ...since this log index */
+    /* the latest InstallSnapshot from each node to each other */
+    struct {
+        uint64_t term;
+        uint64_t match;
+        uint64_t monotonic_ms;
+    } installs[SIM_NODES_MAX][SIM_NODES_MAX];
+    /* the end */
+    bool healed;
+    uint64_t healed_us;
+    uint64_t pace_us; /* true time from which on the replicated time must keep pace; 0: not yet */
+    uint64_t pace_ms; /* what it was then */
+};
+
+/* The violation of an invariant. Later ones are ignored. */
+void check_fail(struct check *c, const char *invariant, int id, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* False when the run has failed already. */
+bool check_is_alive(const struct check *c);
+void *check_grow(void *array, size_t n, size_t *cap, size_t size);
+
+struct request_record *check_request(struct check *c, const uint8_t *id); /* or NULL */
+struct request_record *check_request_add(struct check *c, const uint8_t *id);
+/* The order of an id as of this log index, or NULL. */
+struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
+bool check_is_terminal(int state);
+/* check_calls.c: the order of this id that stood so at some log index from `from` on, or NULL. */
+const struct life *check_life_shown(const struct check *c, unsigned id, uint64_t from, int state,
+                                    uint64_t deadline_ms);
+/* check_lists.c */
+void check_happened(struct life *life, const struct happening *event);
+void check_history(struct check *c, const struct check_call *call,
+                   const struct ordersched_answer *a);
+const char *check_code_name(enum operation_code code);
+
+/* check_state.c: a hash of all of the replicated state; and does the digest change with each field? */
+uint64_t check_state_hash(const struct machine *m);
+void check_state_digest(struct check *c, unsigned node, const struct machine *m);
+
+/* check_chronicle.c */
+void chronicle_write(struct check *c, unsigned node, uint64_t index, const struct machine *m);
+/* Is what was acknowledged in this node's state? */
+void chronicle_verify(struct check *c, unsigned node, uint64_t index, const struct machine *m);
+
+#endif
