@@ -105,6 +105,16 @@ static void thread_sent(void *arg)
     c->nudge = true;
 }
 
+/* From inside libcurl. */
+static void thread_goaway(void *arg, const void *connection, uint32_t last)
+{
+    struct callback_http *c = arg;
+
+    for (struct transfer *t = c->transfers; t != NULL; t = t->next) {
+        http_stream_goaway(&t->stream, connection, last);
+    }
+}
+
 static void thread_end_transfer(struct callback_http *c, struct transfer *t, CURLcode result)
 {
     unsigned strange;
@@ -335,7 +345,8 @@ struct callback_http *callback_http_new(uv_loop_t *loop, const struct callback_h
         .connection_age_s = config->connection_age_s > 0 ? config->connection_age_s
                                                          : CALLBACK_CONNECTION_AGE_S,
         .sent = thread_sent,
-        .sent_arg = c,
+        .goaway = thread_goaway,
+        .arg = c,
     };
     c->receiver = (struct receiver){.impl = c,
                                     .start = callback_start,

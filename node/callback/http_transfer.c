@@ -261,32 +261,49 @@ static curl_socket_t transfer_socket_cb(void *arg, curlsocktype purpose,
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/* What was agreed on in the connection that a transfer has now. */
-static bool speaks_http2(CURL *easy)
+/* The connection that a transfer has now, if HTTP/2 was agreed on in it; NULL: not so. */
+static const SSL *http2_connection(CURL *easy)
 {
     const struct curl_tlssessioninfo *tls = NULL;
     const unsigned char *protocol = NULL;
     unsigned len = 0;
 
-    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls != NULL &&
-        tls->backend == CURLSSLBACKEND_OPENSSL && tls->internals != NULL) {
-        SSL_get0_alpn_selected(tls->internals, &protocol, &len);
+    if (curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &tls) != CURLE_OK || tls == NULL ||
+        tls->backend != CURLSSLBACKEND_OPENSSL || tls->internals == NULL) {
+        return NULL;
     }
-    return len == 2 && memcmp(protocol, "h2", 2) == 0;
+    SSL_get0_alpn_selected(tls->internals, &protocol, &len);
+    return len == 2 && memcmp(protocol, "h2", 2) == 0 ? tls->internals : NULL;
+}
+
+static int transfer_hear_cb(CURL *easy, curl_infotype type, char *text, size_t len, void *arg)
+{
+    struct transfer *t = arg;
+    uint32_t last;
+
+    (void)easy;
+    if (http_stream_hear(&t->stream, type, text, len, &last)) {
+        t->host->goaway(t->host->arg, t->stream.connection, last);
+    }
+    return 0;
 }
 
 /* A connection is there, and the request is about to leave. */
 static int transfer_sent_cb(void *arg, char *address, char *local_address, int port, int local_port)
 {
     struct transfer *t = arg;
+    const SSL *http2 = http2_connection(t->easy);
 
     (void)address;
     (void)local_address;
     (void)port;
     (void)local_port;
     t->sent = true;
-    t->is_http2 = speaks_http2(t->easy);
-    t->host->sent(t->host->sent_arg);
+    http_stream_end(&t->stream, t->easy);
+    if (http2 != NULL && http_stream_is_untold()) {
+        http_stream_begin(&t->stream, t->easy, http2, transfer_hear_cb, t);
+    }
+    t->host->sent(t->host->arg);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -489,7 +506,10 @@ static void transfer_fail(struct transfer *t, CURLcode result)
                  t->refused_address, t->refused);
         callback_fail(t->first, reason, true);
     } else if (result == CURLE_OK) {
-        callback_fail(t->first, "the answer breaks off in its headers", true);
+        callback_fail(t->first,
+                      t->head_len == 0 ? "the connection ended before an answer"
+                                       : "the answer breaks off in its headers",
+                      true);
     } else if (t->answer_too_long) {
         callback_fail(t->first, "the answer is too long", false);
     } else {
@@ -500,16 +520,15 @@ static void transfer_fail(struct transfer *t, CURLcode result)
     }
 }
 
-/* libcurl 7 has three ways to end a stream that a GOAWAY left behind once all others of its
- * connection are done, none of which says so, but does say when the connection broke off instead.
- * libcurl 8 gets it right, and uses the third for broken connections. */
+/* libcurl 7 has three ways to end a stream without a word (http_stream.h), where a connection that broke
+ * off has words. libcurl 8 uses the third of them for broken connections. */
 static bool transfer_was_left_behind(const struct transfer *t, CURLcode result)
 {
     bool silent = result == CURLE_OK || result == CURLE_GOT_NOTHING ||
                   (result == CURLE_HTTP2 && t->error[0] == '\0');
 
-    return silent && t->head_len == 0 && (t->is_http2 || !t->sent) &&
-           curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+    return silent && t->head_len == 0 && http_stream_is_untold() &&
+           (!t->sent || http_stream_left_behind(&t->stream));
 }
 
 bool callback_transfer_again(struct transfer *t, CURLcode result)
@@ -525,7 +544,8 @@ bool callback_transfer_again(struct transfer *t, CURLcode result)
         return false;
     }
     t->refusals++;
-    t->sent = t->is_http2 = false;
+    t->sent = false;
+    http_stream_end(&t->stream, t->easy);
     t->error[0] = '\0';
     /* libcurl 7 may choose the very connection again that has come to its end. */
     long fresh = t->refusals > REFUSALS_SHARED;

@@ -9,13 +9,16 @@
 #include <curl/curl.h>
 
 #include "http.h"
+#include "http_stream.h"
 
 /* What all transfers of a holder share. */
 struct transfer_host {
     bool allow_private;        /* connections to addresses that are not public */
     unsigned connection_age_s; /* older connections are not used for more requests */
     void (*sent)(void *arg);   /* a request begins to leave; from inside libcurl */
-    void *sent_arg;
+    /* A connection's GOAWAY was heard, for http_stream_goaway() of each transfer; from inside libcurl */
+    void (*goaway)(void *arg, const void *connection, uint32_t last);
+    void *arg;
 };
 
 struct transfer {
@@ -36,7 +39,7 @@ struct transfer {
     bool is_chunked;      /* HTTP/1.1: the answer has a last chunk */
     bool encoded;         /* it has a content-encoding */
     bool sent;            /* a connection was there, and the request began to leave */
-    bool is_http2;        /* as it was sent */
+    struct http_stream stream;
     const struct transfer_host *host;
     unsigned refusals;    /* times it was started again */
     uint64_t started_ms;  /* monotonic */

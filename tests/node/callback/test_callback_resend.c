@@ -19,6 +19,7 @@
 
 #define N 300u
 #define WINDOW 64u
+#define PATIENCE_MS 30000 /* no attempt is to end by time, on however busy a machine */
 
 /* N deliveries, WINDOW at a time. How many were PAID. */
 static unsigned send_many(const struct foreign *f, unsigned port, const char *path,
@@ -39,6 +40,7 @@ static unsigned send_many(const struct foreign *f, unsigned port, const char *pa
         }
         parcel_fill(&p[i], &b, url);
         p[i].copy.settings.ca_pem = parcel_text(f->cert);
+        p[i].copy.settings.connect_timeout_ms = p[i].copy.settings.timeout_ms = PATIENCE_MS;
         bench_start(&b, &p[i]);
     }
     bench_wait(&b);
@@ -110,6 +112,16 @@ static void what_a_dead_connection_may_have_carried_is_not_sent_again(void **sta
     (void)state;
     foreign_open(&f, "python3", "tests/support/foreign/receiver_h2.py",
                  (char *[]){"hang_up_each_10", NULL});
+    assert_sent_once(&f, f.ports[0], "/");
+}
+
+static void nor_what_a_session_took_before_it_was_destroyed(void **state)
+{
+    struct foreign f;
+
+    (void)state;
+    foreign_open(&f, "python3", "tests/support/foreign/receiver_h2.py",
+                 (char *[]){"reset_behind_10", NULL});
     assert_sent_once(&f, f.ports[0], "/");
 }
 
@@ -209,6 +221,7 @@ int main(void)
         cmocka_unit_test(a_graceful_goaway_costs_no_attempt),
         cmocka_unit_test(nor_does_that_of_nodes_sessions),
         cmocka_unit_test(what_a_dead_connection_may_have_carried_is_not_sent_again),
+        cmocka_unit_test(nor_what_a_session_took_before_it_was_destroyed),
         cmocka_unit_test(nor_what_nodes_dead_session_may_have_carried),
         cmocka_unit_test(a_refused_stream_costs_no_attempt),
         cmocka_unit_test(nor_is_what_a_kept_connection_may_have_carried),

@@ -20,16 +20,21 @@ counting = threading.Lock()
 counts = {}
 
 
+def frame(kind, flags, stream, payload=b''):
+    head = struct.pack('>I', len(payload))[1:] + bytes([kind, flags])
+    return head + struct.pack('>I', stream) + payload
+
+
 class Connection:
     def __init__(self, sock, number):
         self.sock = sock
         self.number = number
         self.streams = 0
         self.last = 0
+        self.held = []
 
-    def send(self, kind, flags, stream, payload=b''):
-        head = struct.pack('>I', len(payload))[1:] + bytes([kind, flags])
-        self.sock.sendall(head + struct.pack('>I', stream) + payload)
+    def send(self, *what):
+        self.sock.sendall(frame(*what))
 
     def head(self, stream, flags=0, block=STATUS_200):
         self.send(HEADERS, END_HEADERS | flags, stream, block)
@@ -49,6 +54,12 @@ class Connection:
         """Once it is quiet, by a reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         self.sock.settimeout(0.05)
+
+    def reset_held(self):
+        """In one write, so that none of them is seen to end before the last."""
+        resets = [frame(RST, 0, s, struct.pack('>I', CANCEL)) for s in self.held]
+        goaway = frame(GOAWAY, 0, 0, struct.pack('>II', max(self.held, default=0), NO_ERROR))
+        self.sock.sendall(goaway + b''.join(resets))
 
     def read(self, n):
         data = b''
@@ -177,6 +188,17 @@ def hang_up_each_10(c, s):
         c.tear_off()
 
 
+def reset_behind_10(c, s):
+    """Ten requests are answered; what comes then is taken, and once it is quiet all of it is reset at
+    once, behind a goaway that admits to it, as by a session that is destroyed."""
+    c.streams += 1
+    if c.streams <= 10:
+        c.paid(s)
+    else:
+        c.held.append(s)
+        c.sock.settimeout(0.05)
+
+
 def serve(sock, name):
     c = None
     try:
@@ -201,6 +223,9 @@ def serve(sock, name):
                 if globals()[name](c, stream):
                     break
         sock.shutdown(socket.SHUT_RDWR)
+    except TimeoutError:
+        if c.held:
+            c.reset_held()
     except (OSError, EOFError):
         pass
     finally:
