@@ -124,6 +124,7 @@ static int overload_find_peak(struct overload *o, struct overload_peak *peak)
     config.clients = PEAK_CLIENTS;
     config.outstanding = PEAK_OUTSTANDING;
     config.rate = 0;
+    config.go_on = true; /* what a stall of the machine ends is counted */
     int rv = measure_begin(&e, &config, "starting to look for the peak");
     if (rv != 0) {
         return rv;
@@ -136,6 +137,9 @@ static int overload_find_peak(struct overload *o, struct overload_peak *peak)
     engine_stop(&e);
     rv = measure_end(&e, "looking for the peak", &peak->load);
     m->next += atomic_load(&e.next); /* no number twice */
+    if (rv == 0 && peak->per_s <= 0) { /* all failed */
+        rv = bench_explain(peak->load.first_error, peak->load.text, "looking for the peak");
+    }
     return rv;
 }
 
@@ -242,9 +246,12 @@ static int overload_measure(struct overload *o)
 /* All that was acknowledged is there, and nothing that was refused. */
 static int overload_judge(struct overload *o)
 {
-    uint64_t ok = o->before_peak.load.counts.ok + o->load.counts.ok + o->after_peak.load.counts.ok;
+    const struct engine_counts *before = &o->before_peak.load.counts;
+    const struct engine_counts *after = &o->after_peak.load.counts;
+    uint64_t ok = before->ok + o->load.counts.ok + after->ok;
+    uint64_t unknown = before->unknown + o->load.counts.unknown + after->unknown;
     struct fired_counts counts = {.pending_min = ok,
-                                  .pending_max = ok + o->load.counts.unknown,
+                                  .pending_max = ok + unknown,
                                   .expired = o->fired.plan.orders};
 
     return fired_judge(&o->fired, &counts);

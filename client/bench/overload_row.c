@@ -80,6 +80,7 @@ static void note_counts(struct overload *o)
     set_count(o, "busy_until_given_up", c->busy);
     set_count(o, "unknown", c->unknown);
     set_count(o, "other", o->load.failed - c->busy - c->unknown);
+    set_count(o, "peaks_failed", o->before_peak.load.failed + o->after_peak.load.failed);
 }
 
 void overload_note_row(struct overload *o)

@@ -86,7 +86,9 @@ static json_t *bench_row(const char *const *args)
     int status = process_wait_long(b.pid, BENCH_END_MS);
     json_t *row = json_load_file(b.out, 0, &error);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || row == NULL) {
-        fail_msg("orderbench %s: wait status %d; output kept in %s", args[0], status, b.out);
+        char text[4096];
+        read_text(b.out, text, sizeof text);
+        fail_msg("orderbench %s: wait status %d, and in %s: %s", args[0], status, b.out, text);
     }
     assert_true(directory_is_empty(b.dir));
     bench_end(&b);

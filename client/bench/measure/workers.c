@@ -33,15 +33,17 @@ static bool note(struct bench_worker *w, const struct ordersched_job *job, uint6
     return true;
 }
 
-/* There is no leader for a while, or it has too much to do. */
+/* There is no leader for a while, or it has too much to do. What a call has done of which nothing is
+ * known comes to light: orders that were given out come again when their lease is over. */
 static bool may_pass(int error)
 {
     return error == ORDERSCHED_UNREACHABLE || error == ORDERSCHED_BUSY ||
-           error == ORDERSCHED_NOT_LEADER || error == ORDERSCHED_SHUTTING_DOWN;
+           error == ORDERSCHED_NOT_LEADER || error == ORDERSCHED_SHUTTING_DOWN ||
+           ordersched_error_class(error) == ORDERSCHED_UNKNOWN;
 }
 
-/* Repeated until something is known. A report that came too late is no matter here: the order is
- * given out again. */
+/* Repeated until something is known, or nobody is to work any more. A report that came too late is no
+ * matter here: the order is given out again. */
 static int settle(ordersched_worker *worker, const struct ordersched_jobs *jobs,
                   unsigned timeout_ms, const atomic_bool *stop)
 {
@@ -55,8 +57,8 @@ static int settle(ordersched_worker *worker, const struct ordersched_jobs *jobs,
     }
     do {
         rv = ordersched_worker_settle(worker, reports, jobs->n, timeout_ms, results);
-    } while ((rv == ORDERSCHED_TIMEOUT || may_pass(rv)) && !atomic_load(stop));
-    return rv;
+    } while (may_pass(rv) && !atomic_load(stop));
+    return may_pass(rv) ? ORDERSCHED_OK : rv;
 }
 
 static int work_once(struct bench_worker *w, ordersched_worker *worker)
