@@ -136,7 +136,7 @@ static int overload_find_peak(struct overload *o, struct overload_peak *peak)
     peak->per_s = ok_per_s(&e, &warm, from_us);
     engine_stop(&e);
     rv = measure_end(&e, "looking for the peak", &peak->load);
-    m->next += atomic_load(&e.next); /* no number twice */
+    m->next += atomic_load(&e.next);   /* no number twice */
     if (rv == 0 && peak->per_s <= 0) { /* all failed */
         rv = bench_explain(peak->load.first_error, peak->load.text, "looking for the peak");
     }

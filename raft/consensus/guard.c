@@ -72,6 +72,7 @@ static void guard_tick(struct raft_io *inner)
     guard_install_more(g);
     guard_stuck_review(g);
     g->tick(g->outer);
+    guard_timeout_now_review(g);
     guard_settle(g);
 }
 
@@ -85,6 +86,7 @@ static void guard_recv(struct raft_io *inner, struct raft_message *message)
     }
     guard_receive(g, message);
     guard_install_more(g);
+    guard_timeout_now_review(g);
     guard_settle(g);
 }
 
@@ -196,6 +198,9 @@ static void guard_append_cb(struct raft_io_append *req, int status)
         guard_fail(g, "cannot append to the log", status);
     }
     outer->cb(outer, status);
+    if (!g->closing) {
+        guard_timeout_now_review(g);
+    }
     guard_settle(g);
 }
 

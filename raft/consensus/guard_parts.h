@@ -96,6 +96,13 @@ struct guard_gone {
     raft_term term;
 };
 
+/* A leadership that is handed over to us once the log is stored (guard_timeout_now.c). */
+struct guard_timeout_now {
+    raft_id id; /* the leader's; 0: there is none */
+    struct raft_timeout_now args;
+    raft_time until_ms;
+};
+
 /* A request that libraft made and that is completed from the next tick. */
 struct guard_deferred {
     struct raft_io_send *send; /* lost: its callback gets `status` */
@@ -133,6 +140,7 @@ struct guard {
     struct guard_unknown unknown;
     struct guard_stuck stuck;
     struct guard_gone gone;
+    struct guard_timeout_now timeout_now;
     uint64_t leapt; /* terms, not forgotten yet */
     raft_time leapt_ms;
     bool verifying; /* verify_message is, verified so far */
@@ -207,6 +215,11 @@ const char *guard_lost_vote(struct guard *g, const struct raft_message *m);
 /* guard_gone.c: leaders whose death was told. */
 bool guard_is_gone(const struct guard *g, raft_id id);
 void guard_gone_heard(struct guard *g, raft_id id);
+
+/* guard_timeout_now.c: a leadership that is handed over under load. */
+/* False: libraft is to have it now. */
+bool guard_timeout_now_keep(struct guard *g, const struct raft_message *message);
+void guard_timeout_now_review(struct guard *g); /* at each event */
 
 /* guard_stuck.c: leaders that commit nothing. */
 void guard_stuck_review(struct guard *g); /* at each tick */

@@ -337,6 +337,11 @@ void guard_receive(struct guard *g, struct raft_message *message)
                 g->recv(g->outer, message);
             }
             break;
+        case RAFT_TIMEOUT_NOW:
+            if (!guard_timeout_now_keep(g, message)) {
+                g->recv(g->outer, message);
+            }
+            break;
         default: g->recv(g->outer, message); break;
     }
 }

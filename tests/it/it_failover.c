@@ -210,6 +210,31 @@ static void a_dead_leader_is_not_waited_for_and_one_that_stands_still_is(void **
     cluster_close(&c, false);
 }
 
+/* Under load the member that is to lead always has entries on their way to its disk. */
+static void transfers_under_load_are_taken_up(void **state)
+{
+    struct world w;
+    struct load load;
+
+    (void)state;
+    world_open(&w, 3, NULL);
+    load_start(&load, &w.cluster, "shop", random_start().state, 2000, 40000, 500, 3000);
+    sleep_ms(500);
+    unsigned leader = cluster_wait_leader(&w.cluster, 10000);
+    for (unsigned i = 0; i < 20; i++) {
+        unsigned next = (leader + 1 + i % 2) % 3;
+        assert_int_equal(cluster_transfer(w.client, w.cluster.nodes[next].id), 0);
+        leader = cluster_wait_leader(&w.cluster, 5000);
+        assert_int_equal(leader, next);
+        sleep_ms(100);
+    }
+    load_finish(&load, 60000);
+    struct load_report r = load_judge(&load, &w.sink);
+    assert_int_equal(r.violations, 0);
+    load_free(&load);
+    world_close(&w);
+}
+
 static void everything_is_there_after_all_were_killed_and_restarted(void **state)
 {
     struct world w;
@@ -365,6 +390,7 @@ int main(void)
         cmocka_unit_test(attempts_that_fail_are_repeated_and_end_dead),
         cmocka_unit_test(the_same_request_id_has_one_effect_across_a_failover),
         cmocka_unit_test(a_dead_leader_is_not_waited_for_and_one_that_stands_still_is),
+        cmocka_unit_test(transfers_under_load_are_taken_up),
         cmocka_unit_test(everything_is_there_after_all_were_killed_and_restarted),
         cmocka_unit_test(pay_and_expiry_agree_on_who_won_thousands_of_times),
         cmocka_unit_test(random_kills_lose_nothing_and_double_nothing),
