@@ -17,6 +17,7 @@
 #include "../support/cluster/cluster.h"
 
 #define ORDERS 60u
+#define ROUNDS_MAX 6u
 
 /* One node for the whole group. */
 struct world {
@@ -125,15 +126,15 @@ static void account_line(void *arg, const char *kind, const char *order_id, cons
 {
     struct account *a = arg;
     size_t len = strlen(a->route);
-    unsigned i = ORDERS;
 
     (void)fence;
-    if (strncmp(order_id, a->route, len) == 0 && order_id[len] == '-') {
-        i = (unsigned)strtoul(order_id + len + 1, NULL, 10);
-    }
     if (strcmp(kind, "refused") == 0) {
         fail_msg("a delivery was refused: %s", order_id);
     }
+    if (strncmp(order_id, a->route, len) != 0 || order_id[len] != '-') {
+        return; /* of an earlier round */
+    }
+    unsigned i = (unsigned)strtoul(order_id + len + 1, NULL, 10);
     assert_true(i < ORDERS);
     assert_true(t_ms >= deadline_ms);
     a->effects[i] += strcmp(kind, "effect") == 0;
@@ -192,23 +193,35 @@ static const struct fault faults[] = {
      .repeats = true},
 };
 
+/* Some orders on a route of their own. How many deliveries there were. */
+static unsigned try_round(struct world *w, const struct sink *sink, unsigned batch,
+                          const char *what)
+{
+    char route[32];
+
+    put_route(w, sink, batch, NULL, route);
+    for (unsigned i = 0; i < ORDERS; i++) {
+        schedule(w, route, i);
+    }
+    wait_until_expired(w, route, what);
+    return take_account(sink, route);
+}
+
 static void try_fault(struct world *w, const struct fault *fault, unsigned batch)
 {
     struct sink sink = {0};
-    char route[32], what[64];
+    unsigned rounds = 0, deliveries;
+    char what[64];
 
     snprintf(what, sizeof what, "%s %s, batches of %u",
              fault->flags[2] != NULL ? fault->flags[2] : "",
              fault->flags[3] != NULL ? fault->flags[3] : "", batch);
     sink_start(&sink, w->cluster.dir, fault->flags);
-    put_route(w, &sink, batch, NULL, route);
-    for (unsigned i = 0; i < ORDERS; i++) {
-        schedule(w, route, i);
-    }
-    wait_until_expired(w, route, what);
+    do { /* which requests it befalls is a matter of chance, and eight batches may be spared */
+        deliveries = try_round(w, &sink, batch, what);
+    } while (fault->repeats && deliveries <= ORDERS && ++rounds < ROUNDS_MAX);
     sink_stop(&sink);
-    unsigned deliveries = take_account(&sink, route);
-    if (fault->repeats && deliveries <= ORDERS) {
+    if (rounds == ROUNDS_MAX) {
         fail_msg("%s: nothing was delivered again", what);
     }
 }
