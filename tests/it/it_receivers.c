@@ -217,7 +217,7 @@ static void try_fault(struct world *w, const struct fault *fault, unsigned batch
              fault->flags[2] != NULL ? fault->flags[2] : "",
              fault->flags[3] != NULL ? fault->flags[3] : "", batch);
     sink_start(&sink, w->cluster.dir, fault->flags);
-    do { /* which requests it befalls is a matter of chance: none of eight, now and then */
+    do { /* which requests it befalls is drawn at random: none of eight, now and then */
         deliveries = try_round(w, &sink, batch, what);
     } while (fault->repeats && deliveries <= ORDERS && ++rounds < ROUNDS_MAX);
     sink_stop(&sink);
