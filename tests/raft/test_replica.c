@@ -11,6 +11,8 @@
 #include "../../client/ordersched.h"
 #include "../support/group.h"
 
+#define QUIET_BYTES (4u << 20) /* a sixteenth of what makes a snapshot necessary */
+
 /* --- the log --- */
 
 static void a_group_of_three_commits(void **state)
@@ -212,13 +214,6 @@ static void a_snapshot_is_taken_when_the_log_has_outgrown_the_state_by_bytes(voi
     assert_int_equal(g->members[1].n_snapshots, 1);
 }
 
-static void snapshots_of_all(struct group *g, unsigned n)
-{
-    for (uint64_t id = 1; id <= 3; id++) {
-        assert_int_equal(g->members[id].n_snapshots, n);
-    }
-}
-
 static void all_are_quiet(struct group *g)
 {
     for (uint64_t id = 1; id <= 3; id++) {
@@ -229,6 +224,22 @@ static void all_are_quiet(struct group *g)
     group_run(g, 300); /* without another entry */
 }
 
+/* A log is longer than what is committed to it where a leader was replaced on a busy machine: what was
+ * proposed is proposed again. */
+static void quiet_is_used_if_worth_it(struct group *g)
+{
+    unsigned want[4];
+
+    for (uint64_t id = 1; id <= 3; id++) {
+        want[id] = g->members[id].n_snapshots +
+                   (replica_log_bytes(g->members[id].replica) >= QUIET_BYTES);
+    }
+    all_are_quiet(g);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_int_equal(g->members[id].n_snapshots, want[id]);
+    }
+}
+
 static void a_quiet_moment_is_used_for_a_snapshot_when_it_is_worth_one(void **state)
 {
     struct group *g = *state;
@@ -237,14 +248,14 @@ static void a_quiet_moment_is_used_for_a_snapshot_when_it_is_worth_one(void **st
     group_open_three(g);
     group_commit(g, 32); /* 2 MiB */
     group_converge(g);
-    all_are_quiet(g);
-    snapshots_of_all(g, 0);
-    group_commit(g, 48); /* 5 MiB: a sixteenth of what makes one necessary is 4 */
+    quiet_is_used_if_worth_it(g);
+    group_commit(g, 48); /* 5 MiB */
     group_converge(g);
-    all_are_quiet(g);
-    snapshots_of_all(g, 1);
-    all_are_quiet(g);
-    snapshots_of_all(g, 1);
+    quiet_is_used_if_worth_it(g);
+    for (uint64_t id = 1; id <= 3; id++) {
+        assert_true(g->members[id].n_snapshots > 0);
+    }
+    quiet_is_used_if_worth_it(g);
 }
 
 /* Little of the log is kept then, but all that a member needs that is away. */
