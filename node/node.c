@@ -196,6 +196,7 @@ static void node_drained(void *arg)
     struct node *n = arg;
 
     leader_watch_close(&n->leader_watch);
+    clock_watch_close(&n->clock_watch);
     scheduler_close(n->scheduler, node_scheduler_closed, n);
 }
 
@@ -313,6 +314,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         const char *reason = n->transport.errmsg;
         return node_fail(n, "cannot start", reason[0] != '\0' ? reason : err);
     }
+    clock_watch_begin(&n->clock_watch, c->id, scheduler_replica(n->scheduler));
     if (!pristine) {
         struct replica_member members[REPLICA_MEMBERS_MAX];
         unsigned n_members = replica_list_members(scheduler_replica(n->scheduler), members);
@@ -358,6 +360,7 @@ static void node_start_handles(struct node *n)
 {
     loop_watch_start(&n->loop_watch, &n->loop);
     node_cluster_watch_leader(n);
+    clock_watch_init(&n->clock_watch, &n->loop, &n->transport, &n->log);
     uv_prepare_init(&n->loop, &n->prepare);
     uv_check_init(&n->loop, &n->check);
     uv_timer_init(&n->loop, &n->wake);

@@ -245,6 +245,25 @@ void node_cluster_watch_leader(struct node *n)
     leader_watch_init(&n->leader_watch, &n->loop, &n->transport, &follower);
 }
 
+/* What the watch sees, in milliseconds. */
+static void node_clock(void *arg, struct scheduler_clock *out)
+{
+    const struct node *n = arg;
+    struct clock_view view;
+
+    clock_watch_view(&n->clock_watch, &view);
+    *out = (struct scheduler_clock){
+        .standing = clock_standing_name(view.agreement.standing),
+        .ahead_ms = view.agreement.ahead_us / 1000,
+        .n = view.n,
+    };
+    for (unsigned i = 0; i < view.n; i++) {
+        const struct clock_view_voter *v = &view.voters[i];
+        out->voters[i] = (struct scheduler_clock_voter){v->id, v->offset_us / 1000,
+                                                        v->ahead_us / 1000};
+    }
+}
+
 /* --- who asks --- */
 
 void node_cluster_serve_transport(struct node *n, struct transport_config *config)
@@ -256,6 +275,7 @@ void node_cluster_serve_transport(struct node *n, struct transport_config *confi
     config->removed = node_told_removed;
     config->ended = node_ended;
     config->cluster_arg = n;
+    config->clocks = &n->clock_watch.samples;
     config->member_address = node_member_address;
     config->member_arg = n;
     config->standing = disk_standing(n->disk);
@@ -272,6 +292,7 @@ void node_cluster_serve_scheduler(struct node *n, struct scheduler_config *confi
     config->is_removed = node_is_removed;
     config->was_member = node_was_member;
     config->disk_of = node_disk_of;
+    config->clock = node_clock;
     config->cluster_arg = n;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../raft/disk/disk.h"
 #include "acquaint.h"
+#include "clock_watch.h"
 #include "leader_watch.h"
 #include "api/api.h"
 #include "callback/exec.h"
@@ -43,6 +44,7 @@ struct node {
     struct acquaint acquaint;
     uv_signal_t sigterm, sigint;
     struct leader_watch leader_watch;
+    struct clock_watch clock_watch;
     uint64_t removed_index;   /* of a configuration without this node, as a member told; 0: none */
     uint64_t removed_said_us; /* when the log last said so */
     uint64_t progress_us;     /* when the start last said how far it is */

@@ -19,7 +19,7 @@ static uint64_t system_wall_us(void *impl)
 static uint64_t system_monotonic_us(void *impl)
 {
     (void)impl;
-    return clocks_read_ns(CLOCK_BOOTTIME) / 1000;
+    return clocks_boot_us();
 }
 
 uint64_t node_monotonic_us(void)

@@ -57,7 +57,7 @@ arrows=(
     'raft/core: client/base client/wire raft raft/memory'
     'raft/peer: client/wire raft'
     'raft/consensus: client raft raft/core raft/memory raft/peer'
-    'raft/transport: client/wire raft raft/peer'
+    'raft/transport: client/base client/wire raft raft/peer'
     'raft/disk: client raft raft/peer raft/transport'
     'node/host: client/base client/text client/wire'
     'node/commit: client/base client/wire raft raft/core'

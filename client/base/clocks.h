@@ -35,6 +35,12 @@ static inline uint64_t clocks_running_ms(void)
 }
 
 /* For comparing with deadlines: since the epoch; may be set. */
+/* Runs on while the machine is suspended. */
+static inline uint64_t clocks_boot_us(void)
+{
+    return clocks_read_ns(CLOCK_BOOTTIME) / 1000;
+}
+
 static inline uint64_t clocks_wall_us(void)
 {
     return clocks_read_ns(CLOCK_REALTIME) / 1000;

@@ -76,6 +76,10 @@ static json_t *node_as_json(const struct survey_node *node)
     json_number(object, "loop_stall_max_us", up && stall_us != UINT64_MAX, stall_us);
     json_number(object, "loop_processor_max_us", up && processor_us != UINT64_MAX, processor_us);
     json_text(object, "disk", up ? s->disk : "");
+    json_text(object, "clock", up ? s->clock : "");
+    json_object_set_new(object, "clock_ahead_ms",
+                        up && s->clock[0] != 0 ? json_integer((json_int_t)s->clock_ahead_ms)
+                                               : json_null());
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
     return object;
@@ -187,6 +191,36 @@ static void status_print_disks(const struct survey *s)
     }
 }
 
+static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
+{
+    char by[32];
+
+    units_format_duration((uint64_t)(ahead_ms < 0 ? -ahead_ms : ahead_ms), by, sizeof by);
+    printf("node %llu: its wall clock is %s %s what a majority of the voters say: put it right\n",
+           (unsigned long long)id, by, ahead_ms < 0 ? "behind" : "ahead of");
+}
+
+/* The leader alone hears all clocks. */
+static void status_print_clocks(const struct survey_node *leader)
+{
+    const struct node_status *s = leader != NULL ? &leader->status : NULL;
+
+    if (s == NULL) {
+        return;
+    }
+    if (s->clock_ahead_ms != 0) {
+        print_wrong_clock(leader->id, s->clock_ahead_ms);
+    }
+    for (unsigned i = 0; i < s->n_clocks; i++) {
+        if (s->clocks[i].ahead_ms != 0) {
+            print_wrong_clock(s->clocks[i].id, s->clocks[i].ahead_ms);
+        }
+    }
+    if (strcmp(s->clock, "disagreed") == 0) {
+        printf("no majority of the voters' wall clocks agrees on a time: put them right\n");
+    }
+}
+
 static int status_print_table(const struct survey *s, const struct summary *sum,
                               const struct ask_reply *leader)
 {
@@ -218,6 +252,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     status_print_deaf(s, sum);
     status_print_disks(s);
+    status_print_clocks(sum->leader);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 

@@ -24,14 +24,19 @@ struct status_key {
     }
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster),      TEXT_KEY(identity),   TEXT_KEY(address),
-    TEXT_KEY(role),         TEXT_KEY(version),    TEXT_KEY(disk),
-    UINT_KEY(id),           UINT_KEY(leader),     UINT_KEY(term),
-    UINT_KEY(commit),       UINT_KEY(applied),    UINT_KEY(last),
-    UINT_KEY(now_ms),       UINT_KEY(epoch),      UINT_KEY(pending),
-    UINT_KEY(closing),      UINT_KEY(paid),       UINT_KEY(cancelled),
-    UINT_KEY(expired),      UINT_KEY(dead),       UINT_KEY(oldest_overdue_ms),
-    UINT_KEY(memory_bytes), UINT_KEY(deliveries), UINT_KEY(queued),
+    TEXT_KEY(cluster),      TEXT_KEY(identity),
+    TEXT_KEY(address),      TEXT_KEY(role),
+    TEXT_KEY(version),      TEXT_KEY(disk),
+    TEXT_KEY(clock),        UINT_KEY(id),
+    UINT_KEY(leader),       UINT_KEY(term),
+    UINT_KEY(commit),       UINT_KEY(applied),
+    UINT_KEY(last),         UINT_KEY(now_ms),
+    UINT_KEY(epoch),        UINT_KEY(pending),
+    UINT_KEY(closing),      UINT_KEY(paid),
+    UINT_KEY(cancelled),    UINT_KEY(expired),
+    UINT_KEY(dead),         UINT_KEY(oldest_overdue_ms),
+    UINT_KEY(memory_bytes), UINT_KEY(deliveries),
+    UINT_KEY(queued),
 };
 
 static void rounds_take(struct node_rounds *rounds, const msgpack_object_array *a)
@@ -40,6 +45,32 @@ static void rounds_take(struct node_rounds *rounds, const msgpack_object_array *
     for (uint32_t i = 0; i < a->size && i < PROTOCOL_STALL_SECONDS; i++) {
         uint64_t us = a->ptr[i].type == MSGPACK_OBJECT_POSITIVE_INTEGER ? a->ptr[i].via.u64 : 0;
         rounds->us[rounds->n++] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+    }
+}
+
+/* 0: it is no integer, or too large to be true. */
+static int64_t take_int(const msgpack_object *o)
+{
+    if (o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
+        return o->via.i64;
+    }
+    return o->type == MSGPACK_OBJECT_POSITIVE_INTEGER && o->via.u64 <= INT64_MAX
+               ? (int64_t)o->via.u64
+               : 0;
+}
+
+/* [[id, offset_ms, ahead_ms], ...] */
+static void clocks_take(struct node_status *status, const msgpack_object_array *a)
+{
+    status->n_clocks = 0;
+    for (uint32_t i = 0; i < a->size && status->n_clocks < SURVEY_NODES_MAX; i++) {
+        const msgpack_object_array *row = &a->ptr[i].via.array;
+        if (a->ptr[i].type == MSGPACK_OBJECT_ARRAY && row->size >= 3 &&
+            row->ptr[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
+            status->clocks[status->n_clocks++] = (struct node_clock){row->ptr[0].via.u64,
+                                                                     take_int(&row->ptr[1]),
+                                                                     take_int(&row->ptr[2])};
+        }
     }
 }
 
@@ -74,6 +105,14 @@ static void status_take(struct node_status *status, const msgpack_object_kv *kv)
     }
     if (kv->val.type == MSGPACK_OBJECT_ARRAY && key_is(kv, "loop_processor_us")) {
         rounds_take(&status->loop_processor, &kv->val.via.array);
+        return;
+    }
+    if (key_is(kv, "clock_ahead_ms")) {
+        status->clock_ahead_ms = take_int(&kv->val);
+        return;
+    }
+    if (kv->val.type == MSGPACK_OBJECT_ARRAY && key_is(kv, "clocks")) {
+        clocks_take(status, &kv->val.via.array);
         return;
     }
     for (size_t i = 0; i < sizeof status_keys / sizeof *status_keys; i++) {

@@ -20,13 +20,21 @@ struct node_rounds {
 };
 
 /* A node's own words: the body of STATUS (protocol.h). */
+/* Another voter's wall clock, as a node sees it. */
+struct node_clock {
+    uint64_t id;
+    int64_t offset_ms; /* it minus the node's own */
+    int64_t ahead_ms;  /* of the nearest time that a majority agrees on; negative: behind it */
+};
+
 struct node_status {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
     char identity[2 * PROTOCOL_IDENTITY_SIZE + 1]; /* hexadecimal; empty: none yet, or too old */
     char address[PROTOCOL_ADDRESS_MAX];
     char role[16];
     char version[32];
-    char disk[16]; /* "ok", "low", "full" */
+    char disk[16];  /* "ok", "low", "full" */
+    char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
     uint64_t id;
     uint64_t leader;
     uint64_t term;
@@ -45,6 +53,9 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
+    int64_t clock_ahead_ms; /* of the nearest time that a majority agrees on; negative: behind it */
+    unsigned n_clocks;
+    struct node_clock clocks[SURVEY_NODES_MAX];
     struct node_rounds loop_stalls;    /* how long the longest one was */
     struct node_rounds loop_processor; /* the most processor time of one */
 };

@@ -85,6 +85,12 @@ void write_bin(struct buffer *b, const void *data, size_t len)
     buffer_append(b, data, len);
 }
 
+void write_int(struct buffer *b, int64_t v)
+{
+    msgpack_packer packer = packer_of(b);
+    msgpack_pack_int64(&packer, v);
+}
+
 void write_str(struct buffer *b, const void *data, size_t len)
 {
     msgpack_packer packer = packer_of(b);

@@ -275,6 +275,7 @@ void buffer_free(struct buffer *b);
 /* msgpack writers on a buffer (thin wrappers over msgpack-c's packer). */
 void write_array(struct buffer *b, uint32_t n);
 void write_uint(struct buffer *b, uint64_t v);
+void write_int(struct buffer *b, int64_t v);
 void write_bin(struct buffer *b, const void *data, size_t len);
 void write_str(struct buffer *b, const void *data, size_t len);
 void write_nil(struct buffer *b);
@@ -347,7 +348,9 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                longest round of the raft loop in each of the last PROTOCOL_STALL_SECONDS seconds,
  *                the present one first: [us, ...]) "loop_processor_us" (likewise the
  *                most processor time of a round) "reserves" "reserves_refused"
- *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clients"
+ *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clock"
+ *                ("agreed" "outvoted" "disagreed" "unknown" "alone") "clock_ahead_ms" (int) "clocks"
+ *                ([[id, int, int], ...]) "clients"
  *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
  *                "unread_closed" "unfinished_bytes" "unfinished_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of

@@ -155,6 +155,29 @@ static void write_client_load(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "unfinished_closed", load.unfinished_closed);
 }
 
+static void write_key_int(struct buffer *b, const char *key, int64_t v)
+{
+    write_key(b, key);
+    write_int(b, v);
+}
+
+static void write_clock(struct scheduler *s, struct buffer *b)
+{
+    struct scheduler_clock clock;
+
+    s->config.clock(s->config.cluster_arg, &clock);
+    write_key_str(b, "clock", clock.standing);
+    write_key_int(b, "clock_ahead_ms", clock.ahead_ms);
+    write_key(b, "clocks");
+    write_array(b, clock.n);
+    for (unsigned i = 0; i < clock.n; i++) {
+        write_array(b, 3);
+        write_uint(b, clock.voters[i].id);
+        write_int(b, clock.voters[i].offset_ms);
+        write_int(b, clock.voters[i].ahead_ms);
+    }
+}
+
 /* The leader notices it by what the member refuses, and each node by how the member comes. */
 static bool member_has_lost(const struct scheduler *s, const struct replica_member *m)
 {
@@ -183,7 +206,8 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
         standing_identity_text(s->machine.identity, identity);
     }
     machine_counts(&s->machine, &counts);
-    write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL));
+    write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
+                     3 * (s->config.clock != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
@@ -212,6 +236,9 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "reserves_refused", s->worker.n_refused);
     write_key_uint(b, "recent_requests", recent_count(s->machine.recent));
     write_key_uint(b, "lost_data", count_lost(s));
+    if (s->config.clock != NULL) {
+        write_clock(s, b);
+    }
     if (s->config.loop_stalls != NULL) {
         write_loop_stalls(s, b);
     }

@@ -27,6 +27,20 @@ struct raft_io;
 
 enum scheduler_disk { SCHEDULER_DISK_OK, SCHEDULER_DISK_LOW, SCHEDULER_DISK_FULL };
 
+/* Another voter's clock, as seen from this node. */
+struct scheduler_clock_voter {
+    uint64_t id;
+    int64_t offset_ms; /* it minus this node's */
+    int64_t ahead_ms;  /* of the nearest time that a majority agrees on; negative: behind it */
+};
+
+struct scheduler_clock {
+    const char *standing; /* clock_standing_name() */
+    int64_t ahead_ms;     /* this node's own */
+    unsigned n;           /* other voters that were heard of late */
+    struct scheduler_clock_voter voters[REPLICA_MEMBERS_MAX];
+};
+
 struct scheduler_config {
     struct replica_config replica;
     const char *cluster;
@@ -71,7 +85,9 @@ struct scheduler_config {
     /* How the data disk of another member is doing, as far as that is known; else OK. NULL: nobody
      * tells, and a disk has no say in who leads. */
     enum scheduler_disk (*disk_of)(void *arg, uint64_t id);
-    void *cluster_arg; /* of the six */
+    /* What this node knows of the voters' wall clocks. NULL: nothing, and STATUS does not say. */
+    void (*clock)(void *arg, struct scheduler_clock *out);
+    void *cluster_arg; /* of the seven */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;

@@ -52,6 +52,7 @@ enum handshake_tag {
     HANDSHAKE_REMOVED = 5,  /* u64, the log index of the committed configuration in which the
                              * receiver is not a member, though the sender is; missing: it is one,
                              * or that is not known */
+    HANDSHAKE_CLOCK = 6,    /* u8 1: the sender takes frames that tell clocks (frame.h) */
 };
 
 struct handshake {

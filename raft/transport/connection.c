@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../client/base/clocks.h"
 #include "../peer/bytes.h"
 #include "internal.h"
 
@@ -25,7 +26,7 @@
 #define KEEPALIVE_IDLE_S 5
 #define KEEPALIVE_INTERVAL_S 1
 
-static_assert(5 * 4 + STANDING_FOUNDERS_MAX + LIVES_TOLD_SIZE_MAX + LIFE_SIZE + 1 + 8 <=
+static_assert(6 * 4 + STANDING_FOUNDERS_MAX + LIVES_TOLD_SIZE_MAX + LIFE_SIZE + 1 + 8 + 1 <=
                   HANDSHAKE_EXTENSIONS_MAX,
               "there is room in a handshake for all that own_hello() tells");
 
@@ -125,6 +126,26 @@ static void pump_ended(struct pump *p, const char *reason)
     }
 }
 
+void connection_tell_clock(struct connection *c)
+{
+    struct transport *t = c->t;
+    uint8_t told[CLOCK_TOLD_SIZE];
+    if (c->incoming || !c->established || c->closing || !c->hears_clock || t->clocks == NULL) {
+        return;
+    }
+    clock_samples_tell(t->clocks, c->peer_id, clocks_boot_us(), clocks_wall_us(), told);
+    pump_tell_clock(&c->pump, told);
+}
+
+static void clock_told(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE])
+{
+    struct connection *c = (struct connection *)((char *)p - offsetof(struct connection, pump));
+    struct transport *t = c->t;
+    if (t->clocks != NULL && clock_samples_take(t->clocks, c->peer_id, clocks_boot_us(), told)) {
+        transport_answer_clock(t, c->peer_id);
+    }
+}
+
 /* Has the peer stopped to acknowledge what we send? Then a new connection does better. */
 static void watch_cb(uv_timer_t *timer)
 {
@@ -189,6 +210,8 @@ static void own_hello(const struct connection *c, uint64_t peer_id, uint8_t flag
         acquaintance_tell(h, c->t->lives, c->t->seen, peer_id);
     }
     (void)handshake_extend(h, HANDSHAKE_SHORTAGE, &c->t->shortage, sizeof c->t->shortage);
+    const uint8_t takes_clocks = 1;
+    (void)handshake_extend(h, HANDSHAKE_CLOCK, &takes_clocks, sizeof takes_clocks);
     uint64_t without = c->t->without != NULL ? c->t->without(c->t->cluster_arg, peer_id) : 0;
     if (peer_id != 0 && without != 0) {
         uint8_t index[8];
@@ -223,7 +246,10 @@ static void connection_establish(struct connection *c, const struct handshake *p
         refuse(c, uv_strerror(rv));
         return;
     }
+    uint16_t len;
     c->established = true;
+    c->hears_clock = handshake_find(peer, HANDSHAKE_CLOCK, &len) != NULL;
+    c->pump.clock = clock_told;
     snprintf(c->address, sizeof c->address, "%s", peer->address);
     if (c->incoming) {
         seats_take(c, peer);
@@ -236,6 +262,7 @@ static void connection_establish(struct connection *c, const struct handshake *p
     struct connector *k = c->connector;
     c->connector = NULL;
     connector_succeed(k, stream);
+    connection_tell_clock(c);
 }
 
 /* This node is of the peer's cluster from now on. False: that cannot be made durable. */

@@ -8,18 +8,29 @@
 #include "../peer/bytes.h"
 
 #define HEADER_SUMMED (FRAME_HEADER_SIZE - 4) /* what its own checksum covers */
+#define CLOCK_BIT (1u << 31)                  /* of the length */
 
 static uint32_t checksum_of(const uint8_t *data, size_t len, uint64_t number)
 {
     return (uint32_t)XXH3_64bits_withSeed(data, len, number);
 }
 
-void frame_seal(uint8_t *frame, size_t run_len, uint64_t number)
+static void seal(uint8_t *frame, size_t run_len, uint32_t kind, uint64_t number)
 {
     assert(run_len > 0 && run_len <= TRANSPORT_FRAME_MAX);
-    bytes_put_u32(frame, (uint32_t)run_len);
+    bytes_put_u32(frame, (uint32_t)run_len | kind);
     bytes_put_u32(frame + 4, checksum_of(frame + FRAME_HEADER_SIZE, run_len, number));
     bytes_put_u32(frame + HEADER_SUMMED, checksum_of(frame, HEADER_SUMMED, number));
+}
+
+void frame_seal(uint8_t *frame, size_t run_len, uint64_t number)
+{
+    seal(frame, run_len, 0, number);
+}
+
+void frame_seal_clock(uint8_t *frame, uint64_t number)
+{
+    seal(frame, CLOCK_TOLD_SIZE, CLOCK_BIT, number);
 }
 
 /* Take the header's bytes; true when it is whole. */
@@ -65,7 +76,7 @@ static enum frame_status finish(struct frame_reader *r, const uint8_t *run, cons
     r->run_len = 0;
     *out = run;
     *out_len = r->length;
-    return FRAME_READY;
+    return r->is_clock ? FRAME_CLOCK : FRAME_READY;
 }
 
 enum frame_status frame_read(struct frame_reader *r, const uint8_t **data, size_t *len,
@@ -79,10 +90,12 @@ enum frame_status frame_read(struct frame_reader *r, const uint8_t **data, size_
             bytes_get_u32(r->header + HEADER_SUMMED)) {
             return FRAME_BAD_HEADER;
         }
-        r->length = bytes_get_u32(r->header);
+        r->length = bytes_get_u32(r->header) & ~CLOCK_BIT;
+        r->is_clock = (bytes_get_u32(r->header) & CLOCK_BIT) != 0;
         r->checksum = bytes_get_u32(r->header + 4);
     }
-    if (r->length == 0 || r->length > TRANSPORT_FRAME_MAX) {
+    if (r->length == 0 || r->length > TRANSPORT_FRAME_MAX ||
+        (r->is_clock && r->length != CLOCK_TOLD_SIZE)) {
         return FRAME_BAD_LENGTH;
     }
     assert(r->run_len < r->length); /* a whole run was given out, and the next frame begun */

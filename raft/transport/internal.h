@@ -49,6 +49,7 @@ struct connection {
     bool incoming;
     bool established; /* handshaken; the pump runs */
     bool closing;
+    bool hears_clock; /* the peer takes frames that tell clocks */
     unsigned handles; /* not closed yet */
     uint64_t peer_id; /* 0 = not known yet */
     char remote[TRANSPORT_NAME_SIZE];
@@ -100,6 +101,7 @@ struct transport {
     void (*removed)(void *arg, uint64_t by, uint64_t index);
     void (*ended)(void *arg, uint64_t id);
     void *cluster_arg;
+    struct clock_samples *clocks; /* NULL: none are told, nor heard */
     void (*log)(void *arg, const char *level, const char *sentence);
     void *log_arg;
     const char *(*member_address)(void *arg, uint64_t id); /* NULL: all are members */
@@ -142,6 +144,8 @@ int transport_error(struct transport *t, int code, const char *format, ...)
 /* May we talk to this address? Else errmsg says why not. */
 bool transport_may_use(struct transport *t, const char *address);
 void transport_part_freed(struct transport *t);
+/* Tell one peer this node's clock, for it cannot know it. */
+void transport_answer_clock(struct transport *t, uint64_t id);
 
 /* connection.c */
 /* Take a connection that came in; its descriptor is ours. */
@@ -150,6 +154,8 @@ void connection_accept(struct transport *t, int fd);
  * 0, or a libuv error: nothing was started. */
 int connection_dial(struct connector *k, const struct sockaddr *sa, struct connection **out)
     __attribute__((warn_unused_result));
+/* Tell the peer this node's clock, if we send on this connection and the peer takes it. */
+void connection_tell_clock(struct connection *c);
 /* Close. Idempotent. `reason` is what a connector is told. Says nothing to the log. */
 void connection_close(struct connection *c, const char *reason);
 

@@ -134,7 +134,14 @@ static void take_incoming(struct pump *p, const uint8_t *data, size_t len)
     size_t run_len;
     enum frame_status status;
     buffer_reset(passed);
-    while ((status = frame_read(&p->reader, &data, &len, &run, &run_len)) == FRAME_READY) {
+    while ((status = frame_read(&p->reader, &data, &len, &run, &run_len)) == FRAME_READY ||
+           status == FRAME_CLOCK) {
+        if (status == FRAME_CLOCK) {
+            if (p->clock != NULL) {
+                p->clock(p, run);
+            }
+            continue;
+        }
         if (parser_feed(&p->parser, run, run_len, passed) != 0) {
             pump_end(p, p->parser.reason);
             return;
@@ -266,6 +273,20 @@ int pump_start(struct pump *p, uv_loop_t *loop, uv_stream_t *wire, bool incoming
         pump_close_stream(*stream);
     }
     return rv;
+}
+
+void pump_tell_clock(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE])
+{
+    uint8_t frame[FRAME_HEADER_SIZE + CLOCK_TOLD_SIZE];
+
+    assert(!p->incoming);
+    if (p->ended || uv_stream_get_write_queue_size(p->wire) > 0) {
+        return;
+    }
+    memcpy(frame + FRAME_HEADER_SIZE, told, CLOCK_TOLD_SIZE);
+    frame_seal_clock(frame, p->frames_sent);
+    p->frames_sent++;
+    pump_write(p, frame, sizeof frame);
 }
 
 void pump_free(struct pump *p)

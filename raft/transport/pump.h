@@ -28,6 +28,8 @@ struct pump;
 /* The pump can do no more: close both handles. `reason` is a phrase for the log, or NULL when
  * libraft closed its stream. Called at most once, from the loop, never from pump_start. */
 typedef void (*pump_end_cb)(struct pump *p, const char *reason);
+/* The peer tells its clock. From the loop; it must not end the pump. */
+typedef void (*pump_clock_cb)(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE]);
 
 struct pump {
     uv_stream_t *wire; /* the owner's; its `data` is the pump's from pump_start on */
@@ -41,6 +43,7 @@ struct pump {
     struct frame_reader reader;
     struct parser parser;
     pump_end_cb end;
+    pump_clock_cb clock; /* the owner's to set; NULL: nobody listens */
 };
 
 /* Make the socketpair and start. On success *stream is raft_malloc'ed and the caller's, to be
@@ -48,6 +51,9 @@ struct pump {
 int pump_start(struct pump *p, uv_loop_t *loop, uv_stream_t *wire, bool incoming, uint64_t peer_id,
                struct pump_scratch *scratch, pump_end_cb end, uv_stream_t **stream)
     __attribute__((warn_unused_result));
+/* Tell this node's clock, on an outgoing one. Not done while something waits to be written: it would come
+ * too late to say much. */
+void pump_tell_clock(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE]);
 /* Release memory, after both handles are closed. */
 void pump_free(struct pump *p);
 /* Close a stream made by pump_start that nobody was given. */

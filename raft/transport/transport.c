@@ -363,6 +363,7 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     t->removed = config->removed;
     t->ended = config->ended;
     t->cluster_arg = config->cluster_arg;
+    t->clocks = config->clocks;
     t->log = config->log;
     t->log_arg = config->log_arg;
     t->member_address = config->member_address;
@@ -382,6 +383,25 @@ void transport_set_standing(struct raft_uv_transport *raft, const struct standin
 {
     struct transport *t = raft->impl;
     t->standing = *standing;
+}
+
+void transport_tell_clocks(struct raft_uv_transport *raft)
+{
+    struct transport *t = raft->impl;
+    for (struct connection *c = t->connections, *next; c != NULL; c = next) {
+        next = c->next;
+        connection_tell_clock(c);
+    }
+}
+
+void transport_answer_clock(struct transport *t, uint64_t id)
+{
+    for (struct connection *c = t->connections; c != NULL; c = c->next) {
+        if (c->peer_id == id && !c->incoming && c->established) {
+            connection_tell_clock(c);
+            return;
+        }
+    }
 }
 
 bool transport_has_lost(const struct raft_uv_transport *raft, uint64_t id)

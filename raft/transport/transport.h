@@ -24,6 +24,7 @@
 
 #include "../../client/wire/protocol.h"
 #include "../libraft.h"
+#include "../peer/clock_samples.h"
 #include "../peer/lives.h"
 #include "../peer/standing.h"
 
@@ -62,7 +63,10 @@ struct transport_config {
     /* The connection on which a node of this cluster sent to this one was closed by it, or lost: the
      * node may be gone, or the link. May be NULL. */
     void (*ended)(void *arg, uint64_t id);
-    void *cluster_arg;        /* of the six */
+    void *cluster_arg; /* of the six */
+    /* What the members' clocks say, noted there; it outlives the transport. NULL: nothing is told of
+     * clocks. */
+    struct clock_samples *clocks;
     const char *bind;         /* HOST:PORT to listen on; NULL = the node's own address */
     bool insecure;            /* plain TCP off the loopback allowed */
     unsigned user_timeout_ms; /* a connection is given up after so long without an
@@ -90,6 +94,9 @@ void transport_set_standing(struct raft_uv_transport *t, const struct standing *
 /* Has this node lost what it had confirmed, as far as this one has seen? Then it is refused, and
  * was so within the last TRANSPORT_LOST_MS. */
 bool transport_has_lost(const struct raft_uv_transport *t, uint64_t id);
+
+/* Tell this node's clock to all to whom it has a connection: about once a second. */
+void transport_tell_clocks(struct raft_uv_transport *t);
 
 /* How short of room a member's data disk is, as it said when this node reached it last: 0 not, or
  * not known; 1 it refuses new orders; 2 all client writes. Each node tells its own to all. */

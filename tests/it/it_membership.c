@@ -6,16 +6,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../support/cluster/clock_shim.h"
 #include "../support/cluster/cluster.h"
 #include "../support/cluster/load.h"
 
@@ -182,21 +181,6 @@ static void all_nodes_told_to_stop_at_once_all_stop(void **state)
     cluster_close(&c, false);
 }
 
-/* The shared offset that clock_shim.c adds to a node's wall clock. */
-static int64_t *shim_make(const char *dir, char *environment, size_t len)
-{
-    char path[400];
-
-    snprintf(path, sizeof path, "%s/clock-offset", dir);
-    snprintf(environment, len, "CLOCK_SHIM_FILE=%s", path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0 && ftruncate(fd, sizeof(int64_t)) == 0);
-    int64_t *offset = mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_true(offset != MAP_FAILED);
-    close(fd);
-    return offset;
-}
-
 static void a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late(void **state)
 {
     /* Within the five minutes for which a receiver takes a signature: its time is the wall clock of
@@ -204,15 +188,13 @@ static void a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late(void
     static const int64_t steps_s[] = {280, -280, 30, -30};
     struct cluster c;
     struct sink sink = {0};
-    char shim[600], environment[500];
+    struct clock_shim shim;
     struct load load;
 
     (void)state;
     cluster_init(&c, 3);
-    process_path("clock_shim.so", shim, sizeof shim);
-    int64_t *offset_us = shim_make(c.dir, environment, sizeof environment);
-    c.nodes[0].preload = shim;
-    c.nodes[0].environment = environment;
+    clock_shim_make(&shim, &c, "clock-offset");
+    clock_shim_give(&shim, &c, 0);
     sink_start(&sink, c.dir, NULL);
     cluster_start_all(&c);
     unsigned leader = cluster_wait_leader(&c, 10000);
@@ -227,9 +209,9 @@ static void a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late(void
     load.early_ms = 200;
     for (unsigned i = 0; i < sizeof steps_s / sizeof *steps_s; i++) {
         sleep_ms(1000);
-        *offset_us = steps_s[i] * 1000000;
+        *shim.offset_us = steps_s[i] * 1000000;
         sleep_ms(1000);
-        *offset_us = 0;
+        *shim.offset_us = 0;
     }
     load_finish(&load, 60000);
     struct load_report r = load_judge(&load, &sink);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "../support/cluster/clock_shim.h"
 #include "../support/cluster/cluster.h"
 
 /* orderctl status ends so, and prints this pattern, soon. */
@@ -27,6 +28,19 @@ static void expect_status(const struct cluster *c, int code, const char *pattern
         if (monotonic_ms() > until) {
             fail_msg("no %d and \"%s\": %s", code, pattern, command);
         }
+        sleep_ms(100);
+    }
+}
+
+/* Some node's log says so, soon. */
+static void expect_log(const struct cluster *c, const char *text)
+{
+    uint64_t until = monotonic_ms() + 20000;
+    char command[600];
+
+    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- '%s'", c->dir, text);
+    while (system(command) != 0) {
+        assert_true(monotonic_ms() < until);
         sleep_ms(100);
     }
 }
@@ -66,10 +80,42 @@ static void a_member_that_is_shut_out_is_not_counted_as_up(void **state)
     cluster_close(&c, false);
 }
 
+/* Whether it leads or follows. */
+static void a_node_whose_clock_is_wrong_is_named(void **state)
+{
+    struct cluster c;
+    struct clock_shim shim;
+    struct ordersched_answer answer;
+
+    (void)state;
+    cluster_init(&c, 3);
+    clock_shim_make(&shim, &c, "clock-offset");
+    clock_shim_give(&shim, &c, 0);
+    *shim.offset_us = 3600 * 1000000ll;
+    cluster_start_all(&c);
+    unsigned leader = cluster_wait_leader(&c, 10000);
+    ordersched_client *client = cluster_client(&c);
+    assert_int_equal(ordersched_get(client, "nothing", &answer), ORDERSCHED_NOT_FOUND);
+    for (unsigned i = 0; i < 2; i++) {
+        expect_status(&c, 0, "node 1: its wall clock is .* ahead of what a majority");
+        unsigned next = leader == 0 ? 1 : 0;
+        if (i == 0) {
+            assert_int_equal(cluster_transfer(client, c.nodes[next].id), 0);
+        }
+    }
+    *shim.offset_us = -86400 * 1000000ll;
+    expect_status(&c, 0, "node 1: its wall clock is .* behind what a majority");
+    *shim.offset_us = 0;
+    expect_log(&c, "agrees with a majority again");
+    ordersched_close(client);
+    cluster_close(&c, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cluster_without_a_leader_is_no_success),
+        cmocka_unit_test(a_node_whose_clock_is_wrong_is_named),
         cmocka_unit_test(a_member_that_is_shut_out_is_not_counted_as_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,11 +97,38 @@ static void a_repeated_or_missing_frame_is_noticed(void **state)
     frame_reader_free(&r);
 }
 
+/* Between two of libraft's, with the numbers of all. */
+static void a_frame_that_tells_a_clock_is_told_apart(void **state)
+{
+    uint8_t stream[300];
+    const uint8_t *data = stream, *run;
+    struct frame_reader r = {0};
+    size_t run_len;
+    (void)state;
+    size_t len = build_frame(stream, 20, 0);
+    memset(stream + len + FRAME_HEADER_SIZE, 'c', CLOCK_TOLD_SIZE);
+    frame_seal_clock(stream + len, 1);
+    len += FRAME_HEADER_SIZE + CLOCK_TOLD_SIZE;
+    len += build_frame(stream + len, 30, 2);
+    assert_int_equal(frame_read(&r, &data, &len, &run, &run_len), FRAME_READY);
+    assert_int_equal(run_len, 20);
+    assert_int_equal(frame_read(&r, &data, &len, &run, &run_len), FRAME_CLOCK);
+    assert_int_equal(run_len, CLOCK_TOLD_SIZE);
+    assert_int_equal(run[CLOCK_TOLD_SIZE - 1], 'c');
+    assert_int_equal(frame_read(&r, &data, &len, &run, &run_len), FRAME_READY);
+    assert_int_equal(run_len, 30);
+    assert_int_equal(frame_read(&r, &data, &len, &run, &run_len), FRAME_MORE);
+    frame_reader_free(&r);
+}
+
 static void an_impossible_length_takes_no_memory(void **state)
 {
-    static const uint32_t lengths[] = {0, TRANSPORT_FRAME_MAX + 1, UINT32_MAX};
+    static const uint32_t lengths[] = {
+        0,        TRANSPORT_FRAME_MAX + 1,          UINT32_MAX,
+        1u << 31, 1u << 31 | (CLOCK_TOLD_SIZE - 1), 1u << 31 | (CLOCK_TOLD_SIZE + 1)};
     (void)state;
-    for (size_t i = 0; i < 3; i++) { /* from a peer that sums up what it should not send */
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths;
+         i++) { /* from a peer that sums up what it should not send */
         uint8_t header[FRAME_HEADER_SIZE] = {0};
         struct frame_reader r = {0};
         bytes_put_u32(header, lengths[i]);
@@ -280,6 +307,7 @@ int main(void)
         cmocka_unit_test(frames_are_read_back_in_pieces_of_any_size),
         cmocka_unit_test(a_flipped_bit_anywhere_is_noticed_at_once),
         cmocka_unit_test(a_repeated_or_missing_frame_is_noticed),
+        cmocka_unit_test(a_frame_that_tells_a_clock_is_told_apart),
         cmocka_unit_test(an_impossible_length_takes_no_memory),
         cmocka_unit_test(a_peer_that_acknowledges_nothing_is_noticed_in_time),
         cmocka_unit_test(a_slow_peer_and_an_idle_connection_are_not_silent),

@@ -1,0 +1,159 @@
+/* clock_watch.c - see clock_watch.h. */
+#include "clock_watch.h"
+
+#include <assert.h>
+
+#include "../client/base/clocks.h"
+#include "../raft/consensus/replica.h"
+#include "../raft/transport/transport.h"
+
+#define WATCH_EVERY_MS 1000
+#define SAY_EVERY_US 600000000ull
+
+static_assert(REPLICA_MEMBERS_MAX <= CLOCK_VOTERS_MAX && REPLICA_MEMBERS_MAX <= CLOCK_PEERS_MAX,
+              "there is room for all members");
+
+/* By how much bounds are ahead of what is agreed on; 0: they overlap. */
+static int64_t ahead_of(const struct clock_bounds *in, const struct clock_bounds *of)
+{
+    const int64_t error_us = CLOCK_ERROR_MAX_US / 2;
+
+    if (of->low_us - error_us > in->high_us) {
+        return of->low_us - error_us - in->high_us;
+    }
+    return of->high_us + error_us < in->low_us ? of->high_us + error_us - in->low_us : 0;
+}
+
+void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
+{
+    struct replica_member members[REPLICA_MEMBERS_MAX];
+    struct clock_bounds bounds[CLOCK_VOTERS_MAX];
+    uint64_t boot_us = clocks_boot_us(), wall_us = clocks_wall_us();
+    unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
+    unsigned voters = 0, own = 0;
+
+    *view = (struct clock_view){0};
+    for (unsigned i = 0; i < n; i++) {
+        struct clock_bounds *b = &bounds[view->n];
+        voters += members[i].voter;
+        own += members[i].voter && members[i].self;
+        if (members[i].voter && !members[i].self &&
+            clock_samples_look(&w->samples, members[i].id, boot_us, wall_us, &b->low_us,
+                               &b->high_us)) {
+            view->voters[view->n++] = (struct clock_view_voter){
+                .id = members[i].id,
+                .offset_us = b->low_us + (b->high_us - b->low_us) / 2,
+                .error_us = (b->high_us - b->low_us) / 2,
+            };
+        }
+    }
+    if (voters == 0) {
+        return;
+    }
+    struct clock_agreement *a = &view->agreement;
+    *a = clock_agree(bounds, view->n, voters, own, CLOCK_ERROR_MAX_US / 2);
+    for (unsigned i = 0; i < view->n; i++) {
+        bool agreed = a->standing == CLOCK_AGREED || a->standing == CLOCK_OUTVOTED;
+        view->voters[i].ahead_us = agreed ? ahead_of(&a->in, &bounds[i]) : 0;
+    }
+}
+
+/* Is it time to say that this node's clock is so far off? */
+static bool is_to_be_said(struct clock_watch *w, uint64_t id, int direction, uint64_t now_us)
+{
+    struct clock_said *free_one = NULL;
+
+    for (unsigned i = 0; i < CLOCK_VOTERS_MAX; i++) {
+        struct clock_said *s = &w->said[i];
+        if (s->id == id) {
+            bool again = s->direction != direction || now_us - s->at_us >= SAY_EVERY_US;
+            if (again) {
+                *s = (struct clock_said){direction != 0 ? id : 0, direction, now_us};
+            }
+            return again;
+        }
+        free_one = s->id == 0 ? s : free_one;
+    }
+    if (direction == 0 || free_one == NULL) {
+        return false;
+    }
+    *free_one = (struct clock_said){id, direction, now_us};
+    return true;
+}
+
+static void say(struct clock_watch *w, uint64_t id, bool own, int64_t ahead_us)
+{
+    int direction = (ahead_us > 0) - (ahead_us < 0);
+
+    if (!is_to_be_said(w, id, direction, clocks_boot_us())) {
+        return;
+    }
+    if (direction == 0) {
+        log_line(w->log, LOG_INFO, "a node's wall clock agrees with a majority again",
+                 LOG_U64("node", id));
+        return;
+    }
+    log_line(
+        w->log, LOG_WARN,
+        own ? "this node's wall clock is wrong: a majority of the voters' clocks agree on "
+              "another time. Put it right (NTP), or let another node lead: it decides when "
+              "orders fire"
+            : "a node's wall clock is wrong: a majority of the voters' clocks agree on another "
+              "time. Put it right (NTP) before that node leads",
+        LOG_U64("node", id), LOG_I64("ahead_ms", ahead_us / 1000));
+}
+
+static void say_disagreement(struct clock_watch *w, const struct clock_view *view)
+{
+    uint64_t now_us = clocks_boot_us();
+    bool heard_all = view->agreement.standing == CLOCK_DISAGREED;
+
+    if (!heard_all) {
+        w->disagreed_us = 0;
+    } else if (w->disagreed_us == 0 || now_us - w->disagreed_us >= SAY_EVERY_US) {
+        w->disagreed_us = now_us;
+        log_line(w->log, LOG_WARN,
+                 "no majority of the voters' wall clocks agrees on a time: put them right (NTP)",
+                 LOG_U64("heard", view->n));
+    }
+}
+
+/* A follower hears its leader alone, and cannot tell which of the two is wrong: that is the leader's. */
+static void watch_cb(uv_timer_t *timer)
+{
+    struct clock_watch *w = timer->data;
+    struct clock_view view;
+
+    transport_tell_clocks(w->transport);
+    clock_watch_view(w, &view);
+    if (w->replica == NULL || replica_role(w->replica) != REPLICA_LEADER) {
+        return;
+    }
+    say(w, w->id, true, view.agreement.ahead_us);
+    for (unsigned i = 0; i < view.n; i++) {
+        say(w, view.voters[i].id, false, view.voters[i].ahead_us);
+    }
+    say_disagreement(w, &view);
+}
+
+void clock_watch_init(struct clock_watch *w, uv_loop_t *loop, struct raft_uv_transport *transport,
+                      struct log *log)
+{
+    w->transport = transport;
+    w->log = log;
+    uv_timer_init(loop, &w->timer);
+    w->timer.data = w;
+}
+
+void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica)
+{
+    w->id = id;
+    w->replica = replica;
+    uv_timer_start(&w->timer, watch_cb, WATCH_EVERY_MS, WATCH_EVERY_MS);
+}
+
+void clock_watch_close(struct clock_watch *w)
+{
+    w->replica = NULL;
+    uv_close((uv_handle_t *)&w->timer, NULL);
+}
