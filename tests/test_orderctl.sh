@@ -261,6 +261,10 @@ expect "memory of somebody else" 2 - 'needs a cluster of its own' $bench memory 
 expect "nodes of a cluster that runs" 2 - '--endpoints measures one that runs' \
     $bench schedule --endpoints 127.0.0.1:1 --nodes 3
 expect "failover of one node" 2 - '--nodes 3 or more' $bench failover --nodes 1
+expect "failover in two ways" 2 - 'exclude each other' $bench failover --kills 1 --cut 1
+expect "no SIGTERM" 2 - '--term must be a number from 1 to 100' $bench failover --term 0
+expect "too many kills" 2 - '--kills must be a number from 1 to 100' $bench failover --kills 101
+expect "help of failover" 0 '--cut N' - $bench failover --help
 expect "growth to less than its sample" 2 - '--base and --sample' $bench growth --orders 10
 expect "restart of half the nodes" 2 - '--kill is neither' $bench restart --kill half
 expect "a data directory that is not there" 3 - 'cannot make a directory' \

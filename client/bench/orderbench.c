@@ -265,7 +265,7 @@ static const struct {
     {"pay", bench_pay, "how many are paid before their deadline"},
     {"memory", bench_memory, "how much memory a node takes for an order"},
     {"restart", bench_restart, "how long until it serves again after kill -9"},
-    {"failover", bench_failover, "how long nothing is acknowledged when the leader is killed"},
+    {"failover", bench_failover, "how long nothing is acknowledged when the leader goes"},
     {"growth", bench_growth, "what an order costs when many are pending"},
     {"stall", bench_stall, "how long the raft loop stands still during snapshots"},
     {"soak", bench_soak, "the life of very many orders, and a leader's death, judged exactly"},

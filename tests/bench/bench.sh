@@ -79,6 +79,12 @@ measure_named() {
 
 has() { "$BENCH" --help | grep -Eq "^[[:space:]]*(Usage: )?(orderbench )?$1( |\$)"; }
 
+# Whether nodes can have networks of their own here.
+can_cut() {
+    { unshare --net true || unshare --map-root-user --net true; } 2>/dev/null &&
+        PATH=$PATH:/usr/sbin:/sbin command -v ip >/dev/null
+}
+
 measure 60 schedule --orders "$(size 1000000)"
 measure 60 schedule --orders "$(size 10000)" --outstanding 1
 measure 60 pay --orders "$(size 1000000)"
@@ -92,7 +98,11 @@ fi
 measure 90 memory --orders "$(size 1000000)"
 measure 120 restart --orders "$(size 1000000)"
 measure 240 restart --orders "$(size "$LARGE")"
-measure 120 failover --orders "$(size 10000)" --rounds 5
+measure 240 failover --orders "$(size 10000)" --kills "$(size 20 2)"
+if can_cut; then
+    measure 240 failover --orders "$(size 10000)" --cut "$(size 10 2)"
+fi
+measure 240 failover --orders "$(size 10000)" --term "$(size 10 2)"
 measure 240 growth --orders "$(size "$LARGE" 30000)" --base "$(size 10000)" \
     --sample "$(size 300000 1000)"
 measure 150 stall --orders "$(size 1000000)" --over 10s --at-most 30s \

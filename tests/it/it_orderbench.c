@@ -130,6 +130,15 @@ static void assert_row(const json_t *row, const char *bench, unsigned nodes, uns
     assert_true(json_is_string(json_object_get(row, "version")));
 }
 
+/* Of a failover of so many rounds, which were asked for by this flag. */
+static void assert_gaps(const json_t *row, const char *flag, unsigned rounds)
+{
+    assert_true(figure(json_object_get(row, "settings"), flag) == rounds);
+    assert_int_equal(json_array_size(json_object_get(row, "gaps_ms")), rounds);
+    assert_true(figure(row, "gap_median_ms") > 0);
+    assert_true(figure(row, "gap_median_ms") <= figure(row, "max_ms"));
+}
+
 static void schedule_gives_a_row_for_pipelined_calls(void **state)
 {
     json_t *row = bench_row(
@@ -212,17 +221,57 @@ static void restart_tells_when_one_node_is_back(void **state)
     json_decref(row);
 }
 
-static void failover_gives_a_gap_for_each_round(void **state)
+static void failover_gives_a_gap_for_each_kill(void **state)
 {
-    json_t *row = bench_row((const char *const[]){"failover", "--orders", "100", "--rounds", "2",
+    json_t *row = bench_row((const char *const[]){"failover", "--orders", "100", "--kills", "2",
                                                   "-q", "-w", "json", NULL});
 
     (void)state;
     assert_row(row, "failover", 3, 100);
-    assert_int_equal(json_array_size(json_object_get(row, "gaps_ms")), 2);
-    /* No follower stands for election before it has missed the leader for a while. */
-    assert_true(figure(row, "max_ms") > 100);
-    assert_true(figure(row, "gap_median_ms") <= figure(row, "max_ms"));
+    assert_gaps(row, "kills", 2);
+    json_decref(row);
+}
+
+static void failover_gives_a_gap_for_each_leader_that_was_cut_off(void **state)
+{
+    struct bench_run b;
+    json_error_t error;
+
+    (void)state;
+    bench_begin(&b, (const char *const[]){"failover", "--orders", "100", "--cut", "2", "-q", "-w",
+                                          "json", NULL});
+    int status = process_wait_long(b.pid, BENCH_END_MS);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+        char text[4096];
+        read_text(b.out, text, sizeof text);
+        assert_non_null(strstr(text, "NO_CABLES"));
+        bench_end(&b);
+        print_message("skipped: no network namespaces can be made here\n");
+        skip();
+    }
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    json_t *row = json_load_file(b.out, 0, &error);
+    assert_non_null(row);
+    assert_row(row, "failover", 3, 100);
+    assert_gaps(row, "cut", 2);
+    /* Nobody can know sooner that it is gone than a follower that has missed it for a while. */
+    assert_true(figure(row, "gap_median_ms") > 400);
+    json_decref(row);
+    bench_end(&b);
+}
+
+static void failover_gives_gap_and_lateness_around_a_sigterm(void **state)
+{
+    json_t *row = bench_row((const char *const[]){"failover", "--orders", "100", "--rate", "1000",
+                                                  "--term", "1", "-q", "-w", "json", NULL});
+
+    (void)state;
+    assert_row(row, "failover", 3, 100);
+    assert_gaps(row, "term", 1);
+    json_t *lateness = json_object_get(row, "lateness_ms");
+    assert_true(figure(lateness, "n") > 0);
+    assert_true(figure(lateness, "p99") > 0);
+    assert_true(figure(row, "lateness_p99_worst_ms") > 0);
     json_decref(row);
 }
 
@@ -488,7 +537,9 @@ int main(void)
         cmocka_unit_test(memory_gives_bytes_for_each_order),
         cmocka_unit_test(restart_tells_when_all_nodes_serve_again),
         cmocka_unit_test(restart_tells_when_one_node_is_back),
-        cmocka_unit_test(failover_gives_a_gap_for_each_round),
+        cmocka_unit_test(failover_gives_a_gap_for_each_kill),
+        cmocka_unit_test(failover_gives_a_gap_for_each_leader_that_was_cut_off),
+        cmocka_unit_test(failover_gives_gap_and_lateness_around_a_sigterm),
         cmocka_unit_test(growth_gives_a_ratio),
         cmocka_unit_test(stall_sees_snapshots_under_load),
         cmocka_unit_test(nobody_is_elected_under_loads_of_reads),

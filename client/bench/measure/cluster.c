@@ -22,14 +22,18 @@ static void bench_cluster_place(struct bench_cluster *c, unsigned i, unsigned po
     struct bench_cluster_node *node = &c->nodes[i];
     size_t peers = strlen(c->peers);
     size_t endpoints = strlen(c->endpoints);
+    char host[CABLES_HOST_SIZE] = "127.0.0.1";
 
+    if (c->cables.n > 0) {
+        cables_host(i, host);
+    }
     node->pid = 0;
     node->port = port;
-    snprintf(node->api, sizeof node->api, "127.0.0.1:%u", port + 1);
+    snprintf(node->api, sizeof node->api, "%s:%u", host, port + 1);
     snprintf(node->data, sizeof node->data, "%.*s/node-%u", CLUSTER_DIR_MAX, c->dir, i + 1);
     snprintf(node->log, sizeof node->log, "%.*s/node-%u.log", CLUSTER_DIR_MAX, c->dir, i + 1);
-    snprintf(c->peers + peers, sizeof c->peers - peers, "%s%u=127.0.0.1:%u", i > 0 ? "," : "",
-             i + 1, port);
+    snprintf(c->peers + peers, sizeof c->peers - peers, "%s%u=%s:%u", i > 0 ? "," : "", i + 1, host,
+             port);
     snprintf(c->endpoints + endpoints, sizeof c->endpoints - endpoints, "%s%s", i > 0 ? "," : "",
              node->api);
 }
@@ -75,22 +79,31 @@ int bench_cluster_start(struct bench_cluster *c, unsigned i)
 {
     struct bench_cluster_node *node = &c->nodes[i];
     char program[600], id[16];
-    char *argv[9 + CLUSTER_FLAGS_MAX + 1] = {program,  "--id",      id,
-                                             "--data", node->data,  "--peers",
-                                             c->peers, "--cluster", (char *)c->config.name};
+    char *argv[10 + CLUSTER_FLAGS_MAX + 1] = {program,  "--id",      id,
+                                              "--data", node->data,  "--peers",
+                                              c->peers, "--cluster", (char *)c->config.name};
     unsigned n = 9;
 
     if (bench_program_path("orderschedd", program, sizeof program) != 0) {
         return -1;
     }
     snprintf(id, sizeof id, "%u", i + 1);
+    if (c->cables.n > 0) { /* off the loopback, where only we are */
+        argv[n++] = "--insecure";
+    }
     for (unsigned k = 0; c->args[k] != NULL; k++) {
         argv[n++] = c->args[k];
+    }
+    if (c->cables.n > 0 && cables_enter(&c->cables, i) != 0) {
+        return -1;
     }
     pthread_mutex_lock(&c->mutex);
     pid_t pid = bench_process_start(argv, node->log);
     node->pid = pid > 0 ? pid : 0;
     pthread_mutex_unlock(&c->mutex);
+    if (c->cables.n > 0 && cables_leave(&c->cables) != 0) {
+        return -1;
+    }
     return pid > 0 ? 0 : -1;
 }
 
@@ -102,6 +115,32 @@ void bench_cluster_kill(struct bench_cluster *c, unsigned i)
         c->nodes[i].pid = 0;
     }
     pthread_mutex_unlock(&c->mutex);
+}
+
+void bench_cluster_term(struct bench_cluster *c, unsigned i)
+{
+    pthread_mutex_lock(&c->mutex);
+    if (c->nodes[i].pid > 0) {
+        kill(c->nodes[i].pid, SIGTERM);
+    }
+    pthread_mutex_unlock(&c->mutex);
+}
+
+int bench_cluster_wait_end(struct bench_cluster *c, unsigned i, unsigned timeout_ms)
+{
+    uint64_t until_ms = clocks_running_ms() + timeout_ms;
+
+    while (bench_process_is_alive(c->nodes[i].pid)) {
+        if (clocks_running_ms() > until_ms) {
+            return -1;
+        }
+        clocks_sleep_ms(1);
+    }
+    pthread_mutex_lock(&c->mutex);
+    int code = bench_process_wait(c->nodes[i].pid);
+    c->nodes[i].pid = 0;
+    pthread_mutex_unlock(&c->mutex);
+    return code;
 }
 
 static void bench_cluster_remove_data(const struct bench_cluster *c)
@@ -209,13 +248,17 @@ static int bench_cluster_wait_leader(const struct bench_cluster *c)
 
 static int bench_cluster_open_own(struct bench_cluster *c)
 {
+    int rv = c->config.apart ? cables_open(&c->cables, c->config.nodes) : 0;
+    if (rv != 0) {
+        return rv;
+    }
     unsigned base = bench_ports_free(CLUSTER_PORTS * c->config.nodes);
 
     if (base == 0) {
         fprintf(stderr, "orderbench: no free ports on 127.0.0.1\n");
         return 3;
     }
-    int rv = bench_cluster_take_flags(c);
+    rv = bench_cluster_take_flags(c);
     rv = rv == 0 ? bench_cluster_make_dir(c) : rv;
     if (rv != 0) {
         return rv;
@@ -270,6 +313,9 @@ void bench_cluster_close(struct bench_cluster *c, bool failed)
         } else {
             bench_directory_remove(c->dir);
         }
+    }
+    if (c->cables.n > 0) {
+        cables_close(&c->cables);
     }
     pthread_mutex_destroy(&c->mutex);
 }

@@ -1,8 +1,8 @@
 /* cluster.h - the cluster that is measured: one of our own on this machine, or one that
  * runs already.
  *
- * Our own are nodes of the orderschedd beside orderbench, on free ports of 127.0.0.1, with their
- * data in a scratch directory, and with real fsync. They end with the cluster, by pid: also when a
+ * Our own are nodes of the orderschedd beside orderbench, on free ports of 127.0.0.1 or each on a
+ * machine of its own (cables.h), with their data in a scratch directory, and with real fsync. They end with the cluster, by pid: also when a
  * signal (INT, TERM, HUP) or an error ends orderbench. Of a cluster that runs already only the
  * endpoints are known: nothing is killed there, and what its nodes use is not seen.
  *
@@ -13,9 +13,10 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "cables.h"
 #include "process.h"
 
-#define CLUSTER_NODES_MAX 9
+#define CLUSTER_NODES_MAX CABLES_MAX
 #define CLUSTER_DIR_MAX 256
 #define CLUSTER_FLAGS_MAX 16
 
@@ -26,6 +27,7 @@ struct bench_cluster_config {
     unsigned nodes;
     unsigned patience_ms;   /* to wait for a leader; 0: 20 s */
     const char *node_flags; /* further ones of each node: "FLAG=VALUE,FLAG=VALUE"; or NULL */
+    bool apart;             /* each node on a machine of its own, whose cable can be pulled */
 };
 
 struct bench_cluster_node {
@@ -39,7 +41,8 @@ struct bench_cluster_node {
 struct bench_cluster {
     struct bench_cluster_config config;
     bool own;
-    unsigned n; /* nodes of our own */
+    unsigned n;           /* nodes of our own */
+    struct cables cables; /* none unless they are apart */
     char dir[CLUSTER_DIR_MAX];
     char flags[1024]; /* the further ones, each ended by a NUL */
     char *args[CLUSTER_FLAGS_MAX + 1];
@@ -60,6 +63,10 @@ void bench_cluster_close(struct bench_cluster *c, bool failed);
 
 /* Our own cluster only. Node i's number in the cluster is i + 1. */
 void bench_cluster_kill(struct bench_cluster *c, unsigned i); /* SIGKILL */
+void bench_cluster_term(struct bench_cluster *c, unsigned i); /* SIGTERM, and do not wait */
+/* Wait until a node that was asked to has ended. Its exit code, 128 + N after signal N; -1: it had
+ * not within timeout_ms. */
+int bench_cluster_wait_end(struct bench_cluster *c, unsigned i, unsigned timeout_ms);
 int bench_cluster_start(struct bench_cluster *c, unsigned i); /* 0, or -1 after a sentence */
 /* What each node has used so far, 0 where it does not run. */
 void bench_cluster_usage(const struct bench_cluster *c,
