@@ -57,6 +57,10 @@ void client_refuse_waiting(struct client_logic *l, int error);
 /* Does anybody wait for a leader, or for the cluster's time? */
 bool client_search_wanted(const struct client_logic *l, uint64_t now_ms);
 void client_search_tick(struct client_logic *l, uint64_t now_ms);
+/* When a search message may have to be sent, UINT64_MAX: none will be. */
+uint64_t client_search_wake_ms(const struct client_logic *l, uint64_t now_ms);
+/* The leader answered, or is owed its first message: its silence counts from now on. */
+void client_search_trust(struct client_logic *l, uint64_t now_ms);
 /* A search message ended: with an answer, or (NULL) without. */
 void client_search_on_probe(struct client_logic *l, unsigned slot, const struct answer *answer,
                             uint64_t now_ms);

@@ -34,6 +34,7 @@ bool client_logic_init(struct client_logic *l, const struct client_logic_config 
     c->attempt_timeout_ms = default_to(c->attempt_timeout_ms, 2000);
     c->probe_timeout_ms = default_to(c->probe_timeout_ms, 1000);
     c->hedge_ms = default_to(c->hedge_ms, 100);
+    c->doubt_ms = default_to(c->doubt_ms, 300);
     c->backoff_min_ms = default_to(c->backoff_min_ms, 20);
     c->backoff_max_ms = default_to(c->backoff_max_ms, 500);
     l->search.leader = -1;
@@ -126,6 +127,9 @@ static bool client_send_batch(struct client_logic *l, struct call_queue *queue,
             call_queue_push_front(queue, l->batch[--n]);
         }
         return false;
+    }
+    if (kind == MESSAGE_LEADER && l->in_flight == 1) {
+        client_search_trust(l, now_ms);
     }
     if (kind == MESSAGE_LEADER && l->batch[0]->polls) {
         m->polls = true;
@@ -343,9 +347,9 @@ uint64_t client_logic_next_wake_ms(const struct client_logic *l, uint64_t now_ms
     const struct call *first = call_agenda_first(&l->agenda);
     uint64_t wake_ms = first != NULL ? call_wake_ms(first) : UINT64_MAX;
 
-    if (client_search_wanted(l, now_ms) && l->search.probe_at_ms < wake_ms) {
-        wake_ms = l->search.probe_at_ms;
-    }
+    uint64_t search_ms = client_search_wake_ms(l, now_ms);
+
+    wake_ms = search_ms < wake_ms ? search_ms : wake_ms;
     if (l->starved && now_ms + STARVED_RETRY_MS < wake_ms) {
         wake_ms = now_ms + STARVED_RETRY_MS;
     }

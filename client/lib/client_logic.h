@@ -55,6 +55,7 @@ struct client_logic_config {
     unsigned attempt_timeout_ms; /* how long to wait for an answer; 0 = 2,000 */
     unsigned probe_timeout_ms;   /* the same, for the search; 0 = 1,000 */
     unsigned hedge_ms;           /* ask the next node if one is silent so long; 0 = 100 */
+    unsigned doubt_ms;           /* ask the others if the leader is silent so long; 0 = 300 */
     unsigned backoff_min_ms;     /* 0 = 20 */
     unsigned backoff_max_ms;     /* 0 = 500 */
 };
@@ -83,6 +84,7 @@ struct client_search {
     uint64_t term;        /* highest term in which a leader was named */
     unsigned failures;    /* since a leader last answered; sets the backoff */
     uint64_t probe_at_ms; /* not before */
+    uint64_t doubt_at_ms; /* who is believed in is doubted from then on, if it owes an answer */
     unsigned next;        /* slot to look at next */
     bool in_round;        /* it ends hedge_ms after its last search message */
     unsigned left;        /* slots not looked at in this round */

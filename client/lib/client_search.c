@@ -2,7 +2,10 @@
  *
  * One node after the other is asked with an empty request; a silent one is overtaken by the next
  * after hedge_ms. Between rounds over all nodes, and after each believed leader that failed,
- * the search waits longer, until a leader has done some work. */
+ * the search waits longer, until a leader has done some work.
+ *
+ * A leader that owes an answer for doubt_ms is doubted: the others are asked beside it. It may just
+ * be slow, so nothing is taken from it before one of them names a leader of a later term. */
 #include <assert.h>
 #include <string.h>
 
@@ -13,6 +16,7 @@
 #define SEARCH_QUICK_REDIRECTS 3
 #define SEARCH_EAGER_ROUNDS 12
 #define SEARCH_EAGER_MS 100
+#define SEARCH_DOUBT_BACKOFF 2 /* as after so many failures, while a silent leader is believed in */
 
 /* An election takes about a second: for so long the pauses stay short. */
 static uint64_t search_backoff_ms(struct client_logic *l, unsigned n)
@@ -85,6 +89,32 @@ int client_logic_add_endpoint(struct client_logic *l, const char *address)
     return ORDERSCHED_OK;
 }
 
+/* Is there a leader that owes an answer? Then it is doubted from doubt_at_ms on. */
+static bool search_may_doubt(const struct client_logic *l)
+{
+    return l->search.leader >= 0 && l->in_flight > 0;
+}
+
+static bool search_doubts(const struct client_logic *l, uint64_t now_ms)
+{
+    return search_may_doubt(l) && now_ms >= l->search.doubt_at_ms;
+}
+
+void client_search_trust(struct client_logic *l, uint64_t now_ms)
+{
+    l->search.doubt_at_ms = now_ms + l->config.doubt_ms;
+}
+
+uint64_t client_search_wake_ms(const struct client_logic *l, uint64_t now_ms)
+{
+    const struct client_search *s = &l->search;
+
+    if (client_search_wanted(l, now_ms)) {
+        return s->probe_at_ms;
+    }
+    return !l->closed && search_may_doubt(l) ? s->doubt_at_ms : UINT64_MAX;
+}
+
 bool client_search_wanted(const struct client_logic *l, uint64_t now_ms)
 {
     if (l->closed) {
@@ -93,7 +123,7 @@ bool client_search_wanted(const struct client_logic *l, uint64_t now_ms)
     if (!l->time_known && (l->need_time > 0 || now_ms < l->want_time_until_ms)) {
         return true;
     }
-    return l->search.leader < 0 && l->calls.n > 0;
+    return (l->search.leader < 0 && l->calls.n > 0) || search_doubts(l, now_ms);
 }
 
 /* What a call that was never sent should be told: a refusal tells more than the lack of a leader,
@@ -122,6 +152,7 @@ static void search_set_leader(struct client_logic *l, int slot, uint64_t term, u
     s->error = s->round_error = ORDERSCHED_UNREACHABLE;
     l->endpoints[slot].searched = true;
     l->in_flight = 0;
+    client_search_trust(l, now_ms);
     client_abandon_silent(l, now_ms);
 }
 
@@ -142,9 +173,13 @@ static void search_end_round(struct client_logic *l, uint64_t now_ms)
 {
     struct client_search *s = &l->search;
 
+    s->in_round = false;
+    if (search_doubts(l, now_ms)) { /* the term of who is doubted is the one to beat */
+        s->probe_at_ms = now_ms + search_backoff_ms(l, SEARCH_DOUBT_BACKOFF);
+        return;
+    }
     s->probe_at_ms = now_ms + search_backoff_ms(l, s->failures);
     s->failures++;
-    s->in_round = false;
     s->term = 0;
     s->error = s->round_error;
     s->round_error = ORDERSCHED_UNREACHABLE;
@@ -176,7 +211,8 @@ void client_search_tick(struct client_logic *l, uint64_t now_ms)
         unsigned slot = s->next;
         s->next = (slot + 1) % CLIENT_ENDPOINTS_MAX;
         s->left--;
-        if (!l->endpoints[slot].searched || l->endpoints[slot].probing) {
+        if (!l->endpoints[slot].searched || l->endpoints[slot].probing ||
+            ((int)slot == s->leader && search_doubts(l, now_ms))) { /* it owes answers enough */
             continue;
         }
         /* Where there was no connection a moment ago the answer is not waited for. */
@@ -233,6 +269,9 @@ void client_search_on_envelope(struct client_logic *l, unsigned slot, const stru
     e->failed = false;
     e->away_until_ms = 0;
     e->node_id = 0;
+    if ((int)slot == l->search.leader) {
+        client_search_trust(l, now_ms);
+    }
     if (answer->error == ORDERSCHED_WRONG_CLUSTER) {
         return;
     }
@@ -281,11 +320,24 @@ static void search_stay_with(struct client_logic *l, const struct answer *answer
 }
 
 /* Look at the next node of the round at once. */
-static void search_go_on(struct client_search *s, uint64_t now_ms)
+static void search_go_on(struct client_logic *l, uint64_t now_ms)
 {
-    if (s->leader < 0 && s->left > 0) {
-        s->probe_at_ms = now_ms;
+    if (l->search.left > 0 && (l->search.leader < 0 || search_doubts(l, now_ms))) {
+        l->search.probe_at_ms = now_ms;
     }
+}
+
+/* Is a leader that was named in this term to be believed in, instead of who is now? A follower that
+ * has voted says the new term, and names the old leader until it hears of the new one: so who is
+ * doubted gains nothing by a later term, and loses against another one of the same. */
+static bool search_is_news(const struct client_logic *l, int leader, uint64_t term, uint64_t now_ms)
+{
+    const struct client_search *s = &l->search;
+
+    if (search_doubts(l, now_ms)) {
+        return leader != s->leader && term >= s->term;
+    }
+    return s->leader < 0 ? term >= s->term : term > s->term;
 }
 
 void client_search_on_probe(struct client_logic *l, unsigned slot, const struct answer *answer,
@@ -299,7 +351,7 @@ void client_search_on_probe(struct client_logic *l, unsigned slot, const struct 
     if (answer == NULL) {
         e->refusal = ORDERSCHED_OK;
         search_note_error(s, ORDERSCHED_UNREACHABLE);
-        search_go_on(s, now_ms);
+        search_go_on(l, now_ms);
         return;
     }
     e->refusal = search_refusal(l, answer);
@@ -312,17 +364,22 @@ void client_search_on_probe(struct client_logic *l, unsigned slot, const struct 
     }
     if (e->refusal != ORDERSCHED_OK) {
         search_note_error(s, e->refusal);
-        search_go_on(s, now_ms);
+        search_go_on(l, now_ms);
         search_refused(l, e->refusal);
         return;
     }
     int leader = search_named_leader(l, slot, answer, now_ms);
-    if (leader >= 0 && answer->term >= s->term && (s->leader < 0 || answer->term > s->term)) {
+    if (leader >= 0 && search_is_news(l, leader, answer->term, now_ms)) {
         search_stay_with(l, answer);
+        if (search_doubts(l, now_ms)) { /* what it owes is asked of the next one */
+            l->endpoints[s->leader].failed = true;
+        }
         search_set_leader(l, leader, answer->term, now_ms);
-    } else if (s->leader < 0) {
-        search_note_error(s, ORDERSCHED_NOT_LEADER);
-        search_go_on(s, now_ms);
+    } else {
+        if (s->leader < 0) {
+            search_note_error(s, ORDERSCHED_NOT_LEADER);
+        }
+        search_go_on(l, now_ms);
     }
 }
 

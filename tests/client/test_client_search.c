@@ -396,10 +396,68 @@ static void a_leader_that_went_silent_is_left_with_all_its_messages(void **state
     world_free(w);
 }
 
-static void a_slow_leader_that_still_leads_is_used_again(void **state)
+static void a_silent_leader_is_left_as_soon_as_there_is_another(void **state)
 {
     (void)state;
     struct world *w = world_with_leader(NULL);
+    struct ending o = {0};
+    uint8_t id[16];
+
+    world_pay(w, &o);
+    world_tick(w);
+    unsigned sent = w->n_sent;
+    memcpy(id, world_last(w)->op.request_id, 16);
+    world_pass(w, 299);
+    assert_int_equal(w->n_sent, sent);
+    world_pass(w, 1);
+    assert_int_equal(w->n_sent, sent + 1);
+    assert_string_equal(world_last(w)->address, B);
+    /* It has voted already, and names the old leader until it hears of the new one. */
+    struct said behind = {.node = 2, .leader = 1, .address = A, .term = 6};
+    world_answer(w, world_last(w), &behind, NULL);
+    assert_int_equal(w->n_sent, sent + 2);
+    assert_string_equal(world_last(w)->address, C);
+    struct said leader = {.node = 3, .leader = 3, .address = C, .term = 6};
+    world_answer(w, world_last(w), &leader, NULL);
+    assert_int_equal(w->n_sent, sent + 3);
+    assert_string_equal(world_last(w)->address, C);
+    assert_int_equal(world_last(w)->n, 1);
+    assert_memory_equal(id, world_last(w)->op.request_id, 16);
+    world_answer_ok(w, world_last(w));
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    world_free(w);
+}
+
+static void a_slow_leader_keeps_its_calls_though_others_are_asked(void **state)
+{
+    (void)state;
+    struct world *w = world_with_leader(NULL);
+    struct ending o = {0};
+
+    world_pay(w, &o);
+    world_tick(w);
+    unsigned owed = w->n_sent - 1;
+    world_pass(w, 300);
+    struct said b = {.node = 2, .leader = 1, .address = A, .term = 5};
+    world_answer(w, world_last(w), &b, NULL);
+    struct said c = {.node = 3, .leader = 1, .address = A, .term = 5};
+    world_answer(w, world_last(w), &c, NULL);
+    assert_int_equal(w->n_sent, owed + 3); /* a pause, and all is asked again */
+    world_pass(w, 100);
+    assert_int_equal(w->n_sent, owed + 4);
+    assert_int_equal(world_last(w)->n, 0);
+    world_answer_ok(w, &w->sent[owed]);
+    assert_int_equal(o.calls, 1);
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    assert_int_equal(client_logic_next_wake_ms(&w->logic, w->now_ms), UINT64_MAX);
+    world_free(w);
+}
+
+static void a_slow_leader_that_still_leads_is_used_again(void **state)
+{
+    (void)state;
+    struct client_logic_config config = {.doubt_ms = 5000};
+    struct world *w = world_with_leader(&config);
     struct ending o = {0};
 
     world_pay(w, &o);
@@ -511,6 +569,8 @@ int main(void)
         cmocka_unit_test(a_client_stays_with_the_cluster_that_it_found_first),
         cmocka_unit_test(calls_end_at_once_when_every_node_is_of_another_cluster),
         cmocka_unit_test(a_leader_that_went_silent_is_left_with_all_its_messages),
+        cmocka_unit_test(a_silent_leader_is_left_as_soon_as_there_is_another),
+        cmocka_unit_test(a_slow_leader_keeps_its_calls_though_others_are_asked),
         cmocka_unit_test(a_slow_leader_that_still_leads_is_used_again),
         cmocka_unit_test(a_leader_whose_connection_is_lost_is_not_believed_in_for_being_named),
         cmocka_unit_test(a_leader_that_was_away_long_ago_is_followed_when_it_is_named),
