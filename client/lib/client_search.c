@@ -5,7 +5,7 @@
  * the search waits longer, until a leader has done some work.
  *
  * A leader that owes an answer for doubt_ms is doubted: the others are asked beside it. It may just
- * be slow, so nothing is taken from it before one of them names a leader of a later term. */
+ * be slow, so nothing is taken from it before one of them names another leader of the same or a later term. */
 #include <assert.h>
 #include <string.h>
 
