@@ -24,6 +24,11 @@ static int64_t ahead_of(const struct clock_bounds *in, const struct clock_bounds
     return of->high_us + error_us < in->low_us ? of->high_us + error_us - in->low_us : 0;
 }
 
+static bool is_agreed(const struct clock_agreement *a)
+{
+    return a->standing == CLOCK_AGREED || a->standing == CLOCK_OUTVOTED;
+}
+
 void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
 {
     struct replica_member members[REPLICA_MEMBERS_MAX];
@@ -53,8 +58,7 @@ void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
     struct clock_agreement *a = &view->agreement;
     *a = clock_agree(bounds, view->n, voters, own, CLOCK_ERROR_MAX_US / 2);
     for (unsigned i = 0; i < view->n; i++) {
-        bool agreed = a->standing == CLOCK_AGREED || a->standing == CLOCK_OUTVOTED;
-        view->voters[i].ahead_us = agreed ? ahead_of(&a->in, &bounds[i]) : 0;
+        view->voters[i].ahead_us = is_agreed(a) ? ahead_of(&a->in, &bounds[i]) : 0;
     }
 }
 
@@ -90,7 +94,7 @@ static void say(struct clock_watch *w, uint64_t id, bool own, int64_t ahead_us)
     }
     if (direction == 0) {
         log_line(w->log, LOG_INFO, "a node's wall clock agrees with a majority again",
-                 LOG_U64("node", id));
+                 LOG_U64("member", id));
         return;
     }
     log_line(
@@ -100,7 +104,7 @@ static void say(struct clock_watch *w, uint64_t id, bool own, int64_t ahead_us)
               "orders fire"
             : "a node's wall clock is wrong: a majority of the voters' clocks agree on another "
               "time. Put it right (NTP) before that node leads",
-        LOG_U64("node", id), LOG_I64("ahead_ms", ahead_us / 1000));
+        LOG_U64("member", id), LOG_I64("ahead_ms", ahead_us / 1000));
 }
 
 static void say_disagreement(struct clock_watch *w, const struct clock_view *view)
@@ -129,9 +133,11 @@ static void watch_cb(uv_timer_t *timer)
     if (w->replica == NULL || replica_role(w->replica) != REPLICA_LEADER) {
         return;
     }
-    say(w, w->id, true, view.agreement.ahead_us);
-    for (unsigned i = 0; i < view.n; i++) {
-        say(w, view.voters[i].id, false, view.voters[i].ahead_us);
+    if (is_agreed(&view.agreement)) {
+        say(w, w->id, true, view.agreement.ahead_us);
+        for (unsigned i = 0; i < view.n; i++) {
+            say(w, view.voters[i].id, false, view.voters[i].ahead_us);
+        }
     }
     say_disagreement(w, &view);
 }

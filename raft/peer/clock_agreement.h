@@ -15,8 +15,8 @@
 #define CLOCK_VOTERS_MAX 64
 
 enum clock_standing {
-    CLOCK_ALONE,     /* the only voter: there is nobody to compare with */
     CLOCK_UNKNOWN,   /* too few of the others were heard */
+    CLOCK_ALONE,     /* the only voter: there is nobody to compare with */
     CLOCK_DISAGREED, /* enough were heard, and no majority agrees */
     CLOCK_AGREED,    /* a majority agrees, and this node's clock with it */
     CLOCK_OUTVOTED,  /* a majority agrees, and this node's clock does not */

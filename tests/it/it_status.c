@@ -105,6 +105,7 @@ static void a_node_whose_clock_is_wrong_is_named(void **state)
     }
     *shim.offset_us = -86400 * 1000000ll;
     expect_status(&c, 0, "node 1: its wall clock is .* behind what a majority");
+    expect_log(&c, "member=1 ahead_ms=-86");
     *shim.offset_us = 0;
     expect_log(&c, "agrees with a majority again");
     ordersched_close(client);
