@@ -398,8 +398,8 @@ static void a_thousand_deliveries_at_once_are_done_exactly_once_each(void **stat
     snprintf(dead, sizeof dead, "http://127.0.0.1:%u/", dead_port);
     for (unsigned i = 0; i < N; i++) {
         parcel_fill(&p[i], &b, i % 10 == 0 ? dead : url);
-        p[i].copy.settings.timeout_ms = 20000;
-        p[i].copy.settings.connect_timeout_ms = 20000;
+        p[i].copy.settings.timeout_ms = 28000;
+        p[i].copy.settings.connect_timeout_ms = 28000;
         bench_start(&b, &p[i]);
     }
     bench_wait(&b);

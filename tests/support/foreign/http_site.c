@@ -123,10 +123,12 @@ void site_open(struct site *s)
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
     site_init(s);
-    s->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, site_handle, s,
-                                 MHD_OPTION_SOCK_ADDR, &a, MHD_OPTION_CONNECTION_LIMIT, 2000u,
-                                 MHD_OPTION_NOTIFY_COMPLETED, site_completed, NULL,
-                                 MHD_OPTION_NOTIFY_CONNECTION, site_connected, s, MHD_OPTION_END);
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, site_handle, s, MHD_OPTION_SOCK_ADDR, &a,
+        MHD_OPTION_CONNECTION_LIMIT, 2000u,
+        /* Past it the kernel drops what comes, to be sent again later and later. */
+        MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_NOTIFY_COMPLETED, site_completed, NULL,
+        MHD_OPTION_NOTIFY_CONNECTION, site_connected, s, MHD_OPTION_END);
     must(s->daemon != NULL);
     s->port = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
 }
