@@ -37,7 +37,6 @@ for word in "$@"; do
 done
 goals=${GOALS:-demo check}
 packages=${PACKAGES:-}
-mirror=http://deb.debian.org/debian
 dir=$PWD/build/fresh
 bare=$dir/$dist.tar
 name=$dist${as_user:+-user}
@@ -99,8 +98,8 @@ fi
 # --- outside ---
 
 make_bare() {
-    say "a bare $dist, from $mirror"
-    debootstrap --variant=minbase --include=git,make,ca-certificates "$dist" "$root" "$mirror" \
+    say "a bare $dist"
+    debootstrap --variant=minbase --include=git,make,ca-certificates "$dist" "$root" \
         >"$dir/$dist.log" 2>&1 || fail "debootstrap failed: see $dir/$dist.log"
     tar -C "$root" --one-file-system --numeric-owner -cf "$bare.part" . && mv "$bare.part" "$bare"
 }
