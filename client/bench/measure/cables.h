@@ -9,7 +9,7 @@
 #define ORDERBENCH_CABLES_H
 
 #define CABLES_MAX 9
-#define CABLES_HOST_SIZE 16
+#define CABLES_HOST_SIZE 24
 
 struct cables {
     unsigned n;  /* 0: there are none */
