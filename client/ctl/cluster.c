@@ -195,7 +195,8 @@ static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
 {
     char by[32];
 
-    units_format_duration((uint64_t)(ahead_ms < 0 ? -ahead_ms : ahead_ms), by, sizeof by);
+    units_format_duration(ahead_ms < 0 ? 0 - (uint64_t)ahead_ms : (uint64_t)ahead_ms, by,
+                          sizeof by);
     printf("node %llu: its wall clock is %s %s what a majority of the voters say: put it right\n",
            (unsigned long long)id, by, ahead_ms < 0 ? "behind" : "ahead of");
 }
@@ -203,11 +204,10 @@ static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
 /* The leader alone hears all clocks. */
 static void status_print_clocks(const struct survey_node *leader)
 {
-    const struct node_status *s = leader != NULL ? &leader->status : NULL;
-
-    if (s == NULL) {
+    if (leader == NULL) {
         return;
     }
+    const struct node_status *s = &leader->status;
     if (s->clock_ahead_ms != 0) {
         print_wrong_clock(leader->id, s->clock_ahead_ms);
     }
