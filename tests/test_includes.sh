@@ -59,26 +59,33 @@ arrows=(
     'raft/consensus: client raft raft/core raft/memory raft/peer'
     'raft/transport: client/base client/wire raft raft/peer'
     'raft/disk: client raft raft/peer raft/transport'
-    'node/host: client/base client/text client/wire'
+    'node/host: client/base client/text client/wire raft'
     'node/commit: client/base client/wire raft raft/core'
     'node/dispatch: client/base client/wire node/commit node/host raft raft/core'
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core'
     'node/api: client/base client/text node/commit node/host raft/transport'
     'node/config: client/text client/wire node/host raft/transport'
     'node/scheduler: client/base client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft/consensus raft/disk raft/memory raft/peer raft/transport'
+    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {
+    # shellcheck disable=SC2016 # awk's
     sources client raft node | xargs grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
-        sed -E 's/^([^:]*):[^"]*"([^"]*)".*/\1 \2/' | while read -r file header; do
-        from=$(dirname "$file")
-        case $header in
-        */*) to=$(realpath -m --relative-to=. "$from/$(dirname "$header")") ;;
-        *) to=$from ;;
-        esac
-        [ "$to" = "$from" ] || echo "$from: $to"
-    done | sort -u
+        sed -E 's/^([^:]*):[^"]*"([^"]*)".*/\1 \2/' |
+        awk '{
+            from = $1; sub("/[^/]*$", "", from)
+            if ($2 !~ "/") next
+            to = $2; sub("/[^/]*$", "", to)
+            n = split(from "/" to, part, "/"); depth = 0
+            for (i = 1; i <= n; i++) {
+                if (part[i] == "..") depth--
+                else if (part[i] != ".") at[++depth] = part[i]
+            }
+            to = at[1]
+            for (i = 2; i <= depth; i++) to = to "/" at[i]
+            if (to != from) print from ": " to
+        }' | sort -u
 }
 arrows_of_the_table() {
     local line to
