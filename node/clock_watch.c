@@ -1,65 +1,50 @@
 /* clock_watch.c - see clock_watch.h. */
 #include "clock_watch.h"
 
-#include <assert.h>
-
 #include "../client/base/clocks.h"
 #include "../raft/consensus/replica.h"
 #include "../raft/transport/transport.h"
 
 #define WATCH_EVERY_MS 1000
 #define SAY_EVERY_US 600000000ull
-
-static_assert(REPLICA_MEMBERS_MAX <= CLOCK_VOTERS_MAX && REPLICA_MEMBERS_MAX <= CLOCK_PEERS_MAX,
-              "there is room for all members");
-
-/* By how much bounds are ahead of what is agreed on; 0: they overlap. */
-static int64_t ahead_of(const struct clock_bounds *in, const struct clock_bounds *of)
-{
-    const int64_t error_us = CLOCK_ERROR_MAX_US / 2;
-
-    if (of->low_us - error_us > in->high_us) {
-        return of->low_us - error_us - in->high_us;
-    }
-    return of->high_us + error_us < in->low_us ? of->high_us + error_us - in->low_us : 0;
-}
-
-static bool is_agreed(const struct clock_agreement *a)
-{
-    return a->standing == CLOCK_AGREED || a->standing == CLOCK_OUTVOTED;
-}
+#define LOOK_EVERY_US 50000 /* at what was heard, for the time */
+#define STEP_US 1000        /* of this machine's wall clock, that is looked at at once */
 
 void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
 {
     struct replica_member members[REPLICA_MEMBERS_MAX];
-    struct clock_bounds bounds[CLOCK_VOTERS_MAX];
-    uint64_t boot_us = clocks_boot_us(), wall_us = clocks_wall_us();
     unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
-    unsigned voters = 0, own = 0;
 
-    *view = (struct clock_view){0};
-    for (unsigned i = 0; i < n; i++) {
-        struct clock_bounds *b = &bounds[view->n];
-        voters += members[i].voter;
-        own += members[i].voter && members[i].self;
-        if (members[i].voter && !members[i].self &&
-            clock_samples_look(&w->samples, members[i].id, boot_us, wall_us, &b->low_us,
-                               &b->high_us)) {
-            view->voters[view->n++] = (struct clock_view_voter){
-                .id = members[i].id,
-                .offset_us = b->low_us + (b->high_us - b->low_us) / 2,
-                .error_us = (b->high_us - b->low_us) / 2,
-            };
-        }
+    clock_view_make(view, &w->samples, members, n, w->error_max_us, clocks_wall_us(),
+                    clocks_boot_us());
+}
+
+/* This machine's clocks go alike since the last look: what was seen holds, moved by what passed. */
+static bool is_fresh(const struct clock_watch *w, uint64_t wall_us, uint64_t monotonic_us)
+{
+    int64_t passed_us = (int64_t)(monotonic_us - w->monotonic_us);
+    int64_t stepped_us = (int64_t)(wall_us - w->wall_us) - passed_us;
+
+    return w->monotonic_us != 0 && passed_us < LOOK_EVERY_US && stepped_us < STEP_US &&
+           stepped_us > -STEP_US;
+}
+
+void clock_watch_guide(struct clock_watch *w, uint64_t wall_us, uint64_t monotonic_us,
+                       struct clock_guide *guide)
+{
+    if (!is_fresh(w, wall_us, monotonic_us)) {
+        struct replica_member members[REPLICA_MEMBERS_MAX];
+        struct clock_view view;
+        unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
+
+        clock_view_make(&view, &w->samples, members, n, w->error_max_us, wall_us, monotonic_us);
+        w->guide = clock_view_guide(&view, wall_us);
+        w->wall_us = wall_us;
+        w->monotonic_us = monotonic_us;
     }
-    if (voters == 0) {
-        return;
-    }
-    struct clock_agreement *a = &view->agreement;
-    *a = clock_agree(bounds, view->n, voters, own, CLOCK_ERROR_MAX_US / 2);
-    for (unsigned i = 0; i < view->n; i++) {
-        view->voters[i].ahead_us = is_agreed(a) ? ahead_of(&a->in, &bounds[i]) : 0;
-    }
+    uint64_t passed_us = monotonic_us - w->monotonic_us;
+    *guide = (struct clock_guide){w->guide.guidance, w->guide.low_us + passed_us,
+                                  w->guide.high_us + passed_us};
 }
 
 /* Is it time to say that this node's clock is so far off? */
@@ -133,7 +118,7 @@ static void watch_cb(uv_timer_t *timer)
     if (w->replica == NULL || replica_role(w->replica) != REPLICA_LEADER) {
         return;
     }
-    if (is_agreed(&view.agreement)) {
+    if (clock_view_is_agreed(&view)) {
         say(w, w->id, true, view.agreement.ahead_us);
         for (unsigned i = 0; i < view.n; i++) {
             say(w, view.voters[i].id, false, view.voters[i].ahead_us);
@@ -151,8 +136,11 @@ void clock_watch_init(struct clock_watch *w, uv_loop_t *loop, struct raft_uv_tra
     w->timer.data = w;
 }
 
-void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica)
+void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica,
+                       int64_t error_max_us)
 {
+    w->error_max_us = error_max_us;
+    w->monotonic_us = 0;
     w->id = id;
     w->replica = replica;
     uv_timer_start(&w->timer, watch_cb, WATCH_EVERY_MS, WATCH_EVERY_MS);

@@ -3,7 +3,7 @@
  * Once a second this node tells its clock to all whom it sends to, and compares what it heard. A follower
  * hears its leader, and the leader hears all: so the leader knows whose clock is wrong, its own or
  * another's, and says so in the log, once when it begins, when it changes, and every ten minutes. What
- * time the cluster has does not follow from it. Raft loop only. */
+ * time the cluster has follows from it (host/clock.h). Raft loop only. */
 #ifndef CLOCK_WATCH_H
 #define CLOCK_WATCH_H
 
@@ -11,30 +11,12 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "../raft/peer/clock_agreement.h"
 #include "../raft/peer/clock_samples.h"
+#include "clock_view.h"
 #include "host/log.h"
-
-/* By how much the clocks of a cluster may differ from each other: half of it each from the true time. */
-#define CLOCK_ERROR_MAX_US 500000
 
 struct raft_uv_transport;
 struct replica;
-
-/* What is known of another voter. */
-struct clock_view_voter {
-    uint64_t id;
-    int64_t offset_us; /* its clock minus this node's, the middle of what is possible */
-    int64_t error_us;  /* to both sides */
-    /* By how much it is ahead of the nearest time that a majority agrees on (negative: behind). */
-    int64_t ahead_us;
-};
-
-struct clock_view {
-    struct clock_agreement agreement;
-    unsigned n; /* other voters that were heard in the last half a minute */
-    struct clock_view_voter voters[CLOCK_VOTERS_MAX];
-};
 
 /* What was said of a node's clock last. */
 struct clock_said {
@@ -52,15 +34,24 @@ struct clock_watch {
     struct clock_samples samples;
     struct clock_said said[CLOCK_VOTERS_MAX];
     uint64_t disagreed_us; /* when it was last said that no majority agrees; 0: it does */
+    int64_t error_max_us;  /* by how much right clocks may differ from each other */
+    /* What followed from the clocks at these readings of this machine's; a while later it still does. */
+    uint64_t wall_us, monotonic_us;
+    struct clock_guide guide;
 };
 
 /* The transport notes what it hears in samples, which may be before this. It outlives the watch's
  * timer. */
 void clock_watch_init(struct clock_watch *w, uv_loop_t *loop, struct raft_uv_transport *transport,
                       struct log *log);
-void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica);
+/* Right clocks may differ by error_max_us from each other. */
+void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica,
+                       int64_t error_max_us);
 /* As of now. */
 void clock_watch_view(const struct clock_watch *w, struct clock_view *view);
+/* What the voters' clocks say of the time, at these readings of this machine's clocks. */
+void clock_watch_guide(struct clock_watch *w, uint64_t wall_us, uint64_t monotonic_us,
+                       struct clock_guide *guide);
 /* Before the replica goes. */
 void clock_watch_close(struct clock_watch *w);
 

@@ -314,7 +314,8 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         const char *reason = n->transport.errmsg;
         return node_fail(n, "cannot start", reason[0] != '\0' ? reason : err);
     }
-    clock_watch_begin(&n->clock_watch, c->id, scheduler_replica(n->scheduler));
+    clock_watch_begin(&n->clock_watch, c->id, scheduler_replica(n->scheduler),
+                      (int64_t)c->max_clock_error_ms * 1000);
     if (!pristine) {
         struct replica_member members[REPLICA_MEMBERS_MAX];
         unsigned n_members = replica_list_members(scheduler_replica(n->scheduler), members);
@@ -388,6 +389,8 @@ static int node_start(struct node *n)
         log_line(&n->log, LOG_WARN, "no thread for the log: the loop waits for its reader");
     }
     n->environment = node_environment;
+    n->environment.impl = n;
+    n->environment.guide = node_cluster_guide;
     n->progress_us = node_monotonic_us();
     heap_install();
     if (!pages_reserve_start()) {

@@ -245,6 +245,14 @@ void node_cluster_watch_leader(struct node *n)
     leader_watch_init(&n->leader_watch, &n->loop, &n->transport, &follower);
 }
 
+void node_cluster_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us,
+                        struct clock_guide *guide)
+{
+    struct node *n = impl;
+
+    clock_watch_guide(&n->clock_watch, wall_us, monotonic_us, guide);
+}
+
 /* What the watch sees, in milliseconds. */
 static void node_clock(void *arg, struct scheduler_clock *out)
 {
@@ -253,7 +261,7 @@ static void node_clock(void *arg, struct scheduler_clock *out)
 
     clock_watch_view(&n->clock_watch, &view);
     *out = (struct scheduler_clock){
-        .standing = clock_standing_name(view.agreement.standing),
+        .standing = view.agreement.standing,
         .ahead_ms = view.agreement.ahead_us / 1000,
         .n = view.n,
     };

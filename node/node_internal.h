@@ -64,6 +64,9 @@ int node_fail(struct node *n, const char *what, const char *why);
 /* node_cluster.c: what the transport and the scheduler ask this node about its cluster. */
 void node_cluster_serve_transport(struct node *n, struct transport_config *config);
 void node_cluster_watch_leader(struct node *n);
+/* What the voters' clocks say of the time: environment.guide. */
+void node_cluster_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us,
+                        struct clock_guide *guide);
 void node_cluster_serve_scheduler(struct node *n, struct scheduler_config *config);
 /* Found the cluster of the flags, if that is what this node is here for. 0, or -1: node_fail. */
 int node_cluster_found(struct node *n);

@@ -49,6 +49,9 @@ enum mutant {
     MUTANT_STARTS_NOT_COMPARED,       /* an older copy of a member's directory is let in */
     MUTANT_LIST_SKIPS_ORDER,          /* the cursor of a full page stands behind the next order */
     MUTANT_HISTORY_FORGETS_REDRIVE,
+    MUTANT_OWN_CLOCK_THOUGH_OUTVOTED, /* a leader goes by its own clock against a majority's */
+    MUTANT_MINORITY_SETS_TIME,        /* two clocks that agree are enough, however many vote */
+    MUTANT_UNGUIDED_TIME_STANDS,      /* time that no majority agrees on any more stands still */
     MUTANT_COUNT
 };
 

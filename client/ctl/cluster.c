@@ -219,6 +219,12 @@ static void status_print_clocks(const struct survey_node *leader)
     if (strcmp(s->clock, "disagreed") == 0) {
         printf("no majority of the voters' wall clocks agrees on a time: put them right\n");
     }
+    if (s->time_waits) {
+        printf(
+            "node %llu leads and does not know what time it is: nothing fires and new orders are "
+            "BUSY until a majority of the voters' clocks agree\n",
+            (unsigned long long)leader->id);
+    }
 }
 
 static int status_print_table(const struct survey *s, const struct summary *sum,

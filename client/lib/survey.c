@@ -111,6 +111,11 @@ static void status_take(struct node_status *status, const msgpack_object_kv *kv)
         status->clock_ahead_ms = take_int(&kv->val);
         return;
     }
+    if (key_is(kv, "time_known")) {
+        status->time_waits = kv->val.type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+                             kv->val.via.u64 == 0;
+        return;
+    }
     if (kv->val.type == MSGPACK_OBJECT_ARRAY && key_is(kv, "clocks")) {
         clocks_take(status, &kv->val.via.array);
         return;

@@ -54,6 +54,7 @@ struct node_status {
     uint64_t deliveries;
     uint64_t queued;
     int64_t clock_ahead_ms; /* of the nearest time that a majority agrees on; negative: behind it */
+    bool time_waits;        /* the node does not know what time it is: a leader fires nothing */
     unsigned n_clocks;
     struct node_clock clocks[SURVEY_NODES_MAX];
     struct node_rounds loop_stalls;    /* how long the longest one was */

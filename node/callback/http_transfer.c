@@ -421,6 +421,14 @@ static bool transfer_set_options(struct transfer *t)
 }
 
 /* NULL, or what is wrong. */
+/* The world's time as well as it is known here, for the receiver compares it with its own to tell a
+ * replay: this machine's clock, unless a majority of the voters' contradict it. The cluster's time may be
+ * minutes off, after a pause or a leader ahead of it. */
+static uint64_t transfer_wall_s(const struct transfer *t)
+{
+    return (uint64_t)((int64_t)clocks_wall_ms() - t->first->wall_ahead_ms) / 1000;
+}
+
 static const char *transfer_prepare(struct transfer *t)
 {
     /* The body tells the cluster's time, as the deadlines in it do. */
@@ -432,9 +440,7 @@ static const char *transfer_prepare(struct transfer *t)
     if (t->body == NULL || t->easy == NULL) {
         return "out of memory";
     }
-    /* The machine's clock, for the receiver compares it with its own to tell a replay: both follow
-     * the world's time. The cluster's may be minutes off, after a pause or a leader ahead of it. */
-    const char *why = transfer_write_headers(t, clocks_wall_ms() / 1000);
+    const char *why = transfer_write_headers(t, transfer_wall_s(t));
     if (why == NULL && !transfer_set_options(t)) {
         why = "libcurl refused the request's options";
     }
@@ -485,7 +491,7 @@ static void transfer_judge(struct transfer *t, long status)
         .is_framed = transfer_is_framed(t, status),
         .encoded = t->encoded,
         .retry_after = t->retry_after,
-        .now_s = clocks_wall_ms() / 1000,
+        .now_s = transfer_wall_s(t),
     };
 
     if (transfer_is_batch(t)) {

@@ -33,6 +33,7 @@ struct config {
     enum log_format log_format;   /* --log-format logfmt|json */
     unsigned election_timeout_ms; /* --election-timeout 500ms */
     unsigned heartbeat_ms;        /* --heartbeat 50ms */
+    uint64_t max_clock_error_ms;  /* --max-clock-error 500ms between right wall clocks */
     uint64_t retention_ms;        /* --retention 24h */
     uint64_t max_orders;          /* --max-orders 20000000 */
     uint64_t max_bytes;           /* --max-bytes 8GiB, memory of orders */

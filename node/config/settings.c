@@ -106,6 +106,16 @@ static const struct setting settings[] = {
      .argument = "DURATION",
      .help = "how often the leader shows that it is alive (default 50ms)"},
 
+    {.name = "max-clock-error",
+     .kind = SETTING_DURATION,
+     FIELD(max_clock_error_ms),
+     .min = 10,
+     .max = 400 * DAY_MS,
+     .fallback = "500ms",
+     .argument = "DURATION",
+     .help = "by how much the wall clocks of voters may differ and count as one time\n"
+             "(default 500ms)"},
+
     {.name = "retention",
      .kind = SETTING_DURATION,
      FIELD(retention_ms),

@@ -1,25 +1,61 @@
-/* clock.h - the clock a leader stamps entries with: the wall clock, without its steps.
+/* clock.h - the clock a leader stamps entries with.
  *
- * Between readings it advances with the monotonic clock, and is pulled towards the wall clock by
- * at most a tenth of the elapsed time. So an operator or NTP stepping a node's wall clock by an
- * hour neither fires an hour's orders at once nor stops the firing for an hour. A restart takes
- * the wall clock as it is. Pure: the readings come from outside. */
+ * Where a majority of the voters' clocks agree on a time, it is the wall clock within the bounds of
+ * that: who is behind catches up at once, who is ahead stands still until that time has come. While
+ * none agrees any more it goes on with the monotonic clock; before any agreed, since this process
+ * began, it stands where the cluster's time stands, and nothing may go by it.
+ *
+ * A voter that is alone has nobody to ask: between readings its clock advances with the monotonic
+ * clock, and is pulled towards the wall clock by at most a tenth of the elapsed time. So an operator
+ * or NTP stepping its wall clock by an hour neither fires an hour's orders at once nor stops the
+ * firing for an hour. A restart takes the wall clock as it is.
+ *
+ * A cluster whose time was set far ahead by clocks that were wrong would stand still as long: beyond
+ * CLOCK_STANDS_MAX_US it goes on at nine tenths of its pace instead. Pure: readings come from
+ * outside. */
 #ifndef CLOCK_H
 #define CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#define CLOCK_STANDS_MAX_US 60000000
+
+enum clock_guidance {
+    CLOCK_BY_ITSELF,  /* the only voter */
+    CLOCK_WITHIN,     /* a majority agrees that the time is between low_us and high_us */
+    CLOCK_NOT_BEYOND, /* two voters that disagree: the earlier says high_us */
+    CLOCK_UNGUIDED,   /* the others were not heard, or no majority agrees */
+};
+
+/* What the voters' clocks say of the time. Microseconds since the epoch, at the moment of a reading. */
+struct clock_guide {
+    enum clock_guidance guidance;
+    uint64_t low_us, high_us;
+};
 
 struct clock {
     int64_t value_us;
     int64_t wall_us; /* the last reading, for clock_offset_ms */
     uint64_t monotonic_us;
+    enum clock_guidance guidance; /* of the last reading */
+    bool is_set;                  /* from a wall clock or an agreement, since it began */
+    bool goes;
+    int64_t best_us; /* at the last reading: what is known of the time, whatever the value may do */
 };
 
-void clock_init(struct clock *c, uint64_t wall_us, uint64_t monotonic_us);
+/* It stands at 0 until it is read. */
+void clock_init(struct clock *c, uint64_t monotonic_us);
 /* Milliseconds since the epoch; never less than before. */
-uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us);
+uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
+                    const struct clock_guide *guide);
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
+/* May orders be fired and deadlines be set by it, as of the last reading? */
+bool clock_goes(const struct clock *c);
+/* By how much the wall clock is ahead of the best that is known of the time, at the last reading;
+ * negative: behind it. */
+int64_t clock_wall_ahead_ms(const struct clock *c);
 /* Wall clock minus this clock at the last reading: how far a step is not followed yet. */
 int64_t clock_offset_ms(const struct clock *c);
 

@@ -7,11 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct clock_guide;
+
 struct environment {
     void *impl;
     uint64_t (*wall_us)(void *impl);      /* since the Unix epoch; may step */
     uint64_t (*monotonic_us)(void *impl); /* never steps */
-    uint64_t (*random)(void *impl);       /* 64 random bits, for jitter and seeds */
+    /* What the voters' clocks say of the time, at these readings of the two clocks above. NULL: there
+     * is one voter. */
+    void (*guide)(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *out);
+    uint64_t (*random)(void *impl); /* 64 random bits, for jitter and seeds */
     /* Random bytes that nobody can guess: the cluster's identity and secret. Rarely called. */
     void (*secret)(void *impl, uint8_t *out, size_t len);
 };

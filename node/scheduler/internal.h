@@ -54,6 +54,9 @@ struct scheduler {
     uint64_t leadership_sequence; /* the batcher's first entry of this leadership */
     uint64_t retry_lead_us;       /* not before: take over again after a refused proposal */
     uint64_t clock_warned_us;
+    uint64_t
+        time_awaited_us; /* a leader that waits for its time: since when, and when it last said so */
+    uint64_t time_said_us;
     bool starting;                      /* inside scheduler_start */
     bool identified;                    /* config.identified was called */
     struct snapshot_envelope verifying; /* a leader's snapshot */
@@ -62,9 +65,11 @@ struct scheduler {
     uint64_t quiet_bytes;               /* when so many bytes of log were there */
     enum scheduler_disk disk;
     uint64_t transfer_next_us; /* not before: transfer the leadership to one with more room */
-    bool running;              /* inside scheduler_run: it is not re-entrant */
-    bool again;                /* something happened inside it */
-    bool behind;               /* the wheel holds more that is due */
+    uint64_t outvoted_look_us; /* not before: does a majority contradict this leader's clock? */
+    uint64_t outvoted_since_us;
+    bool running; /* inside scheduler_run: it is not re-entrant */
+    bool again;   /* something happened inside it */
+    bool behind;  /* the wheel holds more that is due */
     bool draining;
     bool closing;
     uint64_t drain_until_us;
@@ -88,6 +93,9 @@ struct scheduler {
 
 /* time.c */
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
+/* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
+ * agreed on a time. */
+bool scheduler_time_goes(const struct scheduler *s);
 /* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
  * what has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);
@@ -168,6 +176,8 @@ void scheduler_administer(struct scheduler *s, struct inbound *in);
 
 /* transfer.c */
 void scheduler_transfer_if_short(struct scheduler *s, uint64_t now_us);
+/* A leader whose wall clock a majority contradicts transfers to a voter whose clock is one of them. */
+void scheduler_transfer_if_outvoted(struct scheduler *s, uint64_t now_us);
 /* Whom the leadership is best transferred to: the voter that answers, has room and holds most of
  * the log; 0: nothing is known that speaks for one of them. */
 uint64_t scheduler_successor(struct scheduler *s);

@@ -49,7 +49,8 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         if (hurry_run(&s->hurry, &s->machine, &s->batcher)) {
             s->again = true;
         }
-        if (dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
+        s->dispatch.wall_ahead_ms = clock_wall_ahead_ms(&s->clock);
+        if (scheduler_time_goes(s) && dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
@@ -126,6 +127,7 @@ uint64_t scheduler_run(struct scheduler *s)
     scheduler_watch_clock(s, now_us);
     scheduler_drain_step(s, now_us);
     scheduler_transfer_if_short(s, now_us);
+    scheduler_transfer_if_outvoted(s, now_us);
     s->running = false;
     return scheduler_sleep_us(s, next_ms, now_us);
 }

@@ -15,6 +15,7 @@
 #define SCHEDULER_H
 
 #include "../../raft/consensus/replica.h"
+#include "../../raft/peer/clock_agreement.h"
 #include "../commit/batcher.h"
 #include "../host/clock.h"
 #include "../commit/client_load.h"
@@ -35,9 +36,9 @@ struct scheduler_clock_voter {
 };
 
 struct scheduler_clock {
-    const char *standing; /* clock_standing_name() */
-    int64_t ahead_ms;     /* this node's own */
-    unsigned n;           /* other voters that were heard of late */
+    enum clock_standing standing;
+    int64_t ahead_ms; /* this node's own */
+    unsigned n;       /* other voters that were heard of late */
     struct scheduler_clock_voter voters[REPLICA_MEMBERS_MAX];
 };
 

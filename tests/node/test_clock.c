@@ -9,15 +9,32 @@
 #include "../../node/host/clock.h"
 
 #define START_US 1764000000000000ull
+#define SECOND_US 1000000ull
+
+static const struct clock_guide alone = {.guidance = CLOCK_BY_ITSELF};
+static const struct clock_guide unguided = {.guidance = CLOCK_UNGUIDED};
+
+/* The only voter's clock, read once. */
+static void begin(struct clock *c, uint64_t wall_us, uint64_t monotonic_us)
+{
+    clock_init(c, monotonic_us);
+    (void)clock_read(c, wall_us, monotonic_us, &alone);
+}
+
+/* A majority knows the time as well as that. */
+static struct clock_guide around(uint64_t true_us, uint64_t error_us)
+{
+    return (struct clock_guide){CLOCK_WITHIN, true_us - error_us, true_us + error_us};
+}
 
 static void a_steady_wall_clock_is_followed_exactly(void **state)
 {
     struct clock c;
 
     (void)state;
-    clock_init(&c, START_US, 500);
+    begin(&c, START_US, 500);
     for (uint64_t us = 0; us < 10000000; us += 777) {
-        assert_true(clock_read(&c, START_US + us, 500 + us) == (START_US + us) / 1000);
+        assert_true(clock_read(&c, START_US + us, 500 + us, &alone) == (START_US + us) / 1000);
     }
 }
 
@@ -27,10 +44,10 @@ static void a_step_of_an_hour_forwards_moves_it_by_a_tenth_of_the_elapsed_time(v
     uint64_t hour_us = 3600000000ull;
 
     (void)state;
-    clock_init(&c, START_US, 0);
-    uint64_t at_step = clock_read(&c, START_US + hour_us, 1);
+    begin(&c, START_US, 0);
+    uint64_t at_step = clock_read(&c, START_US + hour_us, 1, &alone);
     assert_true(at_step <= START_US / 1000 + 1);
-    uint64_t later = clock_read(&c, START_US + hour_us + 10000000, 10000001);
+    uint64_t later = clock_read(&c, START_US + hour_us + 10000000, 10000001, &alone);
     assert_in_range(later - START_US / 1000, 10900, 11100);
     assert_true(clock_offset_ms(&c) > 3500000);
 }
@@ -41,10 +58,10 @@ static void a_step_backwards_slows_it_but_never_stops_or_turns_it(void **state)
     uint64_t last = 0;
 
     (void)state;
-    clock_init(&c, START_US, 0);
+    begin(&c, START_US, 0);
     for (uint64_t us = 0; us < 20000000; us += 1000) {
         uint64_t wall = us < 5000000 ? START_US + us : START_US + us - 3600000000ull;
-        uint64_t now = clock_read(&c, wall, us);
+        uint64_t now = clock_read(&c, wall, us, &alone);
         assert_true(now >= last);
         last = now;
     }
@@ -56,9 +73,9 @@ static void readings_closer_than_the_slew_can_divide_still_slew(void **state)
     struct clock c;
 
     (void)state;
-    clock_init(&c, START_US, 0);
+    begin(&c, START_US, 0);
     for (uint64_t us = 0; us < 1000000; us += 3) {
-        (void)clock_read(&c, START_US + us + 1000000, us);
+        (void)clock_read(&c, START_US + us + 1000000, us, &alone);
     }
     assert_in_range(clock_offset_ms(&c), 880, 920);
 }
@@ -69,16 +86,140 @@ static void raising_it_is_followed_back_to_the_wall_clock(void **state)
     uint64_t us;
 
     (void)state;
-    clock_init(&c, START_US, 0);
+    begin(&c, START_US, 0);
     clock_raise(&c, START_US / 1000 + 1000);
-    uint64_t before = clock_read(&c, START_US, 0);
+    uint64_t before = clock_read(&c, START_US, 0, &alone);
     assert_true(before == START_US / 1000 + 1000);
     for (us = 0; us <= 11000000; us += 1000) {
-        (void)clock_read(&c, START_US + us, us);
+        (void)clock_read(&c, START_US + us, us, &alone);
     }
     assert_true(clock_offset_ms(&c) == 0);
     clock_raise(&c, 5); /* lower: no effect */
     assert_true(clock_offset_ms(&c) == 0);
+}
+
+/* --- several voters --- */
+
+static void before_anyone_agrees_it_stands_and_nothing_goes_by_it(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    for (uint64_t us = 0; us < 10 * SECOND_US; us += SECOND_US) {
+        assert_true(clock_read(&c, START_US + us, us, &unguided) == 0);
+        assert_false(clock_goes(&c));
+    }
+    clock_raise(&c, START_US / 1000);
+    assert_true(clock_read(&c, START_US + 60 * SECOND_US, 60 * SECOND_US, &unguided) ==
+                START_US / 1000);
+    assert_false(clock_goes(&c));
+}
+
+static void the_own_clock_counts_as_long_as_it_is_within(void **state)
+{
+    struct clock_guide guide = around(START_US, 250000);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    assert_true(clock_read(&c, START_US + 200000, 0, &guide) == START_US / 1000 + 200);
+    assert_true(clock_goes(&c));
+    assert_true(clock_wall_ahead_ms(&c) == 0);
+}
+
+static void a_clock_that_is_wrong_at_the_start_is_bound_by_the_others(void **state)
+{
+    static const int64_t wrong_us[] = {3600ll * 1000000, -3600ll * 1000000,
+                                       10ll * 365 * 86400 * 1000000, -(int64_t)START_US};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong_us / sizeof *wrong_us; i++) {
+        struct clock_guide guide = around(START_US, 1000);
+        struct clock c;
+        clock_init(&c, 0);
+        uint64_t now_ms = clock_read(&c, START_US + (uint64_t)wrong_us[i], 0, &guide);
+        assert_in_range(now_ms, START_US / 1000 - 1, START_US / 1000 + 1);
+        assert_in_range((uint64_t)(clock_wall_ahead_ms(&c) - wrong_us[i] / 1000 + 10), 9, 11);
+    }
+}
+
+static void who_is_behind_catches_up_at_once(void **state)
+{
+    uint64_t hour_us = 3600 * SECOND_US;
+    struct clock_guide guide = around(START_US, 1000);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    (void)clock_read(&c, START_US, 0, &guide);
+    guide = around(START_US + hour_us, 1000); /* the machine was paused, and its clocks with it */
+    assert_true(clock_read(&c, START_US + 1, 1, &guide) == (START_US + hour_us - 1000) / 1000);
+    assert_true(clock_goes(&c));
+}
+
+static void who_is_ahead_stands_until_the_time_has_come(void **state)
+{
+    struct clock_guide guide = around(START_US, 1000);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_raise(&c, START_US / 1000 + 30000); /* entries of a leader before it */
+    for (uint64_t us = 0; us <= 40 * SECOND_US; us += 100000) {
+        guide = around(START_US + us, 1000);
+        uint64_t ms = us < 30 * SECOND_US ? 30000 : us / 1000;
+        assert_true(clock_read(&c, START_US + us, us, &guide) == START_US / 1000 + ms);
+    }
+}
+
+static void a_time_that_is_far_ahead_goes_on_slowly(void **state)
+{
+    struct clock_guide guide = around(START_US, 1000);
+    uint64_t year_ms = 365ull * 86400 * 1000;
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_raise(&c, START_US / 1000 + year_ms);
+    for (uint64_t us = 0; us <= 100 * SECOND_US; us += 100000) {
+        guide = around(START_US + us, 1000);
+        (void)clock_read(&c, START_US + us, us, &guide);
+    }
+    assert_in_range(clock_read(&c, START_US + 100 * SECOND_US, 100 * SECOND_US, &guide),
+                    START_US / 1000 + year_ms + 89900, START_US / 1000 + year_ms + 90100);
+}
+
+static void what_was_agreed_goes_on_with_the_monotonic_clock(void **state)
+{
+    struct clock_guide guide = around(START_US, 1000);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    (void)clock_read(&c, START_US, 0, &guide);
+    for (uint64_t s = 1; s <= 100;
+         s++) { /* its own clock is a day off by now, and nobody is heard */
+        uint64_t now_ms = clock_read(&c, START_US + 86400 * SECOND_US, s * SECOND_US, &unguided);
+        assert_true(now_ms == START_US / 1000 + s * 1000);
+        assert_true(clock_goes(&c));
+    }
+    assert_in_range((uint64_t)clock_wall_ahead_ms(&c), 86400000 - 100001, 86400000 - 99999);
+}
+
+static void two_that_disagree_have_the_time_of_the_earlier(void **state)
+{
+    struct clock_guide guide = {CLOCK_NOT_BEYOND, 0, START_US};
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    assert_true(clock_read(&c, START_US + 60 * SECOND_US, 0, &guide) == START_US / 1000);
+    assert_true(clock_goes(&c));
+    clock_init(&c, 0);
+    clock_raise(&c, START_US / 1000 + 30000); /* the cluster's time is past what the earlier says */
+    assert_true(clock_read(&c, START_US + 60 * SECOND_US, 0, &guide) == START_US / 1000 + 30000);
+    assert_false(clock_goes(&c));
 }
 
 int main(void)
@@ -89,6 +230,14 @@ int main(void)
         cmocka_unit_test(a_step_backwards_slows_it_but_never_stops_or_turns_it),
         cmocka_unit_test(readings_closer_than_the_slew_can_divide_still_slew),
         cmocka_unit_test(raising_it_is_followed_back_to_the_wall_clock),
+        cmocka_unit_test(before_anyone_agrees_it_stands_and_nothing_goes_by_it),
+        cmocka_unit_test(the_own_clock_counts_as_long_as_it_is_within),
+        cmocka_unit_test(a_clock_that_is_wrong_at_the_start_is_bound_by_the_others),
+        cmocka_unit_test(who_is_behind_catches_up_at_once),
+        cmocka_unit_test(who_is_ahead_stands_until_the_time_has_come),
+        cmocka_unit_test(a_time_that_is_far_ahead_goes_on_slowly),
+        cmocka_unit_test(what_was_agreed_goes_on_with_the_monotonic_clock),
+        cmocka_unit_test(two_that_disagree_have_the_time_of_the_earlier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

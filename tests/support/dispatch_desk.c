@@ -201,7 +201,10 @@ void desk_open(struct desk *t, unsigned max)
 
     memset(t, 0, sizeof *t);
     t->now_ms = DESK_START_MS;
-    t->environment = (struct environment){t, desk_us, desk_us, desk_random, NULL};
+    t->environment = (struct environment){.impl = t,
+                                          .wall_us = desk_us,
+                                          .monotonic_us = desk_us,
+                                          .random = desk_random};
     idle_receiver_init(&t->receiver);
     machine_init(&t->machine);
     batcher_init(&t->batcher, &host, 100, 1 << 20);

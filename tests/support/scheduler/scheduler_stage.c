@@ -99,8 +99,11 @@ void stage_open(struct stage *t)
 
     memset(t, 0, sizeof *t);
     idle_receiver_init(&t->receiver);
-    t->environment = (struct environment){t, stage_wall_us, stage_monotonic_us, stage_random,
-                                          stage_secret};
+    t->environment = (struct environment){.impl = t,
+                                          .wall_us = stage_wall_us,
+                                          .monotonic_us = stage_monotonic_us,
+                                          .random = stage_random,
+                                          .secret = stage_secret};
     t->s = scheduler_new(&config, NULL, &t->environment, &t->receiver.receiver, err, sizeof err);
     assert_non_null(t->s);
     t->r = t->s->replica;

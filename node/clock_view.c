@@ -1,0 +1,96 @@
+/* clock_view.c - see clock_view.h. */
+#include "clock_view.h"
+
+#include <assert.h>
+
+#include "../raft/consensus/replica.h"
+#include "../raft/mutant.h"
+#include "../raft/peer/clock_samples.h"
+
+static_assert(REPLICA_MEMBERS_MAX <= CLOCK_VOTERS_MAX && REPLICA_MEMBERS_MAX <= CLOCK_PEERS_MAX,
+              "there is room for all members");
+
+/* By how much bounds are ahead of what is agreed on; 0: they overlap. */
+static int64_t ahead_of(const struct clock_bounds *in, const struct clock_bounds *of,
+                        int64_t error_us)
+{
+    if (of->low_us - error_us > in->high_us) {
+        return of->low_us - error_us - in->high_us;
+    }
+    return of->high_us + error_us < in->low_us ? of->high_us + error_us - in->low_us : 0;
+}
+
+bool clock_view_is_agreed(const struct clock_view *view)
+{
+    return view->agreement.standing == CLOCK_AGREED || view->agreement.standing == CLOCK_OUTVOTED;
+}
+
+void clock_view_make(struct clock_view *view, const struct clock_samples *samples,
+                     const struct replica_member *members, unsigned n_members, int64_t error_max_us,
+                     uint64_t wall_us, uint64_t monotonic_us)
+{
+    struct clock_bounds bounds[CLOCK_VOTERS_MAX];
+    unsigned own = 0;
+
+    *view = (struct clock_view){0};
+    for (unsigned i = 0; i < n_members; i++) {
+        struct clock_bounds *b = &bounds[view->n];
+        view->n_voters += members[i].voter;
+        own += members[i].voter && members[i].self;
+        if (members[i].voter && !members[i].self &&
+            clock_samples_look(samples, members[i].id, monotonic_us, wall_us, &b->low_us,
+                               &b->high_us)) {
+            view->voters[view->n++] = (struct clock_view_voter){
+                .id = members[i].id,
+                .offset_us = b->low_us + (b->high_us - b->low_us) / 2,
+                .error_us = (b->high_us - b->low_us) / 2,
+            };
+        }
+    }
+    if (view->n_voters == 0) {
+        return;
+    }
+    unsigned counted = MUTANT(MINORITY_SETS_TIME) && view->n + own > 1 ? view->n + own
+                                                                       : view->n_voters;
+    struct clock_agreement *a = &view->agreement;
+    *a = clock_agree(bounds, view->n, counted, own, error_max_us / 2);
+    for (unsigned i = 0; i < view->n && clock_view_is_agreed(view); i++) {
+        view->voters[i].ahead_us = ahead_of(&a->in, &bounds[i], error_max_us / 2);
+    }
+}
+
+/* The earlier of two clocks: this node's, and the other's as early as it may be. */
+static uint64_t earlier_of(const struct clock_view_voter *other, uint64_t wall_us)
+{
+    int64_t other_us = (int64_t)wall_us + other->offset_us - other->error_us;
+
+    other_us = other_us > 0 ? other_us : 0;
+    return (uint64_t)other_us < wall_us ? (uint64_t)other_us : wall_us;
+}
+
+/* The time that is so far from a reading of the clock; there is none before the epoch. */
+static uint64_t moved(uint64_t wall_us, int64_t by_us)
+{
+    return by_us < 0 && (uint64_t)-by_us > wall_us ? 0 : wall_us + (uint64_t)by_us;
+}
+
+struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall_us)
+{
+    const struct clock_agreement *a = &view->agreement;
+
+    switch (a->standing) {
+        case CLOCK_ALONE: return (struct clock_guide){.guidance = CLOCK_BY_ITSELF};
+        case CLOCK_AGREED:
+        case CLOCK_OUTVOTED:
+            return (struct clock_guide){CLOCK_WITHIN, moved(wall_us, a->in.low_us),
+                                        moved(wall_us, a->in.high_us)};
+        case CLOCK_DISAGREED:
+            if (view->n_voters == 2 && view->n == 1) {
+                return (struct clock_guide){CLOCK_NOT_BEYOND, 0,
+                                            earlier_of(&view->voters[0], wall_us)};
+            }
+            break;
+        case CLOCK_UNKNOWN: break;
+    }
+    return (struct clock_guide){.guidance = CLOCK_UNGUIDED};
+}

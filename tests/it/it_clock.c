@@ -1,0 +1,218 @@
+/* Clocks that are wrong when a node starts: real processes, whose orders are fired neither early nor
+ * late by this machine's own clock. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/cluster/clock_shim.h"
+#include "../support/cluster/cluster.h"
+
+#define SECOND_US INT64_C(1000000)
+#define DAY_US (86400 * SECOND_US)
+#define ORDERS 20
+#define DUE_MS 3000
+#define EARLY_MS 10 /* what is agreed on is a little wider than the clocks are apart */
+#define LATE_MS 1000
+
+struct wrong {
+    struct cluster cluster;
+    struct clock_shim shims[3];
+    struct sink sink;
+    ordersched_client *client;
+};
+
+static void wrong_start(struct wrong *w, unsigned nodes, const int64_t *offset_us)
+{
+    static const uint32_t retries_ms[] = {200, 300, 500, 1000};
+
+    memset(w, 0, sizeof *w);
+    cluster_init(&w->cluster, nodes);
+    sink_start(&w->sink, w->cluster.dir, NULL);
+    for (unsigned i = 0; i < nodes; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "clock-%u", i + 1);
+        clock_shim_make(&w->shims[i], &w->cluster, name);
+        clock_shim_give(&w->shims[i], &w->cluster, i);
+        *w->shims[i].offset_us = offset_us[i];
+    }
+    cluster_start_all(&w->cluster);
+    (void)cluster_wait_leader(&w->cluster, 20000);
+    w->client = cluster_client(&w->cluster);
+    assert_int_equal(cluster_route_put(w->client, "shop", w->sink.url, SINK_SECRET, retries_ms, 4),
+                     ORDERSCHED_OK);
+}
+
+static void wrong_end(struct wrong *w)
+{
+    ordersched_close(w->client);
+    sink_stop(&w->sink);
+    cluster_close(&w->cluster, false);
+}
+
+/* The log of some node says so within 20 s. */
+static void expect_log(const struct wrong *w, const char *text)
+{
+    uint64_t until = monotonic_ms() + 20000;
+    char command[600];
+
+    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- '%s'", w->cluster.dir, text);
+    while (system(command) != 0) {
+        assert_true(monotonic_ms() < until);
+        sleep_ms(100);
+    }
+}
+
+static int schedule(struct wrong *w, const char *id, uint64_t delay_ms, uint64_t deadline_ms)
+{
+    struct ordersched_operation op = {
+        .kind = ORDERSCHED_SCHEDULE,
+        .id = id,
+        .id_len = strlen(id),
+        .route = "shop",
+    };
+
+    op.relative = delay_ms != 0;
+    op.time_ms = delay_ms != 0 ? delay_ms : deadline_ms;
+    return ordersched_call(w->client, &op, 10000, NULL);
+}
+
+/* This order was first delivered when it was due, as the receiver's clock says. */
+static void expect_on_time(const struct wrong *w, const char *id, uint64_t from_ms, uint64_t to_ms)
+{
+    uint64_t until = monotonic_ms() + DUE_MS + 15000;
+    struct sink_order seen;
+
+    while ((seen = sink_find(&w->sink, id)).deliveries == 0) {
+        if (monotonic_ms() >= until) {
+            fail_msg("%s was never delivered", id);
+        }
+        sleep_ms(50);
+    }
+    if (seen.first_ms + EARLY_MS < from_ms || seen.first_ms > to_ms + LATE_MS) {
+        fail_msg("%s was to come between %llu and %llu, and came at %llu", id,
+                 (unsigned long long)from_ms, (unsigned long long)to_ms,
+                 (unsigned long long)seen.first_ms);
+    }
+}
+
+/* Half of them by a delay, half by a time of day. */
+static void fire_some(struct wrong *w, const char *prefix)
+{
+    uint64_t from_ms[ORDERS], to_ms[ORDERS];
+    char id[40];
+
+    for (unsigned i = 0; i < ORDERS; i++) {
+        snprintf(id, sizeof id, "%s-%u", prefix, i);
+        from_ms[i] = wall_ms() + DUE_MS;
+        assert_int_equal(schedule(w, id, i % 2 == 0 ? DUE_MS : 0, from_ms[i]), ORDERSCHED_OK);
+        to_ms[i] = i % 2 == 0 ? wall_ms() + DUE_MS : from_ms[i];
+    }
+    for (unsigned i = 0; i < ORDERS; i++) {
+        snprintf(id, sizeof id, "%s-%u", prefix, i);
+        expect_on_time(w, id, from_ms[i], to_ms[i]);
+    }
+}
+
+/* The node that leads was wrong when it started; it is named, and gives the leadership away. */
+static void leads_with(int64_t offset_us)
+{
+    struct wrong w;
+
+    wrong_start(&w, 3, (const int64_t[]){offset_us, 0, 0});
+    (void)cluster_transfer(w.client, 1); /* it may be the leader, and it may be one no more */
+    fire_some(&w, "at-first");
+    cluster_expect_orderctl(&w.cluster, "status",
+                            offset_us > 0 ? "node 1: its wall clock is .* ahead of"
+                                          : "node 1: its wall clock is .* behind");
+    expect_log(&w, "wall clock is wrong: the leadership is transferred");
+    fire_some(&w, "under-another");
+    cluster_expect_equal_digests(&w.cluster, 10000);
+    wrong_end(&w);
+}
+
+static void an_hour_ahead(void **state)
+{
+    (void)state;
+    leads_with(3600 * SECOND_US);
+}
+
+static void an_hour_behind(void **state)
+{
+    (void)state;
+    leads_with(-3600 * SECOND_US);
+}
+
+static void ten_years_ahead(void **state)
+{
+    (void)state;
+    leads_with(3652 * DAY_US);
+}
+
+static void in_1970(void **state)
+{
+    (void)state;
+    leads_with(DAY_US - (int64_t)wall_ms() * 1000);
+}
+
+/* No two agree: nothing fires and nothing is promised, but payments go on, until one is put right. */
+static void nothing_fires_while_no_majority_agrees(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
+    assert_int_equal(schedule(&w, "paid", 1000, 0), ORDERSCHED_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_kill(&w.cluster, i);
+        *w.shims[i].offset_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+    }
+    cluster_start_all(&w.cluster);
+    assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
+    sleep_ms(1500); /* its deadline is over, but nobody knows */
+    assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
+    cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
+    expect_log(&w, "what time it is is not known");
+    *w.shims[0].offset_us = 0;
+    assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
+    fire_some(&w, "agreed");
+    expect_log(&w, "time goes on: orders fire again");
+    wrong_end(&w);
+}
+
+/* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
+static void a_time_that_was_agreed_on_goes_on(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
+    fire_some(&w, "agreed");
+    unsigned leader = cluster_wait_leader(&w.cluster, 10000);
+    *w.shims[(leader + 1) % 3].offset_us = 7200 * SECOND_US;
+    *w.shims[(leader + 2) % 3].offset_us = -7200 * SECOND_US;
+    cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
+    fire_some(&w, "alone");
+    *w.shims[leader].offset_us = 3600 * SECOND_US; /* its own goes wrong, too */
+    fire_some(&w, "stepped");
+    wrong_end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_hour_ahead),
+        cmocka_unit_test(an_hour_behind),
+        cmocka_unit_test(ten_years_ahead),
+        cmocka_unit_test(in_1970),
+        cmocka_unit_test(nothing_fires_while_no_majority_agrees),
+        cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
+    };
+    cmocka_set_test_filter(getenv("ONLY"));
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
