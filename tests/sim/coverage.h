@@ -20,7 +20,8 @@
     X(clones) X(clones_heard) X(clones_refused)                       \
     X(crashes_at_votes) X(crashes_behind_votes)                       \
     X(outcomes_repeated) X(disks_low) X(disks_compared) \
-    X(told) X(told_wrongly)
+    X(told) X(told_wrongly) X(clock_words) X(clock_words_lost) X(leaders_outvoted)      \
+    X(leaders_unguided) X(leaders_without_time) X(times_found)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \

@@ -20,6 +20,8 @@ struct packet {
     unsigned from, to;
     unsigned clusters[2]; /* the sender's and the receiver's, when it was sent */
     uint64_t seat;
+    bool is_clock; /* `told` is in it, else `message` */
+    uint8_t told[CLOCK_TOLD_SIZE];
     struct raft_message message;
 };
 
@@ -151,15 +153,33 @@ static void packet_unlink(struct packet *p)
     }
 }
 
+static void packet_discard(struct packet *p)
+{
+    if (!p->is_clock) {
+        sim_message_discard(&p->message);
+    }
+}
+
 /* Out of the network, with its message or without. */
 static void packet_end(struct packet *p, bool lost)
 {
     p->network->lanes[p->from][p->to].queued--;
     if (lost) {
         p->network->counters->dropped++;
-        sim_message_discard(&p->message);
+        packet_discard(p);
     }
     free(p);
+}
+
+static void packet_hear(struct packet *p)
+{
+    const struct sim_network_host *host = &p->network->host;
+    unsigned from = p->from, to = p->to;
+    uint8_t told[CLOCK_TOLD_SIZE];
+
+    memcpy(told, p->told, sizeof told);
+    packet_end(p, false);
+    host->hear_clock(host->arg, from, to, told);
 }
 
 static void packet_deliver(struct packet *p)
@@ -178,6 +198,10 @@ static void packet_deliver(struct packet *p)
     }
     if (p->clusters[0] != p->clusters[1]) {
         w->host.crossed(w->host.arg, p->from, to);
+    }
+    if (p->is_clock) {
+        packet_hear(p);
+        return;
     }
     message.server_id = w->host.id(w->host.arg, p->from);
     message.server_address = w->host.address(w->host.arg, p->from);
@@ -225,8 +249,24 @@ static uint64_t lane_latency_us(struct sim_network *w, struct lane *lane)
     return w->loop->now_us < lane->slow_until_us ? us + lane->slow_extra_us : us;
 }
 
+/* What a packet is to hold: one of them. */
+struct content {
+    const struct raft_message *message;
+    const uint8_t *told;
+};
+
+static void packet_fill(struct packet *p, const struct content *content)
+{
+    p->is_clock = content->told != NULL;
+    if (p->is_clock) {
+        memcpy(p->told, content->told, sizeof p->told);
+    } else {
+        wire_copy(content->message, &p->message);
+    }
+}
+
 static void lane_put(struct sim_network *w, unsigned from, unsigned to, uint64_t seat,
-                     const struct raft_message *message, bool in_order)
+                     const struct content *content, bool in_order)
 {
     struct lane *lane = &w->lanes[from][to];
     struct packet *p = malloc(sizeof *p);
@@ -247,7 +287,7 @@ static void lane_put(struct sim_network *w, unsigned from, unsigned to, uint64_t
                          .seat = seat,
                          .clusters = {w->host.cluster_of(w->host.arg, from),
                                       w->host.cluster_of(w->host.arg, to)}};
-    wire_copy(message, &p->message);
+    packet_fill(p, content);
     packet_link(p, &w->packets);
     p->event = loop_after(w->loop, at_us - w->loop->now_us, packet_arrive_cb, p);
     lane->queued++;
@@ -260,15 +300,14 @@ static bool lane_is_full(const struct sim_network *w, const struct lane *lane)
     return lane->queued >= (w->calm && max < NETWORK_CALM_QUEUE ? NETWORK_CALM_QUEUE : max);
 }
 
-int network_send(struct sim_network *w, unsigned from, unsigned to,
-                 const struct raft_message *message)
+static int network_put(struct sim_network *w, unsigned from, unsigned to,
+                       const struct content *content)
 {
     const struct sim_options *o = w->options;
     struct lane *lane = &w->lanes[from][to];
     uint64_t seat;
 
     assert(from != to);
-    w->counters->messages++;
     if (!w->host.fits(w->host.arg, from, to) || !w->host.take_seat(w->host.arg, from, to, &seat)) {
         w->counters->dropped++;
         return RAFT_NOCONNECTION;
@@ -279,7 +318,7 @@ int network_send(struct sim_network *w, unsigned from, unsigned to,
         return loop_random_bool(w->loop, 500) ? RAFT_NOCONNECTION : 0;
     }
     if (w->calm) {
-        lane_put(w, from, to, seat, message, true);
+        lane_put(w, from, to, seat, content, true);
         return 0;
     }
     if (loop_random_bool(w->loop, o->drop_per_mille)) {
@@ -288,12 +327,29 @@ int network_send(struct sim_network *w, unsigned from, unsigned to,
     }
     if (loop_random_bool(w->loop, o->duplicate_per_mille)) {
         w->counters->duplicated++;
-        lane_put(w, from, to, seat, message, false);
+        lane_put(w, from, to, seat, content, false);
     }
     bool reordered = loop_random_bool(w->loop, o->reorder_per_mille);
     w->counters->reordered += reordered;
-    lane_put(w, from, to, seat, message, !reordered);
+    lane_put(w, from, to, seat, content, !reordered);
     return 0;
+}
+
+int network_send(struct sim_network *w, unsigned from, unsigned to,
+                 const struct raft_message *message)
+{
+    const struct content content = {.message = message};
+
+    w->counters->messages++;
+    return network_put(w, from, to, &content);
+}
+
+void network_send_clock(struct sim_network *w, unsigned from, unsigned to,
+                        const uint8_t told[CLOCK_TOLD_SIZE])
+{
+    const struct content content = {.told = told};
+
+    (void)network_put(w, from, to, &content);
 }
 
 /* --- nodes --- */

@@ -11,6 +11,7 @@
 #define SIM_NETWORK_H
 
 #include "../../raft/libraft.h"
+#include "../../raft/peer/clock_samples.h"
 #include "cluster/cluster.h"
 
 struct sim_network; /* opaque */
@@ -32,6 +33,7 @@ struct sim_network_host {
     void (*crossed)(void *arg, unsigned from, unsigned to);
     /* What the message owns is the callee's from now on. */
     void (*deliver)(void *arg, unsigned to, struct raft_message *message);
+    void (*hear_clock)(void *arg, unsigned from, unsigned to, const uint8_t told[CLOCK_TOLD_SIZE]);
 };
 
 struct sim_network *network_new(struct sim_loop *loop, const struct sim_options *options,
@@ -41,6 +43,9 @@ void network_free(struct sim_network *w);
 /* 0, or what the sender's callback is told: RAFT_NOCONNECTION. */
 int network_send(struct sim_network *w, unsigned from, unsigned to,
                  const struct raft_message *message);
+/* What a node tells of its clock, on the same links; nothing says whether it is lost. */
+void network_send_clock(struct sim_network *w, unsigned from, unsigned to,
+                        const uint8_t told[CLOCK_TOLD_SIZE]);
 /* A node that is held gets nothing; when it is let go, all at once. */
 void network_hold(struct sim_network *w, unsigned node, bool held);
 /* The process ended: what was held for it is lost. */

@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #define SETTLE_MS 20000
+#define SETTLE_SILENT_MS 60000 /* what was heard of clocks has been too old for long */
 #define EPOCH_MS UINT64_C(1700000000000)
 #define HOUR_MS UINT64_C(3600000)
 
@@ -172,6 +173,34 @@ static void draw_lies(struct sim_options *o)
     }
 }
 
+/* A strict minority of all configurations there will be: none where the voters change. Nor where members may
+ * be shut out for good: of three voters, a wrong one and a right one know no time. The clocks of any two run
+ * apart by at most 500 ppm, as clock_samples.h has it; an hour of that would make right clocks wrong. What
+ * a clone's clock shows would be taken for the member's. */
+static void draw_clocks(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (o->clones_every_ms != 0 || o->run_ms >= HOUR_MS ||
+        !options_extra(o, "wrong-clocks", 150, &stream)) {
+        return;
+    }
+    o->wrong_clocks = true;
+    o->clocks_wrong = loop_random_bool(&stream, 300)
+                          ? (unsigned)loop_between(&stream, 0, (o->nodes - 1) / 2)
+                          : (o->nodes - 1) / 2;
+    if (o->slots > o->nodes || o->restore_every_ms != 0) {
+        o->clocks_wrong = 0;
+    }
+    o->clock_drift_max_ppm = (unsigned)ONE_OF(&stream, 15, 100, 249);
+    o->clock_step_every_ms = loop_random_bool(&stream, 600) ? loop_between(&stream, 300, 6000) : 0;
+    o->clock_lost_per_mille = (unsigned)ONE_OF(&stream, 0, 0, 300, 900);
+    if (options_extra(o, "clock-silence", 150, &stream)) {
+        o->clock_silence = true;
+        o->settle_ms = SETTLE_SILENT_MS;
+    }
+}
+
 /* Options that came after the seeds in tests/sim/regress: they must not shift other runs, so none draws
  * from the loop's generator here. */
 static void draw_extras(struct sim_options *o)
@@ -289,6 +318,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     o->starts = true;
     draw_extras(o);
     draw_lies(o);
+    draw_clocks(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
@@ -318,7 +348,8 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "route_change=%u batch=%" PRIu64 " linger=%" PRIu64 "ms rate=%u workers=%u "
             "bulk=%u run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
-            "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64 " with=%s\n",
+            "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
+            " wrong_clocks=%u/%u/%u silence=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -329,5 +360,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->add_patience_ms, o->halves, o->foreign_every_ms, o->lists_every_ms,
             o->history_per_mille, o->vote_crash_per_mille, o->clones_every_ms, o->clones_elsewhere,
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
-            o->told_wrongly_every_ms, o->epoch_ms, o->extras[0] != '\0' ? o->extras : "none");
+            o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
+            o->clock_lost_per_mille, o->clock_silence, o->extras[0] != '\0' ? o->extras : "none");
 }

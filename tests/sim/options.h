@@ -98,6 +98,10 @@ struct sim_options {
     unsigned vote_crash_per_mille; /* of votes: the voter's process ends in the middle of it */
     uint64_t clones_every_ms;      /* mean time between the starts and stops of a clone; 0 = none */
     bool clones_elsewhere;         /* it may be at another address than the member */
+    bool wrong_clocks;     /* nodes tell each other what their clocks show, and lead by it; */
+    unsigned clocks_wrong; /* so many have wrong ones: a strict minority of the voters */
+    unsigned clock_lost_per_mille; /* of these words alone, beside what the network does */
+    bool clock_silence; /* none comes through any more, long after the faults have ended */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras

@@ -28,6 +28,11 @@ static void run_leads(void *arg, unsigned node, uint64_t term)
     check_leads(((struct run *)arg)->check, node, term);
 }
 
+static void run_read_clock(void *arg, unsigned node, uint64_t clock_us, uint64_t low_us)
+{
+    check_leaders_clock(((struct run *)arg)->check, node, clock_us / 1000, low_us / 1000);
+}
+
 static void run_deliver(void *arg, unsigned node, uint64_t token, const struct delivery *first)
 {
     struct run *r = arg;
@@ -77,6 +82,7 @@ static void run_open(struct run *r, uint64_t seed, const char *with, FILE *trace
         .arg = r,
         .applied = run_applied,
         .leads = run_leads,
+        .read_clock = run_read_clock,
         .deliver = run_deliver,
         .committed = run_committed,
         .installs = run_installs,

@@ -329,6 +329,34 @@ static void clock_check(struct check *c, unsigned node, uint64_t index, uint64_t
     c->now_ms = now_ms > c->now_ms ? now_ms : c->now_ms;
 }
 
+void check_leaders_clock(struct check *c, unsigned node, uint64_t clock_ms, uint64_t low_ms)
+{
+    uint64_t high_ms = cluster_leaders_clock_max_ms(c->cluster);
+
+    if (clock_ms + CLOCK_SLACK_MS < low_ms || clock_ms > high_ms + CLOCK_SLACK_MS) {
+        check_fail(c, "CLOCK", -1,
+                   "node %u leads with another time than most of the clocks show:\n"
+                   "  its clock: %" PRIu64 "\n  theirs: %" PRIu64 " to %" PRIu64,
+                   node + 1, clock_ms, low_ms, high_ms);
+    }
+}
+
+/* Where most of the clocks are right the replicated time is right, too, whosever clock leads. */
+static void time_check(struct check *c, uint64_t index)
+{
+    if (!c->options->wrong_clocks || !c->healed || c->loop->now_us < c->healed_us + PACE_AFTER_US ||
+        index < c->max_index) {
+        return;
+    }
+    if (c->now_ms + cluster_time_error_ms(c->cluster) + PACE_SLACK_MS <
+        cluster_true_ms(c->cluster)) {
+        check_fail(c, "CLOCK", -1,
+                   "the replicated time is behind what most of the clocks show, at log index "
+                   "%" PRIu64 ":\n  now: %" PRIu64 "\n  true time: %" PRIu64,
+                   index, c->now_ms, cluster_true_ms(c->cluster));
+    }
+}
+
 /* Without faults the replicated time goes on as true time does. */
 static void pace_check(struct check *c, uint64_t index)
 {
@@ -395,6 +423,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
     uint64_t state = index % (CHECK_STATE_EVERY * every) == 0 ? check_state_hash(m) : 0;
     clock_check(c, node, index, m->now_ms);
     pace_check(c, index);
+    time_check(c, index);
     if (index % every == 0) { /* what was lost once stays so */
         chronicle_verify(c, node, index, m);
     }

@@ -67,6 +67,8 @@ size_t check_order_name(const struct check *c, unsigned id, char out[16]);
 /* --- nodes --- */
 void check_applied(struct check *c, unsigned node, uint64_t index, const struct machine *m);
 void check_leads(struct check *c, unsigned node, uint64_t term);
+/* The clock of a node that leads shows this; by what the node knows it must show low_ms. */
+void check_leaders_clock(struct check *c, unsigned node, uint64_t clock_ms, uint64_t low_ms);
 /* A node starts a delivery. Returns the log index of the order's schedule, which with the
  * order's number names the order for good; 0 when the run has failed. */
 uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const struct delivery *d,

@@ -151,6 +151,25 @@ static void check_settled(struct check *c, const struct life *life, bool waits, 
     c->coverage->dead_dropped_with_effect += life->dropped && life->effects > 0;
 }
 
+/* Most of the clocks are right, and all have been heard: the leader knows what time it is. */
+static void check_time(struct check *c, unsigned leading, uint64_t clock_ms)
+{
+    uint64_t true_ms = cluster_true_ms(c->cluster);
+
+    if (!c->options->wrong_clocks) {
+        return;
+    }
+    if (!scheduler_time_goes(cluster_scheduler(c->cluster, leading))) {
+        check_fail(c, "LIVENESS", -1, "node %u, which leads, has no time at the end", leading + 1);
+    } else if (clock_ms + cluster_time_error_ms(c->cluster) < true_ms ||
+               clock_ms > cluster_leaders_clock_max_ms(c->cluster) + 1) {
+        check_fail(c, "CLOCK", -1,
+                   "node %u, which leads, has another time at the end than most of the clocks:\n"
+                   "  its: %" PRIu64 "\n  true time: %" PRIu64,
+                   leading + 1, clock_ms, true_ms);
+    }
+}
+
 void check_end(struct check *c)
 {
     int leading = check_leading(c);
@@ -162,6 +181,7 @@ void check_end(struct check *c)
         /* By the leader's clock: the replicated time goes on only with entries. */
         uint64_t clock_ms = scheduler_now_ms(cluster_scheduler(c->cluster, (unsigned)leading));
         now_ms = clock_ms > now_ms ? clock_ms : now_ms;
+        check_time(c, (unsigned)leading, clock_ms);
         m = scheduler_machine(cluster_scheduler(c->cluster, (unsigned)leading));
         check_converged(c, (unsigned)leading);
         check_state_digest(c, (unsigned)leading, m);

@@ -30,6 +30,14 @@ static void network_deliver(void *arg, unsigned to, struct raft_message *message
     node_receive(&c->nodes[to], message);
 }
 
+static void network_hear_clock(void *arg, unsigned from, unsigned to,
+                               const uint8_t told[CLOCK_TOLD_SIZE])
+{
+    struct sim_cluster *c = arg;
+
+    clocks_hear(&c->nodes[to], from, told);
+}
+
 static bool network_fits(void *arg, unsigned from, unsigned to)
 {
     return cluster_shakes_hands(arg, from, to);
@@ -72,6 +80,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
         .id = network_id,
         .address = network_address,
         .deliver = network_deliver,
+        .hear_clock = network_hear_clock,
         .fits = network_fits,
         .take_seat = network_take_seat,
         .has_seat = network_has_seat,
@@ -99,6 +108,7 @@ struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options 
         node_init(&c->nodes[i], c, i);
     }
     clones_init(c);
+    clocks_init(c);
     return c;
 }
 
@@ -114,6 +124,7 @@ void cluster_begin(struct sim_cluster *c)
 void cluster_heal(struct sim_cluster *c)
 {
     c->healed = true;
+    c->healed_us = c->loop->now_us;
     loop_trace(c->loop, "all faults end");
     faults_end(c);
     c->io_options.write_fail_per_million = 0;
@@ -206,6 +217,16 @@ uint64_t cluster_leaders_clock_max_ms(const struct sim_cluster *c)
 
     return (c->leaders_us + passed_us + passed_us * c->options.clock_drift_max_ppm / 1000000 + 1) /
            1000;
+}
+
+uint64_t cluster_true_ms(const struct sim_cluster *c)
+{
+    return clocks_true_us(c) / 1000;
+}
+
+uint64_t cluster_time_error_ms(const struct sim_cluster *c)
+{
+    return clocks_calm_error_us(c) / 1000;
 }
 
 const struct sim_counters *cluster_counters(const struct sim_cluster *c)

@@ -21,6 +21,9 @@ struct sim_cluster_hooks {
     void *arg;
     /* After each entry a node applied; the machine is as of that entry. */
     void (*applied)(void *arg, unsigned node, uint64_t index, const struct machine *m);
+    /* With the extra "wrong-clocks": the clock of a node that leads shows this, and must show `low_us`
+     * at least. */
+    void (*read_clock)(void *arg, unsigned node, uint64_t clock_us, uint64_t low_us);
     /* A node told its role: for "one leader a term". */
     void (*leads)(void *arg, unsigned node, uint64_t term);
     /* A node hands a batch of deliveries to its receiver: call deliver_done() exactly once for
@@ -56,7 +59,8 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
         transfers, restarts_from_snapshot, applied_at_start, members_added, members_removed,
         foreign_nodes, peers_refused, identities_adopted, crashes_at_votes, crashes_behind_votes,
         lost_refused, clones, clones_heard, clones_refused, outcomes_repeated, disks_low,
-        disks_compared, told, told_wrongly;
+        disks_compared, told, told_wrongly, clock_words, clock_words_lost, leaders_outvoted,
+        leaders_unguided, leaders_without_time, times_found;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
@@ -85,9 +89,13 @@ const char *cluster_api_address(const struct sim_cluster *c, unsigned node);
 int cluster_node_at(const struct sim_cluster *c, const char *api_address);
 /* True when a client may reach the node now (partitions may cut clients off, too). */
 bool cluster_reachable(const struct sim_cluster *c, unsigned node);
-/* A node's own wall clock now, and the highest any node that ever led has shown so far. */
+/* A node's own wall clock now, and the highest that the clock of a node that ever led can show by now. */
 uint64_t cluster_wall_us(const struct sim_cluster *c, unsigned node);
 uint64_t cluster_leaders_clock_max_ms(const struct sim_cluster *c);
+uint64_t cluster_true_ms(const struct sim_cluster *c);
+/* With the extra "wrong-clocks", a while after the faults have ended: by how much may a leader's clock be
+ * behind that? */
+uint64_t cluster_time_error_ms(const struct sim_cluster *c);
 
 /* A client's message reaches a node: checked and submitted as api.c does it. reply(arg, data, len)
  * runs once, maybe at once; data NULL: the node crashed before it answered. The node must be

@@ -176,6 +176,10 @@ void faults_split(struct sim_cluster *c, const bool *side)
 /* As often by milliseconds as by all that is allowed. */
 static void fault_step(struct sim_cluster *c)
 {
+    if (c->options.wrong_clocks) {
+        clocks_step(c);
+        return;
+    }
     struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];
     uint64_t max_us = (uint64_t)c->options.clock_step_max_ms * 1000;
     int64_t step_us;

@@ -5,6 +5,7 @@
  *   cluster_identity.c  handshakes, and nodes of other clusters
  *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
  *   cluster_faults.c  what happens to the nodes
+ *   cluster_clocks.c  wall clocks that are wrong, and what is told of them
  *   cluster_votes.c   crashes that are aimed at a vote
  *   cluster_members.c who belongs to it
  *   cluster_lives.c   their starts, and what they see of each other's
@@ -16,6 +17,7 @@
 #define SIM_CLUSTER_INTERNAL_H
 
 #include "../../../raft/peer/acquaintance.h"
+#include "../../../raft/peer/clock_samples.h"
 #include "../../../raft/peer/standing.h"
 #include "cluster.h"
 #include "../io.h"
@@ -53,6 +55,15 @@ struct sim_delivery {
 
 struct sim_repeat; /* cluster_world.c */
 
+/* cluster_clocks.c: what a leader's time went by when it was read last. */
+enum clocks_seen {
+    CLOCKS_NOT_LED,
+    CLOCKS_AGREED,
+    CLOCKS_OUTVOTED,
+    CLOCKS_UNGUIDED,
+    CLOCKS_WITHOUT_TIME,
+};
+
 struct sim_deferred {
     sim_event_cb cb;
     void *arg;
@@ -83,6 +94,7 @@ struct sim_node {
     /* the highest that this process's leader clock can be, as of its last reading */
     uint64_t bound_us, bound_at_us;
     bool bounded;
+    bool clock_wrong; /* or may be: it is one of the minority (cluster_clocks.c) */
 
     /* as a member */
     bool used;  /* it has been started; its process may be down for a while */
@@ -122,6 +134,11 @@ struct sim_node {
     struct sim_delivery *deliveries;
     unsigned n_deliveries;
     struct sim_repeat *repeats;
+    struct clock_samples clocks; /* what it heard of the others' clocks */
+    uint32_t clocks_told;        /* a bit for each that it has sent something to */
+    struct sim_event *clocks_tell;
+    enum clocks_seen clocks_seen;
+    uint64_t clock_low_us; /* its clock shows as much, as of the last reading; 0: not known */
     bool leads;
     uint64_t term;
     uint64_t committed;
@@ -162,6 +179,9 @@ struct sim_cluster {
     struct sim_network *network;
     struct sim_node nodes[SIM_NODES_MAX];
     bool healed;
+    uint64_t healed_us;
+    int64_t clocks_wrong_us;   /* by which many of the wrong clocks are off */
+    uint64_t clocks_elections; /* there were so many before no clock was told of any more */
     struct sim_event *heal_partition;
     struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
     struct sim_event *members_eager;      /* a new leader is to be asked for a change */
@@ -243,6 +263,8 @@ uint64_t node_monotonic_us(const struct sim_node *n);
 uint64_t node_wall_us(const struct sim_node *n);
 uint64_t node_real_us(const struct sim_node *n, uint64_t monotonic_us);
 void cluster_raise_leaders_clock(struct sim_cluster *c);
+/* Its clock can be as high as this from now on, if it reads it now. */
+void node_raise_bound(struct sim_node *n, uint64_t us);
 /* See what its scheduler gives to workers. */
 void node_watch_worker(struct sim_node *n);
 /* The process is being taken down: its deliveries end, and its clients are told. */
@@ -250,6 +272,26 @@ void node_end_deliveries(struct sim_node *n);
 void node_end_requests(struct sim_node *n);
 /* Is this the event of a client's message? */
 bool node_is_request(sim_event_cb cb);
+
+/* cluster_clocks.c: nothing without the extra. */
+#define CLOCKS_ERROR_US 500000     /* by which right clocks may differ, as the nodes are told */
+#define CLOCKS_RIGHT_MAX_US 200000 /* and by which they are off, at most */
+void clocks_init(struct sim_cluster *c);
+/* Before the process begins, and when it is gone. */
+void clocks_start(struct sim_node *n);
+void clocks_end(struct sim_node *n);
+/* One of the wrong clocks is set. */
+void clocks_step(struct sim_cluster *c);
+/* The node has sent a message, so it has a connection. */
+void clocks_sent(struct sim_node *n, unsigned to);
+/* An event of the node, which is not paused. */
+void clocks_hear(struct sim_node *n, unsigned from, const uint8_t told[CLOCK_TOLD_SIZE]);
+uint64_t clocks_true_us(const struct sim_cluster *c);
+uint64_t clocks_calm_error_us(const struct sim_cluster *c);
+/* After an event of the node. */
+void clocks_watch(struct sim_node *n);
+/* As in struct environment. */
+void clocks_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *guide);
 
 /* cluster_faults.c */
 void faults_begin(struct sim_cluster *c);

@@ -61,6 +61,7 @@ static int host_send(void *arg, const struct raft_message *message)
     unsigned to = clones_route(n->cluster, message->server_id, message->server_address);
     int rv = network_send(n->cluster->network, n->number, to, message);
     votes_sent(n, message);
+    clocks_sent(n, to);
     if (rv == 0 && message->type == RAFT_INSTALL_SNAPSHOT && n->scheduler != NULL &&
         n->foreign == 0) {
         node_tell_install(n, message);
@@ -231,6 +232,7 @@ static void node_settle(struct sim_node *n)
     }
     node_count(n);
     node_watch_role(n);
+    clocks_watch(n);
     node_watch_commit(n);
     members_watch(n);
     if (n->leaving) {
@@ -415,6 +417,7 @@ void node_start(struct sim_node *n)
     n->sentence[0] = '\0';
     n->disk = SCHEDULER_DISK_OK; /* as a new scheduler takes it to be */
     n->committed = 0;
+    clocks_start(n);
     n->io = sim_io_new(c->loop, &n->storage, &c->io_options, &host, &c->io_counters);
     n->scheduler = node_make(n);
     if (n->scheduler == NULL) {
@@ -481,6 +484,7 @@ void node_end(struct sim_node *n, const char *reason)
     }
     lives_end(n);
     told_ended(n);
+    clocks_end(n);
     network_forget(c->network, n->number);
     n->n_deferred = 0;
     scheduler_close(n->scheduler, node_closed, &closed);

@@ -46,15 +46,13 @@ void cluster_raise_leaders_clock(struct sim_cluster *c)
     }
 }
 
-static uint64_t world_wall_us(void *impl)
+void node_raise_bound(struct sim_node *n, uint64_t us)
 {
-    struct sim_node *n = impl;
     struct sim_cluster *c = n->cluster;
-    uint64_t wall_us = node_wall_us(n);
     uint64_t monotonic_us = node_monotonic_us(n);
     uint64_t carried_us = n->bound_us + (monotonic_us - n->bound_at_us);
 
-    n->bound_us = !n->bounded || wall_us > carried_us ? wall_us : carried_us;
+    n->bound_us = !n->bounded || us > carried_us ? us : carried_us;
     n->bound_at_us = monotonic_us;
     n->bounded = true;
     if (n->scheduler != NULL && n->foreign == 0 &&
@@ -64,7 +62,17 @@ static uint64_t world_wall_us(void *impl)
             c->leaders_us = n->bound_us;
         }
     }
-    return wall_us;
+}
+
+/* Where clocks are wrong the bound follows from what the nodes know of them: cluster_clocks.c. */
+static uint64_t world_wall_us(void *impl)
+{
+    struct sim_node *n = impl;
+
+    if (!n->cluster->options.wrong_clocks) {
+        node_raise_bound(n, node_wall_us(n));
+    }
+    return node_wall_us(n);
 }
 
 static uint64_t world_monotonic_us(void *impl)
@@ -485,6 +493,7 @@ void node_init_world(struct sim_node *n)
         .impl = n,
         .wall_us = world_wall_us,
         .monotonic_us = world_monotonic_us,
+        .guide = n->cluster->options.wrong_clocks ? clocks_guide : NULL,
         .random = world_random,
         .secret = world_secret,
     };
