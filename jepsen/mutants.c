@@ -26,6 +26,7 @@ static const struct {
     {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM},
     {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT},
+    {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED},
 };
 
 /* Before main: the daemon itself knows nothing of it. */

@@ -69,10 +69,11 @@ static void record_header(struct run *r)
                 ", :time-limit-s %" PRIu64 ", :commit %s, :version \"" ORDERSCHEDD_VERSION
                 "\", :mutant %s, :epoch-ms %" PRIu64
                 ", :lateness-bound-ms %d, :recovery-bound-ms %d, :retries %d, :clock-faults %s, "
-                ":clients %u}",
+                ":clock-error-ms %d, :clients %u}",
                 o->workload, nemesis, r->nodes.n, o->seed, o->time_ms / 1000, commit, mutant,
                 record_epoch_ms(r->record), RUN_LATENESS_BOUND_MS, RUN_RECOVERY_BOUND_MS,
-                RECEIVER_RETRIES, nemesis_moves_clocks(o->nemesis) ? "true" : "false", o->clients);
+                RECEIVER_RETRIES, nemesis_moves_clocks(o->nemesis) ? "true" : "false",
+                nemesis_starts_wrong(o->nemesis) ? RUN_CLOCK_ERROR_MS : 0, o->clients);
 }
 
 static void open_nodes(struct run *r)

@@ -32,6 +32,7 @@ local-clock-at-apply       conserve  none                          12  I11
 read-without-quorum        stale     pause-brief                   40  I2
 snapshot-tail-skips-first  conserve  restart-all,kill-all          40  I11
 cascade-drops-slot         conserve  none                          12  I7
+own-clock-though-outvoted  conserve  clock-start                   30  I6
 END
 }
 

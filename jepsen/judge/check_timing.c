@@ -25,6 +25,7 @@ static void check_early(struct timing *t, const struct history_delivery *d)
 {
     const struct history *h = t->j->h;
     const char *name = history_order_name(h, d->order);
+    int64_t error_ms = SAMPLING_MS + h->header.clock_error_ms;
     /* By then it had certainly arrived. */
     const struct sighting *s = cluster_time_ceiling(&t->j->time,
                                                     history_wall_ns(h, d->at_ms + 1 + SAMPLING_MS));
@@ -41,7 +42,7 @@ static void check_early(struct timing *t, const struct history_delivery *d)
                           "deadline %llu",
                           name, d->line, (unsigned long long)d->committed_ms,
                           (unsigned long long)d->deadline_ms);
-    } else if (!h->header.clock_faults && d->at_ms + SAMPLING_MS < d->deadline_ms) {
+    } else if (!h->header.clock_faults && (int64_t)d->at_ms + error_ms < (int64_t)d->deadline_ms) {
         verdict_violation(t->v, "I6", d->order, VERDICT_LINES(d->line),
                           "%s was delivered (index %u) %lld ms before its deadline %llu", name,
                           d->line, (long long)(d->deadline_ms - d->at_ms),

@@ -138,6 +138,7 @@ struct history_header {
     uint64_t recovery_bound_ms;
     int64_t retries;
     bool clock_faults;
+    int64_t clock_error_ms; /* by which a delivery may be early, by the harness's clock */
 };
 
 /* What belongs to one order, as positions in the arrays of the history, in order of lines. */

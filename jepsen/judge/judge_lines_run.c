@@ -58,6 +58,7 @@ const char *lines_take_header(struct lines *l, const struct line *line)
     header->time_limit_s = number_or(v, "time-limit-s", 0);
     header->retries = number_or(v, "retries", -1);
     header->clock_faults = flag_of(v, "clock-faults");
+    header->clock_error_ms = number_or(v, "clock-error-ms", 0);
     return NULL;
 }
 

@@ -129,17 +129,37 @@ bool nemesis_check(const char *names, char *error, size_t len)
     return true;
 }
 
-bool nemesis_moves_clocks(const char *names)
+static bool any_chosen(const char *names, bool (*is)(const struct fault *f))
 {
     const struct fault *chosen[FAULTS_MAX];
     unsigned n = faults_chosen(names, chosen, NULL, 0);
 
     for (unsigned i = 0; i < n; i++) {
-        if (chosen[i]->moves_clocks) {
+        if (is(chosen[i])) {
             return true;
         }
     }
     return false;
+}
+
+static bool moves_clocks(const struct fault *f)
+{
+    return f->moves_clocks;
+}
+
+static bool starts_wrong(const struct fault *f)
+{
+    return f->starts_wrong;
+}
+
+bool nemesis_moves_clocks(const char *names)
+{
+    return any_chosen(names, moves_clocks);
+}
+
+bool nemesis_starts_wrong(const char *names)
+{
+    return any_chosen(names, starts_wrong);
 }
 
 void nemesis_print_names(FILE *out)

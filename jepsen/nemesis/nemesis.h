@@ -45,7 +45,9 @@ struct fault {
     const char *name;   /* on the command line: "FAMILY" or "FAMILY-KIND" */
     const char *family; /* :f in the history */
     enum nemesis_whom whom;
-    bool moves_clocks;
+    bool moves_clocks; /* of a majority: no clock but the cluster's own says what was early */
+    bool
+        starts_wrong; /* a minority starts with wrong clocks: what is early may be so by their error */
     bool ends_leaderships; /* whom it strikes is gone at once, with all that it had under way */
     /* Choose, into n->chosen, n->details and n->parameter; false: not possible now. May be NULL. */
     bool (*prepare)(struct nemesis *n, const struct fault *f);
@@ -62,6 +64,7 @@ extern const struct fault nemesis_network_faults[], nemesis_process_faults[], ne
  * the other the nodes. False: a sentence in `error` says what is wrong. */
 bool nemesis_check(const char *names, char *error, size_t len);
 bool nemesis_moves_clocks(const char *names);
+bool nemesis_starts_wrong(const char *names);
 void nemesis_print_names(FILE *out);
 
 /* Start; they end with the load, and leave nothing broken. */

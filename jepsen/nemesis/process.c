@@ -1,5 +1,5 @@
 /* process.c - faults of the nodes' processes and clocks: kill, pause, restart, transfer,
- * bump, strobe. */
+ * bump, strobe, a start with a wrong clock. */
 #include <stdio.h>
 #include <string.h>
 
@@ -162,6 +162,43 @@ static void clock_restore(struct nemesis *n, const struct fault *f)
     }
 }
 
+/* From a second to ten years, by orders of magnitude, in both directions. */
+static int64_t wrong_clock_us(struct nemesis *n)
+{
+    static const uint64_t most_s[] = {2, 60, 3600, 86400, 31536000, 315360000};
+    uint64_t s = nemesis_between(n, 1, most_s[nemesis_between(n, 0, 5)]);
+    int64_t us = (int64_t)s * 1000000;
+
+    return nemesis_between(n, 0, 1) == 0 ? us : -us;
+}
+
+/* It leads before it is put right, if it can. */
+static void clock_start_lead(struct nemesis *n)
+{
+    NEMESIS_EACH(n, place)
+    {
+        (void)ask_transfer(n->run->admin, n->run->nodes.nodes[place].id, TRANSFER_TIMEOUT_MS);
+    }
+}
+
+static void clock_start(struct nemesis *n, const struct fault *f)
+{
+    kill_begin(n, f);
+    NEMESIS_EACH(n, place)
+    {
+        *n->run->nodes.nodes[place].clock_us = wrong_clock_us(n);
+    }
+    start_chosen(n, f);
+}
+
+static void clock_start_tick(struct nemesis *n, const struct fault *f)
+{
+    (void)f;
+    if (nemesis_between(n, 1, 10) == 1) {
+        clock_start_lead(n);
+    }
+}
+
 #define KILL(kind, who)                                                                \
     {                                                                                  \
         .name = "kill-" kind, .family = "kill", .whom = who, .ends_leaderships = true, \
@@ -214,6 +251,15 @@ const struct fault nemesis_process_faults[] = {
      .prepare = clock_prepare,
      .begin = clock_bump,
      .tick = clock_strobe,
+     .end = clock_restore},
+    {.name = "clock-start",
+     .family = "clock",
+     .whom = WHOM_LEADER,
+     .ends_leaderships = true,
+     .starts_wrong = true,
+     .prepare = clock_prepare,
+     .begin = clock_start,
+     .tick = clock_start_tick,
      .end = clock_restore},
     {.name = NULL},
 };
