@@ -97,6 +97,7 @@ static const char *advice(int error, int state)
         case ORDERSCHED_WRONG_CLUSTER:
             return "Name the cluster with --cluster, or other nodes with --endpoints";
         case ORDERSCHED_BUSY:
+            return "Nothing was done; try again in a moment. If it stays so, see: orderctl status";
         case ORDERSCHED_SHUTTING_DOWN:
         case ORDERSCHED_NOT_LEADER: return "Nothing was done; try again in a moment";
         case ORDERSCHED_FULL:

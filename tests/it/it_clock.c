@@ -174,6 +174,8 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     }
     cluster_start_all(&w.cluster);
     assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
+    cluster_expect_orderctl(&w.cluster, "schedule early --in 60s --route shop --timeout 1s",
+                            "If it stays so, see: orderctl status");
     sleep_ms(1500); /* its deadline is over, but nobody knows */
     assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
     cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
