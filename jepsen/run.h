@@ -16,7 +16,7 @@
 #define RUN_NODES 5
 #define RUN_LATENESS_BOUND_MS 1000
 #define RUN_RECOVERY_BOUND_MS 5000
-#define RUN_CLOCK_ERROR_MS 250 /* half of max-clock-error */
+#define RUN_CLOCK_ERROR_MS 500 /* max-clock-error */
 #define RUN_CALL_TIMEOUT_MS 3000
 
 struct workload;

@@ -39,7 +39,8 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
         own += members[i].voter && members[i].self;
         if (members[i].voter && !members[i].self &&
             clock_samples_look(samples, members[i].id, monotonic_us, wall_us, &b->low_us,
-                               &b->high_us)) {
+                               &b->high_us) &&
+            b->high_us - b->low_us <= error_max_us / 2) {
             view->voters[view->n++] = (struct clock_view_voter){
                 .id = members[i].id,
                 .offset_us = b->low_us + (b->high_us - b->low_us) / 2,
@@ -50,6 +51,7 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
     if (view->n_voters == 0) {
         return;
     }
+    view->votes = own == 1;
     unsigned counted = MUTANT(MINORITY_SETS_TIME) && view->n + own > 1 ? view->n + own
                                                                        : view->n_voters;
     struct clock_agreement *a = &view->agreement;
@@ -78,6 +80,9 @@ struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall
 {
     const struct clock_agreement *a = &view->agreement;
 
+    if (!view->votes) {
+        return (struct clock_guide){.guidance = CLOCK_UNGUIDED};
+    }
     switch (a->standing) {
         case CLOCK_ALONE: return (struct clock_guide){.guidance = CLOCK_BY_ITSELF};
         case CLOCK_AGREED:

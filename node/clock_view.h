@@ -23,7 +23,8 @@ struct clock_view_voter {
 struct clock_view {
     struct clock_agreement agreement;
     unsigned n_voters;
-    unsigned n; /* other voters that were heard in the last half a minute */
+    bool votes; /* this node: who does not vote cannot lead, and needs no time */
+    unsigned n; /* other voters that were heard, well enough, in the last half a minute */
     struct clock_view_voter voters[CLOCK_VOTERS_MAX];
 };
 

@@ -25,8 +25,8 @@ static bool is_fresh(const struct clock_watch *w, uint64_t wall_us, uint64_t mon
     int64_t passed_us = (int64_t)(monotonic_us - w->monotonic_us);
     int64_t stepped_us = (int64_t)(wall_us - w->wall_us) - passed_us;
 
-    return w->monotonic_us != 0 && passed_us < LOOK_EVERY_US && stepped_us < STEP_US &&
-           stepped_us > -STEP_US;
+    return w->guide.guidance != CLOCK_UNGUIDED && w->monotonic_us != 0 &&
+           passed_us < LOOK_EVERY_US && stepped_us < STEP_US && stepped_us > -STEP_US;
 }
 
 void clock_watch_guide(struct clock_watch *w, uint64_t wall_us, uint64_t monotonic_us,

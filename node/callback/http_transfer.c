@@ -422,11 +422,16 @@ static bool transfer_set_options(struct transfer *t)
 
 /* NULL, or what is wrong. */
 /* The world's time as well as it is known here, for the receiver compares it with its own to tell a
- * replay: this machine's clock, unless a majority of the voters' contradict it. The cluster's time may be
- * minutes off, after a pause or a leader ahead of it. */
+ * replay: that of a majority of the voters' clocks. The cluster's time may be minutes off, after a pause or
+ * a leader ahead of it. */
 static uint64_t transfer_wall_s(const struct transfer *t)
 {
-    return (uint64_t)((int64_t)clocks_wall_ms() - t->first->wall_ahead_ms) / 1000;
+    const struct delivery *d = t->first;
+
+    if (d->true_ms == 0) {
+        return clocks_wall_ms() / 1000;
+    }
+    return (d->true_ms + (clocks_boot_us() - d->started_us) / 1000) / 1000;
 }
 
 static const char *transfer_prepare(struct transfer *t)

@@ -318,7 +318,7 @@ static struct delivery *dispatch_take(struct dispatch *d, uint16_t slot, enum ro
 
     assert(o->deadline_ms <= m->now_ms); /* never early */
     v->started_ms = r->clock_us / 1000;
-    v->wall_ahead_ms = d->wall_ahead_ms;
+    v->true_ms = d->true_ms;
     v->started_us = r->now_us;
     v->times = (struct lateness_times){
         .deadline_us = (uint64_t)o->deadline_ms * 1000,

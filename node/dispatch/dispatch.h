@@ -42,9 +42,9 @@ struct dispatch {
     const struct environment *environment;
     const struct log *log; /* may be NULL */
     const char *cluster;
-    struct delivery_keys keys; /* since dispatch_open */
-    int64_t wall_ahead_ms;     /* by how much this machine's wall clock is ahead of the true time */
-    uint64_t node_id;          /* this node, for the history of the orders */
+    struct delivery_keys keys;     /* since dispatch_open */
+    uint64_t true_ms;              /* the time as well as it is known, when it runs */
+    uint64_t node_id;              /* this node, for the history of the orders */
     struct dispatch_pool inflight; /* deliveries */
     struct dispatch_pool requests; /* batches that are HTTP requests */
     struct dispatch_pool bytes;

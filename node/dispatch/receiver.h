@@ -43,9 +43,9 @@ struct delivery {
     uint32_t version;
     uint32_t attempt;    /* 1 = first */
     uint64_t started_ms; /* the cluster's clock when it was handed over */
-    /* By how much this machine's wall clock was ahead of the time that a majority of the voters' agree
-     * on; negative: behind it. */
-    int64_t wall_ahead_ms;
+    /* The time at started_us as well as it is known: that of a majority of the voters' wall clocks. 0:
+     * as this machine's has it. */
+    uint64_t true_ms;
     uint16_t route_slot;
     char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
     const struct route_copy *settings;

@@ -6,22 +6,23 @@
 #include "../../raft/mutant.h"
 
 #define CLOCK_SLEW_DIVISOR 10
+#define CLOCK_UNSTEADY_US \
+    1000000 /* by which the earlier of two clocks may be behind, and still count */
 
 void clock_init(struct clock *c, uint64_t monotonic_us)
 {
     *c = (struct clock){.monotonic_us = monotonic_us};
 }
 
-/* Since what the value stands for. */
-static int64_t passed_us(const struct clock *c, uint64_t monotonic_us)
+static int64_t between_us(uint64_t from_us, uint64_t to_us)
 {
-    return monotonic_us > c->monotonic_us ? (int64_t)(monotonic_us - c->monotonic_us) : 0;
+    return to_us > from_us ? (int64_t)(to_us - from_us) : 0;
 }
 
 /* The value will stand for now. */
 static int64_t pass(struct clock *c, uint64_t monotonic_us)
 {
-    int64_t elapsed = passed_us(c, monotonic_us);
+    int64_t elapsed = between_us(c->monotonic_us, monotonic_us);
 
     c->monotonic_us += (uint64_t)elapsed;
     return elapsed;
@@ -35,7 +36,7 @@ static int64_t within(int64_t us, int64_t low_us, int64_t high_us)
 /* With the monotonic clock, and towards `target_us` by a tenth of what has passed. */
 static void slew(struct clock *c, uint64_t monotonic_us, int64_t target_us)
 {
-    int64_t elapsed = passed_us(c, monotonic_us);
+    int64_t elapsed = between_us(c->monotonic_us, monotonic_us);
     int64_t slew_max = elapsed / CLOCK_SLEW_DIVISOR;
 
     /* What integer division drops is left for the next reading, or frequent readers would
@@ -49,6 +50,31 @@ static void slew(struct clock *c, uint64_t monotonic_us, int64_t target_us)
     c->value_us += behind;
 }
 
+/* This is the time, as well as it is known now. */
+static void know(struct clock *c, uint64_t monotonic_us, int64_t true_us)
+{
+    c->true_us = true_us;
+    c->true_at_us = monotonic_us;
+}
+
+/* To the time that is known: at once if it is ahead; else it is waited for. */
+static void follow(struct clock *c, uint64_t monotonic_us)
+{
+    if (c->value_us - c->true_us > CLOCK_STANDS_MAX_US) {
+        slew(c, monotonic_us, c->true_us);
+        return;
+    }
+    (void)pass(c, monotonic_us);
+    c->value_us = c->value_us < c->true_us ? c->true_us : c->value_us;
+}
+
+static void set(struct clock *c, uint64_t monotonic_us)
+{
+    c->is_set = true;
+    c->goes = true;
+    c->set_at_us = monotonic_us;
+}
+
 static void follow_own(struct clock *c, uint64_t monotonic_us)
 {
     if (!c->is_set) {
@@ -56,49 +82,39 @@ static void follow_own(struct clock *c, uint64_t monotonic_us)
         c->value_us = c->value_us < c->wall_us ? c->wall_us : c->value_us;
     }
     slew(c, monotonic_us, c->wall_us);
-    c->is_set = true;
-    c->goes = true;
-    c->best_us = c->wall_us;
+    set(c, monotonic_us);
+    /* Not the wall clock, which may have stepped: what this clock says goes on if others come. */
+    know(c, monotonic_us, c->value_us + between_us(c->monotonic_us, monotonic_us));
 }
 
 static void follow_majority(struct clock *c, uint64_t monotonic_us, const struct clock_guide *guide)
 {
     int64_t target_us = within(c->wall_us, (int64_t)guide->low_us, (int64_t)guide->high_us);
 
-    if (MUTANT(OWN_CLOCK_THOUGH_OUTVOTED)) {
-        target_us = c->wall_us;
-    }
-    if (c->value_us - target_us > CLOCK_STANDS_MAX_US) {
-        slew(c, monotonic_us, target_us);
-    } else {
-        (void)pass(c, monotonic_us);
-        c->value_us = c->value_us < target_us ? target_us : c->value_us;
-    }
-    c->is_set = true;
-    c->goes = true;
-    c->best_us = target_us;
+    know(c, monotonic_us, MUTANT(OWN_CLOCK_THOUGH_OUTVOTED) ? c->wall_us : target_us);
+    follow(c, monotonic_us);
+    set(c, monotonic_us);
 }
 
 /* Of two that disagree: never later than the earlier says. */
 static void follow_earlier(struct clock *c, uint64_t monotonic_us, const struct clock_guide *guide)
 {
-    int64_t target_us = within(c->wall_us, 0, (int64_t)guide->high_us);
-
+    know(c, monotonic_us, within(c->wall_us, 0, (int64_t)guide->high_us));
     (void)pass(c, monotonic_us);
-    c->goes = target_us >= c->value_us;
-    c->value_us = c->goes ? target_us : c->value_us;
-    c->best_us = target_us;
+    c->goes = c->true_us + CLOCK_UNSTEADY_US >= c->value_us;
+    c->value_us = c->value_us < c->true_us ? c->true_us : c->value_us;
 }
 
+/* From the last time that was known. */
 static void go_on(struct clock *c, uint64_t monotonic_us)
 {
-    int64_t elapsed = pass(c, monotonic_us);
-
     c->goes = c->is_set;
-    if (c->is_set && !MUTANT(UNGUIDED_TIME_STANDS)) {
-        c->value_us += elapsed;
+    if (!c->is_set || MUTANT(UNGUIDED_TIME_STANDS)) {
+        (void)pass(c, monotonic_us);
+        return;
     }
-    c->best_us = c->is_set ? c->best_us + elapsed : c->wall_us;
+    know(c, monotonic_us, c->true_us + between_us(c->true_at_us, monotonic_us));
+    follow(c, monotonic_us);
 }
 
 uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
@@ -118,7 +134,9 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
             break;
         case CLOCK_UNGUIDED: go_on(c, monotonic_us); break;
     }
-    return (uint64_t)((c->value_us + passed_us(c, monotonic_us)) / 1000);
+    uint64_t now_ms = (uint64_t)((c->value_us + between_us(c->monotonic_us, monotonic_us)) / 1000);
+    c->read_ms = now_ms > c->read_ms ? now_ms : c->read_ms; /* what a slew left may be dropped */
+    return c->read_ms;
 }
 
 void clock_raise(struct clock *c, uint64_t now_ms)
@@ -130,14 +148,33 @@ void clock_raise(struct clock *c, uint64_t now_ms)
     }
 }
 
+void clock_forget_old(struct clock *c, uint64_t monotonic_us)
+{
+    if (c->is_set && between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US) {
+        clock_init(c, monotonic_us);
+    }
+}
+
 bool clock_goes(const struct clock *c)
 {
     return c->goes;
 }
 
-int64_t clock_wall_ahead_ms(const struct clock *c)
+int64_t clock_stands_us(const struct clock *c)
 {
-    return (c->wall_us - c->best_us) / 1000;
+    int64_t ahead_us = c->value_us - c->true_us;
+
+    return c->guidance != CLOCK_BY_ITSELF && ahead_us > 0 && ahead_us <= CLOCK_STANDS_MAX_US
+               ? ahead_us
+               : 0;
+}
+
+uint64_t clock_true_ms(const struct clock *c, uint64_t monotonic_us)
+{
+    if (c->guidance == CLOCK_BY_ITSELF) {
+        return (uint64_t)c->wall_us / 1000;
+    }
+    return (uint64_t)(c->true_us + between_us(c->true_at_us, monotonic_us)) / 1000;
 }
 
 int64_t clock_offset_ms(const struct clock *c)

@@ -2,7 +2,7 @@
  *
  * Where a majority of the voters' clocks agree on a time, it is the wall clock within the bounds of
  * that: who is behind catches up at once, who is ahead stands still until that time has come. While
- * none agrees any more it goes on with the monotonic clock; before any agreed, since this process
+ * none agrees any more it goes on from there with the monotonic clock; before any agreed, since this process
  * began, it stands where the cluster's time stands, and nothing may go by it.
  *
  * A voter that is alone has nobody to ask: between readings its clock advances with the monotonic
@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #define CLOCK_STANDS_MAX_US 60000000
+#define CLOCK_TRUST_US 500000000ll /* clocks that run 500 ppm apart are 250 ms apart after it */
 
 enum clock_guidance {
     CLOCK_BY_ITSELF,  /* the only voter */
@@ -36,12 +37,15 @@ struct clock_guide {
 
 struct clock {
     int64_t value_us;
-    int64_t wall_us; /* the last reading, for clock_offset_ms */
-    uint64_t monotonic_us;
+    uint64_t monotonic_us;        /* when it was that */
+    int64_t true_us;              /* the time as well as it is known, whatever the value may do, */
+    uint64_t true_at_us;          /* at this reading of the monotonic clock */
+    int64_t wall_us;              /* the last reading, for clock_offset_ms */
+    uint64_t read_ms;             /* the last that was told */
     enum clock_guidance guidance; /* of the last reading */
     bool is_set;                  /* from a wall clock or an agreement, since it began */
+    uint64_t set_at_us;           /* last */
     bool goes;
-    int64_t best_us; /* at the last reading: what is known of the time, whatever the value may do */
 };
 
 /* It stands at 0 until it is read. */
@@ -51,11 +55,15 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
                     const struct clock_guide *guide);
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
+/* Its owner begins to lead. What was agreed on longer ago than CLOCK_TRUST_US is forgotten: two clocks
+ * may have run apart too far by then. Whoever leads goes on by it. */
+void clock_forget_old(struct clock *c, uint64_t monotonic_us);
 /* May orders be fired and deadlines be set by it, as of the last reading? */
 bool clock_goes(const struct clock *c);
-/* By how much the wall clock is ahead of the best that is known of the time, at the last reading;
- * negative: behind it. */
-int64_t clock_wall_ahead_ms(const struct clock *c);
+/* For how long it will stand, as of the last reading: until the time has come that it is ahead by. */
+int64_t clock_stands_us(const struct clock *c);
+/* The time as well as it is known, also where the clock stands. */
+uint64_t clock_true_ms(const struct clock *c, uint64_t monotonic_us);
 /* Wall clock minus this clock at the last reading: how far a step is not followed yet. */
 int64_t clock_offset_ms(const struct clock *c);
 

@@ -48,6 +48,7 @@ void scheduler_take_over(struct scheduler *s)
 {
     assert(s->state == SCHEDULER_FOLLOWING && !s->transfer_tried);
     (void)scheduler_now_ms(s);
+    clock_forget_old(&s->clock, scheduler_monotonic_us(s));
     if (!MUTANT(LEADER_FORGETS_TIME)) {
         clock_raise(&s->clock, s->machine.now_ms);
     }

@@ -8,6 +8,7 @@
 #define SCHEDULER_FOLLOW_MAX 512   /* of whoever does not lead: acknowledging comes first */
 #define SCHEDULER_FOLLOW_US 1000   /* ... and goes on after this */
 #define SCHEDULER_IDLE_US 1000000  /* look again at least this often */
+#define SCHEDULER_NO_TIME_US 50000 /* ... or, of a leader that has no time, at whether it has */
 #define SCHEDULER_HELD_UP_US 5000  /* ... at whether clients have taken their answers */
 
 /* Within an eighth of what is refused as FULL. */
@@ -25,6 +26,12 @@ static bool scheduler_is_consistent(const struct scheduler *s)
     return (s->state == SCHEDULER_FOLLOWING || s->role == REPLICA_LEADER) &&
            s->batcher.open == (s->state != SCHEDULER_FOLLOWING) &&
            s->dispatch.active == (s->state == SCHEDULER_LEADING);
+}
+
+static bool scheduler_dispatch(struct scheduler *s)
+{
+    s->dispatch.true_ms = clock_true_ms(&s->clock, scheduler_monotonic_us(s));
+    return dispatch_run(&s->dispatch, scheduler_clock_us(s));
 }
 
 /* One round. Returns the leader-clock time of the next time entry, UINT64_MAX for none. */
@@ -49,8 +56,9 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         if (hurry_run(&s->hurry, &s->machine, &s->batcher)) {
             s->again = true;
         }
-        s->dispatch.wall_ahead_ms = clock_wall_ahead_ms(&s->clock);
-        if (scheduler_time_goes(s) && dispatch_run(&s->dispatch, scheduler_clock_us(s))) {
+        if (!scheduler_time_goes(s)) {
+            s->dispatch.wake_us = UINT64_MAX;
+        } else if (scheduler_dispatch(s)) {
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
@@ -91,7 +99,11 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (next_ms != UINT64_MAX) {
         uint64_t clock_ms = scheduler_now_ms(s);
         uint64_t wait_us = next_ms > clock_ms ? (next_ms - clock_ms) * 1000 : 0;
+        wait_us += wait_us > 0 ? clock_stands_us(&s->clock) : 0;
         sleep_us = wait_us < sleep_us ? wait_us : sleep_us;
+    }
+    if (s->state == SCHEDULER_LEADING && !scheduler_time_goes(s)) {
+        sleep_us = SCHEDULER_NO_TIME_US;
     }
     if (s->behind && sleep_us > SCHEDULER_FOLLOW_US) {
         sleep_us = SCHEDULER_FOLLOW_US;

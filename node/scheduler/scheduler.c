@@ -16,7 +16,11 @@
 
 static uint64_t host_now_ms(void *arg)
 {
-    return scheduler_now_ms(arg);
+    struct scheduler *s = arg;
+    uint64_t now_ms = scheduler_now_ms(s);
+
+    /* What was agreed on while this leadership began may be behind what it stamped before. */
+    return now_ms > s->batcher.last_now_ms ? now_ms : s->batcher.last_now_ms;
 }
 
 static uint64_t host_term(void *arg)

@@ -14,6 +14,7 @@
 #define TRANSFER_AGAIN_US 5000000
 #define OUTVOTED_LOOK_US 1000000
 #define OUTVOTED_PATIENCE_US 5000000 /* a clock that is being put right has so long */
+#define OUTVOTED_AGAIN_US 60000000   /* a transfer that came to nothing cost a moment's writes */
 
 const char *scheduler_disk_name(enum scheduler_disk disk)
 {
@@ -137,8 +138,8 @@ void scheduler_transfer_if_outvoted(struct scheduler *s, uint64_t now_us)
     if (s->outvoted_since_us == 0) {
         s->outvoted_since_us = now_us;
     }
-    if (now_us - s->outvoted_since_us >= OUTVOTED_PATIENCE_US) {
-        s->outvoted_since_us = now_us;
+    if (now_us >= s->outvoted_since_us + OUTVOTED_PATIENCE_US) {
+        s->outvoted_since_us = now_us + OUTVOTED_AGAIN_US - OUTVOTED_PATIENCE_US;
         transfer_to_right_clock(s, &clock);
     }
 }

@@ -55,6 +55,11 @@ static unsigned overlap(const struct clock_bounds *bounds, unsigned n, unsigned 
     return most;
 }
 
+static int64_t earlier(int64_t a_us, int64_t b_us)
+{
+    return a_us < b_us ? a_us : b_us;
+}
+
 /* Clocks are mostly much better than they must be: the smallest error, of halves, at which there is a
  * majority gives the best time. It lies in what is agreed on at the largest. */
 static void narrow(const struct clock_bounds *bounds, unsigned n, unsigned majority,
@@ -63,6 +68,8 @@ static void narrow(const struct clock_bounds *bounds, unsigned n, unsigned major
     for (unsigned halves = NARROW_MAX; halves > 0; halves--) {
         struct clock_bounds narrower = {0, 0};
         if (overlap(bounds, n, majority, error_us >> halves, &narrower) >= majority) {
+            narrower.high_us = earlier(narrower.high_us,
+                                       narrower.low_us + 2 * (error_us >> halves));
             *in = narrower;
             return;
         }
@@ -94,7 +101,8 @@ struct clock_agreement clock_agree(const struct clock_bounds *known, unsigned n,
         a.standing = CLOCK_DISAGREED;
         return a;
     }
-    if (a.in.low_us <= 0 && a.in.high_us >= 0) {
+    a.in.high_us = earlier(a.in.high_us, a.in.low_us + 2 * error_us);
+    if (a.in.low_us <= error_us && a.in.high_us >= -error_us) {
         a.standing = CLOCK_AGREED;
         return a;
     }

@@ -18,7 +18,7 @@ enum clock_standing {
     CLOCK_UNKNOWN,   /* too few of the others were heard */
     CLOCK_ALONE,     /* the only voter: there is nobody to compare with */
     CLOCK_DISAGREED, /* enough were heard, and no majority agrees */
-    CLOCK_AGREED,    /* a majority agrees, and this node's clock with it */
+    CLOCK_AGREED,    /* a majority agrees, and this node's clock with it, within its error */
     CLOCK_OUTVOTED,  /* a majority agrees, and this node's clock does not */
 };
 
@@ -31,7 +31,8 @@ struct clock_agreement {
     enum clock_standing standing;
     unsigned n; /* the most voters that agree */
     /* On this; 0, 0 unless AGREED or OUTVOTED. If OUTVOTED, it is as narrow as the smallest error makes
-     * it at which a majority still agrees. */
+     * it at which a majority still agrees. It ends at most two errors behind its beginning: that is
+     * before the true time, wherever the bounds of clocks that are badly known may reach. */
     struct clock_bounds in;
     /* By how much this node's clock is ahead of the nearest time that they agree on (negative: behind
      * it); 0 unless OUTVOTED. */

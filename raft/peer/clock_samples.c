@@ -78,8 +78,16 @@ bool clock_samples_take(struct clock_samples *s, uint64_t id, uint64_t monotonic
     uint64_t theirs_us = bytes_get_u64(told + 16);
     uint64_t wall_us = bytes_get_u64(told + 24);
 
-    if (id == 0 || theirs_us == 0 || wall_us > WALL_MAX_US || ours_us > monotonic_us ||
-        held_us > monotonic_us - ours_us) {
+    /* The other one's clock may run faster than this one. */
+    uint64_t drift_us = (held_us < CLOCK_AGE_MAX_US ? held_us : CLOCK_AGE_MAX_US) *
+                            CLOCK_DRIFT_PPM / 1000000 +
+                        1;
+    uint64_t passed_us = monotonic_us - ours_us;
+
+    if (id == 0 || theirs_us == 0 || wall_us > WALL_MAX_US || ours_us > monotonic_us) {
+        return false;
+    }
+    if (held_us > passed_us && held_us - passed_us > drift_us) {
         return false;
     }
     struct clock_peer *p = peer_find(s, id);
@@ -92,7 +100,7 @@ bool clock_samples_take(struct clock_samples *s, uint64_t id, uint64_t monotonic
         return true;
     }
     int64_t low_us = (int64_t)wall_us - (int64_t)monotonic_us;
-    uint64_t round_trip_us = monotonic_us - ours_us - held_us;
+    uint64_t round_trip_us = (passed_us > held_us ? passed_us - held_us : 0) + drift_us;
     const struct clock_sample sample = {low_us, low_us + (int64_t)round_trip_us, monotonic_us};
     bool first = p->n == 0;
     peer_add(p, &sample);

@@ -22,7 +22,7 @@
 
 struct wrong {
     struct cluster cluster;
-    struct clock_shim shims[3];
+    struct clock_shim shims[5];
     struct sink sink;
     ordersched_client *client;
 };
@@ -82,7 +82,7 @@ static int schedule(struct wrong *w, const char *id, uint64_t delay_ms, uint64_t
     return ordersched_call(w->client, &op, 10000, NULL);
 }
 
-/* This order was first delivered when it was due, as the receiver's clock says. */
+/* This order was first delivered between these, as the receiver's clock says. */
 static void expect_on_time(const struct wrong *w, const char *id, uint64_t from_ms, uint64_t to_ms)
 {
     uint64_t until = monotonic_ms() + DUE_MS + 15000;
@@ -94,15 +94,15 @@ static void expect_on_time(const struct wrong *w, const char *id, uint64_t from_
         }
         sleep_ms(50);
     }
-    if (seen.first_ms + EARLY_MS < from_ms || seen.first_ms > to_ms + LATE_MS) {
+    if (seen.first_ms < from_ms || seen.first_ms > to_ms + LATE_MS) {
         fail_msg("%s was to come between %llu and %llu, and came at %llu", id,
                  (unsigned long long)from_ms, (unsigned long long)to_ms,
                  (unsigned long long)seen.first_ms);
     }
 }
 
-/* Half of them by a delay, half by a time of day. */
-static void fire_some(struct wrong *w, const char *prefix)
+/* Half of them by a delay, half by a time of day. None is so early, or a second late. */
+static void fire_some(struct wrong *w, const char *prefix, unsigned early_ms)
 {
     uint64_t from_ms[ORDERS], to_ms[ORDERS];
     char id[40];
@@ -115,7 +115,7 @@ static void fire_some(struct wrong *w, const char *prefix)
     }
     for (unsigned i = 0; i < ORDERS; i++) {
         snprintf(id, sizeof id, "%s-%u", prefix, i);
-        expect_on_time(w, id, from_ms[i], to_ms[i]);
+        expect_on_time(w, id, from_ms[i] - early_ms, to_ms[i]);
     }
 }
 
@@ -126,12 +126,12 @@ static void leads_with(int64_t offset_us)
 
     wrong_start(&w, 3, (const int64_t[]){offset_us, 0, 0});
     (void)cluster_transfer(w.client, 1); /* it may be the leader, and it may be one no more */
-    fire_some(&w, "at-first");
+    fire_some(&w, "at-first", EARLY_MS);
     cluster_expect_orderctl(&w.cluster, "status",
                             offset_us > 0 ? "node 1: its wall clock is .* ahead of"
                                           : "node 1: its wall clock is .* behind");
     expect_log(&w, "wall clock is wrong: the leadership is transferred");
-    fire_some(&w, "under-another");
+    fire_some(&w, "under-another", EARLY_MS);
     cluster_expect_equal_digests(&w.cluster, 10000);
     wrong_end(&w);
 }
@@ -182,7 +182,7 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     expect_log(&w, "what time it is is not known");
     *w.shims[0].offset_us = 0;
     assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
-    fire_some(&w, "agreed");
+    fire_some(&w, "agreed", EARLY_MS);
     expect_log(&w, "time goes on: orders fire again");
     wrong_end(&w);
 }
@@ -194,14 +194,54 @@ static void a_time_that_was_agreed_on_goes_on(void **state)
 
     (void)state;
     wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
-    fire_some(&w, "agreed");
+    fire_some(&w, "agreed", EARLY_MS);
     unsigned leader = cluster_wait_leader(&w.cluster, 10000);
     *w.shims[(leader + 1) % 3].offset_us = 7200 * SECOND_US;
     *w.shims[(leader + 2) % 3].offset_us = -7200 * SECOND_US;
     cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
-    fire_some(&w, "alone");
+    fire_some(&w, "alone", EARLY_MS);
     *w.shims[leader].offset_us = 3600 * SECOND_US; /* its own goes wrong, too */
-    fire_some(&w, "stepped");
+    fire_some(&w, "stepped", EARLY_MS);
+    wrong_end(&w);
+}
+
+/* Neither is wrong, although neither is where the other one's error ends. */
+static void two_clocks_within_the_error_do_not_push_each_other_out(void **state)
+{
+    struct wrong w;
+    char command[500];
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){-150000, 150000, 0});
+    cluster_kill(&w.cluster, 2);
+    fire_some(&w, "first", 300);
+    sleep_ms(8000); /* the patience with a wrong clock is over */
+    fire_some(&w, "second", 300);
+    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- 'clock is wrong'",
+             w.cluster.dir);
+    assert_true(system(command) != 0);
+    wrong_end(&w);
+}
+
+/* Of five voters a follower hears its leader alone: it has a time as soon as it leads. */
+static void a_new_leader_of_five_has_a_time_at_once(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 5, (const int64_t[]){0, 0, 0, 0, 3600 * SECOND_US});
+    fire_some(&w, "first", EARLY_MS);
+    for (unsigned i = 0; i < 2; i++) {
+        char id[32];
+        unsigned leader = cluster_wait_leader(&w.cluster, 20000);
+        cluster_kill(&w.cluster, leader);
+        uint64_t from_ms = monotonic_ms();
+        snprintf(id, sizeof id, "after-%u", i);
+        assert_int_equal(schedule(&w, id, 60000, 0), ORDERSCHED_OK);
+        assert_true(monotonic_ms() - from_ms < 5000);
+        cluster_start(&w.cluster, leader);
+    }
+    fire_some(&w, "second", EARLY_MS);
     wrong_end(&w);
 }
 
@@ -214,6 +254,8 @@ int main(void)
         cmocka_unit_test(in_1970),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
+        cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),
+        cmocka_unit_test(a_new_leader_of_five_has_a_time_at_once),
     };
     cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,7 +125,7 @@ static void the_own_clock_counts_as_long_as_it_is_within(void **state)
     clock_init(&c, 0);
     assert_true(clock_read(&c, START_US + 200000, 0, &guide) == START_US / 1000 + 200);
     assert_true(clock_goes(&c));
-    assert_true(clock_wall_ahead_ms(&c) == 0);
+    assert_true(clock_true_ms(&c, 0) == START_US / 1000 + 200);
 }
 
 static void a_clock_that_is_wrong_at_the_start_is_bound_by_the_others(void **state)
@@ -140,7 +140,7 @@ static void a_clock_that_is_wrong_at_the_start_is_bound_by_the_others(void **sta
         clock_init(&c, 0);
         uint64_t now_ms = clock_read(&c, START_US + (uint64_t)wrong_us[i], 0, &guide);
         assert_in_range(now_ms, START_US / 1000 - 1, START_US / 1000 + 1);
-        assert_in_range((uint64_t)(clock_wall_ahead_ms(&c) - wrong_us[i] / 1000 + 10), 9, 11);
+        assert_in_range(clock_true_ms(&c, 5000), START_US / 1000 + 4, START_US / 1000 + 6);
     }
 }
 
@@ -204,7 +204,74 @@ static void what_was_agreed_goes_on_with_the_monotonic_clock(void **state)
         assert_true(now_ms == START_US / 1000 + s * 1000);
         assert_true(clock_goes(&c));
     }
-    assert_in_range((uint64_t)clock_wall_ahead_ms(&c), 86400000 - 100001, 86400000 - 99999);
+    assert_true(clock_true_ms(&c, 100 * SECOND_US) == START_US / 1000 + 100000);
+}
+
+/* It was ahead when it was agreed on last: the time that it waits for is waited for still. */
+static void who_stands_goes_on_standing_when_nobody_is_heard(void **state)
+{
+    struct clock_guide guide = around(START_US, 0);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_raise(&c, START_US / 1000 + 30000);
+    (void)clock_read(&c, START_US, 0, &guide);
+    assert_true(clock_stands_us(&c) == 30 * (int64_t)SECOND_US);
+    for (uint64_t s = 1; s <= 40; s++) {
+        uint64_t ms = s < 30 ? 30000 : s * 1000;
+        assert_true(clock_read(&c, START_US, s * SECOND_US, &unguided) == START_US / 1000 + ms);
+    }
+    assert_true(clock_stands_us(&c) == 0);
+}
+
+/* A follower of four others hears its leader alone for weeks. */
+static void what_was_agreed_on_long_ago_is_forgotten_by_who_begins_to_lead(void **state)
+{
+    struct clock_guide guide = around(START_US, 0);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    (void)clock_read(&c, START_US, 0, &guide);
+    clock_forget_old(&c, CLOCK_TRUST_US);
+    (void)clock_read(&c, START_US, CLOCK_TRUST_US, &unguided);
+    assert_true(clock_goes(&c));
+    clock_forget_old(&c, CLOCK_TRUST_US + 1);
+    clock_raise(&c, START_US / 1000);
+    assert_true(clock_read(&c, START_US, CLOCK_TRUST_US + 2, &unguided) == START_US / 1000);
+    assert_false(clock_goes(&c));
+}
+
+/* The wall clock of the only voter stepped by an hour, and it follows slowly, when others join. */
+static void a_step_is_not_taken_over_when_others_join(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    begin(&c, START_US, 0);
+    for (uint64_t s = 1; s <= 10; s++) {
+        (void)clock_read(&c, START_US + (3600 + s) * SECOND_US, s * SECOND_US, &alone);
+    }
+    assert_true(clock_read(&c, START_US + 3611 * SECOND_US, 11 * SECOND_US, &unguided) <=
+                START_US / 1000 + 12100);
+}
+
+static void it_never_goes_back_where_its_guidance_changes(void **state)
+{
+    uint64_t last_ms = 0, wall_us = START_US;
+    struct clock c;
+
+    (void)state;
+    begin(&c, START_US, 0);
+    for (uint64_t us = 0; us < 5 * SECOND_US; us += 7) { /* slews with a rest left over */
+        bool itself = us / 777 % 2 == 0;
+        struct clock_guide guide = around(START_US - SECOND_US + us, 0);
+        wall_us = START_US + SECOND_US + us;
+        uint64_t now_ms = clock_read(&c, wall_us, us, itself ? &alone : &guide);
+        assert_true(now_ms >= last_ms);
+        last_ms = now_ms;
+    }
 }
 
 static void two_that_disagree_have_the_time_of_the_earlier(void **state)
@@ -237,6 +304,10 @@ int main(void)
         cmocka_unit_test(who_is_ahead_stands_until_the_time_has_come),
         cmocka_unit_test(a_time_that_is_far_ahead_goes_on_slowly),
         cmocka_unit_test(what_was_agreed_goes_on_with_the_monotonic_clock),
+        cmocka_unit_test(who_stands_goes_on_standing_when_nobody_is_heard),
+        cmocka_unit_test(what_was_agreed_on_long_ago_is_forgotten_by_who_begins_to_lead),
+        cmocka_unit_test(a_step_is_not_taken_over_when_others_join),
+        cmocka_unit_test(it_never_goes_back_where_its_guidance_changes),
         cmocka_unit_test(two_that_disagree_have_the_time_of_the_earlier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
