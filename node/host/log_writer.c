@@ -87,6 +87,7 @@ static void write_next(struct log_writer *w)
     uint64_t lost = w->at == w->done ? w->n_lost : 0;
     size_t len = lost > 0 ? 0 : next_line(w, line);
 
+    w->n_lost -= lost; /* what is put in from here on stands behind the line about them */
     pthread_mutex_unlock(&w->mutex);
     if (lost > 0) {
         size_t n = w->lost(w->arg, lost, line, sizeof line);
@@ -95,8 +96,6 @@ static void write_next(struct log_writer *w)
         write_line(w->fd, line, len);
     }
     pthread_mutex_lock(&w->mutex);
-    assert(w->n_lost >= lost);
-    w->n_lost -= lost;
     w->done += lost > 0 ? 0 : sizeof(uint16_t) + len;
     pthread_cond_broadcast(&w->written);
 }

@@ -113,6 +113,24 @@ static void nobody_waits_for_a_pipe_that_nobody_reads_and_what_is_lost_is_said(v
     (void)read_until(d, "again");
 }
 
+/* Whoever reads the line about what was lost may be quicker than who wrote it. */
+static void what_follows_the_line_about_lost_ones_is_not_lost(void **state)
+{
+    struct desk *d = *state;
+
+    for (unsigned round = 0; round < 60; round++) {
+        char wanted[32];
+        for (unsigned i = 0; i < 5000; i++) {
+            log_line(&d->log, LOG_INFO, "line", LOG_U64("n", i));
+        }
+        (void)read_until(d, "lines of this log were lost");
+        log_line(&d->log, LOG_INFO, "again", LOG_U64("round", round));
+        snprintf(wanted, sizeof wanted, " round=%u\n", round);
+        (void)read_until(d, wanted);
+        d->len = 0;
+    }
+}
+
 static void an_error_comes_out_though_lines_before_it_were_lost(void **state)
 {
     struct desk *d = *state;
@@ -165,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(lines_come_out_in_their_order),
         TEST(nobody_waits_for_a_pipe_that_nobody_reads_and_what_is_lost_is_said),
+        TEST(what_follows_the_line_about_lost_ones_is_not_lost),
         TEST(an_error_comes_out_though_lines_before_it_were_lost),
         TEST(last_words_are_written_before_the_process_ends),
         TEST(the_end_does_not_wait_for_ever),
