@@ -128,6 +128,7 @@ struct sim_node {
     struct sim_event *told; /* the news of another's death is on its way, or it is to stand; */
     unsigned told_of;
     bool told_wrongly, told_gone;
+    bool told_due; /* its time has come: a node that stands still sees it when it goes on */
     struct sim_deferred *deferred; /* what happened to it while it was paused */
     size_t n_deferred, cap_deferred;
     struct sim_request *requests;

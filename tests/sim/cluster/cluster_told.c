@@ -1,5 +1,7 @@
 /* cluster_told.c - a process that ends is told of by its machine: whoever can dial it learns that nobody
  * listens there (node/leader_watch.c). And the network tells the same of one that runs, now and then. */
+#include <assert.h>
+
 #include "../../../raft/consensus/replica.h"
 #include "cluster_internal.h"
 
@@ -7,6 +9,7 @@ static void told_cb(void *arg);
 
 static void told_after(struct sim_node *n, uint64_t delay_us)
 {
+    assert(n->told == NULL);
     n->told = loop_after(n->cluster->loop, delay_us, told_cb, n);
 }
 
@@ -29,6 +32,7 @@ static void told_enter(void *arg)
     raft_id id = c->nodes[n->told_of].id;
     unsigned wait_ms;
 
+    n->told_due = false;
     if (n->told_gone && replica_stand(replica, id)) {
         n->told_gone = false;
     } else if (n->told_gone) {
@@ -48,14 +52,21 @@ static void told_cb(void *arg)
     struct sim_node *n = arg;
 
     n->told = NULL;
+    n->told_due = true;
     node_enter(n, told_enter, n);
+}
+
+/* One at a time, as leader_watch.c has one timer. What comes meanwhile is not told. */
+static bool told_is_busy(const struct sim_node *n)
+{
+    return n->told != NULL || n->told_due || n->told_gone;
 }
 
 static void told_begin(struct sim_node *n, unsigned of, bool wrongly)
 {
     const struct sim_options *o = &n->cluster->options;
 
-    if (n->scheduler == NULL || n->dying || n->foreign != 0 || n->told != NULL || n->told_gone) {
+    if (n->scheduler == NULL || n->dying || n->foreign != 0 || told_is_busy(n)) {
         return;
     }
     n->told_of = of;
@@ -71,7 +82,7 @@ void told_ended(struct sim_node *n)
         loop_cancel(c->loop, n->told);
         n->told = NULL;
     }
-    n->told_gone = false;
+    n->told_due = n->told_gone = false;
     for (unsigned i = 0; i < c->options.slots && c->options.told_per_mille > 0; i++) {
         if (i != n->number && n->foreign == 0 &&
             loop_random_bool(c->loop, c->options.told_per_mille)) {
