@@ -9,6 +9,7 @@
 #define CLIENTS_START_US 200000  /* the nodes first */
 #define CLIENTS_PROBE_US 6000000 /* after healing: by then everything must work */
 #define CLIENT_BUDGET (64u << 20)
+#define CLIENT_WAITS_MS 5000 /* longer than for any answer (attempt_timeout_ms) */
 
 uint64_t client_now_ms(const struct sim_client *c)
 {
@@ -228,6 +229,9 @@ static void client_init(struct sim_client *c, struct clients *s, unsigned number
     struct client_io io = {.arg = c, .send = wire_send, .random = client_random};
     unsigned first = (unsigned)loop_below(s->loop, cluster_size(s->cluster));
 
+    if (number < s->options->clients_waiting) {
+        config.doubt_ms = CLIENT_WAITS_MS;
+    }
     c->clients = s;
     c->number = number;
     c->budget.calls_max = 1000;

@@ -49,7 +49,7 @@ static const struct expectation expectations[] = {
     {"deadline-by-proposer", MUTANT_DEADLINE_BY_PROPOSER, "I2", 2000, false, NULL},
     {"wheel-forgets-level", MUTANT_WHEEL_FORGETS_LEVEL, "LIVENESS", 500, false, "boundary"},
     {"outcome-of-any-attempt", MUTANT_OUTCOME_OF_ANY_ATTEMPT, "I9", 100, false, "repeats"},
-    {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM, "I2", 2000, false, "requests-first"},
+    {"read-without-quorum", MUTANT_READ_WITHOUT_QUORUM, "I2", 1000, false, "requests-first"},
     {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST, "PREFIX", 200, true, NULL},
     {"starts-not-compared", MUTANT_STARTS_NOT_COMPARED, "STARTS", 50, false, "restore,starts"},
     {"list-skips-order", MUTANT_LIST_SKIPS_ORDER, "I2", 20, false, "lists"},

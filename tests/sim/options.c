@@ -242,6 +242,7 @@ static void draw_extras(struct sim_options *o)
         o->requests_first = true;
         o->pause_every_ms = loop_between(&stream, 300, 1500);
         o->pause_for_ms = loop_between(&stream, 500, 1000);
+        o->clients_waiting = (unsigned)loop_between(&stream, 1, o->clients);
     }
     if (options_extra(o, "boundary", 100, &stream)) { /* the wheel's now crosses it in the run */
         uint64_t step_ms = UINT64_C(1) << ONE_OF(&stream, 16, 16, 24, 32);
@@ -349,7 +350,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "bulk=%u run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
-            " wrong_clocks=%u/%u/%u silence=%u with=%s\n",
+            " wrong_clocks=%u/%u/%u silence=%u clients_waiting=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -361,5 +362,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->history_per_mille, o->vote_crash_per_mille, o->clones_every_ms, o->clones_elsewhere,
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
-            o->clock_lost_per_mille, o->clock_silence, o->extras[0] != '\0' ? o->extras : "none");
+            o->clock_lost_per_mille, o->clock_silence, o->clients_waiting,
+            o->extras[0] != '\0' ? o->extras : "none");
 }

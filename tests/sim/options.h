@@ -84,7 +84,9 @@ struct sim_options {
     unsigned extend_per_mille; /* of operations: made an extend, whatever was drawn */
     bool settings_differ;      /* each node has limits, retention and snapshots of its own */
     bool requests_first; /* a node that goes on sees its clients' messages before its timers */
-    bool halves;         /* a partition at the very moment when a leader acts by new voters */
+    /* "requests-first": so many wait for a leader that is silent, and ask no other node meanwhile. */
+    unsigned clients_waiting;
+    bool halves;               /* a partition at the very moment when a leader acts by new voters */
     uint64_t members_every_ms; /* mean time between changes of members; 0 = none */
     unsigned add_patience_ms;  /* until an add is given up */
     uint32_t max_recent; /* "recent": refused requests remembered; so few that there is no room */
