@@ -16,6 +16,7 @@
 #include "../../wire/protocol.h"
 
 #define FULL_RETRY_US 200
+#define FIND_TIMEOUT_MS 30000
 #define SHED_TICK_US 2000 /* a shedding loop begins at once what has become due in so long */
 
 struct engine_slot {
@@ -353,8 +354,10 @@ static int client_open(struct engine_client *c, struct engine *e)
     if (rv != ORDERSCHED_OK) {
         return rv;
     }
-    /* So that the search for the leader is not part of what is measured. */
-    rv = ordersched_get(c->handle, "nobody", NULL);
+    /* So that the search for the leader is not part of what is measured, nor bound by the time that
+     * its calls have. */
+    const struct ordersched_operation look = {.kind = ORDERSCHED_GET, .id = "nobody", .id_len = 6};
+    rv = ordersched_call(c->handle, &look, FIND_TIMEOUT_MS, NULL);
     return rv == ORDERSCHED_NOT_FOUND ? ORDERSCHED_OK : rv;
 }
 
