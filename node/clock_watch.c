@@ -8,15 +8,22 @@
 #define WATCH_EVERY_MS 1000
 #define SAY_EVERY_US 600000000ull
 #define LOOK_EVERY_US 50000 /* at what was heard, for the time */
-#define STEP_US 1000        /* of this machine's wall clock, that is looked at at once */
+#define LOOK_WAITING_US \
+    1000             /* ... of a node that waits for one; not at each reading of the clock */
+#define STEP_US 1000 /* of this machine's wall clock, that is looked at at once */
 
-void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
+static void look(const struct clock_watch *w, struct clock_view *view, uint64_t wall_us,
+                 uint64_t monotonic_us)
 {
     struct replica_member members[REPLICA_MEMBERS_MAX];
     unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
 
-    clock_view_make(view, &w->samples, members, n, w->error_max_us, clocks_wall_us(),
-                    clocks_boot_us());
+    clock_view_make(view, &w->samples, members, n, w->error_max_us, wall_us, monotonic_us);
+}
+
+void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
+{
+    look(w, view, clocks_wall_us(), clocks_boot_us());
 }
 
 /* This machine's clocks go alike since the last look: what was seen holds, moved by what passed. */
@@ -25,19 +32,19 @@ static bool is_fresh(const struct clock_watch *w, uint64_t wall_us, uint64_t mon
     int64_t passed_us = (int64_t)(monotonic_us - w->monotonic_us);
     int64_t stepped_us = (int64_t)(wall_us - w->wall_us) - passed_us;
 
-    return w->guide.guidance != CLOCK_UNGUIDED && w->monotonic_us != 0 &&
-           passed_us < LOOK_EVERY_US && stepped_us < STEP_US && stepped_us > -STEP_US;
+    int64_t every_us = w->guide.guidance == CLOCK_UNGUIDED ? LOOK_WAITING_US : LOOK_EVERY_US;
+
+    return w->monotonic_us != 0 && passed_us < every_us && stepped_us < STEP_US &&
+           stepped_us > -STEP_US;
 }
 
 void clock_watch_guide(struct clock_watch *w, uint64_t wall_us, uint64_t monotonic_us,
                        struct clock_guide *guide)
 {
     if (!is_fresh(w, wall_us, monotonic_us)) {
-        struct replica_member members[REPLICA_MEMBERS_MAX];
         struct clock_view view;
-        unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
 
-        clock_view_make(&view, &w->samples, members, n, w->error_max_us, wall_us, monotonic_us);
+        look(w, &view, wall_us, monotonic_us);
         w->guide = clock_view_guide(&view, wall_us);
         w->wall_us = wall_us;
         w->monotonic_us = monotonic_us;

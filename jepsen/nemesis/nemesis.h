@@ -45,9 +45,10 @@ struct fault {
     const char *name;   /* on the command line: "FAMILY" or "FAMILY-KIND" */
     const char *family; /* :f in the history */
     enum nemesis_whom whom;
-    bool moves_clocks; /* of a majority: no clock but the cluster's own says what was early */
-    bool
-        starts_wrong; /* a minority starts with wrong clocks: what is early may be so by their error */
+    /* Wall clocks of a majority: none but the cluster's own time says what was early. */
+    bool moves_clocks;
+    /* Those of a minority, at their start: what is early may be so by their error. */
+    bool starts_wrong;
     bool ends_leaderships; /* whom it strikes is gone at once, with all that it had under way */
     /* Choose, into n->chosen, n->details and n->parameter; false: not possible now. May be NULL. */
     bool (*prepare)(struct nemesis *n, const struct fault *f);

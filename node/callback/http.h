@@ -12,8 +12,8 @@
  * each of which begins with its own "idempotency_key" and "fence":"EPOCH.INDEX".
  *
  * Headers: the route's own, webhook-id, webhook-timestamp (seconds, when the request is made, of this
- * machine's wall clock or, where a majority of the voters' contradict it, of theirs: the receiver compares it with its own), webhook-signature (one
- * "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret, separated by spaces; missing when
+ * machine's wall clock or, where a majority of the voters' contradict it, of theirs: the receiver
+ * compares it with its own), webhook-signature (one "v1,<base64 HMAC-SHA256 of id.timestamp.body>" for each secret, separated by spaces; missing when
  * the route has no secret),
  * idempotency-key ("\"...\"" quoted, a structured-field string), orderschedd-fence: EPOCH.INDEX
  * (not with a batch), content-type: application/json, user-agent: orderschedd/VERSION. The

@@ -420,7 +420,6 @@ static bool transfer_set_options(struct transfer *t)
     return ok;
 }
 
-/* NULL, or what is wrong. */
 /* The world's time as well as it is known here, for the receiver compares it with its own to tell a
  * replay: that of a majority of the voters' clocks. The cluster's time may be minutes off, after a pause or
  * a leader ahead of it. */
@@ -434,6 +433,7 @@ static uint64_t transfer_wall_s(const struct transfer *t)
     return (d->true_ms + (clocks_boot_us() - d->started_us) / 1000) / 1000;
 }
 
+/* NULL, or what is wrong. */
 static const char *transfer_prepare(struct transfer *t)
 {
     /* The body tells the cluster's time, as the deadlines in it do. */

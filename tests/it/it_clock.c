@@ -55,19 +55,6 @@ static void wrong_end(struct wrong *w)
     cluster_close(&w->cluster, false);
 }
 
-/* The log of some node says so within 20 s. */
-static void expect_log(const struct wrong *w, const char *text)
-{
-    uint64_t until = monotonic_ms() + 20000;
-    char command[600];
-
-    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- '%s'", w->cluster.dir, text);
-    while (system(command) != 0) {
-        assert_true(monotonic_ms() < until);
-        sleep_ms(100);
-    }
-}
-
 static int schedule(struct wrong *w, const char *id, uint64_t delay_ms, uint64_t deadline_ms)
 {
     struct ordersched_operation op = {
@@ -130,7 +117,7 @@ static void leads_with(int64_t offset_us)
     cluster_expect_orderctl(&w.cluster, "status",
                             offset_us > 0 ? "node 1: its wall clock is .* ahead of"
                                           : "node 1: its wall clock is .* behind");
-    expect_log(&w, "wall clock is wrong: the leadership is transferred");
+    cluster_expect_log(&w.cluster, "wall clock is wrong: the leadership is transferred");
     fire_some(&w, "under-another", EARLY_MS);
     cluster_expect_equal_digests(&w.cluster, 10000);
     wrong_end(&w);
@@ -179,11 +166,11 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     sleep_ms(1500); /* its deadline is over, but nobody knows */
     assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
     cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
-    expect_log(&w, "what time it is is not known");
+    cluster_expect_log(&w.cluster, "what time it is is not known");
     *w.shims[0].offset_us = 0;
     assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
     fire_some(&w, "agreed", EARLY_MS);
-    expect_log(&w, "time goes on: orders fire again");
+    cluster_expect_log(&w.cluster, "time goes on: orders fire again");
     wrong_end(&w);
 }
 

@@ -32,19 +32,6 @@ static void expect_status(const struct cluster *c, int code, const char *pattern
     }
 }
 
-/* Some node's log says so, soon. */
-static void expect_log(const struct cluster *c, const char *text)
-{
-    uint64_t until = monotonic_ms() + 20000;
-    char command[600];
-
-    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- '%s'", c->dir, text);
-    while (system(command) != 0) {
-        assert_true(monotonic_ms() < until);
-        sleep_ms(100);
-    }
-}
-
 static void a_cluster_without_a_leader_is_no_success(void **state)
 {
     struct cluster c;
@@ -105,9 +92,9 @@ static void a_node_whose_clock_is_wrong_is_named(void **state)
     }
     *shim.offset_us = -86400 * 1000000ll;
     expect_status(&c, 0, "node 1: its wall clock is .* behind what a majority");
-    expect_log(&c, "member=1 ahead_ms=-86");
+    cluster_expect_log(&c, "member=1 ahead_ms=-86");
     *shim.offset_us = 0;
-    expect_log(&c, "agrees with a majority again");
+    cluster_expect_log(&c, "agrees with a majority again");
     ordersched_close(client);
     cluster_close(&c, false);
 }

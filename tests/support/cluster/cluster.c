@@ -13,7 +13,8 @@
 
 #define CLUSTER_UP_MS 10000   /* until a node that was just started listens */
 #define CLUSTER_SAYS_MS 15000 /* until orderctl says what is expected */
-#define CLUSTER_PORTS 4       /* between one node's Raft port and the next one's */
+#define CLUSTER_LOGS_MS 20000
+#define CLUSTER_PORTS 4 /* between one node's Raft port and the next one's */
 
 static void fail(const struct cluster *c, const char *what)
 {
@@ -438,18 +439,33 @@ void cluster_expect_equal_digests(const struct cluster *c, unsigned timeout_ms)
     }
 }
 
-void cluster_expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
+/* This shell command comes to end with 0. */
+static void expect_command(const struct cluster *c, const char *command, uint64_t within_ms)
 {
-    uint64_t until = monotonic_ms() + CLUSTER_SAYS_MS;
-    char program[600], command[2400];
+    uint64_t until = monotonic_ms() + within_ms;
 
-    process_path("orderctl", program, sizeof program);
-    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
-             words, c->endpoints, pattern);
     while (system(command) != 0) {
         if (monotonic_ms() > until) {
             fail(c, command);
         }
         sleep_ms(100);
     }
+}
+
+void cluster_expect_orderctl(const struct cluster *c, const char *words, const char *pattern)
+{
+    char program[600], command[2400];
+
+    process_path("orderctl", program, sizeof program);
+    snprintf(command, sizeof command, "'%s' %s --endpoints %s 2>&1 | grep -q -- '%s'", program,
+             words, c->endpoints, pattern);
+    expect_command(c, command, CLUSTER_SAYS_MS);
+}
+
+void cluster_expect_log(const struct cluster *c, const char *pattern)
+{
+    char command[600];
+
+    snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- '%s'", c->dir, pattern);
+    expect_command(c, command, CLUSTER_LOGS_MS);
 }

@@ -81,6 +81,8 @@ int cluster_digest(const struct cluster *c, unsigned i, uint64_t *applied, uint6
 /* What orderctl prints to these words comes to match this pattern of grep's within 15 s; aborts
  * otherwise. */
 void cluster_expect_orderctl(const struct cluster *c, const char *words, const char *pattern);
+/* The log of some node comes to match this pattern of grep's within 20 s; aborts otherwise. */
+void cluster_expect_log(const struct cluster *c, const char *pattern);
 /* Position of the node that leads; aborts the test after timeout_ms. */
 unsigned cluster_wait_leader(const struct cluster *c, unsigned timeout_ms);
 /* All running nodes applied the same index and their digests are equal; aborts otherwise. */
