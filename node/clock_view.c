@@ -61,19 +61,18 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
     }
 }
 
-/* The earlier of two clocks: this node's, and the other's as early as it may be. */
-static uint64_t earlier_of(const struct clock_view_voter *other, uint64_t wall_us)
-{
-    int64_t other_us = (int64_t)wall_us + other->offset_us - other->error_us;
-
-    other_us = other_us > 0 ? other_us : 0;
-    return (uint64_t)other_us < wall_us ? (uint64_t)other_us : wall_us;
-}
-
 /* The time that is so far from a reading of the clock; there is none before the epoch. */
 static uint64_t moved(uint64_t wall_us, int64_t by_us)
 {
     return by_us < 0 && (uint64_t)-by_us > wall_us ? 0 : wall_us + (uint64_t)by_us;
+}
+
+/* The earlier of two clocks: this node's, and the other's as early as it may be. */
+static uint64_t earlier_of(const struct clock_view_voter *other, uint64_t wall_us)
+{
+    uint64_t other_us = moved(wall_us, other->offset_us - other->error_us);
+
+    return other_us < wall_us ? other_us : wall_us;
 }
 
 struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall_us)

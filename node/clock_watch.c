@@ -7,10 +7,9 @@
 
 #define WATCH_EVERY_MS 1000
 #define SAY_EVERY_US 600000000ull
-#define LOOK_EVERY_US 50000 /* at what was heard, for the time */
-#define LOOK_WAITING_US \
-    1000             /* ... of a node that waits for one; not at each reading of the clock */
-#define STEP_US 1000 /* of this machine's wall clock, that is looked at at once */
+#define LOOK_EVERY_US 50000  /* at what was heard, for the time */
+#define LOOK_WAITING_US 1000 /* ... of a node that waits for a time */
+#define STEP_US 1000         /* of this machine's wall clock, that is looked at at once */
 
 static void look(const struct clock_watch *w, struct clock_view *view, uint64_t wall_us,
                  uint64_t monotonic_us)
@@ -31,7 +30,6 @@ static bool is_fresh(const struct clock_watch *w, uint64_t wall_us, uint64_t mon
 {
     int64_t passed_us = (int64_t)(monotonic_us - w->monotonic_us);
     int64_t stepped_us = (int64_t)(wall_us - w->wall_us) - passed_us;
-
     int64_t every_us = w->guide.guidance == CLOCK_UNGUIDED ? LOOK_WAITING_US : LOOK_EVERY_US;
 
     return w->monotonic_us != 0 && passed_us < every_us && stepped_us < STEP_US &&

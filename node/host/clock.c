@@ -6,8 +6,8 @@
 #include "../../raft/mutant.h"
 
 #define CLOCK_SLEW_DIVISOR 10
-#define CLOCK_UNSTEADY_US \
-    1000000 /* by which the earlier of two clocks may be behind, and still count */
+/* By which the earlier of two clocks may be behind, and still count. */
+#define CLOCK_UNSTEADY_US 1000000
 
 void clock_init(struct clock *c, uint64_t monotonic_us)
 {
