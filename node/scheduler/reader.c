@@ -138,6 +138,7 @@ void reader_turn(struct reader *r)
     unsigned looks = r->n_held < READER_LOOKS ? r->n_held : READER_LOOKS;
 
     r->budget_ns = r->turn_ns;
+    r->spent_us = 0;
     for (; looks > 0; looks--) {
         struct inbound_source *source = shift_held(r);
         if (may_go_on(r, source)) {
@@ -179,19 +180,36 @@ static void slice(struct reader *r, struct inbound_source *source)
     r->host.finish(r->host.arg, reading); /* the source may be gone from here on */
 }
 
+uint64_t reader_clock_us(const struct reader *r)
+{
+    return r->host.clock_us != NULL ? r->host.clock_us(r->host.arg) : 0;
+}
+
+bool reader_spent(struct reader *r, uint64_t since_us)
+{
+    uint64_t now_us = reader_clock_us(r);
+
+    assert(now_us >= since_us);
+    r->spent_us += now_us - since_us;
+    return r->spent_us < READER_TURN_US;
+}
+
 void reader_run(struct reader *r)
 {
     if (r->running) {
         return;
     }
     r->running = true;
-    while (r->budget_ns > 0 && r->first != NULL) {
+    bool goes_on = r->spent_us < READER_TURN_US;
+    while (goes_on && r->budget_ns > 0 && r->first != NULL) {
         struct inbound_source *source = shift_source(r);
+        uint64_t since_us = reader_clock_us(r);
         if (may_go_on(r, source)) {
             slice(r, source);
         } else {
             hold_source(r, source);
         }
+        goes_on = reader_spent(r, since_us);
     }
     r->running = false;
 }

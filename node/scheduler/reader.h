@@ -1,10 +1,11 @@
 /* reader.h - whose turn it is to read: messages whose answers are composed in slices.
  *
  * All reading of one turn of the loop shares one budget, READER_TURN_NS of nominal time: work is
- * counted (orders looked at, bytes copied), no clock is read, so that the simulator runs the very
- * same slices. It is shared by connections, not by messages: each that has something to read gets
- * READER_SHARE_NS, one after the other, and of each the oldest message goes on. What is not done in
- * this turn goes on in the next.
+ * counted (orders looked at, bytes copied), so that the simulator runs the very same slices. It is
+ * shared by connections, not by messages: each that has something to read gets READER_SHARE_NS, one
+ * after the other, and of each the oldest message goes on. What is not done in this turn goes on in
+ * the next. Where memory is so slow that counted work takes much longer than its nominal time, the turn
+ * ends after READER_TURN_US by the clock.
  *
  *   reader_add ──► source's queue ── slices ──► finish
  *                    ▲        │ waits for something that all share (a digest)
@@ -24,6 +25,7 @@
 #include "../commit/inbound.h"
 
 #define READER_TURN_NS 400000
+#define READER_TURN_US 1000
 #define READER_SHARE_NS 100000
 #define READER_UNREAD_MAX (4u * 1024 * 1024)
 #define READER_UNREAD_ALL_MAX (64u * 1024 * 1024)
@@ -48,6 +50,8 @@ struct reader_host {
     void (*finish)(void *arg, struct reading *reading);
     /* Bytes of answers that all clients together have not taken yet; NULL: not known, none. */
     size_t (*unread)(void *arg);
+    /* A monotonic clock; NULL: work is only counted. */
+    uint64_t (*clock_us)(void *arg);
 };
 
 struct reader {
@@ -61,6 +65,7 @@ struct reader {
     struct reading *waiting, **waiting_last;
     uint64_t turn_ns;               /* READER_TURN_NS, or what a test sets */
     uint64_t budget_ns;             /* left of this turn */
+    uint64_t spent_us;              /* in this turn, by the clock */
     size_t bytes;                   /* in answers half composed */
     const struct reading *favoured; /* of these: it goes on although they are too many; or NULL */
     unsigned n;                     /* readings */
@@ -73,6 +78,11 @@ void reader_turn(struct reader *r);
 void reader_add(struct reader *r, struct reading *reading, struct inbound *in);
 /* Read, within what is left of this turn's budget. */
 void reader_run(struct reader *r);
+/* The clock's reading, for reader_spent(). */
+uint64_t reader_clock_us(const struct reader *r);
+/* Something that shares the turn began at that reading: its time is the reader's, too. False: the turn
+ * is over. */
+bool reader_spent(struct reader *r, uint64_t since_us);
 /* What was waited for is there. */
 void reader_wake(struct reader *r);
 /* Is there a reading that would go on if there were a budget? */

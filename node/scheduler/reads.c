@@ -31,6 +31,7 @@
 #define COMPOSE_ROUTE_ROW_NS 2000
 #define COMPOSE_MEMBERS_NS 5000
 #define COMPOSE_DIGEST_NS 500
+#define DIGEST_STEP_NS 25000
 #define COMPOSE_BYTES_A_NS 2 /* of fresh memory */
 
 /* One message and its answer so far. */
@@ -323,6 +324,11 @@ static size_t clients_unread(void *arg)
     return load.unread;
 }
 
+static uint64_t reads_clock_us(void *arg)
+{
+    return scheduler_monotonic_us(arg);
+}
+
 void scheduler_init_reads(struct scheduler *s)
 {
     struct reader_host host = {
@@ -330,6 +336,7 @@ void scheduler_init_reads(struct scheduler *s)
         .step = compose_step,
         .finish = compose_finish,
         .unread = s->config.client_load != NULL ? clients_unread : NULL,
+        .clock_us = reads_clock_us,
     };
 
     reader_init(&s->reader, &host);
@@ -376,6 +383,22 @@ static void scheduler_compose(struct scheduler *s, struct inbound *in, const str
 
 /* --- the digest: one at a time, for all that asked before it was begun --- */
 
+/* In steps, for the clock to be looked at in between. Is it made? */
+static bool digest_goes_on(struct scheduler *s, uint64_t budget_ns)
+{
+    bool goes_on = true, made = false;
+
+    while (goes_on && !made && budget_ns > 0) {
+        uint64_t since_us = reader_clock_us(&s->reader);
+        uint64_t step_ns = budget_ns < DIGEST_STEP_NS ? budget_ns : DIGEST_STEP_NS;
+        budget_ns -= step_ns;
+        made = machine_digest_step(&s->machine, &step_ns);
+        budget_ns += step_ns;
+        goes_on = reader_spent(&s->reader, since_us);
+    }
+    return made;
+}
+
 /* It takes half of the budget where others want to read. */
 static void make_digest(struct scheduler *s)
 {
@@ -392,7 +415,7 @@ static void make_digest(struct scheduler *s)
     }
     budget_ns = s->reader.first != NULL ? budget_ns / 2 : budget_ns;
     s->reader.budget_ns -= budget_ns;
-    if (!machine_digest_step(&s->machine, &budget_ns)) {
+    if (!digest_goes_on(s, budget_ns)) {
         return;
     }
     s->digests_made = s->digests_begun;

@@ -26,18 +26,21 @@ struct bench {
     unsigned n_finished;
     size_t unread;  /* of all */
     size_t written; /* in answers that are finished */
+    uint64_t now_us;
+    uint64_t slow; /* so many times slower than its nominal time is all work */
 };
 
 static enum reader_step job_step(void *arg, struct reading *reading, uint64_t *budget_ns)
 {
+    struct bench *b = arg;
     struct job *job = (struct job *)reading;
     uint64_t ns = job->left_ns < *budget_ns ? job->left_ns : *budget_ns;
 
-    (void)arg;
     if (job->waits) {
         return READER_WAITS;
     }
     *budget_ns -= ns;
+    b->now_us += b->slow * ns / 1000;
     job->left_ns -= ns;
     job->done_ns += ns;
     reading->bytes += reading->bytes == 0 && job->first_bytes > 0 ? job->first_bytes
@@ -58,12 +61,18 @@ static size_t bench_unread(void *arg)
     return ((struct bench *)arg)->unread;
 }
 
+static uint64_t bench_clock_us(void *arg)
+{
+    return ((struct bench *)arg)->now_us;
+}
+
 static void bench_init(struct bench *b)
 {
     struct reader_host host = {.arg = b,
                                .step = job_step,
                                .finish = job_finish,
-                               .unread = bench_unread};
+                               .unread = bench_unread,
+                               .clock_us = bench_clock_us};
 
     memset(b, 0, sizeof *b);
     reader_init(&b->r, &host);
@@ -105,6 +114,34 @@ static void a_turn_spends_its_budget_and_no_more(void **state)
     assert_int_equal(b.n_finished, 2);
     assert_false(reader_has_work(&b.r));
     assert_int_equal(b.r.n, 0);
+}
+
+static void a_turn_of_slow_work_ends_by_the_clock(void **state)
+{
+    struct bench b;
+    struct inbound_source sources[2] = {0};
+    struct job jobs[2] = {0};
+    uint64_t since_us;
+
+    (void)state;
+    bench_init(&b);
+    b.slow = 2 * READER_TURN_US * 1000 / READER_TURN_NS; /* half a turn's takes the whole */
+    bench_add(&b, &jobs[0], &sources[0], 10 * READER_TURN_NS);
+    bench_add(&b, &jobs[1], &sources[1], 10 * READER_TURN_NS);
+    reader_run(&b.r);
+    assert_int_equal(b.now_us, READER_TURN_US);
+    reader_run(&b.r); /* the same turn */
+    assert_int_equal(b.now_us, READER_TURN_US);
+    assert_int_equal(jobs[0].done_ns, jobs[1].done_ns);
+    reader_turn(&b.r);
+    since_us = reader_clock_us(&b.r);
+    b.now_us += READER_TURN_US; /* what shares the turn */
+    assert_false(reader_spent(&b.r, since_us));
+    reader_run(&b.r);
+    assert_int_equal(b.now_us, 2 * READER_TURN_US);
+    bench_turn(&b);
+    assert_int_equal(b.now_us, 3 * READER_TURN_US);
+    assert_true(reader_has_work(&b.r));
 }
 
 static void connections_share_a_turn_and_not_messages(void **state)
@@ -298,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_turn_spends_its_budget_and_no_more),
+        cmocka_unit_test(a_turn_of_slow_work_ends_by_the_clock),
         cmocka_unit_test(connections_share_a_turn_and_not_messages),
         cmocka_unit_test(a_thousand_connections_that_take_nothing_hold_nobody_up),
         cmocka_unit_test(no_answer_is_begun_while_too_much_is_half_composed),
