@@ -348,6 +348,18 @@ static int decode_get(struct cursor *c, struct operation *op)
     return decode_order_id(c, op);
 }
 
+static int decode_clock_set_back(struct cursor *c, struct operation *op)
+{
+    op->carry_out = cursor_bool(c);
+    return ORDERSCHED_OK;
+}
+
+static int decode_set_back(struct cursor *c, struct operation *op)
+{
+    op->time_ms = cursor_uint(c);
+    return ORDERSCHED_OK;
+}
+
 static int decode_node_id(struct cursor *c, struct operation *op)
 {
     op->node_id = cursor_uint(c);
@@ -382,11 +394,13 @@ static const struct shape shapes[] = {
     {OPERATION_RESERVE, 5, decode_reserve},
     {OPERATION_LEASE, 2, work_decode_lease},
     {OPERATION_SETTLE, 2, work_decode_settle},
+    {OPERATION_CLOCK_SET_BACK, 2, decode_clock_set_back},
     {OPERATION_EPOCH, 5, decode_epoch},
     {OPERATION_EPOCH, 3, decode_epoch_old},
     {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
     {OPERATION_HURRY, 5, decode_hurry},
+    {OPERATION_SET_BACK, 2, decode_set_back},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -536,6 +550,8 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_uint(b, op->version);
             write_uint(b, op->attempt);
             break;
+        case OPERATION_CLOCK_SET_BACK: write_uint(b, op->carry_out ? 1 : 0); break;
+        case OPERATION_SET_BACK: write_uint(b, op->time_ms); break;
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:
         case OPERATION_DIGEST:

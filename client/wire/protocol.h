@@ -103,12 +103,17 @@ enum operation_code {
     OPERATION_LEASE = 53,   /* [53, [token...]] */
     OPERATION_SETTLE = 54,  /* [54, [[token, outcome, delay_ms, reason]...]] */
 
+    OPERATION_CLOCK_SET_BACK = 55, /* [55, carry it out; else only tell]; the answer's body is
+                                      [now_ms, time_ms, orders that are due now and would not be,
+                                      orders that were delivered and would stay due] */
+
     OPERATION_EPOCH = 64,   /* [64, seed, retention_ms, identity, secret]: a leader takes over;
                                 the last two empty where it knows that the cluster has them;
                                 once, and still decoded: without them */
     OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
                                 reason, node_id]; once, and still decoded: without the last two */
     OPERATION_HURRY = 66,   /* [66, id, epoch, version, attempts that ended]: its next is at once */
+    OPERATION_SET_BACK = 67, /* [67, time_ms]: the cluster's time is this again, which is earlier */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -209,6 +214,8 @@ struct operation {
     uint32_t state;
     uint32_t limit;
     struct slice cursor;
+    /* clock set-back */
+    bool carry_out;
     /* route pause, rotate */
     bool paused;
     struct slice secret; /* of an epoch: the cluster's, or empty */

@@ -25,6 +25,7 @@ struct batch {
     uint64_t first_ticket; /* of those */
     uint32_t n_operations; /* with the clients' */
     bool applied;          /* its messages are answered */
+    bool alone;
 };
 
 void batcher_init(struct batcher *b, const struct batcher_host *host, uint32_t queued_max,
@@ -69,6 +70,30 @@ uint64_t batcher_submit_internal(struct batcher *b, const struct operation *op)
     return ++b->tickets;
 }
 
+void batcher_hold(struct batcher *b)
+{
+    assert(b->open && b->alone == BATCHER_FREE && b->n_internal == 0);
+    b->alone = BATCHER_HELD;
+}
+
+void batcher_release(struct batcher *b)
+{
+    assert(b->alone == BATCHER_HELD);
+    b->alone = BATCHER_FREE;
+}
+
+uint64_t batcher_submit_alone(struct batcher *b, const struct operation *op)
+{
+    assert(b->alone == BATCHER_HELD && b->n_internal == 0 && b->inflight == 0);
+    b->alone = BATCHER_WAITS_ALONE;
+    return batcher_submit_internal(b, op);
+}
+
+void batcher_forget_time(struct batcher *b)
+{
+    b->last_now_ms = 0;
+}
+
 void batcher_want_time(struct batcher *b)
 {
     b->want_time = true;
@@ -78,6 +103,7 @@ void batcher_open(struct batcher *b)
 {
     assert(!b->open && b->n_internal == 0); /* what came before has ended */
     b->open = true;
+    b->alone = BATCHER_FREE;
     b->last_now_ms = 0;
 }
 
@@ -114,6 +140,9 @@ static bool batcher_ready(const struct batcher *b)
 {
     bool anything = b->first != NULL || b->n_internal > 0 || b->want_time;
 
+    if (b->alone != BATCHER_FREE) {
+        return b->open && b->alone == BATCHER_WAITS_ALONE;
+    }
     if (!b->open || !anything || b->inflight >= BATCHER_ENTRIES_MAX ||
         b->inflight_operations >= BATCHER_FLIGHT_OPERATIONS) {
         return false;
@@ -137,9 +166,10 @@ struct choice {
 static void batcher_choose_internal(const struct batcher *b, struct choice *choice)
 {
     struct cursor c;
+    uint32_t max = b->alone == BATCHER_FREE ? BATCHER_ENTRY_OPERATIONS : 1;
 
     cursor_init(&c, b->internal.data, b->internal.len);
-    while (choice->n_internal < b->n_internal && choice->n_internal < BATCHER_ENTRY_OPERATIONS &&
+    while (choice->n_internal < b->n_internal && choice->n_internal < max &&
            choice->internal_bytes < BATCHER_ENTRY_BYTES) {
         (void)cursor_skip(&c);
         assert(cursor_ok(&c)); /* we wrote it */
@@ -163,6 +193,9 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
     batcher_choose_internal(b, choice);
     choice->bytes = choice->internal_bytes;
     choice->operations = choice->n_internal;
+    if (b->alone != BATCHER_FREE) {
+        return;
+    }
     for (const struct inbound *in = b->first; in != NULL; in = in->next) {
         bool full = choice->operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
                     choice->bytes + in->logged_bytes > BATCHER_ENTRY_BYTES ||
@@ -208,6 +241,7 @@ static void batcher_compose(struct batcher *b, uint8_t *data, const struct choic
         .now_ms = now_ms,
         .epoch = batch->epoch,
         .sequence = batch->sequence,
+        .era = b->host.era != NULL ? b->host.era(b->host.arg) : 0,
         .n_operations = choice->operations,
         .committed = (uint32_t)b->host.committed(b->host.arg),
         .operations = {data + ENTRY_HEADER_SIZE, choice->bytes},
@@ -245,6 +279,8 @@ static void batcher_commit_choice(struct batcher *b, struct batch *batch,
     *b->inflight_last = batch;
     b->inflight_last = &batch->next;
     b->inflight++;
+    batch->alone = b->alone == BATCHER_WAITS_ALONE;
+    b->alone = batch->alone ? BATCHER_GOES_ALONE : BATCHER_FREE;
     batch->n_operations = choice->operations;
     b->inflight_operations += choice->operations;
 }
@@ -358,6 +394,7 @@ void batcher_applied(struct batcher *b)
 
     assert(batch->sequence > b->applied_sequence); /* each is told of once, in order */
     batch->applied = true;
+    b->alone = batch->alone ? BATCHER_FREE : b->alone;
     b->applied_sequence = batch->sequence;
     for (uint32_t i = 0; b->host.internal != NULL && i < batch->n_internal; i++) {
         assert(i < b->results.n);

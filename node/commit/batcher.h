@@ -38,6 +38,7 @@ struct batcher_host {
     uint64_t (*now_ms)(void *arg); /* the leader's clock */
     uint64_t (*term)(void *arg);
     uint64_t (*committed)(void *arg); /* log index */
+    uint32_t (*era)(void *arg);       /* the state's; NULL: 0 */
     /* Propose; on true the buffer (from alloc) is gone and settled(entry, committed) follows. */
     uint8_t *(*alloc)(void *arg, size_t len);
     bool (*propose)(void *arg, uint8_t *data, size_t len, void *entry);
@@ -65,6 +66,7 @@ struct batcher {
     uint32_t n_internal;
     uint64_t tickets; /* given to operations of our own so far, dropped ones included */
     bool want_time;   /* an entry is wanted just for its time */
+    enum { BATCHER_FREE, BATCHER_HELD, BATCHER_WAITS_ALONE, BATCHER_GOES_ALONE } alone;
     struct batch *inflight_first, **inflight_last;
     unsigned inflight;              /* entries... */
     uint64_t inflight_operations;   /* ...and the operations in them */
@@ -81,6 +83,14 @@ bool batcher_submit(struct batcher *b, struct inbound *in);
 /* Queue an operation of our own. Returns its ticket, by which host.internal() tells its result;
  * tickets grow by one. One that is dropped with the leadership has no result. */
 uint64_t batcher_submit_internal(struct batcher *b, const struct operation *op);
+/* Nothing is proposed until batcher_release(), or until the operation of batcher_submit_alone() has
+ * been applied. Only while it is open, and no operation of our own is queued. */
+void batcher_hold(struct batcher *b);
+void batcher_release(struct batcher *b);
+/* Of a batcher that is held and has nothing in flight: an entry for this operation alone. */
+uint64_t batcher_submit_alone(struct batcher *b, const struct operation *op);
+/* Time was set back: what this leadership stamped before is no bound any more. */
+void batcher_forget_time(struct batcher *b);
 /* Ask for an entry even if nothing else is queued. */
 void batcher_want_time(struct batcher *b);
 

@@ -23,12 +23,12 @@ static void scheduler_administered(void *arg, int error, const char *text)
     struct scheduler *s = a->scheduler;
     struct result result = {.error = error};
 
-    buffer_reset(&s->body);
     if (error != ORDERSCHED_OK) {
+        buffer_reset(&s->body);
         text = text != NULL ? text : ordersched_error_text(error);
         write_str(&s->body, text, strlen(text));
-        result.body = (struct slice){s->body.data, s->body.len};
     }
+    result.body = (struct slice){s->body.data, s->body.len};
     assert(s->administering > 0);
     s->administering--;
     scheduler_answer_one(s, a->in, &result);
@@ -132,6 +132,9 @@ void scheduler_administer(struct scheduler *s, struct inbound *in)
             replica_remove(s->replica, op.node_id, scheduler_administered, a);
             break;
         case OPERATION_TRANSFER: scheduler_transfer(a, op.node_id); break;
+        case OPERATION_CLOCK_SET_BACK:
+            scheduler_set_back(s, op.carry_out, scheduler_administered, a);
+            break;
         default: scheduler_administered(a, ORDERSCHED_UNKNOWN_OPERATION, NULL); break;
     }
 }

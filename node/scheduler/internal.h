@@ -6,6 +6,7 @@
  *   drain.c       asked to stop
  *   clients.c     messages in
  *   admin.c       operations beside the log
+ *   set_back.c    a time that is ahead is put right
  *   work.c        workers
  *   reads.c       answers; those that hold reads are composed in slices
  *   answers.c     replies
@@ -30,7 +31,22 @@
 #include "../commit/request_watch.h"
 #include "scheduler.h"
 
+/* The end of an operation beside the log: an error and why, in words, or NULL for the usual ones; OK
+ * and s->body has the answer's body. */
+typedef void scheduler_administered_fn(void *arg, int error, const char *text);
+
 enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OVER, SCHEDULER_LEADING };
+
+/* The cluster's time is being set back, as an operator asked. */
+struct set_back {
+    scheduler_administered_fn *done; /* NULL: it is not */
+    void *arg;
+    uint64_t until_us; /* for deliveries to end */
+    bool held;         /* they have, and nothing is proposed */
+    uint64_t ticket;   /* of the operation; 0: not proposed yet */
+    uint64_t from_ms, to_ms;
+    struct machine_set_back foreseen;
+};
 
 struct scheduler {
     struct scheduler_config config;
@@ -78,7 +94,9 @@ struct scheduler {
     bool transfer_tried;
     uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
-    unsigned administering;  /* membership operations not answered yet */
+    unsigned administering; /* membership operations not answered yet */
+    struct set_back set_back;
+    uint32_t era;            /* the machine's that the clock is of */
     struct reader reader;    /* messages with reads that are being answered */
     uint64_t digests_wanted; /* digests asked for, begun and made: all that are asked for... */
     uint64_t digests_begun;  /* ...before one is begun share it */
@@ -96,6 +114,8 @@ uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
  * agreed on a time. */
 bool scheduler_time_goes(const struct scheduler *s);
+/* Do the clocks say, just now, what time it is? Else it goes on from what they said, or stands. */
+bool scheduler_time_is_agreed(const struct scheduler *s);
 /* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
  * what has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);
@@ -173,6 +193,19 @@ void scheduler_log_dead(struct scheduler *s, const struct entry *e,
 
 /* admin.c */
 void scheduler_administer(struct scheduler *s, struct inbound *in);
+
+/* set_back.c */
+/* Tell what setting the time back would do, or do it. done is called once, maybe at once. */
+void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administered_fn *done,
+                        void *arg);
+void scheduler_set_back_step(struct scheduler *s, uint64_t now_us);
+/* Nothing new is delivered meanwhile. */
+bool scheduler_is_setting_back(const struct scheduler *s);
+/* An operation of our own was applied: is it that one? */
+void scheduler_set_back_applied(struct scheduler *s, uint64_t ticket, const struct result *result);
+void scheduler_set_back_end(struct scheduler *s, int error); /* the leadership is lost */
+/* The state changed: where its time was set back, this node's clock begins anew. */
+void scheduler_follow_era(struct scheduler *s);
 
 /* transfer.c */
 void scheduler_transfer_if_short(struct scheduler *s, uint64_t now_us);

@@ -76,6 +76,7 @@ void scheduler_lose_leadership(struct scheduler *s, int error)
     s->retry_lead_us = scheduler_monotonic_us(s) + SCHEDULER_LEAD_RETRY_US;
     dispatch_end_leadership(&s->dispatch);
     callback_worker_leave(&s->worker, error);
+    scheduler_set_back_end(s, error);
     batcher_end_leadership(&s->batcher, error, NULL);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "leadership lost", LOG_U64("term", s->term));

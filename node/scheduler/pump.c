@@ -53,10 +53,10 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
     s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);
     s->again = s->again || (s->behind && leads);
     if (s->state == SCHEDULER_LEADING && !s->draining) {
-        if (hurry_run(&s->hurry, &s->machine, &s->batcher)) {
+        if (!scheduler_is_setting_back(s) && hurry_run(&s->hurry, &s->machine, &s->batcher)) {
             s->again = true;
         }
-        if (!scheduler_time_goes(s)) {
+        if (!scheduler_time_goes(s) || scheduler_is_setting_back(s)) {
             s->dispatch.wake_us = UINT64_MAX;
         } else if (scheduler_dispatch(s)) {
             s->again = true;
@@ -121,6 +121,9 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (reader_is_held_up(&s->reader) && sleep_us > SCHEDULER_HELD_UP_US) {
         sleep_us = SCHEDULER_HELD_UP_US;
     }
+    if (scheduler_is_setting_back(s)) {
+        sleep_us = sooner_us(sleep_us, s->set_back.until_us, now_us);
+    }
     if (s->drain_cb != NULL) {
         sleep_us = sooner_us(sleep_us, s->drain_until_us, now_us);
     }
@@ -137,6 +140,7 @@ uint64_t scheduler_run(struct scheduler *s)
     uint64_t now_us = scheduler_monotonic_us(s);
     uint64_t next_ms = scheduler_round(s, now_us);
     scheduler_watch_clock(s, now_us);
+    scheduler_set_back_step(s, now_us);
     scheduler_drain_step(s, now_us);
     scheduler_transfer_if_short(s, now_us);
     scheduler_transfer_if_outvoted(s, now_us);

@@ -33,6 +33,11 @@ static uint64_t host_committed(void *arg)
     return replica_commit_index(((struct scheduler *)arg)->replica);
 }
 
+static uint32_t host_era(void *arg)
+{
+    return ((struct scheduler *)arg)->machine.era;
+}
+
 static uint8_t *host_alloc(void *arg, size_t len)
 {
     (void)arg;
@@ -82,7 +87,10 @@ static void host_refuse(void *arg, struct inbound *in, int error, const char *te
 
 static void host_internal(void *arg, uint64_t ticket, const struct result *result)
 {
-    callback_worker_ticket(&((struct scheduler *)arg)->worker, ticket, result);
+    struct scheduler *s = arg;
+
+    callback_worker_ticket(&s->worker, ticket, result);
+    scheduler_set_back_applied(s, ticket, result);
 }
 
 /* --- what the replica tells --- */
@@ -113,6 +121,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
     if (!scheduler_identify(s)) {
         return;
     }
+    scheduler_follow_era(s);
     scheduler_progress(s, "applying the log, up to entry", index, 0);
     if (s->config.applied != NULL) {
         s->config.applied(s->config.applied_arg, index);
@@ -178,6 +187,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
         .now_ms = host_now_ms,
         .term = host_term,
         .committed = host_committed,
+        .era = host_era,
         .alloc = host_alloc,
         .propose = host_propose,
         .answer = host_answer,

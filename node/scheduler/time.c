@@ -60,6 +60,12 @@ bool scheduler_time_goes(const struct scheduler *s)
     return clock_goes(&s->clock);
 }
 
+bool scheduler_time_is_agreed(const struct scheduler *s)
+{
+    return clock_goes(&s->clock) &&
+           (s->clock.guidance == CLOCK_WITHIN || s->clock.guidance == CLOCK_BY_ITSELF);
+}
+
 /* A leader without a time decides, and fires nothing: whoever runs it is to know why. */
 static void scheduler_watch_time(struct scheduler *s, uint64_t now_us)
 {

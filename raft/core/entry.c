@@ -13,6 +13,7 @@ enum {
     AT_N_OPERATIONS = 4,
     AT_NOW = 8,
     AT_EPOCH = 16,
+    AT_ERA = 22,
     AT_SEQUENCE = 24,
     AT_CHECKSUM = 32,
     AT_LENGTH = 40,
@@ -23,6 +24,7 @@ static_assert(AT_COMMITTED + 4 == ENTRY_HEADER_SIZE, "the operations follow at o
 static_assert(ENTRY_HEADER_SIZE % ENTRY_ALIGNMENT == 0, "an entry without operations is whole");
 
 static const uint8_t magic[4] = {'O', 'S', 'E', '1'};
+static const uint8_t magic_era[4] = {'O', 'S', 'E', '2'};
 
 static void put(uint8_t *out, uint64_t value, unsigned bytes)
 {
@@ -65,12 +67,16 @@ void entry_encode(const struct entry *e, uint8_t *out)
     size_t size = entry_size(e->operations.len);
     size_t used = ENTRY_HEADER_SIZE + e->operations.len;
     assert(e->n_operations <= e->operations.len); /* the decoder refuses it */
-    assert(e->now_ms <= ENTRY_TIME_MAX_MS);
+    assert(e->now_ms <= ENTRY_TIME_MAX_MS && e->era <= ENTRY_ERA_MAX);
+    assert(e->era == 0 || e->epoch <= ENTRY_EPOCH_MAX);
     memset(out, 0, ENTRY_HEADER_SIZE);
-    memcpy(out + AT_MAGIC, magic, sizeof magic);
+    memcpy(out + AT_MAGIC, e->era > 0 ? magic_era : magic, sizeof magic);
     put(out + AT_N_OPERATIONS, e->n_operations, 4);
     put(out + AT_NOW, e->now_ms, 8);
     put(out + AT_EPOCH, e->epoch, 8);
+    if (e->era > 0) {
+        put(out + AT_ERA, e->era, 2);
+    }
     put(out + AT_SEQUENCE, e->sequence, 8);
     put(out + AT_LENGTH, e->operations.len, 4);
     put(out + AT_COMMITTED, e->committed, 4);
@@ -92,9 +98,15 @@ static bool is_padded(const uint8_t *data, size_t used, size_t len)
     return true;
 }
 
+static bool has_era(const uint8_t *data)
+{
+    return memcmp(data + AT_MAGIC, magic_era, sizeof magic_era) == 0;
+}
+
 static bool is_ours(const uint8_t *data, size_t len)
 {
-    return len >= ENTRY_HEADER_SIZE && memcmp(data + AT_MAGIC, magic, sizeof magic) == 0;
+    return len >= ENTRY_HEADER_SIZE &&
+           (memcmp(data + AT_MAGIC, magic, sizeof magic) == 0 || has_era(data));
 }
 
 int entry_decode(const uint8_t *data, size_t len, struct entry *e)
@@ -107,12 +119,14 @@ int entry_decode(const uint8_t *data, size_t len, struct entry *e)
     if (entry_size(operations_len) != len || n_operations > operations_len ||
         !is_padded(data, ENTRY_HEADER_SIZE + (size_t)operations_len, len) ||
         get(data + AT_NOW, 8) > ENTRY_TIME_MAX_MS ||
-        get(data + AT_CHECKSUM, 8) != checksum(data, len)) {
+        get(data + AT_CHECKSUM, 8) != checksum(data, len) ||
+        (has_era(data) && get(data + AT_ERA, 2) == 0)) {
         return -1;
     }
     *e = (struct entry){
         .now_ms = get(data + AT_NOW, 8),
-        .epoch = get(data + AT_EPOCH, 8),
+        .epoch = get(data + AT_EPOCH, has_era(data) ? 6 : 8),
+        .era = has_era(data) ? (uint32_t)get(data + AT_ERA, 2) : 0,
         .sequence = get(data + AT_SEQUENCE, 8),
         .n_operations = n_operations,
         .committed = (uint32_t)get(data + AT_COMMITTED, 4),

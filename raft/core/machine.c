@@ -17,15 +17,6 @@
 static_assert((MACHINE_STAMPS & (MACHINE_STAMPS - 1)) == 0, "stamps are found by their number");
 static_assert(MACHINE_ROUTES_MAX <= ORDER_ROUTE_NONE, "order.route is two bytes");
 
-/* What init and the hand-over of a restore have in common: indexes that hold nothing. */
-static void reset_indexes(struct machine *m)
-{
-    wheel_init(&m->wheel, m->now_ms);
-    link_head_init(&m->closing);
-    link_head_init(&m->terminal);
-    memset(&m->stored, 0, sizeof m->stored);
-}
-
 void machine_init(struct machine *m)
 {
     memset(m, 0, sizeof *m);
@@ -37,7 +28,7 @@ void machine_init(struct machine *m)
     m->routes = must_have(calloc(MACHINE_ROUTES_MAX, sizeof *m->routes));
     m->route_cells = must_have(calloc(MACHINE_ROUTE_CELLS, sizeof *m->route_cells));
     m->recent = must_have(recent_new());
-    reset_indexes(m);
+    machine_index_reset(m);
 }
 
 /* Each order is counted in the one state that it is in. */
@@ -95,6 +86,8 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     memcpy(m->secret, fresh->secret, sizeof m->secret);
     m->secret_index = fresh->secret_index;
     m->request_floor_ms = fresh->request_floor_ms;
+    m->era = fresh->era;
+    m->set_back_ms = fresh->set_back_ms;
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
@@ -103,17 +96,18 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->routes_index = fresh->applied;
     m->recent = fresh->recent;
     m->memory = fresh->memory;
-    reset_indexes(m);
+    machine_index_reset(m);
     machine_rebuild_commit(m, rebuild);
     assert(counts_are_whole(m));
     memset(fresh, 0, sizeof *fresh);
     slab_init(&fresh->slab); /* empty, but to be closed */
 }
 
-/* "Time": now never decreases. */
-static void advance_now(struct machine *m, uint64_t now_ms)
+/* "Time": now decreases by being set back alone, and what was stamped before that is no time of
+ * this era. */
+static void advance_now(struct machine *m, uint64_t now_ms, uint32_t era)
 {
-    if (m->now_ms >= now_ms) {
+    if (m->now_ms >= now_ms || era != m->era) {
         return;
     }
     m->now_ms = now_ms;
@@ -205,6 +199,9 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_EPOCH: machine_apply_epoch(m, e->epoch, i == 0, op, result); return 0;
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
+        case OPERATION_SET_BACK:
+            machine_apply_set_back(m, op, e->n_operations == 1 && e->era == m->era, result);
+            return 0;
         default: return -1;
     }
 }
@@ -302,7 +299,7 @@ int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e
         return -1;
     }
     m->applied = index;
-    advance_now(m, e->now_ms);
+    advance_now(m, e->now_ms, e->era);
     if (e->n_operations > 0) {
         machine_follow_now(m, e->n_operations);
     }

@@ -90,6 +90,8 @@ struct machine {
     uint8_t secret[PROTOCOL_CLUSTER_SECRET_SIZE]; /* see secret.h: never shown, logged or read */
     uint64_t secret_index;                        /* of the entry that brought it; 0: none yet */
     uint64_t request_floor_ms;
+    uint32_t era;         /* how often the time was set back, */
+    uint64_t set_back_ms; /* last to this; 0: never */
     struct store store;
     struct slab slab;      /* the orders' memory */
     struct route *routes;  /* MACHINE_ROUTES_MAX slots that never move */
@@ -143,6 +145,16 @@ bool machine_advance(struct machine *m, unsigned max);
 /* An operation of a client on an order or a route. Would it, as things are, change nothing, and its
  * answer take a place among the recent requests? */
 bool machine_is_in_vain(const struct machine *m, const struct operation *op);
+
+#define MACHINE_FORESEE_MAX 4096u
+/* What setting the time back to `time_ms` would do to the orders in the closing list; of no more than
+ * MACHINE_FORESEE_MAX, those that became due last. */
+struct machine_set_back {
+    uint64_t again; /* would be PENDING again */
+    uint64_t stay;  /* their deadline would lie ahead, and they stay due: they were delivered */
+};
+void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
+                              struct machine_set_back *out);
 
 /* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
 uint64_t machine_next_ms(const struct machine *m);

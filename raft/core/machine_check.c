@@ -43,7 +43,7 @@ static void check_extra(const struct machine *m, const struct order *o)
         return;
     }
     CHECK(extra->order == (o->due ? o : NULL));
-    CHECK(extra->first_deadline_ms <= o->deadline_ms);
+    CHECK(extra->first_deadline_ms <= o->deadline_ms || m->era > 0);
     CHECK(extra->n_requests <= ORDER_REQUESTS_MAX && extra->n_requests <= extra->cap_requests);
     CHECK(extra->failures <= extra->attempts && extra->failures <= PROTOCOL_ATTEMPTS_MAX);
     CHECK(extra->attempts == 0 || o->deadline_ms <= m->now_ms);
@@ -123,6 +123,7 @@ static uint64_t check_wheel(const struct machine *m)
     }
     CHECK(n == m->wheel.n);
     CHECK(m->wheel.now_ms <= machine_add_ms(m->now_ms, 1));
+    CHECK(m->set_back_ms <= m->now_ms && (m->era > 0 || m->set_back_ms == 0));
     return n;
 }
 

@@ -179,6 +179,8 @@ static uint64_t hash_rest(const struct machine *m)
     add_uint(&hash, m->seed);
     add_uint(&hash, m->retention_ms);
     add_uint(&hash, m->request_floor_ms);
+    add_uint(&hash, m->era);
+    add_uint(&hash, m->set_back_ms);
     add_data(&hash, m->identity, sizeof m->identity);
     add_secret(&hash, m);
     return canon_end(&hash);

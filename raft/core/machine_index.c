@@ -8,6 +8,7 @@
  *   DEAD           no             none
  */
 #include <assert.h>
+#include <string.h>
 
 #include "machine_parts.h"
 #include "../../client/base/must.h"
@@ -20,11 +21,44 @@ static struct order *order_of_link(struct link *link)
     return (struct order *)((char *)link - offsetof(struct order, link));
 }
 
-static struct order *order_of_closing(struct link *link)
+struct order *machine_order_of_closing(const struct link *link)
 {
     char *extra = (char *)link - offsetof(struct order_extra, closing);
 
     return ((struct order_extra *)extra)->order;
+}
+
+void machine_index_reset(struct machine *m)
+{
+    wheel_init(&m->wheel, m->now_ms);
+    link_head_init(&m->closing);
+    link_head_init(&m->terminal);
+    memset(&m->stored, 0, sizeof m->stored);
+}
+
+void machine_index_empty(struct machine *m)
+{
+    struct machine_walk walk = {0};
+    struct order *o;
+
+    while ((o = machine_walk_next(m, &walk))) {
+        assert(!o->in_flight);
+        o->link = (struct link){0};
+        o->due = o->ready = 0;
+        if (o->extra) {
+            o->extra->closing = (struct link){0};
+            o->extra->order = NULL;
+        }
+    }
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        struct route *r = &m->routes[i];
+        for (unsigned which = 0; r->used && which < ROUTE_READY_LISTS; which++) {
+            link_head_init(&r->ready[which]);
+            r->n_ready[which] = 0;
+        }
+        r->orders = 0;
+    }
+    machine_index_reset(m);
 }
 
 uint64_t *machine_count_of(struct machine *m, const struct order *o)
@@ -248,7 +282,7 @@ void machine_put_back_all(struct machine *m)
 {
     /* From the newest to the oldest, so that the oldest ends up at the head. */
     for (struct link *link = m->closing.prev; link != &m->closing; link = link->prev) {
-        struct order *o = order_of_closing(link);
+        struct order *o = machine_order_of_closing(link);
 
         if (o->in_flight) {
             machine_put_back(m, o);
@@ -268,7 +302,7 @@ uint64_t machine_oldest_overdue_ms(const struct machine *m)
     if (link_empty(&m->closing)) {
         since_ms = wheel_next_ms(&m->wheel); /* due, but not yet moved */
     } else {
-        since_ms = order_since_ms(order_of_closing(m->closing.next));
+        since_ms = order_since_ms(machine_order_of_closing(m->closing.next));
     }
     return since_ms < m->now_ms ? m->now_ms - since_ms : 0;
 }

@@ -10,6 +10,7 @@
  *   machine_index.c     the derived lists
  *   machine_rebuild.c   the derived lists, made anew after a restore
  *   machine_purge.c     giving back the memory of forgotten orders
+ *   machine_set_back.c  a time that was ahead is put right
  *   machine_read.c      reads
  *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants
@@ -59,8 +60,8 @@ void machine_record(struct machine *m, struct order *o, const uint8_t *request_i
                     const struct result *result);
 /* The order is to leave before its requests are stale: they go to the recent. False: no room. */
 bool machine_move_requests(struct machine *m, const struct order *o);
-/* The latest time among the request ids of an order. */
-uint64_t machine_latest_request_ms(const struct order *o);
+/* The latest time among the request ids of an order, as far as staleness goes. */
+uint64_t machine_latest_request_ms(const struct machine *m, const struct order *o);
 /* The floor of unseen ids is never above this: now less their lifetime, or what it is. */
 uint64_t machine_fair_floor_ms(const struct machine *m);
 void machine_raise_floor(struct machine *m, uint64_t time_ms);
@@ -84,6 +85,10 @@ bool machine_route_is_in_vain(const struct machine *m, const struct operation *o
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);
 
+/* `alone`: it is its entry's only operation, and its entry is of the present era. */
+void machine_apply_set_back(struct machine *m, const struct operation *op, bool alone,
+                            struct result *result);
+
 /* The machine's secret is there: its tables get their keys. Once in the life of its contents. */
 void machine_use_secret(struct machine *m);
 
@@ -95,6 +100,11 @@ void machine_touch(struct machine *m, struct order *o);
 void machine_digest_add(struct machine *m, struct order *o);
 
 /* --- derived indexes --- */
+/* They hold nothing; m->now_ms is the time that they begin at. No order may be in one. */
+void machine_index_reset(struct machine *m);
+/* The same, and all orders leave them; none may be in flight. */
+void machine_index_empty(struct machine *m);
+struct order *machine_order_of_closing(const struct link *link); /* order_extra.closing */
 /* Bring a new PENDING order, not due, into the store and the indexes; `place` is its id's. */
 void machine_index_add(struct machine *m, struct order *o, struct store_place place);
 /* Take an order that is PENDING out of the wheel or the ready list it is in. Its time must not

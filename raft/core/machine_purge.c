@@ -8,7 +8,8 @@
 /* May it go without a request of it becoming unknown that is not stale yet? */
 static bool purge_is_due(const struct machine *m, const struct order *o)
 {
-    return machine_keeps_old_rules(m) || machine_latest_request_ms(o) <= machine_fair_floor_ms(m);
+    return machine_keeps_old_rules(m) ||
+           machine_latest_request_ms(m, o) <= machine_fair_floor_ms(m);
 }
 
 static void purge(struct machine *m, struct order *o)
@@ -30,7 +31,7 @@ static void purge(struct machine *m, struct order *o)
 bool machine_purge_for_another(struct machine *m, struct order *o)
 {
     if (purge_is_due(m, o)) {
-        machine_raise_floor(m, machine_latest_request_ms(o));
+        machine_raise_floor(m, machine_latest_request_ms(m, o));
     } else if (!machine_move_requests(m, o)) {
         return false;
     }
@@ -92,7 +93,7 @@ static bool purge_entry(struct machine *m, struct order *o)
 
     while (o) {
         struct order *next = next_of_entry(m, o);
-        uint64_t latest_ms = machine_latest_request_ms(o);
+        uint64_t latest_ms = machine_latest_request_ms(m, o);
 
         if (purge_is_due(m, o)) {
             machine_raise_floor(m, latest_ms);

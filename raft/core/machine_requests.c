@@ -69,6 +69,17 @@ bool machine_answer_early(const struct machine *m, const struct order *o, const 
     return false;
 }
 
+/* When it gets stale, as a time of request ids. One that is further ahead than any id that is taken
+ * comes from before a set-back: its time may be years away, and it goes as if it were of the moment
+ * of that. */
+static uint64_t staleness_ms(const struct machine *m, const uint8_t *request_id)
+{
+    uint64_t time_ms = request_id_time_ms(request_id);
+
+    return time_ms > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS) ? m->set_back_ms
+                                                                          : time_ms;
+}
+
 /* --- the floor --- */
 
 void machine_raise_floor(struct machine *m, uint64_t time_ms)
@@ -116,7 +127,7 @@ static void drop_oldest(struct machine *m)
 static bool oldest_is_stale(const struct machine *m)
 {
     return recent_count(m->recent) > 0 &&
-           request_id_time_ms(recent_at(m->recent, 0)->id) <= m->request_floor_ms;
+           staleness_ms(m, recent_at(m->recent, 0)->id) <= m->request_floor_ms;
 }
 
 /* Let up to `max` of the oldest go, as far as they are stale. */
@@ -163,7 +174,7 @@ static void make_room_by_old_rules(struct machine *m)
 
     limit = limit < MACHINE_RECENT_MAX_ONCE ? limit : MACHINE_RECENT_MAX_ONCE;
     while (recent_count(m->recent) >= limit) {
-        machine_raise_floor(m, request_id_time_ms(recent_at(m->recent, 0)->id));
+        machine_raise_floor(m, staleness_ms(m, recent_at(m->recent, 0)->id));
         drop_oldest(m);
     }
 }
@@ -225,7 +236,7 @@ void machine_record(struct machine *m, struct order *o, const uint8_t *request_i
 /* Must the request outlive its order? */
 static bool has_to_move(const struct machine *m, const uint8_t *request_id)
 {
-    return request_id_time_ms(request_id) > m->request_floor_ms &&
+    return staleness_ms(m, request_id) > m->request_floor_ms &&
            recent_find(m->recent, request_id) == NULL;
 }
 
@@ -251,12 +262,12 @@ bool machine_move_requests(struct machine *m, const struct order *o)
     return true;
 }
 
-uint64_t machine_latest_request_ms(const struct order *o)
+uint64_t machine_latest_request_ms(const struct machine *m, const struct order *o)
 {
-    uint64_t latest_ms = request_id_time_ms(o->schedule_request);
+    uint64_t latest_ms = staleness_ms(m, o->schedule_request);
 
     for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
-        uint64_t time_ms = request_id_time_ms(o->extra->requests[i].id);
+        uint64_t time_ms = staleness_ms(m, o->extra->requests[i].id);
 
         if (latest_ms < time_ms) {
             latest_ms = time_ms;

@@ -56,6 +56,8 @@ static void write_machine(struct buffer *b, const struct machine *m)
     write_bin(b, m->identity, sizeof m->identity);
     write_bin(b, m->secret, sizeof m->secret);
     write_uint(b, m->secret_index);
+    write_uint(b, m->era);
+    write_uint(b, m->set_back_ms);
 }
 
 static size_t bound_of_route(const struct route *r)

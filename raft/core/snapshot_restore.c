@@ -60,7 +60,9 @@ static bool has_secret(const struct machine *m)
 
 static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
 {
-    if (!read_array_of(c, version < 4 ? SNAPSHOT_MACHINE_FIELDS_3 : SNAPSHOT_MACHINE_FIELDS)) {
+    if (!read_array_of(c, version < 4    ? SNAPSHOT_MACHINE_FIELDS_3
+                          : version == 4 ? SNAPSHOT_MACHINE_FIELDS_4
+                                         : SNAPSHOT_MACHINE_FIELDS)) {
         return false;
     }
     m->now_ms = read_at_most(c, ENTRY_TIME_MAX_MS);
@@ -75,6 +77,11 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         read_exactly(c, m->secret, sizeof m->secret);
         m->secret_index = read_at_most(c, m->applied);
         c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
+    }
+    if (version >= 5) {
+        m->era = (uint32_t)read_at_most(c, ENTRY_ERA_MAX);
+        m->set_back_ms = read_at_most(c, m->now_ms);
+        c->failed = c->failed || (m->era == 0 && m->set_back_ms != 0);
     }
     store_close(&m->store);
     store_init(&m->store, m->seed);
@@ -240,8 +247,8 @@ static bool is_consistent(const struct machine *m, const struct order *o)
     if (!extra) {
         return true;
     }
-    return extra->first_deadline_ms <= o->deadline_ms && extra->failures <= extra->attempts &&
-           extra->failures <= failures_max &&
+    return (extra->first_deadline_ms <= o->deadline_ms || m->era > 0) &&
+           extra->failures <= extra->attempts && extra->failures <= failures_max &&
            (extra->attempts == 0 || o->deadline_ms <= m->now_ms) &&
            extra->redriven_ms <= m->now_ms && (extra->redriven_ms == 0 || extra->attempts > 0) &&
            (!extra->history || extra->attempts > 0 || o->version > 1) &&

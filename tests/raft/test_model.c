@@ -40,6 +40,7 @@ struct run {
     uint64_t done; /* operations */
     uint64_t seed;
     bool is_long;
+    bool has_set_backs; /* one life in four */
     struct tally *tally;
 };
 
@@ -52,6 +53,8 @@ struct tally {
     uint64_t full_rings;
     uint64_t paused; /* orders that waited because of their route */
     uint64_t gaps;   /* events that were no longer known */
+    uint64_t set_back;
+    uint64_t recalled; /* orders that were due, and were pending again after it */
 };
 
 /* 17 of "i17": the names of the noise. */
@@ -71,6 +74,7 @@ static void start(struct run *r, uint64_t seed, struct tally *tally)
     r->tally = tally;
     r->seed = seed;
     r->is_long = seed % 8 == 3;
+    r->has_set_backs = seed % 4 == 2;
     machine_init(&r->m);
     r->model = model_new();
     if (r->is_long || seed % 4 == 1) {
@@ -215,6 +219,8 @@ static void compare(struct run *r)
     EXPECT(r, r->m.secret_index, r->model->secret_index);
     EXPECT(r, r->m.retention_ms, r->model->retention_ms);
     EXPECT(r, r->m.request_floor_ms, r->model->floor_ms);
+    EXPECT(r, r->m.era, r->model->era);
+    EXPECT(r, r->m.set_back_ms, r->model->set_back_ms);
     EXPECT(r, recent_count(r->m.recent), r->model->n_recent - r->model->first_recent);
     for (unsigned i = 0; i < NOISE_IDS; i++) {
         compare_order(r, i);
@@ -406,6 +412,50 @@ static uint64_t time_of_entry(struct run *r)
     return noise_time(&r->noise, r->m.now_ms);
 }
 
+static unsigned count_closing(const struct run *r)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        n += model_state(r->model, i) == ORDERSCHED_CLOSING;
+    }
+    return n;
+}
+
+/* Rarely the time is set back, in an entry of its own, while nothing is in flight. */
+static void set_back(struct run *r)
+{
+    static const uint64_t spans_ms[] = {10, 2000, 20000, 3600000, 100 * 86400000ull};
+    uint64_t span_ms = 1 + noise_below(&r->noise, spans_ms[noise_below(&r->noise, 5)]);
+    struct operation op = {.code = OPERATION_SET_BACK, .time_ms = r->m.now_ms - span_ms};
+    struct machine_set_back foreseen;
+    struct result want;
+    unsigned closing = count_closing(r);
+    uint8_t bytes[128];
+    struct entry e = {.now_ms = r->m.now_ms, .epoch = r->m.epoch, .n_operations = 1};
+
+    put_all_back(r);
+    while (!machine_advance(&r->m, 8)) {
+    }
+    machine_foresee_set_back(&r->m, op.time_ms, &foreseen);
+    buffer_reset(&r->operations);
+    operation_encode(&r->operations, &op);
+    e.era = r->m.era;
+    e.operations = (struct slice){r->operations.data, r->operations.len};
+    entry_encode(&e, bytes);
+    assert_int_equal(machine_apply(&r->m, ++r->index, bytes, entry_size(e.operations.len),
+                                   &r->results),
+                     0);
+    model_begin(r->model, r->index, e.now_ms, e.era, 1);
+    model_apply(r->model, e.epoch, &op, 0, 0, &want);
+    expect_result(r, &r->results.results[0], &want);
+    EXPECT(r, closing - count_closing(r), foreseen.again);
+    model_end(r->model);
+    machine_check(&r->m);
+    r->tally->set_back++;
+    r->tally->recalled += foreseen.again;
+}
+
 static void step(struct run *r)
 {
     const struct operation *ops[ENTRY_MAX];
@@ -416,6 +466,11 @@ static void step(struct run *r)
     r->index += 1 + (noise_below(&r->noise, 20) == 0); /* barriers take indexes too */
     e.now_ms = time_of_entry(r);
     e.epoch = r->m.epoch + noise_below(&r->noise, 2);
+    e.era = r->m.era;
+    if (e.era > 0 && noise_below(&r->noise, 50) == 0) { /* of a leader that had not heard of it */
+        e.era--;
+        e.now_ms += noise_below(&r->noise, 1000000);
+    }
     buffer_reset(&r->operations);
     for (uint32_t i = 0; i < e.n_operations; i++) {
         ops[i] = noise_operation(&r->noise, &r->m);
@@ -428,7 +483,7 @@ static void step(struct run *r)
     assert_int_equal(machine_apply(&r->m, r->index, bytes, size, &r->results), 0);
     free(bytes);
     EXPECT(r, r->results.n, e.n_operations);
-    model_begin(r->model, r->index, e.now_ms, e.n_operations);
+    model_begin(r->model, r->index, e.now_ms, e.era, e.n_operations);
     for (uint32_t i = 0; i < e.n_operations; i++) {
         struct slice route = ops[i]->code == OPERATION_SCHEDULE ? ops[i]->route : ops[i]->id;
         struct result want;
@@ -451,6 +506,9 @@ static void live(uint64_t seed, struct tally *tally)
     start(r, seed, tally);
     operations = r->is_long ? LONG_LIFE_OPERATIONS : LIFE_OPERATIONS;
     for (unsigned i = 0; r->done < operations; i++) {
+        if (r->has_set_backs && r->index > 0 && noise_below(&r->noise, 200) == 0) {
+            set_back(r);
+        }
         step(r);
         lead(r);
         tally->full_rings += recent_count(r->m.recent) >=
@@ -471,8 +529,9 @@ static void print_tally(const struct tally *t)
 {
     print_message("%" PRIu64 " operations, %" PRIu64 " deliveries, %" PRIu64 " restores, %" PRIu64
                   " entries with a full ring, %" PRIu64 " waits for a paused route, %" PRIu64
-                  " events forgotten\n",
-                  t->operations, t->deliveries, t->restores, t->full_rings, t->paused, t->gaps);
+                  " events forgotten, %" PRIu64 " times set back, %" PRIu64 " orders recalled\n",
+                  t->operations, t->deliveries, t->restores, t->full_rings, t->paused, t->gaps,
+                  t->set_back, t->recalled);
     for (unsigned i = 0; i < sizeof t->errors / sizeof *t->errors; i++) {
         if (t->errors[i] > 0) {
             print_message("  %10" PRIu64 " %s\n", t->errors[i], ordersched_error_name((int)i));
@@ -504,6 +563,7 @@ static void the_machine_agrees_with_the_model(void **state)
             assert_true(tally.errors[answers[i]] > 0);
         }
         assert_true(tally.deliveries > 1000 && tally.restores > 10);
+        assert_true(tally.set_back > 200 && tally.recalled > 100);
         assert_true(tally.full_rings > 0 && tally.paused > 500 && tally.gaps > 100);
     }
 }

@@ -160,6 +160,7 @@ const struct result *bed_commit(struct bed *b, uint64_t now_ms)
         .now_ms = now_ms,
         .epoch = b->epoch,
         .sequence = b->index,
+        .era = b->m.era,
         .n_operations = b->n,
         .operations = {b->operations.data, b->operations.len},
     };

@@ -103,40 +103,47 @@ static uint64_t ceiling(const struct model *m)
     return ms > m->floor_ms ? ms : m->floor_ms;
 }
 
-static uint64_t latest_request(const struct model_order *o)
+/* The time that a request id is counted as having: of what comes from before a set-back, that. */
+static uint64_t age(const struct model *m, const struct model_answer *a)
 {
-    uint64_t ms = o->schedule.time_ms;
+    return a->time_ms <= m->now_ms + 10000 ? a->time_ms : m->set_back_ms;
+}
+
+static uint64_t latest_request(const struct model *m, const struct model_order *o)
+{
+    uint64_t ms = age(m, &o->schedule);
 
     for (unsigned i = 0; i < o->n_requests; i++) {
-        ms = o->requests[i].time_ms > ms ? o->requests[i].time_ms : ms;
+        ms = age(m, &o->requests[i]) > ms ? age(m, &o->requests[i]) : ms;
     }
     return ms;
 }
 
 static bool may_be_purged(const struct model *m, const struct model_order *o)
 {
-    return model_is_old(m) || latest_request(o) <= ceiling(m);
+    return model_is_old(m) || latest_request(m, o) <= ceiling(m);
 }
 
 static void purge(struct model *m, struct model_order *o)
 {
-    lift(m, latest_request(o));
+    lift(m, latest_request(m, o));
     memset(o, 0, sizeof *o);
 }
 
 static void let_go(struct model *m, uint64_t max)
 {
     while (max-- > 0 && m->first_recent < m->n_recent &&
-           m->recent[m->first_recent].time_ms <= m->floor_ms) {
+           age(m, &m->recent[m->first_recent]) <= m->floor_ms) {
         m->first_recent++;
     }
 }
 
-void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations)
+void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned era,
+                 unsigned n_operations)
 {
     m->index = index;
     m->n_operations = 0;
-    m->now_ms = now_ms > m->now_ms ? now_ms : m->now_ms;
+    m->now_ms = now_ms > m->now_ms && era == m->era ? now_ms : m->now_ms;
     if (n_operations > 0) {
         lift(m, ceiling(m));
         let_go(m, model_is_old(m) ? UINT64_MAX : 256 + 2 * n_operations);
@@ -219,7 +226,7 @@ static void remember_recent(struct model *m, struct model_answer a)
 {
     while (model_is_old(m) &&
            m->n_recent - m->first_recent >= model_clamp(m->recent_limit, 0, 65536)) {
-        lift(m, m->recent[m->first_recent++].time_ms);
+        lift(m, age(m, &m->recent[m->first_recent++]));
     }
     m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
     m->recent_of_serial = grow(m->recent_of_serial, &m->cap_serial, a.serial + 1,
@@ -253,7 +260,7 @@ static bool move_requests(struct model *m, const struct model_order *o)
     for (unsigned i = 0; i <= o->n_requests; i++) {
         const struct model_answer *a = i == 0 ? &o->schedule : &o->requests[i - 1];
 
-        if (a->time_ms > m->floor_ms && !recall(m, NULL, a->serial)) {
+        if (age(m, a) > m->floor_ms && !recall(m, NULL, a->serial)) {
             moved[n++] = *a;
         }
     }
@@ -340,7 +347,7 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
             return;
         }
         if (may_be_purged(m, o)) {
-            lift(m, latest_request(o));
+            lift(m, latest_request(m, o));
         }
         memset(o, 0, sizeof *o);
     }
@@ -383,6 +390,7 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
     m->n_operations++;
     switch (op->code) {
         case OPERATION_EPOCH: model_epoch(m, epoch, op, result); return;
+        case OPERATION_SET_BACK: model_set_back(m, op, result); return;
         case OPERATION_OUTCOME:
             o = model_is_known(m, id) ? &m->orders[id] : NULL;
             a.error = model_outcome(m, o, op);

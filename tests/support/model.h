@@ -76,6 +76,8 @@ struct model {
     unsigned n_operations; /* of this entry so far */
     uint64_t retention_ms;
     uint64_t floor_ms;
+    unsigned era;
+    uint64_t set_back_ms;
     struct model_order orders[NOISE_IDS];
     struct model_route routes[NOISE_ROUTES];
     /* The recent requests: all ever recorded, and the first that is still there. */
@@ -91,7 +93,8 @@ struct model {
 struct model *model_new(void);
 void model_free(struct model *m);
 /* An entry begins, an operation of it, and the entry ends. `id` and `route` are numbers. */
-void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned n_operations);
+void model_begin(struct model *m, uint64_t index, uint64_t now_ms, unsigned era,
+                 unsigned n_operations);
 void model_apply(struct model *m, uint64_t epoch, const struct operation *op, unsigned id,
                  unsigned route, struct result *result);
 void model_end(struct model *m);

@@ -316,3 +316,30 @@ int model_carry_out(struct model *m, struct model_order *o, const struct operati
            : op->code == OPERATION_CANCEL ? do_cancel(m, o)
                                           : do_extend(m, o, op);
 }
+
+void model_set_back(struct model *m, const struct operation *op, struct result *result)
+{
+    uint64_t to_ms = op->time_ms;
+
+    memset(result, 0, sizeof *result);
+    result->error = ORDERSCHED_DECIDED;
+    if (to_ms >= m->now_ms) {
+        return;
+    }
+    result->error = ORDERSCHED_OK;
+    for (unsigned i = 0; i < NOISE_IDS; i++) {
+        struct model_order *o = &m->orders[i];
+
+        o->decided_ms = model_clamp(o->decided_ms, 0, to_ms);
+        o->redriven_ms = model_clamp(o->redriven_ms, 0, to_ms);
+        if (o->exists && o->attempts > 0) {
+            uint64_t wait_ms = o->next_ms > m->now_ms ? o->next_ms - m->now_ms : 0;
+
+            o->deadline_ms = model_clamp(o->deadline_ms, 0, to_ms);
+            o->next_ms = wait_ms > 0 ? to_ms + wait_ms : model_clamp(o->next_ms, 0, to_ms);
+        }
+    }
+    m->now_ms = m->set_back_ms = to_ms;
+    m->floor_ms = to_ms - 1;
+    m->era++;
+}
