@@ -263,12 +263,14 @@ static void node_clock(void *arg, struct scheduler_clock *out)
     *out = (struct scheduler_clock){
         .standing = view.agreement.standing,
         .ahead_ms = view.agreement.ahead_us / 1000,
+        .agreed = view.agreement.in,
+        .error_max_ms = n->clock_watch.error_max_us / 1000,
         .n = view.n,
     };
     for (unsigned i = 0; i < view.n; i++) {
         const struct clock_view_voter *v = &view.voters[i];
         out->voters[i] = (struct scheduler_clock_voter){v->id, v->offset_us / 1000,
-                                                        v->ahead_us / 1000};
+                                                        v->ahead_us / 1000, v->error_us};
     }
 }
 

@@ -494,7 +494,8 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
     keys = """cluster id address role leader term commit applied last now_ms epoch pending closing
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
-        clock clock_ahead_ms time_known clocks identity""".split()
+        clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms
+        time_ms time_known clocks identity""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")
@@ -510,7 +511,13 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
               "loop_stalls_us", "loop_processor_us", "clock", "clocks"})
         if node is leader: # all clocks here are one
             same((status["clock"], status["clock_ahead_ms"]), ("agreed", 0))
-            same({(len(c), c[2]) for c in status["clocks"]}, {(3, 0)})
+            same({(len(c), c[2]) for c in status["clocks"]}, {(4, 0)})
+            assert all(abs(offset) < 250 and 0 <= error <= 125000
+                       for _, offset, _, error in status["clocks"]), status
+            assert status["clock_low_us"] < 0 < status["clock_high_us"], status
+            same(status["clock_error_max_ms"], 500)
+            assert abs(status["clock_ms"] - time.time() * 1000) < 2000, status
+        assert status["time_ms"] >= status["now_ms"] > 0, status
         same(status["role"], "leader" if node is leader else "follower")
         if node is leader:
             total = status["routes"][0]

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../wire/cursor.h"
+#include "clock.h"
 #include "orderctl.h"
 #include "lateness.h"
 #include "../lib/survey.h"
@@ -191,42 +192,6 @@ static void status_print_disks(const struct survey *s)
     }
 }
 
-static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
-{
-    char by[32];
-
-    units_format_duration(ahead_ms < 0 ? 0 - (uint64_t)ahead_ms : (uint64_t)ahead_ms, by,
-                          sizeof by);
-    printf("node %llu: its wall clock is %s %s what a majority of the voters say: put it right\n",
-           (unsigned long long)id, by, ahead_ms < 0 ? "behind" : "ahead of");
-}
-
-/* The leader alone hears all clocks. */
-static void status_print_clocks(const struct survey_node *leader)
-{
-    if (leader == NULL) {
-        return;
-    }
-    const struct node_status *s = &leader->status;
-    if (s->clock_ahead_ms != 0) {
-        print_wrong_clock(leader->id, s->clock_ahead_ms);
-    }
-    for (unsigned i = 0; i < s->n_clocks; i++) {
-        if (s->clocks[i].ahead_ms != 0) {
-            print_wrong_clock(s->clocks[i].id, s->clocks[i].ahead_ms);
-        }
-    }
-    if (strcmp(s->clock, "disagreed") == 0) {
-        printf("no majority of the voters' wall clocks agrees on a time: put them right\n");
-    }
-    if (s->time_waits) {
-        printf(
-            "node %llu leads and does not know what time it is: nothing fires and new orders are "
-            "BUSY until a majority of the voters' clocks agree\n",
-            (unsigned long long)leader->id);
-    }
-}
-
 static int status_print_table(const struct survey *s, const struct summary *sum,
                               const struct ask_reply *leader)
 {
@@ -258,7 +223,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     status_print_deaf(s, sum);
     status_print_disks(s);
-    status_print_clocks(sum->leader);
+    ctl_clock_print_warnings(sum->leader);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 

@@ -20,9 +20,10 @@ static const struct flag global_flags[] = {
     {0},
 };
 
-static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_list_commands, ctl_route_commands,
-    ctl_work_commands,  ctl_dead_commands, ctl_cluster_commands};
+static const struct ctl_command *const command_tables[] = {ctl_order_commands, ctl_list_commands,
+                                                           ctl_route_commands, ctl_work_commands,
+                                                           ctl_dead_commands,  ctl_cluster_commands,
+                                                           ctl_clock_commands};
 
 static void help_program(void)
 {

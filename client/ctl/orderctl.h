@@ -99,6 +99,7 @@ extern const struct ctl_command ctl_list_commands[];
 extern const struct ctl_command ctl_route_commands[];
 extern const struct ctl_command ctl_dead_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
+extern const struct ctl_command ctl_clock_commands[];
 extern const struct ctl_command ctl_work_commands[];
 
 /* The value of a flag, or NULL. */

@@ -36,7 +36,8 @@ static const struct status_key status_keys[] = {
     UINT_KEY(cancelled),    UINT_KEY(expired),
     UINT_KEY(dead),         UINT_KEY(oldest_overdue_ms),
     UINT_KEY(memory_bytes), UINT_KEY(deliveries),
-    UINT_KEY(queued),
+    UINT_KEY(queued),       UINT_KEY(clock_ms),
+    UINT_KEY(time_ms),
 };
 
 static void rounds_take(struct node_rounds *rounds, const msgpack_object_array *a)
@@ -59,7 +60,7 @@ static int64_t take_int(const msgpack_object *o)
                : 0;
 }
 
-/* [[id, offset_ms, ahead_ms], ...] */
+/* [[id, offset_ms, ahead_ms, error_us], ...]; once without the error */
 static void clocks_take(struct node_status *status, const msgpack_object_array *a)
 {
     status->n_clocks = 0;
@@ -67,9 +68,9 @@ static void clocks_take(struct node_status *status, const msgpack_object_array *
         const msgpack_object_array *row = &a->ptr[i].via.array;
         if (a->ptr[i].type == MSGPACK_OBJECT_ARRAY && row->size >= 3 &&
             row->ptr[0].type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
-            status->clocks[status->n_clocks++] = (struct node_clock){row->ptr[0].via.u64,
-                                                                     take_int(&row->ptr[1]),
-                                                                     take_int(&row->ptr[2])};
+            status->clocks[status->n_clocks++] = (struct node_clock){
+                row->ptr[0].via.u64, take_int(&row->ptr[1]), take_int(&row->ptr[2]),
+                row->size >= 4 ? take_int(&row->ptr[3]) : -1};
         }
     }
 }
@@ -94,6 +95,28 @@ static bool key_is(const msgpack_object_kv *kv, const char *name)
            memcmp(kv->key.via.str.ptr, name, strlen(name)) == 0;
 }
 
+/* What may be negative. */
+static bool signed_take(struct node_status *status, const msgpack_object_kv *kv)
+{
+    const struct {
+        const char *name;
+        int64_t *field;
+    } keys[] = {
+        {"clock_ahead_ms", &status->clock_ahead_ms},
+        {"clock_low_us", &status->clock_low_us},
+        {"clock_high_us", &status->clock_high_us},
+        {"clock_error_max_ms", &status->clock_error_max_ms},
+    };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (key_is(kv, keys[i].name)) {
+            *keys[i].field = take_int(&kv->val);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void status_take(struct node_status *status, const msgpack_object_kv *kv)
 {
     if (kv->key.type != MSGPACK_OBJECT_STR) {
@@ -107,8 +130,7 @@ static void status_take(struct node_status *status, const msgpack_object_kv *kv)
         rounds_take(&status->loop_processor, &kv->val.via.array);
         return;
     }
-    if (key_is(kv, "clock_ahead_ms")) {
-        status->clock_ahead_ms = take_int(&kv->val);
+    if (signed_take(status, kv)) {
         return;
     }
     if (key_is(kv, "time_known")) {

@@ -19,14 +19,15 @@ struct node_rounds {
     uint32_t us[PROTOCOL_STALL_SECONDS];
 };
 
-/* A node's own words: the body of STATUS (protocol.h). */
 /* Another voter's wall clock, as a node sees it. */
 struct node_clock {
     uint64_t id;
     int64_t offset_ms; /* it minus the node's own */
     int64_t ahead_ms;  /* of the nearest time that a majority agrees on; negative: behind it */
+    int64_t error_us;  /* of the offset, to both sides; negative: the node does not say */
 };
 
+/* A node's own words: the body of STATUS (protocol.h). */
 struct node_status {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
     char identity[2 * PROTOCOL_IDENTITY_SIZE + 1]; /* hexadecimal; empty: none yet, or too old */
@@ -54,7 +55,12 @@ struct node_status {
     uint64_t deliveries;
     uint64_t queued;
     int64_t clock_ahead_ms; /* of the nearest time that a majority agrees on; negative: behind it */
-    bool time_waits;        /* the node does not know what time it is: a leader fires nothing */
+    int64_t clock_low_us;   /* what a majority agrees on, from the node's clock; both 0: nothing, */
+    int64_t clock_high_us;  /* or the node does not say */
+    int64_t clock_error_max_ms; /* by how much right clocks may differ; 0: it does not say */
+    uint64_t clock_ms;          /* the node's wall clock; 0: it does not say */
+    uint64_t time_ms;           /* the cluster's, as the node knows it; 0: it does not say */
+    bool time_waits;            /* the node does not know what time it is: a leader fires nothing */
     unsigned n_clocks;
     struct node_clock clocks[SURVEY_NODES_MAX];
     struct node_rounds loop_stalls;    /* how long the longest one was */

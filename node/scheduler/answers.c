@@ -168,14 +168,20 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     s->config.clock(s->config.cluster_arg, &clock);
     write_key_str(b, "clock", clock_standing_name(clock.standing));
     write_key_int(b, "clock_ahead_ms", clock.ahead_ms);
+    write_key_int(b, "clock_low_us", clock.agreed.low_us);
+    write_key_int(b, "clock_high_us", clock.agreed.high_us);
+    write_key_int(b, "clock_error_max_ms", clock.error_max_ms);
+    write_key_uint(b, "clock_ms", s->environment->wall_us(s->environment->impl) / 1000);
+    write_key_uint(b, "time_ms", scheduler_told_ms(s));
     write_key_uint(b, "time_known", scheduler_time_goes(s));
     write_key(b, "clocks");
     write_array(b, clock.n);
     for (unsigned i = 0; i < clock.n; i++) {
-        write_array(b, 3);
+        write_array(b, 4);
         write_uint(b, clock.voters[i].id);
         write_int(b, clock.voters[i].offset_ms);
         write_int(b, clock.voters[i].ahead_ms);
+        write_int(b, clock.voters[i].error_us);
     }
 }
 
@@ -208,7 +214,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     machine_counts(&s->machine, &counts);
     write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
-                     4 * (s->config.clock != NULL));
+                     9 * (s->config.clock != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);

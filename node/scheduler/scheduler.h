@@ -33,12 +33,16 @@ struct scheduler_clock_voter {
     uint64_t id;
     int64_t offset_ms; /* it minus this node's */
     int64_t ahead_ms;  /* of the nearest time that a majority agrees on; negative: behind it */
+    int64_t error_us;  /* of the offset, to both sides */
 };
 
 struct scheduler_clock {
     enum clock_standing standing;
     int64_t ahead_ms; /* this node's own */
-    unsigned n;       /* other voters that were heard of late */
+    /* What a majority agrees on, from this node's clock; 0, 0: nothing. */
+    struct clock_bounds agreed;
+    int64_t error_max_ms; /* by how much right clocks may differ from each other */
+    unsigned n;           /* other voters that were heard of late */
     struct scheduler_clock_voter voters[REPLICA_MEMBERS_MAX];
 };
 

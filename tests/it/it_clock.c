@@ -117,6 +117,12 @@ static void leads_with(int64_t offset_us)
     cluster_expect_orderctl(&w.cluster, "status",
                             offset_us > 0 ? "node 1: its wall clock is .* ahead of"
                                           : "node 1: its wall clock is .* behind");
+    cluster_expect_orderctl(&w.cluster, "clock",
+                            offset_us > 0 ? "node 1: its wall clock is .* ahead of"
+                                          : "node 1: its wall clock is .* behind");
+    cluster_expect_orderctl(&w.cluster, "clock", "^1 .* outvoted");
+    cluster_expect_orderctl(&w.cluster, "clock", "and goes on");
+    cluster_expect_orderctl(&w.cluster, "clock -w json", "\"clocks\": \"outvoted\"");
     cluster_expect_log(&w.cluster, "wall clock is wrong: the leadership is transferred");
     fire_some(&w, "under-another", EARLY_MS);
     cluster_expect_equal_digests(&w.cluster, 10000);
@@ -166,10 +172,14 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     sleep_ms(1500); /* its deadline is over, but nobody knows */
     assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
     cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
+    cluster_expect_orderctl(&w.cluster, "clock", "no majority of the 3 voters");
+    cluster_expect_orderctl(&w.cluster, "clock", "^  node 3: .* from node");
+    cluster_expect_orderctl(&w.cluster, "clock", "and stands");
     cluster_expect_log(&w.cluster, "what time it is is not known");
     *w.shims[0].offset_us = 0;
     assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
     fire_some(&w, "agreed", EARLY_MS);
+    cluster_expect_orderctl(&w.cluster, "clock", "put it right");
     cluster_expect_log(&w.cluster, "time goes on: orders fire again");
     wrong_end(&w);
 }
@@ -200,6 +210,7 @@ static void two_clocks_within_the_error_do_not_push_each_other_out(void **state)
 
     (void)state;
     wrong_start(&w, 3, (const int64_t[]){-150000, 150000, 0});
+    cluster_expect_orderctl(&w.cluster, "clock", "all 3 voters. wall clocks agree");
     cluster_kill(&w.cluster, 2);
     fire_some(&w, "first", 300);
     sleep_ms(8000); /* the patience with a wrong clock is over */

@@ -1,0 +1,403 @@
+/* clock.c - the voters' wall clocks: who is off, what time it is, and what is to be done. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "../text/table.h"
+#include "../text/units.h"
+
+static uint64_t distance(int64_t ms)
+{
+    return ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
+}
+
+void ctl_clock_format_offset(int64_t ms, char *out, size_t len)
+{
+    out[0] = ms < 0 ? '-' : '+';
+    units_format_duration(distance(ms), out + 1, len - 1);
+}
+
+static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
+{
+    char by[32];
+
+    units_format_duration(distance(ahead_ms), by, sizeof by);
+    printf("node %llu: its wall clock is %s %s what a majority of the voters say: put it right\n",
+           (unsigned long long)id, by, ahead_ms < 0 ? "behind" : "ahead of");
+}
+
+static void print_outvoted(const struct node_status *leader)
+{
+    if (leader->clock_ahead_ms != 0) {
+        print_wrong_clock(leader->id, leader->clock_ahead_ms);
+    }
+    for (unsigned i = 0; i < leader->n_clocks; i++) {
+        if (leader->clocks[i].ahead_ms != 0) {
+            print_wrong_clock(leader->clocks[i].id, leader->clocks[i].ahead_ms);
+        }
+    }
+}
+
+static void print_waits(const struct node_status *leader)
+{
+    if (leader->time_waits) {
+        printf(
+            "node %llu leads and does not know what time it is: nothing fires and new orders are "
+            "BUSY until a majority of the voters' clocks agree\n",
+            (unsigned long long)leader->id);
+    }
+}
+
+void ctl_clock_print_warnings(const struct survey_node *leader)
+{
+    if (leader == NULL) {
+        return;
+    }
+    print_outvoted(&leader->status);
+    if (strcmp(leader->status.clock, "disagreed") == 0) {
+        printf("no majority of the voters' wall clocks agrees on a time: put them right\n");
+    }
+    print_waits(&leader->status);
+}
+
+/* ---- the table ---- */
+
+static void print_row(struct table *t, const struct clock_row *row)
+{
+    const struct survey_node *node = row->node;
+    char text[48];
+
+    if (node->id != 0) {
+        table_printf(t, "%llu", (unsigned long long)node->id);
+    } else {
+        table_text(t, "?");
+    }
+    table_text(t, node->address[0] != 0 ? node->address : node->api);
+    if (node->up) {
+        table_text(t, node->status.role);
+    } else {
+        table_printf(t, "down (%s)", ordersched_error_name(node->error));
+    }
+    table_text(t, row->standing);
+    if (row->shows_ms != 0) {
+        units_format_time(row->shows_ms, text, sizeof text);
+        table_text(t, text);
+    } else {
+        table_text(t, "-");
+    }
+    if (!row->heard) {
+        table_text(t, "-");
+        table_text(t, "-");
+        return;
+    }
+    ctl_clock_format_offset(row->offset_ms, text, sizeof text);
+    table_text(t, text);
+    if (row->error_us >= 0) {
+        table_printf(t, "%.1f ms", (double)row->error_us / 1000);
+    } else {
+        table_text(t, "-");
+    }
+}
+
+static int print_table(const struct clock_look *look)
+{
+    struct table t;
+
+    table_init(&t, (const char *const[]){"ID", "ADDRESS", "ROLE", "STANDING", "SHOWS", "OFF BY",
+                                         "+-", NULL});
+    for (unsigned i = 0; i < look->n; i++) {
+        print_row(&t, &look->rows[i]);
+    }
+    int rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
+    table_free(&t);
+    return rv;
+}
+
+/* ---- what it means ---- */
+
+/* "nodes 1 and 3", of a camp, or of those that vote and are not heard (0). */
+static void print_names(const struct clock_look *look, unsigned camp)
+{
+    unsigned n = 0, at = 0;
+
+    for (unsigned i = 0; i < look->n; i++) {
+        n += look->rows[i].votes && look->rows[i].camp == camp;
+    }
+    printf(n == 1 ? "node" : "nodes");
+    for (unsigned i = 0; i < look->n; i++) {
+        const struct clock_row *row = &look->rows[i];
+        if (row->votes && row->camp == camp) {
+            at++;
+            printf("%s %llu",
+                   at == 1   ? ""
+                   : at == n ? " and"
+                             : ",",
+                   (unsigned long long)row->node->id);
+        }
+    }
+}
+
+/* Who says what, where there is more than one opinion. */
+static void print_camps(const struct clock_look *look)
+{
+    for (unsigned camp = 1; camp <= look->n_camps; camp++) {
+        char shows[32] = "", offset[40] = "";
+        for (unsigned i = look->n; i-- > 0;) { /* the first of them speaks for all */
+            const struct clock_row *row = &look->rows[i];
+            if (row->camp == camp) {
+                units_format_time(row->shows_ms, shows, sizeof shows);
+                ctl_clock_format_offset(row->from_leader_ms, offset, sizeof offset);
+            }
+        }
+        printf("  ");
+        print_names(look, camp);
+        printf(": %s (%s from node %llu's)\n", shows, offset, (unsigned long long)look->leader->id);
+    }
+}
+
+static void print_time(const struct clock_look *look)
+{
+    const struct node_status *s = &look->leader->status;
+    char now[32];
+
+    uint64_t now_ms = s->time_ms != 0 ? s->time_ms : s->now_ms;
+    units_format_time(now_ms, now, sizeof now);
+    printf("\nnode %llu leads; the cluster's time %s%s %s\n", (unsigned long long)look->leader->id,
+           now_ms != 0 ? "is " : "has not begun", now_ms != 0 ? now : "",
+           s->time_waits ? "and stands" : "and goes on");
+}
+
+/* From the time that counts. */
+static void print_interval(const struct clock_look *look)
+{
+    const struct node_status *s = &look->leader->status;
+    char low[40], high[40], width[32], most[32];
+
+    if (s->clock_low_us == 0 && s->clock_high_us == 0) {
+        return;
+    }
+    ctl_clock_format_offset(s->clock_low_us / 1000 + look->behind_ms, low, sizeof low);
+    ctl_clock_format_offset(s->clock_high_us / 1000 + look->behind_ms, high, sizeof high);
+    units_format_duration(distance((s->clock_high_us - s->clock_low_us) / 1000), width,
+                          sizeof width);
+    units_format_duration((uint64_t)ctl_clock_error_max_ms(look->leader), most, sizeof most);
+    printf("a majority of the clocks agree on it, from %s to %s (%s); they may differ by %s "
+           "(--max-clock-error)\n",
+           low, high, width, most);
+}
+
+static void print_unheard(const struct clock_look *look)
+{
+    if (look->n_heard < look->n_voters) {
+        print_names(look, 0);
+        printf(" %s not been heard in the last half a minute\n",
+               look->n_voters - look->n_heard == 1 ? "has" : "have");
+    }
+}
+
+static void print_what_follows(const struct clock_look *look)
+{
+    const struct node_status *s = &look->leader->status;
+
+    if (s->time_waits) {
+        print_waits(s);
+    } else if (look->what == CLOCKS_DISAGREE && look->n_voters == 2) {
+        printf("of two clocks the earlier counts, unless the cluster's time is past it: "
+               "orders fire\n");
+    } else {
+        printf("the time that was agreed on last goes on, and orders fire by it; a new leader "
+               "may know none, and would fire nothing\n");
+    }
+}
+
+static void print_disagreement(const struct clock_look *look)
+{
+    printf("no majority of the %u voters' wall clocks agrees on a time:\n", look->n_voters);
+    print_camps(look);
+    print_unheard(look);
+    print_what_follows(look);
+    printf("put the wrong clocks right (NTP): the time goes on by itself once a majority agrees\n");
+}
+
+static void print_too_few(const struct clock_look *look)
+{
+    printf("only %u of %u voters' wall clocks are heard: too few to agree on a time\n",
+           look->n_heard, look->n_voters);
+    print_unheard(look);
+    print_what_follows(look);
+    printf("start these nodes, or see whether node %llu reaches them\n",
+           (unsigned long long)look->leader->id);
+}
+
+static void print_verdict(const struct clock_look *look)
+{
+    switch (look->what) {
+        case CLOCKS_NOT_TOLD:
+            printf("node %llu is of a version that compares no clocks: upgrade it\n",
+                   (unsigned long long)look->leader->id);
+            break;
+        case CLOCKS_ALONE:
+            printf("it is the only voter: orders fire by its wall clock, and nobody can tell "
+                   "whether that is right. Keep NTP running there\n");
+            break;
+        case CLOCKS_AGREE:
+            print_unheard(look);
+            printf(look->n_heard == look->n_voters
+                       ? "all is well: all %u voters' wall clocks agree\n"
+                       : "the wall clocks of the other %u voters agree: orders fire on time\n",
+                   look->n_heard);
+            break;
+        case CLOCKS_OUTVOTE:
+            print_unheard(look);
+            for (unsigned i = 0; i < look->n; i++) {
+                if (strcmp(look->rows[i].standing, "outvoted") == 0) {
+                    print_wrong_clock(look->rows[i].node->id, look->rows[i].offset_ms);
+                }
+            }
+            printf("orders fire on time, by the majority's clocks. On that node start NTP, or set "
+                   "the clock by hand; nothing is to be done here\n");
+            break;
+        case CLOCKS_DISAGREE: print_disagreement(look); break;
+        case CLOCKS_FEW: print_too_few(look); break;
+        case CLOCKS_NO_LEADER: break;
+    }
+}
+
+/* ---- as JSON ---- */
+
+static const char *case_name(enum clock_case what)
+{
+    switch (what) {
+        case CLOCKS_NO_LEADER: return "no-leader";
+        case CLOCKS_NOT_TOLD: return "not-told";
+        case CLOCKS_ALONE: return "alone";
+        case CLOCKS_AGREE: return "agreed";
+        case CLOCKS_OUTVOTE: return "outvoted";
+        case CLOCKS_DISAGREE: return "disagreed";
+        case CLOCKS_FEW: break;
+    }
+    return "too-few";
+}
+
+static json_t *number_or_null(bool known, int64_t v)
+{
+    return known ? json_integer((json_int_t)v) : json_null();
+}
+
+static json_t *row_as_json(const struct clock_row *row)
+{
+    const struct survey_node *node = row->node;
+    json_t *object = json_object();
+
+    json_object_set_new(object, "id", number_or_null(node->id != 0, (int64_t)node->id));
+    ctl_json_bytes(object, "address", node->address, strlen(node->address));
+    json_object_set_new(object, "up", json_boolean(node->up));
+    json_object_set_new(object, "role", node->up ? json_string(node->status.role) : json_null());
+    json_object_set_new(object, "votes", json_boolean(row->votes));
+    json_object_set_new(object, "heard", json_boolean(row->heard));
+    json_object_set_new(object, "standing", json_string(row->standing));
+    json_object_set_new(object, "shows_ms",
+                        number_or_null(row->shows_ms != 0, (int64_t)row->shows_ms));
+    json_object_set_new(object, "offset_ms", number_or_null(row->heard, row->offset_ms));
+    json_object_set_new(object, "error_us",
+                        number_or_null(row->heard && row->error_us >= 0, row->error_us));
+    json_object_set_new(object, "camp", number_or_null(row->camp != 0, row->camp));
+    return object;
+}
+
+static int print_json(const struct ctl *ctl, const struct clock_look *look)
+{
+    json_t *object = json_object(), *nodes = json_array();
+    bool led = look->leader != NULL;
+    const struct node_status none = {0};
+    const struct node_status *s = led ? &look->leader->status : &none;
+    bool agreed = s->clock_low_us != 0 || s->clock_high_us != 0;
+    uint64_t time_ms = s->time_ms != 0 ? s->time_ms : s->now_ms;
+
+    for (unsigned i = 0; i < look->n; i++) {
+        json_array_append_new(nodes, row_as_json(&look->rows[i]));
+    }
+    ctl_json_bytes(object, "cluster", ctl->cluster, strlen(ctl->cluster));
+    json_object_set_new(object, "leader", number_or_null(led, led ? (int64_t)look->leader->id : 0));
+    json_object_set_new(object, "clocks", json_string(case_name(look->what)));
+    ctl_json_time(object, "time_ms", "time", time_ms);
+    json_object_set_new(object, "time_goes", led ? json_boolean(!s->time_waits) : json_null());
+    json_object_set_new(object, "max_clock_error_ms",
+                        number_or_null(s->clock_error_max_ms > 0, s->clock_error_max_ms));
+    json_object_set_new(object, "agreed_low_ms",
+                        number_or_null(agreed, s->clock_low_us / 1000 + look->behind_ms));
+    json_object_set_new(object, "agreed_high_ms",
+                        number_or_null(agreed, s->clock_high_us / 1000 + look->behind_ms));
+    json_object_set_new(object, "nodes", nodes);
+    return ctl_print_json(object);
+}
+
+/* ---- the command ---- */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Why there is no more to say; CTL_DONE: a node leads. */
+static int complain(const struct ctl *ctl, const struct clock_look *look)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < look->n; i++) {
+        any = any || look->rows[i].node->up;
+    }
+    if (!any) {
+        fprintf(stderr,
+                "orderctl: clock: UNREACHABLE: no node answered. Check that they run, and"
+                " --endpoints (%s).\n",
+                ctl->endpoints);
+    } else if (look->leader == NULL) {
+        fprintf(stderr, "orderctl: clock: no node leads at the moment, and it is the leader that "
+                        "compares all clocks: see orderctl status.\n");
+    }
+    return look->leader != NULL ? CTL_DONE : CTL_UNKNOWN;
+}
+
+static int show_clocks(struct ctl *ctl, struct survey *s, struct clock_look *look)
+{
+    survey_find_nodes(s, ctl->client, ctl->endpoints, least(SURVEY_MEMBERS_MS, ctl->timeout_ms));
+    survey_add_endpoints(s, ctl->endpoints);
+    survey_ask_status(s, ctl->client, least(SURVEY_STATUS_MS, ctl->timeout_ms));
+    ctl_clock_look(look, s);
+    int rv = ctl->json ? print_json(ctl, look) : print_table(look);
+    if (look->leader != NULL && !ctl->json) {
+        print_time(look);
+        print_interval(look);
+        print_verdict(look);
+    }
+    int found = complain(ctl, look);
+    return found != CTL_DONE ? found : rv;
+}
+
+static int run_clock(struct ctl *ctl)
+{
+    struct survey *s = calloc(1, sizeof *s);
+    struct clock_look *look = calloc(1, sizeof *look);
+    int rv = CTL_UNKNOWN;
+
+    if (s != NULL && look != NULL) {
+        rv = show_clocks(ctl, s, look);
+    } else {
+        fprintf(stderr, "orderctl: clock: out of memory\n");
+    }
+    free(s);
+    free(look);
+    return rv;
+}
+
+const struct ctl_command ctl_clock_commands[] = {
+    {.name = "clock",
+     .summary = "Show every node's wall clock: how far it is off, and who is outvoted",
+     .details =
+         "As the leader sees them: it hears all. OFF BY is against the cluster's time where a\n"
+         "majority agrees on one, else against the leader's clock; +- is how exactly that is\n"
+         "known. Exits with 0 if a node leads, else with 3.",
+     .run = run_clock},
+    {0},
+};

@@ -1,0 +1,55 @@
+/* clock.h - what the node that leads knows of the voters' wall clocks, from a survey of all nodes.
+ *
+ * A leader hears every other voter's clock; a follower hears its leader's alone. So all of it is as the
+ * leader sees it, and without a leader only each node's own words are known. */
+#ifndef ORDERCTL_CLOCK_H
+#define ORDERCTL_CLOCK_H
+
+#include "../lib/survey.h"
+#include "orderctl.h"
+
+enum clock_case {
+    CLOCKS_NO_LEADER,
+    CLOCKS_NOT_TOLD, /* the leader is of a version that does not say */
+    CLOCKS_ALONE,    /* one voter: nobody to compare with */
+    CLOCKS_AGREE,    /* all that are heard, and they are a majority */
+    CLOCKS_OUTVOTE,  /* a majority agrees, and somebody is outvoted */
+    CLOCKS_DISAGREE, /* enough are heard, and no majority agrees */
+    CLOCKS_FEW,      /* too few are heard */
+};
+
+struct clock_row {
+    const struct survey_node *node;
+    const char *standing; /* a word for people */
+    bool votes;
+    bool heard; /* by the leader, of late; or it is the leader */
+    /* While it is heard: its clock minus the leader's, the same minus the time that counts, or the
+     * leader's clock where none does; and how exact both are, to both sides (negative: not known). */
+    int64_t from_leader_ms;
+    int64_t offset_ms;
+    int64_t error_us;
+    uint64_t shows_ms; /* its clock, when the leader answered; 0: not known */
+    unsigned camp; /* of clocks that agree with each other, from 1 on; 0: not heard, or no vote */
+};
+
+struct clock_look {
+    const struct survey_node *leader; /* or NULL */
+    enum clock_case what;
+    unsigned n, n_voters, n_heard; /* rows; of them voters; of these heard, with the leader */
+    unsigned n_camps;
+    int64_t behind_ms; /* the time that counts is behind the leader's clock by this */
+    struct clock_row rows[SURVEY_NODES_MAX];
+};
+
+/* `look` points into `s`. */
+void ctl_clock_look(struct clock_look *look, const struct survey *s);
+/* By how much right clocks may differ from each other, as the leader has it. */
+int64_t ctl_clock_error_max_ms(const struct survey_node *leader);
+
+/* What somebody has to do about the clocks, a line each, as the leader's status says it; nothing when
+ * all is well. For the end of another table. */
+void ctl_clock_print_warnings(const struct survey_node *leader);
+/* "+1h 0m", "-3 ms"; out has at least 33 bytes. */
+void ctl_clock_format_offset(int64_t ms, char *out, size_t len);
+
+#endif
