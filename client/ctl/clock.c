@@ -6,6 +6,8 @@
 #include "../text/table.h"
 #include "../text/units.h"
 
+#define AHEAD_MIN_MS 1000 /* by less the time is ahead for a moment only */
+
 static uint64_t distance(int64_t ms)
 {
     return ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
@@ -184,6 +186,25 @@ static void print_interval(const struct clock_look *look)
     printf("a majority of the clocks agree on it, from %s to %s (%s); they may differ by %s "
            "(--max-clock-error)\n",
            low, high, width, most);
+}
+
+/* Clocks that were wrong before have left it so. */
+static void print_ahead(const struct clock_look *look)
+{
+    const struct node_status *s = &look->leader->status;
+    int64_t right_ms = (int64_t)s->clock_ms - look->behind_ms;
+    int64_t ahead_ms = (int64_t)s->now_ms - right_ms;
+    bool known = look->what == CLOCKS_AGREE || look->what == CLOCKS_OUTVOTE ||
+                 look->what == CLOCKS_ALONE;
+    char by[32];
+
+    if (known && s->clock_ms != 0 && ahead_ms >= AHEAD_MIN_MS) {
+        units_format_duration((uint64_t)ahead_ms, by, sizeof by);
+        printf("the cluster's time is %s ahead of these clocks, as clocks were wrong before: new "
+               "deadlines are so much too late. To see what putting it right would do: orderctl "
+               "clock set-back\n",
+               by);
+    }
 }
 
 static void print_unheard(const struct clock_look *look)
@@ -370,6 +391,7 @@ static int show_clocks(struct ctl *ctl, struct survey *s, struct clock_look *loo
         print_time(look);
         print_interval(look);
         print_verdict(look);
+        print_ahead(look);
     }
     int found = complain(ctl, look);
     return found != CTL_DONE ? found : rv;

@@ -20,10 +20,9 @@ static const struct flag global_flags[] = {
     {0},
 };
 
-static const struct ctl_command *const command_tables[] = {ctl_order_commands, ctl_list_commands,
-                                                           ctl_route_commands, ctl_work_commands,
-                                                           ctl_dead_commands,  ctl_cluster_commands,
-                                                           ctl_clock_commands};
+static const struct ctl_command *const command_tables[] = {
+    ctl_order_commands, ctl_list_commands,    ctl_route_commands, ctl_work_commands,
+    ctl_dead_commands,  ctl_cluster_commands, ctl_clock_commands, ctl_set_back_commands};
 
 static void help_program(void)
 {
@@ -60,24 +59,26 @@ static void help_command(const struct ctl_command *c)
     flags_print(global_flags, c->flags, stdout);
 }
 
-/* Commands are one word or two. *used tells how many of the words it took. */
+/* Commands are one word or two, and one word may be a command and begin another. *used tells how many
+ * of the words it took. */
 static const struct ctl_command *command_find(const char *first, const char *second, int *used)
 {
+    const struct ctl_command *found = NULL;
+
     for (size_t t = 0; t < sizeof command_tables / sizeof *command_tables; t++) {
         for (const struct ctl_command *c = command_tables[t]; c->name != NULL; c++) {
             size_t len = strlen(first);
             if (strcmp(c->name, first) == 0) {
                 *used = 1;
-                return c;
-            }
-            if (second != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ' &&
-                strcmp(c->name + len + 1, second) == 0) {
+                found = c;
+            } else if (second != NULL && strncmp(c->name, first, len) == 0 && c->name[len] == ' ' &&
+                       strcmp(c->name + len + 1, second) == 0) {
                 *used = 2;
                 return c;
             }
         }
     }
-    return NULL;
+    return found;
 }
 
 /* The first word of two-word commands, alone or with a wrong second one. */

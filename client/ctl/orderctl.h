@@ -54,6 +54,7 @@ enum ctl_flag {
     CTL_PARALLEL,
     CTL_NAME,
     CTL_DRAIN,
+    CTL_YES,
     CTL_FLAGS
 };
 
@@ -100,6 +101,7 @@ extern const struct ctl_command ctl_route_commands[];
 extern const struct ctl_command ctl_dead_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
 extern const struct ctl_command ctl_clock_commands[];
+extern const struct ctl_command ctl_set_back_commands[];
 extern const struct ctl_command ctl_work_commands[];
 
 /* The value of a flag, or NULL. */

@@ -44,6 +44,7 @@
 #define PROTOCOL_COMMAND_BYTES_MAX 4096 /* in all of them together */
 #define PROTOCOL_ATTEMPTS_MAX 1000      /* failed ones in a row, the most a route can ask for */
 #define PROTOCOL_LIST_MAX 256           /* orders in a page */
+#define PROTOCOL_FORESEE_MAX 4096u      /* due orders that CLOCK_SET_BACK looks at */
 #define PROTOCOL_REASON_MAX 160         /* bytes: why a delivery failed */
 #define PROTOCOL_STALL_SECONDS 60       /* of which STATUS knows the longest round of the loop */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX) /* opaque: raft/core/machine_read.c makes it */

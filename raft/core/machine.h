@@ -146,9 +146,8 @@ bool machine_advance(struct machine *m, unsigned max);
  * answer take a place among the recent requests? */
 bool machine_is_in_vain(const struct machine *m, const struct operation *op);
 
-#define MACHINE_FORESEE_MAX 4096u
 /* What setting the time back to `time_ms` would do to the orders in the closing list; of no more than
- * MACHINE_FORESEE_MAX, those that became due last. */
+ * PROTOCOL_FORESEE_MAX, those that became due last. */
 struct machine_set_back {
     uint64_t again; /* would be PENDING again */
     uint64_t stay;  /* their deadline would lie ahead, and they stay due: they were delivered */

@@ -83,7 +83,7 @@ void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
 
     *out = (struct machine_set_back){0};
     for (const struct link *link = m->closing.prev;
-         link != &m->closing && looked++ < MACHINE_FORESEE_MAX; link = link->prev) {
+         link != &m->closing && looked++ < PROTOCOL_FORESEE_MAX; link = link->prev) {
         const struct order *o = machine_order_of_closing(link);
         bool delivered = o->extra->attempts > 0;
         out->stay += o->deadline_ms > time_ms && delivered;
