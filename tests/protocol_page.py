@@ -837,6 +837,11 @@ def members_are_listed_added_given_the_lead_and_removed(cluster):
     cluster.running.pop(4).kill()
     del cluster.addresses[4]
     worker_route(c, "idle")
+    for carry_out in (0, 1):  # the time is not ahead: nothing is done
+        now_ms, time_ms, again, stay = error_of(c.do(SET_BACK, carry_out, patience=40), OK).body
+        same((now_ms == time_ms, now_ms > 1e12, again, stay), (True, True, 0, 0))
+    error_of(leader.ask([[STATUS], [SET_BACK, 0]]), INVALID, "set-back is alone")
+    error_of(leader.one(SET_BACK, "x"), INVALID, "set-back of a text")
     waiting = page.Node(cluster.leader().address)
     waits = waiting.send(request([[RESERVE, "idle", 1, 60000, "w"]]))
     before = cluster.leader().ask()
