@@ -52,6 +52,8 @@ enum mutant {
     MUTANT_OWN_CLOCK_THOUGH_OUTVOTED, /* a leader goes by its own clock against a majority's */
     MUTANT_MINORITY_SETS_TIME,        /* two clocks that agree are enough, however many vote */
     MUTANT_UNGUIDED_TIME_STANDS,      /* time that no majority agrees on any more stands still */
+    MUTANT_ERA_IGNORED,               /* a reading from before a set-back counts */
+    MUTANT_SET_BACK_RECALLS_BEGUN,    /* what an earlier leadership may have begun is recalled */
     MUTANT_COUNT
 };
 

@@ -106,7 +106,7 @@ enum operation_code {
 
     OPERATION_CLOCK_SET_BACK = 55, /* [55, carry it out; else only tell]; the answer's body is
                                       [now_ms, time_ms, orders that are due now and would not be,
-                                      orders that were delivered and would stay due] */
+                                      orders that may have been delivered and would stay due] */
 
     OPERATION_EPOCH = 64,   /* [64, seed, retention_ms, identity, secret]: a leader takes over;
                                 the last two empty where it knows that the cluster has them;

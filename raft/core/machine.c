@@ -80,6 +80,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->now_ms = fresh->now_ms;
     m->applied = fresh->applied;
     m->epoch = fresh->epoch;
+    m->epoch_ms = fresh->epoch_ms;
     m->seed = fresh->seed;
     m->retention_ms = fresh->retention_ms;
     memcpy(m->identity, fresh->identity, sizeof m->identity);
@@ -107,7 +108,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
  * this era. */
 static void advance_now(struct machine *m, uint64_t now_ms, uint32_t era)
 {
-    if (m->now_ms >= now_ms || era != m->era) {
+    if (m->now_ms >= now_ms || (era != m->era && !MUTANT(ERA_IGNORED))) {
         return;
     }
     m->now_ms = now_ms;
@@ -155,6 +156,10 @@ static void take_secret(struct machine *m, bool first, const struct operation *o
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result)
 {
+    if (epoch >= m->epoch) {
+        m->epoch_ms =
+            m->now_ms; /* also of one that was interrupted: what it delivered is not known */
+    }
     if (epoch <= m->epoch) {
         result->error = ORDERSCHED_DECIDED;
         return;

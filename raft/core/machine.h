@@ -84,6 +84,7 @@ struct machine {
     uint64_t now_ms;
     uint64_t applied; /* index of the last entry applied */
     uint64_t epoch;
+    uint64_t epoch_ms; /* when its leadership began, or last began anew */
     uint64_t seed;
     uint64_t retention_ms;
     uint8_t identity[PROTOCOL_IDENTITY_SIZE];     /* of the cluster; all 0: none yet */
@@ -150,7 +151,8 @@ bool machine_is_in_vain(const struct machine *m, const struct operation *op);
  * PROTOCOL_FORESEE_MAX, those that became due last. */
 struct machine_set_back {
     uint64_t again; /* would be PENDING again */
-    uint64_t stay;  /* their deadline would lie ahead, and they stay due: they were delivered */
+    uint64_t
+        stay; /* their deadline would lie ahead, and they stay due: they may have been delivered */
 };
 void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
                               struct machine_set_back *out);

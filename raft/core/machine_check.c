@@ -123,6 +123,7 @@ static uint64_t check_wheel(const struct machine *m)
     }
     CHECK(n == m->wheel.n);
     CHECK(m->wheel.now_ms <= machine_add_ms(m->now_ms, 1));
+    CHECK(m->epoch_ms <= m->now_ms);
     CHECK(m->set_back_ms <= m->now_ms && (m->era > 0 || m->set_back_ms == 0));
     return n;
 }

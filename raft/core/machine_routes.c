@@ -190,6 +190,7 @@ static void carry_out(struct machine *m, struct route *r, const struct operation
             route_clear(r);
             break;
         case OPERATION_ROUTE_PAUSE:
+            r->paused_ms = !op->paused ? 0 : r->paused ? r->paused_ms : m->now_ms;
             r->paused = op->paused;
             r->revision = m->applied;
             break;

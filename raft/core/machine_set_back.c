@@ -1,25 +1,38 @@
 /* machine_set_back.c - a cluster's time that is ahead is put right (docs/semantics.md, "Set back").
  *
  * The one place where time goes back. What was decided stays decided, and is known for a whole
- * retention from here on. What is due, was never delivered and lies ahead again is PENDING again.
- * What was delivered stays due: its receiver may have done what it was told, whatever came back. */
+ * retention from here on. What is due, and lies ahead again, is PENDING again if nobody can have been
+ * told of it; else it stays due: its receiver may have done what it was told, whatever came back. */
 #include <assert.h>
 
 #include "entry.h"
 #include "machine_parts.h"
 #include "../../client/base/must.h"
+#include "../mutant.h"
 
 static uint64_t earlier_of(uint64_t a_ms, uint64_t b_ms)
 {
     return a_ms < b_ms ? a_ms : b_ms;
 }
 
-/* Does a replicated field of it lie ahead? */
-static bool is_ahead(const struct order_extra *extra, const struct order *o, uint64_t time_ms)
+/* May a leadership that was cut short have begun to deliver this order, which is due? It left no trace of
+ * what it had begun: that can be what was due in its time, unless the route was paused before. (The
+ * present leader has nothing in flight, and what ended is counted.) */
+static bool may_be_begun(const struct machine *m, const struct order *o)
 {
-    return extra &&
-           (extra->decided_ms > time_ms || extra->redriven_ms > time_ms ||
-            (extra->attempts > 0 && (o->deadline_ms > time_ms || extra->next_ms > time_ms)));
+    const struct route *r = &m->routes[o->route];
+
+    return !MUTANT(SET_BACK_RECALLS_BEGUN) && o->deadline_ms <= m->epoch_ms &&
+           !(r->paused && r->paused_ms < o->deadline_ms);
+}
+
+/* Its deadline lies ahead again, and may not be: it stays due, or was. */
+static bool stays_due(const struct machine *m, const struct order *o, uint64_t time_ms)
+{
+    bool delivered = o->extra && o->extra->attempts > 0;
+    bool due = o->state == ORDERSCHED_PENDING && o->deadline_ms <= m->now_ms;
+
+    return o->deadline_ms > time_ms && (delivered || (due && may_be_begun(m, o)));
 }
 
 /* One that waits for its next attempt waits as long as before. */
@@ -28,19 +41,34 @@ static uint64_t next_ms(const struct machine *m, uint64_t next, uint64_t time_ms
     return next > m->now_ms ? time_ms + (next - m->now_ms) : earlier_of(next, time_ms);
 }
 
-static void set_back(struct machine *m, struct order *o, uint64_t time_ms)
+static void set_extra_back(struct machine *m, struct order *o, uint64_t time_ms)
 {
     struct order_extra *extra = o->extra;
 
-    if (!is_ahead(extra, o, time_ms)) {
-        return;
-    }
-    machine_touch(m, o);
-    extra->decided_ms = earlier_of(extra->decided_ms, time_ms);
-    extra->redriven_ms = earlier_of(extra->redriven_ms, time_ms);
-    if (extra->attempts > 0) {
-        o->deadline_ms = earlier_of(o->deadline_ms, time_ms);
+    if (extra->decided_ms > time_ms || extra->redriven_ms > time_ms || extra->next_ms > time_ms) {
+        machine_touch(m, o);
+        extra->decided_ms = earlier_of(extra->decided_ms, time_ms);
+        extra->redriven_ms = earlier_of(extra->redriven_ms, time_ms);
         extra->next_ms = next_ms(m, extra->next_ms, time_ms);
+    }
+}
+
+static void set_order_back(struct machine *m, struct order *o, uint64_t time_ms)
+{
+    if (stays_due(m, o, time_ms)) {
+        machine_touch(m, o);
+        (void)machine_extra(m, o); /* which keeps the first deadline */
+        o->deadline_ms = time_ms;
+    }
+    if (o->extra) {
+        set_extra_back(m, o, time_ms);
+    }
+}
+
+static void set_routes_back(struct machine *m, uint64_t time_ms)
+{
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        m->routes[i].paused_ms = earlier_of(m->routes[i].paused_ms, time_ms);
     }
 }
 
@@ -53,9 +81,10 @@ static void set_all_back(struct machine *m, uint64_t time_ms)
     struct order *o;
 
     while ((o = machine_walk_next(m, &walk))) {
-        set_back(m, o, time_ms);
+        set_order_back(m, o, time_ms);
     }
-    m->now_ms = m->set_back_ms = time_ms;
+    set_routes_back(m, time_ms);
+    m->now_ms = m->set_back_ms = m->epoch_ms = time_ms;
     m->request_floor_ms = time_ms > 0 ? time_ms - 1 : 0; /* new ids are of now */
     m->era++;
     m->n_stamps = 0;
@@ -85,8 +114,8 @@ void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
     for (const struct link *link = m->closing.prev;
          link != &m->closing && looked++ < PROTOCOL_FORESEE_MAX; link = link->prev) {
         const struct order *o = machine_order_of_closing(link);
-        bool delivered = o->extra->attempts > 0;
-        out->stay += o->deadline_ms > time_ms && delivered;
-        out->again += o->deadline_ms > time_ms && !delivered;
+        bool stays = stays_due(m, o, time_ms);
+        out->stay += stays;
+        out->again += o->deadline_ms > time_ms && !stays;
     }
 }

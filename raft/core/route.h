@@ -18,7 +18,8 @@ enum route_ready {
 struct route {
     /* replicated */
     bool used;
-    bool paused; /* due orders are kept, none is delivered */
+    bool paused;        /* due orders are kept, none is delivered */
+    uint64_t paused_ms; /* while it is: the cluster's time since when */
     uint8_t name_len;
     char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
     uint8_t *bytes; /* owned: the settings, encoded */

@@ -56,13 +56,14 @@ static void write_machine(struct buffer *b, const struct machine *m)
     write_bin(b, m->identity, sizeof m->identity);
     write_bin(b, m->secret, sizeof m->secret);
     write_uint(b, m->secret_index);
+    write_uint(b, m->epoch_ms);
     write_uint(b, m->era);
     write_uint(b, m->set_back_ms);
 }
 
 static size_t bound_of_route(const struct route *r)
 {
-    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + 2 * UINT_BOUND + r->len;
+    return HEAD_BOUND + UINT_BOUND + HEAD_BOUND + r->name_len + 3 * UINT_BOUND + r->len;
 }
 
 static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
@@ -72,6 +73,7 @@ static void write_route(struct buffer *b, const struct route *r, uint32_t slot)
     write_str(b, r->name, r->name_len);
     write_uint(b, r->paused);
     write_uint(b, r->revision);
+    write_uint(b, r->paused_ms);
     buffer_append(b, r->bytes, r->len);
 }
 

@@ -78,7 +78,9 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->secret_index = read_at_most(c, m->applied);
         c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
     }
+    m->epoch_ms = m->now_ms; /* it was not told */
     if (version >= 5) {
+        m->epoch_ms = read_at_most(c, m->now_ms);
         m->era = (uint32_t)read_at_most(c, ENTRY_ERA_MAX);
         m->set_back_ms = read_at_most(c, m->now_ms);
         c->failed = c->failed || (m->era == 0 && m->set_back_ms != 0);
@@ -132,7 +134,9 @@ static bool read_route(struct cursor *c, struct machine *m, uint32_t version)
 {
     struct route *r;
 
-    if (!read_array_of(c, version == 1 ? SNAPSHOT_ROUTE_FIELDS_1 : SNAPSHOT_ROUTE_FIELDS)) {
+    if (!read_array_of(c, version == 1  ? SNAPSHOT_ROUTE_FIELDS_1
+                          : version < 5 ? SNAPSHOT_ROUTE_FIELDS_4
+                                        : SNAPSHOT_ROUTE_FIELDS)) {
         return false;
     }
     r = read_new_route(c, m);
@@ -148,6 +152,10 @@ static bool read_route(struct cursor *c, struct machine *m, uint32_t version)
     }
     r->paused = cursor_bool(c);
     r->revision = read_at_most(c, m->applied);
+    r->paused_ms = r->paused ? m->now_ms : 0; /* it was not told */
+    if (version >= 5) {
+        r->paused_ms = read_at_most(c, r->paused_ms);
+    }
     return read_settings(c, r, false);
 }
 

@@ -94,6 +94,36 @@ static void what_was_delivered_stays_due(void **state)
     bed_apply_copy(b, T + 2500, schedule, first);
 }
 
+/* A leader that was killed leaves no trace of what it had begun to deliver. */
+static void what_an_earlier_leadership_may_have_begun_stays_due(void **state)
+{
+    struct bed *b = *state;
+
+    bed_apply(b, T, bed_route_put(b, "paused"));
+    struct operation pause = {.code = OPERATION_ROUTE_PAUSE,
+                              .request_id = bed_request(b, T),
+                              .id = bed_text("paused"),
+                              .paused = true};
+    struct operation kept = bed_schedule(b, "kept", T + 5 * HOUR_MS);
+    kept.route = bed_text("paused");
+    bed_apply(b, T, pause);
+    bed_apply(b, T, kept);
+    bed_apply(b, T, bed_schedule(b, "begun", T + 5 * HOUR_MS));
+    bed_apply(b, T, bed_schedule(b, "fresh", T_WRONG + HOUR_MS));
+    bed_pass(b, T_WRONG);
+    b->epoch = 2;
+    bed_apply(b, T_WRONG, bed_epoch(0, MACHINE_RETENTION_DEFAULT_MS));
+    bed_pass(b, T_WRONG + 2 * HOUR_MS);
+    assert_int_equal(set_back(b, T + 2000), ORDERSCHED_OK);
+    machine_check(&b->m);
+    assert_answer(bed_get(b, "begun"), ORDERSCHED_OK, ORDERSCHED_CLOSING, T + 2000, 0);
+    assert_answer(bed_get(b, "kept"), ORDERSCHED_OK, ORDERSCHED_PENDING, T + 5 * HOUR_MS, 0);
+    assert_answer(bed_get(b, "fresh"), ORDERSCHED_OK, ORDERSCHED_PENDING, T_WRONG + HOUR_MS, 0);
+    bed_pass(b, T + 5000); /* and once more */
+    assert_int_equal(set_back(b, T + 1000), ORDERSCHED_OK);
+    assert_answer(bed_get(b, "begun"), ORDERSCHED_OK, ORDERSCHED_CLOSING, T + 1000, 0);
+}
+
 static void what_was_decided_stays_so_and_is_known_for_a_whole_retention(void **state)
 {
     struct bed *b = *state;
@@ -175,6 +205,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_due_and_not_delivered_is_pending_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_was_delivered_stays_due, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_an_earlier_leadership_may_have_begun_stays_due, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(
             what_was_decided_stays_so_and_is_known_for_a_whole_retention, setup, teardown),
         cmocka_unit_test_setup_teardown(

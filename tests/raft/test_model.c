@@ -200,6 +200,7 @@ static void compare_route(struct run *r, const struct route *got, const struct m
     const struct route_settings *s = &got->settings;
 
     EXPECT(r, got->paused, want->paused);
+    EXPECT(r, got->paused ? got->paused_ms : 0, want->paused ? want->paused_ms : 0);
     EXPECT(r, s->n_retries, want->n_retries);
     EXPECT(r, s->attempts, want->attempts);
     EXPECT(r, s->n_secrets, want->n_secrets);
@@ -213,6 +214,7 @@ static void compare(struct run *r)
 {
     EXPECT(r, r->m.now_ms, r->model->now_ms);
     EXPECT(r, r->m.epoch, r->model->epoch);
+    EXPECT(r, r->m.epoch_ms, r->model->epoch_ms);
     EXPECT(r, r->m.seed, r->model->seed);
     EXPECT(r, r->m.identity[PROTOCOL_IDENTITY_SIZE - 1], r->model->identity);
     EXPECT(r, r->m.secret[PROTOCOL_CLUSTER_SECRET_SIZE - 1], r->model->secret);

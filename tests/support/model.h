@@ -58,6 +58,7 @@ struct model_order {
 struct model_route {
     bool exists;
     bool paused;
+    uint64_t paused_ms;
     uint32_t n_retries;
     uint32_t retries_ms[PROTOCOL_RETRIES_MAX];
     uint32_t attempts; /* 0: one more than retries */
@@ -69,6 +70,7 @@ struct model {
     uint64_t now_ms;
     uint64_t index;
     uint64_t epoch;
+    uint64_t epoch_ms;
     uint64_t seed;
     uint8_t identity; /* each byte of it, and so below */
     uint8_t secret;

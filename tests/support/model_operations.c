@@ -203,6 +203,9 @@ int model_route_operation(struct model *m, const struct operation *op, unsigned 
     if (op->code == OPERATION_ROUTE_ROTATE) {
         return do_rotate(r, op);
     }
+    if (op->paused && !r->paused) {
+        r->paused_ms = m->now_ms;
+    }
     r->paused = op->paused;
     return ORDERSCHED_OK;
 }
@@ -276,6 +279,7 @@ void model_epoch(struct model *m, uint64_t epoch, const struct operation *op, st
 
     memset(result, 0, sizeof *result);
     result->error = ORDERSCHED_DECIDED;
+    m->epoch_ms = epoch >= m->epoch ? m->now_ms : m->epoch_ms;
     if (epoch <= m->epoch) {
         return;
     }
@@ -329,17 +333,23 @@ void model_set_back(struct model *m, const struct operation *op, struct result *
     result->error = ORDERSCHED_OK;
     for (unsigned i = 0; i < NOISE_IDS; i++) {
         struct model_order *o = &m->orders[i];
+        bool paused = m->routes[o->route].paused && m->routes[o->route].paused_ms < o->deadline_ms;
+        bool begun = model_seen(m, o) == ORDERSCHED_CLOSING && o->deadline_ms <= m->epoch_ms &&
+                     !paused;
 
         o->decided_ms = model_clamp(o->decided_ms, 0, to_ms);
         o->redriven_ms = model_clamp(o->redriven_ms, 0, to_ms);
-        if (o->exists && o->attempts > 0) {
+        if (o->exists && (o->attempts > 0 || begun)) {
             uint64_t wait_ms = o->next_ms > m->now_ms ? o->next_ms - m->now_ms : 0;
 
             o->deadline_ms = model_clamp(o->deadline_ms, 0, to_ms);
             o->next_ms = wait_ms > 0 ? to_ms + wait_ms : model_clamp(o->next_ms, 0, to_ms);
         }
     }
-    m->now_ms = m->set_back_ms = to_ms;
+    for (unsigned i = 0; i < NOISE_ROUTES; i++) {
+        m->routes[i].paused_ms = model_clamp(m->routes[i].paused_ms, 0, to_ms);
+    }
+    m->now_ms = m->set_back_ms = m->epoch_ms = to_ms;
     m->floor_ms = to_ms - 1;
     m->era++;
 }
