@@ -10,7 +10,7 @@
 struct set_back_told {
     uint64_t from_ms, to_ms;
     uint64_t again; /* orders that are pending again */
-    uint64_t stay;  /* orders that stay due, as they were delivered */
+    uint64_t stay;  /* orders that stay due, as they may have been delivered */
 };
 
 static bool take_told(const struct ask_reply *reply, struct set_back_told *told)
@@ -30,15 +30,14 @@ static void print_orders(const struct set_back_told *told, bool done)
 {
     bool all = told->again + told->stay < PROTOCOL_FORESEE_MAX;
 
-    printf("%s%llu order%s due and not delivered yet %s pending again\n", all ? "" : "at least ",
-           (unsigned long long)told->again, told->again == 1 ? " that is" : "s that are",
-           done ? "became" : "would become");
+    printf("%s%llu order%s due and of which nobody was told %s pending again\n",
+           all ? "" : "at least ", (unsigned long long)told->again,
+           told->again == 1 ? " that is" : "s that are", done ? "became" : "would become");
     if (told->stay > 0) {
-        printf("%s%llu order%s delivered before and stay%s due: the receiver may have cancelled "
-               "%s\n",
-               all ? "" : "at least ", (unsigned long long)told->stay,
-               told->stay == 1 ? " was" : "s were", told->stay == 1 ? "s" : "",
-               told->stay == 1 ? "it" : "them");
+        printf("%s%llu order%s stay%s due: %s may have been delivered, and cancelled by the "
+               "receiver\n",
+               all ? "" : "at least ", (unsigned long long)told->stay, told->stay == 1 ? "" : "s",
+               told->stay == 1 ? "s" : "", told->stay == 1 ? "it" : "they");
     }
 }
 
@@ -121,10 +120,12 @@ const struct ctl_command ctl_set_back_commands[] = {
          "For when a majority of the clocks, or the only one, was ahead and is right again: the\n"
          "cluster's time would stand, or run ahead, for as long. Without --yes it tells what it\n"
          "would do. What was decided stays decided, and is known for a whole retention from then\n"
-         "on; what is due and was not delivered is pending again; what was delivered stays due, "
-         "as\n"
-         "its receiver may have acted. The leader lets deliveries under way end first, for up to\n"
-         "30 s; leases of workers may last longer: stop the workers, or pause the route.",
+         "on; what is due is pending again, but for what may have been delivered: the receiver "
+         "may\n"
+         "have acted. That is what was attempted, and what was due before this leadership began,\n"
+         "unless its route was paused: so do it before the leadership moves. The leader lets\n"
+         "deliveries under way end first, for up to 30 s; leases of workers may last longer: stop\n"
+         "the workers, or pause the route.",
      .flags = set_back_flags,
      .run = run_set_back},
     {0},

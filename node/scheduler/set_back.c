@@ -153,7 +153,7 @@ void scheduler_follow_era(struct scheduler *s)
     s->again = true;
     if (s->config.log != NULL) {
         log_line(s->config.log, s->state == SCHEDULER_LEADING ? LOG_WARN : LOG_INFO,
-                 "the cluster's time was set back: what was due and had not been delivered is "
+                 "the cluster's time was set back: what was due and of which nobody was told is "
                  "pending again",
                  LOG_U64("now_ms", s->machine.now_ms), LOG_U64("era", s->era),
                  LOG_U64("index", s->machine.applied));
