@@ -168,7 +168,7 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     s->config.clock(s->config.cluster_arg, &clock);
     write_key_str(b, "clock", clock_standing_name(clock.standing));
     write_key_int(b, "clock_ahead_ms", clock.ahead_ms);
-    write_key_uint(b, "time_known", scheduler_time_goes(s));
+    write_key_uint(b, "time_known", scheduler_knows_time(s));
     write_key(b, "clocks");
     write_array(b, clock.n);
     for (unsigned i = 0; i < clock.n; i++) {
