@@ -301,6 +301,9 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
         snprintf(text, sizeof text, "the data disk of node %llu, which leads, is %s",
                  (unsigned long long)s->config.replica.id,
                  s->disk == SCHEDULER_DISK_FULL ? "full" : "nearly full");
+    } else if (item->error == ORDERSCHED_BUSY && scheduler_awaits_time(s, op.code)) {
+        snprintf(text, sizeof text,
+                 "what time it is is not known: no majority of the voters' wall clocks agrees");
     } else {
         snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
     }

@@ -99,6 +99,8 @@ uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
  * agreed on a time, or a leader told it. */
 bool scheduler_time_goes(const struct scheduler *s);
+/* Must this operation wait until it does? Its deadline would count from a time that nobody knows. */
+bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code);
 /* Does this node know a time that it could lead by? */
 bool scheduler_knows_time(const struct scheduler *s);
 /* An entry of the log, or a snapshot that ends with it, was applied. */

@@ -4,6 +4,9 @@
 
 #define SCHEDULER_CLOCK_WARN_MS 1000
 #define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
+/* Before anybody had a time, the cluster's is its beginning. 0 would say that it is not known, and who
+ * waits for it would never hear why nothing is done. */
+#define SCHEDULER_FIRST_MS 1
 #define SCHEDULER_TIME_PATIENCE_US 2000000 /* before a leader says that it has no time */
 
 uint64_t scheduler_monotonic_us(const struct scheduler *s)
@@ -41,7 +44,8 @@ uint64_t scheduler_told_ms(struct scheduler *s)
 {
     if (s->state != SCHEDULER_FOLLOWING) {
         uint64_t now_ms = scheduler_now_ms(s);
-        return now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+        now_ms = now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+        return now_ms == 0 && s->state == SCHEDULER_LEADING ? SCHEDULER_FIRST_MS : now_ms;
     }
     return told_time_ms(&s->told, scheduler_monotonic_us(s));
 }
@@ -77,6 +81,11 @@ void scheduler_begin_time(struct scheduler *s)
 bool scheduler_time_goes(const struct scheduler *s)
 {
     return clock_goes(&s->clock);
+}
+
+bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code)
+{
+    return !clock_goes(&s->clock) && (code == OPERATION_SCHEDULE || code == OPERATION_EXTEND);
 }
 
 bool scheduler_knows_time(const struct scheduler *s)

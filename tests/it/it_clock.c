@@ -174,6 +174,26 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     wrong_end(&w);
 }
 
+/* Nor did any ever agree: who asks hears why nothing is done, and not that nobody answers. */
+static void a_cluster_that_never_knew_the_time_says_so(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){-3600 * SECOND_US, 0, 3600 * SECOND_US});
+    cluster_expect_orderctl(&w.cluster, "schedule early --in 60s --route shop --timeout 1s",
+                            "what time it is is not known");
+    cluster_expect_orderctl(&w.cluster, "extend early --in 60s --timeout 1s",
+                            "what time it is is not known");
+    assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
+    assert_int_equal(ordersched_pay(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    assert_int_equal(ordersched_cancel(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    *w.shims[0].offset_us = 0;
+    fire_some(&w, "agreed", EARLY_MS);
+    cluster_expect_equal_digests(&w.cluster, 10000);
+    wrong_end(&w);
+}
+
 /* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
 static void a_time_that_was_agreed_on_goes_on(void **state)
 {
@@ -279,6 +299,7 @@ int main(void)
         cmocka_unit_test(ten_years_ahead),
         cmocka_unit_test(in_1970),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
+        cmocka_unit_test(a_cluster_that_never_knew_the_time_says_so),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
         cmocka_unit_test(a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told),
         cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <string.h>
 
 #include "../../support/scheduler/scheduler_stage.h"
 
@@ -125,6 +126,30 @@ static void what_was_said_long_ago_is_not_gone_by(void **state)
     stage_close(&t);
 }
 
+/* Nobody had a time since the cluster was founded: the leader says so, in the words of the protocol. */
+static void a_cluster_that_never_had_a_time_begins_at_its_first_millisecond(void **state)
+{
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE], random_bytes[10] = {1};
+    struct stage t;
+
+    (void)state;
+    open_unguided(&t);
+    assert_true(scheduler_told_ms(t.s) == 0);
+    stage_lead(&t, 1);
+    assert_true(scheduler_told_ms(t.s) == 1);
+    struct stage_message *m = stage_send(&t, op_schedule(&t, "a", 1000));
+    stage_settle(&t);
+    assert_int_equal(m->answer.now_ms, 1);
+    assert_int_equal(m->results[0].error, ORDERSCHED_BUSY);
+    assert_non_null(strstr(m->first_body, "what time it is is not known"));
+    stage_message_free(m);
+    request_id_make(id, 1, random_bytes);
+    struct operation pay = {.code = OPERATION_PAY, .request_id = id, .id = stage_text("a")};
+    assert_int_equal(stage_ask(&t, pay), ORDERSCHED_NOT_FOUND);
+    assert_true(t.s->machine.now_ms == 0);
+    stage_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +157,7 @@ int main(void)
         cmocka_unit_test(what_it_applies_while_it_takes_over_was_told_too),
         cmocka_unit_test(what_was_on_its_own_disk_is_not_what_a_leader_said),
         cmocka_unit_test(what_was_said_long_ago_is_not_gone_by),
+        cmocka_unit_test(a_cluster_that_never_had_a_time_begins_at_its_first_millisecond),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
