@@ -93,6 +93,7 @@ void call_free(struct call *call)
     size_t target_len = call->target != NULL ? strlen(call->target) + 1 : 0;
 
     budget_give(call->budget, call_cost(call->len, target_len));
+    free(call->last_text);
     free(call);
 }
 

@@ -49,6 +49,7 @@ struct call {
 
     bool maybe_done;   /* an attempt may have reached the log, and nothing decided it since */
     int last_error;    /* of the latest attempt that certainly did nothing; 0: no attempt yet */
+    char *last_text;   /* the sentence that came with it, the call's own; NULL: none */
     unsigned refusals; /* attempts refused with "later", for the backoff */
 
     uint64_t deadline_ms;

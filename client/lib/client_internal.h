@@ -46,7 +46,8 @@ void client_judge_refusal(struct client_logic *l, struct call *call, int error, 
 /* An attempt may or may not have reached the log. */
 void client_lost(struct client_logic *l, struct call *call, uint64_t now_ms);
 /* An attempt certainly did nothing, but another one may. */
-void client_refused_for_now(struct client_logic *l, struct call *call, int error, uint64_t now_ms);
+void client_refused_for_now(struct client_logic *l, struct call *call, int error, struct slice text,
+                            uint64_t now_ms);
 /* The call's time is up. */
 void client_expire(struct client_logic *l, struct call *call);
 /* End the call now: TIMEOUT if an attempt may have reached the log, else `definite`. */

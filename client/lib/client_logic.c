@@ -172,7 +172,7 @@ static void client_message_lost(struct client_logic *l, struct message *m, bool 
         if (call != NULL && unknown) {
             client_lost(l, call, now_ms);
         } else if (call != NULL) {
-            client_refused_for_now(l, call, ORDERSCHED_UNREACHABLE, now_ms);
+            client_refused_for_now(l, call, ORDERSCHED_UNREACHABLE, (struct slice){0}, now_ms);
         }
     }
 }

@@ -4,6 +4,7 @@
  * The rule behind all of it: `maybe_done` is set by the first attempt that may have reached the
  * log, and from then on only an answer of the cluster to the same request id decides. */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client_internal.h"
@@ -115,10 +116,18 @@ static void client_renew_id(struct client_logic *l, struct call *call)
     l->need_time++;
 }
 
+/* For the case that no further attempt comes. Without memory for it the error has to do. */
+static void client_note_refusal(struct call *call, int error, struct slice text)
+{
+    call->last_error = error;
+    free(call->last_text);
+    call->last_text = text.len > 0 ? strndup((const char *)text.data, text.len) : NULL;
+}
+
 void client_lost(struct client_logic *l, struct call *call, uint64_t now_ms)
 {
     if (!call->mutating) {
-        call->last_error = ORDERSCHED_UNREACHABLE;
+        client_note_refusal(call, ORDERSCHED_UNREACHABLE, no_text);
     } else {
         call->maybe_done = true;
         if (!call->repeatable) {
@@ -133,12 +142,13 @@ void client_lost(struct client_logic *l, struct call *call, uint64_t now_ms)
     }
 }
 
-void client_refused_for_now(struct client_logic *l, struct call *call, int error, uint64_t now_ms)
+void client_refused_for_now(struct client_logic *l, struct call *call, int error, struct slice text,
+                            uint64_t now_ms)
 {
     bool moved = error == ORDERSCHED_NOT_LEADER || error == ORDERSCHED_SHUTTING_DOWN ||
                  error == ORDERSCHED_UNREACHABLE;
 
-    call->last_error = error;
+    client_note_refusal(call, error, text);
     l->busy += error == ORDERSCHED_BUSY;
     if (moved && call->slot < 0) {
         client_again(l, call); /* the search for the leader has its own backoff */
@@ -155,7 +165,7 @@ static void client_on_stale(struct client_logic *l, struct call *call, struct sl
         client_finish_unknown(l, call);
     } else if (call->own_id) {
         client_renew_id(l, call);
-        call->last_error = ORDERSCHED_STALE_REQUEST;
+        client_note_refusal(call, ORDERSCHED_STALE_REQUEST, text);
         if (call->refusals == 0) {
             call->refusals++;
             client_again(l, call);
@@ -226,7 +236,7 @@ void client_judge(struct client_logic *l, struct call *call, const struct result
         if (error == ORDERSCHED_EARLY_REQUEST && call->own_id && !call->maybe_done) {
             client_renew_id(l, call);
         }
-        client_refused_for_now(l, call, error, now_ms);
+        client_refused_for_now(l, call, error, text, now_ms);
     } else if (error < ORDERSCHED_UNKNOWN_OUTCOME) {
         client_finish_refused(l, call, error, text);
     } else {
@@ -249,18 +259,27 @@ void client_judge_refusal(struct client_logic *l, struct call *call, int error, 
     }
 }
 
+static bool client_is_unknown(const struct call *call)
+{
+    return call->mutating && (call->maybe_done || call->state == CALL_SENT);
+}
+
 void client_cut_off(struct client_logic *l, struct call *call, int definite)
 {
-    bool unknown = call->mutating && (call->maybe_done || call->state == CALL_SENT);
-
-    client_finish_error(l, call, unknown ? ORDERSCHED_TIMEOUT : definite, no_text);
+    client_finish_error(l, call, client_is_unknown(call) ? ORDERSCHED_TIMEOUT : definite, no_text);
 }
 
 void client_expire(struct client_logic *l, struct call *call)
 {
-    int error = call->slot < 0 ? l->search.error : ORDERSCHED_UNREACHABLE;
-
-    client_cut_off(l, call, call->last_error != 0 ? call->last_error : error);
+    if (call->last_error == 0 || client_is_unknown(call)) {
+        client_cut_off(l, call, call->slot < 0 ? l->search.error : ORDERSCHED_UNREACHABLE);
+        return;
+    }
+    char *text = call->last_text; /* the call goes before it is told */
+    call->last_text = NULL;
+    client_finish_error(l, call, call->last_error,
+                        (struct slice){(const uint8_t *)text, text != NULL ? strlen(text) : 0});
+    free(text);
 }
 
 void client_abandon_silent(struct client_logic *l, uint64_t now_ms)

@@ -71,6 +71,7 @@ static void follow(struct clock *c, uint64_t monotonic_us)
 static void set(struct clock *c, uint64_t monotonic_us)
 {
     c->is_set = true;
+    c->is_told = false;
     c->goes = true;
     c->set_at_us = monotonic_us;
 }
@@ -108,8 +109,8 @@ static void follow_earlier(struct clock *c, uint64_t monotonic_us, const struct 
 /* From the last time that was known. */
 static void go_on(struct clock *c, uint64_t monotonic_us)
 {
-    c->goes = c->is_set;
-    if (!c->is_set || MUTANT(UNGUIDED_TIME_STANDS)) {
+    c->goes = c->is_set || c->is_told;
+    if (!c->goes || MUTANT(UNGUIDED_TIME_STANDS)) {
         (void)pass(c, monotonic_us);
         return;
     }
@@ -150,14 +151,27 @@ void clock_raise(struct clock *c, uint64_t now_ms)
 
 void clock_forget_old(struct clock *c, uint64_t monotonic_us)
 {
-    if (c->is_set && between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US) {
+    if (c->is_told || (c->is_set && between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US)) {
         clock_init(c, monotonic_us);
+    }
+}
+
+void clock_tell(struct clock *c, uint64_t now_ms, uint64_t monotonic_us)
+{
+    if (!c->is_set) {
+        c->is_told = true;
+        know(c, monotonic_us, (int64_t)now_ms * 1000);
     }
 }
 
 bool clock_goes(const struct clock *c)
 {
     return c->goes;
+}
+
+bool clock_goes_as_told(const struct clock *c)
+{
+    return c->goes && c->is_told && c->guidance == CLOCK_UNGUIDED;
 }
 
 int64_t clock_stands_us(const struct clock *c)

@@ -3,7 +3,8 @@
  * Where a majority of the voters' clocks agree on a time, it is the wall clock within the bounds of
  * that: who is behind catches up at once, who is ahead stands still until that time has come. While
  * none agrees any more it goes on from there with the monotonic clock; before any agreed, since this process
- * began, it stands where the cluster's time stands, and nothing may go by it.
+ * began, it goes on from what the leaders before it said (told_time.h). Who was told nothing stands where
+ * the cluster's time stands, and nothing may go by it.
  *
  * A voter that is alone has nobody to ask: between readings its clock advances with the monotonic
  * clock, and is pulled towards the wall clock by at most a tenth of the elapsed time. So an operator
@@ -45,6 +46,7 @@ struct clock {
     enum clock_guidance guidance; /* of the last reading */
     bool is_set;                  /* from a wall clock or an agreement, since it began */
     uint64_t set_at_us;           /* last */
+    bool is_told;                 /* it is not set, but its owner was told the time */
     bool goes;
 };
 
@@ -56,10 +58,16 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
 /* Its owner begins to lead. What was agreed on longer ago than CLOCK_TRUST_US is forgotten: two clocks
- * may have run apart too far by then. Whoever leads goes on by it. */
+ * may have run apart too far by then. So is what was told before an earlier leadership. Whoever leads goes
+ * on by it. */
 void clock_forget_old(struct clock *c, uint64_t monotonic_us);
+/* Now it is `now_ms`, as those said who led before: it goes on from there until the voters' clocks agree. No
+ * effect where they did, and were not forgotten; two that disagree are believed more. */
+void clock_tell(struct clock *c, uint64_t now_ms, uint64_t monotonic_us);
 /* May orders be fired and deadlines be set by it, as of the last reading? */
 bool clock_goes(const struct clock *c);
+/* Does it go by what it was told, as of the last reading? */
+bool clock_goes_as_told(const struct clock *c);
 /* For how long it will stand, as of the last reading: until the time has come that it is ahead by. */
 int64_t clock_stands_us(const struct clock *c);
 /* The time as well as it is known, also where the clock stands. */

@@ -173,7 +173,7 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     write_key_int(b, "clock_error_max_ms", clock.error_max_ms);
     write_key_uint(b, "clock_ms", s->environment->wall_us(s->environment->impl) / 1000);
     write_key_uint(b, "time_ms", scheduler_told_ms(s));
-    write_key_uint(b, "time_known", scheduler_time_goes(s));
+    write_key_uint(b, "time_known", scheduler_knows_time(s));
     write_key(b, "clocks");
     write_array(b, clock.n);
     for (unsigned i = 0; i < clock.n; i++) {
@@ -307,6 +307,9 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
         snprintf(text, sizeof text, "the data disk of node %llu, which leads, is %s",
                  (unsigned long long)s->config.replica.id,
                  s->disk == SCHEDULER_DISK_FULL ? "full" : "nearly full");
+    } else if (item->error == ORDERSCHED_BUSY && scheduler_awaits_time(s, op.code)) {
+        snprintf(text, sizeof text,
+                 "what time it is is not known: no majority of the voters' wall clocks agrees");
     } else {
         snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
     }

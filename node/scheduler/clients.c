@@ -115,12 +115,6 @@ static bool is_full_for(const struct scheduler *s, const struct inbound *in,
     return held >= s->config.max_bytes + s->config.max_bytes / 8 && adds_to_an_order(s, in, item);
 }
 
-/* Its deadline would count from a time that nobody knows. */
-static bool needs_time(enum operation_code code)
-{
-    return code == OPERATION_SCHEDULE || code == OPERATION_EXTEND;
-}
-
 /* Why this item may not enter now, or OK. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
                            const struct inbound_item *item, struct greed greed)
@@ -138,7 +132,7 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
             return error;
         }
     }
-    if (needs_time(code) && !scheduler_time_goes(s)) {
+    if (scheduler_awaits_time(s, code)) {
         return ORDERSCHED_BUSY;
     }
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {

@@ -29,6 +29,7 @@
 #include "../callback/receivers.h"
 #include "../commit/refusals.h"
 #include "../commit/request_watch.h"
+#include "../host/told_time.h"
 #include "scheduler.h"
 
 /* The end of an operation beside the log: an error and why, in words, or NULL for the usual ones; OK
@@ -62,8 +63,8 @@ struct scheduler {
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us;    /* when a poll's or a lease's time is up */
     struct clock clock;
-    uint64_t told_ms, told_at_us; /* of whoever follows: what entries told of the time, and when */
-    uint64_t told_of_ms;          /* the machine's time that this was last compared with */
+    struct told_time told;
+    uint64_t own_index; /* the last entry that was on the disk when this process began */
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
     uint64_t term;
@@ -73,6 +74,8 @@ struct scheduler {
     uint64_t
         time_awaited_us; /* a leader that waits for its time: since when, and when it last said so */
     uint64_t time_said_us;
+    uint64_t as_told_since_us; /* a leader whose time goes on as it was told; 0: it does not */
+    bool as_told_said;
     bool starting;                      /* inside scheduler_start */
     bool identified;                    /* config.identified was called */
     struct snapshot_envelope verifying; /* a leader's snapshot */
@@ -112,10 +115,19 @@ struct scheduler {
 /* time.c */
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
- * agreed on a time. */
+ * agreed on a time, or a leader told it. */
 bool scheduler_time_goes(const struct scheduler *s);
 /* Do the clocks say, just now, what time it is? Else it goes on from what they said, or stands. */
 bool scheduler_time_is_agreed(const struct scheduler *s);
+/* Must this operation wait until it does? Its deadline would count from a time that nobody knows. */
+bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code);
+/* Does this node know a time that it could lead by? */
+bool scheduler_knows_time(const struct scheduler *s);
+/* An entry of the log, or a snapshot that ends with it, was applied. */
+void scheduler_hear_time(struct scheduler *s, uint64_t index);
+/* This node begins to lead: what it goes on from, while it hears of no agreement... */
+void scheduler_begin_time(struct scheduler *s);
+void scheduler_catch_up_time(struct scheduler *s); /* ...and what it applied since */
 /* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
  * what has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);

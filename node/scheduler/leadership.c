@@ -12,9 +12,7 @@ void scheduler_gain_leadership(struct scheduler *s)
     assert(s->state == SCHEDULER_TAKING_OVER && s->role == REPLICA_LEADER);
     assert(s->machine.epoch == s->term || MUTANT(FENCE_RESET_ON_RESTORE));
     s->state = SCHEDULER_LEADING;
-    if (!MUTANT(LEADER_FORGETS_TIME)) {
-        clock_raise(&s->clock, s->machine.now_ms); /* entries of the last leader came since */
-    }
+    scheduler_catch_up_time(s); /* entries of the last leader came since */
     dispatch_open(&s->dispatch);
     hurry_begin_leadership(&s->hurry, &s->machine);
     callback_worker_open(&s->worker, s->machine.epoch);
@@ -47,11 +45,7 @@ static void scheduler_submit_epoch(struct scheduler *s)
 void scheduler_take_over(struct scheduler *s)
 {
     assert(s->state == SCHEDULER_FOLLOWING && !s->transfer_tried);
-    (void)scheduler_now_ms(s);
-    clock_forget_old(&s->clock, scheduler_monotonic_us(s));
-    if (!MUTANT(LEADER_FORGETS_TIME)) {
-        clock_raise(&s->clock, s->machine.now_ms);
-    }
+    scheduler_begin_time(s);
     batcher_open(&s->batcher);
     s->state = SCHEDULER_TAKING_OVER;
     /* Leading from our own entry on: what was proposed before it, under a leadership of the same

@@ -46,10 +46,6 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         scheduler_take_over(s);
     }
     bool leads = s->role == REPLICA_LEADER;
-    if (s->told_of_ms != s->machine.now_ms) { /* an entry came: its time goes on from here */
-        s->told_of_ms = s->machine.now_ms;
-        (void)scheduler_told_ms(s);
-    }
     s->behind = !machine_advance(&s->machine, leads ? SCHEDULER_ADVANCE_MAX : SCHEDULER_FOLLOW_MAX);
     s->again = s->again || (s->behind && leads);
     if (s->state == SCHEDULER_LEADING && !s->draining) {

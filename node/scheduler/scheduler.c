@@ -118,6 +118,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         scheduler_fatal(s, sentence);
         return;
     }
+    scheduler_hear_time(s, index);
     if (!scheduler_identify(s)) {
         return;
     }
@@ -268,6 +269,7 @@ int scheduler_start(struct scheduler *s, char *errbuf, size_t errbuf_len)
     s->starting = true;
     int rv = replica_start(s->replica, errbuf, errbuf_len);
     s->starting = false;
+    s->own_index = replica_last_index(s->replica);
     return rv;
 }
 

@@ -146,7 +146,7 @@ void scheduler_follow_era(struct scheduler *s)
     s->era = s->machine.era;
     clock_init(&s->clock, scheduler_monotonic_us(s));
     batcher_forget_time(&s->batcher);
-    s->told_ms = s->told_at_us = s->told_of_ms = 0;
+    s->told = (struct told_time){0};
     if (s->state == SCHEDULER_LEADING) {
         hurry_begin_leadership(&s->hurry, &s->machine);
     }

@@ -130,6 +130,7 @@ int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
     }
     if (error == SNAPSHOT_OK) {
         scheduler_follow_era(s);
+        scheduler_hear_time(s, s->machine.applied);
         return scheduler_identify(s) ? 0 : -1;
     }
     scheduler_fatal(s, error == SNAPSHOT_TOO_NEW

@@ -1,8 +1,12 @@
 /* time.c - the clocks of one node, and what they say to each other. */
+#include "../../raft/mutant.h"
 #include "internal.h"
 
 #define SCHEDULER_CLOCK_WARN_MS 1000
 #define SCHEDULER_CLOCK_WARN_EVERY_US 60000000
+/* Before anybody had a time, the cluster's is its beginning. 0 would say that it is not known, and who
+ * waits for it would never hear why nothing is done. */
+#define SCHEDULER_FIRST_MS 1
 #define SCHEDULER_TIME_PATIENCE_US 2000000 /* before a leader says that it has no time */
 
 uint64_t scheduler_monotonic_us(const struct scheduler *s)
@@ -20,7 +24,7 @@ uint64_t scheduler_now_ms(struct scheduler *s)
         e->guide(e->impl, wall_us, monotonic_us, &guide);
     }
     uint64_t now_ms = clock_read(&s->clock, wall_us, monotonic_us, &guide);
-    if (!clock_goes(&s->clock) && now_ms < s->machine.now_ms) {
+    if (!clock_goes(&s->clock)) { /* nor may others take what it stands at for the time */
         now_ms = s->machine.now_ms;
     }
     return now_ms < ENTRY_TIME_MAX_MS ? now_ms : ENTRY_TIME_MAX_MS;
@@ -40,19 +44,38 @@ uint64_t scheduler_told_ms(struct scheduler *s)
 {
     if (s->state != SCHEDULER_FOLLOWING) {
         uint64_t now_ms = scheduler_now_ms(s);
-        return now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+        now_ms = now_ms > s->machine.now_ms ? now_ms : s->machine.now_ms;
+        return now_ms == 0 && s->state == SCHEDULER_LEADING ? SCHEDULER_FIRST_MS : now_ms;
     }
-    if (s->machine.now_ms == 0) {
-        return 0; /* no entry ever came: not known */
+    return told_time_ms(&s->told, scheduler_monotonic_us(s));
+}
+
+void scheduler_hear_time(struct scheduler *s, uint64_t index)
+{
+    told_time_hear(&s->told, s->machine.now_ms, scheduler_monotonic_us(s),
+                   !s->starting && index > s->own_index);
+}
+
+void scheduler_catch_up_time(struct scheduler *s)
+{
+    uint64_t monotonic_us = scheduler_monotonic_us(s);
+
+    if (told_time_is_trusted(&s->told, monotonic_us)) {
+        clock_tell(&s->clock, told_time_ms(&s->told, monotonic_us), monotonic_us);
+    } else if (MUTANT(UNTOLD_LEADER_BY_ITSELF)) {
+        clock_tell(&s->clock, s->environment->wall_us(s->environment->impl) / 1000, monotonic_us);
     }
-    uint64_t now_us = scheduler_monotonic_us(s);
-    uint64_t passed_us = now_us > s->told_at_us ? now_us - s->told_at_us : 0;
-    if (s->told_at_us == 0 || s->told_ms + passed_us / 1000 < s->machine.now_ms) {
-        s->told_ms = s->machine.now_ms;
-        s->told_at_us = now_us;
-        return s->told_ms;
+    if (!MUTANT(LEADER_FORGETS_TIME)) {
+        clock_raise(&s->clock, s->machine.now_ms);
     }
-    return s->told_ms + passed_us / 1000;
+}
+
+void scheduler_begin_time(struct scheduler *s)
+{
+    (void)scheduler_now_ms(s);
+    clock_forget_old(&s->clock, scheduler_monotonic_us(s));
+    scheduler_catch_up_time(s);
+    (void)scheduler_now_ms(s);
 }
 
 bool scheduler_time_goes(const struct scheduler *s)
@@ -66,8 +89,19 @@ bool scheduler_time_is_agreed(const struct scheduler *s)
            (s->clock.guidance == CLOCK_WITHIN || s->clock.guidance == CLOCK_BY_ITSELF);
 }
 
+bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code)
+{
+    return !clock_goes(&s->clock) && (code == OPERATION_SCHEDULE || code == OPERATION_EXTEND);
+}
+
+bool scheduler_knows_time(const struct scheduler *s)
+{
+    return clock_goes(&s->clock) || (s->state == SCHEDULER_FOLLOWING &&
+                                     told_time_is_trusted(&s->told, scheduler_monotonic_us(s)));
+}
+
 /* A leader without a time decides, and fires nothing: whoever runs it is to know why. */
-static void scheduler_watch_time(struct scheduler *s, uint64_t now_us)
+static void scheduler_watch_wait(struct scheduler *s, uint64_t now_us)
 {
     bool waits = s->state == SCHEDULER_LEADING && !clock_goes(&s->clock);
 
@@ -89,14 +123,37 @@ static void scheduler_watch_time(struct scheduler *s, uint64_t now_us)
     s->time_said_us = now_us;
     log_line(s->config.log, LOG_WARN,
              "what time it is is not known: since this node started, no majority of the voters' "
-             "wall clocks agreed within max-clock-error. Nothing fires, and new orders and "
-             "extensions are answered BUSY; payments and cancellations go on. Put the clocks "
-             "right (NTP); orderctl status names them");
+             "wall clocks agreed within max-clock-error, and no other leader told it. Nothing "
+             "fires, and new orders and extensions are answered BUSY; payments and cancellations "
+             "go on. Put the clocks right (NTP); orderctl status names them");
+}
+
+/* Right after an election it is only that the others were not heard yet. */
+static void scheduler_watch_told(struct scheduler *s, uint64_t now_us)
+{
+    if (s->state != SCHEDULER_LEADING || !clock_goes_as_told(&s->clock)) {
+        s->as_told_since_us = 0;
+        s->as_told_said = false;
+        return;
+    }
+    if (s->as_told_since_us == 0) {
+        s->as_told_since_us = now_us;
+    }
+    if (s->as_told_said || now_us - s->as_told_since_us < SCHEDULER_TIME_PATIENCE_US ||
+        s->config.log == NULL) {
+        return;
+    }
+    s->as_told_said = true;
+    log_line(s->config.log, LOG_WARN,
+             "no majority of the voters' wall clocks agrees on a time, or is heard: the cluster's "
+             "time goes on from what the leader before this one said. Put the clocks right (NTP); "
+             "orderctl status names them");
 }
 
 void scheduler_watch_clock(struct scheduler *s, uint64_t now_us)
 {
-    scheduler_watch_time(s, now_us);
+    scheduler_watch_wait(s, now_us);
+    scheduler_watch_told(s, now_us);
 
     int64_t offset_ms = clock_offset_ms(&s->clock);
 

@@ -346,6 +346,34 @@ static void each_call_that_a_node_refuses_as_busy_is_counted_though_it_is_repeat
     world_free(w);
 }
 
+static void a_call_that_ends_refused_gives_the_sentence_that_its_last_refusal_gave(void **state)
+{
+    (void)state;
+    static const char *const why[] = {"no room", "what time it is is not known"};
+    struct world *w = world_with_leader(NULL);
+    struct ending o = {0};
+    uint64_t end_ms = w->now_ms + 3000;
+
+    assert_int_equal(world_submit(w, &o, OPERATION_PAY, NULL, NULL, 3000), ORDERSCHED_OK);
+    world_tick(w);
+    for (unsigned i = 0; o.calls == 0; i++) {
+        struct sent *s = world_open_message(w, false);
+        struct buffer body = {0};
+        if (s != NULL) {
+            const char *text = why[i > 0];
+            write_str(&body, text, strlen(text));
+            struct result result = {.error = ORDERSCHED_BUSY, .body = {body.data, body.len}};
+            world_answer(w, s, &from_leader_a, &result);
+            buffer_free(&body);
+        }
+        world_pass(w, 10);
+    }
+    assert_true(o.at_ms == end_ms);
+    assert_int_equal(o.error, ORDERSCHED_BUSY);
+    assert_string_equal(o.text, why[1]);
+    world_free(w);
+}
+
 /* It reads every order: asked once more after the usual two seconds, the node would do it twice. */
 static void a_digest_is_waited_for(void **state)
 {
@@ -526,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_targeted_node_that_does_not_lead_says_so),
         cmocka_unit_test(targets_come_and_go_but_not_while_they_are_in_use),
         cmocka_unit_test(each_call_that_a_node_refuses_as_busy_is_counted_though_it_is_repeated),
+        cmocka_unit_test(a_call_that_ends_refused_gives_the_sentence_that_its_last_refusal_gave),
         cmocka_unit_test(a_digest_is_waited_for),
         cmocka_unit_test(the_budget_of_calls_and_of_bytes_is_kept),
         cmocka_unit_test(what_is_no_operation_of_a_client_is_refused),

@@ -184,6 +184,26 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     wrong_end(&w);
 }
 
+/* Nor did any ever agree: who asks hears why nothing is done, and not that nobody answers. */
+static void a_cluster_that_never_knew_the_time_says_so(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){-3600 * SECOND_US, 0, 3600 * SECOND_US});
+    cluster_expect_orderctl(&w.cluster, "schedule early --in 60s --route shop --timeout 1s",
+                            "what time it is is not known");
+    cluster_expect_orderctl(&w.cluster, "extend early --in 60s --timeout 1s",
+                            "what time it is is not known");
+    assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
+    assert_int_equal(ordersched_pay(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    assert_int_equal(ordersched_cancel(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    *w.shims[0].offset_us = 0;
+    fire_some(&w, "agreed", EARLY_MS);
+    cluster_expect_equal_digests(&w.cluster, 10000);
+    wrong_end(&w);
+}
+
 /* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
 static void a_time_that_was_agreed_on_goes_on(void **state)
 {
@@ -199,6 +219,45 @@ static void a_time_that_was_agreed_on_goes_on(void **state)
     fire_some(&w, "alone", EARLY_MS);
     *w.shims[leader].offset_us = 3600 * SECOND_US; /* its own goes wrong, too */
     fire_some(&w, "stepped", EARLY_MS);
+    wrong_end(&w);
+}
+
+/* This node leads, whoever did. */
+static void make_leader(struct wrong *w, unsigned node)
+{
+    uint64_t until = monotonic_ms() + 20000;
+
+    while (cluster_wait_leader(&w->cluster, 20000) != node) {
+        assert_true(monotonic_ms() < until);
+        (void)cluster_transfer(w->client, node + 1);
+    }
+}
+
+/* Of three voters one is down and one has a wrong clock, and has had it since it started. When the one with
+ * the right clock has gone, it leads, and goes on from what it was told. */
+static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){0, 3600 * SECOND_US, 0});
+    make_leader(&w, 0);
+    cluster_kill(&w.cluster, 1); /* it may have led, and heard the others */
+    cluster_start(&w.cluster, 1);
+    cluster_expect_equal_digests(&w.cluster, 20000);
+    cluster_kill(&w.cluster, 2);
+    make_leader(&w, 0);
+    fire_some(&w, "agreed", EARLY_MS);
+    uint64_t from_ms = wall_ms() + 10000;
+    assert_int_equal(schedule(&w, "meanwhile", 10000, 0), ORDERSCHED_OK);
+    uint64_t to_ms = wall_ms() + 10000;
+    cluster_kill(&w.cluster, 0);
+    cluster_start(&w.cluster, 0);
+    make_leader(&w, 1);
+    fire_some(&w, "as-told", EARLY_MS);
+    expect_on_time(&w, "meanwhile", from_ms - EARLY_MS, to_ms);
+    cluster_expect_log(&w.cluster, "goes on from what the leader before this one said");
+    cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
     wrong_end(&w);
 }
 
@@ -251,7 +310,9 @@ int main(void)
         cmocka_unit_test(ten_years_ahead),
         cmocka_unit_test(in_1970),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
+        cmocka_unit_test(a_cluster_that_never_knew_the_time_says_so),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
+        cmocka_unit_test(a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told),
         cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),
         cmocka_unit_test(a_new_leader_of_five_has_a_time_at_once),
     };

@@ -289,6 +289,69 @@ static void two_that_disagree_have_the_time_of_the_earlier(void **state)
     assert_false(clock_goes(&c));
 }
 
+/* --- what a new leader was told by those before it --- */
+
+static void a_new_leader_goes_on_from_what_it_was_told(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    (void)clock_read(&c, START_US + 3600 * SECOND_US, 0, &unguided);
+    assert_false(clock_goes(&c));
+    clock_tell(&c, START_US / 1000, SECOND_US);
+    clock_raise(&c, START_US / 1000 - 20); /* the last entry is a little older */
+    for (uint64_t s = 1; s <= 100; s++) {
+        uint64_t now_ms = clock_read(&c, START_US + 3600 * SECOND_US, s * SECOND_US, &unguided);
+        assert_true(now_ms == START_US / 1000 + (s - 1) * 1000);
+        assert_true(clock_goes(&c) && clock_goes_as_told(&c));
+        assert_true(clock_true_ms(&c, s * SECOND_US) == now_ms);
+    }
+}
+
+static void what_is_agreed_on_takes_the_place_of_what_was_told(void **state)
+{
+    struct clock_guide guide = around(START_US, 0);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000 - 700, 0); /* as the last entry was late */
+    (void)clock_read(&c, START_US, 0, &unguided);
+    assert_true(clock_read(&c, START_US, 0, &guide) == START_US / 1000);
+    assert_false(clock_goes_as_told(&c));
+    clock_tell(&c, START_US / 1000 + 5000, SECOND_US); /* too late: it knows better */
+    assert_true(clock_read(&c, START_US, SECOND_US, &unguided) == START_US / 1000 + 1000);
+    assert_false(clock_goes_as_told(&c));
+}
+
+static void two_that_disagree_are_believed_more_than_what_was_told(void **state)
+{
+    struct clock_guide guide = {CLOCK_NOT_BEYOND, 0, START_US};
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000 + 60000, 0);
+    assert_true(clock_read(&c, START_US + 60 * SECOND_US, 0, &guide) == START_US / 1000);
+    assert_true(clock_goes(&c));
+    assert_false(clock_goes_as_told(&c));
+}
+
+static void what_was_told_counts_for_one_leadership(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000, 0);
+    (void)clock_read(&c, START_US, SECOND_US, &unguided);
+    clock_forget_old(&c, 2 * SECOND_US);
+    clock_raise(&c, START_US / 1000);
+    assert_true(clock_read(&c, START_US, 9 * SECOND_US, &unguided) == START_US / 1000);
+    assert_false(clock_goes(&c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +372,10 @@ int main(void)
         cmocka_unit_test(a_step_is_not_taken_over_when_others_join),
         cmocka_unit_test(it_never_goes_back_where_its_guidance_changes),
         cmocka_unit_test(two_that_disagree_have_the_time_of_the_earlier),
+        cmocka_unit_test(a_new_leader_goes_on_from_what_it_was_told),
+        cmocka_unit_test(what_is_agreed_on_takes_the_place_of_what_was_told),
+        cmocka_unit_test(two_that_disagree_are_believed_more_than_what_was_told),
+        cmocka_unit_test(what_was_told_counts_for_one_leadership),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* told_time.c - see told_time.h. */
+#include "told_time.h"
+
+#include "../../raft/mutant.h"
+#include "clock.h"
+
+void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, bool by_leader)
+{
+    if (now_ms == t->now_ms) {
+        return;
+    }
+    *t = (struct told_time){now_ms, monotonic_us, by_leader};
+}
+
+static uint64_t passed_us(const struct told_time *t, uint64_t monotonic_us)
+{
+    return monotonic_us > t->at_us ? monotonic_us - t->at_us : 0;
+}
+
+uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us)
+{
+    return t->now_ms != 0 ? t->now_ms + passed_us(t, monotonic_us) / 1000 : 0;
+}
+
+bool told_time_is_trusted(const struct told_time *t, uint64_t monotonic_us)
+{
+    return t->by_leader && passed_us(t, monotonic_us) <= CLOCK_TRUST_US;
+}

@@ -1,0 +1,32 @@
+/* told_time.h - what entries of the log told a node of the cluster's time, and what has passed since.
+ *
+ * Whoever led stamped them, with a time that a majority of the voters' clocks agreed on, and that is in the
+ * past when they are applied. So the time told, and what the monotonic clock has advanced since, is never
+ * ahead of the cluster's time by more than two monotonic clocks may run apart; it is behind by as much as
+ * the entry was late. The last entry counts, not the one that says most: else who runs fast would get
+ * further ahead all the time. An entry that does not move the time says nothing of it: it comes from a
+ * leader that stands still, or that has no time of its own.
+ *
+ * What was on this machine's disk when the process began may be days old. It is as good as nothing for
+ * who begins to lead; clients may be told of it, until a leader's entry comes. Pure. */
+#ifndef TOLD_TIME_H
+#define TOLD_TIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Zero: nothing was told. */
+struct told_time {
+    uint64_t now_ms; /* 0: nothing was told */
+    uint64_t at_us;  /* when it was that, by this machine's monotonic clock */
+    bool by_leader;  /* since the process began; else from its own disk */
+};
+
+/* An entry was applied, and the replicated time is `now_ms` since. */
+void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, bool by_leader);
+/* Milliseconds since the epoch; 0: not known. */
+uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us);
+/* May who begins to lead go on from it? A leader told it, no longer ago than CLOCK_TRUST_US. */
+bool told_time_is_trusted(const struct told_time *t, uint64_t monotonic_us);
+
+#endif

@@ -1,0 +1,76 @@
+/* What entries of the log tell a node of the cluster's time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../../node/host/clock.h"
+#include "../../node/host/told_time.h"
+
+#define START_MS 1764000000000ull
+
+static void before_anything_was_told_it_is_not_known(void **state)
+{
+    struct told_time t = {0};
+
+    (void)state;
+    assert_true(told_time_ms(&t, 5000000) == 0);
+    assert_false(told_time_is_trusted(&t, 5000000));
+    told_time_hear(&t, 0, 5000000, true); /* entries of before anybody had a time */
+    assert_true(told_time_ms(&t, 6000000) == 0);
+    assert_false(told_time_is_trusted(&t, 6000000));
+}
+
+static void it_goes_on_with_the_monotonic_clock_from_the_last_entry(void **state)
+{
+    struct told_time t = {0};
+
+    (void)state;
+    told_time_hear(&t, START_MS, 1000000, true);
+    assert_true(told_time_ms(&t, 1000000) == START_MS);
+    assert_true(told_time_ms(&t, 3500000) == START_MS + 2500);
+    told_time_hear(&t, START_MS + 2400, 3500000, true); /* this machine's clock runs fast */
+    assert_true(told_time_ms(&t, 3500000) == START_MS + 2400);
+    assert_true(told_time_ms(&t, 3400000) == START_MS + 2400);
+}
+
+static void an_entry_that_does_not_move_the_time_tells_nothing(void **state)
+{
+    struct told_time t = {0};
+
+    (void)state;
+    told_time_hear(&t, START_MS, 0, false);
+    told_time_hear(&t, START_MS, 1000000, true); /* of a leader that has no time either */
+    assert_false(told_time_is_trusted(&t, 1000000));
+    assert_true(told_time_ms(&t, 1000000) == START_MS + 1000);
+    told_time_hear(&t, START_MS + 500, 1000000, true);
+    assert_true(told_time_is_trusted(&t, 1000000));
+}
+
+static void what_a_leader_told_is_trusted_for_a_while(void **state)
+{
+    struct told_time t = {0};
+
+    (void)state;
+    told_time_hear(&t, START_MS, 0, false); /* from this node's own disk: not at all */
+    assert_false(told_time_is_trusted(&t, 0));
+    told_time_hear(&t, START_MS + 1, 0, true);
+    assert_true(told_time_is_trusted(&t, CLOCK_TRUST_US));
+    assert_false(told_time_is_trusted(&t, CLOCK_TRUST_US + 1));
+    assert_true(told_time_ms(&t, CLOCK_TRUST_US + 1) == START_MS + 1 + CLOCK_TRUST_US / 1000);
+    told_time_hear(&t, START_MS + 2, CLOCK_TRUST_US, true);
+    assert_true(told_time_is_trusted(&t, 2 * CLOCK_TRUST_US));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(before_anything_was_told_it_is_not_known),
+        cmocka_unit_test(it_goes_on_with_the_monotonic_clock_from_the_last_entry),
+        cmocka_unit_test(an_entry_that_does_not_move_the_time_tells_nothing),
+        cmocka_unit_test(what_a_leader_told_is_trusted_for_a_while),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
