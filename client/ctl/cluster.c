@@ -80,6 +80,7 @@ static json_t *node_as_json(const struct survey_node *node)
     json_object_set_new(object, "clock_ahead_ms",
                         up && s->clock[0] != 0 ? json_integer((json_int_t)s->clock_ahead_ms)
                                                : json_null());
+    json_text(object, "lone_clock", up ? s->lone_clock : "");
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
     return object;
@@ -201,6 +202,36 @@ static void print_wrong_clock(uint64_t id, int64_t ahead_ms)
            (unsigned long long)id, by, ahead_ms < 0 ? "behind" : "ahead of");
 }
 
+/* A leader that is the only voter: its clock is compared with the cluster's time. */
+static void print_lone_clock(const struct survey_node *leader)
+{
+    const struct node_status *s = &leader->status;
+    unsigned long long id = leader->id;
+    uint64_t ahead_ms = (uint64_t)s->clock_ahead_ms;
+    char by[32];
+
+    units_format_duration(s->clock_ahead_ms < 0 ? 0 - ahead_ms : ahead_ms, by, sizeof by);
+    if (strcmp(s->lone_clock, "awaited") == 0) {
+        printf("node %llu was booted a moment ago: nothing fires and new orders are BUSY before "
+               "its kernel says that the clock is synchronized, or --clock-wait is over\n",
+               id);
+    } else if (strcmp(s->lone_clock, "ahead") == 0) {
+        printf("node %llu: its wall clock is %s ahead of the cluster's %s, more than "
+               "--max-clock-jump%s. Put it right; if it is right, start the node once with "
+               "--accept-clock\n",
+               id, by, s->time_waits ? "last entry" : "time",
+               s->time_waits ? ": nothing fires and new orders are BUSY" : ", and not followed");
+    } else if (strcmp(s->lone_clock, "behind") == 0) {
+        printf("node %llu: its wall clock is %s behind the cluster's time, which goes on without "
+               "it. Put it right; if it is right, start the node once with --accept-clock\n",
+               id, by);
+    } else if (strcmp(s->lone_clock, "slowed") == 0) {
+        printf("node %llu: the cluster's time is %s ahead of its wall clock, which is right, and "
+               "is held back until that has come there\n",
+               id, by);
+    }
+}
+
 /* The leader alone hears all clocks. */
 static void status_print_clocks(const struct survey_node *leader)
 {
@@ -208,6 +239,10 @@ static void status_print_clocks(const struct survey_node *leader)
         return;
     }
     const struct node_status *s = &leader->status;
+    if (s->lone_clock[0] != '\0') {
+        print_lone_clock(leader);
+        return;
+    }
     if (s->clock_ahead_ms != 0) {
         print_wrong_clock(leader->id, s->clock_ahead_ms);
     }

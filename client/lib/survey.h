@@ -35,6 +35,8 @@ struct node_status {
     char version[32];
     char disk[16];  /* "ok", "low", "full" */
     char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
+    char lone_clock
+        [16]; /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
     uint64_t id;
     uint64_t leader;
     uint64_t term;
@@ -53,8 +55,10 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
-    int64_t clock_ahead_ms; /* of the nearest time that a majority agrees on; negative: behind it */
-    bool time_waits;        /* the node does not know what time it is: a leader fires nothing */
+    /* Of the nearest time that a majority agrees on, or, of a voter that is alone, of the cluster's time;
+     * negative: behind it. */
+    int64_t clock_ahead_ms;
+    bool time_waits; /* the node does not know what time it is: a leader fires nothing */
     unsigned n_clocks;
     struct node_clock clocks[SURVEY_NODES_MAX];
     struct node_rounds loop_stalls;    /* how long the longest one was */

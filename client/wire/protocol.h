@@ -350,7 +350,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                most processor time of a round) "reserves" "reserves_refused"
  *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clock"
  *                ("agreed" "outvoted" "disagreed" "unknown" "alone") "clock_ahead_ms" (int) "time_known"
- *                (1 or 0) "clocks" ([[id, int, int], ...]) "clients"
+ *                (1 or 0) "lone_clock" ("followed" "awaited" "ahead" "behind" "slowed" "")
+ *                "clocks" ([[id, int, int], ...]) "clients"
  *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
  *                "unread_closed" "unfinished_bytes" "unfinished_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of

@@ -166,9 +166,13 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     struct scheduler_clock clock;
 
     s->config.clock(s->config.cluster_arg, &clock);
+    if (s->lone.standing > LONE_CLOCK_AWAITED) {
+        clock.ahead_ms = s->lone.ahead_us / 1000;
+    }
     write_key_str(b, "clock", clock_standing_name(clock.standing));
     write_key_int(b, "clock_ahead_ms", clock.ahead_ms);
     write_key_uint(b, "time_known", scheduler_time_goes(s));
+    write_key_str(b, "lone_clock", lone_clock_name(s->lone.standing));
     write_key(b, "clocks");
     write_array(b, clock.n);
     for (unsigned i = 0; i < clock.n; i++) {
@@ -208,7 +212,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     machine_counts(&s->machine, &counts);
     write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
-                     4 * (s->config.clock != NULL));
+                     5 * (s->config.clock != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);

@@ -16,6 +16,7 @@
  *   dead.c        log lines about orders that die
  *   owner.c       what it tells whoever runs it
  *   time.c        clocks
+ *   lone.c        log lines about the wall clock of a leader that is alone
  *
  * No two of them call each other. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -46,6 +47,9 @@ struct scheduler {
     struct receivers receivers; /* workers here, the other kinds from outside */
     uint64_t worker_wake_us;    /* when a poll's or a lease's time is up */
     struct clock clock;
+    struct lone_clock lone; /* where there is no other voter */
+    enum lone_clock_standing lone_said;
+    uint64_t lone_said_us;
     uint64_t told_ms, told_at_us; /* of whoever follows: what entries told of the time, and when */
     uint64_t told_of_ms;          /* the machine's time that this was last compared with */
     enum scheduler_state state;
@@ -102,6 +106,9 @@ uint64_t scheduler_told_ms(struct scheduler *s);
 uint64_t scheduler_clock_us(struct scheduler *s); /* the same, in microseconds */
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
 void scheduler_watch_clock(struct scheduler *s, uint64_t now_us); /* says so when it was set */
+
+/* lone.c */
+void scheduler_watch_lone(struct scheduler *s, uint64_t now_us);
 
 /* owner.c */
 /* Something that must end the process. */

@@ -39,7 +39,7 @@ static void wrong_start(struct wrong *w, unsigned nodes, const int64_t *offset_u
         snprintf(name, sizeof name, "clock-%u", i + 1);
         clock_shim_make(&w->shims[i], &w->cluster, name);
         clock_shim_give(&w->shims[i], &w->cluster, i);
-        *w->shims[i].offset_us = offset_us[i];
+        w->shims[i].is->wall_us = offset_us[i];
     }
     cluster_start_all(&w->cluster);
     (void)cluster_wait_leader(&w->cluster, 20000);
@@ -157,7 +157,7 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     assert_int_equal(schedule(&w, "paid", 1000, 0), ORDERSCHED_OK);
     for (unsigned i = 0; i < 3; i++) {
         cluster_kill(&w.cluster, i);
-        *w.shims[i].offset_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+        w.shims[i].is->wall_us = ((int64_t)i - 1) * 3600 * SECOND_US;
     }
     cluster_start_all(&w.cluster);
     assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
@@ -167,7 +167,7 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
     cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
     cluster_expect_log(&w.cluster, "what time it is is not known");
-    *w.shims[0].offset_us = 0;
+    w.shims[0].is->wall_us = 0;
     assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
     fire_some(&w, "agreed", EARLY_MS);
     cluster_expect_log(&w.cluster, "time goes on: orders fire again");
@@ -183,11 +183,11 @@ static void a_time_that_was_agreed_on_goes_on(void **state)
     wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
     fire_some(&w, "agreed", EARLY_MS);
     unsigned leader = cluster_wait_leader(&w.cluster, 10000);
-    *w.shims[(leader + 1) % 3].offset_us = 7200 * SECOND_US;
-    *w.shims[(leader + 2) % 3].offset_us = -7200 * SECOND_US;
+    w.shims[(leader + 1) % 3].is->wall_us = 7200 * SECOND_US;
+    w.shims[(leader + 2) % 3].is->wall_us = -7200 * SECOND_US;
     cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
     fire_some(&w, "alone", EARLY_MS);
-    *w.shims[leader].offset_us = 3600 * SECOND_US; /* its own goes wrong, too */
+    w.shims[leader].is->wall_us = 3600 * SECOND_US; /* its own goes wrong, too */
     fire_some(&w, "stepped", EARLY_MS);
     wrong_end(&w);
 }
