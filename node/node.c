@@ -287,6 +287,9 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .max_queued = c->max_requests,
         .max_queued_bytes = NODE_QUEUED_BYTES_MAX,
         .allow_exec = c->allow_exec,
+        .lone_clock = {.wait_us = c->clock_wait_ms * 1000,
+                       .jump_max_us = c->max_clock_jump_ms * 1000,
+                       .accepts = c->accept_clock},
         .max_polls = c->max_requests / 2, /* the other half is never held up by waiting workers */
         .log = &n->log,
         .fatal = node_fatal,
@@ -391,6 +394,7 @@ static int node_start(struct node *n)
     n->environment = node_environment;
     n->environment.impl = n;
     n->environment.guide = node_cluster_guide;
+    n->environment.synchronized = node_synchronized;
     n->progress_us = node_monotonic_us();
     heap_install();
     if (!pages_reserve_start()) {

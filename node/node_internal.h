@@ -13,6 +13,7 @@
 #include "callback/exec.h"
 #include "callback/http.h"
 #include "config/config.h"
+#include "host/kernel_clock.h"
 #include "host/loop_watch.h"
 #include "callback/receivers.h"
 #include "scheduler/scheduler.h"
@@ -45,6 +46,7 @@ struct node {
     uv_signal_t sigterm, sigint;
     struct leader_watch leader_watch;
     struct clock_watch clock_watch;
+    struct kernel_clock kernel_clock;
     uint64_t removed_index;   /* of a configuration without this node, as a member told; 0: none */
     uint64_t removed_said_us; /* when the log last said so */
     uint64_t progress_us;     /* when the start last said how far it is */
@@ -55,6 +57,8 @@ struct node {
 /* outside.c */
 extern const struct environment node_environment; /* the system's */
 uint64_t node_monotonic_us(void);
+/* The kernel's word on the wall clock: environment.synchronized. */
+bool node_synchronized(void *impl, uint64_t wall_us, uint64_t monotonic_us);
 /* What is durable is on disk; the rest must not be guessed at: leaves, to start again from the disk.
  * `arg` is the node. On any thread. */
 void node_fatal(void *arg, const char *sentence);

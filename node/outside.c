@@ -27,6 +27,13 @@ uint64_t node_monotonic_us(void)
     return system_monotonic_us(NULL);
 }
 
+bool node_synchronized(void *impl, uint64_t wall_us, uint64_t monotonic_us)
+{
+    struct node *n = impl;
+
+    return kernel_clock_is_synchronized(&n->kernel_clock, wall_us, monotonic_us);
+}
+
 static uint64_t system_random(void *impl)
 {
     uint64_t v;

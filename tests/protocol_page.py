@@ -495,7 +495,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
         clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms
-        time_ms time_known clocks identity""".split()
+        time_ms time_known lone_clock clocks identity""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")
@@ -508,7 +508,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         same(len(status["loop_processor_us"]), 60)
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",
-              "loop_stalls_us", "loop_processor_us", "clock", "clocks"})
+              "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks"})
         if node is leader: # all clocks here are one
             same((status["clock"], status["clock_ahead_ms"]), ("agreed", 0))
             same({(len(c), c[2]) for c in status["clocks"]}, {(4, 0)})

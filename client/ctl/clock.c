@@ -50,9 +50,43 @@ static void print_waits(const struct node_status *leader)
     }
 }
 
+/* A leader that is the only voter: its clock is compared with the cluster's time. */
+static void print_lone_clock(const struct survey_node *leader)
+{
+    const struct node_status *s = &leader->status;
+    unsigned long long id = leader->id;
+    uint64_t ahead_ms = (uint64_t)s->clock_ahead_ms;
+    char by[32];
+
+    units_format_duration(s->clock_ahead_ms < 0 ? 0 - ahead_ms : ahead_ms, by, sizeof by);
+    if (strcmp(s->lone_clock, "awaited") == 0) {
+        printf("node %llu was booted a moment ago: nothing fires and new orders are BUSY before "
+               "its kernel says that the clock is synchronized, or --clock-wait is over\n",
+               id);
+    } else if (strcmp(s->lone_clock, "ahead") == 0) {
+        printf("node %llu: its wall clock is %s ahead of the cluster's %s, more than "
+               "--max-clock-jump%s. Put it right; if it is right, start the node once with "
+               "--accept-clock\n",
+               id, by, s->time_waits ? "last entry" : "time",
+               s->time_waits ? ": nothing fires and new orders are BUSY" : ", and not followed");
+    } else if (strcmp(s->lone_clock, "behind") == 0) {
+        printf("node %llu: its wall clock is %s behind the cluster's time, which goes on without "
+               "it. Put it right; if it is right, start the node once with --accept-clock\n",
+               id, by);
+    } else if (strcmp(s->lone_clock, "slowed") == 0) {
+        printf("node %llu: the cluster's time is %s ahead of its wall clock, which is right, and "
+               "is held back until that has come there\n",
+               id, by);
+    }
+}
+
 void ctl_clock_print_warnings(const struct survey_node *leader)
 {
     if (leader == NULL) {
+        return;
+    }
+    if (leader->status.lone_clock[0] != '\0') {
+        print_lone_clock(leader);
         return;
     }
     print_outvoted(&leader->status);
@@ -258,8 +292,10 @@ static void print_verdict(const struct clock_look *look)
                    (unsigned long long)look->leader->id);
             break;
         case CLOCKS_ALONE:
-            printf("it is the only voter: orders fire by its wall clock, and nobody can tell "
-                   "whether that is right. Keep NTP running there\n");
+            printf(
+                "it is the only voter: nobody can tell whether its wall clock is right. Keep NTP "
+                "running there\n");
+            print_lone_clock(look->leader);
             break;
         case CLOCKS_AGREE:
             print_unheard(look);

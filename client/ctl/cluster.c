@@ -81,6 +81,7 @@ static json_t *node_as_json(const struct survey_node *node)
     json_object_set_new(object, "clock_ahead_ms",
                         up && s->clock[0] != 0 ? json_integer((json_int_t)s->clock_ahead_ms)
                                                : json_null());
+    json_text(object, "lone_clock", up ? s->lone_clock : "");
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
     return object;

@@ -36,6 +36,8 @@ struct node_status {
     char version[32];
     char disk[16];  /* "ok", "low", "full" */
     char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
+    char lone_clock
+        [16]; /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
     uint64_t id;
     uint64_t leader;
     uint64_t term;
@@ -54,9 +56,11 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
-    int64_t clock_ahead_ms; /* of the nearest time that a majority agrees on; negative: behind it */
-    int64_t clock_low_us;   /* what a majority agrees on, from the node's clock; both 0: nothing, */
-    int64_t clock_high_us;  /* or the node does not say */
+    /* Of the nearest time that a majority agrees on, or, of a voter that is alone, of the cluster's time;
+     * negative: behind it. */
+    int64_t clock_ahead_ms;
+    int64_t clock_low_us;  /* what a majority agrees on, from the node's clock; both 0: nothing, */
+    int64_t clock_high_us; /* or the node does not say */
     int64_t clock_error_max_ms; /* by how much right clocks may differ; 0: it does not say */
     uint64_t clock_ms;          /* the node's wall clock; 0: it does not say */
     uint64_t time_ms;           /* the cluster's, as the node knows it; 0: it does not say */

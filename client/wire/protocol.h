@@ -359,7 +359,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clock"
  *                ("agreed" "outvoted" "disagreed" "unknown" "alone") "clock_ahead_ms" (int)
  *                "clock_low_us" (int) "clock_high_us" (int) "clock_error_max_ms" "clock_ms" "time_ms"
- *                "time_known" (1 or 0) "clocks" ([[id, int, int, error_us], ...]) "clients"
+ *                "time_known" (1 or 0) "lone_clock" ("followed" "awaited" "ahead" "behind" "slowed"
+ *                "") "clocks" ([[id, int, int, error_us], ...]) "clients"
  *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"
  *                "unread_closed" "unfinished_bytes" "unfinished_closed"})
  *   ROUTE_LIST   [[name, {settings, shown as route_settings_encode_public does}, number of

@@ -19,6 +19,18 @@ uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_
     return UINT64_MAX; /* its commit will bring us back */
 }
 
+uint64_t expiry_plan_note(const struct machine *m, struct batcher *b, uint64_t clock_ms,
+                          uint64_t every_ms)
+{
+    if (clock_ms < m->now_ms + every_ms) {
+        return m->now_ms + every_ms;
+    }
+    if (b->inflight == 0) {
+        batcher_want_time(b);
+    }
+    return UINT64_MAX; /* its commit will bring us back */
+}
+
 uint64_t expiry_plan_room(const struct machine *m, struct batcher *b, uint64_t clock_ms)
 {
     uint64_t next_ms = machine_next_forgotten_ms(m);

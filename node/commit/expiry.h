@@ -3,7 +3,7 @@
  * An order becomes due when an entry with a time at or past its deadline is applied. While
  * clients write, their entries carry the time; otherwise the leader wakes at the exact time of
  * the wheel's next order and proposes an entry just for its time. An idle cluster with nothing
- * due writes nothing. */
+ * due writes nothing, but for a leader that is alone (expiry_plan_note). */
 #ifndef EXPIRY_H
 #define EXPIRY_H
 
@@ -17,5 +17,10 @@ uint64_t expiry_plan(const struct machine *m, struct batcher *b, uint64_t clock_
  * room is short and no entry comes, an order would be refused for others that nobody knows any
  * more. An entry a second at most, as long as there is nothing to catch up with. */
 uint64_t expiry_plan_room(const struct machine *m, struct batcher *b, uint64_t clock_ms);
+
+/* The same so that the last entry of a leader that is alone is never much older than every_ms while it
+ * runs: how far a wall clock jumped is judged by it at the next start. */
+uint64_t expiry_plan_note(const struct machine *m, struct batcher *b, uint64_t clock_ms,
+                          uint64_t every_ms);
 
 #endif

@@ -34,6 +34,9 @@ struct config {
     unsigned election_timeout_ms; /* --election-timeout 500ms */
     unsigned heartbeat_ms;        /* --heartbeat 50ms */
     uint64_t max_clock_error_ms;  /* --max-clock-error 500ms between right wall clocks */
+    uint64_t clock_wait_ms;       /* --clock-wait 10s after a boot, of a cluster of one */
+    uint64_t max_clock_jump_ms;   /* --max-clock-jump 7d since its last entry */
+    bool accept_clock;            /* --accept-clock: at this start the wall clock is right */
     uint64_t retention_ms;        /* --retention 24h */
     uint64_t max_orders;          /* --max-orders 20000000 */
     uint64_t max_bytes;           /* --max-bytes 8GiB, memory of orders */

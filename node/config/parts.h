@@ -32,7 +32,7 @@ struct setting {
     const char *help;     /* one or more lines */
 };
 
-#define CONFIG_SETTINGS_MAX 32
+#define CONFIG_SETTINGS_MAX 48
 const struct setting *config_settings(unsigned *n);
 /* The setting of this name, or NULL. */
 const struct setting *config_setting_find(const char *name);

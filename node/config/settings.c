@@ -115,6 +115,30 @@ static const struct setting settings[] = {
      .argument = "DURATION",
      .help = "by how much the wall clocks of voters may differ and count as one time\n"
              "(default 500ms)"},
+    {.name = "clock-wait",
+     .kind = SETTING_DURATION,
+     FIELD(clock_wait_ms),
+     .min = 0,
+     .max = 3600 * SECOND_MS,
+     .fallback = "10s",
+     .argument = "DURATION",
+     .help =
+         "of a cluster of one: how long it waits, after a boot, for the kernel to say that the\n"
+         "clock is synchronized (default 10s)"},
+    {.name = "max-clock-jump",
+     .kind = SETTING_DURATION,
+     FIELD(max_clock_jump_ms),
+     .min = 60 * SECOND_MS,
+     .max = 400 * DAY_MS,
+     .fallback = "7d",
+     .argument = "DURATION",
+     .help = "of a cluster of one: a clock further ahead of its last entry needs --accept-clock\n"
+             "(default 7d)"},
+    {.name = "accept-clock",
+     .kind = SETTING_SWITCH,
+     FIELD(accept_clock),
+     .help = "of a cluster of one: the wall clock is right as it is, however far from its last\n"
+             "entry; for one start"},
 
     {.name = "retention",
      .kind = SETTING_DURATION,

@@ -118,6 +118,16 @@ static void go_on(struct clock *c, uint64_t monotonic_us)
     follow(c, monotonic_us);
 }
 
+bool clock_is_set(const struct clock *c)
+{
+    return c->is_set;
+}
+
+uint64_t clock_value_us(const struct clock *c, uint64_t monotonic_us)
+{
+    return (uint64_t)(c->value_us + between_us(c->monotonic_us, monotonic_us));
+}
+
 uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
                     const struct clock_guide *guide)
 {
@@ -135,7 +145,7 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
             break;
         case CLOCK_UNGUIDED: go_on(c, monotonic_us); break;
     }
-    uint64_t now_ms = (uint64_t)((c->value_us + between_us(c->monotonic_us, monotonic_us)) / 1000);
+    uint64_t now_ms = clock_value_us(c, monotonic_us) / 1000;
     c->read_ms = now_ms > c->read_ms ? now_ms : c->read_ms; /* what a slew left may be dropped */
     return c->read_ms;
 }

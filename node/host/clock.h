@@ -6,10 +6,10 @@
  * began, it goes on from what the leaders before it said (told_time.h). Who was told nothing stands where
  * the cluster's time stands, and nothing may go by it.
  *
- * A voter that is alone has nobody to ask: between readings its clock advances with the monotonic
- * clock, and is pulled towards the wall clock by at most a tenth of the elapsed time. So an operator
- * or NTP stepping its wall clock by an hour neither fires an hour's orders at once nor stops the
- * firing for an hour. A restart takes the wall clock as it is.
+ * A voter that is alone has nobody to ask, and is told by lone_clock.h which of these rules holds. Where its
+ * kernel does not say that its wall clock is synchronized, its clock advances with the monotonic clock, and is
+ * pulled towards the wall clock by at most a tenth of the elapsed time. So an operator who steps that
+ * by an hour neither fires an hour's orders at once nor stops the firing for an hour.
  *
  * A cluster whose time was set far ahead by clocks that were wrong would stand still as long: beyond
  * CLOCK_STANDS_MAX_US it goes on at nine tenths of its pace instead. Pure: readings come from
@@ -24,7 +24,7 @@
 #define CLOCK_TRUST_US 500000000ll /* clocks that run 500 ppm apart are 250 ms apart after it */
 
 enum clock_guidance {
-    CLOCK_BY_ITSELF,  /* the only voter */
+    CLOCK_BY_ITSELF,  /* the wall clock, slowly: of the only voter */
     CLOCK_WITHIN,     /* a majority agrees that the time is between low_us and high_us */
     CLOCK_NOT_BEYOND, /* two voters that disagree: the earlier says high_us */
     CLOCK_UNGUIDED,   /* the others were not heard, or no majority agrees */
@@ -64,6 +64,10 @@ void clock_forget_old(struct clock *c, uint64_t monotonic_us);
 /* Now it is `now_ms`, as those said who led before: it goes on from there until the voters' clocks agree. No
  * effect where they did, and were not forgotten; two that disagree are believed more. */
 void clock_tell(struct clock *c, uint64_t now_ms, uint64_t monotonic_us);
+/* Has it a time, from a wall clock or an agreement, since it began? */
+bool clock_is_set(const struct clock *c);
+/* What it stands at, gone on to this reading of the monotonic clock: microseconds since the epoch. */
+uint64_t clock_value_us(const struct clock *c, uint64_t monotonic_us);
 /* May orders be fired and deadlines be set by it, as of the last reading? */
 bool clock_goes(const struct clock *c);
 /* Does it go by what it was told, as of the last reading? */

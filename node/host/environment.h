@@ -4,6 +4,7 @@
 #ifndef ENVIRONMENT_H
 #define ENVIRONMENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,10 @@ struct environment {
     /* What the voters' clocks say of the time, at these readings of the two clocks above. NULL: there
      * is one voter. */
     void (*guide)(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *out);
+    /* At these readings: does the kernel say that the wall clock is synchronized? What a voter that is
+     * alone takes of its wall clock depends on it (lone_clock.h). NULL: it takes it as it is, and follows
+     * it slowly. */
+    bool (*synchronized)(void *impl, uint64_t wall_us, uint64_t monotonic_us);
     uint64_t (*random)(void *impl); /* 64 random bits, for jitter and seeds */
     /* Random bytes that nobody can guess: the cluster's identity and secret. Rarely called. */
     void (*secret)(void *impl, uint8_t *out, size_t len);

@@ -166,6 +166,9 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     struct scheduler_clock clock;
 
     s->config.clock(s->config.cluster_arg, &clock);
+    if (s->lone.standing > LONE_CLOCK_AWAITED) {
+        clock.ahead_ms = s->lone.ahead_us / 1000;
+    }
     write_key_str(b, "clock", clock_standing_name(clock.standing));
     write_key_int(b, "clock_ahead_ms", clock.ahead_ms);
     write_key_int(b, "clock_low_us", clock.agreed.low_us);
@@ -174,6 +177,7 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "clock_ms", s->environment->wall_us(s->environment->impl) / 1000);
     write_key_uint(b, "time_ms", scheduler_told_ms(s));
     write_key_uint(b, "time_known", scheduler_knows_time(s));
+    write_key_str(b, "lone_clock", lone_clock_name(s->lone.standing));
     write_key(b, "clocks");
     write_array(b, clock.n);
     for (unsigned i = 0; i < clock.n; i++) {
@@ -214,7 +218,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     machine_counts(&s->machine, &counts);
     write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
-                     9 * (s->config.clock != NULL));
+                     10 * (s->config.clock != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);

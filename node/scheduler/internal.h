@@ -17,6 +17,7 @@
  *   dead.c        log lines about orders that die
  *   owner.c       what it tells whoever runs it
  *   time.c        clocks
+ *   lone.c        log lines about the wall clock of a leader that is alone
  *
  * No two of them call each other. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -64,7 +65,10 @@ struct scheduler {
     uint64_t worker_wake_us;    /* when a poll's or a lease's time is up */
     struct clock clock;
     struct told_time told;
-    uint64_t own_index; /* the last entry that was on the disk when this process began */
+    uint64_t own_index;     /* the last entry that was on the disk when this process began */
+    struct lone_clock lone; /* where there is no other voter */
+    enum lone_clock_standing lone_said;
+    uint64_t lone_said_us;
     enum scheduler_state state;
     enum replica_role role; /* as last told by the replica */
     uint64_t term;
@@ -134,6 +138,9 @@ uint64_t scheduler_told_ms(struct scheduler *s);
 uint64_t scheduler_clock_us(struct scheduler *s); /* the same, in microseconds */
 uint64_t scheduler_monotonic_us(const struct scheduler *s);
 void scheduler_watch_clock(struct scheduler *s, uint64_t now_us); /* says so when it was set */
+
+/* lone.c */
+void scheduler_watch_lone(struct scheduler *s, uint64_t now_us);
 
 /* owner.c */
 /* Something that must end the process. */

@@ -9,6 +9,8 @@
 #define SCHEDULER_FOLLOW_US 1000   /* ... and goes on after this */
 #define SCHEDULER_IDLE_US 1000000  /* look again at least this often */
 #define SCHEDULER_NO_TIME_US 50000 /* ... or, of a leader that has no time, at whether it has */
+#define SCHEDULER_NOTE_MS 3600000  /* an entry for the time at least so often, of who leads alone */
+#define SCHEDULER_NOTE_PART 4      /* ... and in this part of the largest jump of its clock */
 #define SCHEDULER_HELD_UP_US 5000  /* ... at whether clients have taken their answers */
 
 /* Within an eighth of what is refused as FULL. */
@@ -18,6 +20,14 @@ static bool scheduler_room_is_short(const struct scheduler *s)
 
     return s->machine.store.n >= c->max_orders - c->max_orders / 8 ||
            s->machine.memory >= c->max_bytes - c->max_bytes / 8;
+}
+
+/* Often enough that the time since the last entry is far from what a jump is. */
+static uint64_t scheduler_note_every_ms(const struct scheduler *s)
+{
+    uint64_t part_ms = s->lone.rules.jump_max_us / 1000 / SCHEDULER_NOTE_PART;
+
+    return part_ms < SCHEDULER_NOTE_MS ? part_ms : SCHEDULER_NOTE_MS;
 }
 
 /* The parts know what the state says: who follows proposes nothing, and only who leads fires. */
@@ -58,6 +68,11 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
             s->again = true;
         }
         next_ms = expiry_plan(&s->machine, &s->batcher, clock_ms);
+        if (s->lone.standing != LONE_CLOCK_UNUSED && scheduler_time_goes(s)) {
+            uint64_t note_ms = expiry_plan_note(&s->machine, &s->batcher, clock_ms,
+                                                scheduler_note_every_ms(s));
+            next_ms = note_ms < next_ms ? note_ms : next_ms;
+        }
         if (scheduler_room_is_short(s)) {
             uint64_t room_ms = expiry_plan_room(&s->machine, &s->batcher, clock_ms);
             next_ms = room_ms < next_ms ? room_ms : next_ms;

@@ -223,6 +223,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.woken = scheduler_woken;
     s->dispatch.woken_arg = s;
     clock_init(&s->clock, scheduler_monotonic_us(s));
+    lone_clock_init(&s->lone, &s->config.lone_clock, scheduler_monotonic_us(s));
 }
 
 struct scheduler *scheduler_new(const struct scheduler_config *config, struct raft_io *io,

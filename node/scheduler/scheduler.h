@@ -22,6 +22,7 @@
 #include "../dispatch/dispatch.h"
 #include "../host/environment.h"
 #include "../commit/inbound.h"
+#include "../host/lone_clock.h"
 #include "../host/log.h"
 
 struct raft_io;
@@ -90,6 +91,8 @@ struct scheduler_config {
     /* How the data disk of another member is doing, as far as that is known; else OK. NULL: nobody
      * tells, and a disk has no say in who leads. */
     enum scheduler_disk (*disk_of)(void *arg, uint64_t id);
+    /* While it is the only voter; used where the environment knows the kernel's word. */
+    struct lone_clock_rules lone_clock;
     /* What this node knows of the voters' wall clocks. NULL: nothing, and STATUS does not say. */
     void (*clock)(void *arg, struct scheduler_clock *out);
     void *cluster_arg; /* of the seven */

@@ -14,15 +14,48 @@ uint64_t scheduler_monotonic_us(const struct scheduler *s)
     return s->environment->monotonic_us(s->environment->impl);
 }
 
-uint64_t scheduler_now_ms(struct scheduler *s)
+/* The only voter: what its wall clock is worth. */
+static struct clock_guide scheduler_lone_guide(struct scheduler *s, uint64_t wall_us,
+                                               uint64_t monotonic_us)
+{
+    const struct environment *e = s->environment;
+    struct lone_clock_facts facts = {
+        .wall_us = wall_us,
+        .monotonic_us = monotonic_us,
+        .synchronized = e->synchronized(e->impl, wall_us, monotonic_us),
+        .log_applied = s->state == SCHEDULER_LEADING,
+        .is_set = clock_is_set(&s->clock),
+        .now_us = s->machine.now_ms * 1000,
+    };
+
+    if (facts.is_set) {
+        facts.now_us = clock_value_us(&s->clock, monotonic_us);
+    }
+    return lone_clock_guide(&s->lone, &facts);
+}
+
+static struct clock_guide scheduler_guide(struct scheduler *s, uint64_t wall_us,
+                                          uint64_t monotonic_us)
 {
     const struct environment *e = s->environment;
     struct clock_guide guide = {.guidance = CLOCK_BY_ITSELF};
-    uint64_t wall_us = e->wall_us(e->impl), monotonic_us = e->monotonic_us(e->impl);
 
     if (e->guide != NULL) {
         e->guide(e->impl, wall_us, monotonic_us, &guide);
     }
+    if (guide.guidance == CLOCK_BY_ITSELF && e->synchronized != NULL) {
+        return scheduler_lone_guide(s, wall_us, monotonic_us);
+    }
+    lone_clock_leave(&s->lone);
+    return guide;
+}
+
+uint64_t scheduler_now_ms(struct scheduler *s)
+{
+    const struct environment *e = s->environment;
+    uint64_t wall_us = e->wall_us(e->impl), monotonic_us = e->monotonic_us(e->impl);
+    struct clock_guide guide = scheduler_guide(s, wall_us, monotonic_us);
+
     uint64_t now_ms = clock_read(&s->clock, wall_us, monotonic_us, &guide);
     if (!clock_goes(&s->clock)) { /* nor may others take what it stands at for the time */
         now_ms = s->machine.now_ms;
@@ -103,7 +136,8 @@ bool scheduler_knows_time(const struct scheduler *s)
 /* A leader without a time decides, and fires nothing: whoever runs it is to know why. */
 static void scheduler_watch_wait(struct scheduler *s, uint64_t now_us)
 {
-    bool waits = s->state == SCHEDULER_LEADING && !clock_goes(&s->clock);
+    bool waits = s->state == SCHEDULER_LEADING && !clock_goes(&s->clock) &&
+                 s->lone.standing == LONE_CLOCK_UNUSED;
 
     if (!waits) {
         if (s->time_said_us != 0 && s->config.log != NULL) {
@@ -154,6 +188,7 @@ void scheduler_watch_clock(struct scheduler *s, uint64_t now_us)
 {
     scheduler_watch_wait(s, now_us);
     scheduler_watch_told(s, now_us);
+    scheduler_watch_lone(s, now_us);
 
     int64_t offset_ms = clock_offset_ms(&s->clock);
 
@@ -164,7 +199,8 @@ void scheduler_watch_clock(struct scheduler *s, uint64_t now_us)
     }
     s->clock_warned_us = now_us + SCHEDULER_CLOCK_WARN_EVERY_US;
     log_line(s->config.log, LOG_WARN,
-             "this node's wall clock stepped; orders keep their pace while the scheduler follows "
-             "it by at most 10 %; restart the node to take the wall clock as it is",
+             "this node's wall clock stepped, and the kernel does not say that it is synchronized; "
+             "orders keep their pace while the scheduler follows it by at most 10 %; restart the "
+             "node to take a wall clock that is ahead as it is",
              LOG_I64("offset_ms", offset_ms));
 }

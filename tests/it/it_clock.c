@@ -10,135 +10,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../support/cluster/clock_shim.h"
-#include "../support/cluster/cluster.h"
+#include "../support/cluster/clock_bed.h"
 
-#define SECOND_US INT64_C(1000000)
-#define DAY_US (86400 * SECOND_US)
-#define ORDERS 20
-#define DUE_MS 3000
-#define EARLY_MS 10 /* what is agreed on is a little wider than the clocks are apart */
-#define LATE_MS 1000
-
-struct wrong {
-    struct cluster cluster;
-    struct clock_shim shims[5];
-    struct sink sink;
-    ordersched_client *client;
-};
-
-static void wrong_start(struct wrong *w, unsigned nodes, const int64_t *offset_us)
+/* With wall clocks that are off by so much. */
+static void start(struct clock_bed *b, unsigned nodes, const int64_t *offset_us)
 {
-    static const uint32_t retries_ms[] = {200, 300, 500, 1000};
-
-    memset(w, 0, sizeof *w);
-    cluster_init(&w->cluster, nodes);
-    sink_start(&w->sink, w->cluster.dir, NULL);
+    clock_bed_init(b, nodes);
     for (unsigned i = 0; i < nodes; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "clock-%u", i + 1);
-        clock_shim_make(&w->shims[i], &w->cluster, name);
-        clock_shim_give(&w->shims[i], &w->cluster, i);
-        *w->shims[i].offset_us = offset_us[i];
+        b->shims[i].is->wall_us = offset_us[i];
     }
-    cluster_start_all(&w->cluster);
-    (void)cluster_wait_leader(&w->cluster, 20000);
-    w->client = cluster_client(&w->cluster);
-    assert_int_equal(cluster_route_put(w->client, "shop", w->sink.url, SINK_SECRET, retries_ms, 4),
-                     ORDERSCHED_OK);
+    clock_bed_start(b);
 }
 
-static void wrong_end(struct wrong *w)
-{
-    ordersched_close(w->client);
-    sink_stop(&w->sink);
-    cluster_close(&w->cluster, false);
-}
-
-static int schedule(struct wrong *w, const char *id, uint64_t delay_ms, uint64_t deadline_ms)
-{
-    struct ordersched_operation op = {
-        .kind = ORDERSCHED_SCHEDULE,
-        .id = id,
-        .id_len = strlen(id),
-        .route = "shop",
-    };
-
-    op.relative = delay_ms != 0;
-    op.time_ms = delay_ms != 0 ? delay_ms : deadline_ms;
-    return ordersched_call(w->client, &op, 10000, NULL);
-}
-
-/* This order was first delivered between these, as the receiver's clock says. */
-static void expect_on_time(const struct wrong *w, const char *id, uint64_t from_ms, uint64_t to_ms)
-{
-    uint64_t until = monotonic_ms() + DUE_MS + 15000;
-    struct sink_order seen;
-
-    while ((seen = sink_find(&w->sink, id)).deliveries == 0) {
-        if (monotonic_ms() >= until) {
-            fail_msg("%s was never delivered", id);
-        }
-        sleep_ms(50);
-    }
-    if (seen.first_ms < from_ms || seen.first_ms > to_ms + LATE_MS) {
-        fail_msg("%s was to come between %llu and %llu, and came at %llu", id,
-                 (unsigned long long)from_ms, (unsigned long long)to_ms,
-                 (unsigned long long)seen.first_ms);
-    }
-}
-
-/* Half of them by a delay, half by a time of day. None is so early, or a second late. */
-static void fire_some(struct wrong *w, const char *prefix, unsigned early_ms)
-{
-    uint64_t from_ms[ORDERS], to_ms[ORDERS];
-    char id[40];
-
-    for (unsigned i = 0; i < ORDERS; i++) {
-        snprintf(id, sizeof id, "%s-%u", prefix, i);
-        from_ms[i] = wall_ms() + DUE_MS;
-        assert_int_equal(schedule(w, id, i % 2 == 0 ? DUE_MS : 0, from_ms[i]), ORDERSCHED_OK);
-        to_ms[i] = i % 2 == 0 ? wall_ms() + DUE_MS : from_ms[i];
-    }
-    for (unsigned i = 0; i < ORDERS; i++) {
-        snprintf(id, sizeof id, "%s-%u", prefix, i);
-        expect_on_time(w, id, from_ms[i] - early_ms, to_ms[i]);
-    }
-}
-
-/* The node that leads was wrong when it started; it is named, and gives the leadership away. */
+/* The node that leads was wrong when it started; it is named, and gives the leadership away. Then it is put
+ * right, and leads again. */
 static void leads_with(int64_t offset_us)
 {
-    struct wrong w;
+    struct clock_bed b;
 
-    wrong_start(&w, 3, (const int64_t[]){offset_us, 0, 0});
-    (void)cluster_transfer(w.client, 1); /* it may be the leader, and it may be one no more */
-    fire_some(&w, "at-first", EARLY_MS);
-    cluster_expect_orderctl(&w.cluster, "status",
+    start(&b, 3, (const int64_t[]){offset_us, 0, 0});
+    (void)cluster_transfer(b.client, 1); /* it may be the leader, and it may be one no more */
+    clock_bed_fire(&b, "at-first", true, CLOCK_BED_EARLY_MS);
+    cluster_expect_orderctl(&b.cluster, "status",
                             offset_us > 0 ? "node 1: its wall clock is .* ahead of"
                                           : "node 1: its wall clock is .* behind");
-    cluster_expect_orderctl(&w.cluster, "clock",
+    cluster_expect_orderctl(&b.cluster, "clock",
                             offset_us > 0 ? "node 1: its wall clock is .* ahead of"
                                           : "node 1: its wall clock is .* behind");
-    cluster_expect_orderctl(&w.cluster, "clock", "^1 .* outvoted");
-    cluster_expect_orderctl(&w.cluster, "clock", "and goes on");
-    cluster_expect_orderctl(&w.cluster, "clock -w json", "\"clocks\": \"outvoted\"");
-    cluster_expect_log(&w.cluster, "wall clock is wrong: the leadership is transferred");
-    fire_some(&w, "under-another", EARLY_MS);
-    cluster_expect_equal_digests(&w.cluster, 10000);
-    wrong_end(&w);
+    cluster_expect_orderctl(&b.cluster, "clock", "^1 .* outvoted");
+    cluster_expect_orderctl(&b.cluster, "clock", "and goes on");
+    cluster_expect_orderctl(&b.cluster, "clock -w json", "\"clocks\": \"outvoted\"");
+    cluster_expect_log(&b.cluster, "wall clock is wrong: the leadership is transferred");
+    clock_bed_fire(&b, "under-another", true, CLOCK_BED_EARLY_MS);
+    b.shims[0].is->wall_us = 0;
+    cluster_expect_log(&b.cluster, "agrees with a majority again");
+    assert_int_equal(cluster_transfer(b.client, 1), 0);
+    clock_bed_fire(&b, "put-right", true, CLOCK_BED_EARLY_MS);
+    clock_bed_expect_all_taken(&b);
+    cluster_expect_equal_digests(&b.cluster, 10000);
+    clock_bed_end(&b);
 }
 
-static void an_hour_ahead(void **state)
+static void ten_minutes_ahead(void **state)
 {
     (void)state;
-    leads_with(3600 * SECOND_US);
+    leads_with(600 * SECOND_US);
+}
+
+static void a_year_ahead(void **state)
+{
+    (void)state;
+    leads_with(365 * DAY_US);
 }
 
 static void an_hour_behind(void **state)
 {
     (void)state;
-    leads_with(-3600 * SECOND_US);
+    leads_with(-HOUR_US);
 }
 
 static void ten_years_ahead(void **state)
@@ -153,83 +81,105 @@ static void in_1970(void **state)
     leads_with(DAY_US - (int64_t)wall_ms() * 1000);
 }
 
+/* All were an hour ahead, and are put right while they are down: time is held back, and relative
+ * deadlines with it, by a tenth. */
+static void all_an_hour_back_at_a_restart_of_all(void **state)
+{
+    struct clock_bed b;
+
+    (void)state;
+    start(&b, 3, (const int64_t[]){HOUR_US, HOUR_US, HOUR_US});
+    assert_int_equal(clock_bed_schedule(&b, "due", 2000, 0), ORDERSCHED_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_kill(&b.cluster, i);
+        b.shims[i].is->wall_us = 0;
+    }
+    cluster_start_all(&b.cluster);
+    (void)cluster_wait_leader(&b.cluster, 20000);
+    clock_bed_fire(&b, "back", false, CLOCK_BED_EARLY_MS);
+    assert_int_equal(sink_find(&b.sink, "due").deliveries, 1);
+    clock_bed_expect_all_taken(&b);
+    cluster_expect_equal_digests(&b.cluster, 10000);
+    clock_bed_end(&b);
+}
+
 /* No two agree: nothing fires and nothing is promised, but payments go on, until one is put right. */
 static void nothing_fires_while_no_majority_agrees(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
 
     (void)state;
-    wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
-    assert_int_equal(schedule(&w, "paid", 1000, 0), ORDERSCHED_OK);
+    start(&b, 3, (const int64_t[]){0, 0, 0});
+    assert_int_equal(clock_bed_schedule(&b, "paid", 1000, 0), ORDERSCHED_OK);
     for (unsigned i = 0; i < 3; i++) {
-        cluster_kill(&w.cluster, i);
-        *w.shims[i].offset_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+        cluster_kill(&b.cluster, i);
+        b.shims[i].is->wall_us = ((int64_t)i - 1) * 3600 * SECOND_US;
     }
-    cluster_start_all(&w.cluster);
-    assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
-    cluster_expect_orderctl(&w.cluster, "schedule early --in 60s --route shop --timeout 1s",
+    cluster_start_all(&b.cluster);
+    assert_int_equal(clock_bed_schedule(&b, "early", 60000, 0), ORDERSCHED_BUSY);
+    cluster_expect_orderctl(&b.cluster, "schedule early --in 60s --route shop --timeout 1s",
                             "If it stays so, see: orderctl status");
     sleep_ms(1500); /* its deadline is over, but nobody knows */
-    assert_int_equal(ordersched_pay(w.client, "paid", NULL), ORDERSCHED_OK);
-    cluster_expect_orderctl(&w.cluster, "status", "does not know what time it is");
-    cluster_expect_orderctl(&w.cluster, "clock", "no majority of the 3 voters");
-    cluster_expect_orderctl(&w.cluster, "clock", "^  node 3: .* from node");
-    cluster_expect_orderctl(&w.cluster, "clock", "and stands");
-    cluster_expect_log(&w.cluster, "what time it is is not known");
-    *w.shims[0].offset_us = 0;
-    assert_int_equal(schedule(&w, "late", 1000, 0), ORDERSCHED_OK);
-    fire_some(&w, "agreed", EARLY_MS);
-    cluster_expect_orderctl(&w.cluster, "clock", "put it right");
-    cluster_expect_log(&w.cluster, "time goes on: orders fire again");
-    wrong_end(&w);
+    assert_int_equal(ordersched_pay(b.client, "paid", NULL), ORDERSCHED_OK);
+    cluster_expect_orderctl(&b.cluster, "status", "does not know what time it is");
+    cluster_expect_orderctl(&b.cluster, "clock", "no majority of the 3 voters");
+    cluster_expect_orderctl(&b.cluster, "clock", "^  node 3: .* from node");
+    cluster_expect_orderctl(&b.cluster, "clock", "and stands");
+    cluster_expect_log(&b.cluster, "what time it is is not known");
+    b.shims[0].is->wall_us = 0;
+    assert_int_equal(clock_bed_schedule(&b, "late", 1000, 0), ORDERSCHED_OK);
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
+    cluster_expect_orderctl(&b.cluster, "clock", "put it right");
+    cluster_expect_log(&b.cluster, "time goes on: orders fire again");
+    clock_bed_end(&b);
 }
 
 /* Nor did any ever agree: who asks hears why nothing is done, and not that nobody answers. */
 static void a_cluster_that_never_knew_the_time_says_so(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
 
     (void)state;
-    wrong_start(&w, 3, (const int64_t[]){-3600 * SECOND_US, 0, 3600 * SECOND_US});
-    cluster_expect_orderctl(&w.cluster, "schedule early --in 60s --route shop --timeout 1s",
+    start(&b, 3, (const int64_t[]){-3600 * SECOND_US, 0, 3600 * SECOND_US});
+    cluster_expect_orderctl(&b.cluster, "schedule early --in 60s --route shop --timeout 1s",
                             "what time it is is not known");
-    cluster_expect_orderctl(&w.cluster, "extend early --in 60s --timeout 1s",
+    cluster_expect_orderctl(&b.cluster, "extend early --in 60s --timeout 1s",
                             "what time it is is not known");
-    assert_int_equal(schedule(&w, "early", 60000, 0), ORDERSCHED_BUSY);
-    assert_int_equal(ordersched_pay(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
-    assert_int_equal(ordersched_cancel(w.client, "early", NULL), ORDERSCHED_NOT_FOUND);
-    *w.shims[0].offset_us = 0;
-    fire_some(&w, "agreed", EARLY_MS);
-    cluster_expect_equal_digests(&w.cluster, 10000);
-    wrong_end(&w);
+    assert_int_equal(clock_bed_schedule(&b, "early", 60000, 0), ORDERSCHED_BUSY);
+    assert_int_equal(ordersched_pay(b.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    assert_int_equal(ordersched_cancel(b.client, "early", NULL), ORDERSCHED_NOT_FOUND);
+    b.shims[0].is->wall_us = 0;
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
+    cluster_expect_equal_digests(&b.cluster, 10000);
+    clock_bed_end(&b);
 }
 
 /* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
 static void a_time_that_was_agreed_on_goes_on(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
 
     (void)state;
-    wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
-    fire_some(&w, "agreed", EARLY_MS);
-    unsigned leader = cluster_wait_leader(&w.cluster, 10000);
-    *w.shims[(leader + 1) % 3].offset_us = 7200 * SECOND_US;
-    *w.shims[(leader + 2) % 3].offset_us = -7200 * SECOND_US;
-    cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
-    fire_some(&w, "alone", EARLY_MS);
-    *w.shims[leader].offset_us = 3600 * SECOND_US; /* its own goes wrong, too */
-    fire_some(&w, "stepped", EARLY_MS);
-    wrong_end(&w);
+    start(&b, 3, (const int64_t[]){0, 0, 0});
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
+    unsigned leader = cluster_wait_leader(&b.cluster, 10000);
+    b.shims[(leader + 1) % 3].is->wall_us = 7200 * SECOND_US;
+    b.shims[(leader + 2) % 3].is->wall_us = -7200 * SECOND_US;
+    cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");
+    clock_bed_fire(&b, "alone", true, CLOCK_BED_EARLY_MS);
+    b.shims[leader].is->wall_us = 3600 * SECOND_US; /* its own goes wrong, too */
+    clock_bed_fire(&b, "stepped", true, CLOCK_BED_EARLY_MS);
+    clock_bed_end(&b);
 }
 
 /* This node leads, whoever did. */
-static void make_leader(struct wrong *w, unsigned node)
+static void make_leader(struct clock_bed *b, unsigned node)
 {
     uint64_t until = monotonic_ms() + 20000;
 
-    while (cluster_wait_leader(&w->cluster, 20000) != node) {
+    while (cluster_wait_leader(&b->cluster, 20000) != node) {
         assert_true(monotonic_ms() < until);
-        (void)cluster_transfer(w->client, node + 1);
+        (void)cluster_transfer(b->client, node + 1);
     }
 }
 
@@ -237,78 +187,80 @@ static void make_leader(struct wrong *w, unsigned node)
  * the right clock has gone, it leads, and goes on from what it was told. */
 static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
 
     (void)state;
-    wrong_start(&w, 3, (const int64_t[]){0, 3600 * SECOND_US, 0});
-    make_leader(&w, 0);
-    cluster_kill(&w.cluster, 1); /* it may have led, and heard the others */
-    cluster_start(&w.cluster, 1);
-    cluster_expect_equal_digests(&w.cluster, 20000);
-    cluster_kill(&w.cluster, 2);
-    make_leader(&w, 0);
-    fire_some(&w, "agreed", EARLY_MS);
+    start(&b, 3, (const int64_t[]){0, 3600 * SECOND_US, 0});
+    make_leader(&b, 0);
+    cluster_kill(&b.cluster, 1); /* it may have led, and heard the others */
+    cluster_start(&b.cluster, 1);
+    cluster_expect_equal_digests(&b.cluster, 20000);
+    cluster_kill(&b.cluster, 2);
+    make_leader(&b, 0);
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
     uint64_t from_ms = wall_ms() + 10000;
-    assert_int_equal(schedule(&w, "meanwhile", 10000, 0), ORDERSCHED_OK);
+    assert_int_equal(clock_bed_schedule(&b, "meanwhile", 10000, 0), ORDERSCHED_OK);
     uint64_t to_ms = wall_ms() + 10000;
-    cluster_kill(&w.cluster, 0);
-    cluster_start(&w.cluster, 0);
-    make_leader(&w, 1);
-    fire_some(&w, "as-told", EARLY_MS);
-    expect_on_time(&w, "meanwhile", from_ms - EARLY_MS, to_ms);
-    cluster_expect_log(&w.cluster, "goes on from what the leader before this one said");
-    cluster_expect_orderctl(&w.cluster, "status", "no majority of the voters");
-    wrong_end(&w);
+    cluster_kill(&b.cluster, 0);
+    cluster_start(&b.cluster, 0);
+    make_leader(&b, 1);
+    clock_bed_fire(&b, "as-told", true, CLOCK_BED_EARLY_MS);
+    clock_bed_expect(&b, "meanwhile", from_ms - CLOCK_BED_EARLY_MS, to_ms);
+    cluster_expect_log(&b.cluster, "goes on from what the leader before this one said");
+    cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");
+    clock_bed_end(&b);
 }
 
 /* Neither is wrong, although neither is where the other one's error ends. */
 static void two_clocks_within_the_error_do_not_push_each_other_out(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
     char command[500];
 
     (void)state;
-    wrong_start(&w, 3, (const int64_t[]){-150000, 150000, 0});
-    cluster_expect_orderctl(&w.cluster, "clock", "all 3 voters. wall clocks agree");
-    cluster_kill(&w.cluster, 2);
-    fire_some(&w, "first", 300);
+    start(&b, 3, (const int64_t[]){-150000, 150000, 0});
+    cluster_expect_orderctl(&b.cluster, "clock", "all 3 voters. wall clocks agree");
+    cluster_kill(&b.cluster, 2);
+    clock_bed_fire(&b, "first", true, 300);
     sleep_ms(8000); /* the patience with a wrong clock is over */
-    fire_some(&w, "second", 300);
+    clock_bed_fire(&b, "second", true, 300);
     snprintf(command, sizeof command, "cat '%s'/*.log | grep -q -- 'clock is wrong'",
-             w.cluster.dir);
+             b.cluster.dir);
     assert_true(system(command) != 0);
-    wrong_end(&w);
+    clock_bed_end(&b);
 }
 
 /* Of five voters a follower hears its leader alone: it has a time as soon as it leads. */
 static void a_new_leader_of_five_has_a_time_at_once(void **state)
 {
-    struct wrong w;
+    struct clock_bed b;
 
     (void)state;
-    wrong_start(&w, 5, (const int64_t[]){0, 0, 0, 0, 3600 * SECOND_US});
-    fire_some(&w, "first", EARLY_MS);
+    start(&b, 5, (const int64_t[]){0, 0, 0, 0, 3600 * SECOND_US});
+    clock_bed_fire(&b, "first", true, CLOCK_BED_EARLY_MS);
     for (unsigned i = 0; i < 2; i++) {
         char id[32];
-        unsigned leader = cluster_wait_leader(&w.cluster, 20000);
-        cluster_kill(&w.cluster, leader);
+        unsigned leader = cluster_wait_leader(&b.cluster, 20000);
+        cluster_kill(&b.cluster, leader);
         uint64_t from_ms = monotonic_ms();
         snprintf(id, sizeof id, "after-%u", i);
-        assert_int_equal(schedule(&w, id, 60000, 0), ORDERSCHED_OK);
+        assert_int_equal(clock_bed_schedule(&b, id, 60000, 0), ORDERSCHED_OK);
         assert_true(monotonic_ms() - from_ms < 5000);
-        cluster_start(&w.cluster, leader);
+        cluster_start(&b.cluster, leader);
     }
-    fire_some(&w, "second", EARLY_MS);
-    wrong_end(&w);
+    clock_bed_fire(&b, "second", true, CLOCK_BED_EARLY_MS);
+    clock_bed_end(&b);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_hour_ahead),
+        cmocka_unit_test(ten_minutes_ahead),
+        cmocka_unit_test(a_year_ahead),
         cmocka_unit_test(an_hour_behind),
         cmocka_unit_test(ten_years_ahead),
         cmocka_unit_test(in_1970),
+        cmocka_unit_test(all_an_hour_back_at_a_restart_of_all),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
         cmocka_unit_test(a_cluster_that_never_knew_the_time_says_so),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),

@@ -209,9 +209,9 @@ static void a_leaders_clock_that_steps_fires_nothing_early_and_nothing_late(void
     load.early_ms = 200;
     for (unsigned i = 0; i < sizeof steps_s / sizeof *steps_s; i++) {
         sleep_ms(1000);
-        *shim.offset_us = steps_s[i] * 1000000;
+        shim.is->wall_us = steps_s[i] * 1000000;
         sleep_ms(1000);
-        *shim.offset_us = 0;
+        shim.is->wall_us = 0;
     }
     load_finish(&load, 60000);
     struct load_report r = load_judge(&load, &sink);

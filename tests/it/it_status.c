@@ -78,7 +78,7 @@ static void a_node_whose_clock_is_wrong_is_named(void **state)
     cluster_init(&c, 3);
     clock_shim_make(&shim, &c, "clock-offset");
     clock_shim_give(&shim, &c, 0);
-    *shim.offset_us = 3600 * 1000000ll;
+    shim.is->wall_us = 3600 * 1000000ll;
     cluster_start_all(&c);
     unsigned leader = cluster_wait_leader(&c, 10000);
     ordersched_client *client = cluster_client(&c);
@@ -90,10 +90,10 @@ static void a_node_whose_clock_is_wrong_is_named(void **state)
             assert_int_equal(cluster_transfer(client, c.nodes[next].id), 0);
         }
     }
-    *shim.offset_us = -86400 * 1000000ll;
+    shim.is->wall_us = -86400 * 1000000ll;
     expect_status(&c, 0, "node 1: its wall clock is .* behind what a majority");
     cluster_expect_log(&c, "member=1 ahead_ms=-86");
-    *shim.offset_us = 0;
+    shim.is->wall_us = 0;
     cluster_expect_log(&c, "agrees with a majority again");
     ordersched_close(client);
     cluster_close(&c, false);

@@ -20,6 +20,9 @@ static void the_defaults_are_those_of_the_design(void **state)
     assert_string_equal(c->address, "127.0.0.1:7400");
     assert_int_equal(c->election_timeout_ms, 500);
     assert_int_equal(c->heartbeat_ms, 50);
+    assert_int_equal(c->clock_wait_ms, 10000);
+    assert_int_equal(c->max_clock_jump_ms, 7u * 24 * 3600 * 1000);
+    assert_false(c->accept_clock);
     assert_int_equal(c->retention_ms, 24u * 3600 * 1000);
     assert_int_equal(c->max_orders, 20000000);
     assert_int_equal(c->max_bytes, UINT64_C(8) << 30);
@@ -62,6 +65,7 @@ static void every_flag_is_taken(void **state)
         "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
         "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
         "--snapshot-trailing 1024 --snapshot-slice 3 --max-deliveries 8 --max-delivery-bytes 2MiB "
+        "--clock-wait 3s --max-clock-jump 2d --accept-clock "
         "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
         "--log-format json");
     const struct config *c = &f->config;
@@ -76,6 +80,9 @@ static void every_flag_is_taken(void **state)
     assert_string_equal(c->address, "10.0.0.2:7420");
     assert_int_equal(c->election_timeout_ms, 1000);
     assert_int_equal(c->heartbeat_ms, 100);
+    assert_int_equal(c->clock_wait_ms, 3000);
+    assert_int_equal(c->max_clock_jump_ms, 2u * 24 * 3600 * 1000);
+    assert_true(c->accept_clock);
     assert_int_equal(c->retention_ms, 7u * 24 * 3600 * 1000);
     assert_int_equal(c->max_orders, 5);
     assert_int_equal(c->max_bytes, 1u << 20);
@@ -165,6 +172,17 @@ static void values_out_of_range_or_kind_are_refused(void **state)
     assert_config_refused(f, "--data d --id 1x", "must be a whole number");
     assert_config_refused(f, "--data d --retention 24",
                           "--retention: must be a duration such as 500ms, 30m or 24h, not \"24\"");
+    assert_config_refused(f, "--data d --clock-wait 10",
+                          "--clock-wait: must be a duration such as 500ms, 30m or 24h, not \"10\"");
+    assert_config_parsed(f, "--data d --clock-wait 0s");
+    assert_config_refused(f, "--data d --clock-wait 61m",
+                          "--clock-wait: must be from 0 ms to 1h 0m, not 61m");
+    assert_config_refused(f, "--data d --max-clock-jump 59s",
+                          "--max-clock-jump: must be from 1m 0.0s to 400d 0h, not 59s");
+    assert_config_refused(f, "--data d --max-clock-jump 401d", "to 400d 0h, not 401d");
+    assert_config_refused(f, "--data d --max-clock-jump", "--max-clock-jump needs a value");
+    assert_config_refused(f, "--data d --accept-clock=yes",
+                          "--accept-clock: must be true or false, not \"yes\"");
     assert_config_refused(f, "--data d --retention 401d", "must be from 1.00s to 400d 0h");
     assert_config_refused(
         f, "--data d --max-bytes 8G",

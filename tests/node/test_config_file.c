@@ -39,10 +39,16 @@ static void a_file_gives_the_same_settings_as_flags(void **state)
                           "max-bytes: 64MiB\n"
                           "max-orders: 1000\n"
                           "insecure: true\n"
+                          "clock-wait: 0s\n"
+                          "max-clock-jump: 12h\n"
+                          "accept-clock: true\n"
                           "log-level: warn\n");
     assert_config_parsed(f, "--config FILE");
     const struct config *c = &f->config;
     assert_int_equal(c->id, 2);
+    assert_int_equal(c->clock_wait_ms, 0);
+    assert_int_equal(c->max_clock_jump_ms, 12u * 3600 * 1000);
+    assert_true(c->accept_clock);
     assert_string_equal(c->data, "/srv/orders");
     assert_int_equal(c->n_peers, 2);
     assert_string_equal(c->peers[0].address, "127.0.0.1:7410");

@@ -180,6 +180,25 @@ static void pay(struct bed *t, const char *id, uint64_t now_ms)
     apply(&t->machine, now_ms, &op);
 }
 
+static void a_leader_that_is_alone_notes_the_time_now_and_then(void **state)
+{
+    struct bed t;
+
+    (void)state;
+    bed_open(&t);
+    t.machine.now_ms = NOW_MS;
+    assert_true(expiry_plan_note(&t.machine, &t.batcher, NOW_MS + 999, 1000) == NOW_MS + 1000);
+    assert_false(t.batcher.want_time);
+    assert_true(expiry_plan_note(&t.machine, &t.batcher, NOW_MS + 1000, 1000) == UINT64_MAX);
+    assert_true(t.batcher.want_time);
+    t.batcher.want_time = false;
+    t.batcher.inflight = 1; /* it is on its way */
+    assert_true(expiry_plan_note(&t.machine, &t.batcher, NOW_MS + 1000, 1000) == UINT64_MAX);
+    assert_false(t.batcher.want_time);
+    t.batcher.inflight = 0;
+    bed_close(&t);
+}
+
 static bool plan_room(struct bed *t, uint64_t clock_ms, uint64_t *next_ms)
 {
     t->batcher.want_time = false;
@@ -222,6 +241,7 @@ int main(void)
         cmocka_unit_test(an_entry_on_its_way_that_is_late_enough_will_do),
         cmocka_unit_test(once_the_time_is_applied_the_next_order_counts),
         cmocka_unit_test(a_replicated_time_ahead_of_the_clock_needs_nothing),
+        cmocka_unit_test(a_leader_that_is_alone_notes_the_time_now_and_then),
         cmocka_unit_test(where_room_is_short_an_entry_is_wanted_once_an_order_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,9 +24,9 @@ void clock_shim_make(struct clock_shim *s, const struct cluster *c, const char *
     snprintf(path, sizeof path, "%s/%s", c->dir, name);
     snprintf(s->environment, sizeof s->environment, "CLOCK_SHIM_FILE=%s", path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_true(fd >= 0 && ftruncate(fd, sizeof(int64_t)) == 0);
-    s->offset_us = mmap(NULL, sizeof(int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    assert_true(s->offset_us != MAP_FAILED);
+    assert_true(fd >= 0 && ftruncate(fd, sizeof *s->is) == 0);
+    s->is = mmap(NULL, sizeof *s->is, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true((const void *)s->is != MAP_FAILED);
     close(fd);
 }
 
