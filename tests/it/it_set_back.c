@@ -123,9 +123,10 @@ static void deliveries_under_way_end_first(void **state)
     clock_bed_init(&b, 3);
     clock_bed_start(&b);
     cluster_expect_orderctl(&b.cluster, "route put loan --kind worker --timeout 60s", "loan");
-    w.route = "loan";
-    assert_int_equal(clock_bed_schedule(&b, "lent", HOUR_MS, 0), ORDERSCHED_OK);
-    assert_int_equal(clock_bed_schedule(&b, "kept", 2 * HOUR_MS, 0), ORDERSCHED_OK);
+    assert_int_equal(ordersched_schedule(b.client, "lent", HOUR_MS, "loan", "{}", 2, NULL),
+                     ORDERSCHED_OK);
+    assert_int_equal(ordersched_schedule(b.client, "kept", 2 * HOUR_MS, "loan", "{}", 2, NULL),
+                     ORDERSCHED_OK);
     set_clocks(&b, YEAR_US);
     assert_int_equal(ordersched_worker_open(b.client, "loan", "slow", &worker), ORDERSCHED_OK);
     assert_int_equal(ordersched_worker_reserve(worker, 1, 10000, &jobs), ORDERSCHED_OK);
