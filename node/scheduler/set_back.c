@@ -38,12 +38,20 @@ static void set_back_tell(struct scheduler *s, const struct set_back *b)
     write_uint(&s->body, b->foreseen.stay);
 }
 
+/* The only voter may be going on without its wall clock, which is behind: who asks for this says that it
+ * is right. */
+static bool goes_by_own_clock(const struct scheduler *s)
+{
+    return s->lone.standing > LONE_CLOCK_AWAITED;
+}
+
 /* From the replicated time to the one that is known; the same twice if that is not earlier. */
 static void set_back_plan(struct scheduler *s, struct set_back *b)
 {
     (void)scheduler_now_ms(s);
     b->from_ms = s->machine.now_ms;
-    b->to_ms = clock_true_ms(&s->clock, scheduler_monotonic_us(s));
+    b->to_ms = goes_by_own_clock(s) ? (uint64_t)s->clock.wall_us / 1000
+                                    : clock_true_ms(&s->clock, scheduler_monotonic_us(s));
     if (b->to_ms + SET_BACK_MIN_MS > b->from_ms) {
         b->to_ms = b->from_ms;
     }
@@ -64,7 +72,7 @@ void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administe
         return;
     }
     set_back_plan(s, &b);
-    if (!scheduler_time_is_agreed(s)) {
+    if (!scheduler_time_is_agreed(s) && !goes_by_own_clock(s)) {
         done(
             arg, ORDERSCHED_BUSY,
             "what time it is is not known: no majority of the voters' wall clocks agrees. Put them "

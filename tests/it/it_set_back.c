@@ -155,11 +155,39 @@ static void deliveries_under_way_end_first(void **state)
     clock_bed_end(&b);
 }
 
+/* A machine that booted a year ahead was let lead by it, and is right again: whoever asks for the set-back
+ * vouches for its clock. */
+static void a_cluster_of_one_goes_by_its_clock_again(void **state)
+{
+    struct clock_bed b;
+
+    (void)state;
+    clock_bed_init(&b, 1);
+    b.shims[0].is->wall_us = YEAR_US;
+    b.shims[0].is->kernel_error_us = -1;
+    clock_bed_start(&b);
+    assert_int_equal(clock_bed_schedule(&b, "wrong", HOUR_MS, 0), ORDERSCHED_OK);
+    cluster_kill(&b.cluster, 0);
+    b.shims[0].is->wall_us = 0;
+    cluster_start(&b.cluster, 0);
+    cluster_expect_orderctl(&b.cluster, "status", "behind the cluster.s time");
+    assert_int_equal(clock_bed_schedule(&b, "at", 0, wall_ms() + HOUR_MS), ORDERSCHED_BAD_DEADLINE);
+    cluster_expect_orderctl(&b.cluster, "clock", "set-back");
+    cluster_expect_orderctl(&b.cluster, "clock set-back --yes", "was set back by 36[45]d");
+    clock_bed_fire(&b, "after", true, CLOCK_BED_EARLY_MS);
+    cluster_kill(&b.cluster, 0);
+    cluster_start(&b.cluster, 0);
+    clock_bed_fire(&b, "restarted", true, CLOCK_BED_EARLY_MS);
+    clock_bed_expect_all_taken(&b);
+    clock_bed_end(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_year_ahead),
         cmocka_unit_test(deliveries_under_way_end_first),
+        cmocka_unit_test(a_cluster_of_one_goes_by_its_clock_again),
     };
     cmocka_set_test_filter(getenv("ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
