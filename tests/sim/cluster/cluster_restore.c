@@ -3,9 +3,9 @@
  *
  * Raft stands the loss of one disk no more than that of any other thing it relies on: what was
  * confirmed must be on a majority without it, or acknowledged entries are gone whatever the
- * nodes do. So this waits for a moment in which the others hold all that the victim has, and
- * know its term, in which it may have voted. Then nothing may be lost, and it must be made
- * good.
+ * nodes do. So this waits for a moment in which the others hold all that the victim has, know its
+ * term, in which it may have voted, and none of them still asks for its vote in that. Then nothing may
+ * be lost, and it must be made good.
  *
  * With the extra `starts` the whole directory is copied or wiped, with what it says of its starts:
  * who has seen the node refuses it, for good, unless the copy is of the same start. A majority is
@@ -35,7 +35,9 @@ static bool others_can_do_without(const struct sim_cluster *c, unsigned victim)
         if (i == victim || (c->options.starts && c->nodes[i].spoilt)) {
             continue;
         }
-        if (other->term < s->term) {
+        bool stands = other->term == s->term && other->vote == c->nodes[i].id &&
+                      s->vote != other->vote;
+        if (other->term < s->term || stands) {
             return false;
         }
         holding += holds_all_of(other, s);
