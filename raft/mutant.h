@@ -53,6 +53,7 @@ enum mutant {
     MUTANT_MINORITY_SETS_TIME,        /* two clocks that agree are enough, however many vote */
     MUTANT_UNGUIDED_TIME_STANDS,      /* time that no majority agrees on any more stands still */
     MUTANT_UNTOLD_LEADER_BY_ITSELF,   /* a new leader that was told no time goes by its own clock */
+    MUTANT_LATER_OF_TWO,              /* two clocks that disagree have the time of the later */
     MUTANT_COUNT
 };
 
