@@ -6,6 +6,7 @@
 #include "../raft/consensus/replica.h"
 #include "../raft/mutant.h"
 #include "../raft/peer/clock_samples.h"
+#include "scheduler/scheduler.h"
 
 static_assert(REPLICA_MEMBERS_MAX <= CLOCK_VOTERS_MAX && REPLICA_MEMBERS_MAX <= CLOCK_PEERS_MAX,
               "there is room for all members");
@@ -61,6 +62,21 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
     }
 }
 
+void clock_view_report(const struct clock_view *view, struct scheduler_clock *out)
+{
+    *out = (struct scheduler_clock){
+        .standing = view->agreement.standing,
+        .ahead_ms = view->agreement.ahead_us / 1000,
+        .agreed = view->agreement.in,
+        .n = view->n,
+    };
+    for (unsigned i = 0; i < view->n; i++) {
+        const struct clock_view_voter *v = &view->voters[i];
+        out->voters[i] = (struct scheduler_clock_voter){v->id, v->offset_us / 1000,
+                                                        v->ahead_us / 1000, v->error_us};
+    }
+}
+
 /* The time that is so far from a reading of the clock; there is none before the epoch. */
 static uint64_t moved(uint64_t wall_us, int64_t by_us)
 {
@@ -72,7 +88,7 @@ static uint64_t earlier_of(const struct clock_view_voter *other, uint64_t wall_u
 {
     uint64_t other_us = moved(wall_us, other->offset_us - other->error_us);
 
-    return other_us < wall_us ? other_us : wall_us;
+    return (other_us < wall_us) != MUTANT(LATER_OF_TWO) ? other_us : wall_us;
 }
 
 struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall_us)

@@ -10,6 +10,7 @@
 
 struct clock_samples;
 struct replica_member;
+struct scheduler_clock;
 
 /* What is known of another voter. */
 struct clock_view_voter {
@@ -35,6 +36,8 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
                      uint64_t wall_us, uint64_t monotonic_us);
 /* Does a majority agree? */
 bool clock_view_is_agreed(const struct clock_view *view);
+/* The same for the scheduler, in milliseconds. */
+void clock_view_report(const struct clock_view *view, struct scheduler_clock *out);
 /* What follows for the cluster's time; of a view made at this reading of the wall clock. */
 struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall_us);
 

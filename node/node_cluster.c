@@ -253,25 +253,15 @@ void node_cluster_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us,
     clock_watch_guide(&n->clock_watch, wall_us, monotonic_us, guide);
 }
 
-/* What the watch sees, in milliseconds. */
+/* What the watch sees. */
 static void node_clock(void *arg, struct scheduler_clock *out)
 {
     const struct node *n = arg;
     struct clock_view view;
 
     clock_watch_view(&n->clock_watch, &view);
-    *out = (struct scheduler_clock){
-        .standing = view.agreement.standing,
-        .ahead_ms = view.agreement.ahead_us / 1000,
-        .agreed = view.agreement.in,
-        .error_max_ms = n->clock_watch.error_max_us / 1000,
-        .n = view.n,
-    };
-    for (unsigned i = 0; i < view.n; i++) {
-        const struct clock_view_voter *v = &view.voters[i];
-        out->voters[i] = (struct scheduler_clock_voter){v->id, v->offset_us / 1000,
-                                                        v->ahead_us / 1000, v->error_us};
-    }
+    clock_view_report(&view, out);
+    out->error_max_ms = n->clock_watch.error_max_us / 1000;
 }
 
 /* --- who asks --- */

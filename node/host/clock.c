@@ -161,7 +161,7 @@ void clock_raise(struct clock *c, uint64_t now_ms)
 
 void clock_forget_old(struct clock *c, uint64_t monotonic_us)
 {
-    if (c->is_told || (c->is_set && between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US)) {
+    if (!c->is_set || between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US) {
         clock_init(c, monotonic_us);
     }
 }

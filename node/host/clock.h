@@ -58,8 +58,8 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
 /* Its owner begins to lead. What was agreed on longer ago than CLOCK_TRUST_US is forgotten: two clocks
- * may have run apart too far by then. So is what was told before an earlier leadership. Whoever leads goes
- * on by it. */
+ * may have run apart too far by then. So is what was not agreed on: what was told before an earlier
+ * leadership, and what the earlier of two that disagree showed meanwhile. Whoever leads goes on by it. */
 void clock_forget_old(struct clock *c, uint64_t monotonic_us);
 /* Now it is `now_ms`, as those said who led before: it goes on from there until the voters' clocks agree. No
  * effect where they did, and were not forgotten; two that disagree are believed more. */

@@ -352,6 +352,22 @@ static void what_was_told_counts_for_one_leadership(void **state)
     assert_false(clock_goes(&c));
 }
 
+/* The other one's clock was put back meanwhile, and the cluster's time has not come to that yet. */
+static void what_two_that_disagree_showed_a_follower_does_not_hold_it_up_when_it_leads(void **state)
+{
+    struct clock_guide guide = {CLOCK_NOT_BEYOND, 0, START_US};
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    (void)clock_read(&c, START_US, 0, &guide);
+    clock_forget_old(&c, SECOND_US);
+    clock_raise(&c, START_US / 1000 - 60000);
+    guide.high_us = START_US - 30 * SECOND_US;
+    assert_true(clock_read(&c, START_US + SECOND_US, SECOND_US, &guide) == START_US / 1000 - 30000);
+    assert_true(clock_goes(&c));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +392,8 @@ int main(void)
         cmocka_unit_test(what_is_agreed_on_takes_the_place_of_what_was_told),
         cmocka_unit_test(two_that_disagree_are_believed_more_than_what_was_told),
         cmocka_unit_test(what_was_told_counts_for_one_leadership),
+        cmocka_unit_test(
+            what_two_that_disagree_showed_a_follower_does_not_hold_it_up_when_it_leads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,8 @@
     X(crashes_at_votes) X(crashes_behind_votes)                       \
     X(outcomes_repeated) X(disks_low) X(disks_compared) \
     X(told) X(told_wrongly) X(clock_words) X(clock_words_lost) X(leaders_outvoted)      \
-    X(leaders_unguided) X(leaders_without_time) X(times_found)
+    X(leaders_unguided) X(leaders_as_told) X(leaders_of_two) X(leaders_without_time)    \
+    X(times_found) X(outvoted_transfers) X(wrong_added)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \

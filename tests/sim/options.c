@@ -173,8 +173,21 @@ static void draw_lies(struct sim_options *o)
     }
 }
 
-/* A strict minority of all configurations there will be: none where the voters change. Nor where members may
- * be shut out for good: of three voters, a wrong one and a right one know no time. The clocks of any two run
+/* Two voters that disagree. */
+static void draw_two_clocks(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (o->slots == o->nodes && o->restore_every_ms == 0 &&
+        options_extra(o, "two-clocks", 150, &stream)) {
+        o->two_clocks = true;
+        o->nodes = o->slots = 2;
+        o->clocks_wrong = 1;
+    }
+}
+
+/* A strict minority of all configurations there will be. None where members may be shut out for good: of
+ * three voters, a wrong one and a right one know no time. The clocks of any two run
  * apart by at most 500 ppm, as clock_samples.h has it; an hour of that would make right clocks wrong. What
  * a clone's clock shows would be taken for the member's. */
 static void draw_clocks(struct sim_options *o)
@@ -189,13 +202,14 @@ static void draw_clocks(struct sim_options *o)
     o->clocks_wrong = loop_random_bool(&stream, 300)
                           ? (unsigned)loop_between(&stream, 0, (o->nodes - 1) / 2)
                           : (o->nodes - 1) / 2;
-    if (o->slots > o->nodes || o->restore_every_ms != 0) {
+    if (o->restore_every_ms != 0) {
         o->clocks_wrong = 0;
     }
     o->clock_drift_max_ppm = (unsigned)ONE_OF(&stream, 15, 100, 249);
     o->clock_step_every_ms = loop_random_bool(&stream, 600) ? loop_between(&stream, 300, 6000) : 0;
     o->clock_lost_per_mille = (unsigned)ONE_OF(&stream, 0, 0, 300, 900);
-    if (options_extra(o, "clock-silence", 150, &stream)) {
+    draw_two_clocks(o);
+    if (!o->two_clocks && options_extra(o, "clock-silence", 150, &stream)) {
         o->clock_silence = true;
         o->settle_ms = SETTLE_SILENT_MS;
     }
@@ -350,7 +364,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "bulk=%u run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
-            " wrong_clocks=%u/%u/%u silence=%u clients_waiting=%u with=%s\n",
+            " wrong_clocks=%u/%u/%u two=%u silence=%u clients_waiting=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -362,6 +376,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->history_per_mille, o->vote_crash_per_mille, o->clones_every_ms, o->clones_elsewhere,
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
-            o->clock_lost_per_mille, o->clock_silence, o->clients_waiting,
+            o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->clients_waiting,
             o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -103,6 +103,7 @@ struct sim_options {
     bool wrong_clocks;     /* nodes tell each other what their clocks show, and lead by it; */
     unsigned clocks_wrong; /* so many have wrong ones: a strict minority of the voters */
     unsigned clock_lost_per_mille; /* of these words alone, beside what the network does */
+    bool two_clocks;               /* of two voters one is wrong */
     bool clock_silence; /* none comes through any more, long after the faults have ended */
 };
 

@@ -344,8 +344,8 @@ void check_leaders_clock(struct check *c, unsigned node, uint64_t clock_ms, uint
 /* Where most of the clocks are right the replicated time is right, too, whosever clock leads. */
 static void time_check(struct check *c, uint64_t index)
 {
-    if (!c->options->wrong_clocks || !c->healed || c->loop->now_us < c->healed_us + PACE_AFTER_US ||
-        index < c->max_index) {
+    if (!c->options->wrong_clocks || !cluster_time_is_promised(c->cluster) || !c->healed ||
+        c->loop->now_us < c->healed_us + PACE_AFTER_US || index < c->max_index) {
         return;
     }
     if (c->now_ms + cluster_time_error_ms(c->cluster) + PACE_SLACK_MS <
@@ -362,7 +362,8 @@ static void pace_check(struct check *c, uint64_t index)
 {
     uint64_t passed_ms;
 
-    if (!c->healed || c->loop->now_us < c->healed_us + PACE_AFTER_US || index < c->max_index) {
+    if (!c->healed || c->loop->now_us < c->healed_us + PACE_AFTER_US || index < c->max_index ||
+        !cluster_time_is_promised(c->cluster)) {
         return;
     }
     if (c->pace_us == 0) {

@@ -13,6 +13,13 @@ void check_healed(struct check *c)
     c->healed_us = c->loop->now_us;
 }
 
+/* TIMEOUT: the answer to the last attempt came too late. */
+static bool waits_for_time(int error)
+{
+    return error == ORDERSCHED_BUSY || error == ORDERSCHED_EARLY_REQUEST ||
+           error == ORDERSCHED_TIMEOUT;
+}
+
 void check_probe(struct check *c, const struct check_call *call, const struct ordersched_answer *a)
 {
     if (a->error < ORDERSCHED_INVALID || a->error == ORDERSCHED_FULL || !check_is_alive(c)) {
@@ -20,6 +27,9 @@ void check_probe(struct check *c, const struct check_call *call, const struct or
     }
     if (c->options->max_recent > 0 && call->code != OPERATION_GET) {
         return; /* where so few refused requests are remembered, one may be BUSY to the end */
+    }
+    if (waits_for_time(a->error) && cluster_time_stood(c->cluster)) {
+        return; /* nobody can tell when it will go on */
     }
     bool of_order = call->code == OPERATION_GET || check_changes_order(call->code);
     check_fail(c, "LIVENESS", of_order ? (int)call->id : -1,
@@ -156,12 +166,13 @@ static void check_time(struct check *c, unsigned leading, uint64_t clock_ms)
 {
     uint64_t true_ms = cluster_true_ms(c->cluster);
 
-    if (!c->options->wrong_clocks) {
+    if (!c->options->wrong_clocks || cluster_time_stood(c->cluster)) {
         return;
     }
     if (!scheduler_time_goes(cluster_scheduler(c->cluster, leading))) {
         check_fail(c, "LIVENESS", -1, "node %u, which leads, has no time at the end", leading + 1);
-    } else if (clock_ms + cluster_time_error_ms(c->cluster) < true_ms ||
+    } else if ((cluster_time_is_promised(c->cluster) &&
+                clock_ms + cluster_time_error_ms(c->cluster) < true_ms) ||
                clock_ms > cluster_leaders_clock_max_ms(c->cluster) + 1) {
         check_fail(c, "CLOCK", -1,
                    "node %u, which leads, has another time at the end than most of the clocks:\n"
@@ -176,6 +187,7 @@ void check_end(struct check *c)
     const struct machine *m = NULL;
 
     uint64_t now_ms = c->now_ms;
+    bool stands = cluster_time_stood(c->cluster); /* then nothing is fired, whatever is due */
 
     if (leading >= 0) {
         /* By the leader's clock: the replicated time goes on only with entries. */
@@ -193,7 +205,7 @@ void check_end(struct check *c)
                                                        (struct slice){(const uint8_t *)name, len})
                                           : NULL;
         for (const struct life *life = c->histories[id].life; life != NULL; life = life->older) {
-            check_settled(c, life, waits_for_its_route(life, o, m), now_ms);
+            check_settled(c, life, stands || waits_for_its_route(life, o, m), now_ms);
         }
     }
 }

@@ -60,7 +60,8 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
         foreign_nodes, peers_refused, identities_adopted, crashes_at_votes, crashes_behind_votes,
         lost_refused, clones, clones_heard, clones_refused, outcomes_repeated, disks_low,
         disks_compared, told, told_wrongly, clock_words, clock_words_lost, leaders_outvoted,
-        leaders_unguided, leaders_without_time, times_found;
+        leaders_unguided, leaders_as_told, leaders_of_two, leaders_without_time, times_found,
+        outvoted_transfers, wrong_added;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
@@ -96,6 +97,10 @@ uint64_t cluster_true_ms(const struct sim_cluster *c);
 /* With the extra "wrong-clocks", a while after the faults have ended: by how much may a leader's clock be
  * behind that? */
 uint64_t cluster_time_error_ms(const struct sim_cluster *c);
+/* Is true time followed? Not by two voters of which one is behind. */
+bool cluster_time_is_promised(const struct sim_cluster *c);
+/* Did such a time stand still, as it may, a short while ago? */
+bool cluster_time_stood(const struct sim_cluster *c);
 
 /* A client's message reaches a node: checked and submitted as api.c does it. reply(arg, data, len)
  * runs once, maybe at once; data NULL: the node crashed before it answered. The node must be

@@ -1,21 +1,15 @@
 /* cluster_clocks.c - the extra "wrong-clocks": a strict minority of the voters has wrong wall clocks. The
- * nodes tell each other what their clocks show, in words that are lost and late like messages, and a
- * leader's time follows from them, by the production code.
+ * nodes tell each other what their clocks show, in words that are lost and late like messages. Which time
+ * follows from it: cluster_time.c.
  *
- * How far ahead of true time can a leader's clock be? What a majority agrees on ends where the bounds of a
- * majority overlap, each widened by half of CLOCKS_ERROR_US. Any majority has one whose clock is right:
- * that shows at most true time and CLOCKS_RIGHT_MAX_US, and what is known of it from messages ends at most
- * as far behind it as the bounds are wide (they begin before what it shows). Hence
+ * Where members come and go, none of the configurations that there may be has half of its voters with wrong
+ * clocks: there are always more nodes that are right and certainly vote than wrong ones that may vote.
+ * Certain is who founded the cluster, or of whose addition the operator has heard, and whom nobody ever asked
+ * to be removed.
  *
- *     true time + CLOCKS_RIGHT_MAX_US + CLOCKS_ERROR_US / 2 + the widest bounds of a right one's clock
- *
- * and from there on, until the next reading, with the clock of the node. It is behind by as much at most,
- * for the same reason, as soon as it has been read. The clocks that are right stay so with their drift:
- * see CLOCKS_OFFSET_MAX_US. */
+ * With "two-clocks" one of two voters is wrong, which is no minority. */
 #include <assert.h>
 
-#include "../../../node/clock_view.h"
-#include "../../../node/scheduler/internal.h"
 #include "cluster_internal.h"
 
 #define CLOCKS_EVERY_US 1000000
@@ -24,7 +18,9 @@
 #define CLOCKS_WRONG_MAX_US (3652 * CLOCKS_DAY_US)
 /* The rest of CLOCKS_RIGHT_MAX_US is for the drift: of 250 ppm in 90 s. */
 #define CLOCKS_OFFSET_MAX_US 175000
-#define CLOCKS_DRIFT_US 60000
+/* What a node showed is believed for half a minute of the believer's clock. */
+#define CLOCKS_BELIEVED_US (CLOCK_AGE_MAX_US + CLOCK_AGE_MAX_US / 1000)
+#define CLOCKS_ADDED_WRONG_PER_MILLE 500
 #define CLOCKS_SILENCE_AFTER_US 4000000 /* of healing: somebody leads by then, and has its time */
 
 static int64_t between(struct sim_loop *l, int64_t low, int64_t high)
@@ -56,12 +52,37 @@ static int64_t draw_wrong(struct sim_cluster *c)
     return loop_random_bool(l, 500) ? offset_us : -offset_us;
 }
 
+/* It showed this until now, and may be believed to show it still. */
+static void keep_shown(struct sim_node *n)
+{
+    uint64_t now_us = n->cluster->loop->now_us;
+    bool believed = now_us < n->shown_until_us;
+
+    n->shown_low_us = believed && n->shown_low_us < n->offset_us ? n->shown_low_us : n->offset_us;
+    n->shown_high_us = believed && n->shown_high_us > n->offset_us ? n->shown_high_us
+                                                                   : n->offset_us;
+    n->shown_until_us = now_us + CLOCKS_BELIEVED_US;
+}
+
+void clocks_believed(const struct sim_node *n, uint64_t *low_us, uint64_t *high_us)
+{
+    int64_t low = n->offset_us, high = n->offset_us;
+
+    if (n->cluster->loop->now_us < n->shown_until_us) {
+        low = n->shown_low_us < low ? n->shown_low_us : low;
+        high = n->shown_high_us > high ? n->shown_high_us : high;
+    }
+    *low_us = node_wall_us(n) - (uint64_t)(n->offset_us - low);
+    *high_us = node_wall_us(n) + (uint64_t)(high - n->offset_us);
+}
+
 /* Those that are wrong may be so by the same, as by a time zone, and agree; and now and then one is right. */
 static void set_clock(struct sim_node *n)
 {
     struct sim_cluster *c = n->cluster;
     uint64_t kind = loop_below(c->loop, 10);
 
+    keep_shown(n);
     if (!n->clock_wrong || kind == 0) {
         n->offset_us = between(c->loop, -CLOCKS_OFFSET_MAX_US, CLOCKS_OFFSET_MAX_US);
     } else if (kind < 6) {
@@ -77,12 +98,57 @@ void clocks_init(struct sim_cluster *c)
     if (!c->options.wrong_clocks) {
         return;
     }
-    assert(2 * c->options.clocks_wrong < c->options.nodes);
+    assert(c->options.two_clocks || 2 * c->options.clocks_wrong < c->options.nodes);
     c->clocks_wrong_us = draw_wrong(c);
     for (unsigned left = c->options.clocks_wrong; left > 0;) {
         struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.nodes)];
         left -= !n->clock_wrong;
         n->clock_wrong = true;
+    }
+    for (unsigned i = 0; i < c->options.nodes; i++) {
+        c->nodes[i].surely_votes = true;
+    }
+}
+
+/* --- of whom there may be --- */
+
+static unsigned count_wrong(const struct sim_cluster *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        n += c->nodes[i].used && c->nodes[i].clock_wrong;
+    }
+    return n;
+}
+
+static unsigned count_surely_right(const struct sim_cluster *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        n += c->nodes[i].surely_votes && !c->nodes[i].clock_wrong;
+    }
+    return n;
+}
+
+bool clocks_may_leave(const struct sim_cluster *c, unsigned node)
+{
+    const struct sim_node *n = &c->nodes[node];
+
+    return !c->options.wrong_clocks || n->clock_wrong || !n->surely_votes || count_wrong(c) == 0 ||
+           count_wrong(c) + 1 < count_surely_right(c);
+}
+
+void clocks_draw_new(struct sim_node *n)
+{
+    struct sim_cluster *c = n->cluster;
+
+    if (c->options.wrong_clocks && c->options.restore_every_ms == 0 &&
+        count_wrong(c) + 1 < count_surely_right(c) &&
+        loop_random_bool(c->loop, CLOCKS_ADDED_WRONG_PER_MILLE)) {
+        n->clock_wrong = true;
+        c->counters.wrong_added++;
     }
 }
 
@@ -186,105 +252,5 @@ void clocks_end(struct sim_node *n)
     if (n->clocks_tell != NULL) {
         loop_cancel(n->cluster->loop, n->clocks_tell);
         n->clocks_tell = NULL;
-    }
-}
-
-/* --- what follows from them --- */
-
-/* Coverage: what a leader's time goes by, whenever that is another thing. */
-static void count(struct sim_node *n, const struct clock_view *view)
-{
-    struct sim_counters *counters = &n->cluster->counters;
-    enum clocks_seen seen = CLOCKS_WITHOUT_TIME;
-
-    if (n->foreign != 0 || replica_role(scheduler_replica(n->scheduler)) != REPLICA_LEADER) {
-        n->clocks_seen = CLOCKS_NOT_LED;
-        return;
-    }
-    if (view->agreement.standing == CLOCK_ALONE) {
-        seen = CLOCKS_AGREED;
-    } else if (clock_view_is_agreed(view)) {
-        seen = view->agreement.standing == CLOCK_OUTVOTED ? CLOCKS_OUTVOTED : CLOCKS_AGREED;
-    } else if (n->scheduler->clock.is_set) {
-        seen = CLOCKS_UNGUIDED;
-    }
-    if (seen != n->clocks_seen) {
-        counters->leaders_outvoted += seen == CLOCKS_OUTVOTED;
-        counters->leaders_unguided += seen == CLOCKS_UNGUIDED;
-        counters->leaders_without_time += seen == CLOCKS_WITHOUT_TIME;
-        counters->times_found += clock_view_is_agreed(view) &&
-                                 n->clocks_seen == CLOCKS_WITHOUT_TIME;
-        loop_trace(n->cluster->loop, "n%u, which leads: clocks %s, %u heard", n->number + 1,
-                   clock_standing_name(view->agreement.standing), view->n);
-    }
-    n->clocks_seen = seen;
-}
-
-/* How wide are the widest bounds of what this node knows of a right clock? */
-static uint64_t widest_us(const struct sim_node *n, uint64_t wall_us, uint64_t monotonic_us)
-{
-    const struct sim_cluster *c = n->cluster;
-    uint64_t widest = 0;
-
-    for (unsigned i = 0; i < c->options.slots; i++) {
-        int64_t low_us, high_us;
-        if (i != n->number && !c->nodes[i].clock_wrong &&
-            clock_samples_look(&n->clocks, c->nodes[i].id, monotonic_us, wall_us, &low_us,
-                               &high_us) &&
-            (uint64_t)(high_us - low_us) > widest) {
-            widest = (uint64_t)(high_us - low_us);
-        }
-    }
-    return widest;
-}
-
-/* How far from true time may the time be that follows from this? */
-static uint64_t error_us(const struct sim_node *n, const struct clock_view *view, uint64_t wall_us,
-                         uint64_t monotonic_us)
-{
-    if (view->agreement.standing == CLOCK_ALONE) {
-        return CLOCKS_RIGHT_MAX_US;
-    }
-    return CLOCKS_RIGHT_MAX_US + CLOCKS_ERROR_US / 2 + widest_us(n, wall_us, monotonic_us);
-}
-
-/* The same where nothing is late but by the network's latency: bounds are as wide as two messages take, and
- * their drift; and what goes on unguided for a minute drifts further. */
-uint64_t clocks_calm_error_us(const struct sim_cluster *c)
-{
-    return CLOCKS_RIGHT_MAX_US + CLOCKS_ERROR_US / 2 + 2 * c->options.latency_max_us +
-           CLOCKS_DRIFT_US;
-}
-
-void clocks_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *guide)
-{
-    struct sim_node *n = impl;
-    struct replica_member members[REPLICA_MEMBERS_MAX];
-    struct clock_view view;
-    unsigned n_members;
-
-    if (n->scheduler == NULL) { /* it is being made */
-        *guide = (struct clock_guide){.guidance = CLOCK_UNGUIDED};
-        return;
-    }
-    n_members = replica_list_members(scheduler_replica(n->scheduler), members);
-    clock_view_make(&view, &n->clocks, members, n_members, CLOCKS_ERROR_US, wall_us, monotonic_us);
-    *guide = clock_view_guide(&view, wall_us);
-    uint64_t true_us = clocks_true_us(n->cluster);
-    uint64_t off_us = error_us(n, &view, wall_us, monotonic_us);
-    bool guided = view.agreement.standing == CLOCK_ALONE || clock_view_is_agreed(&view);
-    node_raise_bound(n, guided ? true_us + off_us : 0);
-    n->clock_low_us = clock_view_is_agreed(&view) ? true_us - off_us : 0;
-    count(n, &view);
-}
-
-void clocks_watch(struct sim_node *n)
-{
-    const struct sim_cluster_hooks *hooks = &n->cluster->hooks;
-    const struct clock *clock = &n->scheduler->clock;
-
-    if (n->leads && clock->is_set && n->cluster->options.wrong_clocks &&
-        hooks->read_clock != NULL) {
-        hooks->read_clock(hooks->arg, n->number, (uint64_t)clock->value_us, n->clock_low_us);
     }
 }

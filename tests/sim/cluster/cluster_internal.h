@@ -6,6 +6,7 @@
  *   cluster_world.c   what a node's scheduler sees: clocks, receiver, clients
  *   cluster_faults.c  what happens to the nodes
  *   cluster_clocks.c  wall clocks that are wrong, and what is told of them
+ *   cluster_time.c    the time that follows from that
  *   cluster_votes.c   crashes that are aimed at a vote
  *   cluster_members.c who belongs to it
  *   cluster_lives.c   their starts, and what they see of each other's
@@ -55,12 +56,14 @@ struct sim_delivery {
 
 struct sim_repeat; /* cluster_world.c */
 
-/* cluster_clocks.c: what a leader's time went by when it was read last. */
+/* cluster_time.c: what a leader's time went by when it was read last. */
 enum clocks_seen {
     CLOCKS_NOT_LED,
     CLOCKS_AGREED,
     CLOCKS_OUTVOTED,
     CLOCKS_UNGUIDED,
+    CLOCKS_TOLD,
+    CLOCKS_EARLIER_OF_TWO,
     CLOCKS_WITHOUT_TIME,
 };
 
@@ -94,7 +97,12 @@ struct sim_node {
     /* the highest that this process's leader clock can be, as of its last reading */
     uint64_t bound_us, bound_at_us;
     bool bounded;
-    bool clock_wrong; /* or may be: it is one of the minority (cluster_clocks.c) */
+    bool clock_wrong;  /* or may be: it is one of the minority (cluster_clocks.c) */
+    bool to_leave;     /* somebody was asked to remove it, ever */
+    bool surely_votes; /* and will in all configurations to come */
+    /* the offsets that it had when it may have been heard last, beside the present one */
+    int64_t shown_low_us, shown_high_us;
+    uint64_t shown_until_us;
 
     /* as a member */
     bool used;  /* it has been started; its process may be down for a while */
@@ -182,6 +190,7 @@ struct sim_cluster {
     bool healed;
     uint64_t healed_us;
     int64_t clocks_wrong_us;   /* by which many of the wrong clocks are off */
+    uint64_t stood_us;         /* when the time of two voters stood last, as it may; 0: never */
     uint64_t clocks_elections; /* there were so many before no clock was told of any more */
     struct sim_event *heal_partition;
     struct sim_event *faults[SIM_FAULTS]; /* the next of each kind */
@@ -283,16 +292,26 @@ void clocks_start(struct sim_node *n);
 void clocks_end(struct sim_node *n);
 /* One of the wrong clocks is set. */
 void clocks_step(struct sim_cluster *c);
+/* What may others believe that its clock shows now? */
+void clocks_believed(const struct sim_node *n, uint64_t *low_us, uint64_t *high_us);
+/* Would a majority still be right without it, whatever else is under way? */
+bool clocks_may_leave(const struct sim_cluster *c, unsigned node);
+/* It is started, to be added: its clock may be wrong, if a majority stays right with it. */
+void clocks_draw_new(struct sim_node *n);
 /* The node has sent a message, so it has a connection. */
 void clocks_sent(struct sim_node *n, unsigned to);
 /* An event of the node, which is not paused. */
 void clocks_hear(struct sim_node *n, unsigned from, const uint8_t told[CLOCK_TOLD_SIZE]);
 uint64_t clocks_true_us(const struct sim_cluster *c);
+
+/* cluster_time.c */
 uint64_t clocks_calm_error_us(const struct sim_cluster *c);
-/* After an event of the node. */
+/* After an event of the node; it leads no more. */
 void clocks_watch(struct sim_node *n);
-/* As in struct environment. */
+void clocks_lost(struct sim_node *n);
+/* As in struct environment, and in struct scheduler_config. */
 void clocks_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *guide);
+void clocks_report(void *arg, struct scheduler_clock *out);
 
 /* cluster_faults.c */
 void faults_begin(struct sim_cluster *c);

@@ -69,7 +69,7 @@ static bool waits_to_vote(struct sim_cluster *c, unsigned node)
 
 static bool may_leave(struct sim_cluster *c, unsigned node)
 {
-    return c->nodes[node].used && node != (unsigned)c->leader;
+    return c->nodes[node].used && node != (unsigned)c->leader && clocks_may_leave(c, node);
 }
 
 /* --- a change --- */
@@ -107,6 +107,7 @@ static void members_changed(void *arg, const uint8_t *data, size_t len)
         bool adds = change->code == OPERATION_MEMBER_ADD;
         c->counters.members_added += adds;
         c->counters.members_removed += !adds;
+        n->surely_votes = n->surely_votes || (adds && !n->to_leave);
         loop_trace(c->loop, "n%u is %s", n->number + 1, adds ? "a voter" : "no member any more");
         /* An answer that comes late says nothing of what was asked for since. */
         if (!adds && n->retire == NULL && change->asked == n->asked) {
@@ -132,6 +133,10 @@ static void members_ask(struct sim_cluster *c, enum operation_code code, unsigne
         abort();
     }
     *change = (struct member_change){c, code, slot, ++n->asked};
+    if (code == OPERATION_MEMBER_REMOVE) {
+        n->to_leave = true;
+        n->surely_votes = false;
+    }
     loop_trace(c->loop, "n%d is to %s n%u", c->leader + 1,
                code == OPERATION_MEMBER_ADD ? "add" : "remove", slot + 1);
     request_encode_head(&message, SIM_CLUSTER_NAME, 0, 1);
@@ -178,6 +183,7 @@ void members_change(struct sim_cluster *c)
     }
     if (drawn < 40 && (slot = members_draw(c, waits_to_vote)) < 0 &&
         (slot = members_draw(c, is_new)) >= 0) {
+        clocks_draw_new(&c->nodes[slot]);
         c->nodes[slot].used = c->nodes[slot].joins = true;
         node_start(&c->nodes[slot]);
     }

@@ -118,6 +118,7 @@ static void node_watch_role(struct sim_node *n)
         c->counters.leaders_lost++;
         c->counters.failovers_with_deliveries += n->n_deliveries > 0;
         loop_trace(c->loop, "n%u leads no more", n->number + 1);
+        clocks_lost(n);
         n->leads = false;
     }
     if (leads && !n->leads) {
@@ -363,6 +364,7 @@ static struct scheduler *node_make(struct sim_node *n)
         .fatal_arg = n,
         .identified = node_identified,
         .disk_of = o->transfers ? node_disk_of : NULL,
+        .clock = o->wrong_clocks ? clocks_report : NULL,
         .cluster_arg = n,
         .applied = node_applied,
         .applied_arg = n,
