@@ -24,19 +24,20 @@ struct status_key {
     }
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster),      TEXT_KEY(identity),
-    TEXT_KEY(address),      TEXT_KEY(role),
-    TEXT_KEY(version),      TEXT_KEY(disk),
-    TEXT_KEY(clock),        UINT_KEY(id),
-    UINT_KEY(leader),       UINT_KEY(term),
-    UINT_KEY(commit),       UINT_KEY(applied),
-    UINT_KEY(last),         UINT_KEY(now_ms),
-    UINT_KEY(epoch),        UINT_KEY(pending),
-    UINT_KEY(closing),      UINT_KEY(paid),
-    UINT_KEY(cancelled),    UINT_KEY(expired),
-    UINT_KEY(dead),         UINT_KEY(oldest_overdue_ms),
-    UINT_KEY(memory_bytes), UINT_KEY(deliveries),
-    UINT_KEY(queued),       UINT_KEY(clock_ms),
+    TEXT_KEY(cluster),       TEXT_KEY(identity),
+    TEXT_KEY(address),       TEXT_KEY(role),
+    TEXT_KEY(version),       TEXT_KEY(disk),
+    TEXT_KEY(clock),         UINT_KEY(id),
+    UINT_KEY(leader),        UINT_KEY(term),
+    UINT_KEY(commit),        UINT_KEY(applied),
+    UINT_KEY(last),          UINT_KEY(now_ms),
+    UINT_KEY(epoch),         UINT_KEY(pending),
+    UINT_KEY(closing),       UINT_KEY(paid),
+    UINT_KEY(cancelled),     UINT_KEY(expired),
+    UINT_KEY(dead),          UINT_KEY(oldest_overdue_ms),
+    UINT_KEY(memory_bytes),  UINT_KEY(deliveries),
+    UINT_KEY(queued),        UINT_KEY(clock_ms),
+    UINT_KEY(clock_trusted), UINT_KEY(clock_by_trusted),
     UINT_KEY(time_ms),
 };
 

@@ -57,8 +57,10 @@ struct scheduler {
     uint64_t
         time_awaited_us; /* a leader that waits for its time: since when, and when it last said so */
     uint64_t time_said_us;
-    bool starting;                      /* inside scheduler_start */
-    bool identified;                    /* config.identified was called */
+    uint64_t trusted_said;       /* the node that was last said to be trusted */
+    uint64_t by_trusted_said_us; /* when it was last said that its clock counts; 0: it does not */
+    bool starting;               /* inside scheduler_start */
+    bool identified;             /* config.identified was called */
     struct snapshot_envelope verifying; /* a leader's snapshot */
     uint64_t snapshot_next_us;          /* not before: the next slice of the snapshot */
     uint64_t quiet_since_us;            /* no more than a little has been logged since, */
@@ -96,6 +98,8 @@ uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
  * agreed on a time. */
 bool scheduler_time_goes(const struct scheduler *s);
+/* Does it lead, and go by the clock of a member that is trusted? */
+bool scheduler_goes_by_trusted(const struct scheduler *s);
 /* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
  * what has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);

@@ -56,6 +56,7 @@ static void write_machine(struct buffer *b, const struct machine *m)
     write_bin(b, m->identity, sizeof m->identity);
     write_bin(b, m->secret, sizeof m->secret);
     write_uint(b, m->secret_index);
+    write_uint(b, m->clock_trusted);
 }
 
 static size_t bound_of_route(const struct route *r)

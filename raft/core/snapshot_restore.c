@@ -58,9 +58,16 @@ static bool has_secret(const struct machine *m)
     return memcmp(m->secret, none, sizeof none) != 0;
 }
 
+static uint32_t machine_fields(uint32_t version)
+{
+    return version < 4    ? SNAPSHOT_MACHINE_FIELDS_3
+           : version == 4 ? SNAPSHOT_MACHINE_FIELDS_4
+                          : SNAPSHOT_MACHINE_FIELDS;
+}
+
 static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
 {
-    if (!read_array_of(c, version < 4 ? SNAPSHOT_MACHINE_FIELDS_3 : SNAPSHOT_MACHINE_FIELDS)) {
+    if (!read_array_of(c, machine_fields(version))) {
         return false;
     }
     m->now_ms = read_at_most(c, ENTRY_TIME_MAX_MS);
@@ -76,6 +83,7 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->secret_index = read_at_most(c, m->applied);
         c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
     }
+    m->clock_trusted = version >= 5 ? cursor_uint(c) : 0;
     store_close(&m->store);
     store_init(&m->store, m->seed);
     if (cursor_ok(c) && m->secret_index > 0) {

@@ -184,6 +184,73 @@ static void nothing_fires_while_no_majority_agrees(void **state)
     wrong_end(&w);
 }
 
+/* An operator knows whose clock is right: orders fire by it, whoever leads, until nobody is trusted. */
+static void a_trusted_clock_counts_where_no_majority_agrees(void **state)
+{
+    struct wrong w;
+
+    (void)state;
+    wrong_start(&w, 3, (const int64_t[]){0, 0, 0});
+    cluster_expect_orderctl(&w.cluster, "clock trust 4", "node 4 is not a voter; the voters are");
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_kill(&w.cluster, i);
+        *w.shims[i].offset_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+    }
+    cluster_start_all(&w.cluster);
+    assert_int_equal(schedule(&w, "too-early", 60000, 0), ORDERSCHED_BUSY);
+    cluster_expect_orderctl(&w.cluster, "clock", "whose clock is right: orderctl clock trust ID");
+    cluster_expect_orderctl(&w.cluster, "clock trust 2", "2.s wall clock is trusted");
+    fire_some(&w, "trusted", 0); /* node 2's is this machine's own */
+    cluster_expect_orderctl(&w.cluster, "clock", "^2 .* trusted ");
+    cluster_expect_orderctl(&w.cluster, "status", "orders fire by node 2.s wall clock");
+    cluster_expect_log(&w.cluster, "orders fire by the wall clock of one member.* member=2");
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned leader = cluster_wait_leader(&w.cluster, 20000);
+        unsigned next = leader == 2 ? 0 : 2; /* one whose own clock is wrong */
+        (void)cluster_transfer(w.client, w.cluster.nodes[next].id);
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "under-node-%u", next + 1);
+        fire_some(&w, prefix, 0);
+    }
+    cluster_expect_orderctl(&w.cluster, "clock trust none", "clock is trusted any more");
+    for (unsigned i = 0; i < 3; i++) { /* whoever has led knows a time, and would go on with it */
+        cluster_kill(&w.cluster, i);
+    }
+    cluster_start_all(&w.cluster);
+    cluster_expect_orderctl(&w.cluster, "clock", "does not know what time it is");
+    assert_int_equal(schedule(&w, "too-late", 60000, 0), ORDERSCHED_BUSY);
+    for (unsigned i = 0; i < 3; i++) {
+        *w.shims[i].offset_us = 0;
+    }
+    fire_some(&w, "agreed", EARLY_MS);
+    cluster_expect_equal_digests(&w.cluster, 10000);
+    wrong_end(&w);
+}
+
+/* It has never had a time: not even a request id can be made as usual. */
+static void a_cluster_whose_clocks_never_agreed_can_be_given_one_to_trust(void **state)
+{
+    struct cluster c;
+    struct clock_shim shims[3];
+
+    (void)state;
+    cluster_init(&c, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "clock-%u", i + 1);
+        clock_shim_make(&shims[i], &c, name);
+        clock_shim_give(&shims[i], &c, i);
+        *shims[i].offset_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+    }
+    cluster_start_all(&c);
+    (void)cluster_wait_leader(&c, 20000);
+    cluster_expect_orderctl(&c, "clock", "time has not begun");
+    cluster_expect_orderctl(&c, "clock trust", "no majority of the 3 voters");
+    cluster_expect_orderctl(&c, "clock trust 2", "2.s wall clock is trusted");
+    cluster_expect_orderctl(&c, "clock", "and goes on");
+    cluster_close(&c, false);
+}
+
 /* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
 static void a_time_that_was_agreed_on_goes_on(void **state)
 {
@@ -251,6 +318,8 @@ int main(void)
         cmocka_unit_test(ten_years_ahead),
         cmocka_unit_test(in_1970),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
+        cmocka_unit_test(a_trusted_clock_counts_where_no_majority_agrees),
+        cmocka_unit_test(a_cluster_whose_clocks_never_agreed_can_be_given_one_to_trust),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
         cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),
         cmocka_unit_test(a_new_leader_of_five_has_a_time_at_once),

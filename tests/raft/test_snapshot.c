@@ -92,7 +92,7 @@ static void a_snapshot_does_not_look_like_a_compressed_one(void **state)
     struct snapshot_bytes snapshot = snapshot_of(&b->m);
 
     (void)state;
-    assert_memory_equal(snapshot.data, "OSDSNAP1\x04\0\0\0", 12);
+    assert_memory_equal(snapshot.data, "OSDSNAP1\x05\0\0\0", 12);
     free(snapshot.data);
     bed_close(b);
 }
@@ -137,7 +137,8 @@ static void restore_version(struct machine *m, unsigned version)
     assert_int_equal(m->stored.paid, 2);
     assert_int_equal(m->stored.closing, 6 - 1);
     assert_int_equal(machine_find(m, bed_text("j"))->state, ORDERSCHED_DEAD);
-    assert_int_equal(m->secret_index, 0);
+    assert_int_equal(m->secret_index != 0, version >= 4);
+    assert_int_equal(m->clock_trusted, 0);
 }
 
 static void goes_on_in_the_present_form(struct machine *m)
@@ -181,6 +182,33 @@ static void snapshots_of_versions_2_and_3_are_read(void **state)
         assert_int_equal(recent_count(m.recent), 5);
         goes_on_in_the_present_form(&m);
     }
+}
+
+static void a_snapshot_of_version_4_is_read(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 4);
+    assert_int_equal(m.secret[31], 8);
+    goes_on_in_the_present_form(&m);
+}
+
+static void whose_clock_is_trusted_comes_back(void **state)
+{
+    struct bed *b = snapshot_bed_lived();
+    struct machine m;
+
+    (void)state;
+    bed_apply(b, T + 1000, bed_clock_trust(b, INT64_MAX));
+    struct snapshot_bytes snapshot = snapshot_of(&b->m);
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, snapshot.data, snapshot.len), SNAPSHOT_OK);
+    assert_true(m.clock_trusted == INT64_MAX);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    machine_close(&m);
+    free(snapshot.data);
+    bed_close(b);
 }
 
 static void identity_and_secret_come_back(void **state)
@@ -280,6 +308,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_without_memory_is_an_error),
         cmocka_unit_test(a_snapshot_of_version_1_is_read),
         cmocka_unit_test(snapshots_of_versions_2_and_3_are_read),
+        cmocka_unit_test(a_snapshot_of_version_4_is_read),
+        cmocka_unit_test(whose_clock_is_trusted_comes_back),
         cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
         cmocka_unit_test(a_million_recent_requests_come_back_in_their_order),

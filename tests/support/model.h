@@ -76,6 +76,7 @@ struct model {
     unsigned n_operations; /* of this entry so far */
     uint64_t retention_ms;
     uint64_t floor_ms;
+    uint64_t clock_trusted;
     struct model_order orders[NOISE_IDS];
     struct model_route routes[NOISE_ROUTES];
     /* The recent requests: all ever recorded, and the first that is still there. */

@@ -9,6 +9,8 @@
  *
  *     true time + CLOCKS_RIGHT_MAX_US + CLOCKS_ERROR_US / 2 + the widest bounds of a right one's clock
  *
+ * (which holds also for a node's clock that is trusted: operators here trust right ones alone)
+ *
  * and from there on, until the next reading, with the clock of the node. It is behind by as much at most,
  * for the same reason, as soon as it has been read. The clocks that are right stay so with their drift:
  * see CLOCKS_OFFSET_MAX_US. */
@@ -84,6 +86,13 @@ void clocks_init(struct sim_cluster *c)
         left -= !n->clock_wrong;
         n->clock_wrong = true;
     }
+}
+
+uint64_t cluster_draw_trusted(struct sim_cluster *c)
+{
+    const struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];
+
+    return n->clock_wrong || loop_random_bool(c->loop, 300) ? 0 : n->id;
 }
 
 void clocks_step(struct sim_cluster *c)
@@ -205,11 +214,14 @@ static void count(struct sim_node *n, const struct clock_view *view)
         seen = CLOCKS_AGREED;
     } else if (clock_view_is_agreed(view)) {
         seen = view->agreement.standing == CLOCK_OUTVOTED ? CLOCKS_OUTVOTED : CLOCKS_AGREED;
+    } else if (clock_goes_by_trusted(&n->scheduler->clock, node_monotonic_us(n))) {
+        seen = CLOCKS_BY_TRUSTED;
     } else if (n->scheduler->clock.is_set) {
         seen = CLOCKS_UNGUIDED;
     }
     if (seen != n->clocks_seen) {
         counters->leaders_outvoted += seen == CLOCKS_OUTVOTED;
+        counters->leaders_by_trusted += seen == CLOCKS_BY_TRUSTED;
         counters->leaders_unguided += seen == CLOCKS_UNGUIDED;
         counters->leaders_without_time += seen == CLOCKS_WITHOUT_TIME;
         counters->times_found += clock_view_is_agreed(view) &&
@@ -268,11 +280,13 @@ void clocks_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct cl
         return;
     }
     n_members = replica_list_members(scheduler_replica(n->scheduler), members);
-    clock_view_make(&view, &n->clocks, members, n_members, CLOCKS_ERROR_US, wall_us, monotonic_us);
+    clock_view_make(&view, &n->clocks, members, n_members, scheduler_clock_trusted(n->scheduler),
+                    CLOCKS_ERROR_US, wall_us, monotonic_us);
     *guide = clock_view_guide(&view, wall_us);
     uint64_t true_us = clocks_true_us(n->cluster);
     uint64_t off_us = error_us(n, &view, wall_us, monotonic_us);
-    bool guided = view.agreement.standing == CLOCK_ALONE || clock_view_is_agreed(&view);
+    bool guided = view.agreement.standing == CLOCK_ALONE || clock_view_is_agreed(&view) ||
+                  view.goes_by != 0;
     node_raise_bound(n, guided ? true_us + off_us : 0);
     n->clock_low_us = clock_view_is_agreed(&view) ? true_us - off_us : 0;
     count(n, &view);
