@@ -26,18 +26,32 @@ bool clock_view_is_agreed(const struct clock_view *view)
     return view->agreement.standing == CLOCK_AGREED || view->agreement.standing == CLOCK_OUTVOTED;
 }
 
+static const struct clock_view_voter *heard_of(const struct clock_view *view, uint64_t id)
+{
+    for (unsigned i = 0; i < view->n; i++) {
+        if (view->voters[i].id == id) {
+            return &view->voters[i];
+        }
+    }
+    return NULL;
+}
+
 void clock_view_make(struct clock_view *view, const struct clock_samples *samples,
-                     const struct replica_member *members, unsigned n_members, int64_t error_max_us,
-                     uint64_t wall_us, uint64_t monotonic_us)
+                     const struct replica_member *members, unsigned n_members, uint64_t trusted,
+                     int64_t error_max_us, uint64_t wall_us, uint64_t monotonic_us)
 {
     struct clock_bounds bounds[CLOCK_VOTERS_MAX];
+    uint64_t own_id = 0;
     unsigned own = 0;
 
     *view = (struct clock_view){0};
     for (unsigned i = 0; i < n_members; i++) {
         struct clock_bounds *b = &bounds[view->n];
         view->n_voters += members[i].voter;
-        own += members[i].voter && members[i].self;
+        if (members[i].voter && members[i].self) {
+            own++;
+            own_id = members[i].id;
+        }
         if (members[i].voter && !members[i].self &&
             clock_samples_look(samples, members[i].id, monotonic_us, wall_us, &b->low_us,
                                &b->high_us) &&
@@ -59,6 +73,10 @@ void clock_view_make(struct clock_view *view, const struct clock_samples *sample
     *a = clock_agree(bounds, view->n, counted, own, error_max_us / 2);
     for (unsigned i = 0; i < view->n && clock_view_is_agreed(view); i++) {
         view->voters[i].ahead_us = ahead_of(&a->in, &bounds[i], error_max_us / 2);
+    }
+    bool wants_trust = a->standing == CLOCK_DISAGREED || a->standing == CLOCK_UNKNOWN;
+    if (wants_trust && trusted != 0 && (trusted == own_id || heard_of(view, trusted) != NULL)) {
+        view->goes_by = trusted;
     }
 }
 
@@ -83,10 +101,16 @@ static uint64_t moved(uint64_t wall_us, int64_t by_us)
     return by_us < 0 && (uint64_t)-by_us > wall_us ? 0 : wall_us + (uint64_t)by_us;
 }
 
-/* The earlier of two clocks: this node's, and the other's as early as it may be. */
+/* What another's clock shows, as early as it may be. */
+static uint64_t earliest_of(const struct clock_view_voter *other, uint64_t wall_us)
+{
+    return moved(wall_us, other->offset_us - other->error_us);
+}
+
+/* The earlier of two clocks: this node's, and the other's. */
 static uint64_t earlier_of(const struct clock_view_voter *other, uint64_t wall_us)
 {
-    uint64_t other_us = moved(wall_us, other->offset_us - other->error_us);
+    uint64_t other_us = earliest_of(other, wall_us);
 
     return (other_us < wall_us) != MUTANT(LATER_OF_TWO) ? other_us : wall_us;
 }
@@ -97,6 +121,11 @@ struct clock_guide clock_view_guide(const struct clock_view *view, uint64_t wall
 
     if (!view->votes) {
         return (struct clock_guide){.guidance = CLOCK_UNGUIDED};
+    }
+    if (view->goes_by != 0) { /* and never ahead of it */
+        const struct clock_view_voter *other = heard_of(view, view->goes_by);
+        uint64_t shows_us = other != NULL ? earliest_of(other, wall_us) : wall_us;
+        return (struct clock_guide){CLOCK_TRUSTED, shows_us, shows_us};
     }
     switch (a->standing) {
         case CLOCK_ALONE: return (struct clock_guide){.guidance = CLOCK_BY_ITSELF};

@@ -24,16 +24,19 @@ struct clock_view_voter {
 struct clock_view {
     struct clock_agreement agreement;
     unsigned n_voters;
+    /* The voter whose clock counts, as no majority agrees, it is trusted, and its clock is known (or its
+     * own); 0: there is none. */
+    uint64_t goes_by;
     bool votes; /* this node: who does not vote cannot lead, and needs no time */
     unsigned n; /* other voters that were heard, well enough, in the last half a minute */
     struct clock_view_voter voters[CLOCK_VOTERS_MAX];
 };
 
-/* Of these members, by what was heard of their clocks, at these readings of this machine's. Right
+/* Of these members, one of whose clocks may be `trusted` (0: none is; else it need not be there), by what was heard of their clocks, at these readings of this machine's. Right
  * clocks may differ by error_max_us from each other: half of it each from the true time. */
 void clock_view_make(struct clock_view *view, const struct clock_samples *samples,
-                     const struct replica_member *members, unsigned n_members, int64_t error_max_us,
-                     uint64_t wall_us, uint64_t monotonic_us);
+                     const struct replica_member *members, unsigned n_members, uint64_t trusted,
+                     int64_t error_max_us, uint64_t wall_us, uint64_t monotonic_us);
 /* Does a majority agree? */
 bool clock_view_is_agreed(const struct clock_view *view);
 /* The same for the scheduler, in milliseconds. */

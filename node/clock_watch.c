@@ -4,6 +4,7 @@
 #include "../client/base/clocks.h"
 #include "../raft/consensus/replica.h"
 #include "../raft/transport/transport.h"
+#include "scheduler/scheduler.h"
 
 #define WATCH_EVERY_MS 1000
 #define SAY_EVERY_US 600000000ull
@@ -17,7 +18,9 @@ static void look(const struct clock_watch *w, struct clock_view *view, uint64_t 
     struct replica_member members[REPLICA_MEMBERS_MAX];
     unsigned n = w->replica != NULL ? replica_list_members(w->replica, members) : 0;
 
-    clock_view_make(view, &w->samples, members, n, w->error_max_us, wall_us, monotonic_us);
+    uint64_t trusted = w->scheduler != NULL ? scheduler_clock_trusted(w->scheduler) : 0;
+
+    clock_view_make(view, &w->samples, members, n, trusted, w->error_max_us, wall_us, monotonic_us);
 }
 
 void clock_watch_view(const struct clock_watch *w, struct clock_view *view)
@@ -30,7 +33,8 @@ static bool is_fresh(const struct clock_watch *w, uint64_t wall_us, uint64_t mon
 {
     int64_t passed_us = (int64_t)(monotonic_us - w->monotonic_us);
     int64_t stepped_us = (int64_t)(wall_us - w->wall_us) - passed_us;
-    int64_t every_us = w->guide.guidance == CLOCK_UNGUIDED ? LOOK_WAITING_US : LOOK_EVERY_US;
+    bool waits = w->guide.guidance == CLOCK_UNGUIDED || w->guide.guidance == CLOCK_TRUSTED;
+    int64_t every_us = waits ? LOOK_WAITING_US : LOOK_EVERY_US;
 
     return w->monotonic_us != 0 && passed_us < every_us && stepped_us < STEP_US &&
            stepped_us > -STEP_US;
@@ -141,18 +145,20 @@ void clock_watch_init(struct clock_watch *w, uv_loop_t *loop, struct raft_uv_tra
     w->timer.data = w;
 }
 
-void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica,
+void clock_watch_begin(struct clock_watch *w, uint64_t id, struct scheduler *scheduler,
                        int64_t error_max_us)
 {
     w->error_max_us = error_max_us;
     w->monotonic_us = 0;
     w->id = id;
-    w->replica = replica;
+    w->scheduler = scheduler;
+    w->replica = scheduler_replica(scheduler);
     uv_timer_start(&w->timer, watch_cb, WATCH_EVERY_MS, WATCH_EVERY_MS);
 }
 
 void clock_watch_close(struct clock_watch *w)
 {
+    w->scheduler = NULL;
     w->replica = NULL;
     uv_close((uv_handle_t *)&w->timer, NULL);
 }

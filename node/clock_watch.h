@@ -17,6 +17,7 @@
 
 struct raft_uv_transport;
 struct replica;
+struct scheduler;
 
 /* What was said of a node's clock last. */
 struct clock_said {
@@ -28,7 +29,8 @@ struct clock_said {
 struct clock_watch {
     uv_timer_t timer;
     struct raft_uv_transport *transport;
-    const struct replica *replica; /* NULL until there is one */
+    struct scheduler *scheduler;   /* NULL until there is one */
+    const struct replica *replica; /* its; NULL likewise */
     uint64_t id;                   /* this node's */
     struct log *log;
     struct clock_samples samples;
@@ -44,8 +46,9 @@ struct clock_watch {
  * timer. */
 void clock_watch_init(struct clock_watch *w, uv_loop_t *loop, struct raft_uv_transport *transport,
                       struct log *log);
-/* Right clocks may differ by error_max_us from each other. */
-void clock_watch_begin(struct clock_watch *w, uint64_t id, const struct replica *replica,
+/* Right clocks may differ by error_max_us from each other. The scheduler knows the members, and who is
+ * trusted. */
+void clock_watch_begin(struct clock_watch *w, uint64_t id, struct scheduler *scheduler,
                        int64_t error_max_us);
 /* As of now. */
 void clock_watch_view(const struct clock_watch *w, struct clock_view *view);

@@ -317,8 +317,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         const char *reason = n->transport.errmsg;
         return node_fail(n, "cannot start", reason[0] != '\0' ? reason : err);
     }
-    clock_watch_begin(&n->clock_watch, c->id, scheduler_replica(n->scheduler),
-                      (int64_t)c->max_clock_error_ms * 1000);
+    clock_watch_begin(&n->clock_watch, c->id, n->scheduler, (int64_t)c->max_clock_error_ms * 1000);
     if (!pristine) {
         struct replica_member members[REPLICA_MEMBERS_MAX];
         unsigned n_members = replica_list_members(scheduler_replica(n->scheduler), members);

@@ -494,8 +494,8 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
     keys = """cluster id address role leader term commit applied last now_ms epoch pending closing
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
-        clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms
-        time_ms time_known lone_clock clocks identity""".split()
+        clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms clock_trusted
+        clock_by_trusted time_ms time_known lone_clock clocks identity""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")
@@ -529,6 +529,22 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         return len({tuple(b) for b in bodies}) == 1
     eventually("equal digests", digests)
     same(len(leader.one(DIGEST).body), 2)
+
+
+@test
+def a_clock_is_trusted_until_none_is(cluster):
+    c = cluster.client
+    leader = cluster.leader()
+    trusted = lambda: leader.one(STATUS, flags=LOCAL).body["clock_trusted"]
+    same(trusted(), 0)
+    same(error_of(c.do(CLOCK_TRUST, None, 2), OK).state, NONE)
+    same(trusted(), 2)
+    same(leader.one(STATUS, flags=LOCAL).body["clock_by_trusted"], 0, "a majority agrees")
+    refused = error_of(c.do(CLOCK_TRUST, None, 99), INVALID, "no voter")
+    assert "the voters are 1, 2, 3" in refused.body, refused
+    same(trusted(), 2)
+    error_of(c.do(CLOCK_TRUST, None, 0), OK)
+    same(trusted(), 0)
 
 
 @test

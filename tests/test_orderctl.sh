@@ -65,7 +65,7 @@ expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs -
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
-    "member list" "member add" "member remove" status "leader transfer" digest clock; do
+    "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust"; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
 
@@ -148,6 +148,9 @@ expect "member with id 0" 2 - 'the node id must be' $ctl member add 0 127.0.0.1:
 expect "member with a bad address" 2 - 'must be HOST:PORT' $ctl member add 4 127.0.0.1
 expect "member without an address" 2 - 'missing argument' $ctl member add 4
 expect "clock of something" 2 - '"frobnicate" is one argument too many' $ctl clock frobnicate
+expect "trust in something" 2 - "must be a node's id" $ctl clock trust frobnicate
+expect "trust in node 0" 2 - "must be a node's id" $ctl clock trust 0
+expect "trust in two" 2 - '"2" is one argument too many' $ctl clock trust 1 2
 expect "transfer to a bad id" 2 - 'the node id must be' $ctl leader transfer x
 
 # Secrets need not stand in a command line.
@@ -200,6 +203,8 @@ expect "status" 3 'down' 'no node answered' $ctl $nobody status
 expect "status as JSON" 3 '"leader": null' 'no node answered' $ctl $nobody status -w json
 expect "clock" 3 'STANDING' 'clock: UNREACHABLE: no node answered' $ctl $nobody clock
 expect "clock as JSON" 3 '"clocks": "no-leader"' 'no node answered' $ctl $nobody clock -w json
+expect "clock trust" 3 - 'clock trust 2: UNREACHABLE' $ctl $nobody clock trust 2
+expect "clock trust of nobody in particular" 3 'STANDING' 'clock trust: UNREACHABLE' $ctl $nobody clock trust
 expect "an id with a dash, and control characters" 3 - 'pay -a\\x1b\[2J: UNREACHABLE' \
     $ctl $nobody pay -- "$(printf -- '-a\033[2J')"
 expect "endpoints from the environment" 3 'down' '127.0.0.1:2' \

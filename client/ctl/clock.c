@@ -1,6 +1,7 @@
 /* clock.c - the voters' wall clocks: who is off, what time it is, and what is to be done. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "clock.h"
 #include "../text/table.h"
@@ -45,7 +46,8 @@ static void print_waits(const struct node_status *leader)
     if (leader->time_waits) {
         printf(
             "node %llu leads and does not know what time it is: nothing fires and new orders are "
-            "BUSY until a majority of the voters' clocks agree\n",
+            "BUSY until a majority of the voters' clocks agree, or one is trusted (orderctl "
+            "clock)\n",
             (unsigned long long)leader->id);
     }
 }
@@ -80,20 +82,63 @@ static void print_lone_clock(const struct survey_node *leader)
     }
 }
 
-void ctl_clock_print_warnings(const struct survey_node *leader)
+static void print_trust(const struct clock_look *look)
 {
-    if (leader == NULL) {
+    unsigned long long id = look->leader->status.clock_trusted;
+
+    switch (look->trust) {
+        case TRUST_NONE: break;
+        case TRUST_IDLE:
+            printf("node %llu's wall clock is trusted, which has no effect as long as a majority "
+                   "agrees\n",
+                   id);
+            break;
+        case TRUST_SOON:
+            printf("node %llu's wall clock is trusted, and counts in a few seconds unless a "
+                   "majority agrees by then\n",
+                   id);
+            break;
+        case TRUST_COUNTS:
+            printf(
+                "orders fire by node %llu's wall clock, which is trusted, as no majority agrees. "
+                "Put the others right; then: orderctl clock trust none\n",
+                id);
+            break;
+        case TRUST_UNHEARD:
+            printf(
+                "node %llu's wall clock is trusted, but it is not heard: no effect. Start it, or "
+                "trust another: orderctl clock trust ID\n",
+                id);
+            break;
+        case TRUST_NO_VOTER:
+            printf(
+                "node %llu's wall clock is trusted, but it is no voter: no effect. Trust another: "
+                "orderctl clock trust ID, or none\n",
+                id);
+            break;
+    }
+}
+
+void ctl_clock_print_warnings(const struct survey *s)
+{
+    struct clock_look look;
+
+    ctl_clock_look(&look, s);
+    if (look.leader == NULL) {
         return;
     }
-    if (leader->status.lone_clock[0] != '\0') {
-        print_lone_clock(leader);
+    if (look.leader->status.lone_clock[0] != '\0') {
+        print_lone_clock(look.leader);
         return;
     }
-    print_outvoted(&leader->status);
-    if (strcmp(leader->status.clock, "disagreed") == 0) {
+    print_outvoted(&look.leader->status);
+    if (look.what == CLOCKS_DISAGREE) {
         printf("no majority of the voters' wall clocks agrees on a time: put them right\n");
     }
-    print_waits(&leader->status);
+    print_waits(&look.leader->status);
+    if (look.trust != TRUST_IDLE) {
+        print_trust(&look);
+    }
 }
 
 /* ---- the table ---- */
@@ -254,6 +299,9 @@ static void print_what_follows(const struct clock_look *look)
 {
     const struct node_status *s = &look->leader->status;
 
+    if (look->trust == TRUST_COUNTS) {
+        return; /* print_trust() tells */
+    }
     if (s->time_waits) {
         print_waits(s);
     } else if (look->what == CLOCKS_DISAGREE && look->n_voters == 2) {
@@ -265,6 +313,13 @@ static void print_what_follows(const struct clock_look *look)
     }
 }
 
+static void print_advice(const struct clock_look *look)
+{
+    if (look->trust == TRUST_NONE) {
+        printf("if that cannot wait, and you know whose clock is right: orderctl clock trust ID\n");
+    }
+}
+
 static void print_disagreement(const struct clock_look *look)
 {
     printf("no majority of the %u voters' wall clocks agrees on a time:\n", look->n_voters);
@@ -272,6 +327,7 @@ static void print_disagreement(const struct clock_look *look)
     print_unheard(look);
     print_what_follows(look);
     printf("put the wrong clocks right (NTP): the time goes on by itself once a majority agrees\n");
+    print_advice(look);
 }
 
 static void print_too_few(const struct clock_look *look)
@@ -282,6 +338,7 @@ static void print_too_few(const struct clock_look *look)
     print_what_follows(look);
     printf("start these nodes, or see whether node %llu reaches them\n",
            (unsigned long long)look->leader->id);
+    print_advice(look);
 }
 
 static void print_verdict(const struct clock_look *look)
@@ -336,6 +393,19 @@ static const char *case_name(enum clock_case what)
     return "too-few";
 }
 
+static const char *trust_name(enum clock_trust trust)
+{
+    switch (trust) {
+        case TRUST_NONE: return "none";
+        case TRUST_IDLE: return "no-effect";
+        case TRUST_SOON: return "soon";
+        case TRUST_COUNTS: return "counts";
+        case TRUST_UNHEARD: return "not-heard";
+        case TRUST_NO_VOTER: break;
+    }
+    return "no-voter";
+}
+
 static json_t *number_or_null(bool known, int64_t v)
 {
     return known ? json_integer((json_int_t)v) : json_null();
@@ -381,6 +451,9 @@ static int print_json(const struct ctl *ctl, const struct clock_look *look)
     json_object_set_new(object, "time_goes", led ? json_boolean(!s->time_waits) : json_null());
     json_object_set_new(object, "max_clock_error_ms",
                         number_or_null(s->clock_error_max_ms > 0, s->clock_error_max_ms));
+    json_object_set_new(object, "trusted",
+                        number_or_null(s->clock_trusted != 0, (int64_t)s->clock_trusted));
+    json_object_set_new(object, "trust", json_string(trust_name(look->trust)));
     json_object_set_new(object, "agreed_low_ms",
                         number_or_null(agreed, s->clock_low_us / 1000 + look->behind_ms));
     json_object_set_new(object, "agreed_high_ms",
@@ -406,12 +479,14 @@ static int complain(const struct ctl *ctl, const struct clock_look *look)
     }
     if (!any) {
         fprintf(stderr,
-                "orderctl: clock: UNREACHABLE: no node answered. Check that they run, and"
+                "orderctl: %s: UNREACHABLE: no node answered. Check that they run, and"
                 " --endpoints (%s).\n",
-                ctl->endpoints);
+                ctl->command->name, ctl->endpoints);
     } else if (look->leader == NULL) {
-        fprintf(stderr, "orderctl: clock: no node leads at the moment, and it is the leader that "
-                        "compares all clocks: see orderctl status.\n");
+        fprintf(stderr,
+                "orderctl: %s: no node leads at the moment, and it is the leader that "
+                "compares all clocks: see orderctl status.\n",
+                ctl->command->name);
     }
     return look->leader != NULL ? CTL_DONE : CTL_UNKNOWN;
 }
@@ -428,12 +503,14 @@ static int show_clocks(struct ctl *ctl, struct survey *s, struct clock_look *loo
         print_interval(look);
         print_verdict(look);
         print_ahead(look);
+        print_trust(look);
     }
     int found = complain(ctl, look);
     return found != CTL_DONE ? found : rv;
 }
 
-static int run_clock(struct ctl *ctl)
+/* Shows what is known; CTL_DONE if a node leads. */
+static int look_at_clocks(struct ctl *ctl)
 {
     struct survey *s = calloc(1, sizeof *s);
     struct clock_look *look = calloc(1, sizeof *look);
@@ -442,20 +519,132 @@ static int run_clock(struct ctl *ctl)
     if (s != NULL && look != NULL) {
         rv = show_clocks(ctl, s, look);
     } else {
-        fprintf(stderr, "orderctl: clock: out of memory\n");
+        fprintf(stderr, "orderctl: %s: out of memory\n", ctl->command->name);
     }
     free(s);
     free(look);
     return rv;
 }
 
+static int run_clock(struct ctl *ctl)
+{
+    return look_at_clocks(ctl);
+}
+
+/* ---- trust ---- */
+
+static bool read_trusted(const struct ctl *ctl, uint64_t *id)
+{
+    *id = 0;
+    return ctl->n_operands == 0 || strcmp(ctl->operands[0], "none") == 0 ||
+           ctl_parse_number(ctl->operands[0], 1, INT64_MAX, id);
+}
+
+static int check_trust(struct ctl *ctl)
+{
+    uint64_t id;
+
+    return read_trusted(ctl, &id)
+               ? CTL_DONE
+               : ctl_usage(ctl,
+                           "it must be a node's id, a number of 1 or more, or none, not \"%s\"",
+                           ctl->operands[0]);
+}
+
+/* The client makes no request id before it knows the cluster's time, and this may be what is to give it
+ * one: before it has begun the leader takes ids of its first milliseconds. */
+static int make_request_id(struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
+                           struct ask_reply *reply)
+{
+    struct operation op = {.code = OPERATION_STATUS};
+    struct node_status status;
+    uint8_t random[10];
+
+    if (ask_leader(ctl->client, &op, ctl->timeout_ms, reply) != ORDERSCHED_OK) {
+        return reply->error;
+    }
+    bool told = node_status_decode(reply->body, reply->body_len, &status);
+    ask_reply_free(reply);
+    *reply = (struct ask_reply){0};
+    if (!told || getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) {
+        reply->error = ORDERSCHED_INVALID;
+        snprintf(reply->text, sizeof reply->text, "%s",
+                 told ? "no random bytes for a request id" : "the node's answer is malformed");
+        return reply->error;
+    }
+    request_id_make(request_id, status.time_ms > 0 ? status.time_ms : 1, random);
+    return ORDERSCHED_OK;
+}
+
+static int ask_trust(struct ctl *ctl, struct operation *op, struct ask_reply *reply)
+{
+    uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
+
+    if (make_request_id(ctl, request_id, reply) != ORDERSCHED_OK) {
+        return reply->error;
+    }
+    op->request_id = request_id;
+    return ask_leader(ctl->client, op, ctl->timeout_ms, reply);
+}
+
+static int say_trusted(const struct ctl *ctl, uint64_t id)
+{
+    if (ctl->json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "command", json_string(ctl->command->name));
+        json_object_set_new(object, "trusted", number_or_null(id != 0, (int64_t)id));
+        json_object_set_new(object, "error", json_string("OK"));
+        return ctl_print_json(object);
+    }
+    if (id == 0) {
+        printf("no node's wall clock is trusted any more\n");
+    } else {
+        printf("node %llu's wall clock is trusted: it counts whenever no majority of the voters' "
+               "agrees, until: orderctl clock trust none\n",
+               (unsigned long long)id);
+    }
+    return CTL_DONE;
+}
+
+static int run_trust(struct ctl *ctl)
+{
+    struct operation op = {.code = OPERATION_CLOCK_TRUST};
+    struct ask_reply reply;
+
+    if (ctl->n_operands == 0) {
+        int rv = look_at_clocks(ctl);
+        return rv != CTL_DONE ? rv
+                              : ctl_usage(ctl, "nothing was changed: name the node whose clock is "
+                                               "right, or none");
+    }
+    (void)read_trusted(ctl, &op.node_id); /* it was checked */
+    int rv = ask_trust(ctl, &op, &reply);
+    rv = rv != ORDERSCHED_OK ? ctl_fail(ctl, ctl->operands[0], NULL, &reply)
+                             : say_trusted(ctl, op.node_id);
+    ask_reply_free(&reply);
+    return rv;
+}
+
+/* "clock trust" stands before "clock", which would take its second word for an argument. */
 const struct ctl_command ctl_clock_commands[] = {
+    {.name = "clock trust",
+     .operands = "ID|none",
+     .operands_max = 1,
+     .summary = "Say whose wall clock counts while no majority of the voters' agrees",
+     .details =
+         "For a cluster that stands still because its clocks disagree, once you have looked whose\n"
+         "is right. As long as a majority agrees it has no effect. It stays, whoever leads, until\n"
+         "\"clock trust none\". If that clock is ahead, what is due by it fires at once and "
+         "cannot\n"
+         "be taken back. Without an argument: shows the clocks, and changes nothing (exit code 2).",
+     .check = check_trust,
+     .run = run_trust},
     {.name = "clock",
      .summary = "Show every node's wall clock: how far it is off, and who is outvoted",
      .details =
          "As the leader sees them: it hears all. OFF BY is against the cluster's time where a\n"
-         "majority agrees on one, else against the leader's clock; +- is how exactly that is\n"
-         "known. Exits with 0 if a node leads, else with 3.",
+         "majority agrees on one or a node is trusted, else against the leader's clock; +- is how\n"
+         "exactly that is known. Exits with 0 if a node leads, else with 3.",
      .run = run_clock},
     {0},
 };

@@ -32,9 +32,20 @@ struct clock_row {
     unsigned camp; /* of clocks that agree with each other, from 1 on; 0: not heard, or no vote */
 };
 
+/* What became of somebody's word whose clock counts where no majority agrees. */
+enum clock_trust {
+    TRUST_NONE,
+    TRUST_IDLE,   /* a majority agrees, or there is one voter: no effect */
+    TRUST_SOON,   /* none agrees, and the leader waits a few seconds whether that is so */
+    TRUST_COUNTS, /* orders fire by it */
+    TRUST_UNHEARD,
+    TRUST_NO_VOTER, /* it is no member any more, or has no vote */
+};
+
 struct clock_look {
     const struct survey_node *leader; /* or NULL */
     enum clock_case what;
+    enum clock_trust trust;
     unsigned n, n_voters, n_heard; /* rows; of them voters; of these heard, with the leader */
     unsigned n_camps;
     int64_t behind_ms; /* the time that counts is behind the leader's clock by this */
@@ -46,9 +57,9 @@ void ctl_clock_look(struct clock_look *look, const struct survey *s);
 /* By how much right clocks may differ from each other, as the leader has it. */
 int64_t ctl_clock_error_max_ms(const struct survey_node *leader);
 
-/* What somebody has to do about the clocks, a line each, as the leader's status says it; nothing when
- * all is well. For the end of another table. */
-void ctl_clock_print_warnings(const struct survey_node *leader);
+/* What somebody has to do about the clocks, a line each; nothing when all is well. For the end of
+ * another table. */
+void ctl_clock_print_warnings(const struct survey *s);
 /* "+1h 0m", "-3 ms"; out has at least 33 bytes. */
 void ctl_clock_format_offset(int64_t ms, char *out, size_t len);
 

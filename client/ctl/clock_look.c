@@ -34,11 +34,13 @@ static bool majority_agrees(const struct node_status *leader)
 }
 
 /* By how much the time that counts is behind the leader's clock: it is what is agreed on that is
- * nearest to it. */
+ * nearest to it, or the trusted one's. */
 static int64_t time_behind_ms(const struct node_status *leader)
 {
+    const struct node_clock *trusted = clock_of(leader, leader->clock_trusted);
+
     if (!majority_agrees(leader)) {
-        return 0;
+        return leader->clock_by_trusted && trusted != NULL ? -trusted->offset_ms : 0;
     }
     if (leader->clock_low_us == 0 && leader->clock_high_us == 0) {
         return leader->clock_ahead_ms;
@@ -117,6 +119,40 @@ static void pitch_camps(struct clock_look *look)
     } while (first != NULL);
 }
 
+static enum clock_trust trust_of(const struct clock_look *look)
+{
+    const struct node_status *leader = &look->leader->status;
+    const struct clock_row *row = NULL;
+
+    if (leader->clock_trusted == 0) {
+        return TRUST_NONE;
+    }
+    for (unsigned i = 0; i < look->n; i++) {
+        if (look->rows[i].node->id == leader->clock_trusted && look->rows[i].votes) {
+            row = &look->rows[i];
+        }
+    }
+    if (row == NULL) {
+        return TRUST_NO_VOTER;
+    }
+    if (leader->clock_by_trusted) {
+        return TRUST_COUNTS;
+    }
+    if (look->what != CLOCKS_DISAGREE && look->what != CLOCKS_FEW) {
+        return TRUST_IDLE;
+    }
+    return row->heard ? TRUST_SOON : TRUST_UNHEARD;
+}
+
+static void show_trusted(struct clock_look *look)
+{
+    for (unsigned i = 0; i < look->n; i++) {
+        if (look->rows[i].node->id == look->leader->status.clock_trusted) {
+            look->rows[i].standing = "trusted";
+        }
+    }
+}
+
 static enum clock_case case_of(const struct clock_look *look)
 {
     const char *clock = look->leader->status.clock;
@@ -164,6 +200,10 @@ void ctl_clock_look(struct clock_look *look, const struct survey *s)
     }
     if (look->leader != NULL) {
         look->what = case_of(look);
+        look->trust = trust_of(look);
+        if (look->trust == TRUST_COUNTS) {
+            show_trusted(look);
+        }
         pitch_camps(look);
     }
 }

@@ -224,7 +224,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     status_print_deaf(s, sum);
     status_print_disks(s);
-    ctl_clock_print_warnings(sum->leader);
+    ctl_clock_print_warnings(s);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }
 

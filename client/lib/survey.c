@@ -51,6 +51,8 @@ static const struct status_key status_keys[] = {
     UINT_KEY(deliveries),
     UINT_KEY(queued),
     UINT_KEY(clock_ms),
+    UINT_KEY(clock_trusted),
+    UINT_KEY(clock_by_trusted),
     UINT_KEY(time_ms),
 };
 

@@ -63,6 +63,8 @@ struct node_status {
     int64_t clock_high_us; /* or the node does not say */
     int64_t clock_error_max_ms; /* by how much right clocks may differ; 0: it does not say */
     uint64_t clock_ms;          /* the node's wall clock; 0: it does not say */
+    uint64_t clock_trusted;     /* the node whose clock counts where no majority agrees; 0: none */
+    uint64_t clock_by_trusted;  /* 1: it does now, and this node leads */
     uint64_t time_ms;           /* the cluster's, as the node knows it; 0: it does not say */
     bool time_waits;            /* the node does not know what time it is: a leader fires nothing */
     unsigned n_clocks;

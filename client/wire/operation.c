@@ -18,7 +18,12 @@ bool operation_is_read(enum operation_code code)
 bool operation_is_on_route(enum operation_code code)
 {
     return code >= 32 && code <= 47 && code != OPERATION_DEAD_REDRIVE &&
-           code != OPERATION_DEAD_DROP;
+           code != OPERATION_DEAD_DROP && !operation_is_on_clock(code);
+}
+
+bool operation_is_on_clock(enum operation_code code)
+{
+    return code == OPERATION_CLOCK_TRUST;
 }
 
 static int decode_request_id(struct cursor *c, struct operation *op)
@@ -366,6 +371,13 @@ static int decode_node_id(struct cursor *c, struct operation *op)
     return ORDERSCHED_OK;
 }
 
+static int decode_clock_trust(struct cursor *c, struct operation *op)
+{
+    int rv = decode_request_id(c, op);
+
+    return rv != ORDERSCHED_OK ? rv : decode_node_id(c, op);
+}
+
 static const struct shape shapes[] = {
     {OPERATION_SCHEDULE, 7, decode_schedule},
     {OPERATION_PAY, 3, decode_order},
@@ -387,6 +399,7 @@ static const struct shape shapes[] = {
     {OPERATION_DEAD_DROP, 3, decode_order},
     {OPERATION_ROUTE_SET, 4, decode_route_set},
     {OPERATION_ROUTE_RETRY, 3, decode_route_delete},
+    {OPERATION_CLOCK_TRUST, 3, decode_clock_trust},
     {OPERATION_MEMBER_LIST, 1, NULL},
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
@@ -532,6 +545,7 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_uint(b, op->node_id);
             write_str(b, op->address.data, op->address.len);
             break;
+        case OPERATION_CLOCK_TRUST:
         case OPERATION_MEMBER_REMOVE:
         case OPERATION_TRANSFER: write_uint(b, op->node_id); break;
         case OPERATION_RESERVE:

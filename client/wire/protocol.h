@@ -65,7 +65,8 @@
 /* A flag changes what a request means: one that is not known here refuses it. */
 #define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY)
 
-/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 mutate routes and dead letters,
+/* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 are an operator's: routes,
+ * dead letters, clocks;
  * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
  * the log and are refused on entry. */
 enum operation_code {
@@ -93,6 +94,7 @@ enum operation_code {
     OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
     OPERATION_ROUTE_SET = 38,    /* [38, request_id, name, {settings}]: those that are named */
     OPERATION_ROUTE_RETRY = 39,  /* [39, request_id, name]: its orders wait no longer */
+    OPERATION_CLOCK_TRUST = 40,  /* [40, request_id, node_id or 0 = none] */
 
     OPERATION_MEMBER_LIST = 48,   /* [48] */
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
@@ -221,7 +223,7 @@ struct operation {
     bool paused;
     struct slice secret; /* of an epoch: the cluster's, or empty */
     uint32_t keep;
-    /* members, outcome */
+    /* members, outcome, clock trust */
     uint64_t node_id;
     struct slice address;
     /* workers: reserve uses route, limit and time_ms too */
@@ -258,6 +260,7 @@ bool operation_is_logged(enum operation_code code);
 /* Is this code one of those that read the replicated state? */
 bool operation_is_read(enum operation_code code);
 bool operation_is_on_route(enum operation_code code); /* puts, changes or deletes one */
+bool operation_is_on_clock(enum operation_code code); /* says whose counts */
 
 /* All zeros stand for an identity that is not known yet. */
 bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
@@ -358,7 +361,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *                most processor time of a round) "reserves" "reserves_refused"
  *                "recent_requests" "lost_data" (members of this kind in its MEMBER_LIST) "clock"
  *                ("agreed" "outvoted" "disagreed" "unknown" "alone") "clock_ahead_ms" (int)
- *                "clock_low_us" (int) "clock_high_us" (int) "clock_error_max_ms" "clock_ms" "time_ms"
+ *                "clock_low_us" (int) "clock_high_us" (int) "clock_error_max_ms" "clock_ms" "clock_trusted"
+ *                "clock_by_trusted" (1 or 0) "time_ms"
  *                "time_known" (1 or 0) "lone_clock" ("followed" "awaited" "ahead" "behind" "slowed"
  *                "") "clocks" ([[id, int, int, error_us], ...]) "clients"
  *                ({"connections" "paused" "in_hand" "unread_bytes" "unseated" "refused"

@@ -88,7 +88,8 @@ static void follow_own(struct clock *c, uint64_t monotonic_us)
     know(c, monotonic_us, c->value_us + between_us(c->monotonic_us, monotonic_us));
 }
 
-static void follow_majority(struct clock *c, uint64_t monotonic_us, const struct clock_guide *guide)
+/* What is agreed on, or as good as that. */
+static void follow_guide(struct clock *c, uint64_t monotonic_us, const struct clock_guide *guide)
 {
     int64_t target_us = within(c->wall_us, (int64_t)guide->low_us, (int64_t)guide->high_us);
 
@@ -128,14 +129,38 @@ uint64_t clock_value_us(const struct clock *c, uint64_t monotonic_us)
     return (uint64_t)(c->value_us + between_us(c->monotonic_us, monotonic_us));
 }
 
+/* Is it known by now that no majority agrees, and since when? */
+static void note_agreement(struct clock *c, uint64_t monotonic_us, enum clock_guidance guidance)
+{
+    if (guidance == CLOCK_WITHIN || guidance == CLOCK_BY_ITSELF) {
+        c->unagreed_at_us = 0;
+    } else if (c->unagreed_at_us == 0) {
+        c->unagreed_at_us = monotonic_us;
+    }
+}
+
+bool clock_goes_by_trusted(const struct clock *c, uint64_t monotonic_us)
+{
+    return c->guidance == CLOCK_TRUSTED && c->unagreed_at_us != 0 &&
+           monotonic_us >= c->unagreed_at_us + CLOCK_UNAGREED_US;
+}
+
 uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
                     const struct clock_guide *guide)
 {
     c->wall_us = (int64_t)wall_us;
     c->guidance = guide->guidance;
+    note_agreement(c, monotonic_us, guide->guidance);
     switch (guide->guidance) {
         case CLOCK_BY_ITSELF: follow_own(c, monotonic_us); break;
-        case CLOCK_WITHIN: follow_majority(c, monotonic_us, guide); break;
+        case CLOCK_WITHIN: follow_guide(c, monotonic_us, guide); break;
+        case CLOCK_TRUSTED:
+            if (clock_goes_by_trusted(c, monotonic_us)) {
+                follow_guide(c, monotonic_us, guide);
+                break;
+            }
+            go_on(c, monotonic_us);
+            break;
         case CLOCK_NOT_BEYOND:
             if (!c->is_set) {
                 follow_earlier(c, monotonic_us, guide);
@@ -161,7 +186,8 @@ void clock_raise(struct clock *c, uint64_t now_ms)
 
 void clock_forget_old(struct clock *c, uint64_t monotonic_us)
 {
-    if (!c->is_set || between_us(c->set_at_us, monotonic_us) > CLOCK_TRUST_US) {
+    c->unagreed_at_us = 0;
+    if (!c->is_set || between_us(c->set_at_us, monotonic_us) > CLOCK_DRIFT_US) {
         clock_init(c, monotonic_us);
     }
 }

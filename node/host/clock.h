@@ -6,6 +6,10 @@
  * began, it goes on from what the leaders before it said (told_time.h). Who was told nothing stands where
  * the cluster's time stands, and nothing may go by it.
  *
+ * Where none agrees, and an operator has said whose clock is to be trusted, that one counts as an
+ * agreement does, once this node has led for CLOCK_UNAGREED_US without one: a leader that is new may
+ * not have heard yet that a majority agrees, and on what.
+ *
  * A voter that is alone has nobody to ask, and is told by lone_clock.h which of these rules holds. Where its
  * kernel does not say that its wall clock is synchronized, its clock advances with the monotonic clock, and is
  * pulled towards the wall clock by at most a tenth of the elapsed time. So an operator who steps that
@@ -21,11 +25,13 @@
 #include <stdint.h>
 
 #define CLOCK_STANDS_MAX_US 60000000
-#define CLOCK_TRUST_US 500000000ll /* clocks that run 500 ppm apart are 250 ms apart after it */
+#define CLOCK_DRIFT_US 500000000ll /* clocks that run 500 ppm apart are 250 ms apart after it */
+#define CLOCK_UNAGREED_US 5000000ull
 
 enum clock_guidance {
-    CLOCK_BY_ITSELF,  /* the wall clock, slowly: of the only voter */
-    CLOCK_WITHIN,     /* a majority agrees that the time is between low_us and high_us */
+    CLOCK_BY_ITSELF, /* the wall clock, slowly: of the only voter */
+    CLOCK_WITHIN,    /* a majority agrees that the time is between low_us and high_us */
+    CLOCK_TRUSTED, /* no majority agrees; that of the node that is trusted says low_us to high_us */
     CLOCK_NOT_BEYOND, /* two voters that disagree: the earlier says high_us */
     CLOCK_UNGUIDED,   /* the others were not heard, or no majority agrees */
 };
@@ -44,6 +50,7 @@ struct clock {
     int64_t wall_us;              /* the last reading, for clock_offset_ms */
     uint64_t read_ms;             /* the last that was told */
     enum clock_guidance guidance; /* of the last reading */
+    uint64_t unagreed_at_us;      /* since when no majority agrees, while it leads; 0: one does */
     bool is_set;                  /* from a wall clock or an agreement, since it began */
     uint64_t set_at_us;           /* last */
     bool is_told;                 /* it is not set, but its owner was told the time */
@@ -57,7 +64,7 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
                     const struct clock_guide *guide);
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
-/* Its owner begins to lead. What was agreed on longer ago than CLOCK_TRUST_US is forgotten: two clocks
+/* Its owner begins to lead. What was agreed on longer ago than CLOCK_DRIFT_US is forgotten: two clocks
  * may have run apart too far by then. So is what was not agreed on: what was told before an earlier
  * leadership, and what the earlier of two that disagree showed meanwhile. Whoever leads goes on by it. */
 void clock_forget_old(struct clock *c, uint64_t monotonic_us);
@@ -76,6 +83,8 @@ bool clock_goes_as_told(const struct clock *c);
 int64_t clock_stands_us(const struct clock *c);
 /* The time as well as it is known, also where the clock stands. */
 uint64_t clock_true_ms(const struct clock *c, uint64_t monotonic_us);
+/* Does it go by the clock of a node that is trusted, as of the last reading? */
+bool clock_goes_by_trusted(const struct clock *c, uint64_t monotonic_us);
 /* Wall clock minus this clock at the last reading: how far a step is not followed yet. */
 int64_t clock_offset_ms(const struct clock *c);
 

@@ -24,5 +24,5 @@ uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us)
 
 bool told_time_is_trusted(const struct told_time *t, uint64_t monotonic_us)
 {
-    return t->by_leader && passed_us(t, monotonic_us) <= CLOCK_TRUST_US;
+    return t->by_leader && passed_us(t, monotonic_us) <= CLOCK_DRIFT_US;
 }

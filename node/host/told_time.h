@@ -26,7 +26,7 @@ struct told_time {
 void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, bool by_leader);
 /* Milliseconds since the epoch; 0: not known. */
 uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us);
-/* May who begins to lead go on from it? A leader told it, no longer ago than CLOCK_TRUST_US. */
+/* May who begins to lead go on from it? A leader told it, no longer ago than CLOCK_DRIFT_US. */
 bool told_time_is_trusted(const struct told_time *t, uint64_t monotonic_us);
 
 #endif

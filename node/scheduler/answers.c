@@ -176,6 +176,8 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     write_key_int(b, "clock_error_max_ms", clock.error_max_ms);
     write_key_uint(b, "clock_ms", s->environment->wall_us(s->environment->impl) / 1000);
     write_key_uint(b, "time_ms", scheduler_told_ms(s));
+    write_key_uint(b, "clock_trusted", s->machine.clock_trusted);
+    write_key_uint(b, "clock_by_trusted", scheduler_goes_by_trusted(s));
     write_key_uint(b, "time_known", scheduler_knows_time(s));
     write_key_str(b, "lone_clock", lone_clock_name(s->lone.standing));
     write_key(b, "clocks");
@@ -218,7 +220,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     machine_counts(&s->machine, &counts);
     write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
-                     10 * (s->config.clock != NULL));
+                     12 * (s->config.clock != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
@@ -293,12 +295,31 @@ static void scheduler_print_key(struct slice key, char *out, size_t len)
     out[n] = '\0';
 }
 
+/* "node 9 is not a voter; the voters are 1, 2, 3" */
+static void explain_voters(const struct scheduler *s, uint64_t id, char *text, size_t len)
+{
+    struct replica_member members[REPLICA_MEMBERS_MAX];
+    unsigned n = replica_list_members(s->replica, members);
+    const char *separator = "";
+    size_t used;
+
+    snprintf(text, len, "node %llu is not a voter; the voters are ", (unsigned long long)id);
+    for (unsigned i = 0; i < n; i++) {
+        used = strlen(text);
+        if (members[i].voter) {
+            snprintf(text + used, len - used, "%s%llu", separator,
+                     (unsigned long long)members[i].id);
+            separator = ", ";
+        }
+    }
+}
+
 /* A sentence about the error of an item that was refused on entry, into s->body. */
 static void scheduler_explain(struct scheduler *s, const struct inbound *in,
                               const struct inbound_item *item)
 {
     struct operation op;
-    char text[256];
+    char text[512];
     int error = operation_decode(in->message + item->offset, item->len, &op);
 
     error = error == ORDERSCHED_OK ? operation_check_settings(&op) : error;
@@ -307,6 +328,9 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
         char key[40];
         scheduler_print_key(op.problem.key, key, sizeof key);
         snprintf(text, sizeof text, "%s %s", key, op.problem.why);
+    } else if (item->error == ORDERSCHED_INVALID && error == ORDERSCHED_OK &&
+               op.code == OPERATION_CLOCK_TRUST) {
+        explain_voters(s, op.node_id, text, sizeof text);
     } else if (item->error == ORDERSCHED_NO_SPACE) {
         snprintf(text, sizeof text, "the data disk of node %llu, which leads, is %s",
                  (unsigned long long)s->config.replica.id,

@@ -60,13 +60,37 @@ static struct greed greed_of(const struct scheduler *s, const struct inbound *in
     };
 }
 
+/* Whose clock is to be trusted must be there to be heard. */
+static int scheduler_admit_trust(const struct scheduler *s, const struct inbound *in,
+                                 const struct inbound_item *item)
+{
+    struct replica_member members[REPLICA_MEMBERS_MAX];
+    unsigned n = replica_list_members(s->replica, members);
+    struct operation op;
+
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    for (unsigned i = 0; i < n; i++) {
+        if (members[i].voter && members[i].id == op.node_id) {
+            return ORDERSCHED_OK;
+        }
+    }
+    return op.node_id == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+}
+
+/* What an operator does to routes and clocks: what it changes is remembered in places that are kept. */
+static bool is_an_operators(enum operation_code code)
+{
+    return operation_is_on_route(code) || operation_is_on_clock(code);
+}
+
 /* Would it take a place in the memory of recent requests that its address may not have? */
 static bool is_greedy(const struct scheduler *s, const struct inbound *in,
                       const struct inbound_item *item, struct greed greed)
 {
     struct operation op;
 
-    if (!greed.refusals && !(greed.changes && operation_is_on_route(item->code))) {
+    if (!greed.refusals && !(greed.changes && is_an_operators(item->code))) {
         return false;
     }
     int error = operation_decode(in->message + item->offset, item->len, &op);
@@ -74,7 +98,7 @@ static bool is_greedy(const struct scheduler *s, const struct inbound *in,
     if (machine_is_in_vain(&s->machine, &op)) {
         return greed.refusals;
     }
-    return greed.changes && operation_is_on_route(op.code);
+    return greed.changes && is_an_operators(op.code);
 }
 
 /* What the memory of orders may not pass: the orders and tables, what is held for them in vain, and
@@ -128,6 +152,12 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     }
     if (code == OPERATION_ROUTE_PUT || code == OPERATION_ROUTE_SET) {
         int error = scheduler_admit_route(s, in, item);
+        if (error != ORDERSCHED_OK) {
+            return error;
+        }
+    }
+    if (code == OPERATION_CLOCK_TRUST) {
+        int error = scheduler_admit_trust(s, in, item);
         if (error != ORDERSCHED_OK) {
             return error;
         }

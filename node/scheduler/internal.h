@@ -78,7 +78,9 @@ struct scheduler {
     uint64_t
         time_awaited_us; /* a leader that waits for its time: since when, and when it last said so */
     uint64_t time_said_us;
-    uint64_t as_told_since_us; /* a leader whose time goes on as it was told; 0: it does not */
+    uint64_t trusted_said;       /* the node that was last said to be trusted */
+    uint64_t by_trusted_said_us; /* when it was last said that its clock counts; 0: it does not */
+    uint64_t as_told_since_us;   /* a leader whose time goes on as it was told; 0: it does not */
     bool as_told_said;
     bool starting;                      /* inside scheduler_start */
     bool identified;                    /* config.identified was called */
@@ -132,6 +134,8 @@ void scheduler_hear_time(struct scheduler *s, uint64_t index);
 /* This node begins to lead: what it goes on from, while it hears of no agreement... */
 void scheduler_begin_time(struct scheduler *s);
 void scheduler_catch_up_time(struct scheduler *s); /* ...and what it applied since */
+/* Does it lead, and go by the clock of a member that is trusted? */
+bool scheduler_goes_by_trusted(const struct scheduler *s);
 /* The cluster's time, as well as this node knows it: of whoever follows, what entries told it and
  * what has passed since. It moves on while nothing is written, but is behind after a start. */
 uint64_t scheduler_told_ms(struct scheduler *s);

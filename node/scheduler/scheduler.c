@@ -323,6 +323,11 @@ struct replica *scheduler_replica(struct scheduler *s)
     return s->replica;
 }
 
+uint64_t scheduler_clock_trusted(const struct scheduler *s)
+{
+    return s->machine.clock_trusted;
+}
+
 bool scheduler_leads(const struct scheduler *s)
 {
     return s->state == SCHEDULER_LEADING;

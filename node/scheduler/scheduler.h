@@ -142,6 +142,8 @@ void scheduler_free(struct scheduler *s);
 
 const struct machine *scheduler_machine(const struct scheduler *s);
 struct replica *scheduler_replica(struct scheduler *s);
+/* The node whose wall clock counts where no majority of the voters' agrees, as the log has it; 0: none. */
+uint64_t scheduler_clock_trusted(const struct scheduler *s);
 bool scheduler_leads(const struct scheduler *s);
 
 #endif

@@ -7,6 +7,7 @@
 /* Before anybody had a time, the cluster's is its beginning. 0 would say that it is not known, and who
  * waits for it would never hear why nothing is done. */
 #define SCHEDULER_FIRST_MS 1
+#define SCHEDULER_TRUST_WARN_EVERY_US 600000000
 #define SCHEDULER_TIME_PATIENCE_US 2000000 /* before a leader says that it has no time */
 
 uint64_t scheduler_monotonic_us(const struct scheduler *s)
@@ -159,7 +160,8 @@ static void scheduler_watch_wait(struct scheduler *s, uint64_t now_us)
              "what time it is is not known: since this node started, no majority of the voters' "
              "wall clocks agreed within max-clock-error, and no other leader told it. Nothing "
              "fires, and new orders and extensions are answered BUSY; payments and cancellations "
-             "go on. Put the clocks right (NTP); orderctl status names them");
+             "go on. Put the clocks right (NTP), or say whose counts until then (orderctl clock "
+             "trust); orderctl clock shows them");
 }
 
 /* Right after an election it is only that the others were not heard yet. */
@@ -184,11 +186,55 @@ static void scheduler_watch_told(struct scheduler *s, uint64_t now_us)
              "orderctl status names them");
 }
 
+bool scheduler_goes_by_trusted(const struct scheduler *s)
+{
+    return s->state == SCHEDULER_LEADING &&
+           clock_goes_by_trusted(&s->clock, scheduler_monotonic_us(s));
+}
+
+/* Each node tells whose clock is trusted, also when it has started. */
+static void scheduler_tell_trusted(struct scheduler *s)
+{
+    uint64_t trusted = s->machine.clock_trusted;
+
+    if (trusted == s->trusted_said) {
+        return;
+    }
+    s->trusted_said = trusted;
+    if (trusted != 0) {
+        log_line(s->config.log, LOG_INFO,
+                 "whenever no majority of the voters' wall clocks agrees on a time, this member's "
+                 "counts (orderctl clock trust)",
+                 LOG_U64("member", trusted));
+    } else {
+        log_line(s->config.log, LOG_INFO, "no member's wall clock is trusted any more");
+    }
+}
+
+static void scheduler_watch_trust(struct scheduler *s, uint64_t now_us)
+{
+    if (s->config.log == NULL) {
+        return;
+    }
+    scheduler_tell_trusted(s);
+    if (!scheduler_goes_by_trusted(s)) {
+        s->by_trusted_said_us = 0;
+    } else if (s->by_trusted_said_us == 0 ||
+               now_us - s->by_trusted_said_us >= SCHEDULER_TRUST_WARN_EVERY_US) {
+        s->by_trusted_said_us = now_us;
+        log_line(s->config.log, LOG_WARN,
+                 "orders fire by the wall clock of one member, which is trusted, as no majority of "
+                 "the voters' agrees on a time: put them right (NTP)",
+                 LOG_U64("member", s->machine.clock_trusted));
+    }
+}
+
 void scheduler_watch_clock(struct scheduler *s, uint64_t now_us)
 {
     scheduler_watch_wait(s, now_us);
     scheduler_watch_told(s, now_us);
     scheduler_watch_lone(s, now_us);
+    scheduler_watch_trust(s, now_us);
 
     int64_t offset_ms = clock_offset_ms(&s->clock);
 

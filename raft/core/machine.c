@@ -89,6 +89,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->request_floor_ms = fresh->request_floor_ms;
     m->era = fresh->era;
     m->set_back_ms = fresh->set_back_ms;
+    m->clock_trusted = fresh->clock_trusted;
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
@@ -201,6 +202,7 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_ROUTE_ROTATE:
         case OPERATION_ROUTE_SET:
         case OPERATION_ROUTE_RETRY: machine_apply_route(m, op, result); return 0;
+        case OPERATION_CLOCK_TRUST: machine_apply_clock(m, op, result); return 0;
         case OPERATION_EPOCH: machine_apply_epoch(m, e->epoch, i == 0, op, result); return 0;
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;

@@ -1,7 +1,8 @@
 /* machine.h - the deterministic state machine: what all replicas agree on.
  *
  * State: the replicated time, the orders, the routes, the epoch, the recent requests that
- * belong to no order, and what came with an epoch: settings, the cluster's identity, its secret.
+ * belong to no order, whose clock is trusted, and what came with an epoch: settings, the cluster's
+ * identity, its secret.
  * It changes only through machine_apply(), which reads nothing but the entry and the state: no
  * clock, no randomness, no iteration order. docs/semantics.md states every rule; each test names
  * the rule it checks.
@@ -91,8 +92,9 @@ struct machine {
     uint8_t secret[PROTOCOL_CLUSTER_SECRET_SIZE]; /* see secret.h: never shown, logged or read */
     uint64_t secret_index;                        /* of the entry that brought it; 0: none yet */
     uint64_t request_floor_ms;
-    uint32_t era;         /* how often the time was set back, */
-    uint64_t set_back_ms; /* last to this; 0: never */
+    uint32_t era;           /* how often the time was set back, */
+    uint64_t set_back_ms;   /* last to this; 0: never */
+    uint64_t clock_trusted; /* the node whose clock counts where no majority agrees; 0: none */
     struct store store;
     struct slab slab;      /* the orders' memory */
     struct route *routes;  /* MACHINE_ROUTES_MAX slots that never move */
@@ -143,7 +145,7 @@ bool machine_can_apply(const uint8_t *data, size_t len);
 /* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
  * and ready lists. At most about `max` orders a call; true when done, false: call again. */
 bool machine_advance(struct machine *m, unsigned max);
-/* An operation of a client on an order or a route. Would it, as things are, change nothing, and its
+/* An operation of a client on an order, a route or the clocks. Would it, as things are, change nothing, and its
  * answer take a place among the recent requests? */
 bool machine_is_in_vain(const struct machine *m, const struct operation *op);
 

@@ -185,6 +185,9 @@ static uint64_t hash_rest(const struct machine *m)
     add_uint(&hash, m->set_back_ms);
     add_data(&hash, m->identity, sizeof m->identity);
     add_secret(&hash, m);
+    if (m->clock_trusted != 0) { /* else as it was before there was such a thing */
+        add_uint(&hash, m->clock_trusted);
+    }
     return canon_end(&hash);
 }
 

@@ -5,6 +5,7 @@
  *   machine_outcomes.c  what a callback's answer does to an order
  *   machine_requests.c  one effect for each request id
  *   machine_routes.c    the callback routes
+ *   machine_clock.c     whose clock is trusted
  *   machine_vain.c      would a request change nothing?
  *   machine_find.c      which orders are known
  *   machine_index.c     the derived lists
@@ -78,9 +79,11 @@ void machine_apply_order(struct machine *m, const struct operation *op, struct s
 void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
+void machine_apply_clock(struct machine *m, const struct operation *op, struct result *result);
 /* Would it, as things are, change nothing, and its answer take a place among the recent requests? */
 bool machine_order_is_in_vain(const struct machine *m, const struct operation *op);
 bool machine_route_is_in_vain(const struct machine *m, const struct operation *op);
+bool machine_clock_is_in_vain(const struct machine *m, const struct operation *op);
 /* `first`: it is the first operation of its entry. */
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);

@@ -59,6 +59,7 @@ static void write_machine(struct buffer *b, const struct machine *m)
     write_uint(b, m->epoch_ms);
     write_uint(b, m->era);
     write_uint(b, m->set_back_ms);
+    write_uint(b, m->clock_trusted);
 }
 
 static size_t bound_of_route(const struct route *r)

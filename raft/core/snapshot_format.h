@@ -5,7 +5,7 @@
 #define SNAPSHOT_HEAD_SIZE 12u    /* magic and version */
 #define SNAPSHOT_SUM_SIZE 8u      /* checksum at the end, up to version 2 */
 #define SNAPSHOT_TRAILER_SIZE 32u /* u64 length of the base, sums of base, tail and trailer */
-#define SNAPSHOT_MACHINE_FIELDS 12u
+#define SNAPSHOT_MACHINE_FIELDS 13u
 #define SNAPSHOT_MACHINE_FIELDS_4 9u /* in version 4 */
 #define SNAPSHOT_MACHINE_FIELDS_3 6u /* up to version 3 */
 #define SNAPSHOT_ROUTE_FIELDS 6u

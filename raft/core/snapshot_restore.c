@@ -58,11 +58,16 @@ static bool has_secret(const struct machine *m)
     return memcmp(m->secret, none, sizeof none) != 0;
 }
 
+static uint32_t machine_fields(uint32_t version)
+{
+    return version < 4    ? SNAPSHOT_MACHINE_FIELDS_3
+           : version == 4 ? SNAPSHOT_MACHINE_FIELDS_4
+                          : SNAPSHOT_MACHINE_FIELDS;
+}
+
 static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
 {
-    if (!read_array_of(c, version < 4    ? SNAPSHOT_MACHINE_FIELDS_3
-                          : version == 4 ? SNAPSHOT_MACHINE_FIELDS_4
-                                         : SNAPSHOT_MACHINE_FIELDS)) {
+    if (!read_array_of(c, machine_fields(version))) {
         return false;
     }
     m->now_ms = read_at_most(c, ENTRY_TIME_MAX_MS);
@@ -84,6 +89,7 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->era = (uint32_t)read_at_most(c, ENTRY_ERA_MAX);
         m->set_back_ms = read_at_most(c, m->now_ms);
         c->failed = c->failed || (m->era == 0 && m->set_back_ms != 0);
+        m->clock_trusted = cursor_uint(c);
     }
     store_close(&m->store);
     store_init(&m->store, m->seed);

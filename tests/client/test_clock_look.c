@@ -176,6 +176,38 @@ static void a_leader_of_the_version_before_is_understood(void **state)
     assert_int_equal(look.what, CLOCKS_NOT_TOLD);
 }
 
+static void it_is_told_what_became_of_trust(void **state)
+{
+    struct survey *s = voters(3, "disagreed");
+    struct node_status *leader = &s->nodes[0].status;
+    struct clock_look look;
+
+    (void)state;
+    hear(s, 2, HOUR_MS, 0);
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_NONE);
+    leader->clock_trusted = 2;
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_SOON);
+    leader->clock_by_trusted = 1;
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_COUNTS);
+    assert_string_equal(look.rows[1].standing, "trusted");
+    assert_int_equal(look.rows[1].offset_ms, 0);
+    assert_true(look.rows[0].offset_ms == -HOUR_MS);
+    leader->clock_by_trusted = 0;
+    leader->clock_trusted = 3;
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_UNHEARD);
+    leader->clock_trusted = 9;
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_NO_VOTER);
+    leader->clock_trusted = 2;
+    snprintf(leader->clock, sizeof leader->clock, "agreed");
+    ctl_clock_look(&look, s);
+    assert_int_equal(look.trust, TRUST_IDLE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_cluster_of_one_is_alone),
         cmocka_unit_test(a_standby_and_a_stranger_do_not_count),
         cmocka_unit_test(without_a_leader_each_speaks_for_itself),
+        cmocka_unit_test(it_is_told_what_became_of_trust),
         cmocka_unit_test(a_leader_of_the_version_before_is_understood),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

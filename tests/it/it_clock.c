@@ -154,6 +154,73 @@ static void a_cluster_that_never_knew_the_time_says_so(void **state)
     clock_bed_end(&b);
 }
 
+/* An operator knows whose clock is right: orders fire by it, whoever leads, until nobody is trusted. */
+static void a_trusted_clock_counts_where_no_majority_agrees(void **state)
+{
+    struct clock_bed b;
+
+    (void)state;
+    start(&b, 3, (const int64_t[]){0, 0, 0});
+    cluster_expect_orderctl(&b.cluster, "clock trust 4", "node 4 is not a voter; the voters are");
+    for (unsigned i = 0; i < 3; i++) {
+        cluster_kill(&b.cluster, i);
+        b.shims[i].is->wall_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+    }
+    cluster_start_all(&b.cluster);
+    assert_int_equal(clock_bed_schedule(&b, "too-early", 60000, 0), ORDERSCHED_BUSY);
+    cluster_expect_orderctl(&b.cluster, "clock", "whose clock is right: orderctl clock trust ID");
+    cluster_expect_orderctl(&b.cluster, "clock trust 2", "2.s wall clock is trusted");
+    clock_bed_fire(&b, "trusted", true, 0); /* node 2's is this machine's own */
+    cluster_expect_orderctl(&b.cluster, "clock", "^2 .* trusted ");
+    cluster_expect_orderctl(&b.cluster, "status", "orders fire by node 2.s wall clock");
+    cluster_expect_log(&b.cluster, "orders fire by the wall clock of one member.* member=2");
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned leader = cluster_wait_leader(&b.cluster, 20000);
+        unsigned next = leader == 2 ? 0 : 2; /* one whose own clock is wrong */
+        (void)cluster_transfer(b.client, b.cluster.nodes[next].id);
+        char prefix[32];
+        snprintf(prefix, sizeof prefix, "under-node-%u", next + 1);
+        clock_bed_fire(&b, prefix, true, 0);
+    }
+    cluster_expect_orderctl(&b.cluster, "clock trust none", "clock is trusted any more");
+    for (unsigned i = 0; i < 3; i++) { /* whoever has led knows a time, and would go on with it */
+        cluster_kill(&b.cluster, i);
+    }
+    cluster_start_all(&b.cluster);
+    cluster_expect_orderctl(&b.cluster, "clock", "does not know what time it is");
+    assert_int_equal(clock_bed_schedule(&b, "too-late", 60000, 0), ORDERSCHED_BUSY);
+    for (unsigned i = 0; i < 3; i++) {
+        b.shims[i].is->wall_us = 0;
+    }
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
+    cluster_expect_equal_digests(&b.cluster, 10000);
+    clock_bed_end(&b);
+}
+
+/* It has never had a time: not even a request id can be made as usual. */
+static void a_cluster_whose_clocks_never_agreed_can_be_given_one_to_trust(void **state)
+{
+    struct cluster c;
+    struct clock_shim shims[3];
+
+    (void)state;
+    cluster_init(&c, 3);
+    for (unsigned i = 0; i < 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "clock-%u", i + 1);
+        clock_shim_make(&shims[i], &c, name);
+        clock_shim_give(&shims[i], &c, i);
+        shims[i].is->wall_us = ((int64_t)i - 1) * 3600 * SECOND_US;
+    }
+    cluster_start_all(&c);
+    (void)cluster_wait_leader(&c, 20000);
+    cluster_expect_orderctl(&c, "clock", "time has not begun");
+    cluster_expect_orderctl(&c, "clock trust", "no majority of the 3 voters");
+    cluster_expect_orderctl(&c, "clock trust 2", "2.s wall clock is trusted");
+    cluster_expect_orderctl(&c, "clock", "and goes on");
+    cluster_close(&c, false);
+}
+
 /* All that follow the leader are restarted with a wrong clock each: what was agreed goes on. */
 static void a_time_that_was_agreed_on_goes_on(void **state)
 {
@@ -263,6 +330,8 @@ int main(void)
         cmocka_unit_test(all_an_hour_back_at_a_restart_of_all),
         cmocka_unit_test(nothing_fires_while_no_majority_agrees),
         cmocka_unit_test(a_cluster_that_never_knew_the_time_says_so),
+        cmocka_unit_test(a_trusted_clock_counts_where_no_majority_agrees),
+        cmocka_unit_test(a_cluster_whose_clocks_never_agreed_can_be_given_one_to_trust),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
         cmocka_unit_test(a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told),
         cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),

@@ -234,12 +234,12 @@ static void what_was_agreed_on_long_ago_is_forgotten_by_who_begins_to_lead(void 
     (void)state;
     clock_init(&c, 0);
     (void)clock_read(&c, START_US, 0, &guide);
-    clock_forget_old(&c, CLOCK_TRUST_US);
-    (void)clock_read(&c, START_US, CLOCK_TRUST_US, &unguided);
+    clock_forget_old(&c, CLOCK_DRIFT_US);
+    (void)clock_read(&c, START_US, CLOCK_DRIFT_US, &unguided);
     assert_true(clock_goes(&c));
-    clock_forget_old(&c, CLOCK_TRUST_US + 1);
+    clock_forget_old(&c, CLOCK_DRIFT_US + 1);
     clock_raise(&c, START_US / 1000);
-    assert_true(clock_read(&c, START_US, CLOCK_TRUST_US + 2, &unguided) == START_US / 1000);
+    assert_true(clock_read(&c, START_US, CLOCK_DRIFT_US + 2, &unguided) == START_US / 1000);
     assert_false(clock_goes(&c));
 }
 
@@ -368,6 +368,64 @@ static void what_two_that_disagree_showed_a_follower_does_not_hold_it_up_when_it
     assert_true(clock_goes(&c));
 }
 
+/* A node whose clock is trusted says this. */
+static struct clock_guide trusted_at(uint64_t us)
+{
+    return (struct clock_guide){CLOCK_TRUSTED, us, us};
+}
+
+static void a_trusted_clock_counts_once_it_is_sure_that_no_majority_agrees(void **state)
+{
+    struct clock_guide guide = trusted_at(START_US + 3600 * SECOND_US);
+    struct clock_guide majority = around(START_US, 0);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 1);
+    assert_true(clock_read(&c, START_US, 1, &guide) == 0);
+    assert_false(clock_goes(&c));
+    (void)clock_read(&c, START_US, CLOCK_UNAGREED_US, &unguided);
+    assert_false(clock_goes_by_trusted(&c, CLOCK_UNAGREED_US));
+    assert_true(clock_read(&c, START_US, CLOCK_UNAGREED_US + 1, &guide) ==
+                START_US / 1000 + 3600000);
+    assert_true(clock_goes(&c));
+    assert_true(clock_goes_by_trusted(&c, CLOCK_UNAGREED_US + 1));
+    /* A majority agrees for a moment: from then on all begins anew. */
+    (void)clock_read(&c, START_US, CLOCK_UNAGREED_US + 2, &majority);
+    (void)clock_read(&c, START_US, CLOCK_UNAGREED_US + 3, &guide);
+    assert_false(clock_goes_by_trusted(&c, CLOCK_UNAGREED_US + 3));
+    assert_true(clock_goes(&c)); /* by what was agreed on */
+}
+
+/* It has heard nobody yet, and its own clock, which is trusted, may be the wrong one. */
+static void who_begins_to_lead_waits_before_it_goes_by_a_trusted_clock(void **state)
+{
+    struct clock_guide guide = trusted_at(START_US);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 1);
+    (void)clock_read(&c, START_US, 1, &guide);
+    clock_forget_old(&c, 2 * CLOCK_UNAGREED_US);
+    assert_true(clock_read(&c, START_US, 2 * CLOCK_UNAGREED_US, &guide) == 0);
+    assert_true(clock_read(&c, START_US, 3 * CLOCK_UNAGREED_US, &guide) == START_US / 1000);
+}
+
+static void by_a_trusted_clock_it_is_never_ahead_and_never_goes_back(void **state)
+{
+    struct clock_guide guide = trusted_at(START_US);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 1);
+    (void)clock_read(&c, START_US, 1, &guide);
+    uint64_t us = 1 + CLOCK_UNAGREED_US;
+    assert_true(clock_read(&c, START_US + SECOND_US, us, &guide) == START_US / 1000);
+    guide = trusted_at(START_US - SECOND_US); /* it was put right */
+    assert_true(clock_read(&c, START_US + SECOND_US, us + 1000, &guide) == START_US / 1000);
+    assert_true(clock_stands_us(&c) == (int64_t)SECOND_US);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +452,9 @@ int main(void)
         cmocka_unit_test(what_was_told_counts_for_one_leadership),
         cmocka_unit_test(
             what_two_that_disagree_showed_a_follower_does_not_hold_it_up_when_it_leads),
+        cmocka_unit_test(a_trusted_clock_counts_once_it_is_sure_that_no_majority_agrees),
+        cmocka_unit_test(who_begins_to_lead_waits_before_it_goes_by_a_trusted_clock),
+        cmocka_unit_test(by_a_trusted_clock_it_is_never_ahead_and_never_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

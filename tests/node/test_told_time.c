@@ -57,11 +57,11 @@ static void what_a_leader_told_is_trusted_for_a_while(void **state)
     told_time_hear(&t, START_MS, 0, false); /* from this node's own disk: not at all */
     assert_false(told_time_is_trusted(&t, 0));
     told_time_hear(&t, START_MS + 1, 0, true);
-    assert_true(told_time_is_trusted(&t, CLOCK_TRUST_US));
-    assert_false(told_time_is_trusted(&t, CLOCK_TRUST_US + 1));
-    assert_true(told_time_ms(&t, CLOCK_TRUST_US + 1) == START_MS + 1 + CLOCK_TRUST_US / 1000);
-    told_time_hear(&t, START_MS + 2, CLOCK_TRUST_US, true);
-    assert_true(told_time_is_trusted(&t, 2 * CLOCK_TRUST_US));
+    assert_true(told_time_is_trusted(&t, CLOCK_DRIFT_US));
+    assert_false(told_time_is_trusted(&t, CLOCK_DRIFT_US + 1));
+    assert_true(told_time_ms(&t, CLOCK_DRIFT_US + 1) == START_MS + 1 + CLOCK_DRIFT_US / 1000);
+    told_time_hear(&t, START_MS + 2, CLOCK_DRIFT_US, true);
+    assert_true(told_time_is_trusted(&t, 2 * CLOCK_DRIFT_US));
 }
 
 int main(void)

@@ -138,6 +138,7 @@ static void each_field_of_the_machine_counts_but_applied(void **state)
     FLIP(b, b->m.identity);
     FLIP(b, b->m.secret);
     FLIP(b, b->m.secret_index);
+    FLIP(b, b->m.clock_trusted);
     b->m.applied++;
     assert_int_equal(machine_digest(&b->m), before);
     b->m.applied--;

@@ -223,6 +223,7 @@ static void compare(struct run *r)
     EXPECT(r, r->m.request_floor_ms, r->model->floor_ms);
     EXPECT(r, r->m.era, r->model->era);
     EXPECT(r, r->m.set_back_ms, r->model->set_back_ms);
+    EXPECT(r, r->m.clock_trusted, r->model->clock_trusted);
     EXPECT(r, recent_count(r->m.recent), r->model->n_recent - r->model->first_recent);
     for (unsigned i = 0; i < NOISE_IDS; i++) {
         compare_order(r, i);

@@ -138,7 +138,9 @@ static void restore_version(struct machine *m, unsigned version)
     assert_int_equal(m->stored.closing, 6 - 1);
     assert_int_equal(machine_find(m, bed_text("j"))->state, ORDERSCHED_DEAD);
     assert_int_equal(m->secret_index != 0, version >= 4);
+    assert_int_equal(m->secret[31], version >= 4 ? 8 : 0);
     assert_int_equal(m->era, 0);
+    assert_int_equal(m->clock_trusted, 0);
 }
 
 static void goes_on_in_the_present_form(struct machine *m)
@@ -182,6 +184,23 @@ static void snapshots_of_versions_2_to_4_are_read(void **state)
         assert_int_equal(recent_count(m.recent), 5);
         goes_on_in_the_present_form(&m);
     }
+}
+
+static void whose_clock_is_trusted_comes_back(void **state)
+{
+    struct bed *b = snapshot_bed_lived();
+    struct machine m;
+
+    (void)state;
+    bed_apply(b, T + 1000, bed_clock_trust(b, INT64_MAX));
+    struct snapshot_bytes snapshot = snapshot_of(&b->m);
+    machine_init(&m);
+    assert_int_equal(snapshot_restore(&m, snapshot.data, snapshot.len), SNAPSHOT_OK);
+    assert_true(m.clock_trusted == INT64_MAX);
+    assert_int_equal(machine_digest(&m), machine_digest(&b->m));
+    machine_close(&m);
+    free(snapshot.data);
+    bed_close(b);
 }
 
 static void identity_and_secret_come_back(void **state)
@@ -281,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_without_memory_is_an_error),
         cmocka_unit_test(a_snapshot_of_version_1_is_read),
         cmocka_unit_test(snapshots_of_versions_2_to_4_are_read),
+        cmocka_unit_test(whose_clock_is_trusted_comes_back),
         cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
         cmocka_unit_test(a_million_recent_requests_come_back_in_their_order),

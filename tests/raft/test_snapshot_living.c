@@ -73,6 +73,7 @@ static struct snapshot_bytes built_while_living(struct bed *b)
     while (!snapshot_step(snapshot_under_way(&b->m), 1)) {
     }
     bed_apply(b, T + 1400, bed_route_put(b, "later"));
+    bed_apply(b, T + 1400, bed_clock_trust(b, 3));
     bed_apply(b, T + 1400, bed_pay(b, "a"));
     return finish(&b->m);
 }

@@ -119,6 +119,10 @@ static void job_remember(struct job *j, const struct ordersched_answer *a)
 static void route_learn(const struct job *j)
 {
     struct clients *s = j->client->clients;
+    if (j->check.code == OPERATION_CLOCK_TRUST) {
+        s->coverage->clocks_trusted++;
+        return;
+    }
     bool put = j->check.code == OPERATION_ROUTE_PUT;
     bool deleted = j->check.code == OPERATION_ROUTE_DELETE;
 

@@ -27,7 +27,7 @@ struct job {
     bool works;          /* a worker's (workers.h), not a shop's */
     bool lists;          /* a page of a list */
     struct buffer keys;  /* of the orders that it reports on, one after the other */
-    int route;           /* route operations: its number; else -1 */
+    int route;           /* route operations: its number; on clocks: 0; else -1 */
     bool pauses;
     bool limits_rate;        /* route put: it has a rate */
     struct call *call;       /* in the logic's hands; NULL: planned */

@@ -253,6 +253,19 @@ static void ask_missing_routes(struct sim_client *c)
     }
 }
 
+/* --- clocks --- */
+
+static void ask_trust(struct sim_client *c)
+{
+    struct operation op = {.code = OPERATION_CLOCK_TRUST,
+                           .request_id = make_one,
+                           .node_id = cluster_draw_trusted(c->clients->cluster)};
+    struct job *j = job_new(c, &op, 0);
+
+    j->route = 0;
+    job_plan(j, 0);
+}
+
 /* --- rhythm --- */
 
 #define BULK_JOBS_MAX 400
@@ -284,7 +297,9 @@ static void load_act_cb(void *arg)
     if (c->number == 0 && loop_below(s->loop, ROUTES_EVERY_US) < o->operation_every_us) {
         ask_missing_routes(c);
     }
-    if (s->n_past > 0 && loop_random_bool(s->loop, o->resend_per_mille)) {
+    if (o->trust_per_mille > 0 && loop_random_bool(s->loop, o->trust_per_mille)) {
+        ask_trust(c);
+    } else if (s->n_past > 0 && loop_random_bool(s->loop, o->resend_per_mille)) {
         ask_again(c);
     } else if (loop_random_bool(s->loop, o->route_change_per_mille)) {
         ask_route(c);

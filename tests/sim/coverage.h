@@ -21,7 +21,7 @@
     X(crashes_at_votes) X(crashes_behind_votes)                       \
     X(outcomes_repeated) X(disks_low) X(disks_compared) \
     X(told) X(told_wrongly) X(clock_words) X(clock_words_lost) X(leaders_outvoted)      \
-    X(leaders_unguided) X(leaders_as_told) X(leaders_of_two) X(leaders_without_time)    \
+    X(leaders_unguided) X(leaders_as_told) X(leaders_by_trusted) X(leaders_of_two) X(leaders_without_time)    \
     X(times_found) X(outvoted_transfers) X(wrong_added)
 
 #define COVERAGE_LOAD(X)                                                                        \
@@ -43,7 +43,7 @@
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \
     X(paid_while_closing) X(routes_changed) X(routes_deleted) X(routes_paused)                  \
-    X(routes_resumed) X(routes_rotated) X(dead_redriven) X(dead_dropped)                        \
+    X(routes_resumed) X(routes_rotated) X(clocks_trusted) X(dead_redriven) X(dead_dropped)                        \
     X(dead_then_expired) X(dead_dropped_with_effect) X(routes_with_rate) X(batches) X(batched)  \
     X(half_answered) X(refused_busy) X(refused_with_silence) X(batches_blamed)                  \
     /* workers */                                                                               \

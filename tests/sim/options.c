@@ -312,6 +312,9 @@ static void draw_extras(struct sim_options *o)
         o->told_per_mille = (unsigned)ONE_OF(&stream, 1000, 1000, 700, 300);
         o->told_wrongly_every_ms = o->run_ms < HOUR_MS ? ONE_OF(&stream, 0, 100, 1000, 5000) : 0;
     }
+    if (options_extra(o, "trust", 200, &stream)) {
+        o->trust_per_mille = (unsigned)loop_between(&stream, 5, 50);
+    }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
     }

@@ -95,6 +95,8 @@ struct sim_options {
     uint64_t foreign_every_ms;      /* mean time between nodes of other clusters; 0 = none */
     bool starts; /* nodes count their starts, and keep what they see of others. Off: as of an
                   * older version */
+    unsigned
+        trust_per_mille; /* "trust": of operations: whose clock counts where no majority agrees */
     uint64_t lists_every_ms;       /* mean time between lists; 0 = none */
     unsigned history_per_mille;    /* of reads: histories */
     unsigned vote_crash_per_mille; /* of votes: the voter's process ends in the middle of it */

@@ -116,6 +116,13 @@ struct operation bed_route_delete(struct bed *b, const char *name)
     return operation_on(b, OPERATION_ROUTE_DELETE, name);
 }
 
+struct operation bed_clock_trust(struct bed *b, uint64_t node_id)
+{
+    return (struct operation){.code = OPERATION_CLOCK_TRUST,
+                              .request_id = bed_request(b, b->m.now_ms),
+                              .node_id = node_id};
+}
+
 struct operation bed_epoch(uint64_t seed, uint64_t retention_ms)
 {
     return (struct operation){.code = OPERATION_EPOCH, .seed = seed, .retention_ms = retention_ms};

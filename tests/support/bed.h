@@ -37,6 +37,7 @@ struct operation bed_cancel(struct bed *b, const char *id);
 struct operation bed_extend(struct bed *b, const char *id, uint64_t deadline_ms);
 struct operation bed_route_put(struct bed *b, const char *name);
 struct operation bed_route_delete(struct bed *b, const char *name);
+struct operation bed_clock_trust(struct bed *b, uint64_t node_id);
 struct operation bed_epoch(uint64_t seed, uint64_t retention_ms);
 /* With an identity and a secret of such bytes; endless retention. */
 struct operation bed_epoch_with(uint8_t identity, uint8_t secret);

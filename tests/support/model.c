@@ -401,6 +401,7 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
         case OPERATION_ROUTE_DELETE:
         case OPERATION_ROUTE_PAUSE:
         case OPERATION_ROUTE_ROTATE:
+        case OPERATION_CLOCK_TRUST:
             if (!answered_before(m, NULL, op, result)) {
                 a.serial = noise_serial(op->request_id);
                 a.time_ms = request_id_time_ms(op->request_id);
@@ -408,7 +409,9 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
                 if (!has_room(m, 1, changes)) {
                     a.error = ORDERSCHED_BUSY;
                 } else {
-                    a.error = model_route_operation(m, op, route);
+                    a.error = op->code == OPERATION_CLOCK_TRUST
+                                  ? model_clock_trust(m, op)
+                                  : model_route_operation(m, op, route);
                     assert(a.error == ORDERSCHED_OK || !changes);
                     remember_recent(m, a);
                 }

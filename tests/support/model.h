@@ -80,6 +80,7 @@ struct model {
     uint64_t floor_ms;
     unsigned era;
     uint64_t set_back_ms;
+    uint64_t clock_trusted;
     struct model_order orders[NOISE_IDS];
     struct model_route routes[NOISE_ROUTES];
     /* The recent requests: all ever recorded, and the first that is still there. */

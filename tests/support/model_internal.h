@@ -24,6 +24,7 @@ int model_outcome(struct model *m, struct model_order *o, const struct operation
 void model_epoch(struct model *m, uint64_t epoch, const struct operation *op,
                  struct result *result);
 void model_set_back(struct model *m, const struct operation *op, struct result *result);
+int model_clock_trust(struct model *m, const struct operation *op);
 /* Nothing else takes a place that is kept for operators. */
 bool model_may_change(struct model *m, const struct operation *op, unsigned route);
 /* Requests recorded with it that were OK, or were not. */

@@ -210,6 +210,12 @@ int model_route_operation(struct model *m, const struct operation *op, unsigned 
     return ORDERSCHED_OK;
 }
 
+int model_clock_trust(struct model *m, const struct operation *op)
+{
+    m->clock_trusted = op->node_id;
+    return ORDERSCHED_OK;
+}
+
 bool model_may_change(struct model *m, const struct operation *op, unsigned route)
 {
     const struct model_route *r = &m->routes[route];
@@ -220,6 +226,7 @@ bool model_may_change(struct model *m, const struct operation *op, unsigned rout
     }
     switch (op->code) {
         case OPERATION_ROUTE_PUT: return true;
+        case OPERATION_CLOCK_TRUST: return m->clock_trusted != op->node_id;
         case OPERATION_ROUTE_DELETE: return r->exists && !in_use;
         case OPERATION_ROUTE_PAUSE: return r->exists && r->paused != op->paused;
         default: return r->exists;

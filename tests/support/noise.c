@@ -190,7 +190,8 @@ static enum operation_code choose_code(struct noise *n)
            : drawn < 970 ? OPERATION_DEAD_DROP
            : drawn < 980 ? OPERATION_ROUTE_PUT
            : drawn < 985 ? OPERATION_ROUTE_ROTATE
-           : drawn < 991 ? OPERATION_ROUTE_PAUSE
+           : drawn < 990 ? OPERATION_ROUTE_PAUSE
+           : drawn < 991 ? OPERATION_CLOCK_TRUST
            : drawn < 997 ? OPERATION_ROUTE_DELETE
                          : OPERATION_EPOCH;
 }
@@ -233,6 +234,7 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
         case OPERATION_ROUTE_DELETE:
         case OPERATION_ROUTE_PAUSE:
         case OPERATION_ROUTE_ROTATE: choose_route(n, op); break;
+        case OPERATION_CLOCK_TRUST: op->node_id = noise_below(n, 4); break;
         case OPERATION_EPOCH: choose_epoch(n, op); break;
         default: break;
     }

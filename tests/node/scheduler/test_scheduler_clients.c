@@ -185,6 +185,42 @@ static void a_refused_route_is_told_which_setting_is_wrong(void **state)
     stage_close(&t);
 }
 
+/* The answer to this; its first body is in `body`. */
+static int trust(struct stage *t, uint64_t id, char body[128])
+{
+    struct operation op = {.code = OPERATION_CLOCK_TRUST, .node_id = id};
+
+    op.request_id = stage_request_id(t);
+    struct stage_message *m = stage_send(t, op);
+    stage_settle(t);
+    int error = m->results[0].error;
+    snprintf(body, 128, "%s", m->first_body);
+    stage_message_free(m);
+    return error;
+}
+
+static void only_a_voters_clock_can_be_trusted(void **state)
+{
+    static const struct replica_member members[] = {{.id = 1, .voter = true, .self = true},
+                                                    {.id = 2, .voter = true},
+                                                    {.id = 3}};
+    char body[128];
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    memcpy(t.r->members, members, sizeof members);
+    t.r->n_members = 3;
+    assert_int_equal(trust(&t, 77, body), ORDERSCHED_INVALID);
+    assert_non_null(strstr(body, "node 77 is not a voter; the voters are 1, 2"));
+    assert_int_equal(trust(&t, 3, body), ORDERSCHED_INVALID);
+    assert_int_equal(trust(&t, 2, body), ORDERSCHED_OK);
+    assert_int_equal(scheduler_clock_trusted(t.s), 2);
+    assert_int_equal(trust(&t, 0, body), ORDERSCHED_OK);
+    assert_int_equal(scheduler_clock_trusted(t.s), 0);
+    stage_close(&t);
+}
+
 static void a_route_is_put_only_with_what_makes_sense(void **state)
 {
     static const struct {
@@ -317,6 +353,7 @@ int main(void)
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),
         cmocka_unit_test(a_refused_route_is_told_which_setting_is_wrong),
+        cmocka_unit_test(only_a_voters_clock_can_be_trusted),
         cmocka_unit_test(a_route_is_put_only_with_what_makes_sense),
         cmocka_unit_test(an_order_that_dies_is_raised_in_the_log_once),
         cmocka_unit_test(a_route_of_programs_is_refused_where_they_are_not_allowed),

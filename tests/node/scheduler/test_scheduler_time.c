@@ -62,7 +62,7 @@ static void a_new_leader_goes_on_from_what_the_last_one_said(void **state)
     stage_pass(&t, 1);
     stage_settle(&t);
     assert_int_equal(t.receiver.n_started, 1);
-    stage_pass(&t, 2 * CLOCK_TRUST_US / 1000); /* who leads goes on */
+    stage_pass(&t, 2 * CLOCK_DRIFT_US / 1000); /* who leads goes on */
     assert_int_equal(schedule(&t, "b"), ORDERSCHED_OK);
     stage_close(&t);
 }
@@ -113,14 +113,14 @@ static void what_was_said_long_ago_is_not_gone_by(void **state)
     (void)state;
     open_unguided(&t);
     hear(&t, STAGE_START_MS);
-    stage_pass(&t, CLOCK_TRUST_US / 1000);
+    stage_pass(&t, CLOCK_DRIFT_US / 1000);
     assert_true(scheduler_knows_time(t.s));
     stage_pass(&t, 1);
     assert_false(scheduler_knows_time(t.s));
     stage_lead(&t, 3);
     assert_false(scheduler_time_goes(t.s));
     stage_changed(&t, REPLICA_FOLLOWER, 4);
-    hear(&t, STAGE_START_MS + 1 + CLOCK_TRUST_US / 1000);
+    hear(&t, STAGE_START_MS + 1 + CLOCK_DRIFT_US / 1000);
     stage_lead(&t, 5);
     assert_true(scheduler_time_goes(t.s));
     stage_close(&t);

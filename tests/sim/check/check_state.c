@@ -144,6 +144,9 @@ uint64_t check_state_hash(const struct machine *m)
     put_number(&p, m->secret_index);
     put_routes(&p, m);
     put_recent(&p, m);
+    if (m->clock_trusted != 0) { /* the traces of all other runs stay as they were */
+        put_number(&p, m->clock_trusted);
+    }
     uint64_t hash = XXH3_64bits(p.bytes, p.n);
     free(p.bytes);
     return hash;
@@ -220,6 +223,7 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
     LOOK(m->identity[0]);
     LOOK(m->secret[0]);
     LOOK(m->secret_index);
+    LOOK(m->clock_trusted);
     for (uint32_t i = 0; i < m->n_routes; i++) {
         if (m->routes[i].used) {
             LOOK(m->routes[i].name[0]);

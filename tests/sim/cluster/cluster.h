@@ -60,8 +60,8 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
         foreign_nodes, peers_refused, identities_adopted, crashes_at_votes, crashes_behind_votes,
         lost_refused, clones, clones_heard, clones_refused, outcomes_repeated, disks_low,
         disks_compared, told, told_wrongly, clock_words, clock_words_lost, leaders_outvoted,
-        leaders_unguided, leaders_as_told, leaders_of_two, leaders_without_time, times_found,
-        outvoted_transfers, wrong_added;
+        leaders_unguided, leaders_as_told, leaders_by_trusted, leaders_of_two, leaders_without_time,
+        times_found, outvoted_transfers, wrong_added;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,
@@ -94,6 +94,8 @@ bool cluster_reachable(const struct sim_cluster *c, unsigned node);
 uint64_t cluster_wall_us(const struct sim_cluster *c, unsigned node);
 uint64_t cluster_leaders_clock_max_ms(const struct sim_cluster *c);
 uint64_t cluster_true_ms(const struct sim_cluster *c);
+/* Draw the id of a node whose clock an operator may trust: one that is right, or 0 for none. */
+uint64_t cluster_draw_trusted(struct sim_cluster *c);
 /* With the extra "wrong-clocks", a while after the faults have ended: by how much may a leader's clock be
  * behind that? */
 uint64_t cluster_time_error_ms(const struct sim_cluster *c);

@@ -152,6 +152,13 @@ void clocks_draw_new(struct sim_node *n)
     }
 }
 
+uint64_t cluster_draw_trusted(struct sim_cluster *c)
+{
+    const struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];
+
+    return n->clock_wrong || loop_random_bool(c->loop, 300) ? 0 : n->id;
+}
+
 void clocks_step(struct sim_cluster *c)
 {
     struct sim_node *n = &c->nodes[loop_below(c->loop, c->options.slots)];

@@ -10,7 +10,8 @@
  *
  * and from there on, until the next reading, with the clock of the node. It is behind by as much at most,
  * for the same reason, as soon as it has been read. The clocks that are right stay so with their drift:
- * see CLOCKS_OFFSET_MAX_US. Who was told the time by leaders before it goes on within the bound of those.
+ * see CLOCKS_OFFSET_MAX_US. Who was told the time by leaders before it goes on within the bound of those. The
+ * same holds for a node's clock that is trusted: operators here trust right ones alone.
  *
  * Two voters that disagree have the time of the earlier, as it showed it at the last word that is believed;
  * so their time is behind, and may stand, while the wrong clock is behind. */
@@ -39,6 +40,9 @@ static enum clocks_seen see(const struct sim_node *n, const struct clock_view *v
     if (clock_view_is_agreed(view)) {
         return view->agreement.standing == CLOCK_OUTVOTED ? CLOCKS_OUTVOTED : CLOCKS_AGREED;
     }
+    if (clock_goes_by_trusted(clock, node_monotonic_us(n))) {
+        return CLOCKS_BY_TRUSTED;
+    }
     if (is_earlier_of_two(n, guide)) {
         return CLOCKS_EARLIER_OF_TWO;
     }
@@ -60,6 +64,7 @@ static void count(struct sim_node *n, const struct clock_view *view,
         counters->leaders_outvoted += seen == CLOCKS_OUTVOTED;
         counters->leaders_unguided += seen == CLOCKS_UNGUIDED;
         counters->leaders_as_told += seen == CLOCKS_TOLD;
+        counters->leaders_by_trusted += seen == CLOCKS_BY_TRUSTED;
         counters->leaders_of_two += seen == CLOCKS_EARLIER_OF_TWO;
         counters->leaders_without_time += seen == CLOCKS_WITHOUT_TIME;
         counters->times_found += clock_view_is_agreed(view) &&
@@ -112,7 +117,8 @@ static void view_clocks(const struct sim_node *n, uint64_t wall_us, uint64_t mon
     struct replica_member members[REPLICA_MEMBERS_MAX];
     unsigned n_members = replica_list_members(scheduler_replica(n->scheduler), members);
 
-    clock_view_make(view, &n->clocks, members, n_members, CLOCKS_ERROR_US, wall_us, monotonic_us);
+    clock_view_make(view, &n->clocks, members, n_members, scheduler_clock_trusted(n->scheduler),
+                    CLOCKS_ERROR_US, wall_us, monotonic_us);
 }
 
 void clocks_report(void *arg, struct scheduler_clock *out)
@@ -140,7 +146,8 @@ static void bound_by_true_time(struct sim_node *n, const struct clock_view *view
 {
     uint64_t true_us = clocks_true_us(n->cluster);
     uint64_t off_us = error_us(n, view, wall_us, monotonic_us);
-    bool guided = view->agreement.standing == CLOCK_ALONE || clock_view_is_agreed(view);
+    bool guided = view->agreement.standing == CLOCK_ALONE || clock_view_is_agreed(view) ||
+                  view->goes_by != 0;
 
     node_raise_bound(n, guided ? true_us + off_us : 0);
     n->clock_low_us = clock_view_is_agreed(view) ? true_us - off_us : 0;

@@ -138,10 +138,10 @@ uint64_t replica_leader(const struct replica *r, const char **address)
 
 unsigned replica_members(const struct replica *r, struct replica_member *out, unsigned max)
 {
-    (void)r;
-    (void)out;
-    (void)max;
-    return 0;
+    for (unsigned i = 0; i < r->n_members && i < max; i++) {
+        out[i] = r->members[i];
+    }
+    return r->n_members;
 }
 
 const char *replica_member_address(const struct replica *r, uint64_t id)

@@ -11,6 +11,8 @@
 
 struct replica {
     struct replica_callbacks callbacks;
+    struct replica_member members[3]; /* none to begin with */
+    unsigned n_members;
     bool leads;
     bool transferring; /* proposals are refused */
     uint64_t leader;
