@@ -69,15 +69,16 @@ bool machine_answer_early(const struct machine *m, const struct order *o, const 
     return false;
 }
 
-/* When it gets stale, as a time of request ids. One that is further ahead than any id that is taken
- * comes from before a set-back: its time may be years away, and it goes as if it were of the moment
- * of that. */
+/* When it gets stale, as a time of request ids. One that lies further ahead than any id that is taken
+ * comes from before a set-back, and may lie years ahead: past an hour it goes as if it were of the
+ * moment of that. */
 static uint64_t staleness_ms(const struct machine *m, const uint8_t *request_id)
 {
     uint64_t time_ms = request_id_time_ms(request_id);
+    bool from_before = time_ms > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS) &&
+                       time_ms > machine_add_ms(m->set_back_ms, MACHINE_SET_BACK_KEPT_MS);
 
-    return time_ms > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS) ? m->set_back_ms
-                                                                          : time_ms;
+    return from_before ? m->set_back_ms : time_ms;
 }
 
 /* --- the floor --- */

@@ -22,7 +22,7 @@
     X(outcomes_repeated) X(disks_low) X(disks_compared) \
     X(told) X(told_wrongly) X(clock_words) X(clock_words_lost) X(leaders_outvoted)      \
     X(leaders_unguided) X(leaders_as_told) X(leaders_by_trusted) X(leaders_of_two) X(leaders_without_time)    \
-    X(times_found) X(outvoted_transfers) X(wrong_added)
+    X(times_found) X(set_backs_busy) X(outvoted_transfers) X(wrong_added)
 
 #define COVERAGE_LOAD(X)                                                                        \
     /* what calls ended with */                                                                 \
@@ -38,7 +38,7 @@
     X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \
     X(lists_checked) X(lists_of_pages) X(orders_listed) X(histories_checked)                    \
     X(histories_with_events) X(extended_late) X(reads_checked) X(reads_local) X(forgotten)      \
-    X(id_used_again)                                                                            \
+    X(id_used_again) X(set_back) X(recalled) X(kept_due)                                                                            \
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \
     X(deduplicated) X(fenced_off) X(effect_without_answer) X(effect_after_timeout)              \

@@ -57,6 +57,8 @@ static const struct expectation expectations[] = {
     {"leader-forgets-time", MUTANT_LEADER_FORGETS_TIME, "CLOCK", 500, false, NULL},
     {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED, "CLOCK", 100, false,
      "wrong-clocks"},
+    {"era-ignored", MUTANT_ERA_IGNORED, "CLOCK", 500, false, "set-back"},
+    {"set-back-recalls-begun", MUTANT_SET_BACK_RECALLS_BEGUN, "I8", 500, false, "set-back"},
     {"minority-sets-time", MUTANT_MINORITY_SETS_TIME, "CLOCK", 300, false, "wrong-clocks"},
     {"unguided-time-stands", MUTANT_UNGUIDED_TIME_STANDS, "CLOCK", 20, false,
      "wrong-clocks,clock-silence"},

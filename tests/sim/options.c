@@ -320,6 +320,17 @@ static void draw_extras(struct sim_options *o)
     }
 }
 
+/* Leaders go by their own clocks, which differ, so that the time is ahead of one that is behind. */
+static void draw_set_back(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (!o->wrong_clocks && o->run_ms < HOUR_MS && options_extra(o, "set-back", 100, &stream)) {
+        o->set_back_every_ms = loop_between(&stream, 300, 4000);
+        o->clock_offset_max_ms = (int64_t)ONE_OF(&stream, 5000, 60000, 3600000);
+    }
+}
+
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
 {
     memset(o, 0, sizeof *o);
@@ -337,6 +348,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     draw_extras(o);
     draw_lies(o);
     draw_clocks(o);
+    draw_set_back(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
@@ -367,7 +379,8 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "bulk=%u run=%" PRIu64 "ms settle=%" PRIu64 "ms members=%" PRIu64 "ms/%u/%ums/%u "
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
-            " wrong_clocks=%u/%u/%u two=%u silence=%u clients_waiting=%u with=%s\n",
+            " wrong_clocks=%u/%u/%u two=%u silence=%u set_back=%" PRIu64
+            "ms clients_waiting=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -379,6 +392,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->history_per_mille, o->vote_crash_per_mille, o->clones_every_ms, o->clones_elsewhere,
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
-            o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->clients_waiting,
-            o->extras[0] != '\0' ? o->extras : "none");
+            o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->set_back_every_ms,
+            o->clients_waiting, o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -106,7 +106,8 @@ struct sim_options {
     unsigned clocks_wrong; /* so many have wrong ones: a strict minority of the voters */
     unsigned clock_lost_per_mille; /* of these words alone, beside what the network does */
     bool two_clocks;               /* of two voters one is wrong */
-    bool clock_silence; /* none comes through any more, long after the faults have ended */
+    uint64_t set_back_every_ms; /* "set-back": mean time until an operator has the time set back */
+    bool clock_silence;         /* none comes through any more, long after the faults have ended */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras

@@ -103,10 +103,12 @@ static uint64_t ceiling(const struct model *m)
     return ms > m->floor_ms ? ms : m->floor_ms;
 }
 
-/* The time that a request id is counted as having: of what comes from before a set-back, that. */
+/* The time that a request id is counted as having: of what lies far ahead since a set-back, that. */
 static uint64_t age(const struct model *m, const struct model_answer *a)
 {
-    return a->time_ms <= m->now_ms + 10000 ? a->time_ms : m->set_back_ms;
+    return a->time_ms > m->now_ms + 10000 && a->time_ms > m->set_back_ms + 60 * MODEL_MINUTE_MS
+               ? m->set_back_ms
+               : a->time_ms;
 }
 
 static uint64_t latest_request(const struct model *m, const struct model_order *o)

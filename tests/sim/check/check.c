@@ -307,13 +307,38 @@ static void identity_check(struct check *c, unsigned node, uint64_t index, const
 
 /* --- the clock --- */
 
-static void clock_check(struct check *c, unsigned node, uint64_t index, uint64_t now_ms)
+/* The one place where time goes back. */
+static void note_set_back(struct check *c, unsigned node, uint64_t index, const struct machine *m)
 {
-    uint64_t before_ms = c->now_ms;
+    if (m->era != c->era + 1 || m->now_ms >= c->now_ms || m->set_back_ms != m->now_ms) {
+        check_fail(c, "CLOCK", -1,
+                   "the era changes without a set-back, at log index %" PRIu64 ":\n"
+                   "  before: era %" PRIu32 ", now %" PRIu64 "\n"
+                   "  node %u: era %" PRIu32 ", now %" PRIu64,
+                   index, c->era, c->now_ms, node + 1, m->era, m->now_ms);
+    }
+    c->era = m->era;
+    c->set_back_index = index;
+    c->set_back_from_ms = c->now_ms;
+    c->set_back_min_ms = c->set_back_min_ms == 0 || m->now_ms < c->set_back_min_ms
+                             ? m->now_ms
+                             : c->set_back_min_ms;
+    c->now_ms = m->now_ms;
+    c->pace_us = 0;
+    c->coverage->set_back++;
+}
+
+static void clock_check(struct check *c, unsigned node, uint64_t index, const struct machine *m)
+{
+    uint64_t now_ms = m->now_ms;
 
     if (index < c->max_index) {
         return;
     }
+    if (m->era != c->era) {
+        note_set_back(c, node, index, m);
+    }
+    uint64_t before_ms = c->now_ms;
     if (now_ms < before_ms) {
         check_fail(c, "CLOCK", -1,
                    "now decreases at log index %" PRIu64 ":\n"
@@ -328,6 +353,7 @@ static void clock_check(struct check *c, unsigned node, uint64_t index, uint64_t
                    index, node + 1, now_ms, bound_ms);
     }
     c->now_ms = now_ms > c->now_ms ? now_ms : c->now_ms;
+    c->now_max_ms = c->now_ms > c->now_max_ms ? c->now_ms : c->now_max_ms;
 }
 
 void check_leaders_clock(struct check *c, unsigned node, uint64_t clock_ms, uint64_t low_ms)
@@ -423,7 +449,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
     }
     identity_check(c, node, index, m);
     uint64_t state = index % (CHECK_STATE_EVERY * every) == 0 ? check_state_hash(m) : 0;
-    clock_check(c, node, index, m->now_ms);
+    clock_check(c, node, index, m);
     pace_check(c, index);
     time_check(c, index);
     if (index % every == 0) { /* what was lost once stays so */

@@ -45,6 +45,14 @@ static uint64_t now_at(const struct check *c, uint64_t index)
     return index > 0 ? c->entries[index].now_ms : 0;
 }
 
+/* The earliest time from there on. */
+static uint64_t now_from(const struct check *c, uint64_t index)
+{
+    uint64_t now_ms = now_at(c, index);
+
+    return c->set_back_index > index && c->set_back_min_ms < now_ms ? c->set_back_min_ms : now_ms;
+}
+
 static bool stand_shows(const struct check *c, const struct stand *s, uint64_t from,
                         const struct wanted *w)
 {
@@ -60,10 +68,10 @@ static bool stand_shows(const struct check *c, const struct stand *s, uint64_t f
         return s->state == w->state;
     }
     if (w->state == ORDERSCHED_CLOSING) {
-        return s->deadline_ms <= c->now_ms;
+        return s->deadline_ms <= c->now_max_ms;
     }
     return w->state == ORDERSCHED_PENDING &&
-           s->deadline_ms > now_at(c, from > s->index ? from : s->index);
+           s->deadline_ms > now_from(c, from > s->index ? from : s->index);
 }
 
 /* Did the order show this at any log index from `from` on? Returns the first such, or 0. */

@@ -401,9 +401,41 @@ static void note_ending(struct check *c, struct life *life, uint64_t index, cons
     c->coverage->vetoes += attempted && o->state == ORDERSCHED_PAID;
 }
 
+/* The time was set back: what was due and lies ahead again is recalled, or stays due; nothing else moves,
+ * and nothing that anybody was ever told of is recalled. */
+static void life_set_back(struct check *c, struct life *life, uint64_t index,
+                          const struct machine *m, const struct order *o)
+{
+    bool ahead = life->deadline_ms > m->now_ms;
+    bool was_due = ahead && life->state == ORDERSCHED_PENDING &&
+                   life->deadline_ms <= c->set_back_from_ms;
+    bool kept = ahead && o->deadline_ms == m->now_ms && (was_due || life->attempts > 0);
+    bool recalled = was_due && o->deadline_ms == life->deadline_ms;
+
+    if (recalled && life->sent != NULL) {
+        check_fail(c, "I8", (int)life->id,
+                   "a set-back recalls an order, at log index %" PRIu64 ":\n"
+                   "  its deadline: %" PRIu64 ", now: %" PRIu64 "\n"
+                   "  node %u, leadership of term %" PRIu64 ", began to deliver it",
+                   index, life->deadline_ms, m->now_ms, life->sent->node + 1, life->sent->term);
+    } else if (!kept && o->deadline_ms != life->deadline_ms) {
+        check_fail(c, "I2", (int)life->id,
+                   "a set-back moves a deadline, at log index %" PRIu64 ":\n"
+                   "  before: %" PRIu64 "\n  after: %" PRIu64 ", now: %" PRIu64,
+                   index, life->deadline_ms, (uint64_t)o->deadline_ms, m->now_ms);
+    }
+    c->coverage->recalled += recalled;
+    c->coverage->kept_due += kept && was_due;
+    life->deadline_ms = o->deadline_ms;
+    life->redriven_ms = o->extra != NULL ? o->extra->redriven_ms : 0;
+}
+
 static void life_follow(struct check *c, struct life *life, uint64_t index, const struct machine *m,
                         const struct order *o)
 {
+    if (c->set_back_index == index) {
+        life_set_back(c, life, index, m, o);
+    }
     uint32_t attempts = o->extra != NULL ? o->extra->attempts : 0;
     bool attempted = attempts != life->attempts;
     struct fresh fresh = note_requests(c, life, index, m, o);

@@ -122,6 +122,12 @@ struct check {
     size_t n_entries; /* allocated */
     uint64_t max_index;
     uint64_t now_ms;
+    uint64_t now_max_ms; /* the highest that it ever was */
+    /* the last set-back; index 0: there was none */
+    uint32_t era;
+    uint64_t set_back_index;
+    uint64_t set_back_from_ms;
+    uint64_t set_back_min_ms;                 /* the earliest time that any went to */
     uint8_t identity[PROTOCOL_IDENTITY_SIZE]; /* the first that was applied */
     struct chronicle *histories;
     unsigned n_ids;

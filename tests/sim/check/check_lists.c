@@ -79,7 +79,7 @@ static bool stood_throughout(const struct check *c, unsigned id, uint64_t from, 
         const struct stand *s = &h->stands[i];
         bool fits = s->state == state && state != ORDERSCHED_PENDING;
         fits = fits || (state == ORDERSCHED_PENDING && s->state == ORDERSCHED_PENDING &&
-                        s->deadline_ms > c->now_ms);
+                        s->deadline_ms > c->now_max_ms);
         if (s->index > from && !fits) {
             return false;
         }
@@ -200,7 +200,7 @@ static bool told_one(const struct check *c, struct told *t, const struct history
             t->scheduled = true;
             return t->n == 0 && !t->due && e->index == life->scheduled &&
                    e->value == life->first_deadline_ms;
-        case HISTORY_DUE: t->due = true; return e->time_ms <= c->now_ms && !t->decided;
+        case HISTORY_DUE: t->due = true; return e->time_ms <= c->now_max_ms && !t->decided;
         case HISTORY_DECIDED:
             t->decided = true;
             return e->index == life->decision && (int)e->outcome == life->state;

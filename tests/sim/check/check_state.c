@@ -103,6 +103,7 @@ static void put_routes(struct pen *p, const struct machine *m)
             put_string(p, r->name, r->name_len);
             put_string(p, r->bytes, r->len);
             put_number(p, r->paused);
+            put_number(p, r->paused_ms);
             put_number(p, r->revision);
         }
     }
@@ -136,6 +137,9 @@ uint64_t check_state_hash(const struct machine *m)
     put_number(&p, m->store.n);
     put_number(&p, m->now_ms);
     put_number(&p, m->epoch);
+    put_number(&p, m->epoch_ms);
+    put_number(&p, m->era);
+    put_number(&p, m->set_back_ms);
     put_number(&p, m->seed);
     put_number(&p, m->retention_ms);
     put_number(&p, m->request_floor_ms);
@@ -224,11 +228,15 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
     LOOK(m->secret[0]);
     LOOK(m->secret_index);
     LOOK(m->clock_trusted);
+    LOOK(m->epoch_ms);
+    LOOK(m->era);
+    LOOK(m->set_back_ms);
     for (uint32_t i = 0; i < m->n_routes; i++) {
         if (m->routes[i].used) {
             LOOK(m->routes[i].name[0]);
             LOOK(m->routes[i].hash);
             LOOK(m->routes[i].paused);
+            LOOK(m->routes[i].paused_ms);
             LOOK(m->routes[i].revision);
         }
     }

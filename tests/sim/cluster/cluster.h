@@ -60,8 +60,8 @@ struct sim_counters { /* coverage: all must be above 0 over a batch of seeds */
         foreign_nodes, peers_refused, identities_adopted, crashes_at_votes, crashes_behind_votes,
         lost_refused, clones, clones_heard, clones_refused, outcomes_repeated, disks_low,
         disks_compared, told, told_wrongly, clock_words, clock_words_lost, leaders_outvoted,
-        leaders_unguided, leaders_as_told, leaders_by_trusted, leaders_of_two, leaders_without_time,
-        times_found, outvoted_transfers, wrong_added;
+        leaders_unguided, leaders_as_told, leaders_by_trusted, set_backs_busy, leaders_of_two,
+        leaders_without_time, times_found, outvoted_transfers, wrong_added;
 };
 
 struct sim_cluster *cluster_new(struct sim_loop *loop, const struct sim_options *options,

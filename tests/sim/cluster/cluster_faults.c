@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../../../client/wire/protocol.h"
+#include "../../../node/scheduler/internal.h"
 #include "cluster_internal.h"
 #include "../forge.h"
 
@@ -19,6 +20,7 @@ enum fault {
     FAULT_RESTORE,
     FAULT_CLONE,
     FAULT_TOLD,
+    FAULT_SET_BACK,
 };
 
 #define FAULTS_DRAIN_MS 1000
@@ -344,6 +346,33 @@ static void fault_disk_cb(void *arg)
     fault_due(arg, FAULT_DISK, fault_disk);
 }
 
+/* --- an operator --- */
+
+static void set_back_done(void *arg, int error, const char *text)
+{
+    (void)text;
+    ((struct sim_cluster *)arg)->counters.set_backs_busy += error == ORDERSCHED_BUSY;
+}
+
+static void set_back_asked(void *arg)
+{
+    struct sim_node *n = arg;
+
+    scheduler_set_back(n->scheduler, true, set_back_done, n->cluster);
+}
+
+static void fault_set_back(struct sim_cluster *c)
+{
+    if (c->leader >= 0 && c->nodes[c->leader].scheduler != NULL && !c->nodes[c->leader].paused) {
+        node_enter(&c->nodes[c->leader], set_back_asked, &c->nodes[c->leader]);
+    }
+}
+
+static void fault_set_back_cb(void *arg)
+{
+    fault_due(arg, FAULT_SET_BACK, fault_set_back);
+}
+
 static void fault_members_cb(void *arg)
 {
     fault_due(arg, FAULT_MEMBERS, members_change);
@@ -388,11 +417,12 @@ static void fault_schedule(struct sim_cluster *c, enum fault fault)
         o->crash_every_ms,    o->pause_every_ms,   o->partition_every_ms, o->clock_step_every_ms,
         o->transfer_every_ms, o->members_every_ms, o->foreign_every_ms,   o->disk_every_ms,
         o->forge_every_ms,    o->restore_every_ms, o->clones_every_ms,    o->told_wrongly_every_ms,
+        o->set_back_every_ms,
     };
     static const sim_event_cb cbs[SIM_FAULTS] = {
-        fault_crash_cb,    fault_pause_cb,   fault_partition_cb, fault_step_cb,
-        fault_transfer_cb, fault_members_cb, fault_foreign_cb,   fault_disk_cb,
-        fault_forge_cb,    fault_restore_cb, fault_clone_cb,     fault_told_cb,
+        fault_crash_cb,   fault_pause_cb,   fault_partition_cb, fault_step_cb,  fault_transfer_cb,
+        fault_members_cb, fault_foreign_cb, fault_disk_cb,      fault_forge_cb, fault_restore_cb,
+        fault_clone_cb,   fault_told_cb,    fault_set_back_cb,
     };
 
     if (every_ms[fault] != 0) {

@@ -177,7 +177,7 @@ struct sim_verdict {
     bool fits;
 };
 
-enum { SIM_FAULTS = 12 };
+enum { SIM_FAULTS = 13 };
 
 struct sim_cluster {
     struct sim_loop *loop;
