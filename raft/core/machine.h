@@ -27,8 +27,8 @@
 #define MACHINE_RECENT_SPARE 64u /* one in so many is for operations on routes and dead letters */
 #define MACHINE_RECENT_MAX_ONCE 65536u /* until the cluster has a secret */
 #define MACHINE_TRIM_MIN 256u /* stale ones that leave in an entry, besides two an operation */
-#define MACHINE_LIFETIME_MIN_MS 1000u           /* of a request id, however short the retention */
-#define MACHINE_SET_BACK_KEPT_MS (3600u * 1000) /* requests from up to so far ahead of a set-back */
+#define MACHINE_LIFETIME_MIN_MS 1000u /* of a request id, however short the retention */
+#define MACHINE_SET_BACK_KEPT_MS (24u * 3600 * 1000) /* requests that lie so far ahead of it */
 #define MACHINE_RETENTION_DEFAULT_MS (24ull * 3600 * 1000)
 #define MACHINE_PURGE_MAX 256 /* log indexes' worth of decisions forgotten per entry */
 

@@ -69,16 +69,20 @@ bool machine_answer_early(const struct machine *m, const struct order *o, const 
     return false;
 }
 
-/* When it gets stale, as a time of request ids. One that lies further ahead than any id that is taken
- * comes from before a set-back, and may lie years ahead: past an hour it goes as if it were of the
- * moment of that. */
+/* It lies further ahead than any id that is taken: it comes from before a set-back. */
+static bool is_from_before(const struct machine *m, const uint8_t *request_id)
+{
+    return request_id_time_ms(request_id) > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS);
+}
+
+/* When it gets stale, as a time of request ids. What comes from before a set-back may lie years ahead:
+ * past a day it goes as if it were of the moment of that. */
 static uint64_t staleness_ms(const struct machine *m, const uint8_t *request_id)
 {
     uint64_t time_ms = request_id_time_ms(request_id);
-    bool from_before = time_ms > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS) &&
-                       time_ms > machine_add_ms(m->set_back_ms, MACHINE_SET_BACK_KEPT_MS);
+    bool is_far = time_ms > machine_add_ms(m->set_back_ms, MACHINE_SET_BACK_KEPT_MS);
 
-    return from_before ? m->set_back_ms : time_ms;
+    return is_far && is_from_before(m, request_id) ? m->set_back_ms : time_ms;
 }
 
 /* --- the floor --- */
@@ -125,17 +129,34 @@ static void drop_oldest(struct machine *m)
     recent_drop_oldest(m->recent);
 }
 
-static bool oldest_is_stale(const struct machine *m)
+static bool is_stale(const struct machine *m, const struct recent_request *r)
 {
-    return recent_count(m->recent) > 0 &&
-           staleness_ms(m, recent_at(m->recent, 0)->id) <= m->request_floor_ms;
+    return staleness_ms(m, r->id) <= m->request_floor_ms;
 }
 
-/* Let up to `max` of the oldest go, as far as they are stale. */
+/* The oldest, which lies ahead, makes way for those behind it. */
+static void pass_oldest_by(struct machine *m)
+{
+    struct recent_request oldest = *recent_at(m->recent, 0);
+
+    drop_oldest(m);
+    recent_add(m->recent, &oldest);
+}
+
+/* Let the oldest go, as far as they are stale; look at `max` at most. */
 static void requests_trim(struct machine *m, uint32_t max)
 {
-    for (uint32_t i = 0; i < max && oldest_is_stale(m); i++) {
-        drop_oldest(m);
+    uint32_t n = recent_count(m->recent);
+
+    for (uint32_t i = 0; i < max && i < n; i++) {
+        const struct recent_request *oldest = recent_at(m->recent, 0);
+        if (is_stale(m, oldest)) {
+            drop_oldest(m);
+        } else if (is_from_before(m, oldest->id)) {
+            pass_oldest_by(m);
+        } else {
+            break;
+        }
     }
 }
 

@@ -40,7 +40,7 @@ struct run {
     uint64_t done; /* operations */
     uint64_t seed;
     bool is_long;
-    bool has_set_backs; /* one life in four */
+    bool has_set_backs; /* one life in eight */
     struct tally *tally;
 };
 
@@ -74,7 +74,7 @@ static void start(struct run *r, uint64_t seed, struct tally *tally)
     r->tally = tally;
     r->seed = seed;
     r->is_long = seed % 8 == 3;
-    r->has_set_backs = seed % 4 == 2;
+    r->has_set_backs = seed % 8 == 5;
     machine_init(&r->m);
     r->model = model_new();
     if (r->is_long || seed % 4 == 1) {
@@ -509,7 +509,7 @@ static void live(uint64_t seed, struct tally *tally)
     start(r, seed, tally);
     operations = r->is_long ? LONG_LIFE_OPERATIONS : LIFE_OPERATIONS;
     for (unsigned i = 0; r->done < operations; i++) {
-        if (r->has_set_backs && r->index > 0 && noise_below(&r->noise, 200) == 0) {
+        if (r->has_set_backs && r->index > 0 && noise_below(&r->noise, 100) == 0) {
             set_back(r);
         }
         step(r);

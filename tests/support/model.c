@@ -106,7 +106,7 @@ static uint64_t ceiling(const struct model *m)
 /* The time that a request id is counted as having: of what lies far ahead since a set-back, that. */
 static uint64_t age(const struct model *m, const struct model_answer *a)
 {
-    return a->time_ms > m->now_ms + 10000 && a->time_ms > m->set_back_ms + 60 * MODEL_MINUTE_MS
+    return a->time_ms > m->now_ms + 10000 && a->time_ms > m->set_back_ms + MODEL_DAY_MS
                ? m->set_back_ms
                : a->time_ms;
 }
@@ -132,11 +132,28 @@ static void purge(struct model *m, struct model_order *o)
     memset(o, 0, sizeof *o);
 }
 
+static void append_recent(struct model *m, struct model_answer a)
+{
+    m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
+    m->recent_of_serial = grow(m->recent_of_serial, &m->cap_serial, a.serial + 1,
+                               sizeof *m->recent_of_serial);
+    m->recent[m->n_recent++] = a;
+    m->recent_of_serial[a.serial] = m->n_recent;
+}
+
+/* What is stale goes; what lies ahead goes to the end. */
 static void let_go(struct model *m, uint64_t max)
 {
-    while (max-- > 0 && m->first_recent < m->n_recent &&
-           age(m, &m->recent[m->first_recent]) <= m->floor_ms) {
+    for (uint64_t left = m->n_recent - m->first_recent; left > 0 && max > 0; left--, max--) {
+        struct model_answer a = m->recent[m->first_recent];
+
+        if (age(m, &a) > m->floor_ms && a.time_ms <= m->now_ms + 10000) {
+            return;
+        }
         m->first_recent++;
+        if (age(m, &a) > m->floor_ms) {
+            append_recent(m, a);
+        }
     }
 }
 
@@ -230,11 +247,7 @@ static void remember_recent(struct model *m, struct model_answer a)
            m->n_recent - m->first_recent >= model_clamp(m->recent_limit, 0, 65536)) {
         lift(m, age(m, &m->recent[m->first_recent++]));
     }
-    m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
-    m->recent_of_serial = grow(m->recent_of_serial, &m->cap_serial, a.serial + 1,
-                               sizeof *m->recent_of_serial);
-    m->recent[m->n_recent++] = a;
-    m->recent_of_serial[a.serial] = m->n_recent;
+    append_recent(m, a);
 }
 
 static const struct model_answer *recall(const struct model *m, const struct model_order *o,

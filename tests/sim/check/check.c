@@ -225,6 +225,14 @@ struct request_record *check_request_add(struct check *c, const uint8_t *id)
     return r;
 }
 
+bool check_is_revived(const struct check *c, const struct request_record *r)
+{
+    uint64_t time_ms = request_id_time_ms(r->id);
+
+    return c->set_back_index != 0 && time_ms >= c->set_back_min_ms &&
+           time_ms <= c->set_back_floor_ms;
+}
+
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index)
 {
     struct life *life = c->histories[id].life;
@@ -323,6 +331,9 @@ static void note_set_back(struct check *c, unsigned node, uint64_t index, const 
     c->set_back_min_ms = c->set_back_min_ms == 0 || m->now_ms < c->set_back_min_ms
                              ? m->now_ms
                              : c->set_back_min_ms;
+    if (c->set_back_floor_ms < c->floor_ms) {
+        c->set_back_floor_ms = c->floor_ms;
+    }
     c->now_ms = m->now_ms;
     c->pace_us = 0;
     c->coverage->set_back++;
@@ -338,6 +349,7 @@ static void clock_check(struct check *c, unsigned node, uint64_t index, const st
     if (m->era != c->era) {
         note_set_back(c, node, index, m);
     }
+    c->floor_ms = m->request_floor_ms;
     uint64_t before_ms = c->now_ms;
     if (now_ms < before_ms) {
         check_fail(c, "CLOCK", -1,

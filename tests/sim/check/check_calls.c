@@ -199,7 +199,7 @@ static void check_same_answer(struct check *c, const struct check_call *call,
     if (r->error == a->error && r->state == a->state && r->deadline_ms == a->deadline_ms &&
         r->index == a->index) {
         c->coverage->resent_same_answer++;
-    } else if (!(forgotten && a->error == ORDERSCHED_NOT_FOUND)) {
+    } else if (!(forgotten && a->error == ORDERSCHED_NOT_FOUND) && !check_is_revived(c, r)) {
         check_fail(c, "I10", (int)call->id,
                    "one %s, two answers:\n"
                    "  %s, %s, deadline %" PRIu64 ", log index %" PRIu64 "\n"
@@ -239,7 +239,7 @@ static void check_recorded(struct check *c, const struct check_call *call,
                    check_code_name(call->code), r->done, r->floor);
     } else if (a->error != r->answer.error || a->state != r->answer.state ||
                a->deadline_ms != r->answer.deadline_ms || a->index != r->answer.index) {
-        if (a->error == ORDERSCHED_NOT_FOUND && r->life->gone != 0) {
+        if ((a->error == ORDERSCHED_NOT_FOUND && r->life->gone != 0) || check_is_revived(c, r)) {
             return;
         }
         check_fail(c, "I10", (int)call->id,

@@ -136,12 +136,12 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
                    "a phantom:\n  it is scheduled at log index %" PRIu64
                    "\n  nobody asked for it with this request",
                    index);
-    } else if (r->done != 0) {
+    } else if (r->done != 0 && !check_is_revived(c, r)) {
         check_fail(c, "I10", (int)id,
                    "one request schedules twice:\n  at log index %" PRIu64
                    "\n  at log index %" PRIu64,
                    r->done, index);
-    } else if (r->failed) {
+    } else if (r->failed && !check_is_revived(c, r)) {
         check_fail(c, "I4", (int)id,
                    "what failed becomes visible:\n  its client was told for "
                    "certain that it did not happen\n  it is scheduled at log index %" PRIu64,
@@ -210,7 +210,8 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
                        "a phantom:\n  log index %" PRIu64 " carries out a "
                        "request on it\n  nobody made that request",
                        index);
-        } else if (r->done == 0 && r->failed && q->error == ORDERSCHED_OK) {
+        } else if (r->done == 0 && r->failed && q->error == ORDERSCHED_OK &&
+                   !check_is_revived(c, r)) {
             check_fail(c, "I4", (int)life->id,
                        "what failed becomes visible:\n  the client of a %s "
                        "was told for certain that it did not happen\n  log index %" PRIu64
@@ -223,6 +224,8 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
             if (q->error == ORDERSCHED_OK) {
                 count_fresh(&fresh, r->code);
             }
+        } else if (check_is_revived(c, r)) {
+            r->answer = *q;
         } else if (r->answer.error != q->error || r->answer.state != q->state ||
                    r->answer.deadline_ms != q->deadline_ms || r->answer.index != q->index) {
             check_fail(c, "I10", (int)life->id,

@@ -127,7 +127,9 @@ struct check {
     uint32_t era;
     uint64_t set_back_index;
     uint64_t set_back_from_ms;
-    uint64_t set_back_min_ms;                 /* the earliest time that any went to */
+    uint64_t set_back_min_ms;   /* the earliest time that any went to */
+    uint64_t set_back_floor_ms; /* the highest floor of request ids in front of any */
+    uint64_t floor_ms;
     uint8_t identity[PROTOCOL_IDENTITY_SIZE]; /* the first that was applied */
     struct chronicle *histories;
     unsigned n_ids;
@@ -172,6 +174,8 @@ struct request_record *check_request(struct check *c, const uint8_t *id); /* or 
 struct request_record *check_request_add(struct check *c, const uint8_t *id);
 /* The order of an id as of this log index, or NULL. */
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
+/* An id that was stale, and forgotten, until a set-back: a copy that was as late may have an effect. */
+bool check_is_revived(const struct check *c, const struct request_record *r);
 bool check_is_terminal(int state);
 /* check_calls.c: the order of this id that stood so at some log index from `from` on, or NULL. */
 const struct life *check_life_shown(const struct check *c, unsigned id, uint64_t from, int state,
