@@ -57,6 +57,8 @@ void ctl_clock_look(struct clock_look *look, const struct survey *s);
 /* By how much right clocks may differ from each other, as the leader has it. */
 int64_t ctl_clock_error_max_ms(const struct survey_node *leader);
 
+/* As one object of JSON, on stdout. Returns the exit code. */
+int ctl_clock_print_json(const struct ctl *ctl, const struct clock_look *look);
 /* What somebody has to do about the clocks, a line each; nothing when all is well. For the end of
  * another table. */
 void ctl_clock_print_warnings(const struct survey *s);

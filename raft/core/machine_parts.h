@@ -5,13 +5,12 @@
  *   machine_outcomes.c  what a callback's answer does to an order
  *   machine_requests.c  one effect for each request id
  *   machine_routes.c    the callback routes
- *   machine_clock.c     whose clock is trusted
+ *   machine_clock.c     whose clock is trusted; a time that is ahead is put right
  *   machine_vain.c      would a request change nothing?
  *   machine_find.c      which orders are known
  *   machine_index.c     the derived lists
  *   machine_rebuild.c   the derived lists, made anew after a restore
  *   machine_purge.c     giving back the memory of forgotten orders
- *   machine_set_back.c  a time that was ahead is put right
  *   machine_read.c      reads
  *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants

@@ -337,6 +337,7 @@ static void note_set_back(struct check *c, unsigned node, uint64_t index, const 
     c->now_ms = m->now_ms;
     c->pace_us = 0;
     c->coverage->set_back++;
+    cluster_set_back(c->cluster, m->now_ms);
 }
 
 static void clock_check(struct check *c, unsigned node, uint64_t index, const struct machine *m)

@@ -93,6 +93,8 @@ bool cluster_reachable(const struct sim_cluster *c, unsigned node);
 /* A node's own wall clock now, and the highest that the clock of a node that ever led can show by now. */
 uint64_t cluster_wall_us(const struct sim_cluster *c, unsigned node);
 uint64_t cluster_leaders_clock_max_ms(const struct sim_cluster *c);
+/* The time was set back to this: what clocks showed before bounds it no more. */
+void cluster_set_back(struct sim_cluster *c, uint64_t now_ms);
 uint64_t cluster_true_ms(const struct sim_cluster *c);
 /* Draw the id of a node whose clock an operator may trust: one that is right, or 0 for none. */
 uint64_t cluster_draw_trusted(struct sim_cluster *c);

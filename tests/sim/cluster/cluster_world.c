@@ -64,6 +64,16 @@ void node_raise_bound(struct sim_node *n, uint64_t us)
     }
 }
 
+/* Whoever applies it begins with its wall clock anew, and what was stamped before does not count. */
+void cluster_set_back(struct sim_cluster *c, uint64_t now_ms)
+{
+    c->leaders_us = now_ms * 1000;
+    c->leaders_at_us = c->loop->now_us;
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        c->nodes[i].bounded = false;
+    }
+}
+
 /* Where clocks are wrong the bound follows from what the nodes know of them: cluster_clocks.c. */
 static uint64_t world_wall_us(void *impl)
 {
