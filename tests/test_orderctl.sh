@@ -65,7 +65,7 @@ expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs -
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
-    "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust"; do
+    "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back"; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
 
@@ -150,6 +150,8 @@ expect "member without an address" 2 - 'missing argument' $ctl member add 4
 expect "clock of something" 2 - '"frobnicate" is one argument too many' $ctl clock frobnicate
 expect "trust in something" 2 - "must be a node's id" $ctl clock trust frobnicate
 expect "trust in node 0" 2 - "must be a node's id" $ctl clock trust 0
+expect "set-back of something" 2 - '"now" is one argument too many' $ctl clock set-back now
+expect "set-back twice over" 2 - '\-\-yes is given twice' $ctl clock set-back --yes --yes
 expect "trust in two" 2 - '"2" is one argument too many' $ctl clock trust 1 2
 expect "transfer to a bad id" 2 - 'the node id must be' $ctl leader transfer x
 
@@ -204,6 +206,7 @@ expect "status as JSON" 3 '"leader": null' 'no node answered' $ctl $nobody statu
 expect "clock" 3 'STANDING' 'clock: UNREACHABLE: no node answered' $ctl $nobody clock
 expect "clock as JSON" 3 '"clocks": "no-leader"' 'no node answered' $ctl $nobody clock -w json
 expect "clock trust" 3 - 'clock trust 2: UNREACHABLE' $ctl $nobody clock trust 2
+expect "clock set-back" 3 - 'UNREACHABLE' $ctl $nobody clock set-back --yes
 expect "clock trust of nobody in particular" 3 'STANDING' 'clock trust: UNREACHABLE' $ctl $nobody clock trust
 expect "an id with a dash, and control characters" 3 - 'pay -a\\x1b\[2J: UNREACHABLE' \
     $ctl $nobody pay -- "$(printf -- '-a\033[2J')"

@@ -123,7 +123,8 @@ uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
  * agreed on a time, or a leader told it. */
 bool scheduler_time_goes(const struct scheduler *s);
-/* Do the clocks say, just now, what time it is? Else it goes on from what they said, or stands. */
+/* Do the clocks, or the one that is trusted, say just now what time it is? Else it goes on from what they
+ * said, or stands. */
 bool scheduler_time_is_agreed(const struct scheduler *s);
 /* Must this operation wait until it does? Its deadline would count from a time that nobody knows. */
 bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code);

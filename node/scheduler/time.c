@@ -117,10 +117,17 @@ bool scheduler_time_goes(const struct scheduler *s)
     return clock_goes(&s->clock);
 }
 
+bool scheduler_goes_by_trusted(const struct scheduler *s)
+{
+    return s->state == SCHEDULER_LEADING &&
+           clock_goes_by_trusted(&s->clock, scheduler_monotonic_us(s));
+}
+
 bool scheduler_time_is_agreed(const struct scheduler *s)
 {
     return clock_goes(&s->clock) &&
-           (s->clock.guidance == CLOCK_WITHIN || s->clock.guidance == CLOCK_BY_ITSELF);
+           (s->clock.guidance == CLOCK_WITHIN || s->clock.guidance == CLOCK_BY_ITSELF ||
+            scheduler_goes_by_trusted(s));
 }
 
 bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code)
@@ -184,12 +191,6 @@ static void scheduler_watch_told(struct scheduler *s, uint64_t now_us)
              "no majority of the voters' wall clocks agrees on a time, or is heard: the cluster's "
              "time goes on from what the leader before this one said. Put the clocks right (NTP); "
              "orderctl status names them");
-}
-
-bool scheduler_goes_by_trusted(const struct scheduler *s)
-{
-    return s->state == SCHEDULER_LEADING &&
-           clock_goes_by_trusted(&s->clock, scheduler_monotonic_us(s));
 }
 
 /* Each node tells whose clock is trusted, also when it has started. */
