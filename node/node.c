@@ -272,6 +272,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
                 .address = c->address,
                 .election_timeout_ms = c->election_timeout_ms,
                 .heartbeat_timeout_ms = c->heartbeat_ms,
+                .take_turns = true,
                 .snapshot_threshold = c->snapshot_threshold,
                 .snapshot_trailing = c->snapshot_trailing,
                 .random_seed = (unsigned)n->environment.random(NULL),

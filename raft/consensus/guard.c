@@ -405,11 +405,27 @@ static raft_time guard_time(struct raft_io *io)
     return g->inner->time(g->inner);
 }
 
+/* libraft asks for its election timeouts alone, and any number between the two will do (Ongaro 2014, 9.3).
+ * Where voters take turns each has a part of that range to itself, in order of their ids, and leaves the
+ * second half of it free: that is time for the one before to be elected, and no two of them split the
+ * votes. */
 static int guard_random(struct raft_io *io, int min, int max)
 {
     struct guard *g = guard_of(io);
+    int voters = 0, before = 0;
+    bool votes = false;
 
-    return g->inner->random(g->inner, min, max);
+    for (unsigned i = 0; g->take_turns && i < g->raft->configuration.n; i++) {
+        const struct raft_server *s = &g->raft->configuration.servers[i];
+        voters += s->role == RAFT_VOTER;
+        before += s->role == RAFT_VOTER && s->id < g->raft->id;
+        votes = votes || (s->role == RAFT_VOTER && s->id == g->raft->id);
+    }
+    if (!votes || (max - min) / voters < 2) {
+        return g->inner->random(g->inner, min, max);
+    }
+    int part = (max - min) / voters;
+    return g->inner->random(g->inner, min + before * part, min + before * part + part / 2);
 }
 
 /* --- making and freeing --- */
@@ -467,6 +483,11 @@ void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg)
 {
     g->settled = settled;
     g->settled_arg = arg;
+}
+
+void guard_take_turns(struct guard *g)
+{
+    g->take_turns = true;
 }
 
 void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg)

@@ -78,6 +78,8 @@ void guard_free(struct guard *g);
 bool guard_may_snapshot(const struct guard *g);
 /* `settled` runs after each event that libraft handled, outside of it: libraft may be called. */
 void guard_on_settled(struct guard *g, void (*settled)(void *arg), void *arg);
+/* When a leader is silent, voters stand one after the other, in order of their ids; else at random. */
+void guard_take_turns(struct guard *g);
 /* `loaded` sees the entries that were loaded at the start. Their bytes stay where they are until
  * raft_start has returned; the array does not. */
 typedef void (*guard_loaded_cb)(void *arg, raft_index start_index, const struct raft_entry *entries,

@@ -126,6 +126,7 @@ struct guard {
     raft_io_recv_cb recv;
     raft_io_close_cb close_cb;
     bool closing;
+    bool take_turns;
 
     raft_index held_index; /* see guard_keep_applied */
     raft_term term;        /* as stored */

@@ -236,6 +236,9 @@ struct replica *replica_new(const struct replica_config *config, struct raft_io 
         goto no_memory;
     }
     guard_on_settled(r->guard, replica_settled, r);
+    if (config->take_turns) {
+        guard_take_turns(r->guard);
+    }
     guard_on_loaded(r->guard, replica_ahead_loaded, r);
     guard_judge_by(r->guard, &(struct guard_judge){.arg = r->callbacks.arg,
                                                    .command = r->callbacks.check_entry,

@@ -53,8 +53,9 @@ struct replica_callbacks {
 
 struct replica_config {
     uint64_t id;
-    const char *address;           /* HOST:PORT, as in --peers */
-    unsigned election_timeout_ms;  /* 500 */
+    const char *address;          /* HOST:PORT, as in --peers */
+    unsigned election_timeout_ms; /* 500 */
+    bool take_turns; /* voters stand one after the other when a leader is silent (guard_random) */
     unsigned heartbeat_timeout_ms; /* 50; the election timeout must be a multiple */
     unsigned snapshot_threshold;   /* entries; 0 = when the log has outgrown the state, by bytes */
     unsigned snapshot_trailing;    /* entries; 0 = default; never below 1024 in production */

@@ -248,9 +248,49 @@ static void a_vote_for_who_does_not_stand_changes_no_term(void **state)
     guard_bench_close(b);
 }
 
+static struct {
+    int min, max;
+} asked;
+
+static int note_range(struct raft_io *io, int min, int max)
+{
+    (void)io;
+    asked.min = min;
+    asked.max = max;
+    return max;
+}
+
+/* Of [500, 1000] the voter with this id of so many asks for a number between these. */
+static void expect_turn(struct guard_bench *b, raft_id id, int min, int max)
+{
+    raft_id own = b->raft.id;
+
+    b->raft.id = id;
+    assert_int_equal(b->outer.random(&b->outer, 500, 1000), max);
+    assert_int_equal(asked.min, min);
+    assert_int_equal(asked.max, max);
+    b->raft.id = own;
+}
+
+static void voters_that_take_turns_have_timeouts_apart_from_each_other(void **state)
+{
+    struct guard_bench *b = guard_bench_open(3);
+
+    (void)state;
+    b->hand.io.random = note_range;
+    expect_turn(b, 1, 500, 1000); /* they do not take turns */
+    guard_take_turns(b->guard);
+    expect_turn(b, 1, 500, 583);
+    expect_turn(b, 2, 666, 749);
+    expect_turn(b, 3, 832, 915);
+    expect_turn(b, 9, 500, 1000); /* no voter */
+    guard_bench_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(voters_that_take_turns_have_timeouts_apart_from_each_other),
         cmocka_unit_test(a_member_that_does_not_know_yet_that_it_is_a_voter_votes),
         cmocka_unit_test(the_refusal_of_a_pre_vote_for_a_term_that_is_over_shows_the_later_one),
         cmocka_unit_test(a_leader_silent_for_the_minimum_timeout_is_no_reason_to_refuse_a_vote),

@@ -278,6 +278,7 @@ static void draw_extras(struct sim_options *o)
         o->extend_per_mille = (unsigned)loop_between(&stream, 960, 995);
         o->near_deadline_per_mille = 0;
     }
+    o->take_turns = options_extra(o, "turns", 500, &stream);
     o->settings_differ = options_extra(o, "settings", 100, &stream);
     if (options_extra(o, "hour", 1, &stream)) {
         stretch(o, &stream);
@@ -380,7 +381,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
             " wrong_clocks=%u/%u/%u two=%u silence=%u set_back=%" PRIu64
-            "ms clients_waiting=%u with=%s\n",
+            "ms turns=%u clients_waiting=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -393,5 +394,5 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
             o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->set_back_every_ms,
-            o->clients_waiting, o->extras[0] != '\0' ? o->extras : "none");
+            o->take_turns, o->clients_waiting, o->extras[0] != '\0' ? o->extras : "none");
 }

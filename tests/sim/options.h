@@ -82,8 +82,9 @@ struct sim_options {
     uint64_t disk_every_ms;
     bool transfers;            /* a leader whose disk is short of room transfers it */
     unsigned extend_per_mille; /* of operations: made an extend, whatever was drawn */
-    bool settings_differ;      /* each node has limits, retention and snapshots of its own */
-    bool requests_first; /* a node that goes on sees its clients' messages before its timers */
+    bool take_turns;      /* "turns": voters stand in turns, as real nodes do; else at random */
+    bool settings_differ; /* each node has limits, retention and snapshots of its own */
+    bool requests_first;  /* a node that goes on sees its clients' messages before its timers */
     /* "requests-first": so many wait for a leader that is silent, and ask no other node meanwhile. */
     unsigned clients_waiting;
     bool halves;               /* a partition at the very moment when a leader acts by new voters */

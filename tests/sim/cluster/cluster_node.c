@@ -343,6 +343,7 @@ static struct scheduler *node_make(struct sim_node *n)
                 .id = n->id,
                 .address = n->address,
                 .election_timeout_ms = 500,
+                .take_turns = o->take_turns,
                 .heartbeat_timeout_ms = 50,
                 .snapshot_threshold = o->snapshot_threshold,
                 .snapshot_trailing = o->snapshot_trailing,
