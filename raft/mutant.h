@@ -55,7 +55,8 @@ enum mutant {
     MUTANT_ERA_IGNORED,               /* a reading from before a set-back counts */
     MUTANT_SET_BACK_RECALLS_BEGUN,    /* what an earlier leadership may have begun is recalled */
     MUTANT_UNTOLD_LEADER_BY_ITSELF,   /* a new leader that was told no time goes by its own clock */
-    MUTANT_LATER_OF_TWO,              /* two clocks that disagree have the time of the later */
+    MUTANT_TOLD_WITHOUT_WITNESS, /* what a new leader was told counts, though no clock confirms it */
+    MUTANT_LATER_OF_TWO,         /* two clocks that disagree have the time of the later */
     MUTANT_COUNT
 };
 

@@ -7,6 +7,7 @@
 #include "../text/table.h"
 #include "../text/units.h"
 
+#define CLOCK_FIRST_MS 1  /* of a cluster that never had a time */
 #define AHEAD_MIN_MS 1000 /* by less the time is ahead for a moment only */
 
 static uint64_t distance(int64_t ms)
@@ -241,7 +242,7 @@ static void print_time(const struct clock_look *look)
     const struct node_status *s = &look->leader->status;
     char now[32];
 
-    uint64_t now_ms = s->time_ms != 0 ? s->time_ms : s->now_ms;
+    uint64_t now_ms = s->time_ms > CLOCK_FIRST_MS ? s->time_ms : s->now_ms;
     units_format_time(now_ms, now, sizeof now);
     printf("\nnode %llu leads; the cluster's time %s%s %s\n", (unsigned long long)look->leader->id,
            now_ms != 0 ? "is " : "has not begun", now_ms != 0 ? now : "",

@@ -195,9 +195,26 @@ void clock_forget_old(struct clock *c, uint64_t monotonic_us)
 void clock_tell(struct clock *c, uint64_t now_ms, uint64_t monotonic_us)
 {
     if (!c->is_set) {
-        c->is_told = true;
-        know(c, monotonic_us, (int64_t)now_ms * 1000);
+        c->is_told = false;
+        c->told_us = now_ms * 1000;
+        c->told_at_us = monotonic_us;
     }
+}
+
+bool clock_awaits_witness(const struct clock *c)
+{
+    return !c->is_set && !c->is_told && c->told_us != 0;
+}
+
+uint64_t clock_told_us(const struct clock *c, uint64_t monotonic_us)
+{
+    return c->told_us + (uint64_t)between_us(c->told_at_us, monotonic_us);
+}
+
+void clock_confirm(struct clock *c, uint64_t monotonic_us)
+{
+    c->is_told = true;
+    know(c, monotonic_us, (int64_t)clock_told_us(c, monotonic_us));
 }
 
 bool clock_goes(const struct clock *c)

@@ -3,8 +3,8 @@
  * Where a majority of the voters' clocks agree on a time, it is the wall clock within the bounds of
  * that: who is behind catches up at once, who is ahead stands still until that time has come. While
  * none agrees any more it goes on from there with the monotonic clock; before any agreed, since this process
- * began, it goes on from what the leaders before it said (told_time.h). Who was told nothing stands where
- * the cluster's time stands, and nothing may go by it.
+ * began, it goes on from what the leaders before it said (told_time.h), once a clock has confirmed that. Who
+ * was told nothing stands where the cluster's time stands, and nothing may go by it.
  *
  * Where none agrees, and an operator has said whose clock is to be trusted, that one counts as an
  * agreement does, once this node has led for CLOCK_UNAGREED_US without one: a leader that is new may
@@ -53,7 +53,8 @@ struct clock {
     uint64_t unagreed_at_us;      /* since when no majority agrees, while it leads; 0: one does */
     bool is_set;                  /* from a wall clock or an agreement, since it began */
     uint64_t set_at_us;           /* last */
-    bool is_told;                 /* it is not set, but its owner was told the time */
+    uint64_t told_us, told_at_us; /* what its owner was told, and when it was that; 0: nothing */
+    bool is_told;                 /* it is not set, but goes by that, which was confirmed */
     bool goes;
 };
 
@@ -68,9 +69,16 @@ void clock_raise(struct clock *c, uint64_t now_ms);
  * may have run apart too far by then. So is what was not agreed on: what was told before an earlier
  * leadership, and what the earlier of two that disagree showed meanwhile. Whoever leads goes on by it. */
 void clock_forget_old(struct clock *c, uint64_t monotonic_us);
-/* Now it is `now_ms`, as those said who led before: it goes on from there until the voters' clocks agree. No
- * effect where they did, and were not forgotten; two that disagree are believed more. */
+/* Now it is `now_ms`, as those said who led before. It has to be confirmed. No effect where the voters'
+ * clocks agreed, and that was not forgotten. */
 void clock_tell(struct clock *c, uint64_t now_ms, uint64_t monotonic_us);
+/* Is what it was told to be confirmed? */
+bool clock_awaits_witness(const struct clock *c);
+/* What it was told, and what has passed since: microseconds since the epoch. It was told something. */
+uint64_t clock_told_us(const struct clock *c, uint64_t monotonic_us);
+/* What it was told is right: from the next reading on it goes on from there, until the voters' clocks agree.
+ * Two that disagree are believed more. */
+void clock_confirm(struct clock *c, uint64_t monotonic_us);
 /* Has it a time, from a wall clock or an agreement, since it began? */
 bool clock_is_set(const struct clock *c);
 /* What it stands at, gone on to this reading of the monotonic clock: microseconds since the epoch. */

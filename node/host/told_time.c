@@ -26,3 +26,10 @@ bool told_time_is_trusted(const struct told_time *t, uint64_t monotonic_us)
 {
     return t->by_leader && passed_us(t, monotonic_us) <= CLOCK_DRIFT_US;
 }
+
+bool told_time_is_borne_out(uint64_t told_us, int64_t wall_us, int64_t error_max_us)
+{
+    int64_t ahead_us = (int64_t)told_us - wall_us;
+
+    return ahead_us <= error_max_us && ahead_us >= -error_max_us;
+}

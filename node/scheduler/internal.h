@@ -65,8 +65,9 @@ struct scheduler {
     uint64_t worker_wake_us;    /* when a poll's or a lease's time is up */
     struct clock clock;
     struct told_time told;
-    uint64_t own_index;     /* the last entry that was on the disk when this process began */
-    struct lone_clock lone; /* where there is no other voter */
+    uint64_t witness_look_us; /* not before: does a clock confirm what the clock was told? */
+    uint64_t own_index;       /* the last entry that was on the disk when this process began */
+    struct lone_clock lone;   /* where there is no other voter */
     enum lone_clock_standing lone_said;
     uint64_t lone_said_us;
     enum scheduler_state state;
@@ -121,7 +122,7 @@ struct scheduler {
 /* time.c */
 uint64_t scheduler_now_ms(struct scheduler *s); /* the leader's clock */
 /* May orders be fired and deadlines be set by it, as of the last reading? Not before the voters' clocks
- * agreed on a time, or a leader told it. */
+ * agreed on a time, or a leader told it and a clock confirmed that. */
 bool scheduler_time_goes(const struct scheduler *s);
 /* Do the clocks, or the one that is trusted, say just now what time it is? Else it goes on from what they
  * said, or stands. */

@@ -9,6 +9,9 @@
 #define SCHEDULER_FIRST_MS 1
 #define SCHEDULER_TRUST_WARN_EVERY_US 600000000
 #define SCHEDULER_TIME_PATIENCE_US 2000000 /* before a leader says that it has no time */
+#define SCHEDULER_WITNESS_EVERY_US 50000   /* is one looked for */
+/* By which right clocks may differ, where the owner of the scheduler does not say. */
+#define SCHEDULER_ERROR_MS 500
 
 uint64_t scheduler_monotonic_us(const struct scheduler *s)
 {
@@ -51,12 +54,44 @@ static struct clock_guide scheduler_guide(struct scheduler *s, uint64_t wall_us,
     return guide;
 }
 
+/* Does this node's wall clock show that time, or that of another voter that is heard? */
+static bool scheduler_has_witness(const struct scheduler *s, uint64_t told_us, uint64_t wall_us)
+{
+    struct scheduler_clock seen = {.error_max_ms = SCHEDULER_ERROR_MS};
+
+    if (s->config.clock != NULL) {
+        s->config.clock(s->config.cluster_arg, &seen);
+    }
+    int64_t error_us = seen.error_max_ms * 1000;
+    bool found = told_time_is_borne_out(told_us, (int64_t)wall_us, error_us);
+    for (unsigned i = 0; i < seen.n && !found; i++) {
+        found = told_time_is_borne_out(told_us, (int64_t)wall_us + seen.voters[i].offset_ms * 1000,
+                                       error_us);
+    }
+    return found || MUTANT(TOLD_WITHOUT_WITNESS);
+}
+
+static void scheduler_seek_witness(struct scheduler *s, uint64_t wall_us, uint64_t monotonic_us,
+                                   enum clock_guidance guidance)
+{
+    bool needed = guidance == CLOCK_UNGUIDED || guidance == CLOCK_TRUSTED;
+
+    if (!needed || !clock_awaits_witness(&s->clock) || monotonic_us < s->witness_look_us) {
+        return;
+    }
+    s->witness_look_us = monotonic_us + SCHEDULER_WITNESS_EVERY_US;
+    if (scheduler_has_witness(s, clock_told_us(&s->clock, monotonic_us), wall_us)) {
+        clock_confirm(&s->clock, monotonic_us);
+    }
+}
+
 uint64_t scheduler_now_ms(struct scheduler *s)
 {
     const struct environment *e = s->environment;
     uint64_t wall_us = e->wall_us(e->impl), monotonic_us = e->monotonic_us(e->impl);
     struct clock_guide guide = scheduler_guide(s, wall_us, monotonic_us);
 
+    scheduler_seek_witness(s, wall_us, monotonic_us, guide.guidance);
     uint64_t now_ms = clock_read(&s->clock, wall_us, monotonic_us, &guide);
     if (!clock_goes(&s->clock)) { /* nor may others take what it stands at for the time */
         now_ms = s->machine.now_ms;
@@ -99,6 +134,7 @@ void scheduler_catch_up_time(struct scheduler *s)
     } else if (MUTANT(UNTOLD_LEADER_BY_ITSELF)) {
         clock_tell(&s->clock, s->environment->wall_us(s->environment->impl) / 1000, monotonic_us);
     }
+    s->witness_look_us = 0;
     if (!MUTANT(LEADER_FORGETS_TIME)) {
         clock_raise(&s->clock, s->machine.now_ms);
     }
@@ -137,8 +173,13 @@ bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code)
 
 bool scheduler_knows_time(const struct scheduler *s)
 {
-    return clock_goes(&s->clock) || (s->state == SCHEDULER_FOLLOWING &&
-                                     told_time_is_trusted(&s->told, scheduler_monotonic_us(s)));
+    uint64_t monotonic_us = scheduler_monotonic_us(s);
+    const struct environment *e = s->environment;
+
+    return clock_goes(&s->clock) ||
+           (s->state == SCHEDULER_FOLLOWING && told_time_is_trusted(&s->told, monotonic_us) &&
+            scheduler_has_witness(s, told_time_ms(&s->told, monotonic_us) * 1000,
+                                  e->wall_us(e->impl)));
 }
 
 /* A leader without a time decides, and fires nothing: whoever runs it is to know why. */
@@ -163,12 +204,13 @@ static void scheduler_watch_wait(struct scheduler *s, uint64_t now_us)
         return;
     }
     s->time_said_us = now_us;
-    log_line(s->config.log, LOG_WARN,
-             "what time it is is not known: since this node started, no majority of the voters' "
-             "wall clocks agreed within max-clock-error, and no other leader told it. Nothing "
-             "fires, and new orders and extensions are answered BUSY; payments and cancellations "
-             "go on. Put the clocks right (NTP), or say whose counts until then (orderctl clock "
-             "trust); orderctl clock shows them");
+    log_line(
+        s->config.log, LOG_WARN,
+        "what time it is is not known: since this node started, no majority of the voters' "
+        "wall clocks agreed within max-clock-error, and no other leader told it, or no clock "
+        "confirms what it told. Nothing fires, and new orders and extensions are answered BUSY; "
+        "payments and cancellations go on. Put the clocks right (NTP), or say whose counts until "
+        "then (orderctl clock trust); orderctl clock shows them");
 }
 
 /* Right after an election it is only that the others were not heard yet. */

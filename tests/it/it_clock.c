@@ -251,7 +251,7 @@ static void make_leader(struct clock_bed *b, unsigned node)
 }
 
 /* Of three voters one is down and one has a wrong clock, and has had it since it started. When the one with
- * the right clock has gone, it leads, and goes on from what it was told. */
+ * the right clock has gone, it leads, and goes on from what it was told, as the right clock confirms it. */
 static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void **state)
 {
     struct clock_bed b;
@@ -275,6 +275,34 @@ static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void
     clock_bed_expect(&b, "meanwhile", from_ms - CLOCK_BED_EARLY_MS, to_ms);
     cluster_expect_log(&b.cluster, "goes on from what the leader before this one said");
     cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");
+    clock_bed_end(&b);
+}
+
+/* It was away when the last entries were written, and has got them since: with them it was told a time that is
+ * long past. What is set by that would fire early, as soon as a majority agrees. */
+static void a_new_leader_does_not_go_on_from_what_it_was_told_late(void **state)
+{
+    struct clock_bed b;
+
+    (void)state;
+    start(&b, 3, (const int64_t[]){0, 0, 0});
+    make_leader(&b, 0);
+    cluster_kill(&b.cluster, 2);
+    b.shims[2].is->wall_us = -3600 * SECOND_US;
+    cluster_start(&b.cluster, 2);
+    cluster_expect_equal_digests(&b.cluster, 20000);
+    cluster_kill(&b.cluster, 1);
+    b.shims[1].is->wall_us = 3600 * SECOND_US;
+    clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
+    sleep_ms(4000); /* nothing is written */
+    cluster_start(&b.cluster, 1);
+    cluster_expect_equal_digests(&b.cluster, 20000);
+    make_leader(&b, 1);
+    assert_int_equal(clock_bed_schedule(&b, "meanwhile", 60000, 0), ORDERSCHED_BUSY);
+    cluster_expect_orderctl(&b.cluster, "clock", "does not know what time it is");
+    cluster_expect_log(&b.cluster, "or no clock confirms what it told");
+    b.shims[2].is->wall_us = 0;
+    clock_bed_fire(&b, "agreed-again", true, CLOCK_BED_EARLY_MS);
     clock_bed_end(&b);
 }
 
@@ -334,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_cluster_whose_clocks_never_agreed_can_be_given_one_to_trust),
         cmocka_unit_test(a_time_that_was_agreed_on_goes_on),
         cmocka_unit_test(a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told),
+        cmocka_unit_test(a_new_leader_does_not_go_on_from_what_it_was_told_late),
         cmocka_unit_test(two_clocks_within_the_error_do_not_push_each_other_out),
         cmocka_unit_test(a_new_leader_of_five_has_a_time_at_once),
     };

@@ -299,7 +299,10 @@ static void a_new_leader_goes_on_from_what_it_was_told(void **state)
     clock_init(&c, 0);
     (void)clock_read(&c, START_US + 3600 * SECOND_US, 0, &unguided);
     assert_false(clock_goes(&c));
+    assert_false(clock_awaits_witness(&c));
     clock_tell(&c, START_US / 1000, SECOND_US);
+    clock_confirm(&c, SECOND_US);
+    assert_false(clock_awaits_witness(&c));
     clock_raise(&c, START_US / 1000 - 20); /* the last entry is a little older */
     for (uint64_t s = 1; s <= 100; s++) {
         uint64_t now_ms = clock_read(&c, START_US + 3600 * SECOND_US, s * SECOND_US, &unguided);
@@ -307,6 +310,54 @@ static void a_new_leader_goes_on_from_what_it_was_told(void **state)
         assert_true(clock_goes(&c) && clock_goes_as_told(&c));
         assert_true(clock_true_ms(&c, s * SECOND_US) == now_ms);
     }
+}
+
+static void what_no_clock_confirms_counts_for_nothing(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000, 0);
+    clock_raise(&c, START_US / 1000 - 20);
+    for (uint64_t s = 1; s <= 100; s++) {
+        assert_true(clock_awaits_witness(&c));
+        assert_true(clock_read(&c, START_US, s * SECOND_US, &unguided) == START_US / 1000 - 20);
+        assert_false(clock_goes(&c));
+        assert_true(clock_told_us(&c, s * SECOND_US) == START_US + s * SECOND_US);
+    }
+    clock_confirm(&c, 101 * SECOND_US);
+    assert_true(clock_read(&c, START_US, 102 * SECOND_US, &unguided) == START_US / 1000 + 102000);
+    assert_true(clock_goes_as_told(&c));
+}
+
+static void what_is_told_later_is_to_be_confirmed_anew(void **state)
+{
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000, 0);
+    clock_confirm(&c, 0);
+    clock_tell(&c, START_US / 1000 - 9000, SECOND_US);
+    assert_true(clock_awaits_witness(&c));
+    (void)clock_read(&c, START_US, SECOND_US, &unguided);
+    assert_false(clock_goes(&c));
+}
+
+/* What the earlier of them showed is not what it was told. */
+static void two_that_disagree_do_not_confirm_what_was_told(void **state)
+{
+    struct clock_guide guide = {CLOCK_NOT_BEYOND, 0, START_US};
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 0);
+    clock_tell(&c, START_US / 1000 - 60000, 0);
+    (void)clock_read(&c, START_US, 0, &guide);
+    assert_true(clock_told_us(&c, 0) == START_US - 60 * SECOND_US);
+    assert_true(clock_read(&c, START_US + SECOND_US, SECOND_US, &unguided) == START_US / 1000);
+    assert_false(clock_goes(&c));
 }
 
 static void what_is_agreed_on_takes_the_place_of_what_was_told(void **state)
@@ -317,10 +368,12 @@ static void what_is_agreed_on_takes_the_place_of_what_was_told(void **state)
     (void)state;
     clock_init(&c, 0);
     clock_tell(&c, START_US / 1000 - 700, 0); /* as the last entry was late */
+    clock_confirm(&c, 0);
     (void)clock_read(&c, START_US, 0, &unguided);
     assert_true(clock_read(&c, START_US, 0, &guide) == START_US / 1000);
     assert_false(clock_goes_as_told(&c));
     clock_tell(&c, START_US / 1000 + 5000, SECOND_US); /* too late: it knows better */
+    assert_false(clock_awaits_witness(&c));
     assert_true(clock_read(&c, START_US, SECOND_US, &unguided) == START_US / 1000 + 1000);
     assert_false(clock_goes_as_told(&c));
 }
@@ -333,6 +386,7 @@ static void two_that_disagree_are_believed_more_than_what_was_told(void **state)
     (void)state;
     clock_init(&c, 0);
     clock_tell(&c, START_US / 1000 + 60000, 0);
+    clock_confirm(&c, 0);
     assert_true(clock_read(&c, START_US + 60 * SECOND_US, 0, &guide) == START_US / 1000);
     assert_true(clock_goes(&c));
     assert_false(clock_goes_as_told(&c));
@@ -345,7 +399,9 @@ static void what_was_told_counts_for_one_leadership(void **state)
     (void)state;
     clock_init(&c, 0);
     clock_tell(&c, START_US / 1000, 0);
+    clock_confirm(&c, 0);
     (void)clock_read(&c, START_US, SECOND_US, &unguided);
+    assert_true(clock_goes(&c));
     clock_forget_old(&c, 2 * SECOND_US);
     clock_raise(&c, START_US / 1000);
     assert_true(clock_read(&c, START_US, 9 * SECOND_US, &unguided) == START_US / 1000);
@@ -447,6 +503,9 @@ int main(void)
         cmocka_unit_test(it_never_goes_back_where_its_guidance_changes),
         cmocka_unit_test(two_that_disagree_have_the_time_of_the_earlier),
         cmocka_unit_test(a_new_leader_goes_on_from_what_it_was_told),
+        cmocka_unit_test(what_no_clock_confirms_counts_for_nothing),
+        cmocka_unit_test(what_is_told_later_is_to_be_confirmed_anew),
+        cmocka_unit_test(two_that_disagree_do_not_confirm_what_was_told),
         cmocka_unit_test(what_is_agreed_on_takes_the_place_of_what_was_told),
         cmocka_unit_test(two_that_disagree_are_believed_more_than_what_was_told),
         cmocka_unit_test(what_was_told_counts_for_one_leadership),

@@ -64,6 +64,20 @@ static void what_a_leader_told_is_trusted_for_a_while(void **state)
     assert_true(told_time_is_trusted(&t, 2 * CLOCK_DRIFT_US));
 }
 
+static void a_clock_that_differs_by_no_more_than_right_ones_do_bears_it_out(void **state)
+{
+    uint64_t told_us = START_MS * 1000;
+    int64_t shown_us = (int64_t)told_us;
+
+    (void)state;
+    assert_true(told_time_is_borne_out(told_us, shown_us, 0));
+    assert_true(told_time_is_borne_out(told_us, shown_us + 500000, 500000));
+    assert_true(told_time_is_borne_out(told_us, shown_us - 500000, 500000));
+    assert_false(told_time_is_borne_out(told_us, shown_us + 500001, 500000));
+    assert_false(told_time_is_borne_out(told_us, shown_us - 500001, 500000));
+    assert_false(told_time_is_borne_out(told_us, -shown_us, 500000)); /* of before the epoch */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -71,6 +85,7 @@ int main(void)
         cmocka_unit_test(it_goes_on_with_the_monotonic_clock_from_the_last_entry),
         cmocka_unit_test(an_entry_that_does_not_move_the_time_tells_nothing),
         cmocka_unit_test(what_a_leader_told_is_trusted_for_a_while),
+        cmocka_unit_test(a_clock_that_differs_by_no_more_than_right_ones_do_bears_it_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,7 @@ static const struct expectation expectations[] = {
     {"unguided-time-stands", MUTANT_UNGUIDED_TIME_STANDS, "CLOCK", 20, false,
      "wrong-clocks,clock-silence"},
     {"untold-leader-by-itself", MUTANT_UNTOLD_LEADER_BY_ITSELF, "CLOCK", 50, false, "wrong-clocks"},
+    {"told-without-witness", MUTANT_TOLD_WITHOUT_WITNESS, "CLOCK", 100, false, "wrong-clocks"},
     {"later-of-two", MUTANT_LATER_OF_TWO, "CLOCK", 50, false, "wrong-clocks,two-clocks"},
     {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false, NULL},
     {"hazard-capacity", MUTANT_HAZARD_CAPACITY, "LIVENESS", 20, false, NULL},

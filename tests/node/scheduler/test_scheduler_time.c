@@ -20,12 +20,35 @@ static void nobody_agrees(void *impl, uint64_t wall_us, uint64_t monotonic_us,
     *guide = (struct clock_guide){.guidance = CLOCK_UNGUIDED};
 }
 
-/* A node with a clock that is an hour ahead. */
+/* Another voter's clock, as the node's owner sees it. */
+static struct scheduler_clock_voter other;
+static unsigned others_heard, looks;
+
+static void look_at_other(void *arg, struct scheduler_clock *out)
+{
+    (void)arg;
+    looks++;
+    *out = (struct scheduler_clock){.error_max_ms = 200, .n = others_heard};
+    out->voters[0] = other;
+}
+
+/* A node with a right clock, which hears of no other. */
 static void open_unguided(struct stage *t)
 {
     stage_open(t);
     t->environment.guide = nobody_agrees;
+}
+
+/* Its clock is an hour ahead, and the other's is off by this. */
+static void open_wrong(struct stage *t, int64_t other_off_ms)
+{
+    open_unguided(t);
     t->wall_ahead_us = HOUR_US;
+    t->s->config.clock = look_at_other;
+    other = (struct scheduler_clock_voter){.id = 2,
+                                           .offset_ms = other_off_ms - (int64_t)HOUR_US / 1000};
+    others_heard = 1;
+    looks = 0;
 }
 
 /* An entry of another leader is applied. */
@@ -64,6 +87,87 @@ static void a_new_leader_goes_on_from_what_the_last_one_said(void **state)
     assert_int_equal(t.receiver.n_started, 1);
     stage_pass(&t, 2 * CLOCK_DRIFT_US / 1000); /* who leads goes on */
     assert_int_equal(schedule(&t, "b"), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+/* It was away, and gets old entries when it is back: its time would be behind, and all that is set meanwhile
+ * early, once time catches up. */
+static void what_was_told_late_is_not_gone_by(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_unguided(&t);
+    hear(&t, STAGE_START_MS - 501);
+    assert_false(scheduler_knows_time(t.s));
+    stage_lead(&t, 3);
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_OK);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_false(scheduler_time_goes(t.s));
+        assert_int_equal(schedule(&t, "a"), ORDERSCHED_BUSY);
+        assert_true(t.s->machine.now_ms == STAGE_START_MS - 501);
+        stage_pass(&t, 60000);
+    }
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    hear(&t, STAGE_START_MS + 180000 - 500);
+    assert_true(scheduler_knows_time(t.s));
+    stage_lead(&t, 5);
+    assert_int_equal(schedule(&t, "a"), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+static void another_voters_clock_confirms_what_was_told(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_wrong(&t, 200);
+    hear(&t, STAGE_START_MS);
+    assert_true(scheduler_knows_time(t.s));
+    stage_lead(&t, 3);
+    assert_true(scheduler_time_goes(t.s));
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_OK);
+    assert_int_equal(schedule(&t, "a"), ORDERSCHED_OK);
+    others_heard = 0; /* it was confirmed once, and goes on */
+    stage_pass(&t, 60000);
+    assert_int_equal(schedule(&t, "b"), ORDERSCHED_OK);
+    stage_close(&t);
+}
+
+static void another_voters_clock_that_is_off_does_not(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_wrong(&t, 201);
+    hear(&t, STAGE_START_MS);
+    stage_lead(&t, 3);
+    assert_false(scheduler_time_goes(t.s));
+    stage_close(&t);
+}
+
+static void it_counts_as_soon_as_the_other_is_heard(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_wrong(&t, 0);
+    others_heard = 0;
+    hear(&t, STAGE_START_MS);
+    stage_lead(&t, 3);
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_OK);
+    stage_pass(&t, 7000);
+    assert_int_equal(schedule(&t, "a"), ORDERSCHED_BUSY);
+    unsigned looked = looks;
+    for (unsigned i = 0; i < 49; i++) {
+        stage_pass(&t, 1);
+        (void)scheduler_now_ms(t.s);
+    }
+    assert_int_equal(looks, looked);
+    others_heard = 1;
+    stage_pass(&t, 1);
+    assert_true(scheduler_now_ms(t.s) == STAGE_START_MS + 7050);
+    assert_int_equal(schedule(&t, "a"), ORDERSCHED_OK);
     stage_close(&t);
 }
 
@@ -154,6 +258,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_leader_goes_on_from_what_the_last_one_said),
+        cmocka_unit_test(what_was_told_late_is_not_gone_by),
+        cmocka_unit_test(another_voters_clock_confirms_what_was_told),
+        cmocka_unit_test(another_voters_clock_that_is_off_does_not),
+        cmocka_unit_test(it_counts_as_soon_as_the_other_is_heard),
         cmocka_unit_test(what_it_applies_while_it_takes_over_was_told_too),
         cmocka_unit_test(what_was_on_its_own_disk_is_not_what_a_leader_said),
         cmocka_unit_test(what_was_said_long_ago_is_not_gone_by),

@@ -22,6 +22,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     r->code = call->code;
     r->order = call->id;
     r->floor = call->floor;
+    r->asked_ms = cluster_true_ms(c->cluster);
     r->delay_ms = call->delay_ms;
 }
 

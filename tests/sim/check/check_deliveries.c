@@ -8,6 +8,10 @@
 #include "../../../node/scheduler/internal.h"
 #include "check_internal.h"
 
+/* By which time may be behind when a deadline is set (what was told is confirmed by a clock that is off, and
+ * differs by as much as right ones may), and ahead when it is over. */
+#define DELAY_SLACK_MS 2000
+
 /* Which order a delivery is about: its number, or -1. */
 static int delivery_id(const struct check *c, const struct delivery *d)
 {
@@ -102,6 +106,27 @@ static void check_epoch(struct check *c, const struct life *life, const struct s
 
 /* --- time --- */
 
+/* What was asked for in so long has so long, by true time, whatever the clocks of a few say. Where the time is
+ * that of the earlier of two clocks, it may be behind; and it is where it was set back. */
+static void check_delay(struct check *c, unsigned node, const struct life *life,
+                        const struct delivery *d)
+{
+    const struct request_record *r = check_request(c, life->request);
+    uint64_t true_ms = cluster_true_ms(c->cluster);
+
+    if (!c->options->wrong_clocks || c->options->two_clocks || c->set_back_index != 0 ||
+        r == NULL || r->delay_ms == 0 || d->version != 1) {
+        return;
+    }
+    if (true_ms + DELAY_SLACK_MS < r->asked_ms + r->delay_ms) {
+        check_fail(c, "I6", (int)life->id,
+                   "a delivery starts before its delay has passed, on node %u:\n"
+                   "  asked for at %" PRIu64 " of true time, in %" PRIu64 " ms\n"
+                   "  true time: %" PRIu64,
+                   node + 1, r->asked_ms, r->delay_ms, true_ms);
+    }
+}
+
 static void check_time(struct check *c, unsigned node, const struct life *life,
                        const struct machine *m, const struct delivery *d)
 {
@@ -179,6 +204,7 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const st
     };
     memcpy(sent->key, d->key, sizeof sent->key);
     check_time(c, node, life, &s->machine, d);
+    check_delay(c, node, life, d);
     check_route(c, node, life, &s->machine, d);
     check_fence(c, life, sent);
     check_leadership(c, life, sent);

@@ -89,7 +89,8 @@ struct request_record {
     enum operation_code code;
     unsigned order;
     uint64_t delay_ms; /* of a relative deadline; 0: it has none */
-    uint64_t floor;    /* when it was first sent */
+    uint64_t floor;    /* when it was first sent: log index... */
+    uint64_t asked_ms; /* ...and true time */
     bool failed;       /* ended definitely, and nobody sent it again */
     uint64_t done;     /* log index at which it was recorded with its order; 0 */
     struct life *life;

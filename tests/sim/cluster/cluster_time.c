@@ -10,7 +10,8 @@
  *
  * and from there on, until the next reading, with the clock of the node. It is behind by as much at most,
  * for the same reason, as soon as it has been read. The clocks that are right stay so with their drift:
- * see CLOCKS_OFFSET_MAX_US. Who was told the time by leaders before it goes on within the bound of those. The
+ * see CLOCKS_OFFSET_MAX_US. Who was told the time by leaders before it goes on within the bound of those, and
+ * is behind by no more than TIME_TOLD_US: the right clock that confirms it may be that far ahead. The
  * same holds for a node's clock that is trusted: operators here trust right ones alone.
  *
  * Two voters that disagree have the time of the earlier, as it showed it at the last word that is believed;
@@ -21,8 +22,9 @@
 
 #define TIME_DRIFT_US 60000
 #define TIME_WIDEST_US (CLOCKS_ERROR_US / 2) /* bounds that are wider are not counted */
-#define TIME_UNSTEADY_MS 1000                /* as in node/host/clock.c */
-#define TIME_STOOD_US 12000000               /* what was begun meanwhile may be waiting still */
+#define TIME_TOLD_US (CLOCKS_RIGHT_MAX_US + CLOCKS_ERROR_US + TIME_WIDEST_US / 2 + TIME_DRIFT_US)
+#define TIME_UNSTEADY_MS 1000  /* as in node/host/clock.c */
+#define TIME_STOOD_US 12000000 /* what was begun meanwhile may be waiting still */
 
 static bool is_earlier_of_two(const struct sim_node *n, const struct clock_guide *guide)
 {
@@ -128,6 +130,7 @@ void clocks_report(void *arg, struct scheduler_clock *out)
 
     view_clocks(n, node_wall_us(n), node_monotonic_us(n), &view);
     clock_view_report(&view, out);
+    out->error_max_ms = CLOCKS_ERROR_US / 1000;
 }
 
 /* Between what the earlier of this node's clock and the other voter's may show. */
@@ -150,7 +153,12 @@ static void bound_by_true_time(struct sim_node *n, const struct clock_view *view
                   view->goes_by != 0;
 
     node_raise_bound(n, guided ? true_us + off_us : 0);
-    n->clock_low_us = clock_view_is_agreed(view) ? true_us - off_us : 0;
+    n->clock_low_us = 0;
+    if (clock_view_is_agreed(view)) {
+        n->clock_low_us = true_us - off_us;
+    } else if (n->scheduler->clock.is_told) {
+        n->clock_low_us = true_us - TIME_TOLD_US;
+    }
 }
 
 void clocks_guide(void *impl, uint64_t wall_us, uint64_t monotonic_us, struct clock_guide *guide)

@@ -10,7 +10,7 @@
 #define HOUR_US (3600 * SECOND_US)
 #define DAY_US (24 * HOUR_US)
 #define CLOCK_BED_DUE_MS 3000
-#define CLOCK_BED_EARLY_MS 10 /* what is agreed on is a little wider than the clocks are apart */
+#define CLOCK_BED_EARLY_MS 50 /* what is agreed on is a little wider than the clocks are apart */
 
 struct clock_bed {
     struct cluster cluster;
