@@ -18,6 +18,8 @@ enum clock_case {
     CLOCKS_FEW,      /* too few are heard */
 };
 
+#define CLOCK_FIRST_MS 1 /* the time of a cluster that never had one */
+
 struct clock_row {
     const struct survey_node *node;
     const char *standing; /* a word for people */

@@ -63,7 +63,7 @@ int ctl_clock_print_json(const struct ctl *ctl, const struct clock_look *look)
     const struct node_status none = {0};
     const struct node_status *s = led ? &look->leader->status : &none;
     bool agreed = s->clock_low_us != 0 || s->clock_high_us != 0;
-    uint64_t time_ms = s->time_ms != 0 ? s->time_ms : s->now_ms;
+    uint64_t time_ms = s->time_ms > CLOCK_FIRST_MS ? s->time_ms : s->now_ms;
 
     for (unsigned i = 0; i < look->n; i++) {
         json_array_append_new(nodes, row_as_json(&look->rows[i]));
