@@ -28,7 +28,7 @@ static struct survey *voters(unsigned n, const char *clock)
         node->up = true;
         snprintf(node->member, sizeof node->member, "voter");
         snprintf(node->status.role, sizeof node->status.role, i == 0 ? "leader" : "follower");
-        snprintf(node->status.clock, sizeof node->status.clock, i == 0 ? clock : "unknown");
+        snprintf(node->status.clock, sizeof node->status.clock, "%s", i == 0 ? clock : "unknown");
     }
     s.nodes[0].status.clock_error_max_ms = 500;
     s.nodes[0].status.clock_ms = NOON_MS;
