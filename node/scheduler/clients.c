@@ -216,10 +216,16 @@ static bool scheduler_trusts_itself(const struct scheduler *s, const struct inbo
            !in->administers;
 }
 
+/* Operations on orders go on until another can lead; what is asked of the leader itself does not. */
+static bool is_refused_at_the_end(const struct scheduler *s, const struct inbound *in)
+{
+    return s->draining && (s->refuses || in->administers) && !scheduler_work_goes_on(in);
+}
+
 void scheduler_submit(struct scheduler *s, struct inbound *in)
 {
     s->again = true;
-    if (s->closing || (s->draining && !scheduler_work_goes_on(in))) {
+    if (s->closing || is_refused_at_the_end(s, in)) {
         scheduler_refuse(s, in, ORDERSCHED_SHUTTING_DOWN, NULL);
         return;
     }

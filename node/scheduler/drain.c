@@ -1,5 +1,6 @@
 /* drain.c - the end of a node that was asked to stop: what is under way ends, and then another one
- * leads. */
+ * leads. Clients are refused from the moment when only their own entries are left to be applied: until then
+ * nobody else could take them. */
 #include <assert.h>
 
 #include "internal.h"
@@ -23,12 +24,12 @@ static void scheduler_drained(void *arg, int error, const char *text)
 
 void scheduler_drain_step(struct scheduler *s, uint64_t now_us)
 {
-    bool quiet = batcher_idle(&s->batcher) && s->dispatch.inflight.used == 0 &&
-                 s->administering == 0 && s->reader.n == 0;
-
     if (s->drain_cb == NULL) {
         return;
     }
+    bool delivered = s->dispatch.inflight.used == 0 && s->administering == 0;
+    s->refuses = s->refuses || delivered || now_us >= s->drain_until_us;
+    bool quiet = s->refuses && delivered && batcher_idle(&s->batcher) && s->reader.n == 0;
     if (s->transfer_tried) { /* libraft goes on waiting where no new leader can be elected */
         if (now_us >= s->drain_until_us) {
             scheduler_drained(s, ORDERSCHED_UNKNOWN_OUTCOME, "no new leader in time");

@@ -93,10 +93,11 @@ struct scheduler {
     uint64_t transfer_next_us; /* not before: transfer the leadership to one with more room */
     uint64_t outvoted_look_us; /* not before: does a majority contradict this leader's clock? */
     uint64_t outvoted_since_us;
-    bool running; /* inside scheduler_run: it is not re-entrant */
-    bool again;   /* something happened inside it */
-    bool behind;  /* the wheel holds more that is due */
-    bool draining;
+    bool running;  /* inside scheduler_run: it is not re-entrant */
+    bool again;    /* something happened inside it */
+    bool behind;   /* the wheel holds more that is due */
+    bool draining; /* asked to stop: nothing new is delivered; */
+    bool refuses;  /* what was under way has ended, and clients are refused */
     bool closing;
     uint64_t drain_until_us;
     void (*drain_cb)(void *arg);

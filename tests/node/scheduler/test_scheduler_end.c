@@ -20,10 +20,16 @@ static void draining_waits_for_deliveries_then_transfers(void **state)
     stage_settle(&t);
     assert_null(t.r->change_cb);
     assert_int_equal(t.receiver.n_started, 1); /* "b" is due, but left to the next leader */
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "c", 5000)),
+                     ORDERSCHED_OK); /* nobody else can */
+    struct stage_message *change = stage_send(&t, (struct operation){.code = OPERATION_TRANSFER});
+    assert_int_equal(change->answer.error, ORDERSCHED_SHUTTING_DOWN);
+    stage_message_free(change);
+    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
+    (void)stage_run(&t);
     struct stage_message *late = stage_send(&t, op_get("a"));
     assert_int_equal(late->answer.error, ORDERSCHED_SHUTTING_DOWN);
     stage_message_free(late);
-    idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);
     stage_settle(&t);
     assert_int_equal(stage_state_of(&t, "a"), ORDERSCHED_EXPIRED);
     assert_non_null(t.r->change_cb);
