@@ -74,7 +74,8 @@ static void print_lone_clock(const struct survey_node *leader)
                s->time_waits ? ": nothing fires and new orders are BUSY" : ", and not followed");
     } else if (strcmp(s->lone_clock, "behind") == 0) {
         printf("node %llu: its wall clock is %s behind the cluster's time, which goes on without "
-               "it. Put it right; if it is right, start the node once with --accept-clock\n",
+               "it. Put it right; if it is right, start the node once with --accept-clock, and see "
+               "orderctl clock set-back\n",
                id, by);
     } else if (strcmp(s->lone_clock, "slowed") == 0) {
         printf("node %llu: the cluster's time is %s ahead of its wall clock, which is right, and "
@@ -276,9 +277,11 @@ static void print_ahead(const struct clock_look *look)
     int64_t ahead_ms = (int64_t)s->now_ms - right_ms;
     bool known = look->what == CLOCKS_AGREE || look->what == CLOCKS_OUTVOTE ||
                  look->what == CLOCKS_ALONE;
+    bool vouched = strcmp(s->lone_clock, "behind") !=
+                   0; /* of the only voter nothing else is known */
     char by[32];
 
-    if (known && s->clock_ms != 0 && ahead_ms >= AHEAD_MIN_MS) {
+    if (known && vouched && s->clock_ms != 0 && ahead_ms >= AHEAD_MIN_MS) {
         units_format_duration((uint64_t)ahead_ms, by, sizeof by);
         printf("the cluster's time is %s ahead of these clocks, as clocks were wrong before: new "
                "deadlines are so much too late. To see what putting it right would do: orderctl "

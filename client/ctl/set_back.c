@@ -125,7 +125,8 @@ const struct ctl_command ctl_set_back_commands[] = {
          "have acted. That is what was attempted, and what was due before this leadership began,\n"
          "unless its route was paused: so do it before the leadership moves. The leader lets\n"
          "deliveries under way end first, for up to 30 s; leases of workers may last longer: stop\n"
-         "the workers, or pause the route.",
+         "the workers, or pause the route. With many millions of orders it takes seconds, and the\n"
+         "leadership may move.",
      .flags = set_back_flags,
      .run = run_set_back},
     {0},

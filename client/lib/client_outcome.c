@@ -210,7 +210,8 @@ static struct slice client_text_of(const struct result *result)
 static bool error_is_for_now(const struct call *call, int error)
 {
     switch (error) {
-        case ORDERSCHED_BUSY:
+        case ORDERSCHED_BUSY: /* an operator who changes something wants to hear why not, and decide */
+            return call->repeatable;
         case ORDERSCHED_SHUTTING_DOWN:
         case ORDERSCHED_EARLY_REQUEST: return true;
         case ORDERSCHED_NOT_LEADER: /* who asks one node by name wants to hear that */

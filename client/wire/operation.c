@@ -362,7 +362,14 @@ static int decode_clock_set_back(struct cursor *c, struct operation *op)
 static int decode_set_back(struct cursor *c, struct operation *op)
 {
     op->time_ms = cursor_uint(c);
-    return ORDERSCHED_OK;
+    op->since_ms = cursor_uint(c);
+    op->n_tokens = cursor_array(c);
+    const uint8_t *begin = c->at;
+    for (uint32_t i = 0; i < op->n_tokens && cursor_ok(c); i++) {
+        (void)cursor_uint(c);
+    }
+    op->tokens = (struct slice){begin, (size_t)(c->at - begin)};
+    return op->n_tokens % 2 == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
 static int decode_node_id(struct cursor *c, struct operation *op)
@@ -413,7 +420,7 @@ static const struct shape shapes[] = {
     {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
     {OPERATION_HURRY, 5, decode_hurry},
-    {OPERATION_SET_BACK, 2, decode_set_back},
+    {OPERATION_SET_BACK, 4, decode_set_back},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -565,7 +572,12 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_uint(b, op->attempt);
             break;
         case OPERATION_CLOCK_SET_BACK: write_uint(b, op->carry_out ? 1 : 0); break;
-        case OPERATION_SET_BACK: write_uint(b, op->time_ms); break;
+        case OPERATION_SET_BACK:
+            write_uint(b, op->time_ms);
+            write_uint(b, op->since_ms);
+            write_array(b, op->n_tokens);
+            buffer_append(b, op->tokens.data, op->tokens.len);
+            break;
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:
         case OPERATION_DIGEST:

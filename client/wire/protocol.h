@@ -116,7 +116,10 @@ enum operation_code {
     OPERATION_OUTCOME = 65, /* [65, id, epoch, version, attempt, outcome, delay_ms, jitter_ms,
                                 reason, node_id]; once, and still decoded: without the last two */
     OPERATION_HURRY = 66,   /* [66, id, epoch, version, attempts that ended]: its next is at once */
-    OPERATION_SET_BACK = 67, /* [67, time_ms]: the cluster's time is this again, which is earlier */
+    OPERATION_SET_BACK =
+        67, /* [67, time_ms, since_ms, [slot, since_ms, ...]]: the cluster's time is
+                                this again, which is earlier; when the leadership began, and since
+                                when these routes are paused */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -217,8 +220,9 @@ struct operation {
     uint32_t state;
     uint32_t limit;
     struct slice cursor;
-    /* clock set-back */
+    /* clock set-back; set back, with `tokens`: numbers, back to back */
     bool carry_out;
+    uint64_t since_ms;
     /* route pause, rotate */
     bool paused;
     struct slice secret; /* of an epoch: the cluster's, or empty */

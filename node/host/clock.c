@@ -72,6 +72,7 @@ static void set(struct clock *c, uint64_t monotonic_us)
 {
     c->is_set = true;
     c->is_told = false;
+    c->is_by_trusted = false;
     c->goes = true;
     c->set_at_us = monotonic_us;
 }
@@ -157,6 +158,7 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
         case CLOCK_TRUSTED:
             if (clock_goes_by_trusted(c, monotonic_us)) {
                 follow_guide(c, monotonic_us, guide);
+                c->is_by_trusted = true;
                 break;
             }
             go_on(c, monotonic_us);
@@ -187,7 +189,7 @@ void clock_raise(struct clock *c, uint64_t now_ms)
 void clock_forget_old(struct clock *c, uint64_t monotonic_us)
 {
     c->unagreed_at_us = 0;
-    if (!c->is_set || between_us(c->set_at_us, monotonic_us) > CLOCK_DRIFT_US) {
+    if (!c->is_set || c->is_by_trusted || between_us(c->set_at_us, monotonic_us) > CLOCK_DRIFT_US) {
         clock_init(c, monotonic_us);
     }
 }

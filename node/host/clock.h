@@ -53,6 +53,7 @@ struct clock {
     uint64_t unagreed_at_us;      /* since when no majority agrees, while it leads; 0: one does */
     bool is_set;                  /* from a wall clock or an agreement, since it began */
     uint64_t set_at_us;           /* last */
+    bool is_by_trusted;           /* last from the clock that is trusted */
     uint64_t told_us, told_at_us; /* what its owner was told, and when it was that; 0: nothing */
     bool is_told;                 /* it is not set, but goes by that, which was confirmed */
     bool goes;
@@ -66,7 +67,7 @@ uint64_t clock_read(struct clock *c, uint64_t wall_us, uint64_t monotonic_us,
 /* From now on not below `now_ms` (the replicated time, when a leader takes over behind it). */
 void clock_raise(struct clock *c, uint64_t now_ms);
 /* Its owner begins to lead. What was agreed on longer ago than CLOCK_DRIFT_US is forgotten: two clocks
- * may have run apart too far by then. So is what was not agreed on: what was told before an earlier
+ * may have run apart too far by then. So is what was not agreed on: what a trusted clock said, what was told before an earlier
  * leadership, and what the earlier of two that disagree showed meanwhile. Whoever leads goes on by it. */
 void clock_forget_old(struct clock *c, uint64_t monotonic_us);
 /* Now it is `now_ms`, as those said who led before. It has to be confirmed. No effect where the voters'

@@ -336,8 +336,12 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
                  (unsigned long long)s->config.replica.id,
                  s->disk == SCHEDULER_DISK_FULL ? "full" : "nearly full");
     } else if (item->error == ORDERSCHED_BUSY && scheduler_awaits_time(s, op.code)) {
-        snprintf(text, sizeof text,
-                 "what time it is is not known: no majority of the voters' wall clocks agrees");
+        snprintf(
+            text, sizeof text,
+            s->lone.standing != LONE_CLOCK_UNUSED
+                ? "what time it is is not known: this node's wall clock is waited for, or too "
+                  "far ahead; orderctl clock says which"
+                : "what time it is is not known: no majority of the voters' wall clocks agrees");
     } else {
         snprintf(text, sizeof text, "%s", ordersched_error_text(item->error));
     }

@@ -132,7 +132,7 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (reader_is_held_up(&s->reader) && sleep_us > SCHEDULER_HELD_UP_US) {
         sleep_us = SCHEDULER_HELD_UP_US;
     }
-    if (scheduler_is_setting_back(s)) {
+    if (scheduler_is_setting_back(s) && !s->set_back.held) {
         sleep_us = sooner_us(sleep_us, s->set_back.until_us, now_us);
     }
     if (s->drain_cb != NULL) {

@@ -394,7 +394,8 @@ static bool digest_goes_on(struct scheduler *s, uint64_t budget_ns)
         budget_ns -= step_ns;
         made = machine_digest_step(&s->machine, &step_ns);
         budget_ns += step_ns;
-        goes_on = reader_spent(&s->reader, since_us);
+        goes_on = reader_spent(&s->reader, since_us) &&
+                  (s->reader.first == NULL || s->reader.spent_us < READER_TURN_US / 2);
     }
     return made;
 }

@@ -58,6 +58,25 @@ static void set_back_plan(struct scheduler *s, struct set_back *b)
     machine_foresee_set_back(&s->machine, b->to_ms, &b->foreseen);
 }
 
+/* Why the time may not be what the clocks say; NULL: it may. */
+static const char *set_back_refused(const struct scheduler *s, const struct set_back *b)
+{
+    bool vouched = s->lone.synchronized || s->lone.rules.accepts;
+
+    if (goes_by_own_clock(s)) {
+        return vouched || b->from_ms - b->to_ms <= s->lone.rules.jump_max_us / 1000
+                   ? NULL
+                   : "the kernel does not say that this node's wall clock is synchronized, and it "
+                     "is "
+                     "behind by more than --max-clock-jump. If it is right, start the node with "
+                     "--accept-clock, and ask again";
+    }
+    return scheduler_time_is_agreed(s) ? NULL
+                                       : "what time it is is not known: no majority of the voters' "
+                                         "wall clocks agrees. Put them right (NTP) first; orderctl "
+                                         "clock shows them";
+}
+
 void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administered_fn *done,
                         void *arg)
 {
@@ -72,11 +91,9 @@ void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administe
         return;
     }
     set_back_plan(s, &b);
-    if (!scheduler_time_is_agreed(s) && !goes_by_own_clock(s)) {
-        done(
-            arg, ORDERSCHED_BUSY,
-            "what time it is is not known: no majority of the voters' wall clocks agrees. Put them "
-            "right (NTP) first; orderctl clock shows them");
+    const char *unknown = set_back_refused(s, &b);
+    if (unknown != NULL) {
+        done(arg, ORDERSCHED_BUSY, unknown);
         return;
     }
     if (!carry_out || b.to_ms == b.from_ms) {
@@ -94,13 +111,15 @@ static void set_back_propose(struct scheduler *s)
     struct set_back *b = &s->set_back;
 
     set_back_plan(s, b);
-    if (b->to_ms == b->from_ms) {
+    const char *unknown = set_back_refused(s, b); /* the clocks may say something else by now */
+    if (unknown != NULL || b->to_ms == b->from_ms) {
         batcher_release(&s->batcher);
         set_back_tell(s, b);
-        set_back_finish(s, ORDERSCHED_OK, NULL);
+        set_back_finish(s, unknown != NULL ? ORDERSCHED_BUSY : ORDERSCHED_OK, unknown);
         return;
     }
-    struct operation op = {.code = OPERATION_SET_BACK, .time_ms = b->to_ms};
+    buffer_reset(&s->body);
+    struct operation op = machine_set_back_operation(&s->machine, b->to_ms, &s->body);
     b->ticket = batcher_submit_alone(&s->batcher, &op);
     s->again = true;
 }
@@ -120,7 +139,7 @@ void scheduler_set_back_step(struct scheduler *s, uint64_t now_us)
         batcher_hold(&s->batcher);
         s->set_back.held = true;
         s->again = true;
-    } else if (now_us >= s->set_back.until_us) {
+    } else if (now_us >= s->set_back.until_us && s->dispatch.inflight.used > 0) {
         snprintf(text, sizeof text,
                  "nothing was changed: %" PRIu64 " deliveries are still under way, and what their "
                  "receivers answer decides their orders. Pause the routes (orderctl route pause), "
@@ -141,8 +160,15 @@ void scheduler_set_back_applied(struct scheduler *s, uint64_t ticket, const stru
 
 void scheduler_set_back_end(struct scheduler *s, int error)
 {
-    if (scheduler_is_setting_back(s)) {
-        set_back_finish(s, s->set_back.ticket != 0 ? ORDERSCHED_UNKNOWN_OUTCOME : error, NULL);
+    if (!scheduler_is_setting_back(s)) {
+        return;
+    }
+    if (s->set_back.ticket != 0) {
+        set_back_finish(s, ORDERSCHED_UNKNOWN_OUTCOME, NULL);
+    } else { /* under another leadership more would stay due than was told: nobody repeats it unasked */
+        set_back_finish(s, error == ORDERSCHED_NOT_LEADER ? ORDERSCHED_BUSY : error,
+                        "nothing was changed: the leadership moved. Look again what it would do "
+                        "now: orderctl clock set-back");
     }
 }
 
@@ -159,7 +185,7 @@ void scheduler_follow_era(struct scheduler *s)
         hurry_begin_leadership(&s->hurry, &s->machine);
     }
     s->again = true;
-    if (s->config.log != NULL) {
+    if (s->config.log != NULL && !s->starting && s->machine.applied > s->own_index) {
         log_line(s->config.log, s->state == SCHEDULER_LEADING ? LOG_WARN : LOG_INFO,
                  "the cluster's time was set back: what was due and of which nobody was told is "
                  "pending again",

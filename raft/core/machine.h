@@ -86,7 +86,8 @@ struct machine {
     uint64_t now_ms;
     uint64_t applied; /* index of the last entry applied */
     uint64_t epoch;
-    uint64_t epoch_ms; /* when its leadership began, or last began anew */
+    uint64_t
+        epoch_ms; /* when its leadership began, or last began anew; a set-back brings the leader's */
     uint64_t seed;
     uint64_t retention_ms;
     uint8_t identity[PROTOCOL_IDENTITY_SIZE];     /* of the cluster; all 0: none yet */
@@ -157,6 +158,10 @@ struct machine_set_back {
     uint64_t
         stay; /* their deadline would lie ahead, and they stay due: they may have been delivered */
 };
+/* The operation that sets the time back to `time_ms`, by what this machine knows; appends to `tokens`, to
+ * which it points. */
+struct operation machine_set_back_operation(const struct machine *m, uint64_t time_ms,
+                                            struct buffer *tokens);
 void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
                               struct machine_set_back *out);
 

@@ -12,6 +12,7 @@
 #include "entry.h"
 #include "machine_parts.h"
 #include "../../client/base/must.h"
+#include "../../client/wire/cursor.h"
 #include "../mutant.h"
 
 /* --- trust --- */
@@ -94,6 +95,44 @@ static void set_order_back(struct machine *m, struct order *o, uint64_t time_ms)
     }
 }
 
+/* What tells which orders may have been begun is not in snapshots of before version 5: so that all replicas
+ * decide alike, it is the leader's that counts. */
+static void take_pauses(struct machine *m, const struct operation *op)
+{
+    struct cursor c;
+
+    m->epoch_ms = earlier_of(op->since_ms, m->now_ms);
+    cursor_init(&c, op->tokens.data, op->tokens.len);
+    for (uint32_t i = 0; i < op->n_tokens / 2; i++) {
+        uint64_t slot = cursor_uint(&c), since_ms = cursor_uint(&c);
+        if (slot < m->n_routes && m->routes[slot].paused) {
+            m->routes[slot].paused_ms = earlier_of(since_ms, m->now_ms);
+        }
+    }
+    assert(cursor_ok(&c)); /* the decoder has read the very numbers */
+}
+
+struct operation machine_set_back_operation(const struct machine *m, uint64_t time_ms,
+                                            struct buffer *tokens)
+{
+    struct operation op = {
+        .code = OPERATION_SET_BACK,
+        .time_ms = time_ms,
+        .since_ms = m->epoch_ms,
+    };
+
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        if (m->routes[i].used && m->routes[i].paused) {
+            write_uint(tokens, i);
+            write_uint(tokens, m->routes[i].paused_ms);
+            op.n_tokens += 2;
+        }
+    }
+    must_hold(!tokens->failed);
+    op.tokens = (struct slice){tokens->data, tokens->len};
+    return op;
+}
+
 static void set_routes_back(struct machine *m, uint64_t time_ms)
 {
     for (uint32_t i = 0; i < m->n_routes; i++) {
@@ -117,6 +156,7 @@ static void set_all_back(struct machine *m, uint64_t time_ms)
     m->request_floor_ms = time_ms > 0 ? time_ms - 1 : 0; /* new ids are of now */
     m->era++;
     m->n_stamps = 0;
+    m->clock_us = time_ms * 1000; /* the owner's reading is of before; lateness counts from here */
     m->purge_wait_ms = 0;
     machine_index_empty(m);
     must_hold(machine_rebuild_prepare(m, &rebuild));
@@ -130,6 +170,7 @@ void machine_apply_set_back(struct machine *m, const struct operation *op, bool 
         result->error = ORDERSCHED_DECIDED;
         return;
     }
+    take_pauses(m, op);
     set_all_back(m, op->time_ms);
     result->error = ORDERSCHED_OK;
 }

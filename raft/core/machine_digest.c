@@ -149,7 +149,6 @@ static void add_routes(struct canon *hash, const struct machine *m)
         add_bytes(hash, r->name, r->name_len);
         add_uint(hash, r->hash);
         add_uint(hash, r->paused);
-        add_uint(hash, r->paused_ms);
         add_uint(hash, r->revision);
     }
     add_uint(hash, UINT64_MAX); /* ends the routes: no slot has this number */
@@ -177,7 +176,6 @@ static uint64_t hash_rest(const struct machine *m)
     add_uint(&hash, recent_digest(m->recent));
     add_uint(&hash, m->now_ms);
     add_uint(&hash, m->epoch);
-    add_uint(&hash, m->epoch_ms);
     add_uint(&hash, m->seed);
     add_uint(&hash, m->retention_ms);
     add_uint(&hash, m->request_floor_ms);

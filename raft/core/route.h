@@ -18,8 +18,9 @@ enum route_ready {
 struct route {
     /* replicated */
     bool used;
-    bool paused;        /* due orders are kept, none is delivered */
-    uint64_t paused_ms; /* while it is: the cluster's time since when */
+    bool paused; /* due orders are kept, none is delivered */
+    uint64_t
+        paused_ms; /* while it is: the cluster's time since when; a set-back brings the leader's */
     uint8_t name_len;
     char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
     uint8_t *bytes; /* owned: the settings, encoded */

@@ -467,6 +467,23 @@ static void who_begins_to_lead_waits_before_it_goes_by_a_trusted_clock(void **st
     assert_true(clock_read(&c, START_US, 3 * CLOCK_UNAGREED_US, &guide) == START_US / 1000);
 }
 
+/* It followed meanwhile, or led before, and went by a clock that is trusted, and wrong: a majority that it has
+ * not heard yet may agree. */
+static void who_begins_to_lead_forgets_what_a_trusted_clock_said(void **state)
+{
+    struct clock_guide guide = trusted_at(START_US + 3600 * SECOND_US);
+    struct clock c;
+
+    (void)state;
+    clock_init(&c, 1);
+    (void)clock_read(&c, START_US, 1, &guide);
+    (void)clock_read(&c, START_US, 1 + CLOCK_UNAGREED_US, &guide);
+    assert_true(clock_goes(&c));
+    clock_forget_old(&c, 2 + CLOCK_UNAGREED_US);
+    assert_true(clock_read(&c, START_US, 2 + CLOCK_UNAGREED_US, &guide) == 0);
+    assert_false(clock_goes(&c));
+}
+
 static void by_a_trusted_clock_it_is_never_ahead_and_never_goes_back(void **state)
 {
     struct clock_guide guide = trusted_at(START_US);
@@ -513,6 +530,7 @@ int main(void)
             what_two_that_disagree_showed_a_follower_does_not_hold_it_up_when_it_leads),
         cmocka_unit_test(a_trusted_clock_counts_once_it_is_sure_that_no_majority_agrees),
         cmocka_unit_test(who_begins_to_lead_waits_before_it_goes_by_a_trusted_clock),
+        cmocka_unit_test(who_begins_to_lead_forgets_what_a_trusted_clock_said),
         cmocka_unit_test(by_a_trusted_clock_it_is_never_ahead_and_never_goes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,9 +30,12 @@ static int teardown(void **state)
 
 static int set_back(struct bed *b, uint64_t time_ms)
 {
-    struct operation op = {.code = OPERATION_SET_BACK, .time_ms = time_ms};
+    struct buffer tokens = {0};
+    struct operation op = machine_set_back_operation(&b->m, time_ms, &tokens);
+    int error = bed_apply(b, b->m.now_ms, op).error;
 
-    return bed_apply(b, b->m.now_ms, op).error;
+    buffer_free(&tokens);
+    return error;
 }
 
 /* An entry of a leader that had heard of so many set-backs. */
@@ -124,6 +127,31 @@ static void what_an_earlier_leadership_may_have_begun_stays_due(void **state)
     assert_answer(bed_get(b, "begun"), ORDERSCHED_OK, ORDERSCHED_CLOSING, T + 1000, 0);
 }
 
+/* A replica that restored a snapshot of an older version does not know since when a route is paused. */
+static void replicas_that_know_less_decide_as_the_leader_knows(void **state)
+{
+    struct bed *b = *state;
+    struct buffer tokens = {0};
+
+    bed_apply(b, T,
+              (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                                 .request_id = bed_request(b, T),
+                                 .id = bed_text(BED_ROUTE),
+                                 .paused = true});
+    bed_apply(b, T, bed_schedule(b, "kept", T + 5 * HOUR_MS));
+    bed_pass(b, T_WRONG);
+    b->epoch = 2;
+    bed_apply(b, T_WRONG, bed_epoch(0, MACHINE_RETENTION_DEFAULT_MS));
+    struct operation op = machine_set_back_operation(&b->m, T + 2000, &tokens);
+    uint64_t digest = machine_digest(&b->m);
+    b->m.routes[0].paused_ms = T_WRONG;
+    b->m.epoch_ms = T_WRONG;
+    assert_true(machine_digest(&b->m) == digest);
+    assert_int_equal(bed_apply(b, T_WRONG, op).error, ORDERSCHED_OK);
+    assert_int_equal(bed_get(b, "kept").state, ORDERSCHED_PENDING);
+    buffer_free(&tokens);
+}
+
 static void what_was_decided_stays_so_and_is_known_for_a_whole_retention(void **state)
 {
     struct bed *b = *state;
@@ -206,6 +234,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(what_was_delivered_stays_due, setup, teardown),
         cmocka_unit_test_setup_teardown(what_an_earlier_leadership_may_have_begun_stays_due, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(replicas_that_know_less_decide_as_the_leader_knows, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(
             what_was_decided_stays_so_and_is_known_for_a_whole_retention, setup, teardown),

@@ -430,11 +430,12 @@ static void set_back(struct run *r)
 {
     static const uint64_t spans_ms[] = {10, 2000, 20000, 3600000, 100 * 86400000ull};
     uint64_t span_ms = 1 + noise_below(&r->noise, spans_ms[noise_below(&r->noise, 5)]);
-    struct operation op = {.code = OPERATION_SET_BACK, .time_ms = r->m.now_ms - span_ms};
+    struct buffer tokens = {0};
+    struct operation op = machine_set_back_operation(&r->m, r->m.now_ms - span_ms, &tokens);
     struct machine_set_back foreseen;
     struct result want;
     unsigned closing = count_closing(r);
-    uint8_t bytes[128];
+    uint8_t bytes[256];
     struct entry e = {.now_ms = r->m.now_ms, .epoch = r->m.epoch, .n_operations = 1};
 
     put_all_back(r);
@@ -457,6 +458,7 @@ static void set_back(struct run *r)
     machine_check(&r->m);
     r->tally->set_back++;
     r->tally->recalled += foreseen.again;
+    buffer_free(&tokens);
 }
 
 static void step(struct run *r)

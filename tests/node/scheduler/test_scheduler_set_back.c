@@ -180,7 +180,7 @@ static void a_leadership_that_ends_says_what_became_of_it(void **state)
         }
         stage_changed(&t, REPLICA_FOLLOWER, 4);
         assert_int_equal(m->results[0].error,
-                         proposed ? ORDERSCHED_UNKNOWN_OUTCOME : ORDERSCHED_NOT_LEADER);
+                         proposed ? ORDERSCHED_UNKNOWN_OUTCOME : ORDERSCHED_BUSY);
         fake_replica_lose_all(t.r);
         stage_message_free(m);
         stage_close(&t);

@@ -228,7 +228,6 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
     LOOK(m->secret[0]);
     LOOK(m->secret_index);
     LOOK(m->clock_trusted);
-    LOOK(m->epoch_ms);
     LOOK(m->era);
     LOOK(m->set_back_ms);
     for (uint32_t i = 0; i < m->n_routes; i++) {
@@ -236,7 +235,6 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
             LOOK(m->routes[i].name[0]);
             LOOK(m->routes[i].hash);
             LOOK(m->routes[i].paused);
-            LOOK(m->routes[i].paused_ms);
             LOOK(m->routes[i].revision);
         }
     }
