@@ -225,6 +225,10 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
                 count_fresh(&fresh, r->code);
             }
         } else if (check_is_revived(c, r)) {
+            if (q->error == ORDERSCHED_OK && r->life != life) {
+                count_fresh(&fresh, r->code);
+            }
+            r->life = life;
             r->answer = *q;
         } else if (r->answer.error != q->error || r->answer.state != q->state ||
                    r->answer.deadline_ms != q->deadline_ms || r->answer.index != q->index) {

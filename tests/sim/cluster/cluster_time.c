@@ -11,7 +11,7 @@
  * and from there on, until the next reading, with the clock of the node. It is behind by as much at most,
  * for the same reason, as soon as it has been read. The clocks that are right stay so with their drift:
  * see CLOCKS_OFFSET_MAX_US. Who was told the time by leaders before it goes on within the bound of those, and
- * is behind by no more than TIME_TOLD_US: the right clock that confirms it may be that far ahead. The
+ * is behind by no more than TIME_TOLD_US where a right clock bears it out: that may be so far ahead. The
  * same holds for a node's clock that is trusted: operators here trust right ones alone.
  *
  * Two voters that disagree have the time of the earlier, as it showed it at the last word that is believed;
@@ -144,6 +144,28 @@ static void bound_by_earlier(struct sim_node *n, const struct clock_view *view, 
     n->clock_low_us = low_us > TIME_WIDEST_US ? low_us - TIME_WIDEST_US : 0;
 }
 
+/* What leaders told has to be borne out by a clock, and that may be a wrong one: then what came late, or from
+ * whoever went by that very clock, is behind by as much as it is. */
+static uint64_t told_low_us(const struct sim_node *n)
+{
+    const struct sim_cluster *c = n->cluster;
+    uint64_t value_us = (uint64_t)n->scheduler->clock.value_us;
+    uint64_t least_us = clocks_true_us(c) - TIME_TOLD_US;
+
+    for (unsigned i = 0; i < c->options.slots; i++) {
+        uint64_t low_us, high_us;
+        if (!c->nodes[i].used || !c->nodes[i].clock_wrong) {
+            continue;
+        }
+        clocks_believed(&c->nodes[i], &low_us, &high_us);
+        low_us = low_us > TIME_TOLD_US ? low_us - TIME_TOLD_US : 0;
+        if (low_us <= value_us && value_us <= high_us + TIME_TOLD_US && low_us < least_us) {
+            least_us = low_us;
+        }
+    }
+    return least_us;
+}
+
 static void bound_by_true_time(struct sim_node *n, const struct clock_view *view, uint64_t wall_us,
                                uint64_t monotonic_us)
 {
@@ -157,7 +179,7 @@ static void bound_by_true_time(struct sim_node *n, const struct clock_view *view
     if (clock_view_is_agreed(view)) {
         n->clock_low_us = true_us - off_us;
     } else if (n->scheduler->clock.is_told) {
-        n->clock_low_us = true_us - TIME_TOLD_US;
+        n->clock_low_us = told_low_us(n);
     }
 }
 

@@ -214,8 +214,10 @@ static void repeat_submit(void *arg)
         .node_id = r->node->id,
     };
 
+    /* While the time is being set back nobody hears of a delivery, as none is under way. */
     if (scheduler_leads(s) && s->term == r->term && s->leadership_sequence == r->leadership &&
-        r->scheduled != 0 && repeat_scheduled(s, r->id, r->id_len) == r->scheduled) {
+        s->batcher.alone == BATCHER_FREE && r->scheduled != 0 &&
+        repeat_scheduled(s, r->id, r->id_len) == r->scheduled) {
         r->node->cluster->counters.outcomes_repeated++;
         batcher_submit_internal(&s->batcher, &op);
     }
