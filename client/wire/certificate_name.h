@@ -44,8 +44,7 @@ bool certificate_client_is_good(const char *text, size_t len);
  * front, a query and an escaped letter are not), and *name is unspecified. */
 bool certificate_name_read(const char *uri, size_t len, struct certificate_name *name);
 /* Writes the URI of a name whose parts are good, with a zero at the end. */
-void certificate_name_write(const struct certificate_name *name,
-                            char out[CERTIFICATE_URI_MAX + 1]);
+void certificate_name_write(const struct certificate_name *name, char out[CERTIFICATE_URI_MAX + 1]);
 /* Writes the DNS name of a cluster whose name is good, with a zero at the end. */
 void certificate_dns_write(const char *cluster, char out[CERTIFICATE_DNS_MAX + 1]);
 

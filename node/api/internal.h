@@ -3,8 +3,8 @@
 #ifndef API_INTERNAL_H
 #define API_INTERNAL_H
 
-#include "../../raft/transport/listening.h"
-#include "../host/wakeup.h"
+#include "../../raft/loop/listening.h"
+#include "../../raft/loop/wakeup.h"
 #include "api.h"
 #include "api_reads.h"
 #include "seats.h"

@@ -18,7 +18,7 @@
 #include <uv.h>
 
 #include "../dispatch/delivery_queue.h"
-#include "../host/wakeup.h"
+#include "../../raft/loop/wakeup.h"
 
 struct handoff_owner {
     void *arg;

@@ -15,7 +15,7 @@
 #include "http_multi.h"
 #include "http_transfer.h"
 #include "../host/log.h"
-#include "../host/wakeup.h"
+#include "../../raft/loop/wakeup.h"
 
 #define CALLBACK_QUEUE_MAX 65536u /* what --max-deliveries may be at most */
 #define CALLBACK_TRANSFERS_MAX 4096u

@@ -11,7 +11,6 @@
  * for themselves, and both have something to say. */
 #include <assert.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +20,6 @@
 #include "../../client/base/clocks.h"
 #include "../peer/bytes.h"
 #include "internal.h"
-
-#define WATCH_LOOKS 8u /* at the acknowledgements, in a user timeout */
-#define KEEPALIVE_IDLE_S 5
-#define KEEPALIVE_INTERVAL_S 1
 
 static_assert(6 * 4 + STANDING_FOUNDERS_MAX + LIVES_TOLD_SIZE_MAX + LIFE_SIZE + 1 + 8 + 1 <=
                   HANDSHAKE_EXTENSIONS_MAX,
@@ -150,17 +145,9 @@ static void clock_told(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE])
 static void watch_cb(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    struct tcp_info info;
-    socklen_t len = sizeof info;
-    int fd;
     char reason[64];
     uint64_t limit_ms = c->t->user_timeout_ms;
-    if (c->closing || uv_fileno((uv_handle_t *)&c->tcp, &fd) != 0 ||
-        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0) {
-        return;
-    }
-    if (silence_lasts(&c->silence, info.tcpi_unacked > 0, info.tcpi_last_ack_recv,
-                      uv_now(c->t->loop) + 1, limit_ms)) {
+    if (!c->closing && tcp_watch_is_silent(&c->tcp, &c->silence, limit_ms)) {
         snprintf(reason, sizeof reason, "no acknowledgement for %" PRIu64 " ms", limit_ms);
         pump_ended(&c->pump, reason);
     }
@@ -170,30 +157,6 @@ static void deadline_cb(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
     refuse(c, "no handshake in time");
-}
-
-/* Latency first; and a peer that vanished is noticed within seconds, traffic or none. */
-static int set_options(struct connection *c)
-{
-    int fd;
-    int idle = KEEPALIVE_IDLE_S;
-    int interval = KEEPALIVE_INTERVAL_S;
-    unsigned timeout = c->t->user_timeout_ms;
-    int rv = uv_tcp_nodelay(&c->tcp, 1);
-    if (rv == 0) {
-        rv = uv_tcp_keepalive(&c->tcp, 1, (unsigned)idle);
-    }
-    if (rv == 0) {
-        rv = uv_fileno((uv_handle_t *)&c->tcp, &fd);
-    }
-    if (rv != 0) {
-        return rv;
-    }
-    if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval) != 0 ||
-        setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout) != 0) {
-        return UV_EINVAL;
-    }
-    return 0;
 }
 
 /* What this node says of itself to this peer (0: not known yet). */
@@ -256,7 +219,7 @@ static void connection_establish(struct connection *c, const struct handshake *p
         c->t->accept_cb(c->t->raft, peer->sender, peer->address, stream);
         return;
     }
-    unsigned look_ms = c->t->user_timeout_ms / WATCH_LOOKS + 1;
+    unsigned look_ms = c->t->user_timeout_ms / TCP_WATCH_LOOKS + 1;
     rv = uv_timer_start(&c->timer, watch_cb, look_ms, look_ms);
     assert(rv == 0);
     struct connector *k = c->connector;
@@ -486,7 +449,7 @@ static void dial_cb(uv_connect_t *request, int status)
         return;
     }
     if (status == 0) {
-        status = set_options(c);
+        status = tcp_watch_options(&c->tcp, c->t->user_timeout_ms);
     }
     if (status == 0) {
         bool asks = c->connector != NULL && connector_asks(c->connector);
@@ -568,7 +531,7 @@ void connection_accept(struct transport *t, int fd)
     if (rv == 0) {
         transport_sockaddr_name((struct sockaddr *)&sa, c->remote);
         seats_make_room(t);
-        rv = set_options(c);
+        rv = tcp_watch_options(&c->tcp, c->t->user_timeout_ms);
     }
     if (rv == 0) {
         rv = uv_read_start((uv_stream_t *)&c->tcp, hello_alloc_cb, hello_read_cb);

@@ -10,13 +10,13 @@
 #ifndef TRANSPORT_INTERNAL_H
 #define TRANSPORT_INTERNAL_H
 
+#include "../loop/listening.h"
+#include "../loop/tcp_watch.h"
 #include "../peer/acquaintance.h"
-#include "transport.h"
-#include "address.h"
 #include "../peer/handshake.h"
-#include "listening.h"
+#include "address.h"
 #include "pump.h"
-#include "silence.h"
+#include "transport.h"
 
 #define TRANSPORT_LISTENERS_MAX 8
 #define TRANSPORT_COMPLAINTS 32

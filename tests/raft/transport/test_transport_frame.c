@@ -11,7 +11,7 @@
 #include "../../../raft/peer/bytes.h"
 #include "../../../raft/transport/frame.h"
 #include "../../../raft/peer/handshake.h"
-#include "../../../raft/transport/silence.h"
+#include "../../../raft/loop/silence.h"
 #include "../../support/random.h"
 
 /* --- frames ----------------------------------------------------------------------------------- */

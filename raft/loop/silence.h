@@ -4,8 +4,8 @@
  * due, and the first is due after what it has seen of the path: behind a link that was slow and
  * deep with queues that is many seconds, which it sleeps although the link is good again. A
  * connection made anew knows nothing of that. */
-#ifndef TRANSPORT_SILENCE_H
-#define TRANSPORT_SILENCE_H
+#ifndef LOOP_SILENCE_H
+#define LOOP_SILENCE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "../../node/host/wakeup.h"
+#include "../../../raft/loop/wakeup.h"
 
 #define SENDERS 4
 #define SENDS 50000

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../../../raft/transport/listening.h"
+#include "../../../raft/loop/listening.h"
 #include "../../support/transport_bed.h"
 
 struct door {
