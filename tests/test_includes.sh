@@ -29,6 +29,9 @@ only_the_http_callback_includes_curl() {
 only_http_servers_include_microhttpd() {
     includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
 }
+only_tls_includes_ssl() {
+    includes_elsewhere '<openssl/ssl\.h>' 'raft/tls/[a-z_]*\.[ch]|tests/.*'
+}
 only_the_config_file_includes_yaml() {
     includes_elsewhere '<(c?yaml\.h|cyaml/)' 'node/config/file\.c'
 }
@@ -58,6 +61,7 @@ arrows=(
     'raft/loop:'
     'raft/peer: client/wire raft'
     'raft/consensus: client raft raft/core raft/memory raft/peer'
+    'raft/tls: client/base client/wire raft/loop'
     'raft/transport: client/base client/wire raft raft/loop raft/peer'
     'raft/disk: client raft raft/peer raft/transport'
     'node/host: client/base client/text client/wire raft'
@@ -183,6 +187,7 @@ rules=(
     'only_the_client_includes_nng|node/node.c|#include <nng/nng.h>'
     'only_the_http_callback_includes_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
     'only_http_servers_include_microhttpd|client/lib/client.c|#include <microhttpd.h>'
+    'only_tls_includes_ssl|raft/transport/transport.c|#include <openssl/ssl.h>'
     'only_the_config_file_includes_yaml|node/config/config.c|#include <cyaml/cyaml.h>'
     'only_one_place_reads_clocks|node/callback/exec.c|long f(void) { return uv_hrtime(); }'
     'every_arrow_is_in_the_table|client/ctl/orderctl.c|#include "../../raft/core/machine.h"'

@@ -98,7 +98,8 @@ static void nothing_else_is_a_name(void **state)
             fail_msg("\"%s\" was taken for a name", bad[i]);
         }
     }
-    assert_false(certificate_name_read("spiffe://c/client/a\0b", 21, &name)); /* nor a zero inside */
+    assert_false(
+        certificate_name_read("spiffe://c/client/a\0b", 21, &name)); /* nor a zero inside */
     char longer[CERTIFICATE_URI_MAX + 2] = "spiffe://c/client/";
     memset(longer + 18, 'n', CERTIFICATE_CLIENT_MAX + 1);
     assert_false(reads(longer, &name));

@@ -1,0 +1,386 @@
+/* tls_relay.c - see tls_relay.h: what crosses between the two threads, and the relay's life. */
+#include "tls_relay.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../../client/base/must.h"
+#include "tls_internal.h"
+
+/* --- from the relay to its owner --- */
+
+static void relay_send_note(struct tls_relay *r, struct tls_note *note, bool is_tell)
+{
+    bool full;
+
+    uv_mutex_lock(&r->mutex);
+    full = is_tell && r->n_tells >= TLS_TELLS_MAX;
+    if (!full) {
+        r->n_tells += is_tell;
+        *r->notes_end = note;
+        r->notes_end = &note->next;
+    }
+    uv_mutex_unlock(&r->mutex);
+    if (full) {
+        free(note); /* the owner is told enough as it is */
+        return;
+    }
+    wakeup_send(&r->told);
+}
+
+void tls_relay_arrived(struct tls_line *line, int fd, const char *why)
+{
+    struct tls_note *note = must_have(calloc(1, sizeof *note));
+
+    note->dial = line->dial;
+    note->accepted = line->dial == NULL;
+    note->arrival = (struct tls_arrival){.fd = fd,
+                                         .status = line->status,
+                                         .peer = line->session.peer,
+                                         .from = line->peer};
+    snprintf(note->why, sizeof note->why, "%s", why != NULL ? why : "");
+    line->dial = NULL;
+    relay_send_note(line->relay, note, note->accepted && fd < 0);
+}
+
+void tls_relay_tell(struct tls_relay *r, const char *level, const struct sockaddr_storage *from,
+                    const char *sentence)
+{
+    struct tls_note *note = must_have(calloc(1, sizeof *note));
+
+    note->level = level;
+    if (from != NULL) {
+        note->arrival.from = *from;
+    }
+    snprintf(note->why, sizeof note->why, "%s", sentence);
+    relay_send_note(r, note, true);
+}
+
+/* --- owner --- */
+
+static void note_free(struct tls_note *note)
+{
+    if (note->arrival.fd >= 0 && note->level == NULL) {
+        close(note->arrival.fd);
+    }
+    free(note->dial);
+    free(note);
+}
+
+static struct tls_note *relay_take_notes(struct tls_relay *r)
+{
+    uv_mutex_lock(&r->mutex);
+    struct tls_note *note = r->notes;
+    r->notes = NULL;
+    r->notes_end = &r->notes;
+    r->n_tells = 0;
+    uv_mutex_unlock(&r->mutex);
+    return note;
+}
+
+static void relay_pass_note(struct tls_relay *r, struct tls_note *note)
+{
+    struct tls_arrival *arrival = &note->arrival;
+
+    arrival->why = note->why;
+    if (note->level != NULL) {
+        bool of_a_line = arrival->from.ss_family != 0;
+        r->config.tells(r->config.arg, note->level,
+                        of_a_line ? (struct sockaddr *)&arrival->from : NULL, note->why);
+    } else if (note->accepted) {
+        r->config.accepted(r->config.arg, arrival);
+        arrival->fd = -1; /* the owner's now */
+    } else if (!note->dial->cancelled) {
+        note->dial->done(note->dial->arg, arrival);
+        arrival->fd = -1;
+    }
+}
+
+static void relay_told_cb(void *arg)
+{
+    struct tls_relay *r = arg;
+    struct tls_note *note = relay_take_notes(r);
+
+    while (note != NULL) {
+        struct tls_note *next = note->next;
+        if (!r->closing) {
+            relay_pass_note(r, note);
+        }
+        note_free(note);
+        note = next;
+    }
+}
+
+static void relay_send_job(struct tls_relay *r, struct tls_job *job)
+{
+    job->next = NULL;
+    uv_mutex_lock(&r->mutex);
+    bool full = job->fd >= 0 && r->n_jobs >= TLS_JOBS_MAX;
+    if (!full) {
+        r->n_jobs++;
+        *r->jobs_end = job;
+        r->jobs_end = &job->next;
+    }
+    uv_mutex_unlock(&r->mutex);
+    if (full) {
+        close(job->fd);
+        free(job);
+        return;
+    }
+    wakeup_send(&r->asked);
+}
+
+void tls_relay_accept(struct tls_relay *r, int fd)
+{
+    struct tls_job *job = must_have(calloc(1, sizeof *job));
+
+    assert(fd >= 0 && !r->closing);
+    job->fd = fd;
+    relay_send_job(r, job);
+}
+
+struct tls_dial *tls_relay_dial(struct tls_relay *r, const struct sockaddr *address,
+                                uint64_t expected,
+                                void (*done)(void *arg, struct tls_arrival *arrival), void *arg)
+{
+    struct tls_dial *dial = calloc(1, sizeof *dial);
+
+    assert(!r->closing);
+    if (dial == NULL) {
+        return NULL;
+    }
+    memcpy(&dial->address, address,
+           address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                          : sizeof(struct sockaddr_in));
+    dial->job.fd = -1;
+    dial->job.dial = dial;
+    dial->expected = expected;
+    dial->done = done;
+    dial->arg = arg;
+    relay_send_job(r, &dial->job);
+    return dial;
+}
+
+void tls_dial_cancel(struct tls_dial *dial)
+{
+    assert(!dial->cancelled);
+    dial->cancelled = true; /* the relay does not look: its answer is dropped when it comes */
+}
+
+void tls_relay_look(struct tls_relay *r)
+{
+    atomic_store_explicit(&r->look, true, memory_order_relaxed);
+    wakeup_send(&r->asked);
+}
+
+unsigned tls_relay_lines(const struct tls_relay *r)
+{
+    return atomic_load_explicit(&r->n_lines, memory_order_relaxed);
+}
+
+unsigned tls_relay_shaking(const struct tls_relay *r)
+{
+    return atomic_load_explicit(&r->n_shaking, memory_order_relaxed);
+}
+
+/* --- relay --- */
+
+static struct tls_job *relay_take_jobs(struct tls_relay *r, bool *over)
+{
+    uv_mutex_lock(&r->mutex);
+    struct tls_job *job = r->jobs;
+    r->jobs = NULL;
+    r->jobs_end = &r->jobs;
+    r->n_jobs = 0;
+    *over = r->over;
+    uv_mutex_unlock(&r->mutex);
+    return job;
+}
+
+static void relay_end(struct tls_relay *r)
+{
+    r->ending = true;
+    for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
+        tls_line_close(line, NULL);
+    }
+    wakeup_close(&r->asked, NULL);
+    uv_close((uv_handle_t *)&r->stepping, NULL);
+    uv_close((uv_handle_t *)&r->tick, NULL);
+}
+
+static void relay_look(struct tls_relay *r, bool at_once)
+{
+    char why[TLS_SENTENCE_MAX], sentence[TLS_SENTENCE_MAX];
+
+    switch (tls_files_look(r->config.files, at_once, why, sizeof why)) {
+        case TLS_FILES_SAME: break;
+        case TLS_FILES_NEW:
+            tls_relay_tell(r, "info", NULL,
+                           "the TLS certificate, key and authorities were read again and are in "
+                           "force");
+            break;
+        case TLS_FILES_REFUSED:
+            snprintf(sentence, sizeof sentence,
+                     "the TLS files before them stay in force, as the new ones do not do: %.400s",
+                     why);
+            tls_relay_tell(r, "error", NULL, sentence);
+            break;
+    }
+}
+
+static void relay_asked_cb(void *arg)
+{
+    struct tls_relay *r = arg;
+    bool over;
+    struct tls_job *job = relay_take_jobs(r, &over);
+
+    while (job != NULL) {
+        struct tls_job *next = job->next;
+        if (job->fd < 0) {
+            tls_line_dial(r, job->dial); /* the job is a part of it */
+        } else {
+            tls_line_accept(r, job->fd);
+            free(job);
+        }
+        job = next;
+    }
+    if (atomic_exchange_explicit(&r->look, false, memory_order_relaxed)) {
+        relay_look(r, true);
+    }
+    if (over && !r->ending) {
+        relay_end(r);
+    }
+}
+
+static void relay_tick_cb(uv_timer_t *timer)
+{
+    struct tls_relay *r = timer->data;
+    uint64_t now_ms = uv_now(&r->loop);
+
+    if (r->config.looks && now_ms - r->looked_ms >= TLS_LOOK_MS) {
+        r->looked_ms = now_ms;
+        relay_look(r, false);
+    }
+    tls_door_tick(r);
+}
+
+/* One step in a turn: between two all others have theirs. */
+static void relay_step_cb(uv_idle_t *idle)
+{
+    struct tls_relay *r = idle->data;
+    struct tls_line *line = r->ready;
+
+    assert(line != NULL);
+    tls_relay_unready(line);
+    tls_line_step(line);
+}
+
+void tls_relay_ready(struct tls_line *line)
+{
+    struct tls_relay *r = line->relay;
+
+    assert(!line->ready);
+    line->ready = true;
+    line->ready_next = NULL;
+    *r->ready_end = line;
+    r->ready_end = &line->ready_next;
+    uv_idle_start(&r->stepping, relay_step_cb);
+}
+
+void tls_relay_unready(struct tls_line *line)
+{
+    struct tls_relay *r = line->relay;
+    struct tls_line **at = &r->ready;
+
+    if (!line->ready) {
+        return;
+    }
+    while (*at != line) { /* the first, but where it is being closed */
+        at = &(*at)->ready_next;
+    }
+    *at = line->ready_next;
+    r->ready_end = line->ready_next == NULL ? at : r->ready_end;
+    line->ready = false;
+    if (r->ready == NULL && !r->ending) {
+        uv_idle_stop(&r->stepping);
+    }
+}
+
+static void relay_thread(void *arg)
+{
+    struct tls_relay *r = arg;
+
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+}
+
+/* --- life --- */
+
+static void relay_destroy(struct tls_relay *r)
+{
+    int rv = uv_loop_close(&r->loop);
+    assert(rv == 0);
+    wakeup_free(&r->asked);
+    uv_mutex_destroy(&r->mutex);
+}
+
+struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
+                                size_t why_size)
+{
+    struct tls_relay *r = must_have(calloc(1, sizeof *r));
+
+    r->config = *config;
+    snprintf(r->cluster, sizeof r->cluster, "%s", config->cluster);
+    r->config.cluster = r->cluster;
+    r->jobs_end = &r->jobs;
+    r->notes_end = &r->notes;
+    r->ready_end = &r->ready;
+    if (uv_mutex_init(&r->mutex) != 0 || uv_loop_init(&r->loop) != 0 ||
+        wakeup_init(&r->told, loop, relay_told_cb, r) != 0 ||
+        wakeup_init(&r->asked, &r->loop, relay_asked_cb, r) != 0) {
+        abort(); /* no descriptors at the very start */
+    }
+    uv_idle_init(&r->loop, &r->stepping);
+    uv_timer_init(&r->loop, &r->tick);
+    r->stepping.data = r->tick.data = r;
+    uv_timer_start(&r->tick, relay_tick_cb, TLS_TICK_MS, TLS_TICK_MS);
+    /* On a failure the caller ends the process: the handles stay with their loops. */
+    if (uv_thread_create(&r->thread, relay_thread, r) != 0) {
+        snprintf(why, why_size, "no thread for TLS connections");
+        return NULL;
+    }
+    return r;
+}
+
+static void relay_closed_cb(void *arg)
+{
+    struct tls_relay *r = arg;
+
+    if (r->closed != NULL) {
+        r->closed(r->closed_arg);
+    }
+}
+
+void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg)
+{
+    assert(!r->closing);
+    r->closing = true;
+    r->closed = closed;
+    r->closed_arg = arg;
+    uv_mutex_lock(&r->mutex);
+    r->over = true;
+    uv_mutex_unlock(&r->mutex);
+    wakeup_send(&r->asked);
+    uv_thread_join(&r->thread);
+    relay_told_cb(r); /* what nobody will be told of */
+    relay_destroy(r);
+    wakeup_close(&r->told, relay_closed_cb);
+}
+
+void tls_relay_free(struct tls_relay *r)
+{
+    wakeup_free(&r->told);
+    free(r);
+}
