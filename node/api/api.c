@@ -176,6 +176,37 @@ static void api_rests_cb(struct listening *listening, int error)
     }
 }
 
+static void api_arrived(void *arg, struct tls_arrival *arrival)
+{
+    api_connection_arrived(arg, arrival);
+}
+
+static void api_relay_tells(void *arg, const char *level, const struct sockaddr *from,
+                            const char *sentence)
+{
+    /* The files are looked after elsewhere; what has become too old is no news. */
+    if (from != NULL && strcmp(level, "info") != 0) {
+        api_log_refused(arg, "client connection closed", from, "TLS", sentence);
+    }
+}
+
+static bool api_start_relay(struct api *a, char *errbuf, size_t errbuf_len)
+{
+    struct tls_relay_config config = {.files = a->config.tls,
+                                      .cluster = a->config.cluster,
+                                      .accepts = TLS_ACCEPT_CLIENT,
+                                      .shaking_max = API_SHAKING_MAX,
+                                      .max_age_ms = a->config.tls_max_age_ms,
+                                      .accepted = api_arrived,
+                                      .tells = api_relay_tells,
+                                      .arg = a};
+
+    if (a->config.tls != NULL) {
+        a->relay = tls_relay_new(&config, &a->loop, errbuf, errbuf_len);
+    }
+    return a->config.tls == NULL || a->relay != NULL;
+}
+
 static void api_end_thread(struct api *a)
 {
     if (a->ending) {
@@ -184,6 +215,9 @@ static void api_end_thread(struct api *a)
     a->ending = true;
     api_connections_close(a);
     listening_close(&a->listening, NULL);
+    if (a->relay != NULL) {
+        tls_relay_close(a->relay, NULL, NULL); /* what was written is sent */
+    }
     wakeup_close(&a->answered, NULL);
     uv_close((uv_handle_t *)&a->patience, NULL);
     wakeup_close(&a->stop, NULL);
@@ -325,7 +359,7 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
     a->answered_last = &a->answered_first;
     api_init_handles(a, loop);
     /* On a failure the caller ends the process: the handles stay with their loops. */
-    if (api_listen(a, errbuf, errbuf_len) != 0) {
+    if (!api_start_relay(a, errbuf, errbuf_len) || api_listen(a, errbuf, errbuf_len) != 0) {
         return NULL;
     }
     if (uv_thread_create(&a->thread, api_thread, a) != 0) {
@@ -370,6 +404,9 @@ void api_free(struct api *a)
     assert(a->connections == NULL && a->n_writing == 0 && a->paused_first == NULL);
     int rv = uv_loop_close(&a->loop);
     assert(rv == 0);
+    if (a->relay != NULL) {
+        tls_relay_free(a->relay);
+    }
     wakeup_free(&a->arrived);
     wakeup_free(&a->ended);
     wakeup_free(&a->answered);

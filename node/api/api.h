@@ -7,6 +7,9 @@
  * Owns a thread with a uv loop of its own, where messages are received and checked; they cross to
  * the raft loop through a queue with a wakeup, are answered there, and go back the same way.
  *
+ * With TLS a relay (tls_relay.h) shakes hands and ciphers on a thread of its own; a connection is one,
+ * and has a seat, once its client's certificate is verified.
+ *
  * Bounds, so that no client grows us or starves the others:
  *  - API_CONNECTIONS_MAX connections; one more takes the seat of an idle one (seats.h).
  *  - `slots` messages between receipt and answer. Further ones wait in their connections, which
@@ -55,11 +58,18 @@ struct api_config {
     size_t unread_max;        /* 0: API_UNREAD_MAX */
     size_t unread_each_max;   /* 0: API_UNREAD_EACH_MAX */
     const struct log *log;    /* may be NULL */
+    /* TLS on every connection, of clients that have a certificate; NULL: plain TCP. Outlives the
+     * server. */
+    struct tls_files *tls;
+    uint64_t tls_max_age_ms; /* of a connection; 0: none */
     /* Raft loop: a checked message (error OK), or one to refuse with error and text. Exactly one
      * in->reply() must follow, on the raft loop. */
     void (*received)(void *arg, struct inbound *in, int error, const char *text);
     void *arg;
 };
+
+/* Clients that shake hands at a time, with TLS. */
+#define API_SHAKING_MAX 256u
 
 /* Listen. NULL: the reason is in errbuf ("address already in use" names the address). `loop` is
  * the raft loop. */

@@ -11,23 +11,25 @@ void api_slot_free(struct api_slot *slot)
     free(slot);
 }
 
-void api_connection_log(struct api_connection *c, const char *error, const char *reason)
+void api_log_refused(struct api *a, const char *what, const struct sockaddr *from,
+                     const char *error, const char *reason)
 {
-    struct api *a = c->api;
     uint64_t now_ms = uv_now(&a->loop);
-    struct sockaddr_storage from;
-    int len = sizeof from;
     char host[64] = "?";
 
     if (a->config.log == NULL || (a->logged_ms != 0 && now_ms - a->logged_ms < 1000)) {
         return;
     }
     a->logged_ms = now_ms;
-    if (uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len) == 0) {
-        (void)uv_ip_name((struct sockaddr *)&from, host, sizeof host);
-    }
-    log_line(a->config.log, LOG_WARN, "client message refused", LOG_STR("error", error),
-             LOG_STR("reason", reason), LOG_STR("client", host));
+    (void)uv_ip_name(from, host, sizeof host);
+    log_line(a->config.log, LOG_WARN, what, LOG_STR("error", error), LOG_STR("reason", reason),
+             LOG_STR("client", host));
+}
+
+void api_connection_log(struct api_connection *c, const char *error, const char *reason)
+{
+    api_log_refused(c->api, "client message refused", (const struct sockaddr *)&c->from, error,
+                    reason);
 }
 
 void api_load_add(atomic_size_t *n, int by)
@@ -140,5 +142,5 @@ void api_connection_close(struct api_connection *c)
     api_load_add(&a->load_connections, -1);
     api_connection_end_pause(c);
     connection_drop_parked(c);
-    uv_close((uv_handle_t *)&c->tcp, connection_closed_cb);
+    uv_close(&c->wire.handle, connection_closed_cb);
 }

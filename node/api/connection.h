@@ -19,7 +19,13 @@ enum pause {
 struct api_connection {
     struct api *api;
     struct api_connection *next, *prev;
-    uv_tcp_t tcp;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;   /* plain TCP */
+        uv_pipe_t pipe; /* the relay's end is TLS */
+    } wire;
+    struct sockaddr_storage from;
     uv_write_t greeting;
     enum phase phase;
     uint8_t head[8];

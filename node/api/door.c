@@ -31,11 +31,8 @@ static void connection_greeted_cb(uv_write_t *write, int status)
 static bool connection_sit_down(struct api_connection *c)
 {
     struct api *a = c->api;
-    struct sockaddr_storage from = {0};
-    int len = sizeof from;
 
-    (void)uv_tcp_getpeername(&c->tcp, (struct sockaddr *)&from, &len); /* else: of no family */
-    api_seats_take(&a->seats, &c->seat, (struct sockaddr *)&from);
+    api_seats_take(&a->seats, &c->seat, (struct sockaddr *)&c->from);
     c->source.address = api_seats_address(&c->seat);
     struct api_seat *victim = api_seats_victim(&a->seats, &c->seat);
     if (victim == &c->seat) {
@@ -52,14 +49,18 @@ static bool connection_sit_down(struct api_connection *c)
     return true;
 }
 
-void api_connection_accept(struct api *a, int fd)
+/* In the list, with a handle that is not open yet. */
+static struct api_connection *connection_new(struct api *a)
 {
     struct api_connection *c = must_have(calloc(1, sizeof *c));
-    uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
 
     c->api = a;
-    uv_tcp_init(&a->loop, &c->tcp);
-    c->tcp.data = c;
+    if (a->relay != NULL) {
+        uv_pipe_init(&a->loop, &c->wire.pipe, 0);
+    } else {
+        uv_tcp_init(&a->loop, &c->wire.tcp);
+    }
+    c->wire.handle.data = c;
     c->greeting.data = c;
     c->next = a->connections;
     if (c->next != NULL) {
@@ -67,22 +68,60 @@ void api_connection_accept(struct api *a, int fd)
     }
     a->connections = c;
     api_load_add(&a->load_connections, 1);
-    if (uv_tcp_open(&c->tcp, fd) != 0) {
-        close(fd);
-        api_connection_close(c);
-        return;
-    }
+    return c;
+}
+
+/* Its wire is open: a seat, and the greeting. */
+static void connection_begin(struct api_connection *c)
+{
+    uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
+
     if (!connection_sit_down(c)) {
         api_connection_close(c);
         return;
     }
-    uv_tcp_nodelay(&c->tcp, 1);
-    uv_tcp_keepalive(&c->tcp, 1, API_KEEPALIVE_S);
-    c->waiting_since_ms = uv_now(&a->loop);
-    if (uv_write(&c->greeting, (uv_stream_t *)&c->tcp, &greeting, 1, connection_greeted_cb) != 0 ||
+    c->waiting_since_ms = uv_now(&c->api->loop);
+    if (uv_write(&c->greeting, &c->wire.stream, &greeting, 1, connection_greeted_cb) != 0 ||
         api_connection_read(c) != 0) {
         api_connection_close(c);
     }
+}
+
+void api_connection_accept(struct api *a, int fd)
+{
+    if (a->relay != NULL) {
+        tls_relay_accept(a->relay, fd);
+        return;
+    }
+    struct api_connection *c = connection_new(a);
+    int len = sizeof c->from;
+    if (uv_tcp_open(&c->wire.tcp, fd) != 0) {
+        close(fd);
+        api_connection_close(c);
+        return;
+    }
+    /* On a failure: of no family. */
+    (void)uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&c->from, &len);
+    uv_tcp_nodelay(&c->wire.tcp, 1);
+    uv_tcp_keepalive(&c->wire.tcp, 1, API_KEEPALIVE_S);
+    connection_begin(c);
+}
+
+void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
+{
+    if (arrival->fd < 0) {
+        api_log_refused(a, "client connection refused", (const struct sockaddr *)&arrival->from,
+                        "TLS", arrival->why);
+        return;
+    }
+    struct api_connection *c = connection_new(a);
+    c->from = arrival->from;
+    if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
+        close(arrival->fd);
+        api_connection_close(c);
+        return;
+    }
+    connection_begin(c);
 }
 
 /* --- going --- */
@@ -103,7 +142,7 @@ static struct api_connection *connections_notice_ends(struct api_connection *c)
 
     for (; c != NULL && n < ENDS_LOOK; c = c->next) {
         uv_os_fd_t fd;
-        if (c->pause != PAUSE_NONE && uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
+        if (c->pause != PAUSE_NONE && uv_fileno(&c->wire.handle, &fd) == 0) {
             looked_at[n] = c;
             fds[n++] = (struct pollfd){.fd = fd, .events = POLLRDHUP};
         }

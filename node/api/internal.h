@@ -5,6 +5,7 @@
 
 #include "../../raft/loop/listening.h"
 #include "../../raft/loop/wakeup.h"
+#include "../../raft/tls/tls_relay.h"
 #include "api.h"
 #include "api_reads.h"
 #include "seats.h"
@@ -51,6 +52,7 @@ struct api {
     uv_loop_t loop;
     struct wakeup answered, stop;
     struct listening listening;
+    struct tls_relay *relay; /* NULL: plain TCP */
     uv_timer_t patience;
     struct api_connection *connections;
     struct api_seats seats;
@@ -75,10 +77,15 @@ struct api {
 void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */
 void api_hand_over(struct api_slot *slot);
 
-/* All on the api thread, or after it. door.c: */
+/* All on the api thread, or after it. connection.c: one line a second of what was refused. */
+void api_log_refused(struct api *a, const char *what, const struct sockaddr *from,
+                     const char *error, const char *reason);
+/* door.c: */
 void api_connection_accept(struct api *a, int fd); /* takes the descriptor over */
-void api_connections_relieve(struct api *a);       /* close who holds most of too many answers */
-void api_connections_check(struct api *a);         /* close those whose time is over, or who left */
+/* With TLS: somebody has come through the handshake, or has not. */
+void api_connection_arrived(struct api *a, const struct tls_arrival *arrival);
+void api_connections_relieve(struct api *a); /* close who holds most of too many answers */
+void api_connections_check(struct api *a);   /* close those whose time is over, or who left */
 void api_connections_close(struct api *a);
 /* messages.c: */
 void api_connection_answer(struct api_slot *slot); /* write it; the slot is its own from now on */

@@ -336,7 +336,7 @@ static void connection_pause(struct api_connection *c, const uint8_t *rest, size
     c->rest_len = len;
     c->waiting_since_ms = 0;
     api_connection_begin_pause(c, connection_must_pause(c));
-    uv_read_stop((uv_stream_t *)&c->tcp);
+    uv_read_stop(&c->wire.stream);
 }
 
 /* Take bytes in, and note since when the rest of a message is awaited. */
@@ -372,7 +372,7 @@ static void connection_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *b
 
 int api_connection_read(struct api_connection *c)
 {
-    return uv_read_start((uv_stream_t *)&c->tcp, connection_alloc_cb, connection_read_cb);
+    return uv_read_start(&c->wire.stream, connection_alloc_cb, connection_read_cb);
 }
 
 static void connection_resume(struct api_connection *c)
@@ -447,7 +447,7 @@ void api_connection_answer(struct api_slot *slot)
 
     slot->write.data = slot;
     if (c->closing || slot->answer == NULL ||
-        uv_write(&slot->write, (uv_stream_t *)&c->tcp, &buf, 1, connection_written_cb) != 0) {
+        uv_write(&slot->write, &c->wire.stream, &buf, 1, connection_written_cb) != 0) {
         api_slot_end(slot);
         return;
     }

@@ -15,6 +15,7 @@
  * stops the reading. */
 #define TLS_UNASKED_MAX (256u * 1024)
 #define TLS_TICK_MS 250u
+#define TLS_LINGER_MS 300u /* for what lines have to write when their relay ends */
 #define TLS_JOBS_MAX 1024u /* accepted and not looked at yet; further ones are closed */
 #define TLS_TELLS_MAX 64u  /* sentences on their way to the owner; further ones are left out */
 
@@ -108,7 +109,8 @@ struct tls_relay {
     struct tls_line *ready, **ready_end;
     uint8_t chunk[TLS_CHUNK]; /* what was just read, of whichever line */
     uint8_t plain[TLS_CHUNK + 1024];
-    bool ending;
+    bool ending, ended;
+    uint64_t ending_ms;
 };
 
 /* tls_line.c */
@@ -125,6 +127,7 @@ void tls_door_age(struct tls_line *line); /* it is through: how old may it becom
 void tls_door_tick(struct tls_relay *r);  /* whose time is over */
 
 /* tls_relay.c */
+void tls_relay_line_gone(struct tls_relay *r); /* one of its lines is freed */
 void tls_relay_ready(struct tls_line *line);   /* a step is to be made */
 void tls_relay_unready(struct tls_line *line); /* not any more */
 /* To the owner: what came of the line's handshake. */

@@ -46,6 +46,7 @@ static void line_closed_cb(uv_handle_t *handle)
     }
     atomic_fetch_sub_explicit(&line->relay->n_lines, 1, memory_order_relaxed);
     tls_session_free(&line->session);
+    tls_relay_line_gone(line->relay);
     free(line);
 }
 

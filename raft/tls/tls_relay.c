@@ -200,15 +200,37 @@ static struct tls_job *relay_take_jobs(struct tls_relay *r, bool *over)
     return job;
 }
 
-static void relay_end(struct tls_relay *r)
+static void relay_finish(struct tls_relay *r)
 {
-    r->ending = true;
+    r->ended = true;
     for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
         tls_line_close(line, NULL);
     }
     wakeup_close(&r->asked, NULL);
     uv_close((uv_handle_t *)&r->stepping, NULL);
     uv_close((uv_handle_t *)&r->tick, NULL);
+}
+
+/* What owners have written and closed is still sent; they have closed theirs before. */
+static void relay_end(struct tls_relay *r)
+{
+    r->ending = true;
+    r->ending_ms = uv_now(&r->loop);
+    for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
+        if (line->state == LINE_DIALING || line->state == LINE_SHAKING) {
+            tls_line_close(line, NULL);
+        }
+    }
+    if (r->lines == NULL) {
+        relay_finish(r);
+    }
+}
+
+void tls_relay_line_gone(struct tls_relay *r)
+{
+    if (r->ending && !r->ended && r->lines == NULL) {
+        relay_finish(r);
+    }
 }
 
 static void relay_look(struct tls_relay *r, bool at_once)
@@ -260,6 +282,10 @@ static void relay_tick_cb(uv_timer_t *timer)
     struct tls_relay *r = timer->data;
     uint64_t now_ms = uv_now(&r->loop);
 
+    if (r->ending && now_ms - r->ending_ms >= TLS_LINGER_MS) {
+        relay_finish(r);
+        return;
+    }
     if (r->config.looks && now_ms - r->looked_ms >= TLS_LOOK_MS) {
         r->looked_ms = now_ms;
         relay_look(r, false);
@@ -304,7 +330,7 @@ void tls_relay_unready(struct tls_line *line)
     *at = line->ready_next;
     r->ready_end = line->ready_next == NULL ? at : r->ready_end;
     line->ready = false;
-    if (r->ready == NULL && !r->ending) {
+    if (r->ready == NULL && !r->ended) {
         uv_idle_stop(&r->stepping);
     }
 }

@@ -59,8 +59,8 @@ struct tls_dial;
  * `why` says why not. */
 struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
                                 size_t why_size);
-/* Ends the thread, and all lines with it; waits for that, some ms. Dials that were not cancelled get
- * no answer any more. closed(arg), which may be NULL, follows from the loop: then tls_relay_free(). */
+/* Ends the thread, and all lines with it; waits for that: what was written to streams that the owner has
+ * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be NULL, follows from the loop: then tls_relay_free(). */
 void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg);
 void tls_relay_free(struct tls_relay *r);
 

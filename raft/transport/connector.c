@@ -185,10 +185,11 @@ static void try_next(struct connector *k)
     while (k->untried != NULL) {
         const struct sockaddr *sa = k->untried->ai_addr;
         k->untried = k->untried->ai_next;
-        if (!k->t->insecure && !transport_sockaddr_is_loopback(sa)) {
-            snprintf(k->reason, sizeof k->reason,
-                     "the name resolves to another machine: plain "
-                     "TCP between machines needs --insecure (TLS between members is coming)");
+        if (!k->t->anywhere && !transport_sockaddr_is_loopback(sa)) {
+            snprintf(
+                k->reason, sizeof k->reason,
+                "the name resolves to another machine: between machines nodes need TLS "
+                "(--tls-cert, --tls-key, --tls-ca), or --insecure in a network that you trust");
             continue;
         }
         int rv = connector_dial(k, sa);

@@ -2,7 +2,8 @@
  *
  *   transport.c             the raft_uv_transport: listening, closing, logging
  *   connector.c   one connect request of libraft: resolve, try each address
- *   connection.c  one TCP socket: dial or accept, handshake, then a pump
+ *   connection.c  one connection: dial or accept, then a pump
+ *   greeting.c    its handshake: what both say, and whether they may talk
  *   seats.c       which incoming connections there may be
  *
  * Everything here lives on the raft loop. A connection or connector closes asynchronously, frees
@@ -14,6 +15,7 @@
 #include "../loop/tcp_watch.h"
 #include "../peer/acquaintance.h"
 #include "../peer/handshake.h"
+#include "../tls/tls_relay.h"
 #include "address.h"
 #include "pump.h"
 #include "transport.h"
@@ -42,7 +44,7 @@ struct complaint {
     struct log_limit limit;
 };
 
-/* One TCP socket, from dial or accept to its last close callback. */
+/* One connection, from dial or accept to its last close callback. */
 struct connection {
     struct transport *t;
     struct connection *prev, *next;
@@ -54,9 +56,16 @@ struct connection {
     uint64_t peer_id; /* 0 = not known yet */
     char remote[TRANSPORT_NAME_SIZE];
     char address[HANDSHAKE_ADDRESS_MAX + 1]; /* as the peer says, once it is established */
-    uv_tcp_t tcp;
-    uv_timer_t timer; /* the handshake's deadline */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;   /* plain TCP */
+        uv_pipe_t pipe; /* the relay's end is TLS */
+    } wire;
+    uint64_t certificate; /* the node whose certificate it is; 0: plain TCP, or not known yet */
+    uv_timer_t timer;     /* the handshake's deadline */
     uv_connect_t dialing;
+    struct tls_dial *relayed;    /* the relay dials */
     struct connector *connector; /* outgoing, until it is established or has failed */
     struct pump pump;
     uint8_t hello[HANDSHAKE_MAX];
@@ -89,7 +98,12 @@ struct transport {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
     char address[HANDSHAKE_ADDRESS_MAX + 1];
     char bind[HANDSHAKE_ADDRESS_MAX + 1]; /* empty: the own address */
-    bool insecure;
+    bool anywhere;                        /* off the loopback, too */
+    struct tls_files *tls;                /* NULL: plain TCP */
+    bool tls_looks;
+    uint64_t tls_max_age_ms;
+    struct tls_relay *relay; /* from init to close, with TLS */
+    bool relay_open;
     unsigned user_timeout_ms;
     struct standing standing;
     int (*adopt)(void *arg, const struct standing *standing);
@@ -150,6 +164,8 @@ void transport_answer_clock(struct transport *t, uint64_t id);
 /* connection.c */
 /* Take a connection that came in; its descriptor is ours. */
 void connection_accept(struct transport *t, int fd);
+/* With TLS: somebody has come through the handshake, or has not. */
+void connection_arrived(struct transport *t, const struct tls_arrival *arrival);
 /* Dial one address for a connector, which hears of the outcome, never from inside this call.
  * 0, or a libuv error: nothing was started. */
 int connection_dial(struct connector *k, const struct sockaddr *sa, struct connection **out)
@@ -158,6 +174,16 @@ int connection_dial(struct connector *k, const struct sockaddr *sa, struct conne
 void connection_tell_clock(struct connection *c);
 /* Close. Idempotent. `reason` is what a connector is told. Says nothing to the log. */
 void connection_close(struct connection *c, const char *reason);
+/* The handshake failed: tell the log (a connector tells it itself), and close. */
+void connection_refuse(struct connection *c, const char *reason);
+/* Both agree: start the pump and give libraft its stream. */
+void connection_establish(struct connection *c, const struct handshake *peer);
+
+/* greeting.c */
+/* The wire of a connection that was dialed is there: this side speaks first. 0, or a libuv error. */
+int connection_speak_first(struct connection *c);
+/* Somebody came, and it is its turn to speak. 0, or a libuv error. */
+int connection_listen_first(struct connection *c, const struct sockaddr *from);
 
 /* Lines about the established connections of this one's peer. */
 static inline struct log_limit *transport_events_of(const struct connection *c)

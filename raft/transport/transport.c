@@ -90,14 +90,68 @@ int transport_error(struct transport *t, int code, const char *format, ...)
 
 bool transport_may_use(struct transport *t, const char *address)
 {
-    if (t->insecure || transport_is_loopback(address)) {
+    if (t->anywhere || transport_is_loopback(address)) {
         return true;
     }
     transport_error(t, 0,
-                    "%.100s is not a loopback address: plain TCP between machines needs "
-                    "--insecure (there is no TLS between members yet)",
+                    "%.100s is not a loopback address: between machines nodes need TLS "
+                    "(--tls-cert, --tls-key, --tls-ca), or --insecure in a network that you trust",
                     address);
     return false;
+}
+
+static void relay_accepted(void *arg, struct tls_arrival *arrival)
+{
+    connection_arrived(arg, arrival);
+}
+
+static void relay_tells(void *arg, const char *level, const struct sockaddr *from,
+                        const char *sentence)
+{
+    struct transport *t = arg;
+    char remote[TRANSPORT_NAME_SIZE];
+    if (from == NULL) {
+        transport_log(t, level, "%s", sentence);
+        return;
+    }
+    transport_sockaddr_name(from, remote);
+    transport_log_limited(t, &t->refusals, level, "connection with %s: %s", remote, sentence);
+}
+
+static int relay_start(struct transport *t)
+{
+    struct tls_relay_config config = {.files = t->tls,
+                                      .cluster = t->cluster,
+                                      .accepts = TLS_ACCEPT_NODE,
+                                      .shaking_max = TRANSPORT_STRANGERS_MAX,
+                                      .max_age_ms = t->tls_max_age_ms,
+                                      .user_timeout_ms = t->user_timeout_ms,
+                                      .looks = t->tls_looks,
+                                      .accepted = relay_accepted,
+                                      .tells = relay_tells,
+                                      .arg = t};
+    char why[TLS_SENTENCE_MAX];
+    t->relay = tls_relay_new(&config, t->loop, why, sizeof why);
+    if (t->relay == NULL) {
+        return transport_error(t, RAFT_NOMEM, "%s", why);
+    }
+    t->relay_open = true;
+    return 0;
+}
+
+static void relay_closed(void *arg)
+{
+    struct transport *t = arg;
+    t->relay_open = false;
+    transport_part_freed(t);
+}
+
+void transport_look_at_files(struct raft_uv_transport *raft)
+{
+    struct transport *t = raft->impl;
+    if (t->relay != NULL && !t->closing) {
+        tls_relay_look(t->relay);
+    }
 }
 
 /* Implementation of raft_uv_transport->init. */
@@ -115,7 +169,7 @@ static int init_cb(struct raft_uv_transport *raft, raft_id id, const char *addre
     }
     t->id = id;
     snprintf(t->address, sizeof t->address, "%s", address);
-    return 0;
+    return t->tls != NULL ? relay_start(t) : 0;
 }
 
 static void came_cb(struct listening *listening, int fd)
@@ -173,8 +227,8 @@ static int listen_on_all(struct transport *t, const struct addrinfo *found, int 
     unsigned listening = 0;
     *failure = UV_EADDRNOTAVAIL;
     for (const struct addrinfo *ai = found; ai != NULL; ai = ai->ai_next) {
-        bool insecure_needed = !transport_sockaddr_is_loopback(ai->ai_addr);
-        if (t->n_listeners == TRANSPORT_LISTENERS_MAX || (insecure_needed && !t->insecure)) {
+        bool is_outside = !transport_sockaddr_is_loopback(ai->ai_addr);
+        if (t->n_listeners == TRANSPORT_LISTENERS_MAX || (is_outside && !t->anywhere)) {
             continue;
         }
         int rv = listen_on(t, ai->ai_addr, found->ai_next == NULL);
@@ -270,7 +324,8 @@ int transport_ask(struct raft_uv_transport *raft, uint64_t id, const char *addre
 /* Everything that was open is closed and freed? Then libraft may free us. */
 static void fire_close_cb(struct transport *t)
 {
-    if (!t->closing || t->closer_open || t->connections != NULL || t->connectors != NULL) {
+    if (!t->closing || t->closer_open || t->relay_open || t->connections != NULL ||
+        t->connectors != NULL) {
         return;
     }
     for (unsigned i = 0; i < t->n_listeners; i++) {
@@ -319,6 +374,9 @@ static void close_cb(struct raft_uv_transport *raft, raft_uv_transport_close_cb 
         connection_close(c, NULL);
     }
     close_listeners(t);
+    if (t->relay != NULL) {
+        tls_relay_close(t->relay, relay_closed, t); /* what it dialed was cancelled above */
+    }
     uv_close((uv_handle_t *)&t->closer, closer_close_cb);
 }
 
@@ -348,7 +406,10 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     snprintf(t->bind, sizeof t->bind, "%s", bind);
     t->raft = raft;
     t->loop = loop;
-    t->insecure = config->insecure;
+    t->anywhere = config->insecure || config->tls != NULL;
+    t->tls = config->tls;
+    t->tls_looks = config->tls_looks;
+    t->tls_max_age_ms = config->tls_max_age_ms;
     t->user_timeout_ms = config->user_timeout_ms != 0 ? config->user_timeout_ms
                                                       : USER_TIMEOUT_DEFAULT_MS;
     if (config->standing != NULL) {
@@ -430,7 +491,10 @@ void transport_free(struct raft_uv_transport *raft)
     if (t == NULL) {
         return;
     }
-    assert(t->connections == NULL && t->connectors == NULL && !t->closer_open);
+    assert(t->connections == NULL && t->connectors == NULL && !t->closer_open && !t->relay_open);
+    if (t->relay != NULL) {
+        tls_relay_free(t->relay);
+    }
     buffer_free(&t->scratch.passed);
     free(t);
     raft->impl = NULL;

@@ -1,8 +1,9 @@
 /* transport.h - connections between the members (a raft_uv_transport).
  *
  * libraft's own parser trusts every byte, so nothing reaches it before the handshake, and then
- * only whole, checked frames: each connection is a TCP socket on the wire side and one end of a
- * socketpair on libraft's side, with a pump between them (where TLS will sit).
+ * only whole, checked frames: each connection has a TCP socket, or a TLS relay's stream
+ * (tls_relay.h), on the wire side and one end of a socketpair on libraft's side, with a pump between
+ * them. With TLS who says that it is a node must have this node's certificate, in both directions.
  *
  *   handshake (both ways): magic, protocol version, cluster, sender's id, expected receiver's
  *     id, sender's address, and the sender's standing in its cluster. acquaintance.h judges; who
@@ -18,7 +19,7 @@
  * no members (they are heard a little: guard_admit.c) TRANSPORT_UNKNOWN_MAX.
  *
  * TCP_NODELAY, keep-alive and TCP_USER_TIMEOUT are set; names are resolved in the thread pool.
- * Peers off the loopback are refused unless `insecure` is set. One thread: the raft loop. */
+ * Peers off the loopback are refused unless there is TLS, or `insecure` is set. One thread: the raft loop. */
 #ifndef TRANSPORT_H
 #define TRANSPORT_H
 
@@ -67,8 +68,13 @@ struct transport_config {
     /* What the members' clocks say, noted there; it outlives the transport. NULL: nothing is told of
      * clocks. */
     struct clock_samples *clocks;
-    const char *bind;         /* HOST:PORT to listen on; NULL = the node's own address */
-    bool insecure;            /* plain TCP off the loopback allowed */
+    const char *bind; /* HOST:PORT to listen on; NULL = the node's own address */
+    bool insecure;    /* plain TCP off the loopback allowed */
+    /* TLS on every connection, by this node's certificate; NULL: plain TCP. Outlives the
+     * transport. */
+    struct tls_files *tls;
+    bool tls_looks;           /* this transport looks after the files (tls_relay.h) */
+    uint64_t tls_max_age_ms;  /* of a connection; 0: none */
     unsigned user_timeout_ms; /* a connection is given up after so long without an
                                * acknowledgement; 0 = 2000 */
     /* One line for the log: level "info" | "warn" | "error", never with secrets. May be NULL. */
@@ -87,6 +93,9 @@ struct transport_config {
 int transport_init(struct raft_uv_transport *t, uv_loop_t *loop,
                    const struct transport_config *config);
 void transport_free(struct raft_uv_transport *t);
+
+/* With TLS: look now whether its files have changed. */
+void transport_look_at_files(struct raft_uv_transport *t);
 
 /* This node's standing has changed: its log told it its identity. Copied. */
 void transport_set_standing(struct raft_uv_transport *t, const struct standing *standing);
