@@ -92,7 +92,8 @@ static void survey_run(struct survey *s, uv_loop_t *loop, const struct config *c
     }
 }
 
-int founding_ask(const struct config *config, struct disk *disk, char *err, size_t err_len)
+int founding_ask(const struct config *config, struct disk *disk, struct tls_files *tls, char *err,
+                 size_t err_len)
 {
     struct survey s = {.err = err, .err_len = err_len};
     struct transport_config transport = {
@@ -101,6 +102,7 @@ int founding_ask(const struct config *config, struct disk *disk, char *err, size
         .lives = disk_lives(disk),
         .seen = disk_seen(disk),
         .insecure = config->insecure,
+        .tls = tls,
     };
     uv_loop_t loop;
 

@@ -15,6 +15,7 @@
 
 struct replica_member;
 struct disk;
+struct tls_files;
 
 /* How the flags tell the node to come to its cluster: founding or joining. */
 void founding_plan(const struct config *config, struct standing *out);
@@ -23,7 +24,8 @@ bool founding_differs(const struct config *config, const struct standing *standi
                       size_t err_len);
 /* Ask all other founders of the configuration, on a loop of its own. 0: it may go on, or -1 with
  * the reason in `err`. Returns within a few seconds. */
-int founding_ask(const struct config *config, struct disk *disk, char *err, size_t err_len);
+int founding_ask(const struct config *config, struct disk *disk, struct tls_files *tls, char *err,
+                 size_t err_len);
 /* A node that was founded before: lines for the log where flags and records differ. `recorded` is
  * its standing, `members` are those of its log. */
 void founding_compare(const struct config *config, const struct standing *recorded,

@@ -173,6 +173,7 @@ static void node_exec_closed(void *arg)
     uv_close((uv_handle_t *)&n->disk_poll, NULL);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
     uv_close((uv_handle_t *)&n->sigint, NULL);
+    uv_close((uv_handle_t *)&n->sighup, NULL);
 }
 
 static void node_callback_closed(void *arg)
@@ -347,6 +348,8 @@ static int node_start_api(struct node *n)
         .slots = n->config->max_requests,
         .bytes_max = NODE_QUEUED_BYTES_MAX,
         .log = &n->log,
+        .tls = n->tls,
+        .tls_max_age_ms = n->config->tls_max_age_ms,
         .received = node_received,
         .arg = n,
     };
@@ -358,6 +361,19 @@ static int node_start_api(struct node *n)
              LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", bound),
              LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     return 0;
+}
+
+/* Look at the TLS files now. */
+static void node_hangup_cb(uv_signal_t *handle, int signum)
+{
+    struct node *n = handle->data;
+
+    (void)signum;
+    if (n->tls == NULL) {
+        log_line(&n->log, LOG_INFO, "SIGHUP: there is nothing to read again without TLS");
+    } else {
+        transport_look_at_files(&n->transport);
+    }
 }
 
 static void node_start_handles(struct node *n)
@@ -372,12 +388,31 @@ static void node_start_handles(struct node *n)
     uv_signal_init(&n->loop, &n->sigterm);
     uv_signal_init(&n->loop, &n->sigint);
     n->prepare.data = n->check.data = n->wake.data = n->disk_poll.data = n;
-    n->sigterm.data = n->sigint.data = n;
+    uv_signal_init(&n->loop, &n->sighup);
+    n->sigterm.data = n->sigint.data = n->sighup.data = n;
+    uv_signal_start(&n->sighup, node_hangup_cb, SIGHUP);
     uv_prepare_start(&n->prepare, node_prepare_cb);
     uv_check_start(&n->check, node_check_cb);
     uv_timer_start(&n->disk_poll, node_second_cb, 0, NODE_DISK_POLL_MS);
     uv_signal_start(&n->sigterm, node_signal_cb, SIGTERM);
     uv_signal_start(&n->sigint, node_signal_cb, SIGINT);
+}
+
+static int node_open_tls(struct node *n)
+{
+    const struct config *c = n->config;
+    char why[TLS_SENTENCE_MAX];
+    struct tls_files_config files = {.cert = c->tls_cert,
+                                     .key = c->tls_key,
+                                     .ca = c->tls_ca,
+                                     .cluster = c->cluster,
+                                     .node = c->id};
+
+    if (c->tls_cert == NULL) {
+        return 0;
+    }
+    n->tls = tls_files_open(&files, why, sizeof why);
+    return n->tls != NULL ? 0 : node_fail(n, "cannot use the TLS files", why);
 }
 
 static int node_start(struct node *n)
@@ -403,7 +438,7 @@ static int node_start(struct node *n)
     if (uv_loop_init(&n->loop) != 0) {
         return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");
     }
-    if (node_open_disk(n, &io) != 0) {
+    if (node_open_tls(n) != 0 || node_open_disk(n, &io) != 0) {
         return -1;
     }
     struct callback_http_config callback = {
@@ -449,6 +484,7 @@ int node_run(const struct config *config)
     api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);
+    tls_files_free(n->tls);
     pages_reserve_stop();
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);

@@ -204,8 +204,8 @@ static const char *node_refuse_address(const char *address)
     return transport_is_loopback(address)
                ? NULL
                : "the member's address is not on the loopback, and without TLS anyone who reaches "
-                 "it can read and forge commands: nodes have to be started with --insecure for "
-                 "that";
+                 "it can read and forge commands: nodes have to be started with --tls-cert, "
+                 "--tls-key and --tls-ca for that, or with --insecure";
 }
 
 static void node_ended(void *arg, uint64_t id)
@@ -264,6 +264,15 @@ static void node_clock(void *arg, struct scheduler_clock *out)
     out->error_max_ms = n->clock_watch.error_max_us / 1000;
 }
 
+static void node_doors(void *arg, struct scheduler_doors *out)
+{
+    const struct node *n = arg;
+
+    out->tls = n->tls != NULL ? "on" : n->config->insecure ? "insecure" : "off";
+    int64_t end_s = n->tls != NULL ? tls_files_end_s(n->tls) : 0;
+    out->until_ms = end_s > 0 ? (uint64_t)end_s * 1000 : 0;
+}
+
 /* --- who asks --- */
 
 void node_cluster_serve_transport(struct node *n, struct transport_config *config)
@@ -278,6 +287,9 @@ void node_cluster_serve_transport(struct node *n, struct transport_config *confi
     config->clocks = &n->clock_watch.samples;
     config->member_address = node_member_address;
     config->member_arg = n;
+    config->tls = n->tls;
+    config->tls_looks = true;
+    config->tls_max_age_ms = n->config->tls_max_age_ms;
     config->standing = disk_standing(n->disk);
     config->lives = disk_lives(n->disk);
     config->seen = disk_seen(n->disk);
@@ -285,7 +297,8 @@ void node_cluster_serve_transport(struct node *n, struct transport_config *confi
 
 void node_cluster_serve_scheduler(struct node *n, struct scheduler_config *config)
 {
-    config->refuse_address = n->config->insecure ? NULL : node_refuse_address;
+    config->refuse_address = n->config->insecure || n->tls != NULL ? NULL : node_refuse_address;
+    config->doors = node_doors;
     config->identified = node_identified;
     config->ask = node_ask;
     config->has_lost = node_has_lost;
@@ -309,7 +322,7 @@ int node_cluster_found(struct node *n)
         return 0;
     }
     if (founding_differs(c, standing, err, sizeof err) ||
-        founding_ask(c, n->disk, err, sizeof err) != 0) {
+        founding_ask(c, n->disk, n->tls, err, sizeof err) != 0) {
         return node_fail(n, "cannot found the cluster", err);
     }
     for (unsigned i = 0; i < c->n_peers; i++) {

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "../raft/disk/disk.h"
+#include "../raft/tls/tls_files.h"
 #include "acquaint.h"
 #include "clock_watch.h"
 #include "leader_watch.h"
@@ -25,6 +26,7 @@ struct node {
     struct log log;
     uv_loop_t loop;
     struct raft_uv_transport transport;
+    struct tls_files *tls; /* NULL: plain TCP */
     struct disk *disk;
     struct environment environment;
     struct callback_http *callback;
@@ -43,7 +45,7 @@ struct node {
     int disk_answer;
     uint64_t disk_free, disk_total;
     struct acquaint acquaint;
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     struct leader_watch leader_watch;
     struct clock_watch clock_watch;
     struct kernel_clock kernel_clock;

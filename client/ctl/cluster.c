@@ -82,6 +82,8 @@ static json_t *node_as_json(const struct survey_node *node)
                         up && s->clock[0] != 0 ? json_integer((json_int_t)s->clock_ahead_ms)
                                                : json_null());
     json_text(object, "lone_clock", up ? s->lone_clock : "");
+    json_text(object, "tls", up ? s->tls : "");
+    json_number(object, "tls_until_ms", up && s->tls_until_ms != 0, s->tls_until_ms);
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
     return object;
@@ -193,6 +195,37 @@ static void status_print_disks(const struct survey *s)
     }
 }
 
+#define CERTIFICATE_WARN_MS (14 * 24 * 3600 * UINT64_C(1000))
+
+/* Whose ports are open to everybody, and whose certificate ends soon, by the node's own clock. */
+static void status_print_doors(const struct survey *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        const struct node_status *status = &node->status;
+        char left[32];
+
+        if (!node->up || node->stranger) {
+            continue;
+        }
+        if (strcmp(status->tls, "insecure") == 0) {
+            printf("node %llu: --insecure: whoever reaches its ports may read and forge "
+                   "everything; TLS ends that (docs/security.md)\n",
+                   (unsigned long long)node->id);
+        } else if (status->tls_until_ms != 0 &&
+                   status->tls_until_ms < status->clock_ms + CERTIFICATE_WARN_MS) {
+            uint64_t left_ms = status->tls_until_ms > status->clock_ms
+                                   ? status->tls_until_ms - status->clock_ms
+                                   : 0;
+            units_format_duration(left_ms / 1000 * 1000, left, sizeof left);
+            printf("node %llu: its certificate %s%s: then nobody connects to it any more; put a "
+                   "new one in its place (orderctl cert renew), no restart is needed\n",
+                   (unsigned long long)node->id, left_ms > 0 ? "ends in " : "has ended",
+                   left_ms > 0 ? left : "");
+        }
+    }
+}
+
 static int status_print_table(const struct survey *s, const struct summary *sum,
                               const struct ask_reply *leader)
 {
@@ -224,6 +257,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     status_print_deaf(s, sum);
     status_print_disks(s);
+    status_print_doors(s);
     ctl_clock_print_warnings(s);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
 }

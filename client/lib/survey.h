@@ -37,7 +37,8 @@ struct node_status {
     char disk[16];  /* "ok", "low", "full" */
     char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
     char lone_clock
-        [16]; /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
+        [16];     /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
+    char tls[16]; /* "on", "off" (on the loopback), "insecure"; empty: too old */
     uint64_t id;
     uint64_t leader;
     uint64_t term;
@@ -56,6 +57,7 @@ struct node_status {
     uint64_t memory_bytes;
     uint64_t deliveries;
     uint64_t queued;
+    uint64_t tls_until_ms; /* when its certificate ends, since the Unix epoch; 0: it has none */
     /* Of the nearest time that a majority agrees on, or, of a voter that is alone, of the cluster's time;
      * negative: behind it. */
     int64_t clock_ahead_ms;

@@ -2,7 +2,6 @@
  * settings together. */
 #include "config.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 #include <strings.h>
 
 #include "../../client/text/units.h"
+#include "../../client/wire/certificate_name.h"
 #include "../../raft/transport/transport.h"
 #include "parts.h"
 
@@ -173,16 +173,44 @@ static enum config_status settle_identity(struct config_draft *draft)
 static enum config_status complain_insecure(const char *origin, const char *host)
 {
     return config_complain("%s: %s is not on the loopback, and without TLS anyone who reaches it "
-                           "can read and forge messages; a later version will have TLS; until "
-                           "then --insecure allows this in a network you trust",
+                           "can read and forge messages: give --tls-cert, --tls-key and --tls-ca "
+                           "(orderctl cert makes the files); --insecure allows this in a network "
+                           "you trust",
                            origin, host);
+}
+
+/* All three files, or none. */
+static enum config_status check_tls(const struct config_draft *draft)
+{
+    static const char *const names[] = {"tls-cert", "tls-key", "tls-ca"};
+    const struct config *c = draft->config;
+    const char *const given[] = {c->tls_cert, c->tls_key, c->tls_ca};
+    const char *one = NULL, *missing = NULL;
+    for (unsigned i = 0; i < 3; i++) {
+        one = given[i] != NULL ? names[i] : one;
+        missing = given[i] == NULL ? names[i] : missing;
+    }
+    if (one != NULL && missing != NULL) {
+        return config_complain_of(draft, one,
+                                  "TLS needs --tls-cert, --tls-key and --tls-ca; --%s is missing",
+                                  missing);
+    }
+    if (one != NULL && c->insecure) {
+        return config_complain_of(draft, "insecure",
+                                  "with TLS nothing is insecure: leave out one of the two");
+    }
+    if (one == NULL && config_is_set(draft, "tls-max-age")) {
+        return config_complain_of(draft, "tls-max-age",
+                                  "there is no TLS without --tls-cert, --tls-key and --tls-ca");
+    }
+    return CONFIG_OK;
 }
 
 static enum config_status check_loopback(const struct config_draft *draft)
 {
     const struct config *c = draft->config;
     char origin[1024];
-    if (c->insecure) {
+    if (c->insecure || c->tls_cert != NULL) {
         return CONFIG_OK;
     }
     if (c->bind != NULL) {
@@ -246,17 +274,15 @@ static enum config_status settle_bind(struct config_draft *draft)
     return CONFIG_OK;
 }
 
-/* The cluster's name appears in handshakes, logs and URLs: one plain word. */
+/* The cluster's name appears in handshakes, certificates, logs and URLs: one plain word. */
 static enum config_status check_cluster(const struct config_draft *draft)
 {
-    for (const char *at = draft->config->cluster; *at != '\0'; at++) {
-        if (!isalnum((unsigned char)*at) && strchr("-_.", *at) == NULL) {
-            return config_complain_of(draft, "cluster",
-                                      "must be letters, digits, '-', '_' and '.', not \"%s\"",
-                                      draft->config->cluster);
-        }
+    const char *name = draft->config->cluster;
+    if (certificate_cluster_is_good(name, strlen(name))) {
+        return CONFIG_OK;
     }
-    return CONFIG_OK;
+    return config_complain_of(draft, "cluster",
+                              "must be letters, digits, '-', '_' and '.', not \"%s\"", name);
 }
 
 static enum config_status check_timing(const struct config_draft *draft)
@@ -292,7 +318,7 @@ static enum config_status config_check(struct config_draft *draft)
     if ((c->address != NULL && check_address(origin, c->address) != CONFIG_OK) ||
         check_peers(draft) != CONFIG_OK || settle_bind(draft) != CONFIG_OK ||
         check_cluster(draft) != CONFIG_OK || check_timing(draft) != CONFIG_OK ||
-        settle_identity(draft) != CONFIG_OK) {
+        check_tls(draft) != CONFIG_OK || settle_identity(draft) != CONFIG_OK) {
         return CONFIG_ERROR;
     }
     settle_callbacks(draft);
@@ -332,5 +358,8 @@ void config_free(struct config *c)
     free(c->cluster);
     free(c->address);
     free(c->bind);
+    free(c->tls_cert);
+    free(c->tls_key);
+    free(c->tls_ca);
     memset(c, 0, sizeof *c);
 }

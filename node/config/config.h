@@ -27,7 +27,10 @@ struct config {
     char *address; /* own HOST:PORT: from --peers, or --address, default 127.0.0.1:7400 */
     bool join;     /* --join: an empty node that waits to be added */
     bool insecure; /* --insecure: peers and clients off the loopback without TLS */
-    char *bind;    /* --bind HOST: listen there instead of on the own address's host; as it
+    /* --tls-cert, --tls-key, --tls-ca FILE: all, or none (NULL) */
+    char *tls_cert, *tls_key, *tls_ca;
+    uint64_t tls_max_age_ms; /* --tls-max-age 24h */
+    char *bind; /* --bind HOST: listen there instead of on the own address's host; as it
                            * stands before ":PORT" (IPv6 in brackets), or NULL */
     enum log_level log_level;     /* --log-level debug|info|warn|error */
     enum log_format log_format;   /* --log-format logfmt|json */

@@ -21,6 +21,8 @@
 
 #define DATA_PATH_MAX 800 /* libraft's own limit is 894 bytes, with nothing below it */
 
+#define PATH_TEXT_MAX 4095
+
 #define FIELD(member) \
     .offset = offsetof(struct config, member), .width = sizeof(((struct config *)NULL)->member)
 
@@ -87,7 +89,38 @@ static const struct setting settings[] = {
     {.name = "insecure",
      .kind = SETTING_SWITCH,
      FIELD(insecure),
-     .help = "allow addresses off the loopback although there is no TLS yet"},
+     .help =
+         "allow addresses off the loopback without TLS: whoever reaches them may do everything"},
+    {.name = "tls-cert",
+     .kind = SETTING_TEXT,
+     FIELD(tls_cert),
+     .min = 1,
+     .max = PATH_TEXT_MAX,
+     .argument = "FILE",
+     .help = "TLS on every connection: this node's certificate, PEM (orderctl cert node)"},
+    {.name = "tls-key",
+     .kind = SETTING_TEXT,
+     FIELD(tls_key),
+     .min = 1,
+     .max = PATH_TEXT_MAX,
+     .argument = "FILE",
+     .help = "its private key, PEM"},
+    {.name = "tls-ca",
+     .kind = SETTING_TEXT,
+     FIELD(tls_ca),
+     .min = 1,
+     .max = PATH_TEXT_MAX,
+     .argument = "FILE",
+     .help = "certificates of the authorities that sign for nodes and clients, PEM. The three are\n"
+             "read again when they change, and at SIGHUP"},
+    {.name = "tls-max-age",
+     .kind = SETTING_DURATION,
+     FIELD(tls_max_age_ms),
+     .min = SECOND_MS,
+     .max = 400 * DAY_MS,
+     .fallback = "24h",
+     .argument = "DURATION",
+     .help = "a TLS connection is made anew before it is as old as this (default 24h)"},
     {.name = "election-timeout",
      .kind = SETTING_DURATION,
      FIELD(election_timeout_ms),

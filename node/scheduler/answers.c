@@ -191,6 +191,15 @@ static void write_clock(struct scheduler *s, struct buffer *b)
     }
 }
 
+static void write_doors(struct scheduler *s, struct buffer *b)
+{
+    struct scheduler_doors doors = {0};
+
+    s->config.doors(s->config.cluster_arg, &doors);
+    write_key_str(b, "tls", doors.tls);
+    write_key_uint(b, "tls_until_ms", doors.until_ms);
+}
+
 /* The leader notices it by what the member refuses, and each node by how the member comes. */
 static bool member_has_lost(const struct scheduler *s, const struct replica_member *m)
 {
@@ -220,7 +229,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     }
     machine_counts(&s->machine, &counts);
     write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
-                     12 * (s->config.clock != NULL));
+                     12 * (s->config.clock != NULL) + 2 * (s->config.doors != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
     write_key_uint(b, "id", s->config.replica.id);
@@ -251,6 +260,9 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "lost_data", count_lost(s));
     if (s->config.clock != NULL) {
         write_clock(s, b);
+    }
+    if (s->config.doors != NULL) {
+        write_doors(s, b);
     }
     if (s->config.loop_stalls != NULL) {
         write_loop_stalls(s, b);

@@ -47,6 +47,13 @@ struct scheduler_clock {
     struct scheduler_clock_voter voters[REPLICA_MEMBERS_MAX];
 };
 
+/* How a node's ports are guarded, for STATUS. */
+struct scheduler_doors {
+    const char *tls; /* "on"; "off": plain TCP on the loopback; "insecure": plain TCP anywhere */
+    uint64_t
+        until_ms; /* when the node's certificate ends, since the Unix epoch; 0: there is none */
+};
+
 struct scheduler_config {
     struct replica_config replica;
     const char *cluster;
@@ -95,7 +102,9 @@ struct scheduler_config {
     struct lone_clock_rules lone_clock;
     /* What this node knows of the voters' wall clocks. NULL: nothing, and STATUS does not say. */
     void (*clock)(void *arg, struct scheduler_clock *out);
-    void *cluster_arg; /* of the seven */
+    /* How this node's ports are guarded. NULL: STATUS does not say. */
+    void (*doors)(void *arg, struct scheduler_doors *out);
+    void *cluster_arg; /* of the eight */
     /* How far a start is; total 0: not known. May be NULL. */
     void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
     void *progress_arg;

@@ -295,7 +295,7 @@ static void a_joining_node_needs_an_id_and_an_address(void **state)
                           "the port must be from 1 to 65533, not 65534");
 }
 
-static void addresses_off_the_loopback_need_insecure(void **state)
+static void addresses_off_the_loopback_need_tls_or_insecure(void **state)
 {
     struct config_bench *f = *state;
     static const char *const needing[] = {
@@ -308,15 +308,36 @@ static void addresses_off_the_loopback_need_insecure(void **state)
     for (size_t i = 0; i < sizeof needing / sizeof needing[0]; i++) {
         char line[256];
         assert_config_refused(f, needing[i], "is not on the loopback");
-        assert_non_null(strstr(f->err, "a later version will have TLS"));
+        assert_non_null(strstr(f->err, "give --tls-cert, --tls-key and --tls-ca"));
         assert_non_null(strstr(f->err, "--insecure"));
         snprintf(line, sizeof line, "%s --insecure", needing[i]);
         assert_config_parsed(f, line);
+        snprintf(line, sizeof line, "%s --tls-cert a --tls-key b --tls-ca c", needing[i]);
+        assert_config_parsed(f, line);
+        assert_false(f->config.insecure);
     }
     assert_config_refused(f, needing[4], "--peers: 10.0.0.2:7400 is not on the loopback");
     assert_config_parsed(f, "--data d --address localhost:7400");
     assert_config_parsed(f, "--data d --address 127.9.9.9:7400");
     assert_config_parsed(f, "--data d --address [::1]:7400");
+}
+
+static void tls_takes_all_its_files_or_none(void **state)
+{
+    struct config_bench *f = *state;
+    assert_config_parsed(f, "--data d --tls-cert a.crt --tls-key a.key --tls-ca ca.crt");
+    assert_string_equal(f->config.tls_cert, "a.crt");
+    assert_string_equal(f->config.tls_key, "a.key");
+    assert_string_equal(f->config.tls_ca, "ca.crt");
+    assert_int_equal(f->config.tls_max_age_ms, 24u * 3600 * 1000);
+    assert_config_refused(f, "--data d --tls-cert a --tls-key b",
+                          "--tls-key: TLS needs --tls-cert, --tls-key and --tls-ca; --tls-ca is "
+                          "missing");
+    assert_config_refused(f, "--data d --tls-ca c", "--tls-key is missing");
+    assert_config_refused(f, "--data d --tls-key b --tls-ca c", "--tls-cert is missing");
+    assert_config_refused(f, "--data d --insecure --tls-cert a --tls-key b --tls-ca c",
+                          "--insecure: with TLS nothing is insecure");
+    assert_config_refused(f, "--data d --tls-max-age 1h", "--tls-max-age: there is no TLS without");
 }
 
 static void a_bind_host_is_kept_as_it_stands_before_a_port(void **state)
@@ -412,7 +433,8 @@ int main(void)
         on_config_bench(bad_peer_lists_are_refused),
         on_config_bench(more_peers_than_there_is_room_for_are_refused),
         on_config_bench(a_joining_node_needs_an_id_and_an_address),
-        on_config_bench(addresses_off_the_loopback_need_insecure),
+        on_config_bench(addresses_off_the_loopback_need_tls_or_insecure),
+        on_config_bench(tls_takes_all_its_files_or_none),
         on_config_bench(a_bind_host_is_kept_as_it_stands_before_a_port),
         on_config_bench(help_and_version_are_printed_to_stdout),
         on_config_bench(every_setting_is_in_the_documentation),
