@@ -495,7 +495,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
         clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms clock_trusted
-        clock_by_trusted time_ms time_known lone_clock clocks identity""".split()
+        clock_by_trusted time_ms time_known lone_clock clocks tls tls_until_ms identity""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")

@@ -1,0 +1,182 @@
+/* test_tls_strangers.c - strangers who would like to come in at a relay's door: who is let in, and what the
+ * owner is told of the others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../../support/tls_sides.h"
+
+/* --- strangers --- */
+
+/* Somebody else, on a thread, while this loop accepts. */
+struct attempt {
+    struct tls_stranger stranger;
+    unsigned patience_ms;
+    size_t said;
+    enum tls_stranger_fate fate;
+    atomic_bool over;
+};
+
+static void attempt_thread(void *arg)
+{
+    struct attempt *a = arg;
+
+    a->fate = tls_stranger_try(&a->stranger, a->patience_ms, &a->said);
+    atomic_store(&a->over, true);
+}
+
+static enum tls_stranger_fate attempt(struct tls_sides *s, const struct tls_stranger *stranger,
+                                      unsigned patience_ms)
+{
+    struct attempt a = {.stranger = *stranger, .patience_ms = patience_ms};
+    uv_thread_t thread;
+
+    assert_int_equal(uv_thread_create(&thread, attempt_thread, &a), 0);
+    UNTIL(s, atomic_load(&a.over));
+    uv_thread_join(&thread);
+    assert_int_equal(a.said, 0);
+    return a.fate;
+}
+
+static void shut_out(struct tls_sides *s, struct tls_stranger stranger, const char *reason)
+{
+    unsigned before = s->side[1].n_refused;
+
+    stranger.port = s->side[1].port;
+    assert_int_equal(attempt(s, &stranger, 3000), STRANGER_SHUT_OUT);
+    UNTIL(s, s->side[1].n_refused > before);
+    if (strstr(s->side[1].why, reason) == NULL) {
+        fail_msg("\"%s\" instead of \"%s\"", s->side[1].why, reason);
+    }
+    assert_int_equal(s->side[1].n_accepted, 0);
+}
+
+static void issue(struct tls_sides *s, struct certificates_wish wish)
+{
+    certificates_issue(s->ca, &wish, s->cert, s->key);
+}
+
+static void strangers_at_the_nodes_door_are_shut_out(void **state)
+{
+    struct tls_sides *s = *state;
+    struct certificates_wish node = {.node = 1};
+    struct tls_stranger with = {.cert = s->cert, .key = s->key};
+
+    shut_out(s, (struct tls_stranger){0}, "it has no certificate");
+    issue(s, (struct certificates_wish){.client = "till"});
+    shut_out(s, with, "is of client till of cluster orderschedd; only nodes may come here");
+    issue(s, (struct certificates_wish){.node = 1, .cluster = "b"});
+    shut_out(s, with, "is of node 1 of cluster b, another cluster's");
+    issue(s, (struct certificates_wish){0});
+    shut_out(s, with, "has no URI");
+    issue(s, (struct certificates_wish){.node = 1, .from_s = -7200, .until_s = -60});
+    shut_out(s, with, "has expired");
+    issue(s, (struct certificates_wish){.node = 1, .from_s = 3600, .until_s = 7200});
+    shut_out(s, with, "is not valid yet");
+    certificates_issue(s->other, &node, s->cert, s->key);
+    shut_out(s, with, "was not signed by an authority in this node's --tls-ca");
+    issue(s, node);
+    with.version_max = TLS1_2_VERSION;
+    shut_out(s, with, "it knows no version of TLS");
+    with.version_max = 0;
+    with.port = s->side[1].port;
+    assert_int_equal(attempt(s, &with, 500), STRANGER_IN); /* and who fits is not */
+}
+
+static void strangers_at_the_clients_door_are_shut_out(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_stranger with = {.cert = s->cert, .key = s->key, .port = s->side[1].port};
+
+    shut_out(s, (struct tls_stranger){0}, "it has no certificate");
+    issue(s, (struct certificates_wish){.node = 1});
+    shut_out(s, with, "is of node 1 of cluster orderschedd; only clients may come here");
+    issue(s, (struct certificates_wish){.client = "till", .cluster = "b"});
+    shut_out(s, with, "another cluster's");
+    issue(s, (struct certificates_wish){.client = "till"});
+    with.version_max = TLS1_1_VERSION;
+    shut_out(s, with, "it knows no version of TLS");
+    with.version_max = TLS1_2_VERSION;
+    with.ciphers = "AES128-SHA256:ECDHE-ECDSA-AES128-SHA";
+    shut_out(s, with, "it knows no version of TLS, or no cipher");
+    with.ciphers = NULL;
+    assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
+    with.version_max = 0;
+    assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
+}
+
+static void who_does_not_speak_tls_is_shut_out(void **state)
+{
+    static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "SP\0\0010\0\0 aaaaaa",
+                                        "\x16\x03\x01\xff\xff aaaaaaaaaaaaaaaaaaaaaaa"};
+    struct tls_sides *s = *state;
+    struct tls_stranger stranger = {.port = s->side[1].port};
+
+    for (unsigned i = 0; i < 3; i++) {
+        int fd = tls_stranger_connect(&stranger);
+        assert_true(send(fd, texts[i], 20, 0) == 20);
+        UNTIL(s, s->side[1].n_refused == i + 1);
+        assert_true(tls_stranger_is_closed(fd, 2000));
+        close(fd);
+        assert_non_null(strstr(s->side[1].why, "not TLS"));
+    }
+}
+
+static void a_handshake_byte_by_byte_gets_in_and_a_silent_one_does_not(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_stranger stranger = {.cert = s->cert,
+                                    .key = s->key,
+                                    .port = s->side[1].port,
+                                    .byte_pause_us = 500};
+
+    issue(s, (struct certificates_wish){.node = 1});
+    int silent = tls_stranger_connect(&stranger);
+    assert_int_equal(attempt(s, &stranger, 500), STRANGER_IN);
+    assert_true(tls_stranger_is_closed(silent, TLS_SHAKING_MS + 2000));
+    close(silent);
+    UNTIL(s, s->side[1].n_refused > 0);
+    assert_string_equal(s->side[1].why, "no TLS handshake in time");
+}
+
+static void half_open_connections_keep_nobody_out(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_stranger stranger = {.port = s->side[1].port};
+    int fds[SIDES_SHAKING_MAX * 8];
+    unsigned open = 0;
+
+    for (unsigned i = 0; i < SIDES_SHAKING_MAX * 8; i++) {
+        fds[i] = tls_stranger_connect(&stranger);
+    }
+    UNTIL(s, s->side[1].n_refused >= SIDES_SHAKING_MAX * 7);
+    assert_non_null(strstr(s->side[1].why, "too many shake hands at once"));
+    UNTIL(s, tls_relay_shaking(s->side[1].relay) <= SIDES_SHAKING_MAX);
+    tls_sides_meet(s);
+    for (unsigned i = 0; i < SIDES_SHAKING_MAX * 8; i++) {
+        open += !tls_stranger_is_closed(fds[i], 0);
+        close(fds[i]);
+    }
+    assert_in_range(open, 1, SIDES_SHAKING_MAX);
+}
+
+#define CASE(name, begin) cmocka_unit_test_setup_teardown(name, begin, tls_sides_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(strangers_at_the_nodes_door_are_shut_out, tls_sides_begin_nodes),
+        CASE(strangers_at_the_clients_door_are_shut_out, tls_sides_begin_clients),
+        CASE(who_does_not_speak_tls_is_shut_out, tls_sides_begin_nodes),
+        CASE(a_handshake_byte_by_byte_gets_in_and_a_silent_one_does_not, tls_sides_begin_nodes),
+        CASE(half_open_connections_keep_nobody_out, tls_sides_begin_nodes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
