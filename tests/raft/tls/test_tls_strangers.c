@@ -114,7 +114,8 @@ static void strangers_at_the_clients_door_are_shut_out(void **state)
 
 static void who_does_not_speak_tls_is_shut_out(void **state)
 {
-    static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "SP\0\0010\0\0 aaaaaa",
+    static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                                        "SP\0\0010\0\0 aaaaaaaaaaaaaaaaaaaaaaaa",
                                         "\x16\x03\x01\xff\xff aaaaaaaaaaaaaaaaaaaaaaa"};
     struct tls_sides *s = *state;
     struct tls_stranger stranger = {.port = s->side[1].port};
