@@ -1,5 +1,9 @@
-/* tls_internal.h - the relay's inside: tls_relay.c (the two threads), tls_line.c (one connection),
- * tls_door.c (who may shake hands, and for how long). All on the relay's thread but where it says otherwise. */
+/* tls_internal.h - the relay's inside.
+ *
+ *   relay's thread                                    owner's loop
+ *   tls_guest.c  one handshake              ────────► tls_line.c  one connection that stands
+ *   tls_door.c   who may shake hands, and how long    tls_stay.c  which of them may stay
+ *   tls_relay.c  what crosses between the two, and the life of both */
 #ifndef TLS_INTERNAL_H
 #define TLS_INTERNAL_H
 
@@ -10,14 +14,17 @@
 #include "tls_relay.h"
 #include "tls_session.h"
 
-#define TLS_CHUNK (64u * 1024) /* read at once, from either side */
+/* Read at once, from either side. libuv reads on while this much comes, 32 times at most: half a
+ * MiB, and a fraction of a ms. */
+#define TLS_CHUNK (16u * 1024)
 /* Ciphertext that nobody asked for, such as answers to key updates, and that is not taken: more of it
  * stops the reading. */
 #define TLS_UNASKED_MAX (256u * 1024)
 #define TLS_TICK_MS 250u
-#define TLS_LINGER_MS 300u /* for what lines have to write when their relay ends */
-#define TLS_JOBS_MAX 1024u /* accepted and not looked at yet; further ones are closed */
-#define TLS_TELLS_MAX 64u  /* sentences on their way to the owner; further ones are left out */
+#define TLS_LINGER_MS 300u  /* for what lines have to write when their relay ends */
+#define TLS_JOBS_MAX 1024u  /* accepted and not looked at yet; further ones are closed */
+#define TLS_TELLS_MAX 64u   /* sentences on their way to the owner; further ones are left out */
+#define TLS_KEEPALIVE_S 60u /* of clients */
 
 struct tls_relay;
 
@@ -26,8 +33,12 @@ struct tls_note {
     struct tls_note *next;
     bool accepted; /* else of `dial`, or a sentence alone */
     struct tls_dial *dial;
-    const char *level;
-    struct tls_arrival arrival;
+    const char *level; /* of a sentence; else NULL */
+    int socket;        /* TCP, through the handshake; -1: none */
+    int status;        /* of a failure, a UV_ error or 0 */
+    struct tls_session session;
+    uint64_t generation; /* of the files, by which it was judged */
+    struct sockaddr_storage peer;
     char why[TLS_SENTENCE_MAX];
 };
 
@@ -48,36 +59,39 @@ struct tls_dial {
     void *arg;
 };
 
-enum tls_state {
-    LINE_DIALING,
-    LINE_SHAKING,
-    LINE_THROUGH,
-    LINE_ENDING, /* what is still to be written, and no more */
+/* Somebody who shakes hands. */
+struct tls_guest {
+    struct tls_relay *relay;
+    struct tls_guest *next, **at; /* of all; `at` points here */
+    struct tls_guest *ready_next; /* of those with a step to make */
+    bool ready, shaking, through, closing;
+    uv_tcp_t tcp;
+    uv_connect_t connecting;
+    unsigned writes; /* under way */
+    struct tls_session session;
+    struct tls_dial *dial; /* NULL: it was accepted */
+    struct sockaddr_storage peer;
+    uint64_t begun_ms; /* of the relay's loop */
+    uint64_t generation;
 };
 
-/* One connection. */
+/* A connection that stands. */
 struct tls_line {
     struct tls_relay *relay;
     struct tls_line *next, **at; /* of all; `at` points here */
-    struct tls_line *ready_next; /* of those with a step to make */
-    bool ready;
-    enum tls_state state;
+    bool ending;                 /* what is still to be written, and no more */
     bool closing;
     unsigned handles; /* not closed yet */
     uv_tcp_t tcp;
     uv_pipe_t near; /* the other end is the owner's */
-    bool near_open;
-    bool hears_peer, hears_owner; /* is read from, once it is through */
-    uv_connect_t connecting;
+    bool hears_peer, hears_owner;
+    unsigned writes; /* under way, to either side */
     struct tls_session session;
-    struct tls_dial *dial; /* until it is told of */
     struct sockaddr_storage peer;
-    int status;        /* why it could not be reached, a UV_ error */
-    uint64_t begun_ms; /* of the relay's loop */
+    uint64_t begun_ms; /* of the owner's loop */
     uint64_t ending_ms;
     uint64_t age_max_ms; /* 0: it may stay */
     uint64_t generation; /* of the files, by which it was judged */
-    unsigned writes;     /* under way, to either side */
     struct silence silence;
 };
 
@@ -90,48 +104,60 @@ struct tls_relay {
     unsigned n_jobs;
     unsigned n_tells; /* of the notes: what is only for the log */
     bool over;
-    atomic_uint n_lines, n_shaking;
+    atomic_uint n_lines, n_guests;
     atomic_bool look;
     /* owner */
+    uv_loop_t *home;
     struct wakeup told;
+    uv_timer_t stay; /* looks after the lines */
+    struct tls_line *lines;
+    uint64_t n_begun; /* lines, ever */
     uv_thread_t thread;
     bool closing;
+    unsigned handles; /* of the owner's loop, not closed yet */
+    uint64_t closing_ms;
     void (*closed)(void *arg);
     void *closed_arg;
+    uint8_t home_chunk[TLS_CHUNK]; /* what was just read, of whichever line */
+    uint8_t home_plain[TLS_CHUNK + 1024];
     /* relay */
     uv_loop_t loop;
     struct wakeup asked;
-    uv_idle_t stepping; /* runs while a line is ready */
+    uv_idle_t stepping; /* runs while a guest is ready */
     uv_timer_t tick;
     uint64_t looked_ms;
-    uint64_t n_begun; /* lines, ever */
-    struct tls_line *lines;
-    struct tls_line *ready, **ready_end;
-    uint8_t chunk[TLS_CHUNK]; /* what was just read, of whichever line */
-    uint8_t plain[TLS_CHUNK + 1024];
-    bool ending, ended;
-    uint64_t ending_ms;
+    struct tls_guest *guests;
+    struct tls_guest *ready, **ready_end;
+    uint8_t chunk[TLS_CHUNK]; /* what was just read, of whichever guest */
+    bool ending;
 };
 
-/* tls_line.c */
-void tls_line_accept(struct tls_relay *r, int fd);
-void tls_line_dial(struct tls_relay *r, struct tls_dial *dial);
+/* tls_guest.c, tls_door.c: on the relay's thread */
+void tls_guest_accept(struct tls_relay *r, int fd);
+void tls_guest_dial(struct tls_relay *r, struct tls_dial *dial);
 /* The next step of a handshake, for which bytes are there. */
-void tls_line_step(struct tls_line *line);
-/* Over, at once. Who waits for it is told `why`; so is the log, NULL: it need not be. */
-void tls_line_close(struct tls_line *line, const char *why);
+void tls_guest_step(struct tls_guest *guest);
+/* It comes to nothing: whom it concerns is told why. */
+void tls_guest_fail(struct tls_guest *guest, int status, const char *why);
+void tls_door_make_room(struct tls_relay *r, const struct tls_guest *newcomer);
+void tls_door_tick(struct tls_relay *r); /* whose time is over */
 
-/* tls_door.c */
-void tls_door_make_room(struct tls_relay *r, const struct tls_line *newcomer);
-void tls_door_age(struct tls_line *line); /* it is through: how old may it become? */
-void tls_door_tick(struct tls_relay *r);  /* whose time is over */
+/* tls_line.c, tls_stay.c: on the owner's loop */
+/* A line for somebody who is through; takes the note's socket and session over. Returns the owner's
+ * end of its stream; -1: there is no descriptor for it. */
+int tls_line_open(struct tls_relay *r, struct tls_note *note);
+/* Over, at once. The log is told `why`; NULL: it need not be. */
+void tls_line_close(struct tls_line *line, const char *why);
+void tls_stay_begin(struct tls_line *line); /* how old may it become? */
+void tls_stay_tick(struct tls_relay *r);    /* who has to go */
 
 /* tls_relay.c */
-void tls_relay_line_gone(struct tls_relay *r); /* one of its lines is freed */
-void tls_relay_ready(struct tls_line *line);   /* a step is to be made */
-void tls_relay_unready(struct tls_line *line); /* not any more */
-/* To the owner: what came of the line's handshake. */
-void tls_relay_arrived(struct tls_line *line, int fd, const char *why);
+void tls_relay_ready(struct tls_guest *guest);   /* a step is to be made */
+void tls_relay_unready(struct tls_guest *guest); /* not any more */
+void tls_relay_line_gone(struct tls_relay *r);   /* one of its lines is freed */
+/* To the owner: what came of the handshake. `socket` and the session go along; -1: it failed. */
+void tls_relay_arrived(struct tls_guest *guest, int socket, int status, const char *why);
+/* To the owner's log, from the relay's thread, or from the owner's loop itself. */
 void tls_relay_tell(struct tls_relay *r, const char *level, const struct sockaddr_storage *from,
                     const char *sentence);
 

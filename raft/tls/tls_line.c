@@ -1,23 +1,17 @@
-/* tls_line.c - one connection: TCP on one side, the owner's stream on the other.
- *
- *   dial ──► DIALING ──► SHAKING ──► THROUGH ──► ENDING ──► closed
- *   accept ─────────────────┘  failure, deadline ──────────────┘
+/* tls_line.c - one connection that stands: TCP and a session on one side, the owner's stream on the
+ * other.
  *
  * Each direction reads only while what it read before has been taken at the other end, so a line holds
  * no more than a chunk a direction. */
 #include <assert.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../client/base/must.h"
-#include "../loop/tcp_watch.h"
 #include "tls_internal.h"
-
-#define KEEPALIVE_S 60u /* of clients */
 
 /* What a side did not take at once. */
 struct line_write {
@@ -34,28 +28,20 @@ static void line_end(struct tls_line *line, const char *why);
 static void line_closed_cb(uv_handle_t *handle)
 {
     struct tls_line *line = handle->data;
+    struct tls_relay *r = line->relay;
 
     assert(line->handles > 0);
     if (--line->handles > 0) {
         return;
     }
-    assert(line->dial == NULL && !line->ready);
     *line->at = line->next;
     if (line->next != NULL) {
         line->next->at = line->at;
     }
-    atomic_fetch_sub_explicit(&line->relay->n_lines, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&r->n_lines, 1, memory_order_relaxed);
     tls_session_free(&line->session);
-    tls_relay_line_gone(line->relay);
     free(line);
-}
-
-static void line_leave_shaking(struct tls_line *line)
-{
-    if (line->state == LINE_DIALING || line->state == LINE_SHAKING) {
-        atomic_fetch_sub_explicit(&line->relay->n_shaking, 1, memory_order_relaxed);
-    }
-    tls_relay_unready(line);
+    tls_relay_line_gone(r);
 }
 
 void tls_line_close(struct tls_line *line, const char *why)
@@ -63,24 +49,12 @@ void tls_line_close(struct tls_line *line, const char *why)
     if (line->closing) {
         return;
     }
-    if (line->state == LINE_DIALING || line->state == LINE_SHAKING) {
-        tls_relay_arrived(line, -1, why);
-    } else if (why != NULL) {
+    if (why != NULL) {
         tls_relay_tell(line->relay, "warn", &line->peer, why);
     }
-    line_leave_shaking(line);
     line->closing = true;
     uv_close((uv_handle_t *)&line->tcp, line_closed_cb);
-    if (line->near_open) {
-        uv_close((uv_handle_t *)&line->near, line_closed_cb);
-    }
-}
-
-/* It comes to nothing, for this UV_ error. */
-static void line_fail(struct tls_line *line, int status)
-{
-    line->status = status;
-    tls_line_close(line, uv_strerror(status));
+    uv_close((uv_handle_t *)&line->near, line_closed_cb);
 }
 
 /* --- writing --- */
@@ -155,7 +129,7 @@ static void line_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct tls_line *line = handle->data;
 
     (void)suggested;
-    *buf = uv_buf_init((char *)line->relay->chunk, sizeof line->relay->chunk);
+    *buf = uv_buf_init((char *)line->relay->home_chunk, sizeof line->relay->home_chunk);
 }
 
 /* Everything that the session has for the owner. False: the line is ending, or closed. */
@@ -164,8 +138,8 @@ static bool line_give(struct tls_line *line)
     struct tls_relay *r = line->relay;
     ssize_t n;
 
-    while ((n = tls_session_read(&line->session, r->plain, sizeof r->plain)) > 0) {
-        if (!line_write(line, (uv_stream_t *)&line->near, r->plain, (size_t)n)) {
+    while ((n = tls_session_read(&line->session, r->home_plain, sizeof r->home_plain)) > 0) {
+        if (!line_write(line, (uv_stream_t *)&line->near, r->home_plain, (size_t)n)) {
             line_end(line, NULL);
             return false;
         }
@@ -199,12 +173,7 @@ static void line_wire_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t
     struct tls_line *line = stream->data;
 
     if (nread < 0) {
-        if (line->state == LINE_SHAKING) {
-            tls_line_close(line, nread == UV_EOF ? "closed before its TLS handshake was through"
-                                                 : uv_strerror((int)nread));
-        } else {
-            line_end(line, NULL); /* its owner says so, as of any other stream */
-        }
+        line_end(line, NULL); /* its owner says so, as of any other stream */
         return;
     }
     if (nread == 0) {
@@ -212,9 +181,6 @@ static void line_wire_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t
     }
     if (tls_session_feed(&line->session, (const uint8_t *)buf->base, (size_t)nread) != 0) {
         tls_line_close(line, "out of memory");
-    } else if (line->state == LINE_SHAKING) {
-        uv_read_stop(stream); /* until the step is made */
-        tls_relay_ready(line);
     } else if (line_give(line)) {
         line_flow(line);
     }
@@ -238,13 +204,10 @@ static void line_flow(struct tls_line *line)
     if (line->closing) {
         return;
     }
-    if (line->state == LINE_ENDING) {
+    if (line->ending) {
         if (line->writes == 0) {
             tls_line_close(line, NULL);
         }
-        return;
-    }
-    if (line->state != LINE_THROUGH) {
         return;
     }
     size_t to_send = uv_stream_get_write_queue_size(tcp);
@@ -258,14 +221,14 @@ static void line_flow(struct tls_line *line)
 /* One side has ended: what was read before is still written to the other, then it is closed. */
 static void line_end(struct tls_line *line, const char *why)
 {
-    if (line->closing || line->state == LINE_ENDING) {
+    if (line->closing || line->ending) {
         return;
     }
     if (why != NULL) {
         tls_relay_tell(line->relay, "warn", &line->peer, why);
     }
-    line->state = LINE_ENDING;
-    line->ending_ms = uv_now(&line->relay->loop);
+    line->ending = true;
+    line->ending_ms = uv_now(line->relay->home);
     uv_read_stop((uv_stream_t *)&line->tcp);
     uv_read_stop((uv_stream_t *)&line->near);
     tls_session_end(&line->session);
@@ -273,97 +236,18 @@ static void line_end(struct tls_line *line, const char *why)
     line_flow(line);
 }
 
-/* --- the handshake --- */
-
-/* The owner's stream. The fd of its end; -1: there is none. */
-static int line_open_near(struct tls_line *line)
-{
-    int ends[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
-        return -1;
-    }
-    uv_pipe_init(&line->relay->loop, &line->near, 0);
-    line->near.data = line;
-    line->near_open = true;
-    line->handles++;
-    if (uv_pipe_open(&line->near, ends[0]) != 0) {
-        close(ends[0]);
-        close(ends[1]);
-        return -1;
-    }
-    return ends[1];
-}
-
-static void line_through(struct tls_line *line)
-{
-    int fd = line_open_near(line);
-
-    if (fd < 0) {
-        tls_line_close(line, "no descriptor is left in this process");
-        return;
-    }
-    line_leave_shaking(line);
-    line->state = LINE_THROUGH;
-    tls_door_age(line);
-    tls_relay_arrived(line, fd, NULL);
-    if (line_give(line)) { /* what came behind the handshake */
-        line_flow(line);
-    }
-}
-
-void tls_line_step(struct tls_line *line)
-{
-    assert(line->state == LINE_SHAKING && !line->closing);
-    enum tls_step step = tls_session_shake(&line->session);
-    bool sent = line_send(line); /* of a failure: the alert, which says why */
-
-    if (step == TLS_FAILED) {
-        tls_line_close(line, line->session.why);
-    } else if (!sent) {
-        tls_line_close(line, "closed before its TLS handshake was through");
-    } else if (step == TLS_DONE) {
-        line_through(line);
-    } else {
-        (void)uv_read_start((uv_stream_t *)&line->tcp, line_alloc_cb, line_wire_read_cb);
-    }
-}
-
-/* The socket is connected. */
-static int line_begin(struct tls_line *line, enum tls_use use, uint64_t expected)
-{
-    struct tls_relay *r = line->relay;
-    int rv;
-
-    if (r->config.user_timeout_ms != 0) {
-        rv = tcp_watch_options(&line->tcp, r->config.user_timeout_ms);
-    } else {
-        rv = uv_tcp_nodelay(&line->tcp, 1);
-        rv = rv != 0 ? rv : uv_tcp_keepalive(&line->tcp, 1, KEEPALIVE_S);
-    }
-    if (rv != 0) {
-        return rv;
-    }
-    line->generation = tls_files_generation(r->config.files); /* before: judged again, if at all */
-    SSL_CTX *ctx = tls_files_context(r->config.files, use);
-    rv = tls_session_init(&line->session, ctx, use, r->cluster, expected) == 0 ? 0 : UV_ENOMEM;
-    SSL_CTX_free(ctx);
-    if (rv == 0) {
-        line->state = LINE_SHAKING;
-    }
-    return rv;
-}
+/* --- the beginning --- */
 
 static struct tls_line *line_new(struct tls_relay *r)
 {
     struct tls_line *line = must_have(calloc(1, sizeof *line));
 
     line->relay = r;
-    line->begun_ms = uv_now(&r->loop);
-    line->state = LINE_DIALING;
-    line->handles = 1;
-    uv_tcp_init(&r->loop, &line->tcp); /* no socket is made yet: never fails */
-    line->tcp.data = line;
+    line->begun_ms = uv_now(r->home);
+    line->handles = 2;
+    uv_tcp_init(r->home, &line->tcp); /* nothing is opened yet: neither fails */
+    uv_pipe_init(r->home, &line->near, 0);
+    line->tcp.data = line->near.data = line;
     line->at = &r->lines;
     line->next = r->lines;
     if (line->next != NULL) {
@@ -371,61 +255,34 @@ static struct tls_line *line_new(struct tls_relay *r)
     }
     r->lines = line;
     atomic_fetch_add_explicit(&r->n_lines, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&r->n_shaking, 1, memory_order_relaxed);
     return line;
 }
 
-void tls_line_accept(struct tls_relay *r, int fd)
+int tls_line_open(struct tls_relay *r, struct tls_note *note)
 {
     struct tls_line *line = line_new(r);
-    int len = sizeof line->peer;
+    int ends[2];
 
-    int rv = uv_tcp_open(&line->tcp, fd);
-    if (rv != 0) {
-        close(fd);
-    } else {
-        rv = uv_tcp_getpeername(&line->tcp, (struct sockaddr *)&line->peer, &len);
+    tls_session_move(&line->session, &note->session);
+    line->peer = note->peer;
+    line->generation = note->generation;
+    if (uv_tcp_open(&line->tcp, note->socket) == 0) {
+        note->socket = -1; /* the handle's */
     }
-    if (rv == 0) {
-        rv = line_begin(line, r->config.accepts, 0);
+    if (note->socket >= 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+        tls_line_close(line, NULL);
+        return -1;
     }
-    if (rv == 0) {
-        rv = uv_read_start((uv_stream_t *)&line->tcp, line_alloc_cb, line_wire_read_cb);
+    if (uv_pipe_open(&line->near, ends[0]) != 0) {
+        close(ends[0]);
+        close(ends[1]);
+        tls_line_close(line, NULL);
+        return -1;
     }
-    if (rv != 0) {
-        line_fail(line, rv);
-        return;
+    tls_stay_begin(line);
+    if (line_give(line)) { /* what came behind the handshake */
+        line_flow(line);
     }
-    tls_door_make_room(r, line);
-}
-
-static void line_connected_cb(uv_connect_t *request, int status)
-{
-    struct tls_line *line = request->data;
-
-    if (line->closing) {
-        return;
-    }
-    if (status == 0) {
-        status = line_begin(line, TLS_DIAL_NODE, line->dial->expected);
-    }
-    if (status != 0) {
-        line_fail(line, status);
-        return;
-    }
-    tls_relay_ready(line); /* it speaks first */
-}
-
-void tls_line_dial(struct tls_relay *r, struct tls_dial *dial)
-{
-    struct tls_line *line = line_new(r);
-
-    line->dial = dial;
-    line->peer = dial->address;
-    line->connecting.data = line;
-    int rv = uv_tcp_connect(&line->connecting, &line->tcp, (struct sockaddr *)&line->peer,
-                            line_connected_cb);
-    if (rv != 0) {
-        line_fail(line, rv);
-    }
+    return ends[1];
 }

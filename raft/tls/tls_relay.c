@@ -31,19 +31,22 @@ static void relay_send_note(struct tls_relay *r, struct tls_note *note, bool is_
     wakeup_send(&r->told);
 }
 
-void tls_relay_arrived(struct tls_line *line, int fd, const char *why)
+void tls_relay_arrived(struct tls_guest *guest, int socket, int status, const char *why)
 {
     struct tls_note *note = must_have(calloc(1, sizeof *note));
 
-    note->dial = line->dial;
-    note->accepted = line->dial == NULL;
-    note->arrival = (struct tls_arrival){.fd = fd,
-                                         .status = line->status,
-                                         .peer = line->session.peer,
-                                         .from = line->peer};
+    note->dial = guest->dial;
+    note->accepted = guest->dial == NULL;
+    note->socket = socket;
+    note->status = status;
+    note->peer = guest->peer;
+    note->generation = guest->generation;
     snprintf(note->why, sizeof note->why, "%s", why != NULL ? why : "");
-    line->dial = NULL;
-    relay_send_note(line->relay, note, note->accepted && fd < 0);
+    if (socket >= 0) {
+        tls_session_move(&note->session, &guest->session);
+    }
+    guest->dial = NULL;
+    relay_send_note(guest->relay, note, note->accepted && socket < 0);
 }
 
 void tls_relay_tell(struct tls_relay *r, const char *level, const struct sockaddr_storage *from,
@@ -52,8 +55,9 @@ void tls_relay_tell(struct tls_relay *r, const char *level, const struct sockadd
     struct tls_note *note = must_have(calloc(1, sizeof *note));
 
     note->level = level;
+    note->socket = -1;
     if (from != NULL) {
-        note->arrival.from = *from;
+        note->peer = *from;
     }
     snprintf(note->why, sizeof note->why, "%s", sentence);
     relay_send_note(r, note, true);
@@ -63,9 +67,10 @@ void tls_relay_tell(struct tls_relay *r, const char *level, const struct sockadd
 
 static void note_free(struct tls_note *note)
 {
-    if (note->arrival.fd >= 0 && note->level == NULL) {
-        close(note->arrival.fd);
+    if (note->socket >= 0) {
+        close(note->socket);
     }
+    tls_session_free(&note->session);
     free(note->dial);
     free(note);
 }
@@ -81,21 +86,37 @@ static struct tls_note *relay_take_notes(struct tls_relay *r)
     return note;
 }
 
+/* Somebody is through, or is not. */
+static void relay_pass_arrival(struct tls_relay *r, struct tls_note *note)
+{
+    struct tls_arrival arrival = {.fd = -1,
+                                  .status = note->status,
+                                  .from = note->peer,
+                                  .why = note->why};
+
+    if (note->dial != NULL && note->dial->cancelled) {
+        return;
+    }
+    if (note->socket >= 0) {
+        arrival.peer = note->session.peer;
+        arrival.fd = tls_line_open(r, note);
+        arrival.why = arrival.fd >= 0 ? "" : "no descriptor is left in this process";
+    }
+    if (note->accepted) {
+        r->config.accepted(r->config.arg, &arrival);
+    } else {
+        note->dial->done(note->dial->arg, &arrival);
+    }
+}
+
 static void relay_pass_note(struct tls_relay *r, struct tls_note *note)
 {
-    struct tls_arrival *arrival = &note->arrival;
+    const struct sockaddr *peer = (const struct sockaddr *)&note->peer;
 
-    arrival->why = note->why;
-    if (note->level != NULL) {
-        bool of_a_line = arrival->from.ss_family != 0;
-        r->config.tells(r->config.arg, note->level,
-                        of_a_line ? (struct sockaddr *)&arrival->from : NULL, note->why);
-    } else if (note->accepted) {
-        r->config.accepted(r->config.arg, arrival);
-        arrival->fd = -1; /* the owner's now */
-    } else if (!note->dial->cancelled) {
-        note->dial->done(note->dial->arg, arrival);
-        arrival->fd = -1;
+    if (note->level == NULL) {
+        relay_pass_arrival(r, note);
+    } else {
+        r->config.tells(r->config.arg, note->level, peer->sa_family != 0 ? peer : NULL, note->why);
     }
 }
 
@@ -183,7 +204,7 @@ unsigned tls_relay_lines(const struct tls_relay *r)
 
 unsigned tls_relay_shaking(const struct tls_relay *r)
 {
-    return atomic_load_explicit(&r->n_shaking, memory_order_relaxed);
+    return atomic_load_explicit(&r->n_guests, memory_order_relaxed);
 }
 
 /* --- relay --- */
@@ -200,37 +221,15 @@ static struct tls_job *relay_take_jobs(struct tls_relay *r, bool *over)
     return job;
 }
 
-static void relay_finish(struct tls_relay *r)
+static void relay_end(struct tls_relay *r)
 {
-    r->ended = true;
-    for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
-        tls_line_close(line, NULL);
+    r->ending = true;
+    for (struct tls_guest *guest = r->guests; guest != NULL; guest = guest->next) {
+        tls_guest_fail(guest, 0, "this node stops"); /* frees nothing yet */
     }
     wakeup_close(&r->asked, NULL);
     uv_close((uv_handle_t *)&r->stepping, NULL);
     uv_close((uv_handle_t *)&r->tick, NULL);
-}
-
-/* What owners have written and closed is still sent; they have closed theirs before. */
-static void relay_end(struct tls_relay *r)
-{
-    r->ending = true;
-    r->ending_ms = uv_now(&r->loop);
-    for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
-        if (line->state == LINE_DIALING || line->state == LINE_SHAKING) {
-            tls_line_close(line, NULL);
-        }
-    }
-    if (r->lines == NULL) {
-        relay_finish(r);
-    }
-}
-
-void tls_relay_line_gone(struct tls_relay *r)
-{
-    if (r->ending && !r->ended && r->lines == NULL) {
-        relay_finish(r);
-    }
 }
 
 static void relay_look(struct tls_relay *r, bool at_once)
@@ -262,9 +261,9 @@ static void relay_asked_cb(void *arg)
     while (job != NULL) {
         struct tls_job *next = job->next;
         if (job->fd < 0) {
-            tls_line_dial(r, job->dial); /* the job is a part of it */
+            tls_guest_dial(r, job->dial); /* the job is a part of it */
         } else {
-            tls_line_accept(r, job->fd);
+            tls_guest_accept(r, job->fd);
             free(job);
         }
         job = next;
@@ -282,10 +281,6 @@ static void relay_tick_cb(uv_timer_t *timer)
     struct tls_relay *r = timer->data;
     uint64_t now_ms = uv_now(&r->loop);
 
-    if (r->ending && now_ms - r->ending_ms >= TLS_LINGER_MS) {
-        relay_finish(r);
-        return;
-    }
     if (r->config.looks && now_ms - r->looked_ms >= TLS_LOOK_MS) {
         r->looked_ms = now_ms;
         relay_look(r, false);
@@ -297,40 +292,40 @@ static void relay_tick_cb(uv_timer_t *timer)
 static void relay_step_cb(uv_idle_t *idle)
 {
     struct tls_relay *r = idle->data;
-    struct tls_line *line = r->ready;
+    struct tls_guest *guest = r->ready;
 
-    assert(line != NULL);
-    tls_relay_unready(line);
-    tls_line_step(line);
+    assert(guest != NULL);
+    tls_relay_unready(guest);
+    tls_guest_step(guest);
 }
 
-void tls_relay_ready(struct tls_line *line)
+void tls_relay_ready(struct tls_guest *guest)
 {
-    struct tls_relay *r = line->relay;
+    struct tls_relay *r = guest->relay;
 
-    assert(!line->ready);
-    line->ready = true;
-    line->ready_next = NULL;
-    *r->ready_end = line;
-    r->ready_end = &line->ready_next;
+    assert(!guest->ready);
+    guest->ready = true;
+    guest->ready_next = NULL;
+    *r->ready_end = guest;
+    r->ready_end = &guest->ready_next;
     uv_idle_start(&r->stepping, relay_step_cb);
 }
 
-void tls_relay_unready(struct tls_line *line)
+void tls_relay_unready(struct tls_guest *guest)
 {
-    struct tls_relay *r = line->relay;
-    struct tls_line **at = &r->ready;
+    struct tls_relay *r = guest->relay;
+    struct tls_guest **at = &r->ready;
 
-    if (!line->ready) {
+    if (!guest->ready) {
         return;
     }
-    while (*at != line) { /* the first, but where it is being closed */
+    while (*at != guest) { /* the first, but where it is being closed */
         at = &(*at)->ready_next;
     }
-    *at = line->ready_next;
-    r->ready_end = line->ready_next == NULL ? at : r->ready_end;
-    line->ready = false;
-    if (r->ready == NULL && !r->ended) {
+    *at = guest->ready_next;
+    r->ready_end = guest->ready_next == NULL ? at : r->ready_end;
+    guest->ready = false;
+    if (r->ready == NULL && !r->ending) {
         uv_idle_stop(&r->stepping);
     }
 }
@@ -344,12 +339,9 @@ static void relay_thread(void *arg)
 
 /* --- life --- */
 
-static void relay_destroy(struct tls_relay *r)
+static void relay_stay_cb(uv_timer_t *timer)
 {
-    int rv = uv_loop_close(&r->loop);
-    assert(rv == 0);
-    wakeup_free(&r->asked);
-    uv_mutex_destroy(&r->mutex);
+    tls_stay_tick(timer->data);
 }
 
 struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
@@ -360,6 +352,7 @@ struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t
     r->config = *config;
     snprintf(r->cluster, sizeof r->cluster, "%s", config->cluster);
     r->config.cluster = r->cluster;
+    r->home = loop;
     r->jobs_end = &r->jobs;
     r->notes_end = &r->notes;
     r->ready_end = &r->ready;
@@ -372,6 +365,9 @@ struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t
     uv_timer_init(&r->loop, &r->tick);
     r->stepping.data = r->tick.data = r;
     uv_timer_start(&r->tick, relay_tick_cb, TLS_TICK_MS, TLS_TICK_MS);
+    uv_timer_init(loop, &r->stay);
+    r->stay.data = r;
+    uv_timer_start(&r->stay, relay_stay_cb, TLS_TICK_MS, TLS_TICK_MS);
     /* On a failure the caller ends the process: the handles stay with their loops. */
     if (uv_thread_create(&r->thread, relay_thread, r) != 0) {
         snprintf(why, why_size, "no thread for TLS connections");
@@ -384,8 +380,39 @@ static void relay_closed_cb(void *arg)
 {
     struct tls_relay *r = arg;
 
-    if (r->closed != NULL) {
+    if (--r->handles == 0 && r->closed != NULL) {
         r->closed(r->closed_arg);
+    }
+}
+
+static void stay_closed_cb(uv_handle_t *handle)
+{
+    relay_closed_cb(handle->data);
+}
+
+/* No line is left. */
+static void relay_finish(struct tls_relay *r)
+{
+    assert(r->closing && r->lines == NULL && r->handles == 0);
+    r->handles = 2;
+    wakeup_close(&r->told, relay_closed_cb);
+    uv_close((uv_handle_t *)&r->stay, stay_closed_cb);
+}
+
+void tls_relay_line_gone(struct tls_relay *r)
+{
+    if (r->closing && r->lines == NULL) {
+        relay_finish(r);
+    }
+}
+
+/* They had their time. */
+static void relay_linger_cb(uv_timer_t *timer)
+{
+    struct tls_relay *r = timer->data;
+
+    for (struct tls_line *line = r->lines; line != NULL; line = line->next) {
+        tls_line_close(line, NULL); /* frees nothing yet */
     }
 }
 
@@ -401,12 +428,20 @@ void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg)
     wakeup_send(&r->asked);
     uv_thread_join(&r->thread);
     relay_told_cb(r); /* what nobody will be told of */
-    relay_destroy(r);
-    wakeup_close(&r->told, relay_closed_cb);
+    int rv = uv_loop_close(&r->loop);
+    assert(rv == 0);
+    wakeup_free(&r->asked);
+    if (r->lines == NULL) {
+        relay_finish(r);
+    } else { /* what their owners have written and closed is still sent */
+        uv_timer_start(&r->stay, relay_linger_cb, TLS_LINGER_MS, TLS_LINGER_MS);
+    }
 }
 
 void tls_relay_free(struct tls_relay *r)
 {
+    relay_told_cb(r); /* sentences of the last lines */
     wakeup_free(&r->told);
+    uv_mutex_destroy(&r->mutex);
     free(r);
 }

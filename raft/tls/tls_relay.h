@@ -1,17 +1,19 @@
-/* tls_relay.h - TLS below the connections of others, on a thread of its own.
+/* tls_relay.h - TLS below the connections of others; handshakes on a thread of their own.
  *
- *      owner's loop                  relay's thread
- *   stream ◄──── socketpair ────► line: session ◄──── TCP ────► peer
+ *   relay's thread:  guest ◄── handshake ──► peer
+ *                      │ through
+ *   owner's loop:      └──► line:  stream ◄── socketpair ──► session ◄── TCP ──► peer
  *
  * The owner hands over sockets that it accepted, and addresses to dial. What comes back is a stream
  * of plain bytes (one end of a socketpair) and the verified name of the peer, once the handshake is
- * through: before that no stranger has anything of the owner's. Handshakes, ciphers and their clocks
- * never run on the owner's thread.
+ * through: before that no stranger has anything of the owner's. Handshakes, a ms each, never run on
+ * the owner's loop. What follows does: a record of 16 KiB takes some 10 us to cipher, and a hop to
+ * another thread and back would cost each message more than that.
  *
- * Lines that have not shaken hands are at most `shaking_max`, for TLS_SHAKING_MS each; a further one
+ * Guests, who have not shaken hands, are at most `shaking_max`, for TLS_SHAKING_MS each; a further one
  * takes the place of the oldest of the address that has most of them. One step of one handshake is
- * made in a turn of the relay's loop, so that a crowd of strangers slows nobody who is in. What
- * cannot be written stops the reading at the other end, in both directions.
+ * made in a turn of the relay's loop. What cannot be written stops the reading at the other end, in
+ * both directions.
  *
  * A line ends with either end, when it is older than `max_age_ms`, or when its certificate would not
  * be taken any more after new authorities came into force.
@@ -59,7 +61,7 @@ struct tls_dial;
  * `why` says why not. */
 struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
                                 size_t why_size);
-/* Ends the thread, and all lines with it; waits for that: what was written to streams that the owner has
+/* Ends the thread, which takes a ms or two, then the lines: what was written to streams that the owner has
  * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be NULL, follows from the loop: then tls_relay_free(). */
 void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg);
 void tls_relay_free(struct tls_relay *r);
@@ -76,7 +78,7 @@ void tls_dial_cancel(struct tls_dial *dial);
 /* Look at the files now, and tell what comes of it. Any thread. */
 void tls_relay_look(struct tls_relay *r);
 
-/* How many lines there are, and how many of them have not shaken hands. Any thread. */
+/* How many lines there are, and how many guests. Any thread. */
 unsigned tls_relay_lines(const struct tls_relay *r);
 unsigned tls_relay_shaking(const struct tls_relay *r);
 

@@ -108,6 +108,14 @@ void tls_session_free(struct tls_session *s)
     s->ssl = NULL;
 }
 
+void tls_session_move(struct tls_session *to, struct tls_session *from)
+{
+    *to = *from;
+    *from = (struct tls_session){0};
+    int rv = SSL_set_ex_data(to->ssl, session_index, to);
+    assert(rv == 1); /* there is room: it was set before */
+}
+
 /* --- bytes --- */
 
 int tls_session_feed(struct tls_session *s, const uint8_t *data, size_t len)

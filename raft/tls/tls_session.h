@@ -34,6 +34,8 @@ enum tls_step {
 int tls_session_init(struct tls_session *s, SSL_CTX *ctx, enum tls_use use, const char *cluster,
                      uint64_t expected);
 void tls_session_free(struct tls_session *s); /* what was all zero, too */
+/* Takes it over, with all that it holds; *from is all zero then. Another thread may go on with it. */
+void tls_session_move(struct tls_session *to, struct tls_session *from);
 
 /* Bytes from the socket. 0, or -1: out of memory. */
 int tls_session_feed(struct tls_session *s, const uint8_t *data, size_t len);
