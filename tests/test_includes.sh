@@ -45,6 +45,7 @@ arrows=(
     'client/base:'
     'client/text:'
     'client/wire: client'
+    'client/cert: client/base client/text client/wire'
     'client/callback: client/text client/wire'
     'client/lib: client client/base client/text client/wire'
     'client/ctl: client/base client/callback client/lib client/text client/wire'
