@@ -42,6 +42,7 @@ libssl-dev            module openssl
 END
     [ -n "$build_only" ] || cat <<'END'
 libcmocka-dev         header cmocka.h
+openssl               command openssl
 valgrind              command valgrind
 nghttp2-server        sbin nghttpd
 END

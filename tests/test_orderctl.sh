@@ -65,7 +65,8 @@ expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs -
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
-    "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back"; do
+    "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back" \
+    "cert create-ca" "cert node" "cert client" "cert renew" "cert show"; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
 
@@ -73,6 +74,7 @@ done
 expect "no command" 2 - 'a command is missing' $ctl
 expect "unknown command" 2 - 'unknown command "frobnicate"' $ctl frobnicate
 expect "half a command" 2 - '"route" needs' $ctl route
+expect "half of cert" 2 - '"cert" needs' $ctl cert
 expect "wrong half of a command" 2 - '"member" needs' $ctl member frobnicate
 expect "unknown flag" 2 - 'unknown flag --frobnicate' $ctl pay x --frobnicate
 expect "unknown flag before the command" 2 - 'unknown flag --in' $ctl --in 30m pay x

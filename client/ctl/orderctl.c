@@ -21,8 +21,9 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_list_commands,    ctl_route_commands, ctl_work_commands,
-    ctl_dead_commands,  ctl_cluster_commands, ctl_clock_commands, ctl_set_back_commands};
+    ctl_order_commands, ctl_list_commands,       ctl_route_commands,    ctl_work_commands,
+    ctl_dead_commands,  ctl_cluster_commands,    ctl_clock_commands,    ctl_set_back_commands,
+    ctl_cert_commands,  ctl_cert_renew_commands, ctl_cert_show_commands};
 
 static void help_program(void)
 {
@@ -228,6 +229,9 @@ static int run_command(struct ctl *ctl)
     int rv = ctl->command->check != NULL ? ctl->command->check(ctl) : CTL_DONE;
     if (rv != CTL_DONE) {
         return rv;
+    }
+    if (ctl->command->offline) {
+        return ctl->command->run(ctl);
     }
     if (ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
         units_move_port(raft, 1, clients, sizeof clients);

@@ -55,6 +55,12 @@ enum ctl_flag {
     CTL_NAME,
     CTL_DRAIN,
     CTL_YES,
+    CTL_OUT,
+    CTL_VALID,
+    CTL_HOST,
+    CTL_CA,
+    CTL_FORCE,
+    CTL_KEEP_KEY,
     CTL_FLAGS
 };
 
@@ -68,7 +74,8 @@ struct ctl {
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
     bool json;
-    ordersched_client *client; /* opened for every command that got past its arguments */
+    ordersched_client *client; /* opened for every command that got past its arguments and has a
+                                  cluster to ask */
     struct {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
@@ -89,7 +96,8 @@ struct ctl_command {
     unsigned operands_max;
     const struct flag *flags; /* or NULL */
     bool hidden;
-    bool runs; /* the words behind "--" are a program and its arguments */
+    bool offline; /* needs no cluster: there is no client then */
+    bool runs;    /* the words behind "--" are a program and its arguments */
     /* Check the arguments without a cluster: CTL_DONE, or CTL_USAGE after ctl_usage(). Or NULL. */
     int (*check)(struct ctl *ctl);
     int (*run)(struct ctl *ctl); /* returns the exit code */
@@ -103,6 +111,9 @@ extern const struct ctl_command ctl_cluster_commands[];
 extern const struct ctl_command ctl_clock_commands[];
 extern const struct ctl_command ctl_set_back_commands[];
 extern const struct ctl_command ctl_work_commands[];
+extern const struct ctl_command ctl_cert_commands[];
+extern const struct ctl_command ctl_cert_renew_commands[];
+extern const struct ctl_command ctl_cert_show_commands[];
 
 /* The value of a flag, or NULL. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag);

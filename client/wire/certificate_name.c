@@ -106,6 +106,21 @@ void certificate_name_write(const struct certificate_name *name, char out[CERTIF
     }
 }
 
+bool certificate_authority_read(const char *uri, size_t len, char cluster[PROTOCOL_CLUSTER_MAX + 1])
+{
+    if (!skip(&uri, &len, SCHEME) || !certificate_cluster_is_good(uri, len)) {
+        return false;
+    }
+    memcpy(cluster, uri, len);
+    cluster[len] = 0;
+    return true;
+}
+
+void certificate_authority_write(const char *cluster, char out[CERTIFICATE_URI_MAX + 1])
+{
+    snprintf(out, CERTIFICATE_URI_MAX + 1, SCHEME "%s", cluster);
+}
+
 void certificate_dns_write(const char *cluster, char out[CERTIFICATE_DNS_MAX + 1])
 {
     snprintf(out, CERTIFICATE_DNS_MAX + 1, "%s" CERTIFICATE_DNS_SUFFIX, cluster);

@@ -5,6 +5,7 @@
  *
  *     spiffe://CLUSTER/node/ID          a node, by its number
  *     spiffe://CLUSTER/client/NAME      a client, by a name that is the principal's
+ *     spiffe://CLUSTER                  the CA that signs them
  *
  * Each node's certificate also carries the cluster's one DNS name, CLUSTER.orderschedd, which clients
  * check whatever address they dial, so that a redirect to any node is as safe as the first
@@ -45,6 +46,10 @@ bool certificate_client_is_good(const char *text, size_t len);
 bool certificate_name_read(const char *uri, size_t len, struct certificate_name *name);
 /* Writes the URI of a name whose parts are good, with a zero at the end. */
 void certificate_name_write(const struct certificate_name *name, char out[CERTIFICATE_URI_MAX + 1]);
+/* The URI of a CA: reads its cluster, with a zero at the end (false: it is none), and writes it. */
+bool certificate_authority_read(const char *uri, size_t len,
+                                char cluster[PROTOCOL_CLUSTER_MAX + 1]);
+void certificate_authority_write(const char *cluster, char out[CERTIFICATE_URI_MAX + 1]);
 /* Writes the DNS name of a cluster whose name is good, with a zero at the end. */
 void certificate_dns_write(const char *cluster, char out[CERTIFICATE_DNS_MAX + 1]);
 

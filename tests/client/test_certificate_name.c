@@ -114,6 +114,30 @@ static void each_cluster_has_one_dns_name(void **state)
     assert_string_equal(dns, "shop.orderschedd");
 }
 
+static void a_ca_is_named_by_its_cluster_alone(void **state)
+{
+    static const char *const none[] = {"",          "spiffe://", "spiffe://a/", "spiffe://a/node/1",
+                                       "spiffe:/a", "https://a", "spiffe://a b"};
+    char cluster[PROTOCOL_CLUSTER_MAX + 1], uri[CERTIFICATE_URI_MAX + 1];
+    struct certificate_name name;
+
+    (void)state;
+    certificate_authority_write("shop.eu-1_A", uri);
+    assert_string_equal(uri, "spiffe://shop.eu-1_A");
+    assert_true(certificate_authority_read(uri, strlen(uri), cluster));
+    assert_string_equal(cluster, "shop.eu-1_A");
+    assert_false(reads(uri, &name)); /* so it is no node and no client */
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        assert_false(certificate_authority_read(none[i], strlen(none[i]), cluster));
+    }
+    assert_false(certificate_authority_read("spiffe://a\0b", 12, cluster));
+    char longer[PROTOCOL_CLUSTER_MAX + 11] = "spiffe://";
+    memset(longer + 9, 'n', PROTOCOL_CLUSTER_MAX + 1);
+    assert_false(certificate_authority_read(longer, strlen(longer), cluster));
+    longer[9 + PROTOCOL_CLUSTER_MAX] = 0;
+    assert_true(certificate_authority_read(longer, strlen(longer), cluster));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -122,6 +146,7 @@ int main(void)
         cmocka_unit_test(the_longest_names_fit),
         cmocka_unit_test(nothing_else_is_a_name),
         cmocka_unit_test(each_cluster_has_one_dns_name),
+        cmocka_unit_test(a_ca_is_named_by_its_cluster_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
