@@ -72,7 +72,7 @@ arrows=(
     'node/api: client/base client/text node/commit node/host raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
     'node/scheduler: client/base client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/transport'
+    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {

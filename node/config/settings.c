@@ -13,18 +13,18 @@
 #include "../../client/text/units.h"
 #include "parts.h"
 
-#define KIBIBYTE UINT64_C(1024)
-#define MEBIBYTE (1024 * KIBIBYTE)
+#define MEBIBYTE (UINT64_C(1024) * 1024)
 #define GIBIBYTE (1024 * MEBIBYTE)
 #define SECOND_MS UINT64_C(1000)
 #define DAY_MS (24 * 3600 * SECOND_MS)
 
 #define DATA_PATH_MAX 800 /* libraft's own limit is 894 bytes, with nothing below it */
 
-#define PATH_TEXT_MAX 4095
-
 #define FIELD(member) \
     .offset = offsetof(struct config, member), .width = sizeof(((struct config *)NULL)->member)
+
+#define PEM_FILE(member) \
+    .kind = SETTING_TEXT, FIELD(member), .min = 1, .max = 4095, .argument = "FILE"
 
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
@@ -92,27 +92,13 @@ static const struct setting settings[] = {
      .help =
          "allow addresses off the loopback without TLS: whoever reaches them may do everything"},
     {.name = "tls-cert",
-     .kind = SETTING_TEXT,
-     FIELD(tls_cert),
-     .min = 1,
-     .max = PATH_TEXT_MAX,
-     .argument = "FILE",
+     PEM_FILE(tls_cert),
      .help = "TLS on every connection: this node's certificate, PEM (orderctl cert node)"},
-    {.name = "tls-key",
-     .kind = SETTING_TEXT,
-     FIELD(tls_key),
-     .min = 1,
-     .max = PATH_TEXT_MAX,
-     .argument = "FILE",
-     .help = "its private key, PEM"},
+    {.name = "tls-key", PEM_FILE(tls_key), .help = "its private key"},
     {.name = "tls-ca",
-     .kind = SETTING_TEXT,
-     FIELD(tls_ca),
-     .min = 1,
-     .max = PATH_TEXT_MAX,
-     .argument = "FILE",
-     .help = "certificates of the authorities that sign for nodes and clients, PEM. The three are\n"
-             "read again when they change, and at SIGHUP"},
+     PEM_FILE(tls_ca),
+     .help =
+         "the authorities of nodes and clients, PEM; all three are read again when they change"},
     {.name = "tls-max-age",
      .kind = SETTING_DURATION,
      FIELD(tls_max_age_ms),
