@@ -1,7 +1,7 @@
 # orderschedd: one flat Makefile. `make help` lists the targets.
 #
 #   make demo     install what is missing, build, run three nodes, kill the leader, prove it
-#                 (ORDERS=FILE.csv replays your own orders)
+#                 (ORDERS=FILE.csv replays your own orders; TLS=1 with certificates, all in TLS)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
@@ -31,6 +31,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 TESTS ?=
 ORDERS ?=
+TLS ?=
 V ?=
 Q := $(if $(V),,@)
 
@@ -133,7 +134,7 @@ demo:
 	@tests/demo/demo.sh "$(ORDERS)" --check
 	@packaging/deps.sh --build
 	@$(MAKE) $(JOBS) --no-print-directory all
-	@BUILD=$(BUILD) tests/demo/demo.sh "$(ORDERS)"
+	@BUILD=$(BUILD) TLS='$(TLS)' tests/demo/demo.sh "$(ORDERS)"
 
 # Each measurement starts a cluster of its own; the rows are in build/bench.json.
 .PHONY: bench

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The demonstration: three nodes, a webhook receiver, a stream of orders with their real payment
 # delays (36 times faster), the leader killed with SIGKILL half-way and started again; at the end
-# every order is accounted for. `make demo [ORDERS=FILE.csv]`; the report is build/demo.json.
+# every order is accounted for. `make demo [ORDERS=FILE.csv] [TLS=1]`; the report is build/demo.json.
+# With TLS=1 the nodes and their clients speak TLS, by certificates that are made on the way.
 #
 #   tests/demo/demo.sh [ORDERS.csv]            "" for orders that are made up
 #   tests/demo/demo.sh ORDERS.csv --check      only say whether these orders will do
@@ -9,6 +10,7 @@ set -euo pipefail
 
 BUILD=${BUILD:-build}
 ORDERS=${1:-}
+TLS=${TLS:-}
 SPEED=36
 RATE=100
 WINDOW=30.5m
@@ -70,10 +72,25 @@ PEERS=1=127.0.0.1:$(raft_port 1),2=127.0.0.1:$(raft_port 2),3=127.0.0.1:$(raft_p
 ORDERSCHED_ENDPOINTS=127.0.0.1:$((BASE + 1)),127.0.0.1:$((BASE + 11)),127.0.0.1:$((BASE + 21))
 export ORDERSCHED_ENDPOINTS
 
+# --- certificates ---
+
+tls_flags() { # ID
+    [ -z "$TLS" ] || echo "--tls-cert $DIR/tls/node-$1.crt --tls-key $DIR/tls/node-$1.key --tls-ca $DIR/tls/ca.crt"
+}
+make_certificates() {
+    local i
+    "$(bin orderctl)" cert create-ca --cluster orderschedd --out "$DIR/tls"
+    for i in 1 2 3; do "$(bin orderctl)" cert node "$i" --host 127.0.0.1 --out "$DIR/tls"; done
+    "$(bin orderctl)" cert client demo --out "$DIR/tls"
+    export ORDERSCHED_TLS_CA=$DIR/tls/ca.crt ORDERSCHED_TLS_CERT=$DIR/tls/client-demo.crt
+    export ORDERSCHED_TLS_KEY=$DIR/tls/client-demo.key
+}
+
 # --- the parts ---
 
 start_node() {
-    "$(bin orderschedd)" --id "$1" --data "$DIR/node-$1" --peers "$PEERS" \
+    # shellcheck disable=SC2046 # flags, and no blanks in them
+    "$(bin orderschedd)" --id "$1" --data "$DIR/node-$1" --peers "$PEERS" $(tls_flags "$1") \
         >>"$DIR/node-$1.log" 2>&1 &
     PID[node$1]=$!
 }
@@ -99,6 +116,10 @@ wait_for_leader() {
     fail "no leader within 10 seconds"
 }
 
+if [ -n "$TLS" ]; then
+    say "0. A CA, and certificates for three nodes and a client"
+    make_certificates
+fi
 say "1. Three nodes of orderschedd, each with its own disk, on 127.0.0.1 (ports $BASE and up)"
 for i in 1 2 3; do start_node "$i"; done
 LEADER=$(wait_for_leader)
