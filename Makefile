@@ -40,7 +40,8 @@ RAFT_VERSION := 0.22
 PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash libsystemd openssl
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
-PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lpthread -lm
+PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lmbedtls -lmbedx509 -lmbedcrypto \
+    -lpthread -lm
 # libuv looks these up by name: see raft/disk/interpose.c.
 PKG_LIBS += -Wl,--export-dynamic-symbol=pwritev -Wl,--export-dynamic-symbol=pwritev64
 

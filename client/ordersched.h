@@ -87,7 +87,8 @@ enum ordersched_error {
     ORDERSCHED_UNREACHABLE = 96, /* no endpoint took the request before its time ran out */
     ORDERSCHED_CLOSED = 97,      /* the client was closed before the request was sent */
     ORDERSCHED_NO_MEMORY = 98,
-    ORDERSCHED_ARGUMENT = 99, /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_ARGUMENT = 99,   /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_TLS_FILES = 100, /* open: the TLS files are not usable; nothing was sent */
 };
 
 enum ordersched_class { ORDERSCHED_DONE, ORDERSCHED_DEFINITE, ORDERSCHED_UNKNOWN };
@@ -156,10 +157,24 @@ struct ordersched_config {
     const char *endpoints; /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401" */
     const char *cluster;   /* NULL = "orderschedd" */
     unsigned timeout_ms;   /* default for calls that give 0; 0 here = 10,000 */
+    /* TLS: paths of PEM files, copied. Each node is checked by the certificates in tls_ca, and by the
+     * cluster's DNS name, CLUSTER.orderschedd, whatever address it has. */
+    const char *tls_ca;   /* the CA, or several while one replaces another; NULL = plain TCP */
+    const char *tls_cert; /* the client's certificate, its chain behind it; NULL = none */
+    const char
+        *tls_key; /* its private key, P-256, P-384 or RSA, without a passphrase; NULL = none */
+    /* Where open puts a sentence when it fails, NUL-terminated and cut to why_size; NULL = nowhere.
+     * The caller's. */
+    char *why;
+    size_t why_size;
 };
 
-/* Open a client. Never blocks on the network: an unreachable cluster shows in the calls.
- * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints malformed) or ORDERSCHED_NO_MEMORY. */
+/* Open a client. Never blocks on the network: an unreachable cluster shows in the calls. It reads the TLS
+ * files; each new connection reads them again if they have changed, and goes on with what was read
+ * before while they do not fit, so that they can be replaced under load, one after the other.
+ * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints or the cluster's name malformed),
+ * ORDERSCHED_TLS_FILES (one is missing, cannot be read, has expired or does not fit another; also: the
+ * cluster has a name that no certificate can carry) or ORDERSCHED_NO_MEMORY. */
 ORDERSCHED_API int ordersched_open(const struct ordersched_config *config,
                                    ordersched_client **client) ORDERSCHED_MUST_CHECK;
 

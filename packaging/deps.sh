@@ -30,6 +30,7 @@ pkg-config            command pkg-config
 libraft-dev           module raft 0.22
 libuv1-dev            module libuv
 libnng-dev            header nng/nng.h
+libmbedtls-dev        header mbedtls/ssl.h
 libmsgpack-dev        header msgpack.h
 libcurl4-openssl-dev  module libcurl
 libmicrohttpd-dev     module libmicrohttpd

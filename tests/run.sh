@@ -158,7 +158,7 @@ run_one() {
         rc=127 begin=0 end=0
     else
         begin=$(date +%s.%N)
-        case $name in it_* | test_client_lost) supp=lsan-lost ;; esac
+        case $name in it_* | test_client_lost | test_client_tls_renew) supp=lsan-lost ;; esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
         LSAN_OPTIONS=$(lsan $supp) timeout -k 10 "$limit" "$path" >"$scratch/output" 2>&1 </dev/null
         rc=$?

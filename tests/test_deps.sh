@@ -36,8 +36,8 @@ esac'
 # A Debian 12 that has everything but libraft.
 fresh() {
     rm -rf "$SYSROOT" "$CALLS"
-    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT/usr/include/nng"
-    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng}.h
+    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT"/usr/include/{nng,mbedtls}
+    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng,mbedtls/ssl}.h
     printf 'ID=debian\nVERSION_CODENAME=bookworm\n' >"$SYSROOT/etc/os-release"
     echo 0 >"$SYSROOT/uid"
     sources=$SYSROOT/etc/apt/sources.list.d

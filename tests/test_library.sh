@@ -29,7 +29,7 @@ exports_the_header() { # nm's options and the library
 needs_only() {
     local needed
     needed=$(readelf -d "$build/libordersched.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
-        grep -vE '^(libc|libnng|libpthread|ld-linux.*|libasan|libubsan|libtsan|libm|libgcc_s)\.so')
+        grep -vE '^(libc|libnng|libmbed(tls|x509|crypto)|libpthread|ld-linux.*|libasan|libubsan|libtsan|libm|libgcc_s)\.so')
     [ -z "$needed" ] || { echo "$needed"; false; }
 }
 installs() {
@@ -112,7 +112,7 @@ END
 
 check the_shared_library_exports_the_header_and_nothing_else exports_the_header -D "$build/libordersched.so"
 check the_static_library_exports_the_header_and_nothing_else exports_the_header -g "$build/libordersched.a"
-check the_shared_library_needs_nng_and_the_c_library_only needs_only
+check the_shared_library_needs_nng_its_mbedtls_and_the_c_library_only needs_only
 check everything_is_installed_and_filled_in installs
 check a_umask_of_077_changes_no_mode a_umask_changes_nothing
 check a_destdir_with_a_space_is_one_path a_path_with_spaces_is_one_path

@@ -11,11 +11,15 @@
 #include "replay/generate.h"
 #include "replay/replay.h"
 #include "../wire/protocol.h"
+#include "../text/tls_flags.h"
 #include "../text/units.h"
 
 enum bench_flag {
     BENCH_ENDPOINTS,
     BENCH_CLUSTER,
+    BENCH_TLS_CA,
+    BENCH_TLS_CERT,
+    BENCH_TLS_KEY,
     BENCH_TIMEOUT,
     BENCH_WRITE,
     BENCH_HELP,
@@ -46,6 +50,7 @@ static const struct flag replay_flags[] = {
     {BENCH_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
     {BENCH_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    TLS_FLAGS(BENCH_TLS_CA, BENCH_TLS_CERT, BENCH_TLS_KEY),
     {BENCH_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (10s)"},
     {BENCH_WRITE, "write", 'w', "table|json", "how to print the verdict (table)"},
     {BENCH_REPORT, "report", 0, "FILE", "write the verdict there too, in JSON"},
@@ -207,6 +212,10 @@ static int run_replay(int argc, char **argv)
     settle_names(values, &config);
     if (strlen(config.cluster) > PROTOCOL_CLUSTER_MAX || *config.cluster == 0) {
         return bench_usage("--cluster must have 1 to 64 bytes", config.cluster);
+    }
+    rv = bench_tls_take(values[BENCH_TLS_CA], values[BENCH_TLS_CERT], values[BENCH_TLS_KEY]);
+    if (rv != 0) {
+        return rv;
     }
     rv = bench_orders_read(&orders, values[BENCH_ORDERS],
                            values[BENCH_PREFIX] != NULL ? values[BENCH_PREFIX] : "", reason,

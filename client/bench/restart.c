@@ -10,6 +10,7 @@
 
 #include "../base/clocks.h"
 #include "commands.h"
+#include "measure/flags.h"
 #include "measure/ids.h"
 #include "measure/measure.h"
 
@@ -53,7 +54,6 @@ static double since_s(const struct restart *r)
 static bool restart_serves(struct restart *r)
 {
     struct measure *m = &r->m;
-    struct ordersched_config config = {m->cluster.endpoints, m->cluster_config.name, ATTEMPT_MS};
     char id[BENCH_ID_SIZE];
     struct engine_config as = measure_engine(m, ORDERSCHED_SCHEDULE, 0, 1);
     struct ordersched_operation op = {.kind = ORDERSCHED_SCHEDULE,
@@ -65,7 +65,8 @@ static bool restart_serves(struct restart *r)
     ordersched_client *client;
 
     bench_id(m->run, m->next, id);
-    if (ordersched_open(&config, &client) != ORDERSCHED_OK) {
+    if (bench_client_open(m->cluster.endpoints, m->cluster_config.name, ATTEMPT_MS, &client,
+                          NULL) != ORDERSCHED_OK) {
         return false;
     }
     int rv = ordersched_call(client, &op, ATTEMPT_MS, NULL);

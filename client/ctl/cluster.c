@@ -86,6 +86,7 @@ static json_t *node_as_json(const struct survey_node *node)
     json_number(object, "tls_until_ms", up && s->tls_until_ms != 0, s->tls_until_ms);
     json_text(object, "version", up ? s->version : "");
     json_text(object, "error", up ? "" : ordersched_error_name(node->error));
+    json_text(object, "text", up ? "" : node->why);
     return object;
 }
 
@@ -181,6 +182,18 @@ static void status_print_deaf(const struct survey *s, const struct summary *sum)
     }
 }
 
+/* What stands between us and nodes that did not answer: TLS, say. */
+static void status_print_unreached(const struct survey *s, FILE *out)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        if (!s->nodes[i].up && s->nodes[i].why[0] != 0) {
+            char *why = table_escape(s->nodes[i].why, strlen(s->nodes[i].why));
+            fprintf(out, "%s\n", why != NULL ? why : "");
+            free(why);
+        }
+    }
+}
+
 static void status_print_disks(const struct survey *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
@@ -255,6 +268,7 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
                (unsigned long long)sum->leader->status.dead,
                sum->leader->status.dead == 1 ? "order is" : "orders are");
     }
+    status_print_unreached(s, stdout);
     status_print_deaf(s, sum);
     status_print_disks(s);
     status_print_doors(s);

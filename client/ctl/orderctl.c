@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../text/flag_text.h"
+#include "../text/table.h"
 #include "../text/units.h"
 
 #define CTL_TIMEOUT_DEFAULT_MS 10000
@@ -15,6 +16,7 @@ static const struct flag global_flags[] = {
     {CTL_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
     {CTL_TIMEOUT, "timeout", 0, "DURATION", "how long to try (10s)"},
     {CTL_WRITE, "write", 'w', "table|json", "how to print the answer (table)"},
+    TLS_FLAGS(CTL_TLS_CA, CTL_TLS_CERT, CTL_TLS_KEY),
     {CTL_HELP, "help", 'h', NULL, "this text; after a command, that command's"},
     {CTL_VERSION, "version", 0, NULL, "the version"},
     {0},
@@ -215,12 +217,39 @@ static int settle_globals(struct ctl *ctl)
         return ctl_usage(ctl, "-w \"%s\" is neither table nor json", write);
     }
     ctl->json = write != NULL && strcmp(write, "json") == 0;
-    return CTL_DONE;
+    const char *wrong = tls_flags_settle(&ctl->tls, ctl_value(ctl, CTL_TLS_CA),
+                                         ctl_value(ctl, CTL_TLS_CERT), ctl_value(ctl, CTL_TLS_KEY));
+    return wrong != NULL ? ctl_usage(ctl, "%s", wrong) : CTL_DONE;
+}
+
+static int open_client(struct ctl *ctl)
+{
+    char why[1024] = "";
+    struct ordersched_config config = {.endpoints = ctl->endpoints,
+                                       .cluster = ctl->cluster,
+                                       .timeout_ms = ctl->timeout_ms,
+                                       .tls_ca = ctl->tls.ca,
+                                       .tls_cert = ctl->tls.cert,
+                                       .tls_key = ctl->tls.key,
+                                       .why = why,
+                                       .why_size = sizeof why};
+
+    int rv = ordersched_open(&config, &ctl->client);
+    if (rv == ORDERSCHED_ARGUMENT) {
+        return ctl_usage(ctl, "the endpoints must be a list HOST:PORT,HOST:PORT, not \"%s\"",
+                         ctl->endpoints);
+    }
+    if (rv != ORDERSCHED_OK) {
+        char *clean = table_escape(why, strlen(why));
+        fprintf(stderr, "orderctl: %s: %s.\n", ordersched_error_name(rv),
+                clean != NULL ? clean : ordersched_error_text(rv));
+        free(clean);
+    }
+    return rv == ORDERSCHED_TLS_FILES ? CTL_USAGE : ctl_exit_code(rv);
 }
 
 static int run_command(struct ctl *ctl)
 {
-    struct ordersched_config config = {ctl->endpoints, ctl->cluster, ctl->timeout_ms};
     char raft[PROTOCOL_ADDRESS_MAX], clients[PROTOCOL_ADDRESS_MAX];
 
     if (ctl->n_operands < ctl->command->operands_min) {
@@ -233,19 +262,14 @@ static int run_command(struct ctl *ctl)
     if (ctl->command->offline) {
         return ctl->command->run(ctl);
     }
-    if (ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
+    if (ctl_names_raft_ports(ctl, raft, sizeof raft)) {
         units_move_port(raft, 1, clients, sizeof clients);
         return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s",
                          raft, clients);
     }
-    rv = ordersched_open(&config, &ctl->client);
-    if (rv == ORDERSCHED_ARGUMENT) {
-        return ctl_usage(ctl, "the endpoints must be a list HOST:PORT,HOST:PORT, not \"%s\"",
-                         ctl->endpoints);
-    }
-    if (rv != ORDERSCHED_OK) {
-        fprintf(stderr, "orderctl: %s: %s\n", ordersched_error_name(rv), ordersched_error_text(rv));
-        return ctl_exit_code(rv);
+    rv = open_client(ctl);
+    if (rv != CTL_DONE) {
+        return rv;
     }
     rv = ctl->command->run(ctl);
     ordersched_close(ctl->client);

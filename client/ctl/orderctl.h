@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "../lib/ask.h"
-#include "../text/flags.h"
+#include "../text/tls_flags.h"
 
 #define CTL_OPERANDS_MAX (1 + PROTOCOL_COMMAND_MAX)
 #define CTL_REPEATS_MAX PROTOCOL_HEADERS_MAX /* of --header; --secret has fewer */
@@ -20,6 +20,9 @@ enum ctl_flag {
     CTL_CLUSTER,
     CTL_TIMEOUT,
     CTL_WRITE,
+    CTL_TLS_CA,
+    CTL_TLS_CERT,
+    CTL_TLS_KEY,
     CTL_HELP,
     CTL_VERSION,
     CTL_IN,
@@ -74,6 +77,7 @@ struct ctl {
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
     bool json;
+    struct tls_flags tls;
     ordersched_client *client; /* opened for every command that got past its arguments and has a
                                   cluster to ask */
     struct {
@@ -133,8 +137,11 @@ int ctl_exit_code(int error);
 int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
                         struct ask_reply *reply);
 /* Is each of the endpoints a node's Raft port? Then its first is in `first`. Waits for some hundred
- * milliseconds at most for one that hangs up, and no longer than a round trip for a client port. */
-bool ctl_names_raft_ports(const char *endpoints, char *first, size_t first_len);
+ * milliseconds at most for one that hangs up, and no longer than a round trip for a client port. With
+ * TLS, a handshake is made there, as a client would. */
+bool ctl_names_raft_ports(const struct ctl *ctl, char *first, size_t first_len);
+/* Does the reply say more than its error's name does: what keeps us from a node, say? */
+bool ctl_says_why(const struct ask_reply *reply);
 /* The first of the endpoints. */
 void ctl_first_endpoint(const struct ctl *ctl, char out[PROTOCOL_ADDRESS_MAX]);
 /* Print one object to stdout and release it. Returns CTL_DONE, or CTL_UNKNOWN without memory. */

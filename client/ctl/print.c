@@ -134,10 +134,16 @@ static void fail_as_json(const struct ctl *ctl, const char *subject, const char 
     ctl_print_json(object);
 }
 
+bool ctl_says_why(const struct ask_reply *reply)
+{
+    return reply->text[0] != 0 && strcmp(reply->text, ordersched_error_text(reply->error)) != 0;
+}
+
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply)
 {
-    const char *what_now = advice(reply->error, reply->state);
+    bool told = reply->error == ORDERSCHED_UNREACHABLE && ctl_says_why(reply);
+    const char *what_now = told ? "Nothing was done" : advice(reply->error, reply->state);
     char *name = subject != NULL ? table_escape(subject, strlen(subject)) : NULL;
     char *why = table_escape(reply->text, strlen(reply->text));
     char request[2 * ORDERSCHED_REQUEST_ID_SIZE + 1] = "";

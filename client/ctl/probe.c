@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "orderctl.h"
+#include "../lib/client_look.h"
 #include "../text/units.h"
+#include "../wire/certificate_name.h"
 
 #define PROBE_MS 300 /* for each step; who is slower is no slip, and is waited for by the client */
 
@@ -73,6 +75,37 @@ static enum probed probe(const char *host, unsigned port)
     return result;
 }
 
+/* A plain greeting says nothing to a node with TLS, and would stand in its log. */
+static bool greets_by_tls(const struct ctl *ctl, const char *address)
+{
+    const char *name = ctl->cluster;
+    const struct client_tls_paths paths = {ctl->tls.ca, ctl->tls.cert, ctl->tls.key};
+    char dns[CERTIFICATE_DNS_MAX + 1];
+
+    if (!certificate_cluster_is_good(name, strlen(name))) {
+        return true; /* the client says so */
+    }
+    certificate_dns_write(name, dns);
+    struct client_look look = {.address = address, .paths = &paths, .name = dns};
+    return client_look_greets(&look);
+}
+
+static bool is_raft_port_by_tls(const struct ctl *ctl, const char *endpoint)
+{
+    char host[256], next[PROTOCOL_ADDRESS_MAX];
+    unsigned port;
+
+    if (!units_split_address(endpoint, host, sizeof host, &port) || greets_by_tls(ctl, endpoint)) {
+        return false;
+    }
+    int fd = probe_connect(host, port);
+    if (fd < 0) {
+        return false;
+    }
+    close(fd);
+    return units_move_port(endpoint, 1, next, sizeof next) && greets_by_tls(ctl, next);
+}
+
 static bool is_raft_port(const char *endpoint)
 {
     char host[256];
@@ -82,16 +115,16 @@ static bool is_raft_port(const char *endpoint)
            probe(host, port) == PROBED_HANGS_UP && probe(host, port + 1) == PROBED_CLIENT_PORT;
 }
 
-bool ctl_names_raft_ports(const char *endpoints, char *first, size_t first_len)
+bool ctl_names_raft_ports(const struct ctl *ctl, char *first, size_t first_len)
 {
-    const char *at = endpoints;
+    const char *at = ctl->endpoints;
 
     first[0] = '\0';
     while (*at != '\0') {
         char endpoint[PROTOCOL_ADDRESS_MAX];
         size_t len = strcspn(at, ",");
         snprintf(endpoint, sizeof endpoint, "%.*s", (int)len, at);
-        if (!is_raft_port(endpoint)) {
+        if (ctl->tls.ca != NULL ? !is_raft_port_by_tls(ctl, endpoint) : !is_raft_port(endpoint)) {
             return false; /* one that is none will do */
         }
         if (first[0] == '\0') {

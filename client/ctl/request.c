@@ -28,6 +28,8 @@ int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQ
         ask.reply.error == ORDERSCHED_UNSUPPORTED_VERSION) {
         reply->error = ask.reply.error;
         memcpy(reply->text, ask.reply.text, sizeof reply->text);
+    } else if (ask.reply.error == ORDERSCHED_UNREACHABLE) {
+        memcpy(reply->text, ask.reply.text, sizeof reply->text); /* why no connection comes, say */
     }
     ask_reply_free(&ask.reply);
     return reply->error;

@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,12 +18,14 @@
 
 #include "client_handle.h"
 #include "client_statistics.h"
+#include "client_tls.h"
 #include "../base/clocks.h"
 #include "../text/units.h"
 
 #define CLIENT_CALLS_MAX 65536u
 #define CLIENT_BYTES_MAX (64u * 1024 * 1024)
 #define CLIENT_TIMEOUT_MS 10000u
+#define CLIENT_WHY_MAX 1024u
 #define CLIENT_ENDPOINTS "127.0.0.1:7401"
 #define CLIENT_CLUSTER "orderschedd"
 
@@ -50,6 +53,13 @@ static bool client_send(void *arg, unsigned slot, const char *address, const uin
 
     return client_nng_send(c->nng, slot, address, message, len, handle, timeout_ms,
                            clocks_running_ms());
+}
+
+static bool client_explain(void *arg, unsigned slot, const char *address, char *text, size_t size)
+{
+    struct ordersched_client *c = arg;
+
+    return client_nng_explain(c->nng, slot, address, text, size);
 }
 
 static void client_random(void *arg, void *out, size_t len)
@@ -229,7 +239,10 @@ static int client_add_endpoints(struct client_logic *l, const char *endpoints)
 static int client_init_logic(struct ordersched_client *c, const struct ordersched_config *config)
 {
     struct client_logic_config logic = {0};
-    const struct client_io io = {.arg = c, .send = client_send, .random = client_random};
+    const struct client_io io = {.arg = c,
+                                 .send = client_send,
+                                 .random = client_random,
+                                 .explain = client_explain};
     const char *cluster = config->cluster != NULL ? config->cluster : CLIENT_CLUSTER;
     size_t len = strlen(cluster);
 
@@ -246,6 +259,27 @@ static int client_init_logic(struct ordersched_client *c, const struct ordersche
         client_logic_close(&c->logic);
     }
     return error;
+}
+
+/* An empty path is a missing one: that is what an environment variable that is set to nothing means. */
+static const char *path_or_null(const char *path)
+{
+    return path != NULL && *path != '\0' ? path : NULL;
+}
+
+static int client_init_tls(struct ordersched_client *c, const struct ordersched_config *config,
+                           char *why, size_t why_size)
+{
+    const struct client_tls_paths paths = {.ca = path_or_null(config->tls_ca),
+                                           .cert = path_or_null(config->tls_cert),
+                                           .key = path_or_null(config->tls_key)};
+
+    if (!client_tls_paths_check(&paths, why, why_size)) {
+        return ORDERSCHED_TLS_FILES;
+    }
+    return paths.ca == NULL
+               ? ORDERSCHED_OK
+               : client_tls_new(&paths, c->logic.config.cluster, &c->tls, why, why_size);
 }
 
 static int client_init_locks(struct ordersched_client *c)
@@ -297,7 +331,7 @@ static int client_start_thread(struct ordersched_client *c)
 
 static int client_start(struct ordersched_client *c)
 {
-    c->nng = client_nng_new(client_wake, c);
+    c->nng = client_nng_new(c->tls, client_wake, c);
     if (c->nng == NULL) {
         return ORDERSCHED_NO_MEMORY;
     }
@@ -313,15 +347,14 @@ static int client_start(struct ordersched_client *c)
     return error;
 }
 
-int ordersched_open(const struct ordersched_config *config, struct ordersched_client **client)
+static int client_open(const struct ordersched_config *config, struct ordersched_client **client,
+                       char *why, size_t why_size)
 {
-    static const struct ordersched_config defaults;
     struct ordersched_client *c = calloc(1, sizeof *c);
 
     if (c == NULL) {
         return ORDERSCHED_NO_MEMORY;
     }
-    config = config != NULL ? config : &defaults;
     c->timeout_ms = config->timeout_ms != 0 ? config->timeout_ms : CLIENT_TIMEOUT_MS;
     c->budget.calls_max = CLIENT_CALLS_MAX;
     c->budget.bytes_max = CLIENT_BYTES_MAX;
@@ -334,19 +367,39 @@ int ordersched_open(const struct ordersched_config *config, struct ordersched_cl
     if (error != ORDERSCHED_OK) {
         goto out_locks;
     }
-    error = client_start(c);
+    error = client_init_tls(c, config, why, why_size);
     if (error != ORDERSCHED_OK) {
         goto out_logic;
+    }
+    error = client_start(c);
+    if (error != ORDERSCHED_OK) {
+        goto out_tls;
     }
     *client = c;
     return ORDERSCHED_OK;
 
+out_tls:
+    client_tls_free(c->tls);
 out_logic:
     client_logic_close(&c->logic);
 out_locks:
     client_destroy_locks(c);
 out:
     free(c);
+    return error;
+}
+
+int ordersched_open(const struct ordersched_config *config, struct ordersched_client **client)
+{
+    static const struct ordersched_config defaults;
+    char why[CLIENT_WHY_MAX] = "";
+
+    config = config != NULL ? config : &defaults;
+    int error = client_open(config, client, why, sizeof why);
+    if (error != ORDERSCHED_OK && config->why != NULL) {
+        snprintf(config->why, config->why_size, "%s",
+                 why[0] != '\0' ? why : ordersched_error_text(error));
+    }
     return error;
 }
 
@@ -363,6 +416,7 @@ void ordersched_close(struct ordersched_client *c)
     pthread_mutex_unlock(&c->mutex);
     pthread_join(c->thread, NULL);
     client_nng_free(c->nng);
+    client_tls_free(c->tls);
     assert(atomic_load(&c->budget.calls) == 0);
     client_destroy_locks(c);
     free(c);

@@ -46,6 +46,7 @@ struct ordersched_client {
     /* ...to here; the rest belongs to whoever's turn it is. */
 
     struct client_logic logic;
+    struct client_tls *tls; /* NULL: plain TCP */
     struct client_nng *nng;
     uint8_t random[CLIENT_RANDOM_POOL];
     size_t random_left;

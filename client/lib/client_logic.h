@@ -46,6 +46,9 @@ struct client_io {
     bool (*send)(void *arg, unsigned slot, const char *address, const uint8_t *message, size_t len,
                  uint64_t handle, unsigned timeout_ms);
     void (*random)(void *arg, void *out, size_t len);
+    /* Why there is no connection to a node, a sentence for a call that fails by it. False: not known. May
+     * be NULL. */
+    bool (*explain)(void *arg, unsigned slot, const char *address, char *text, size_t size);
 };
 
 struct client_logic_config {

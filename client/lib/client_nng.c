@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client_diagnosis.h"
 #include "client_logic.h"
 #include "client_socket.h"
+#include "client_tls.h"
 #include "../base/clocks.h"
 
 #define NNG_DRAIN_MS 100 /* at the end: for answers that are just coming in */
@@ -48,14 +50,20 @@ struct client_nng {
     struct client_socket sockets[CLIENT_ENDPOINTS_MAX];
 };
 
-struct client_nng *client_nng_new(void (*wake)(void *arg), void *arg)
+static void client_nng_destroy(struct client_nng *t)
 {
-    struct client_nng *t = calloc(1, sizeof *t);
+    pthread_cond_destroy(&t->change);
+    pthread_mutex_destroy(&t->shared.mutex);
+    free(t);
+}
+
+/* False: no memory, and nothing of it is left. */
+static bool client_nng_init_locks(struct client_nng *t)
+{
     pthread_condattr_t attr;
 
-    if (t == NULL || pthread_condattr_init(&attr) != 0) {
-        free(t);
-        return NULL;
+    if (pthread_condattr_init(&attr) != 0) {
+        return false;
     }
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     int rv = pthread_mutex_init(&t->shared.mutex, NULL);
@@ -63,8 +71,22 @@ struct client_nng *client_nng_new(void (*wake)(void *arg), void *arg)
         pthread_mutex_destroy(&t->shared.mutex);
     }
     pthread_condattr_destroy(&attr);
-    if (rv != 0) {
+    return rv == 0;
+}
+
+struct client_nng *client_nng_new(struct client_tls *tls, void (*wake)(void *arg), void *arg)
+{
+    struct client_nng *t = calloc(1, sizeof *t);
+
+    if (t == NULL || !client_nng_init_locks(t)) {
         free(t);
+        return NULL;
+    }
+    t->shared.tls = tls;
+    t->shared.diagnosis = client_diagnosis_new(tls != NULL ? client_tls_paths(tls) : NULL,
+                                               tls != NULL ? client_tls_name(tls) : NULL);
+    if (t->shared.diagnosis == NULL) {
+        client_nng_destroy(t);
         return NULL;
     }
     t->shared.wake = wake;
@@ -72,6 +94,7 @@ struct client_nng *client_nng_new(void (*wake)(void *arg), void *arg)
     t->done_last = &t->done_first;
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         t->sockets[i].shared = &t->shared;
+        t->sockets[i].slot = i;
     }
     return t;
 }
@@ -338,6 +361,10 @@ bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uin
     report->handle = a->handle;
     if (a->error == 0) {
         s->answered_ms = now_ms;
+        if (s->diagnosed) {
+            client_diagnosis_forget(t->shared.diagnosis, s->slot);
+            s->diagnosed = false;
+        }
         report->answered = true;
         report->data = nng_msg_body(a->answer);
         report->len = nng_msg_len(a->answer);
@@ -351,6 +378,12 @@ bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uin
         }
     }
     return true;
+}
+
+bool client_nng_explain(struct client_nng *t, unsigned slot, const char *address, char *text,
+                        size_t size)
+{
+    return client_diagnosis_tell(t->shared.diagnosis, slot, address, text, size);
 }
 
 /* ---------------------------------------------------------------- the end */
@@ -368,13 +401,6 @@ static void client_nng_drain(struct client_nng *t)
     }
     t->shared.closing = true;
     pthread_mutex_unlock(&t->shared.mutex);
-}
-
-static void client_nng_destroy(struct client_nng *t)
-{
-    pthread_cond_destroy(&t->change);
-    pthread_mutex_destroy(&t->shared.mutex);
-    free(t);
 }
 
 /* Closing a socket waits for its connections to be reaped. */
@@ -435,6 +461,7 @@ void client_nng_free(struct client_nng *t)
     }
     client_nng_release(t);
     client_nng_drain(t);
+    client_diagnosis_free(t->shared.diagnosis);
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         attempts_free(t->sockets[i].active); /* those that ended and were not taken as well */
         attempts_free(t->sockets[i].idle);

@@ -29,8 +29,11 @@
 
 struct client_nng; /* opaque */
 
-/* wake(arg): there is something for client_nng_take(). NULL: no memory. */
-struct client_nng *client_nng_new(void (*wake)(void *arg), void *arg);
+struct client_tls;
+
+/* wake(arg): there is something for client_nng_take(). `tls` is the caller's and outlives it; NULL: plain
+ * TCP. NULL: no memory. */
+struct client_nng *client_nng_new(struct client_tls *tls, void (*wake)(void *arg), void *arg);
 /* Close all connections and drop what was not taken. Waits for answers that may be just coming in
  * (briefly), and for nng to let go (for a bounded time, after which the memory is left to it). */
 void client_nng_free(struct client_nng *t);
@@ -51,5 +54,10 @@ struct client_nng_report {
 };
 /* The next report; false: none for now. */
 bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uint64_t now_ms);
+
+/* Why no connection comes from there, as far as it is known: a sentence (client_diagnosis.h). False: it is
+ * not known. */
+bool client_nng_explain(struct client_nng *t, unsigned slot, const char *address, char *text,
+                        size_t size);
 
 #endif

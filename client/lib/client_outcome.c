@@ -10,7 +10,7 @@
 #include "client_internal.h"
 #include "../wire/cursor.h"
 
-#define TEXT_MAX 512
+#define TEXT_MAX 768
 
 static const struct slice no_text;
 
@@ -270,10 +270,42 @@ void client_cut_off(struct client_logic *l, struct call *call, int definite)
     client_finish_error(l, call, client_is_unknown(call) ? ORDERSCHED_TIMEOUT : definite, no_text);
 }
 
+/* What keeps us from the node that was to be asked, or from one of those that were looked at. */
+static bool client_explain(const struct client_logic *l, const struct call *call, char *text,
+                           size_t size)
+{
+    for (unsigned i = 0; l->io.explain != NULL && i < CLIENT_ENDPOINTS_MAX; i++) {
+        const struct client_endpoint *e = &l->endpoints[i];
+        bool concerns = call->slot >= 0 ? (int)i == call->slot
+                                        : e->searched && e->address[0] != '\0';
+        if (concerns && l->io.explain(l->io.arg, i, e->address, text, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No node took it, and none said why not. */
+static void client_expire_unreached(struct client_logic *l, struct call *call, int error)
+{
+    char text[TEXT_MAX];
+
+    if (client_is_unknown(call) || !client_explain(l, call, text, sizeof text)) {
+        client_cut_off(l, call, error);
+        return;
+    }
+    client_finish_error(l, call, error, (struct slice){(const uint8_t *)text, strlen(text)});
+}
+
 void client_expire(struct client_logic *l, struct call *call)
 {
     if (call->last_error == 0 || client_is_unknown(call)) {
-        client_cut_off(l, call, call->slot < 0 ? l->search.error : ORDERSCHED_UNREACHABLE);
+        client_expire_unreached(l, call, call->slot < 0 ? l->search.error : ORDERSCHED_UNREACHABLE);
+        return;
+    }
+    if (call->last_text == NULL &&
+        (call->last_error == ORDERSCHED_UNREACHABLE || call->last_error == ORDERSCHED_NOT_LEADER)) {
+        client_expire_unreached(l, call, call->last_error);
         return;
     }
     char *text = call->last_text; /* the call goes before it is told */

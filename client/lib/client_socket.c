@@ -3,11 +3,18 @@
 
 #include <assert.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NNG_GRACE_MS 250u    /* for the first connection after dialling */
-#define NNG_SILENCE_MS 2000u /* without connection, or answer, for so long: dial anew, on demand */
+#include "client_diagnosis.h"
+#include "client_tls.h"
+
+#define NNG_GRACE_MS 250u     /* for the first connection after dialling */
+#define NNG_GRACE_TLS_MS 500u /* the same: it takes three more round trips, and some arithmetic */
+#define NNG_SILENCE_MS 2000u  /* without connection, or answer, for so long: dial anew, on demand */
+#define NNG_FILES_MS \
+    200 /* without connection: how often to look whether the TLS files have changed */
 #define NNG_RECONNECT_MIN_MS 50
 #define NNG_RECONNECT_MAX_MS 500
 
@@ -32,17 +39,31 @@ static void pipe_cb(nng_pipe pipe, nng_pipe_ev event, void *arg)
     pthread_mutex_unlock(&all->mutex);
 }
 
+/* With the files as they are now. A dialer keeps them for all its connections. */
+static int socket_secure(struct client_socket *s)
+{
+    if (s->shared->tls == NULL) {
+        return 0;
+    }
+    s->tls_loaded = client_tls_refresh(s->shared->tls);
+    nng_tls_config *config = client_tls_config(s->shared->tls);
+    int rv = nng_dialer_set_ptr(s->dialer, NNG_OPT_TLS_CONFIG, config);
+    nng_tls_config_free(config);
+    return rv;
+}
+
 static int socket_dial(struct client_socket *s, uint64_t now_ms)
 {
-    char url[sizeof "tcp://" + PROTOCOL_ADDRESS_MAX];
+    char url[sizeof "tls+tcp://" + PROTOCOL_ADDRESS_MAX];
     int rv;
 
-    snprintf(url, sizeof url, "tcp://%s", s->address);
-    s->dialed_ms = now_ms;
+    snprintf(url, sizeof url, "%s://%s", s->shared->tls != NULL ? "tls+tcp" : "tcp", s->address);
+    s->dialed_ms = s->refreshed_ms = now_ms;
     if ((rv = nng_dialer_create(&s->dialer, s->socket, url)) != 0) {
         return rv;
     }
-    if ((rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
+    if ((rv = socket_secure(s)) != 0 ||
+        (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
         (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0 ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, NNG_RECONNECT_MIN_MS)) != 0 ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMAXT, NNG_RECONNECT_MAX_MS)) != 0 ||
@@ -122,17 +143,32 @@ bool client_socket_use(struct client_socket *s, const char *address, uint64_t no
     return true;
 }
 
+/* It dials with files that have been replaced since. */
+static bool socket_is_outdated(struct client_socket *s, uint64_t now_ms)
+{
+    if (s->shared->tls == NULL || now_ms - s->refreshed_ms < NNG_FILES_MS) {
+        return false;
+    }
+    s->refreshed_ms = now_ms;
+    return client_tls_refresh(s->shared->tls) != s->tls_loaded;
+}
+
 nng_duration client_socket_patience_ms(struct client_socket *s, unsigned timeout_ms,
                                        uint64_t now_ms)
 {
     if (client_socket_connected(s)) {
         return (nng_duration)timeout_ms;
     }
-    if (now_ms - s->dialed_ms > NNG_SILENCE_MS) {
+    if (now_ms - s->dialed_ms > NNG_SILENCE_MS || socket_is_outdated(s, now_ms)) {
         client_socket_redial(s, now_ms);
     }
+    uint64_t grace_ms = s->shared->tls != NULL ? NNG_GRACE_TLS_MS : NNG_GRACE_MS;
     uint64_t since_ms = now_ms - s->dialed_ms;
-    uint64_t left_ms = since_ms < NNG_GRACE_MS ? NNG_GRACE_MS - since_ms : 0;
+    if (since_ms >= grace_ms) {
+        s->diagnosed = true;
+        client_diagnosis_want(s->shared->diagnosis, s->slot, s->address, now_ms);
+    }
+    uint64_t left_ms = since_ms < grace_ms ? grace_ms - since_ms : 0;
     return (nng_duration)(left_ms < timeout_ms ? left_ms : timeout_ms);
 }
 

@@ -13,24 +13,32 @@
 #include "../wire/protocol.h"
 
 struct attempt;
+struct client_tls;
+struct client_diagnosis;
 
 /* What all sockets have in common. */
 struct client_sockets {
     void (*wake)(void *arg);
     void *wake_arg;
+    struct client_tls *tls; /* NULL: plain TCP */
+    struct client_diagnosis *diagnosis;
     pthread_mutex_t mutex;
     bool any_lost; /* under the mutex, as what follows */
     bool closing;  /* nobody will look at what is told any more: wake is not called */
 };
 
-struct client_socket { /* zero it to start, but for `shared` */
+struct client_socket { /* zero it to start, but for `shared` and `slot` */
     struct client_sockets *shared;
-    bool open; /* the socket exists */
+    unsigned slot; /* its number, for the diagnosis */
+    bool open;     /* the socket exists */
     nng_socket socket;
     char address[PROTOCOL_ADDRESS_MAX]; /* what is dialled; "" = nothing yet */
     nng_dialer dialer;
     bool dialing; /* the dialer exists */
     uint64_t dialed_ms;
+    unsigned tls_loaded;    /* client_tls_refresh(), when it was dialled... */
+    uint64_t refreshed_ms;  /* ...and when that was last asked */
+    bool diagnosed;         /* a diagnosis was wanted since it last answered */
     uint64_t answered_ms;   /* when it last answered */
     struct attempt *active; /* client_nng.c: messages on their way */
     struct attempt *idle;   /* their contexts are ready for use again */

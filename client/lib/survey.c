@@ -319,6 +319,10 @@ static void survey_take_reply(struct survey_node *node, const struct ask_reply *
     if (reply->error == ORDERSCHED_OK && !node->up) {
         node->error = ORDERSCHED_INVALID;
     }
+    bool says_why = node->error == ORDERSCHED_UNREACHABLE &&
+                    strcmp(reply->text, ordersched_error_text(node->error)) != 0;
+    snprintf(node->why, sizeof node->why, "%.*s", (int)sizeof node->why - 1,
+             says_why ? reply->text : "");
     if (node->up && node->id == 0) {
         node->id = node->status.id;
         memcpy(node->address, node->status.address, sizeof node->address);

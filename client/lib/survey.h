@@ -82,7 +82,8 @@ struct survey_node {
     char member[16];                    /* "voter", "standby", "spare"; empty = not known */
     bool stranger;                      /* behind an endpoint that was given, but no member */
     bool up;                            /* it answered, and the status is filled in */
-    int error;                          /* when not up: why */
+    int error;                          /* when not up: why... */
+    char why[640]; /* ...and what keeps us from it, if that is known, or empty */
     struct node_status status;
 };
 

@@ -58,6 +58,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_CLOSED, "CLOSED", "the client was closed before the operation was sent"},
     {ORDERSCHED_NO_MEMORY, "NO_MEMORY", "out of memory"},
     {ORDERSCHED_ARGUMENT, "ARGUMENT", "the arguments of the call are wrong; nothing was sent"},
+    {ORDERSCHED_TLS_FILES, "TLS_FILES", "the files given for TLS cannot be used; nothing was sent"},
 };
 
 static const struct error_entry *error_find(int error)

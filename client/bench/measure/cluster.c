@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "../../base/clocks.h"
+#include "flags.h"
+#include "../../lib/ask.h"
 #include "../../ordersched.h"
 
 #define CLUSTER_PORTS 4      /* from one node's Raft port to the next one's */
@@ -212,10 +214,14 @@ static int bench_cluster_await_leader(const struct bench_cluster *c, ordersched_
     struct ordersched_operation op = {.kind = ORDERSCHED_GET, .id = "nobody", .id_len = 6};
     unsigned patience_ms = c->config.patience_ms != 0 ? c->config.patience_ms : CLUSTER_UP_MS;
     uint64_t until_ms = clocks_running_ms() + patience_ms;
+    char why[sizeof((struct ask_reply *)0)->text];
     int rv;
 
     do {
-        rv = ordersched_call(client, &op, CLUSTER_LOOK_MS, NULL);
+        struct ask_reply reply;
+        rv = ask_operation(client, &op, CLUSTER_LOOK_MS, &reply);
+        snprintf(why, sizeof why, "%s", reply.text);
+        ask_reply_free(&reply);
         if (rv == ORDERSCHED_OK || rv == ORDERSCHED_NOT_FOUND) {
             return 0;
         }
@@ -226,20 +232,23 @@ static int bench_cluster_await_leader(const struct bench_cluster *c, ordersched_
         }
     } while (clocks_running_ms() < until_ms);
     fprintf(stderr, "orderbench: %s: %s, while waiting for a leader at %s\n",
-            ordersched_error_name(rv), ordersched_error_text(rv), c->endpoints);
+            ordersched_error_name(rv), why[0] != 0 ? why : ordersched_error_text(rv), c->endpoints);
     return 3;
 }
 
 static int bench_cluster_wait_leader(const struct bench_cluster *c)
 {
-    struct ordersched_config config = {c->endpoints, c->config.name, CLUSTER_LOOK_MS};
     ordersched_client *client;
-    int rv = ordersched_open(&config, &client);
+    char why[BENCH_WHY_SIZE] = "";
+    int rv = bench_client_open(c->endpoints, c->config.name, CLUSTER_LOOK_MS, &client, why);
 
-    if (rv != ORDERSCHED_OK) {
+    if (rv == ORDERSCHED_ARGUMENT) {
         fprintf(stderr, "orderbench: %s: \"%s\" cannot be used as --endpoints\n",
                 ordersched_error_name(rv), c->endpoints);
-        return rv == ORDERSCHED_ARGUMENT ? 2 : 3;
+        return 2;
+    }
+    if (rv != ORDERSCHED_OK) {
+        return bench_explain(rv, why, "opening the cluster's endpoints");
     }
     rv = bench_cluster_await_leader(c, client);
     ordersched_close(client);
@@ -287,6 +296,7 @@ int bench_cluster_open(struct bench_cluster *c, const struct bench_cluster_confi
     c->config = *config;
     pthread_mutex_init(&c->mutex, NULL);
     if (config->endpoints == NULL) {
+        bench_tls_drop();
         rv = bench_cluster_open_own(c);
     } else if ((size_t)snprintf(c->endpoints, sizeof c->endpoints, "%s", config->endpoints) >=
                sizeof c->endpoints) {

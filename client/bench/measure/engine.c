@@ -12,6 +12,7 @@
 
 #include "../../lib/client_statistics.h"
 #include "../../base/clocks.h"
+#include "flags.h"
 #include "ids.h"
 #include "../../wire/protocol.h"
 
@@ -335,9 +336,6 @@ static void *client_run(void *arg)
 
 static int client_open(struct engine_client *c, struct engine *e)
 {
-    struct ordersched_config config = {e->config.endpoints, e->config.cluster,
-                                       e->config.timeout_ms};
-
     c->engine = e;
     pthread_mutex_init(&c->mutex, NULL);
     pthread_cond_init(&c->change, NULL);
@@ -350,7 +348,8 @@ static int client_open(struct engine_client *c, struct engine *e)
         c->slots[i].next = c->idle;
         c->idle = &c->slots[i];
     }
-    int rv = ordersched_open(&config, &c->handle);
+    int rv = bench_client_open(e->config.endpoints, e->config.cluster, e->config.timeout_ms,
+                               &c->handle, NULL);
     if (rv != ORDERSCHED_OK) {
         return rv;
     }

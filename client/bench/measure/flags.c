@@ -1,5 +1,6 @@
 /* flags.c - see flags.h. */
 #include "flags.h"
+#include "../../text/tls_flags.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -81,10 +82,55 @@ int bench_explain(int error, const char *text, const char *doing)
 {
     fprintf(stderr, "orderbench: %s: %s, while %s\n", ordersched_error_name(error),
             text != NULL && *text != 0 ? text : ordersched_error_text(error), doing);
-    if (error == ORDERSCHED_ARGUMENT) {
+    if (error == ORDERSCHED_ARGUMENT || error == ORDERSCHED_TLS_FILES) {
         return 2;
     }
     return error == ORDERSCHED_UNREACHABLE || ordersched_error_class(error) == ORDERSCHED_UNKNOWN
                ? 3
                : 1;
+}
+
+/* ---- TLS ---- */
+
+static bool give(const char *name, const char *value)
+{
+    return (value != NULL ? setenv(name, value, 1) : unsetenv(name)) == 0;
+}
+
+int bench_tls_take(const char *ca, const char *cert, const char *key)
+{
+    struct tls_flags tls;
+    const char *wrong = tls_flags_settle(&tls, ca, cert, key);
+
+    if (wrong != NULL) {
+        return bench_usage(wrong, NULL);
+    }
+    return give("ORDERSCHED_TLS_CA", tls.ca) && give("ORDERSCHED_TLS_CERT", tls.cert) &&
+                   give("ORDERSCHED_TLS_KEY", tls.key)
+               ? 0
+               : bench_out_of_memory();
+}
+
+void bench_tls_drop(void)
+{
+    (void)give("ORDERSCHED_TLS_CA", NULL);
+    (void)give("ORDERSCHED_TLS_CERT", NULL);
+    (void)give("ORDERSCHED_TLS_KEY", NULL);
+}
+
+int bench_client_open(const char *endpoints, const char *cluster, unsigned timeout_ms,
+                      ordersched_client **client, char why[BENCH_WHY_SIZE])
+{
+    struct tls_flags tls;
+
+    (void)tls_flags_settle(&tls, NULL, NULL, NULL); /* what is missing, the library says, too */
+    struct ordersched_config config = {.endpoints = endpoints,
+                                       .cluster = cluster,
+                                       .timeout_ms = timeout_ms,
+                                       .tls_ca = tls.ca,
+                                       .tls_cert = tls.cert,
+                                       .tls_key = tls.key,
+                                       .why = why,
+                                       .why_size = BENCH_WHY_SIZE};
+    return ordersched_open(&config, client);
 }

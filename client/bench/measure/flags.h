@@ -1,11 +1,13 @@
 /* flags.h - the command lines of orderbench's commands: flags read against a table,
- * their values, and the sentence when one is wrong, or the call that follows. */
+ * their values, the client that they lead to, and the sentence when one is wrong, or the call that
+ * follows. */
 #ifndef ORDERBENCH_FLAGS_H
 #define ORDERBENCH_FLAGS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../../ordersched.h"
 #include "../../text/flags.h"
 
 /* Say what is wrong (and the value, which may be NULL). Returns the exit code, 2. */
@@ -24,5 +26,20 @@ const char *bench_endpoints(const char *flag);
 int bench_out_of_memory(void);
 /* A call failed: one sentence on stderr, and the exit code of its error. `text` may be NULL. */
 int bench_explain(int error, const char *text, const char *doing);
+
+/* The TLS of --tls-ca, --tls-cert and --tls-key stands in the environment, so that orderctl, and other
+ * programs that a measurement starts, connect as its clients do. */
+
+#define BENCH_WHY_SIZE 1024
+
+/* Take these flags (NULL: not given). Before threads are started. 0, or an exit code after a sentence on
+ * stderr. */
+int bench_tls_take(const char *ca, const char *cert, const char *key);
+/* A cluster of our own is plain, whatever the environment says. Before threads are started. */
+void bench_tls_drop(void);
+/* Open a client, by the environment's TLS. Returns ORDERSCHED_OK or an error; `why` (may be NULL) is then
+ * a sentence. */
+int bench_client_open(const char *endpoints, const char *cluster, unsigned timeout_ms,
+                      ordersched_client **client, char why[BENCH_WHY_SIZE]) ORDERSCHED_MUST_CHECK;
 
 #endif

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "../../base/clocks.h"
+#include "flags.h"
 #include "ids.h"
+#include "../../text/tls_flags.h"
 #include "../../text/units.h"
 
 #define MEASURE_ROUTE "orderbench"
@@ -32,6 +34,7 @@ static const struct flag measure_flags[] = {
     {MEASURE_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "measure a running cluster, instead of starting one"},
     {MEASURE_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    TLS_FLAGS(MEASURE_TLS_CA, MEASURE_TLS_CERT, MEASURE_TLS_KEY),
     {MEASURE_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (30s)"},
     {MEASURE_WRITE, "write", 'w', "table|json", "how to print the figures (table)"},
     {MEASURE_QUIET, "quiet", 'q', NULL, "no progress lines"},
@@ -115,8 +118,18 @@ static int measure_read_cluster(struct measure *m)
         return 2;
     }
     c->nodes = (unsigned)nodes;
+    const char *ca = m->values[MEASURE_TLS_CA];
+    const char *cert = m->values[MEASURE_TLS_CERT];
+    const char *key = m->values[MEASURE_TLS_KEY];
     if (c->endpoints == NULL) {
-        return 0;
+        return ca == NULL && cert == NULL && key == NULL
+                   ? 0
+                   : bench_usage("--tls-ca, --tls-cert and --tls-key are of a cluster that runs"
+                                 " (--endpoints); one that is started is plain",
+                                 NULL);
+    }
+    if (bench_tls_take(ca, cert, key) != 0) {
+        return 2;
     }
     c->patience_ms = m->timeout_ms;
     if (c->data != NULL || c->node_flags != NULL || m->values[MEASURE_NODES] != NULL) {
@@ -255,10 +268,11 @@ int measure_open(struct measure *m)
         bench_row_free(&m->row);
         return rv;
     }
-    struct ordersched_config config = {m->cluster.endpoints, m->cluster_config.name, m->timeout_ms};
-    rv = ordersched_open(&config, &m->client);
+    char why[BENCH_WHY_SIZE] = "";
+    rv = bench_client_open(m->cluster.endpoints, m->cluster_config.name, m->timeout_ms, &m->client,
+                           why);
     rv = rv == ORDERSCHED_OK ? measure_put_route(m)
-                             : bench_explain(rv, NULL, "opening the cluster's endpoints");
+                             : bench_explain(rv, why, "opening the cluster's endpoints");
     if (rv != 0) {
         return measure_close(m, rv);
     }

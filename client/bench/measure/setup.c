@@ -5,8 +5,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "flags.h"
 #include "../../lib/ask.h"
 #include "../../base/clocks.h"
+#include "../../text/tls_flags.h"
 #include "../../text/units.h"
 
 #define LEAD_MIN_MS 2000
@@ -17,6 +19,7 @@ const struct flag setup_flags[] = {
     {SETUP_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
     {SETUP_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    TLS_FLAGS(SETUP_TLS_CA, SETUP_TLS_CERT, SETUP_TLS_KEY),
     {SETUP_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (30s)"},
     {SETUP_HOST, "host", 0, "ADDRESS", "of this machine, where receivers listen (127.0.0.1)"},
     {SETUP_WINDOW, "window", 0, "N", "orders under way at once for each route (64 requests)"},
@@ -76,7 +79,7 @@ int bench_setup_read(struct bench_setup *setup, const char *const *values)
         return bench_usage("--settle must be a duration from 1ms to 24h", values[SETUP_SETTLE]);
     }
     setup->timeout_ms = (unsigned)timeout_ms;
-    return 0;
+    return bench_tls_take(values[SETUP_TLS_CA], values[SETUP_TLS_CERT], values[SETUP_TLS_KEY]);
 }
 
 void bench_setup_widen(struct bench_setup *setup, uint64_t requests, uint64_t batch)
@@ -90,10 +93,11 @@ void bench_setup_widen(struct bench_setup *setup, uint64_t requests, uint64_t ba
 
 int bench_setup_open(struct bench_setup *setup)
 {
-    struct ordersched_config config = {setup->endpoints, setup->cluster, setup->timeout_ms};
-    int rv = ordersched_open(&config, &setup->client);
+    char why[BENCH_WHY_SIZE] = "";
+    int rv = bench_client_open(setup->endpoints, setup->cluster, setup->timeout_ms, &setup->client,
+                               why);
 
-    return rv == ORDERSCHED_OK ? 0 : bench_explain(rv, NULL, "opening --endpoints");
+    return rv == ORDERSCHED_OK ? 0 : bench_explain(rv, why, "opening --endpoints");
 }
 
 int bench_put_route(const struct bench_setup *setup, const char *name,

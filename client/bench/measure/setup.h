@@ -13,6 +13,9 @@
 enum setup_flag {
     SETUP_ENDPOINTS,
     SETUP_CLUSTER,
+    SETUP_TLS_CA,
+    SETUP_TLS_CERT,
+    SETUP_TLS_KEY,
     SETUP_TIMEOUT,
     SETUP_HOST,
     SETUP_WINDOW,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../base/clocks.h"
+#include "flags.h"
 
 #define WORKER_WAIT_MS 500 /* for due orders: how long a stop can take */
 
@@ -87,10 +88,9 @@ static void *worker_main(void *arg)
 {
     struct bench_worker *w = arg;
     const struct bench_setup *setup = w->workers->setup;
-    struct ordersched_config config = {setup->endpoints, setup->cluster, setup->timeout_ms};
     ordersched_client *client = NULL;
     ordersched_worker *worker = NULL;
-    int rv = ordersched_open(&config, &client);
+    int rv = bench_client_open(setup->endpoints, setup->cluster, setup->timeout_ms, &client, NULL);
 
     if (rv == ORDERSCHED_OK) {
         rv = ordersched_worker_open(client, w->workers->route, "orderbench", &worker);

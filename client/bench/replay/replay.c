@@ -281,7 +281,7 @@ static int replay_all(struct replay *r, struct verdict *verdict)
 int replay_run(const struct replay_config *config, const struct bench_orders *orders,
                struct verdict *verdict)
 {
-    struct ordersched_config client = {config->endpoints, config->cluster, config->timeout_ms};
+    char why[BENCH_WHY_SIZE] = "";
     struct replay *r = calloc(1, sizeof *r);
 
     if (r == NULL) {
@@ -290,12 +290,17 @@ int replay_run(const struct replay_config *config, const struct bench_orders *or
     r->config = config;
     r->orders = orders;
     r->journal_offset = config->journal != NULL ? bench_journal_length(config->journal) : 0;
-    int rv = ordersched_open(&client, &r->client);
+    int rv = bench_client_open(config->endpoints, config->cluster, config->timeout_ms, &r->client,
+                               why);
+    if (rv != ORDERSCHED_OK && rv != ORDERSCHED_ARGUMENT) {
+        free(r);
+        return bench_explain(rv, why, "opening --endpoints");
+    }
     if (rv != ORDERSCHED_OK) {
         fprintf(stderr, "orderbench: %s: \"%s\" cannot be used as --endpoints\n",
                 ordersched_error_name(rv), config->endpoints);
         free(r);
-        return rv == ORDERSCHED_ARGUMENT ? 2 : 3;
+        return 2;
     }
     rv = replay_all(r, verdict);
     ordersched_close(r->client);
