@@ -508,7 +508,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         same(len(status["loop_processor_us"]), 60)
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",
-              "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks"})
+              "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks", "tls"})
         if node is leader: # all clocks here are one
             same((status["clock"], status["clock_ahead_ms"]), ("agreed", 0))
             same({(len(c), c[2]) for c in status["clocks"]}, {(4, 0)})
