@@ -9,9 +9,8 @@
 #
 # A test has the machine for itself, as its bounds of time may need. One that waits for most of its time, with
 # bounds that others who wait do not strain, says so in its first lines: "Runs beside others: waits N s". LANES of
-# these (4, or 3 with a sanitizer) run at once, those that take longest first, before all others; each has a network
-# of its own, in which it finds the ports free. Where none can be made (root and `ip` are needed), one after
-# the other.
+# these (3) run at once, those that take longest first, before all others; each has a network of its own, in which
+# all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
 #
 # With AGAIN=yes, for a second run with another build, what looks at no build is left out and named: it
 # says "Same for each build" in its first lines. Asked for by its name it does run.
