@@ -1,7 +1,6 @@
 #!/bin/bash
 # test_examples.sh - the receivers of docs/examples do what docs/callbacks.md promises: with a real
 # node, real deadlines and real signatures; and with forged, replayed and repeated requests.
-# Runs beside others: waits 50 s.
 #
 #   tests/test_examples.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

@@ -1,5 +1,4 @@
-/* A cluster whose time wrong clocks have set ahead, and whose operator sets it back: real processes.
- * Runs beside others: waits 20 s. */
+/* A cluster whose time wrong clocks have set ahead, and whose operator sets it back: real processes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
