@@ -7,6 +7,14 @@
 # tests/test_*.sh. A name may be a shell pattern: 'test_*', it_failover.
 # Unit tests (test_*) get UNIT_TIMEOUT seconds each, the others LONG_TIMEOUT.
 #
+# A test has the machine for itself, as its bounds of time may need. One that waits for most of its time, with
+# bounds that others who wait do not strain, says so in its first lines: "Runs beside others: waits N s". LANES of
+# these (3) run at once, those that take longest first, before all others; each has a network of its own, in which
+# all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
+#
+# With AGAIN=yes, for a second run with another build, what looks at no build is left out and named: it
+# says "Same for each build" in its first lines. Asked for by its name it does run.
+#
 # Programs print TAP (testanything.org), as cmocka does when asked; each "ok" line is one test. A
 # script that prints none is one test itself, and its exit code the result. A passing test is
 # printed as a line, a failing one with all it said. A program that crashes, runs out of time,
@@ -28,6 +36,7 @@ if [ "${1:-}" = --build ]; then
 fi
 unit_timeout=${UNIT_TIMEOUT:-300}
 long_timeout=${LONG_TIMEOUT:-900}
+lanes=${LANES:-3}
 
 # Tests compare what programs say, and a locale that was not generated makes each shell complain.
 export LC_ALL=C.UTF-8
@@ -41,7 +50,7 @@ export BUILD=$build
 # Two ways in which nng itself loses memory, each told in its file: the second only before 1.6, and
 # only where nodes or their connections die. Everywhere else a lost message is a leak of ours.
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+trap 'end_all; rm -rf "$scratch"' EXIT
 cp tests/lsan-nng.supp "$scratch/lsan"
 cp tests/lsan-nng.supp "$scratch/lsan-lost"
 nng=$(sed -nE 's/^#define NNG_(MAJOR|MINOR)_VERSION +//p' /usr/include/nng/nng.h | paste -sd .)
@@ -58,11 +67,11 @@ skipped=0
 failed_names=()
 
 # Prints the account of one program's output for people, and writes "PASSED FAILED SKIPPED" and the
-# names of what failed to a file, and the reasons of what was skipped to another. rc is how the
-# program ended.
+# names of what failed to a file of its directory, and the reasons of what was skipped to another. rc is
+# how the program ended.
 account() {
-    awk -v program="$1" -v rc="$2" -v seconds="$3" -v counts="$scratch/counts" \
-        -v skips="$scratch/skips" '
+    awk -v program="$1" -v rc="$2" -v seconds="$3" -v cpu="$4" -v counts="$5/counts" \
+        -v skips="$5/skips" '
         function keep(line) { said[++n] = line }
         function show(    i) {
             for (i = 1; i <= n; i++) print "       | " said[i]
@@ -145,64 +154,103 @@ account() {
                 names = names program ": a test that did not run\n"
             }
             printf "%d %d %d\n%s", passed, failed, skipped, names > counts
-            printf "  %d passed, %d failed, %d skipped in %.1f s\n", passed, failed, skipped, seconds
-        }' "$scratch/output"
+            printf "  %d passed, %d failed, %d skipped in %.1f s, of which %.1f s of a CPU\n", passed, \
+                failed, skipped, seconds, cpu
+        }' "$5/output"
 }
 
+# One test, in a shell of its own; what is said and counted of it goes to files in a directory.
 run_one() {
-    local path=$1 limit=$2 supp=lsan name begin end rc p f s
+    local path=$1 limit=$2 dir=$3 supp=lsan name begin=0 end=0 rc child
+    shift 3 # what is left stands before the test's command
     name=$(basename "$path")
     echo "$name"
     if [ ! -x "$path" ]; then
-        echo "$path is not built" >"$scratch/output"
-        rc=127 begin=0 end=0
+        echo "$path is not built" >"$dir/output"
+        rc=127
     else
         begin=$(date +%s.%N)
         case $name in it_* | test_client_lost | test_client_tls_renew) supp=lsan-lost ;; esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
-        LSAN_OPTIONS=$(lsan $supp) timeout -k 10 "$limit" "$path" >"$scratch/output" 2>&1 </dev/null
+        LSAN_OPTIONS=$(lsan $supp) timeout -k 10 "$limit" "$@" "$path" \
+            >"$dir/output" 2>&1 </dev/null {ended}>&- &
+        child=$!
+        trap 'kill "$child"' TERM
+        wait "$child"
         rc=$?
         end=$(date +%s.%N)
     fi
-    account "$name" "$rc" "$(awk "BEGIN { print $end - $begin }")"
+    times >"$dir/times" # the second line: of all processes that were waited for
+    account "$name" "$rc" "$(awk "BEGIN { print $end - $begin }")" \
+        "$(awk -F'[ms ]+' 'NR == 2 { print $1 * 60 + $2 + $3 * 60 + $4 }' "$dir/times")" "$dir"
+}
+
+# The shells of the tests that run, by their directories, whose names come through a pipe as they end.
+declare -A running=()
+mkfifo "$scratch/ended"
+exec {ended}<>"$scratch/ended"
+end_all() {
+    [ ${#running[@]} -eq 0 ] || { kill "${running[@]}" && wait; } 2>/dev/null
+}
+
+start() { # "seconds source", and what stands before the test's command
+    local path=${1#* } dir
+    [[ $path == *.sh ]] || path=$build/$(basename "$path" .c)
+    dir=$(mktemp -d "$scratch/test.XXXXXX")
+    { run_one "$path" "${1%% *}" "$dir" "${@:2}" >"$dir/said" 2>&1; echo "$dir" >&$ended; } &
+    running[$dir]=$!
+}
+
+# Waits until one of those that run has ended, shows what it said and adds up what it counted.
+finish_one() {
+    local dir p=0 f=1 s=0 line
+    read -r dir <&$ended
+    unset "running[$dir]"
+    cat "$dir/said"
     {
         read -r p f s
         while read -r line; do
             failed_names+=("$line")
         done
-    } <"$scratch/counts"
+    } <"$dir/counts"
     passed=$((passed + p))
     failed=$((failed + f))
     skipped=$((skipped + s))
+    [ ! -e "$dir/skips" ] || cat "$dir/skips" >>"$scratch/skips"
+    rm -rf "$dir"
 }
 
-# Every test there is, unit tests first: "path seconds".
+# Every test there is, unit tests first: "seconds source".
 list_all() {
-    local source
-    shopt -s nullglob
-    for source in $(find tests -name 'test_*.c' | sort); do
-        echo "$build/$(basename "$source" .c) $unit_timeout"
-    done
-    for source in tests/test_*.sh; do
-        echo "$source $unit_timeout"
-    done
-    for source in $(find tests -name 'it_*.c' | sort); do
-        echo "$build/$(basename "$source" .c) $long_timeout"
-    done
+    find tests -name 'test_*.c' | sort | sed "s/^/$unit_timeout /"
+    find tests -maxdepth 1 -name 'test_*.sh' | sort | sed "s/^/$unit_timeout /"
+    find tests -name 'it_*.c' | sort | sed "s/^/$long_timeout /"
 }
+
+# What a test says of how it is to run, in its first lines: the rest of the line behind these words.
+says() { head -n 12 "$2" | sed -n "s/.*$1//p"; }
 
 mapfile -t all < <(list_all)
 if [ $# -eq 0 ]; then
     set -- '*'
 fi
+beside=() alone=() left_out=()
 for pattern in "$@"; do
     found=no
     for entry in "${all[@]}"; do
-        name=$(basename "${entry% *}")
+        source=${entry#* }
+        name=$(basename "$source" .c)
         # shellcheck disable=SC2053 # a pattern on purpose
-        if [[ $name == $pattern || ${name%.sh} == $pattern ]]; then
-            found=yes
-            run_one "${entry% *}" "${entry##* }"
+        [[ $name == $pattern || ${name%.sh} == $pattern ]] || continue
+        found=yes
+        waits=$(says 'Runs beside others: waits ' "$source")
+        if [ "${AGAIN:-}" = yes ] && [ "${name%.sh}" != "${pattern%.sh}" ] &&
+            [ -n "$(says 'Same for each build' "$source")" ]; then
+            left_out+=("${name%.sh}")
+        elif [ -n "$waits" ]; then
+            beside+=("${waits%% *} $entry")
+        else
+            alone+=("$entry")
         fi
     done
     if [ $found = no ]; then
@@ -210,6 +258,25 @@ for pattern in "$@"; do
         failed=$((failed + 1))
         failed_names+=("$pattern: no such test")
     fi
+done
+[ ${#left_out[@]} -eq 0 ] || echo "the same for each build, so left out here: ${left_out[*]}"
+
+# shellcheck disable=SC2016 # the inner shell's
+own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
+if [ ${#beside[@]} -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
+    own_network=() lanes=1
+fi
+mapfile -t beside < <([ ${#beside[@]} -eq 0 ] || printf '%s\n' "${beside[@]}" | sort -srn -k1,1)
+for entry in "${beside[@]}"; do
+    [ ${#running[@]} -lt "$lanes" ] || finish_one
+    start "${entry#* }" "${own_network[@]}"
+done
+while [ ${#running[@]} -gt 0 ]; do
+    finish_one
+done
+for entry in "${alone[@]}"; do
+    start "$entry"
+    finish_one
 done
 
 echo

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_demo.sh - the demonstration refuses orders that will not do before it installs, builds or
 # starts anything; and what it writes into a file has no codes for a terminal.
+# Same for each build.
 #
 #   tests/test_demo.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

@@ -1,5 +1,6 @@
 #!/bin/bash
 # test_orderctl.sh - orderctl and orderbench without a cluster: arguments, errors, exit codes.
+# Runs beside others: waits 20 s.
 #
 #   tests/test_orderctl.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_protocol_page.sh - what docs/protocol.md says is what nodes do: a client in another language,
 # written from that page, runs every operation against real ones (protocol_page.py, support/foreign/page_client.py).
+# Runs beside others: waits 30 s.
 #
 #   tests/test_protocol_page.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

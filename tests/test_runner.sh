@@ -1,5 +1,6 @@
 #!/bin/bash
 # test_runner.sh - run.sh itself: it must not take a crash, a hang or an empty run for success.
+# Same for each build.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -11,9 +12,9 @@ cp tests/run.sh "$scratch/tests/"
 number=0
 failures=0
 
-# A fake test program: its source, and what it does as a script.
+# A fake test program: its name, what it does as a script, and what its source says.
 program() {
-    touch "$scratch/tests/unit/$1.c"
+    echo "/* ${3:-} */" >"$scratch/tests/unit/$1.c"
     printf '#!/bin/bash\n%s\n' "$2" >"$scratch/b/$1"
     chmod +x "$scratch/b/$1"
 }
@@ -22,7 +23,7 @@ program() {
 expect() {
     local name=$1 code=$2 last=$3 words=$4 output rc problem=''
     shift 4
-    output=$(UNIT_TIMEOUT=1 "$scratch/tests/run.sh" --build b "$@" 2>&1)
+    output=$(UNIT_TIMEOUT=${UNIT_TIMEOUT:-1} "$scratch/tests/run.sh" --build b "$@" 2>&1)
     rc=$?
     [ "$rc" -eq "$code" ] || problem="exit code $rc, not $code"
     [ "$(tail -n 1 <<<"$output")" = "$last" ] || problem="the last line is not: $last"
@@ -88,6 +89,59 @@ expect a_skipped_test_is_not_taken_for_one_that_did_not_run 1 '1 passed, 1 faile
 program test_locale $'echo 1..1; [ -z "$(bash -c true 2>&1)" ] && echo "ok 1 - quiet"'
 { export LC_ALL=xx_XX.UTF-8; } 2>/dev/null
 expect a_locale_that_is_not_there_disturbs_no_test 0 '1 passed, 0 failed, 0 skipped' 'quiet' test_locale
+
+# Tests that run at once, if each has met so many in networks of their own before its tenths of a second are over.
+meets() { # tenths, how many, names
+    local name
+    rm -rf "$scratch"/tests/unit/* "$scratch/met" && mkdir "$scratch/met"
+    for name in "${@:3}"; do
+        program "$name" "echo 1..1; readlink /proc/self/ns/net >$scratch/met/$name
+            for ((i = 0; i < $1; i++)); do
+                [ \$(cat $scratch/met/* | sort -u | wc -l) -lt $2 ] || { echo 'ok 1 - $name met'; exit; }
+                sleep 0.1
+            done
+            rm $scratch/met/$name; echo 'not ok 1 - $name is alone'; exit 1" 'Runs beside others: waits 2 s.'
+    done
+}
+# shellcheck disable=SC2016 # the inner shell's
+if unshare --net sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up' 2>/dev/null; then
+    export UNIT_TIMEOUT=30
+    meets 200 3 test_a test_b test_c
+    LANES=3 expect those_that_wait_run_beside_each_other_each_in_a_network_of_its_own 0 \
+        '3 passed, 0 failed, 0 skipped' 'test_c met'
+    meets 10 2 test_a test_b
+    LANES=1 expect no_more_run_than_there_are_lanes 1 '0 passed, 2 failed, 0 skipped' 'test_b is alone'
+    meets 10 2 test_a test_b
+    sed -i 's/Runs beside others.*//' "$scratch/tests/unit/test_b.c"
+    LANES=3 expect a_test_that_does_not_say_so_has_the_machine_for_itself 1 \
+        '0 passed, 2 failed, 0 skipped' 'test_b is alone'
+else
+    for number in $((number + 1)) $((number + 2)) $((number + 3)); do
+        echo "ok $number - tests run beside others # SKIP no network can be made here"
+    done
+fi
+
+rm "$scratch"/tests/unit/*.c
+program test_pages 'echo 1..1; echo "ok 1 - pages"' 'Same for each build.'
+program test_other 'echo 1..1; echo "ok 1 - other"'
+expect a_first_run_has_all_tests 0 '2 passed, 0 failed, 0 skipped' 'ok   pages'
+AGAIN=yes expect a_second_names_what_it_leaves_out 0 '1 passed, 0 failed, 0 skipped' 'left out here: test_pages'
+AGAIN=yes expect what_is_asked_for_by_its_name_is_never_left_out 0 '1 passed, 0 failed, 0 skipped' 'ok   pages' test_pages
+
+export UNIT_TIMEOUT=60
+program test_long "echo \$\$ >$scratch/pid; exec sleep 60"
+"$scratch/tests/run.sh" --build b test_long >"$scratch/said" 2>&1 &
+for _ in {1..100}; do [ ! -s "$scratch/pid" ] || break; sleep 0.1; done
+kill $! && wait $! 2>/dev/null
+for _ in {1..100}; do kill -0 "$(cat "$scratch/pid")" 2>/dev/null || break; sleep 0.1; done
+number=$((number + 1))
+if [ -s "$scratch/pid" ] && ! kill -0 "$(cat "$scratch/pid")" 2>/dev/null; then
+    echo "ok $number - a_runner_that_is_ended_ends_its_test"
+else
+    failures=$((failures + 1))
+    echo "not ok $number - a_runner_that_is_ended_ends_its_test"
+    sed 's/^/# /' "$scratch/said"
+fi
 
 echo "1..$number"
 [ "$failures" -eq 0 ]

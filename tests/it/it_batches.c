@@ -1,5 +1,6 @@
 /* it_batches.c - a receiver that takes a batch as a whole or not at all, against a real node: what is
- * wrong with one order, or with their number, costs the others nothing. */
+ * wrong with one order, or with their number, costs the others nothing.
+ * Runs beside others: waits 15 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

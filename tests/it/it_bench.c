@@ -1,5 +1,6 @@
 /* it_bench.c - orderbench fire and drain against real nodes, with small numbers: what they print,
- * and that they tell a cluster that does its work from one that does not. */
+ * and that they tell a cluster that does its work from one that does not.
+ * Runs beside others: waits 30 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* Clocks that are wrong when a node starts: real processes, whose orders are fired neither early nor
- * late by this machine's own clock. */
+ * late by this machine's own clock.
+ * Runs beside others: waits 220 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

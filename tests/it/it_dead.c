@@ -1,6 +1,7 @@
 /* Dead letters on three real processes, handled with orderctl as an operator would: they survive
  * their leader, tell why they died, wait while their route is paused, and are delivered once when
- * they are redriven; what is dropped ends cancelled. */
+ * they are redriven; what is dropped ends cancelled.
+ * Runs beside others: waits 10 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

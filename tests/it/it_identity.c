@@ -1,5 +1,6 @@
 /* One cluster is one cluster: nodes of two are started as if they were of one, in each way in which
- * that has happened, and no acknowledged order is lost. */
+ * that has happened, and no acknowledged order is lost.
+ * Runs beside others: waits 20 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* The clock of a cluster of one: a real process, whose machine is paused, boots with a wrong clock, is put
- * right. Its receiver's clock is right, and is what early and late are judged by. */
+ * right. Its receiver's clock is right, and is what early and late are judged by.
+ * Runs beside others: waits 105 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* Members that lost what they had confirmed: an older copy of a directory is put back, a
  * directory is wiped and its node started with the same flags, a directory is cloned and
- * started elsewhere. And members that lost nothing, however often they were killed. */
+ * started elsewhere. And members that lost nothing, however often they were killed.
+ * Runs beside others: waits 40 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* it_receivers.c - receivers that fail, dawdle, lie, hang up and answer nonsense, against a real node:
  * every order is settled in the end, with one effect, alone and in batches. And receivers behind
- * TLS, good and bad. */
+ * TLS, good and bad.
+ * Runs beside others: waits 55 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

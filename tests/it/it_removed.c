@@ -1,4 +1,5 @@
-/* Members that were removed: the node is told, and its id is used up. */
+/* Members that were removed: the node is told, and its id is used up.
+ * Runs beside others: waits 10 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* What orderctl status says of a cluster of which not all is well. */
+/* What orderctl status says of a cluster of which not all is well.
+ * Runs beside others: waits 15 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
