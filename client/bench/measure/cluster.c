@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "../../base/clocks.h"
+#include "certificates.h"
 #include "flags.h"
 #include "../../lib/ask.h"
 #include "../../ordersched.h"
 
-#define CLUSTER_PORTS 4      /* from one node's Raft port to the next one's */
-#define CLUSTER_UP_MS 20000  /* until a leader answers */
+#define CLUSTER_PORTS 4     /* from one node's Raft port to the next one's */
+#define CLUSTER_UP_MS 20000 /* until a leader answers */
+#define CLUSTER_FLAG_MAX (CLUSTER_DIR_MAX + 64)
 #define CLUSTER_LOOK_MS 1000 /* between looks whether the nodes still run */
 
 /* ---- its nodes ---- */
@@ -77,11 +79,32 @@ static int bench_cluster_take_flags(struct bench_cluster *c)
     return 0;
 }
 
+/* A file among the cluster's certificates, as the value of a flag. */
+static char *bench_cluster_tls_flag(const struct bench_cluster *c, const char *flag,
+                                    const char *name, char out[CLUSTER_FLAG_MAX])
+{
+    snprintf(out, CLUSTER_FLAG_MAX, "--%s=%s/tls/%s", flag, c->dir, name);
+    return out;
+}
+
+static int bench_cluster_make_certificates(const struct bench_cluster *c)
+{
+    const char *hosts[CLUSTER_NODES_MAX];
+    char directory[CLUSTER_DIR_MAX + 8];
+
+    for (unsigned i = 0; i < c->n; i++) {
+        hosts[i] = c->nodes[i].api;
+    }
+    snprintf(directory, sizeof directory, "%s/tls", c->dir);
+    return bench_certificates_make(directory, c->config.name, hosts, c->n);
+}
+
 int bench_cluster_start(struct bench_cluster *c, unsigned i)
 {
     struct bench_cluster_node *node = &c->nodes[i];
-    char program[600], id[16];
-    char *argv[10 + CLUSTER_FLAGS_MAX + 1] = {program,  "--id",      id,
+    char program[600], id[16], file[32];
+    char cert[CLUSTER_FLAG_MAX], key[CLUSTER_FLAG_MAX], ca[CLUSTER_FLAG_MAX];
+    char *argv[13 + CLUSTER_FLAGS_MAX + 1] = {program,  "--id",      id,
                                               "--data", node->data,  "--peers",
                                               c->peers, "--cluster", (char *)c->config.name};
     unsigned n = 9;
@@ -90,7 +113,13 @@ int bench_cluster_start(struct bench_cluster *c, unsigned i)
         return -1;
     }
     snprintf(id, sizeof id, "%u", i + 1);
-    if (c->cables.n > 0) { /* off the loopback, where only we are */
+    if (c->config.tls) {
+        snprintf(file, sizeof file, "node-%u.crt", i + 1);
+        argv[n++] = bench_cluster_tls_flag(c, "tls-cert", file, cert);
+        snprintf(file, sizeof file, "node-%u.key", i + 1);
+        argv[n++] = bench_cluster_tls_flag(c, "tls-key", file, key);
+        argv[n++] = bench_cluster_tls_flag(c, "tls-ca", "ca.crt", ca);
+    } else if (c->cables.n > 0) { /* off the loopback, where only we are */
         argv[n++] = "--insecure";
     }
     for (unsigned k = 0; c->args[k] != NULL; k++) {
@@ -282,6 +311,7 @@ static int bench_cluster_open_own(struct bench_cluster *c)
     for (unsigned i = 0; i < c->n; i++) {
         bench_cluster_place(c, i, base + CLUSTER_PORTS * i);
     }
+    rv = c->config.tls ? bench_cluster_make_certificates(c) : 0;
     for (unsigned i = 0; rv == 0 && i < c->n; i++) {
         rv = bench_cluster_start(c, i) == 0 ? 0 : 3;
     }

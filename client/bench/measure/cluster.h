@@ -27,6 +27,7 @@ struct bench_cluster_config {
     unsigned nodes;
     unsigned patience_ms;   /* to wait for a leader; 0: 20 s */
     const char *node_flags; /* further ones of each node: "FLAG=VALUE,FLAG=VALUE"; or NULL */
+    bool tls;               /* all of it inside TLS, by certificates that are made for it */
     bool apart;             /* each node on a machine of its own, whose cable can be pulled */
 };
 

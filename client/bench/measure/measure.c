@@ -34,6 +34,7 @@ static const struct flag measure_flags[] = {
     {MEASURE_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "measure a running cluster, instead of starting one"},
     {MEASURE_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    {MEASURE_TLS, "tls", 0, NULL, "all of the cluster that is started inside TLS"},
     TLS_FLAGS(MEASURE_TLS_CA, MEASURE_TLS_CERT, MEASURE_TLS_KEY),
     {MEASURE_TIMEOUT, "timeout", 0, "DURATION", "how long to try each call (30s)"},
     {MEASURE_WRITE, "write", 'w', "table|json", "how to print the figures (table)"},
@@ -118,6 +119,7 @@ static int measure_read_cluster(struct measure *m)
         return 2;
     }
     c->nodes = (unsigned)nodes;
+    c->tls = m->values[MEASURE_TLS] != NULL;
     const char *ca = m->values[MEASURE_TLS_CA];
     const char *cert = m->values[MEASURE_TLS_CERT];
     const char *key = m->values[MEASURE_TLS_KEY];
@@ -125,17 +127,18 @@ static int measure_read_cluster(struct measure *m)
         return ca == NULL && cert == NULL && key == NULL
                    ? 0
                    : bench_usage("--tls-ca, --tls-cert and --tls-key are of a cluster that runs"
-                                 " (--endpoints); one that is started is plain",
+                                 " (--endpoints); one that is started makes its own with --tls",
                                  NULL);
     }
     if (bench_tls_take(ca, cert, key) != 0) {
         return 2;
     }
     c->patience_ms = m->timeout_ms;
-    if (c->data != NULL || c->node_flags != NULL || m->values[MEASURE_NODES] != NULL) {
-        return bench_usage("--nodes, --data and --node-flags are of a cluster that is started;"
-                           " --endpoints measures one that runs",
-                           NULL);
+    if (c->data != NULL || c->node_flags != NULL || c->tls || m->values[MEASURE_NODES] != NULL) {
+        return bench_usage(
+            "--nodes, --data, --tls and --node-flags are of a cluster that is started;"
+            " --endpoints measures one that runs",
+            NULL);
     }
     if (m->command->kills) {
         return bench_usage("this command kills nodes, and does so in a cluster of its own only:"
@@ -204,6 +207,7 @@ static void measure_note_settings(struct measure *m)
     json_object_set_new(s, "id_bytes", json_integer(BENCH_ID_SIZE));
     json_object_set_new(s, "payload_bytes", json_integer(BENCH_PAYLOAD_SIZE));
     json_object_set_new(s, "own_cluster", json_boolean(m->cluster.own));
+    json_object_set_new(s, "tls", json_boolean(getenv("ORDERSCHED_TLS_CA") != NULL));
     json_object_set_new(s, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
     if (getloadavg(&load, 1) == 1) { /* others make the figures worse */
         json_object_set_new(s, "load_before", json_real((double)(int)(load * 100) / 100));
