@@ -48,6 +48,9 @@ static int schedule_run(struct measure *m, uint64_t pending)
 {
     int rv = measure_load(m, pending);
 
+    if (m->cluster_config.tls) { /* goals of its own, beside the plain one's */
+        m->row.bench = "schedule_tls";
+    }
     json_object_set_new(m->row.settings, "pending", json_integer((json_int_t)pending));
     return rv != 0 ? rv : throughput_run(m, ORDERSCHED_SCHEDULE, m->next, "scheduling");
 }
