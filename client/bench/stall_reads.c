@@ -15,7 +15,7 @@
 
 #include "../base/clocks.h"
 #include "measure/flood.h"
-#include "measure/witness.h"
+#include "witness.h"
 
 #define LARGE_ORDERS 900
 #define ROUTES 1000

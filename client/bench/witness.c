@@ -4,7 +4,7 @@
 #include <sched.h>
 #include <time.h>
 
-#include "../../base/clocks.h"
+#include "../base/clocks.h"
 
 #define WITNESS_SLEEP_US 1000u
 
