@@ -17,10 +17,13 @@ void api_log_refused(struct api *a, const char *what, const struct sockaddr *fro
     uint64_t now_ms = uv_now(&a->loop);
     char host[64] = "?";
 
-    if (a->config.log == NULL || (a->logged_ms != 0 && now_ms - a->logged_ms < 1000)) {
+    if (a->logged_ms == 0 || now_ms - a->logged_ms >= 1000) {
+        a->logged_ms = now_ms;
+        a->n_logged = 0;
+    }
+    if (a->config.log == NULL || a->n_logged++ >= API_LOGGED_MAX) {
         return;
     }
-    a->logged_ms = now_ms;
     (void)uv_ip_name(from, host, sizeof host);
     log_line(a->config.log, LOG_WARN, what, LOG_STR("error", error), LOG_STR("reason", reason),
              LOG_STR("client", host));

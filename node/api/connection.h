@@ -51,7 +51,7 @@ struct api_connection {
     atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
 };
 
-/* One line a second that a client was refused something, and why. */
+/* A few lines a second that a client was refused something, and why. */
 void api_connection_log(struct api_connection *c, const char *error, const char *reason);
 size_t api_connection_unread(const struct api_connection *c); /* bytes of answers not taken yet */
 void api_load_add(atomic_size_t *n, int by);

@@ -12,6 +12,7 @@
 #include "unfinished.h"
 
 #define API_LENGTH_SIZE 8
+#define API_LOGGED_MAX 8
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
 
 struct api_connection;
@@ -66,7 +67,9 @@ struct api {
     unsigned lingers;
     bool ending;
     uint64_t rested_ms; /* one line a second that nobody can be let in */
-    uint64_t logged_ms; /* one line a second about clients that misbehave */
+    /* API_LOGGED_MAX lines a second about clients that misbehave, and who did not come through TLS. */
+    uint64_t logged_ms;
+    unsigned n_logged;
     /* for all threads; written by the api thread, but for load_unread */
     atomic_size_t load_connections, load_paused, load_in_hand;
     atomic_size_t load_unread; /* bytes of answers: up on the raft loop, down here */
@@ -77,7 +80,7 @@ struct api {
 void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */
 void api_hand_over(struct api_slot *slot);
 
-/* All on the api thread, or after it. connection.c: one line a second of what was refused. */
+/* All on the api thread, or after it. connection.c: a few lines a second of what was refused. */
 void api_log_refused(struct api *a, const char *what, const struct sockaddr *from,
                      const char *error, const char *reason);
 /* door.c: */

@@ -342,7 +342,7 @@ void connection_arrived(struct transport *t, const struct tls_arrival *arrival)
     char remote[TRANSPORT_NAME_SIZE];
     if (arrival->fd < 0) {
         transport_sockaddr_name((const struct sockaddr *)&arrival->from, remote);
-        transport_log_limited(t, &t->refusals, "warn", "connection from %s refused: %s", remote,
+        transport_log_limited(t, &t->strangers, "warn", "connection from %s refused: %s", remote,
                               arrival->why);
         return;
     }

@@ -33,6 +33,8 @@ struct listener {
 
 /* Lets one line through in a while, and counts the others. */
 struct log_limit {
+    unsigned burst; /* lines that pass before it begins; 0: one */
+    unsigned passed;
     uint64_t last_ms; /* 0 = never */
     uint64_t suppressed;
 };
@@ -134,6 +136,7 @@ struct transport {
     raft_uv_transport_close_cb close_cb;
 
     struct log_limit refusals, crowding;
+    struct log_limit strangers; /* who did not come through TLS, each for a reason of its own */
     struct log_limit events[TRANSPORT_COMPLAINTS];    /* of handshaken connections, by peer */
     struct complaint unreached[TRANSPORT_COMPLAINTS]; /* about peers that we dial */
     struct complaint refused[TRANSPORT_COMPLAINTS];   /* about peers that dial us */
@@ -146,7 +149,7 @@ struct transport {
 /* transport.c */
 void transport_log(struct transport *t, const char *level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* At most one line each second under this limit; the next one tells how many were left out. */
+/* At most one line each second under this limit, or its burst; the next one tells how many were left out. */
 void transport_log_limited(struct transport *t, struct log_limit *limit, const char *level,
                            const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* A line about a peer: once, when it changes, and every half a minute. */

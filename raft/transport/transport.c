@@ -15,6 +15,7 @@
  * came through a bad link may sleep for seconds after the link is good, a new one does not. */
 #define USER_TIMEOUT_DEFAULT_MS 2000
 #define LOG_INTERVAL_MS 1000
+#define STRANGERS_BURST 8 /* lines a second */
 #define COMPLAINT_INTERVAL_MS 30000
 
 void transport_log(struct transport *t, const char *level, const char *format, ...)
@@ -36,12 +37,16 @@ static bool limit_passes(struct transport *t, struct log_limit *limit, uint64_t 
 {
     uint64_t now_ms = uv_now(t->loop) + 1; /* 0 stands for never */
     if (limit->last_ms != 0 && now_ms - limit->last_ms < interval_ms) {
-        limit->suppressed++;
-        return false;
+        if (++limit->passed >= limit->burst) {
+            limit->suppressed++;
+            return false;
+        }
+    } else {
+        limit->passed = 0;
+        limit->last_ms = now_ms;
     }
     *left_out = limit->suppressed;
     limit->suppressed = 0;
-    limit->last_ms = now_ms;
     return true;
 }
 
@@ -115,7 +120,7 @@ static void relay_tells(void *arg, const char *level, const struct sockaddr *fro
         return;
     }
     transport_sockaddr_name(from, remote);
-    transport_log_limited(t, &t->refusals, level, "connection with %s: %s", remote, sentence);
+    transport_log_limited(t, &t->strangers, level, "connection with %s: %s", remote, sentence);
 }
 
 static int relay_start(struct transport *t)
@@ -425,6 +430,7 @@ int transport_init(struct raft_uv_transport *raft, uv_loop_t *loop,
     t->ended = config->ended;
     t->cluster_arg = config->cluster_arg;
     t->clocks = config->clocks;
+    t->strangers.burst = STRANGERS_BURST;
     t->log = config->log;
     t->log_arg = config->log_arg;
     t->member_address = config->member_address;
