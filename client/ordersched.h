@@ -60,6 +60,8 @@ enum ordersched_error {
     ORDERSCHED_TOO_MANY_ROUTES = 10,
     ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
     ORDERSCHED_NOT_DEAD = 12, /* redrive, drop: the order is no dead letter; see the state */
+    ORDERSCHED_TOO_MANY_PRINCIPALS = 13,
+    ORDERSCHED_NO_ADMIN = 14, /* authorisation: nobody could change anything any more */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */
@@ -78,6 +80,7 @@ enum ordersched_error {
     ORDERSCHED_MEMBER_CHANGE = 45,    /* membership change refused; the text says why */
     ORDERSCHED_EXEC_NOT_ALLOWED = 46, /* route put: the leader runs no programs (--allow-exec) */
     ORDERSCHED_REQUEST_ID_USED = 47,  /* for another operation, or another order or route */
+    ORDERSCHED_DENIED = 48,           /* the caller may not do this; the text says what is missing */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its leadership with it in the log */
@@ -88,6 +91,7 @@ enum ordersched_error {
     ORDERSCHED_CLOSED = 97,      /* the client was closed before the request was sent */
     ORDERSCHED_NO_MEMORY = 98,
     ORDERSCHED_ARGUMENT = 99, /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_INSECURE_TOKEN = 100, /* a token is not sent over plain TCP off the loopback */
 };
 
 enum ordersched_class { ORDERSCHED_DONE, ORDERSCHED_DEFINITE, ORDERSCHED_UNKNOWN };
