@@ -196,6 +196,24 @@ void scheduler_write_members(struct scheduler *s);
 /* Append the body of STATUS, up to the key "routes", whose value must follow. */
 void scheduler_write_status(struct scheduler *s, struct buffer *b);
 
+/* access.c */
+/* Would this item, which changes something, be denied as things are? */
+bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
+                      const struct inbound *in, const struct inbound_item *item);
+/* Its message's turn in the log has come: is this item, which reads or was denied before, denied? */
+bool scheduler_denies_now(const struct scheduler *s, const struct actor *actor,
+                          const struct inbound *in, const struct inbound_item *item);
+/* Is the order that is read as if it were not there? */
+bool scheduler_hides(const struct scheduler *s, const struct inbound *in,
+                     const struct operation *op);
+/* Append the result of an item that is denied, with what is missing. */
+void scheduler_write_denied(struct scheduler *s, const struct actor *actor,
+                            const struct inbound *in, const struct inbound_item *item,
+                            struct buffer *out);
+/* Append the result of an item of the log. */
+void scheduler_write_logged(struct scheduler *s, const struct inbound_item *item,
+                            const struct result *result, struct buffer *out);
+
 /* reads.c */
 void scheduler_init_reads(struct scheduler *s);
 /* Answer a message; what holds something else than operations that were logged: now, or in slices. */
