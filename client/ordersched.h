@@ -80,7 +80,7 @@ enum ordersched_error {
     ORDERSCHED_MEMBER_CHANGE = 45,    /* membership change refused; the text says why */
     ORDERSCHED_EXEC_NOT_ALLOWED = 46, /* route put: the leader runs no programs (--allow-exec) */
     ORDERSCHED_REQUEST_ID_USED = 47,  /* for another operation, or another order or route */
-    ORDERSCHED_DENIED = 48,           /* the caller may not do this; the text says what is missing */
+    ORDERSCHED_DENIED = 48, /* the caller may not do this; the text says what is missing */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its leadership with it in the log */
@@ -90,7 +90,7 @@ enum ordersched_error {
     ORDERSCHED_UNREACHABLE = 96, /* no endpoint took the request before its time ran out */
     ORDERSCHED_CLOSED = 97,      /* the client was closed before the request was sent */
     ORDERSCHED_NO_MEMORY = 98,
-    ORDERSCHED_ARGUMENT = 99, /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_ARGUMENT = 99,        /* the caller's arguments are wrong; nothing was sent */
     ORDERSCHED_INSECURE_TOKEN = 100, /* a token is not sent over plain TCP off the loopback */
 };
 
@@ -160,10 +160,15 @@ struct ordersched_config {
     const char *endpoints; /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401" */
     const char *cluster;   /* NULL = "orderschedd" */
     unsigned timeout_ms;   /* default for calls that give 0; 0 here = 10,000 */
+    /* The token that says who asks (docs/roles.md); NULL = what ORDERSCHED_TOKEN of the environment
+     * holds, "" = none. It is copied, and never sent off the loopback: calls that would have to be
+     * end with INSECURE_TOKEN. */
+    const char *token;
 };
 
 /* Open a client. Never blocks on the network: an unreachable cluster shows in the calls.
- * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints malformed) or ORDERSCHED_NO_MEMORY. */
+ * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints or token malformed),
+ * ORDERSCHED_INSECURE_TOKEN (an endpoint is off the loopback) or ORDERSCHED_NO_MEMORY. */
 ORDERSCHED_API int ordersched_open(const struct ordersched_config *config,
                                    ordersched_client **client) ORDERSCHED_MUST_CHECK;
 

@@ -53,7 +53,9 @@ static double since_s(const struct restart *r)
 static bool restart_serves(struct restart *r)
 {
     struct measure *m = &r->m;
-    struct ordersched_config config = {m->cluster.endpoints, m->cluster_config.name, ATTEMPT_MS};
+    struct ordersched_config config = {.endpoints = m->cluster.endpoints,
+                                       .cluster = m->cluster_config.name,
+                                       .timeout_ms = ATTEMPT_MS};
     char id[BENCH_ID_SIZE];
     struct engine_config as = measure_engine(m, ORDERSCHED_SCHEDULE, 0, 1);
     struct ordersched_operation op = {.kind = ORDERSCHED_SCHEDULE,

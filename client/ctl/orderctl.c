@@ -219,7 +219,9 @@ static int settle_globals(struct ctl *ctl)
 
 static int run_command(struct ctl *ctl)
 {
-    struct ordersched_config config = {ctl->endpoints, ctl->cluster, ctl->timeout_ms};
+    struct ordersched_config config = {.endpoints = ctl->endpoints,
+                                       .cluster = ctl->cluster,
+                                       .timeout_ms = ctl->timeout_ms};
     char raft[PROTOCOL_ADDRESS_MAX], clients[PROTOCOL_ADDRESS_MAX];
 
     if (ctl->n_operands < ctl->command->operands_min) {

@@ -296,7 +296,7 @@ static void search_refused(struct client_logic *l, int error)
             return;
         }
     }
-    client_refuse_waiting(l, error);
+    client_refuse_waiting(l, &l->calls, error);
 }
 
 /* A client stays with the cluster in which it found a leader first: a node of another one, whose

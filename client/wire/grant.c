@@ -111,6 +111,23 @@ bool grant_covers_id(const struct grant *g, struct slice id)
     return begins_with(id, g->prefix);
 }
 
+bool token_is_wellformed(struct slice text)
+{
+    size_t prefix_len = strlen(TOKEN_PREFIX);
+
+    if (text.len != TOKEN_TEXT_LEN || memcmp(text.data, TOKEN_PREFIX, prefix_len) != 0) {
+        return false;
+    }
+    for (size_t i = prefix_len; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_')) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool grant_is_for_all(const struct grant *g)
 {
     return g->routes.len == 1 && is_open(g->routes) && g->prefix.len == 0;

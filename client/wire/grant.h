@@ -10,7 +10,8 @@
 #define GRANT_PATTERN_MAX (ORDERSCHED_ROUTE_NAME_MAX + 1) /* a route's name and '*' */
 #define GRANT_MAX 8                                       /* grants of a principal */
 #define TOKEN_HASH_SIZE 32                                /* SHA-256 */
-#define TOKEN_TEXT_LEN 48 /* "osdt_" and the base64url of 32 bytes */
+#define TOKEN_PREFIX "osdt_"
+#define TOKEN_TEXT_LEN 48 /* the prefix, and the base64url of 32 bytes */
 #define TOKEN_LIFETIME_MAX_MS (3660ull * 24 * 3600 * 1000)
 
 /* Numbers are part of the wire protocol, the log and snapshots. */
@@ -50,6 +51,8 @@ bool grant_name_is_good(struct slice name);
 bool grant_pattern_is_good(struct slice pattern);
 bool grant_covers_route(const struct grant *g, struct slice route);
 bool grant_covers_id(const struct grant *g, struct slice id);
+/* Does it look like a token (token.h)? */
+bool token_is_wellformed(struct slice text);
 /* Is it for every route and every order? */
 bool grant_is_for_all(const struct grant *g);
 

@@ -7,8 +7,7 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-#define PREFIX "osdt_"
-#define PREFIX_LEN (sizeof PREFIX - 1)
+#define PREFIX_LEN (sizeof TOKEN_PREFIX - 1)
 #define BASE64_LEN 44 /* of 32 bytes, with the '=' that base64url leaves out */
 
 static_assert(PREFIX_LEN + BASE64_LEN - 1 == TOKEN_TEXT_LEN, "the text has its length");
@@ -20,28 +19,13 @@ void token_make(const uint8_t random[TOKEN_RANDOM_SIZE], char text[TOKEN_TEXT_LE
 
     int n = EVP_EncodeBlock(base64, random, TOKEN_RANDOM_SIZE);
     assert(n == BASE64_LEN && base64[BASE64_LEN - 1] == '=');
-    memcpy(text, PREFIX, PREFIX_LEN);
+    memcpy(text, TOKEN_PREFIX, PREFIX_LEN);
     for (size_t i = 0; i < BASE64_LEN - 1; i++) {
         char c = (char)base64[i];
         text[PREFIX_LEN + i] = c == '+' ? '-' : c == '/' ? '_' : c;
     }
     text[TOKEN_TEXT_LEN] = '\0';
     OPENSSL_cleanse(base64, sizeof base64);
-}
-
-bool token_is_wellformed(struct slice text)
-{
-    if (text.len != TOKEN_TEXT_LEN || memcmp(text.data, PREFIX, PREFIX_LEN) != 0) {
-        return false;
-    }
-    for (size_t i = PREFIX_LEN; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_')) {
-            return false;
-        }
-    }
-    return true;
 }
 
 void token_hash(struct slice text, uint8_t hash[TOKEN_HASH_SIZE])

@@ -9,8 +9,6 @@
 
 /* Write the token of these random bytes, with its NUL. */
 void token_make(const uint8_t random[TOKEN_RANDOM_SIZE], char text[TOKEN_TEXT_LEN + 1]);
-/* Does it look like one? */
-bool token_is_wellformed(struct slice text);
 /* Of whatever was stated, a token or not. */
 void token_hash(struct slice text, uint8_t hash[TOKEN_HASH_SIZE]);
 

@@ -232,7 +232,9 @@ static int bench_cluster_await_leader(const struct bench_cluster *c, ordersched_
 
 static int bench_cluster_wait_leader(const struct bench_cluster *c)
 {
-    struct ordersched_config config = {c->endpoints, c->config.name, CLUSTER_LOOK_MS};
+    struct ordersched_config config = {.endpoints = c->endpoints,
+                                       .cluster = c->config.name,
+                                       .timeout_ms = CLUSTER_LOOK_MS};
     ordersched_client *client;
     int rv = ordersched_open(&config, &client);
 

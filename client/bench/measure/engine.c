@@ -335,8 +335,9 @@ static void *client_run(void *arg)
 
 static int client_open(struct engine_client *c, struct engine *e)
 {
-    struct ordersched_config config = {e->config.endpoints, e->config.cluster,
-                                       e->config.timeout_ms};
+    struct ordersched_config config = {.endpoints = e->config.endpoints,
+                                       .cluster = e->config.cluster,
+                                       .timeout_ms = e->config.timeout_ms};
 
     c->engine = e;
     pthread_mutex_init(&c->mutex, NULL);

@@ -255,7 +255,9 @@ int measure_open(struct measure *m)
         bench_row_free(&m->row);
         return rv;
     }
-    struct ordersched_config config = {m->cluster.endpoints, m->cluster_config.name, m->timeout_ms};
+    struct ordersched_config config = {.endpoints = m->cluster.endpoints,
+                                       .cluster = m->cluster_config.name,
+                                       .timeout_ms = m->timeout_ms};
     rv = ordersched_open(&config, &m->client);
     rv = rv == ORDERSCHED_OK ? measure_put_route(m)
                              : bench_explain(rv, NULL, "opening the cluster's endpoints");

@@ -90,7 +90,9 @@ void bench_setup_widen(struct bench_setup *setup, uint64_t requests, uint64_t ba
 
 int bench_setup_open(struct bench_setup *setup)
 {
-    struct ordersched_config config = {setup->endpoints, setup->cluster, setup->timeout_ms};
+    struct ordersched_config config = {.endpoints = setup->endpoints,
+                                       .cluster = setup->cluster,
+                                       .timeout_ms = setup->timeout_ms};
     int rv = ordersched_open(&config, &setup->client);
 
     return rv == ORDERSCHED_OK ? 0 : bench_explain(rv, NULL, "opening --endpoints");

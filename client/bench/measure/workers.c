@@ -87,7 +87,9 @@ static void *worker_main(void *arg)
 {
     struct bench_worker *w = arg;
     const struct bench_setup *setup = w->workers->setup;
-    struct ordersched_config config = {setup->endpoints, setup->cluster, setup->timeout_ms};
+    struct ordersched_config config = {.endpoints = setup->endpoints,
+                                       .cluster = setup->cluster,
+                                       .timeout_ms = setup->timeout_ms};
     ordersched_client *client = NULL;
     ordersched_worker *worker = NULL;
     int rv = ordersched_open(&config, &client);

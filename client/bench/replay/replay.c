@@ -281,7 +281,9 @@ static int replay_all(struct replay *r, struct verdict *verdict)
 int replay_run(const struct replay_config *config, const struct bench_orders *orders,
                struct verdict *verdict)
 {
-    struct ordersched_config client = {config->endpoints, config->cluster, config->timeout_ms};
+    struct ordersched_config client = {.endpoints = config->endpoints,
+                                       .cluster = config->cluster,
+                                       .timeout_ms = config->timeout_ms};
     struct replay *r = calloc(1, sizeof *r);
 
     if (r == NULL) {
