@@ -6,6 +6,7 @@
 
 #include "../text/flag_text.h"
 #include "../text/units.h"
+#include "../wire/grant.h"
 
 #define CTL_TIMEOUT_DEFAULT_MS 10000
 
@@ -13,6 +14,7 @@ static const struct flag global_flags[] = {
     {CTL_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
     {CTL_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    {CTL_TOKEN, "token", 0, "osdt_...|@FILE|-", "who asks (ORDERSCHED_TOKEN; nobody)"},
     {CTL_TIMEOUT, "timeout", 0, "DURATION", "how long to try (10s)"},
     {CTL_WRITE, "write", 'w', "table|json", "how to print the answer (table)"},
     {CTL_HELP, "help", 'h', NULL, "this text; after a command, that command's"},
@@ -21,8 +23,9 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_list_commands,    ctl_route_commands, ctl_work_commands,
-    ctl_dead_commands,  ctl_cluster_commands, ctl_clock_commands, ctl_set_back_commands};
+    ctl_order_commands, ctl_list_commands,     ctl_route_commands,
+    ctl_work_commands,  ctl_dead_commands,     ctl_cluster_commands,
+    ctl_clock_commands, ctl_set_back_commands, ctl_principal_commands};
 
 static void help_program(void)
 {
@@ -120,7 +123,7 @@ static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char
         return most == 1 ? ctl_usage(ctl, "--%s is given twice", f->name)
                          : ctl_usage(ctl, "--%s may be given at most %u times", f->name, most);
     }
-    if (key == CTL_SECRET || key == CTL_HEADER) {
+    if (key == CTL_SECRET || key == CTL_HEADER || key == CTL_TOKEN) {
         int rv = take_text(ctl, f, &value);
         if (rv != CTL_DONE) {
             return rv;
@@ -208,6 +211,14 @@ static int settle_globals(struct ctl *ctl)
                             timeout_ms > 24ull * 3600 * 1000)) {
         return ctl_usage(ctl, "--timeout must be a duration from 1ms to 24h, not \"%s\"", timeout);
     }
+    ctl->token = ctl_value(ctl, CTL_TOKEN) != NULL ? ctl_value(ctl, CTL_TOKEN)
+                                                   : getenv("ORDERSCHED_TOKEN");
+    if (ctl->token != NULL && *ctl->token != '\0' &&
+        !token_is_wellformed((struct slice){(const uint8_t *)ctl->token, strlen(ctl->token)})) {
+        return ctl_usage(ctl, "%s is no token: osdt_ and 43 characters",
+                         ctl_value(ctl, CTL_TOKEN) != NULL ? "what --token says"
+                                                           : "what ORDERSCHED_TOKEN holds");
+    }
     ctl->timeout_ms = (unsigned)timeout_ms;
     ctl->given_timeout = timeout != NULL;
     if (write != NULL && strcmp(write, "json") != 0 && strcmp(write, "table") != 0) {
@@ -221,7 +232,8 @@ static int run_command(struct ctl *ctl)
 {
     struct ordersched_config config = {.endpoints = ctl->endpoints,
                                        .cluster = ctl->cluster,
-                                       .timeout_ms = ctl->timeout_ms};
+                                       .timeout_ms = ctl->timeout_ms,
+                                       .token = ctl->token};
     char raft[PROTOCOL_ADDRESS_MAX], clients[PROTOCOL_ADDRESS_MAX];
 
     if (ctl->n_operands < ctl->command->operands_min) {

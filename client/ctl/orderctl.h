@@ -55,6 +55,12 @@ enum ctl_flag {
     CTL_NAME,
     CTL_DRAIN,
     CTL_YES,
+    CTL_TOKEN,
+    CTL_ROLE,
+    CTL_ROUTES,
+    CTL_PREFIX,
+    CTL_EXPIRES,
+    CTL_OVERLAP,
     CTL_FLAGS
 };
 
@@ -65,6 +71,7 @@ struct ctl {
     const struct ctl_command *command;
     const char *endpoints;
     const char *cluster;
+    const char *token;   /* who asks; NULL: what the environment says, if anything */
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
     bool json;
@@ -73,7 +80,7 @@ struct ctl {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
     } flags[CTL_FLAGS];
-    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX]; /* of such values, to be freed */
+    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX + 1]; /* of such values, to be freed */
     unsigned n_texts;
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;
@@ -103,6 +110,7 @@ extern const struct ctl_command ctl_cluster_commands[];
 extern const struct ctl_command ctl_clock_commands[];
 extern const struct ctl_command ctl_set_back_commands[];
 extern const struct ctl_command ctl_work_commands[];
+extern const struct ctl_command ctl_principal_commands[];
 
 /* The value of a flag, or NULL. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag);

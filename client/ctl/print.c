@@ -102,6 +102,14 @@ static const char *advice(int error, int state)
         case ORDERSCHED_NOT_LEADER: return "Nothing was done; try again in a moment";
         case ORDERSCHED_FULL:
         case ORDERSCHED_NO_SPACE: return "Nothing was done; make room first, see: orderctl status";
+        case ORDERSCHED_DENIED:
+            return "Nothing was done; an admin sees what you may with: orderctl token list";
+        case ORDERSCHED_NO_ADMIN:
+            return "Make one first: orderctl token create NAME --role admin --expires DURATION";
+        case ORDERSCHED_TOO_MANY_PRINCIPALS:
+            return "Nothing was done; take others away with: orderctl token revoke NAME";
+        case ORDERSCHED_INSECURE_TOKEN:
+            return "Ask from the node's own machine, over 127.0.0.1, or through a tunnel";
         case ORDERSCHED_UNREACHABLE:
             return "Nothing was done; check --endpoints, and: orderctl status";
         default: return NULL;
