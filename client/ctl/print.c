@@ -142,6 +142,23 @@ static void fail_as_json(const struct ctl *ctl, const char *subject, const char 
     ctl_print_json(object);
 }
 
+int ctl_none_answered(const struct ctl *ctl, bool denied)
+{
+    if (denied) {
+        fprintf(stderr,
+                "orderctl: %s: DENIED: the nodes tell this to whoever has a grant of the role "
+                "observer, for all routes and orders. Say who asks, with --token @FILE or "
+                "ORDERSCHED_TOKEN.\n",
+                ctl->command->name);
+        return CTL_REFUSED;
+    }
+    fprintf(stderr,
+            "orderctl: %s: UNREACHABLE: no node answered. Check that they run, and --endpoints "
+            "(%s).\n",
+            ctl->command->name, ctl->endpoints);
+    return CTL_UNKNOWN;
+}
+
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply)
 {

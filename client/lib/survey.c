@@ -24,35 +24,21 @@ struct status_key {
     }
 
 static const struct status_key status_keys[] = {
-    TEXT_KEY(cluster),
-    TEXT_KEY(identity),
-    TEXT_KEY(address),
-    TEXT_KEY(role),
-    TEXT_KEY(version),
-    TEXT_KEY(disk),
-    TEXT_KEY(clock),
-    TEXT_KEY(lone_clock),
-    UINT_KEY(id),
-    UINT_KEY(leader),
-    UINT_KEY(term),
-    UINT_KEY(commit),
-    UINT_KEY(applied),
-    UINT_KEY(last),
-    UINT_KEY(now_ms),
-    UINT_KEY(epoch),
-    UINT_KEY(pending),
-    UINT_KEY(closing),
-    UINT_KEY(paid),
-    UINT_KEY(cancelled),
-    UINT_KEY(expired),
-    UINT_KEY(dead),
-    UINT_KEY(oldest_overdue_ms),
-    UINT_KEY(memory_bytes),
-    UINT_KEY(deliveries),
-    UINT_KEY(queued),
-    UINT_KEY(clock_ms),
-    UINT_KEY(clock_trusted),
-    UINT_KEY(clock_by_trusted),
+    TEXT_KEY(cluster),       TEXT_KEY(identity),
+    TEXT_KEY(address),       TEXT_KEY(role),
+    TEXT_KEY(version),       TEXT_KEY(disk),
+    TEXT_KEY(authorisation), TEXT_KEY(clock),
+    TEXT_KEY(lone_clock),    UINT_KEY(id),
+    UINT_KEY(leader),        UINT_KEY(term),
+    UINT_KEY(commit),        UINT_KEY(applied),
+    UINT_KEY(last),          UINT_KEY(now_ms),
+    UINT_KEY(epoch),         UINT_KEY(pending),
+    UINT_KEY(closing),       UINT_KEY(paid),
+    UINT_KEY(cancelled),     UINT_KEY(expired),
+    UINT_KEY(dead),          UINT_KEY(oldest_overdue_ms),
+    UINT_KEY(memory_bytes),  UINT_KEY(deliveries),
+    UINT_KEY(queued),        UINT_KEY(clock_ms),
+    UINT_KEY(clock_trusted), UINT_KEY(clock_by_trusted),
     UINT_KEY(time_ms),
 };
 
@@ -400,6 +386,16 @@ bool survey_is_split(const struct survey *s, char *sentence, size_t len)
                 nodes_are_split(&s->nodes[k], &s->nodes[i], sentence, len)) {
                 return true;
             }
+        }
+    }
+    return false;
+}
+
+bool survey_denies(const struct survey *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        if (!s->nodes[i].up && s->nodes[i].error == ORDERSCHED_DENIED) {
+            return true;
         }
     }
     return false;

@@ -34,7 +34,8 @@ struct node_status {
     char address[PROTOCOL_ADDRESS_MAX];
     char role[16];
     char version[32];
-    char disk[16];  /* "ok", "low", "full" */
+    char disk[16];         /* "ok", "low", "full" */
+    char authorisation[8]; /* "on", "off"; empty: too old */
     char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
     char lone_clock
         [16]; /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
@@ -106,6 +107,8 @@ void survey_ask_status(struct survey *s, ordersched_client *client, unsigned tim
 /* What is wrong with these nodes together, that none of them can see: two clusters behind one list,
  * or two leaders of one term. A sentence that says so, or false. */
 bool survey_is_split(const struct survey *s, char *sentence, size_t len);
+/* Is there a node that answered, and does not tell who asks? */
+bool survey_denies(const struct survey *s);
 /* The node that leads with the highest term, or NULL. */
 const struct survey_node *survey_leader(const struct survey *s);
 

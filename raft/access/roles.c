@@ -136,7 +136,7 @@ void roles_explain(enum lack lack, enum role role, enum operation_code code, cha
     switch (lack) {
         case LACK_NOTHING: snprintf(text, len, "nothing is missing"); return;
         case LACK_CALLER:
-            snprintf(text, len, "authorisation is on, and no token was stated");
+            snprintf(text, len, "it needs a principal, and no token was stated");
             return;
         case LACK_KNOWN: snprintf(text, len, "the token is not known, or was revoked"); return;
         case LACK_EXPIRED: snprintf(text, len, "the token has expired"); return;
