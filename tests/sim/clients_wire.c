@@ -160,6 +160,10 @@ static void exchange_arrive_cb(void *arg)
 /* The requests that leave now may take effect from now on. */
 static void note_requests(struct sim_client *c)
 {
+    if (c == &c->clients->admin.client) {
+        access_note_request(c->clients);
+        return;
+    }
     for (struct job *j = c->clients->jobs; j != NULL; j = j->next) {
         if (j->client != c || j->call == NULL || !j->call->id_made) {
             continue;
