@@ -105,6 +105,9 @@ void check_invoked(struct check *c, const struct check_call *call);
 void check_answered(struct check *c, const struct check_call *call, bool alone,
                     const struct ordersched_answer *answer);
 
+/* What a node says of an operation, as it leaves: also what no client tells its caller. */
+void check_result(struct check *c, const struct result *result);
+
 /* A list, page by page, of one state (0: all) and one route (-1: all). Zeroed before its first
  * use. */
 struct check_list {

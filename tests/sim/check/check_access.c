@@ -304,23 +304,27 @@ static bool is_rotated(const struct access *a, uint64_t floor)
 }
 
 static void check_denied(struct check *c, const struct check_call *call,
-                         const struct request_ask *ask, uint64_t floor,
-                         const struct ordersched_answer *a)
+                         const struct request_ask *ask, uint64_t floor)
 {
     c->coverage->calls_denied++;
-    if (a->state != ORDERSCHED_STATE_NONE || a->deadline_ms != 0 || a->index != 0) {
-        check_fail(c, "AUTH", (int)call->id,
-                   "a denied %s tells of the order:\n  its client got DENIED, %s, deadline %" PRIu64
-                   ", log index %" PRIu64,
-                   check_code_name(call->code), ordersched_state_name(a->state), a->deadline_ms,
-                   a->index);
-    } else if (!any_policy(c, floor, c->max_index, ask, may_deny) &&
-               !(c->access.change.code == OPERATION_TOKEN_ROTATE && c->access.n_sent > 0) &&
-               !is_rotated(&c->access, floor)) {
+    if (!any_policy(c, floor, c->max_index, ask, may_deny) &&
+        !(c->access.change.code == OPERATION_TOKEN_ROTATE && c->access.n_sent > 0) &&
+        !is_rotated(&c->access, floor)) {
         check_fail(c, "AUTH", (int)call->id,
                    "a %s of principal %u is denied:\n"
                    "  it had a grant for it at each log index from %" PRIu64 " to %" PRIu64,
                    check_code_name(call->code), call->principal, floor, c->max_index);
+    }
+}
+
+void check_result(struct check *c, const struct result *r)
+{
+    if (r->error == ORDERSCHED_DENIED &&
+        (r->state != ORDERSCHED_STATE_NONE || r->deadline_ms != 0 || r->index != 0)) {
+        check_fail(c, "AUTH", -1,
+                   "a denial tells of the order:\n  %s, deadline %" PRIu64 ", log index %" PRIu64
+                   "\n  its caller may not know whether there is one",
+                   ordersched_state_name(r->state), r->deadline_ms, r->index);
     }
 }
 
@@ -334,7 +338,7 @@ void check_access_answered(struct check *c, const struct check_call *call,
         return;
     }
     if (a->error == ORDERSCHED_DENIED) {
-        check_denied(c, call, &ask, floor, a);
+        check_denied(c, call, &ask, floor);
     } else if (a->error < ORDERSCHED_INVALID && !any_policy(c, floor, c->max_index, &ask, may)) {
         check_fail(c, "AUTH", (int)call->id,
                    "a %s of principal %u is answered %s:\n"
