@@ -259,7 +259,9 @@ def a_message_that_is_refused_as_a_whole_says_why(cluster):
         answer = error_of(leader.receive(leader.send(data)), INVALID, repr(data))
         same((answer.results, bool(answer.text)), ([], True))
         assert answer.node_id and answer.leader_id and answer.term
-    for flags in (4, 5, 8, 1 << 31):
+    error_of(ask([[STATUS]], flags=TOKEN), INVALID, "the flag of a token, and none")
+    error_of(leader.receive(leader.send([1, "orderschedd", 0, [], "osdt_"])), INVALID, "a token")
+    for flags in (8, 9, 16, 1 << 31):
         same("flag" in error_of(ask([[STATUS]], flags=flags), INVALID, "unknown flag").text, True)
     error_of(ask([[PAY, leader_id(cluster), "x"]], flags=LOCAL), INVALID, "local write")
     error_of(ask([[RESERVE, "r", 1, 1, ""]], flags=LOCAL), INVALID, "local reserve")
