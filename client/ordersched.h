@@ -157,9 +157,11 @@ typedef struct ordersched_client ordersched_client;
 typedef void (*ordersched_cb)(void *arg, const struct ordersched_answer *answer);
 
 struct ordersched_config {
-    const char *endpoints; /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401" */
-    const char *cluster;   /* NULL = "orderschedd" */
-    unsigned timeout_ms;   /* default for calls that give 0; 0 here = 10,000 */
+    /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401". Or "unix:PATH", alone: the socket in a node's
+     * data directory, over which its owner and root may do everything, as long as that node leads. */
+    const char *endpoints;
+    const char *cluster; /* NULL = "orderschedd" */
+    unsigned timeout_ms; /* default for calls that give 0; 0 here = 10,000 */
     /* The token that says who asks (docs/roles.md); NULL = what ORDERSCHED_TOKEN of the environment
      * holds, "" = none. It is copied, and never sent off the loopback: calls that would have to be
      * end with INSECURE_TOKEN. */

@@ -1,8 +1,10 @@
 /* orderctl.c - the operator's and the shop's command line: arguments, help, dispatch. */
 #include "orderctl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../text/flag_text.h"
 #include "../text/units.h"
@@ -13,6 +15,8 @@
 static const struct flag global_flags[] = {
     {CTL_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
+    {CTL_LOCALLY, "local", 0, "DIR",
+     "ask the node with this data directory, as its owner, who may do everything"},
     {CTL_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
     {CTL_TOKEN, "token", 0, "osdt_...|@FILE|-", "who asks (ORDERSCHED_TOKEN; nobody)"},
     {CTL_TIMEOUT, "timeout", 0, "DURATION", "how long to try (10s)"},
@@ -191,6 +195,34 @@ static int read_command_flags(struct ctl *ctl, int argc, char **argv)
 }
 
 /* What the global flags mean. */
+/* By its socket: nobody else can be there, and whoever has the directory has all that is in it. */
+static int settle_local(struct ctl *ctl)
+{
+    const char *dir = ctl_value(ctl, CTL_LOCALLY);
+    char path[4096];
+
+    if (dir == NULL) {
+        return CTL_DONE;
+    }
+    if (ctl_value(ctl, CTL_ENDPOINTS) != NULL || ctl_value(ctl, CTL_TOKEN) != NULL) {
+        return ctl_usage(ctl, "--local stands for --endpoints and --token: give it alone");
+    }
+    if (realpath(dir, path) == NULL) {
+        return ctl_usage(ctl, "--local %s: %s", dir, strerror(errno));
+    }
+    int n = snprintf(ctl->local, sizeof ctl->local, "unix:%s/%s", path, PROTOCOL_LOCAL_SOCKET);
+    if (n < 0 || (size_t)n >= sizeof ctl->local || strpbrk(ctl->local, ", ") != NULL) {
+        return ctl_usage(ctl, "--local %s: its path is too long, or has a comma or a space", dir);
+    }
+    if (access(ctl->local + strlen("unix:"), F_OK) != 0) {
+        return ctl_usage(ctl, "--local %s: no node runs there, or it is not yours: no %s", dir,
+                         PROTOCOL_LOCAL_SOCKET);
+    }
+    ctl->endpoints = ctl->local;
+    ctl->token = "";
+    return CTL_DONE;
+}
+
 static int settle_globals(struct ctl *ctl)
 {
     const char *environment = getenv("ORDERSCHED_ENDPOINTS");
@@ -225,7 +257,7 @@ static int settle_globals(struct ctl *ctl)
         return ctl_usage(ctl, "-w \"%s\" is neither table nor json", write);
     }
     ctl->json = write != NULL && strcmp(write, "json") == 0;
-    return CTL_DONE;
+    return settle_local(ctl);
 }
 
 static int run_command(struct ctl *ctl)
@@ -243,7 +275,7 @@ static int run_command(struct ctl *ctl)
     if (rv != CTL_DONE) {
         return rv;
     }
-    if (ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
+    if (ctl->local[0] == '\0' && ctl_names_raft_ports(ctl->endpoints, raft, sizeof raft)) {
         units_move_port(raft, 1, clients, sizeof clients);
         return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s",
                          raft, clients);

@@ -56,6 +56,7 @@ enum ctl_flag {
     CTL_DRAIN,
     CTL_YES,
     CTL_TOKEN,
+    CTL_LOCALLY,
     CTL_ROLE,
     CTL_ROUTES,
     CTL_PREFIX,
@@ -71,7 +72,8 @@ struct ctl {
     const struct ctl_command *command;
     const char *endpoints;
     const char *cluster;
-    const char *token;   /* who asks; NULL: what the environment says, if anything */
+    char local[PROTOCOL_ADDRESS_MAX]; /* with --local: the endpoint; else "" */
+    const char *token;                /* who asks; NULL: what the environment says, if anything */
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
     bool json;

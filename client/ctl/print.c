@@ -163,6 +163,9 @@ int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_
              const struct ask_reply *reply)
 {
     const char *what_now = advice(reply->error, reply->state);
+    if (ctl->local[0] != '\0' && reply->error == ORDERSCHED_NOT_LEADER) {
+        what_now = "This node does not lead; ask the one that does, with its own directory";
+    }
     char *name = subject != NULL ? table_escape(subject, strlen(subject)) : NULL;
     char *why = table_escape(reply->text, strlen(reply->text));
     char request[2 * ORDERSCHED_REQUEST_ID_SIZE + 1] = "";

@@ -198,9 +198,12 @@ static void *client_run(void *arg)
 
 /* ------------------------------------------------------------------ open and close */
 
-/* Give the endpoints of "HOST:PORT,HOST:PORT" to the logic. */
+/* Give the endpoints of "HOST:PORT,HOST:PORT", or the one of "unix:PATH", to the logic. */
 static int client_add_endpoints(struct client_logic *l, const char *endpoints)
 {
+    if (units_local_path(endpoints) != NULL) {
+        return client_logic_add_endpoint(l, endpoints);
+    }
     while (true) {
         char address[PROTOCOL_ADDRESS_MAX];
         char host[256];
@@ -248,7 +251,8 @@ static int client_check_endpoints(const struct client_logic *l)
 {
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         const char *address = l->endpoints[i].address;
-        if (l->config.token[0] != '\0' && address[0] != '\0' && !units_is_loopback(address)) {
+        if (l->config.token[0] != '\0' && address[0] != '\0' && !units_is_loopback(address) &&
+            units_local_path(address) == NULL) {
             return ORDERSCHED_INSECURE_TOKEN;
         }
     }
@@ -266,6 +270,7 @@ static int client_init_logic(struct ordersched_client *c, const struct ordersche
         return ORDERSCHED_ARGUMENT;
     }
     memcpy(logic.cluster, cluster, len + 1);
+    logic.stays = config->endpoints != NULL && units_local_path(config->endpoints) != NULL;
     int error = client_take_token(&logic, config);
     if (error != ORDERSCHED_OK) {
         return error;
@@ -457,7 +462,8 @@ int ordersched_submit_raw(struct ordersched_client *c, const void *operation, si
     char host[256];
     unsigned port;
 
-    if (target != NULL && !units_split_address(target, host, sizeof host, &port)) {
+    if (target != NULL && units_local_path(target) == NULL &&
+        !units_split_address(target, host, sizeof host, &port)) {
         return ORDERSCHED_ARGUMENT;
     }
     return client_submit_bytes(c, operation, operation_len, mutating, target, timeout_ms, cb, arg,

@@ -112,7 +112,8 @@ static unsigned client_timeout_of_batch(const struct client_logic *l, uint32_t n
 static bool client_may_send(const struct client_logic *l, unsigned slot)
 {
     return l->config.token[0] == '\0' || l->config.token_anywhere ||
-           units_is_loopback(l->endpoints[slot].address);
+           units_is_loopback(l->endpoints[slot].address) ||
+           units_local_path(l->endpoints[slot].address) != NULL;
 }
 
 static void client_compose(struct client_logic *l, uint32_t n)

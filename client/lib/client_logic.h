@@ -52,6 +52,7 @@ struct client_io {
 struct client_logic_config {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
     char token[TOKEN_TEXT_LEN + 1]; /* that says who asks; "": nobody */
+    bool stays;          /* with the nodes that were given, whoever leads: no other is asked */
     bool token_anywhere; /* nobody can read it on its way; else it is sent over the loopback only */
     unsigned window;     /* messages in flight to the leader; 0 = 8 */
     unsigned operations_max;     /* in a message; 0 = PROTOCOL_OPERATIONS_MAX */

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../text/units.h"
+
 #define NNG_GRACE_MS 250u    /* for the first connection after dialling */
 #define NNG_SILENCE_MS 2000u /* without connection, or answer, for so long: dial anew, on demand */
 #define NNG_RECONNECT_MIN_MS 50
@@ -37,13 +39,16 @@ static int socket_dial(struct client_socket *s, uint64_t now_ms)
     char url[sizeof "tcp://" + PROTOCOL_ADDRESS_MAX];
     int rv;
 
-    snprintf(url, sizeof url, "tcp://%s", s->address);
+    const char *path = units_local_path(s->address);
+    snprintf(url, sizeof url, "%s%s", path != NULL ? "ipc://" : "tcp://",
+             path != NULL ? path : s->address);
     s->dialed_ms = now_ms;
     if ((rv = nng_dialer_create(&s->dialer, s->socket, url)) != 0) {
         return rv;
     }
-    if ((rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
-        (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0 ||
+    if ((path == NULL &&
+         ((rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
+          (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0)) ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, NNG_RECONNECT_MIN_MS)) != 0 ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMAXT, NNG_RECONNECT_MAX_MS)) != 0 ||
         (rv = nng_dialer_start(s->dialer, NNG_FLAG_NONBLOCK)) != 0) {

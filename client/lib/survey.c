@@ -244,6 +244,11 @@ void survey_find_nodes(struct survey *s, ordersched_client *client, const char *
     struct ask_reply reply;
     struct ask asks[SURVEY_NODES_MAX];
 
+    if (units_local_path(endpoints) != NULL) { /* the others know nothing of its owner */
+        s->n = 1;
+        snprintf(s->nodes[0].api, sizeof s->nodes[0].api, "%s", endpoints);
+        return;
+    }
     timeout_ms = timeout_ms != 0 ? timeout_ms : SURVEY_MEMBERS_MS;
     ask_leader(client, &op, timeout_ms, &reply);
     bool found = survey_take_members(s, &reply);
@@ -282,6 +287,9 @@ void survey_add_endpoints(struct survey *s, const char *endpoints)
 {
     struct survey given = {0};
 
+    if (units_local_path(endpoints) != NULL) {
+        return;
+    }
     survey_take_endpoints(&given, endpoints);
     for (unsigned i = 0; i < given.n && s->n < SURVEY_NODES_MAX; i++) {
         bool known = false;

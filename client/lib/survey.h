@@ -96,7 +96,7 @@ bool node_status_decode(const uint8_t *body, size_t len, struct node_status *sta
 /* The most of the last `seconds` (at least 1) seconds, in us; UINT64_MAX: the node does not say. */
 uint64_t node_rounds_most_us(const struct node_rounds *rounds, uint64_t seconds);
 /* Learn the nodes: from the leader within timeout_ms (0 = SURVEY_MEMBERS_MS), else from the nodes
- * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. */
+ * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. Of "unix:PATH" that node alone. */
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
                        unsigned timeout_ms);
 /* Add the endpoints at which no member is known to be: there may be a node of another cluster. Such

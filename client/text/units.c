@@ -365,3 +365,12 @@ bool units_is_loopback(const char *address)
     }
     return strcmp(host, "localhost") == 0;
 }
+
+const char *units_local_path(const char *address)
+{
+    static const char scheme[] = "unix:";
+
+    return strncmp(address, scheme, sizeof scheme - 1) == 0 && address[sizeof scheme - 1] == '/'
+               ? address + sizeof scheme - 1
+               : NULL;
+}

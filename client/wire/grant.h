@@ -32,8 +32,8 @@ struct grant {
 };
 
 /* Who asks, as a message and the log say it. A token's hash is 32 bytes, a certificate's name is a
- * principal's; nobody has neither. */
-enum caller_kind { CALLER_NOBODY = 0, CALLER_TOKEN = 1, CALLER_CERTIFICATE = 2 };
+ * principal's; nobody, and the owner of a node's directory, have neither. */
+enum caller_kind { CALLER_NOBODY = 0, CALLER_TOKEN = 1, CALLER_CERTIFICATE = 2, CALLER_OWNER = 3 };
 struct caller {
     enum caller_kind kind;
     struct slice who;

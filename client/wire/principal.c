@@ -60,7 +60,8 @@ static int read_caller(struct cursor *c, struct operation *op)
     op->secret = cursor_bytes(c);
     op->kind = (uint32_t)kind;
     switch (kind) {
-        case CALLER_NOBODY: return op->secret.len == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+        case CALLER_NOBODY:
+        case CALLER_OWNER: return op->secret.len == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
         case CALLER_TOKEN:
             return op->secret.len == TOKEN_HASH_SIZE ? ORDERSCHED_OK : ORDERSCHED_INVALID;
         case CALLER_CERTIFICATE:

@@ -27,6 +27,7 @@
 #include "../ordersched.h"
 
 #define PROTOCOL_VERSION 1
+#define PROTOCOL_LOCAL_SOCKET "local.sock"  /* in the data directory: the owner's (docs/roles.md) */
 #define PROTOCOL_MESSAGE_MAX (1024u * 1024) /* bytes of a request */
 #define PROTOCOL_ANSWER_MAX (4096u * 1024)  /* bytes of an answer */
 #define PROTOCOL_OPERATIONS_MAX 1024        /* operations of a request */

@@ -22,8 +22,10 @@ struct api_connection {
     uv_tcp_t tcp;
     uv_write_t greeting;
     enum phase phase;
-    uint8_t head[8];
-    size_t have; /* of head, or of the body */
+    bool local; /* the owner's, over the Unix socket */
+    uint8_t
+        head[1 + API_LENGTH_SIZE]; /* of the greeting or, locally with a byte in front, a length */
+    size_t have;                   /* of head, or of the body */
     uint8_t *body;
     size_t body_len;           /* announced */
     size_t body_cap;           /* grows as bytes arrive: an announcement alone costs nothing */

@@ -2,6 +2,7 @@
  * nobody is at the other end. */
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../client/base/must.h"
@@ -52,12 +53,22 @@ static bool connection_sit_down(struct api_connection *c)
     return true;
 }
 
-void api_connection_accept(struct api *a, int fd)
+bool api_is_owner(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
+void api_connection_accept(struct api *a, int fd, bool local)
 {
     struct api_connection *c = must_have(calloc(1, sizeof *c));
     uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
 
     c->api = a;
+    c->local = local;
     uv_tcp_init(&a->loop, &c->tcp);
     c->tcp.data = c;
     c->greeting.data = c;
@@ -76,8 +87,10 @@ void api_connection_accept(struct api *a, int fd)
         api_connection_close(c);
         return;
     }
-    uv_tcp_nodelay(&c->tcp, 1);
-    uv_tcp_keepalive(&c->tcp, 1, API_KEEPALIVE_S);
+    if (!local) { /* to libuv a Unix socket is as good as any other, but has no such options */
+        uv_tcp_nodelay(&c->tcp, 1);
+        uv_tcp_keepalive(&c->tcp, 1, API_KEEPALIVE_S);
+    }
     c->waiting_since_ms = uv_now(&a->loop);
     if (uv_write(&c->greeting, (uv_stream_t *)&c->tcp, &greeting, 1, connection_greeted_cb) != 0 ||
         api_connection_read(c) != 0) {

@@ -11,6 +11,7 @@
 #include "unfinished.h"
 
 #define API_LENGTH_SIZE 8
+#define API_IPC_MESSAGE 1 /* the byte in front of it, over a Unix socket */
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
 
 struct api_connection;
@@ -24,6 +25,7 @@ struct api_slot {
     size_t header_len;
     uint8_t *message;             /* what in.message points into; owned */
     size_t counted;               /* bytes counted in api.bytes */
+    bool local;                   /* came over the Unix socket */
     struct api_address *reads_of; /* a read in hand: counted for this address; else NULL */
     struct inbound in;
     int error;
@@ -50,7 +52,7 @@ struct api {
     /* api thread */
     uv_loop_t loop;
     struct wakeup answered, stop;
-    struct listening listening;
+    struct listening listening, local; /* the latter is not always open */
     uv_timer_t patience;
     struct api_connection *connections;
     struct api_seats seats;
@@ -76,9 +78,11 @@ void api_write_length(uint8_t *out, uint64_t len); /* 8 bytes, big-endian */
 void api_hand_over(struct api_slot *slot);
 
 /* All on the api thread, or after it. door.c: */
-void api_connection_accept(struct api *a, int fd); /* takes the descriptor over */
-void api_connections_relieve(struct api *a);       /* close who holds most of too many answers */
-void api_connections_check(struct api *a);         /* close those whose time is over, or who left */
+void api_connection_accept(struct api *a, int fd, bool local); /* takes the descriptor over */
+/* Is this user at the other end of a Unix socket one that may come in? */
+bool api_is_owner(int fd);
+void api_connections_relieve(struct api *a); /* close who holds most of too many answers */
+void api_connections_check(struct api *a);   /* close those whose time is over, or who left */
 void api_connections_close(struct api *a);
 /* messages.c: */
 void api_connection_answer(struct api_slot *slot); /* write it; the slot is its own from now on */

@@ -41,8 +41,8 @@ struct inbound {
     uint32_t n_items;
     uint32_t n_logged; /* items that go into the log */
     size_t logged_bytes;
-    /* Who asks: nobody, or whom the connection's certificate names, as it is set before
-     * inbound_check(); a token that the message states counts instead. */
+    /* Who asks: nobody, or whom the connection knows (by certificate; the owner), as it is set
+     * before inbound_check(); a token that the message states counts instead. */
     struct caller caller;
     uint8_t token_hash[TOKEN_HASH_SIZE];
     bool named;                    /* the batcher's: its entry says who asks in front of it */

@@ -59,6 +59,8 @@ struct actor machine_actor(const struct machine *m, struct caller caller)
         memcpy(actor.mark, actor.principal->mark, sizeof actor.mark);
     } else if (caller.kind == CALLER_CERTIFICATE) {
         mark_of_certificate(m, caller.who, actor.mark);
+    } else if (caller.kind == CALLER_OWNER) {
+        make_mark(m, "owner", actor.mark);
     }
     return actor;
 }
@@ -76,7 +78,7 @@ enum lack machine_may(const struct machine *m, const struct actor *a, const stru
     if (a->lack != LACK_NOTHING) {
         return a->lack;
     }
-    if (!m->grants.on && !needs_admin_though_off(m, op)) {
+    if (a->caller.kind == CALLER_OWNER || (!m->grants.on && !needs_admin_though_off(m, op))) {
         return LACK_NOTHING;
     }
     if (a->principal != NULL) {

@@ -179,7 +179,9 @@ static void a_caller_is_nobody_a_hash_or_a_name(void **state)
     op = (struct operation){.code = OPERATION_CALLER, .kind = CALLER_NOBODY, .secret = {hash, 1}};
     assert_int_equal(decode(&op, &out, &b), ORDERSCHED_INVALID);
     buffer_reset(&b);
-    op = (struct operation){.code = OPERATION_CALLER, .kind = 3, .secret = text("bob")};
+    op = (struct operation){.code = OPERATION_CALLER,
+                            .kind = 3,
+                            .secret = text("bob")}; /* the owner has no name */
     assert_int_equal(decode(&op, &out, &b), ORDERSCHED_INVALID);
     buffer_free(&b);
 }

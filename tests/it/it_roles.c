@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "../../client/wire/grant.h"
 #include "../support/cluster/cluster.h"
@@ -162,11 +166,97 @@ static void a_worker_takes_the_orders_of_its_route_alone(void **state)
     cluster_close(&c, false);
 }
 
+/* The first line that it prints; its exit code. Whoever asks has no token. */
+static int by_owner(const struct cluster *c, unsigned i, const char *words, char *line, size_t len)
+{
+    char program[600], command[2400];
+
+    process_path("orderctl", program, sizeof program);
+    snprintf(command, sizeof command, "unset ORDERSCHED_TOKEN; '%s' --local %s %s 2>&1", program,
+             c->nodes[i].data, words);
+    FILE *out = popen(command, "r");
+    assert_non_null(out);
+    line[0] = '\0';
+    (void)!fgets(line, (int)len, out);
+    char rest[256];
+    while (fgets(rest, sizeof rest, out) != NULL) {
+    }
+    return WEXITSTATUS(pclose(out));
+}
+
+static void who_has_the_directory_gets_in_without_a_token(void **state)
+{
+    struct cluster c;
+    char line[1024];
+
+    (void)state;
+    begin(&c, 3);
+    unsigned leader = cluster_wait_leader(&c, 20000);
+    expect(&c, 1, "token revoke root"); /* not even root may lock itself out */
+    assert_int_equal(by_owner(&c, leader, "schedule a --in 1h --route other", line, sizeof line),
+                     0);
+    assert_int_equal(by_owner(&c, leader, "get a", line, sizeof line), 0);
+    assert_int_equal(by_owner(&c, leader, "status", line, sizeof line), 0);
+    assert_int_equal(by_owner(&c, leader, "auth off", line, sizeof line), 0);
+    assert_int_equal(by_owner(&c, leader, "token revoke root", line, sizeof line), 0);
+    /* A node that does not lead says so: nothing of its owner's is sent elsewhere. */
+    assert_int_equal(by_owner(&c, (leader + 1) % 3, "--timeout 2s get a", line, sizeof line), 3);
+    assert_non_null(strstr(line, "NOT_LEADER"));
+    assert_non_null(strstr(line, "does not lead"));
+    unsetenv("ORDERSCHED_TOKEN");
+    cluster_kill(&c, leader); /* its socket stays */
+    (void)cluster_wait_leader(&c, 20000);
+    cluster_start(&c, leader);
+    cluster_expect_equal_digests(&c, 20000);
+    cluster_close(&c, false);
+}
+
+/* Even where the permissions of the files would let them in. */
+static void another_user_is_turned_away_at_the_owners_socket(void **state)
+{
+    static const uint8_t greeting[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct cluster c;
+    uint8_t heard[8];
+
+    (void)state;
+    if (geteuid() != 0) {
+        skip(); /* nobody else can be played */
+    }
+    begin(&c, 1);
+    assert_true((size_t)snprintf(address.sun_path, sizeof address.sun_path, "%s/local.sock",
+                                 c.nodes[0].data) < sizeof address.sun_path);
+    assert_int_equal(chmod(c.dir, 0755) | chmod(c.nodes[0].data, 0755) |
+                         chmod(address.sun_path, 0777),
+                     0);
+    for (unsigned other = 0; other < 2; other++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+            if ((other && setuid(65534) != 0) ||
+                connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
+                _exit(9);
+            }
+            (void)!send(fd, greeting, sizeof greeting, MSG_NOSIGNAL);
+            _exit(read(fd, heard, sizeof heard) == (ssize_t)sizeof heard ? 1 : 0);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), other ? 0 : 1);
+    }
+    cluster_expect_log(&c, "turned away at the owner.s socket");
+    unsetenv("ORDERSCHED_TOKEN");
+    cluster_close(&c, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grants_hold_over_failovers_and_restarts),
         cmocka_unit_test(a_worker_takes_the_orders_of_its_route_alone),
+        cmocka_unit_test(who_has_the_directory_gets_in_without_a_token),
+        cmocka_unit_test(another_user_is_turned_away_at_the_owners_socket),
     };
     int rv = cmocka_run_group_tests(tests, NULL, NULL);
     unsetenv("ORDERSCHED_TOKEN");

@@ -250,6 +250,35 @@ static void the_leaders_own_operations_need_no_role(void **state)
     assert_int_equal(r.state, ORDERSCHED_EXPIRED);
 }
 
+static void the_owner_may_do_everything_and_is_nobody_else(void **state)
+{
+    struct book *k = *state;
+    struct operation ops[] = {
+        {.code = OPERATION_CALLER, .kind = CALLER_OWNER},
+        bed_schedule(k->b, "o1", T + 1000),
+        bed_extend(k->b, "o1", T + 2000),
+        book_change(k, OPERATION_GRANT_REVOKE, "shop"),
+        book_by(k, ROOT), /* the same request id as the owner's */
+    };
+
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        bed_add(k->b, &ops[i]);
+    }
+    bed_add(k->b, &ops[2]);
+    const struct result *r = bed_commit(k->b, T);
+    assert_int_equal(r[1].error, ORDERSCHED_OK);
+    assert_int_equal(r[2].error, ORDERSCHED_OK);
+    assert_int_equal(r[3].error, ORDERSCHED_OK);
+    assert_int_equal(r[5].error, ORDERSCHED_OK);
+    assert_int_equal(bed_order(k->b, "o1")->version, 3);
+    /* while it is on, the last admin is not the owner's to take away either */
+    struct operation owner = {.code = OPERATION_CALLER, .kind = CALLER_OWNER};
+    struct operation revoke = book_change(k, OPERATION_GRANT_REVOKE, "root");
+    bed_add(k->b, &owner);
+    bed_add(k->b, &revoke);
+    assert_int_equal(bed_commit(k->b, T)[1].error, ORDERSCHED_NO_ADMIN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, book_setup, book_teardown)
 
 int main(void)
@@ -267,6 +296,7 @@ int main(void)
         TEST(a_certificates_requests_are_its_own_before_its_grant_too),
         TEST(switched_off_everybody_may_but_a_stated_token_must_be_good),
         TEST(the_leaders_own_operations_need_no_role),
+        TEST(the_owner_may_do_everything_and_is_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
