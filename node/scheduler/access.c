@@ -61,12 +61,37 @@ bool scheduler_hides(const struct scheduler *s, const struct inbound *in,
     return o != NULL && machine_hides(&s->machine, &actor, op->code, o);
 }
 
-static void write_denied(struct scheduler *s, enum lack lack, enum role role,
-                         enum operation_code code, struct buffer *out)
+#define LINES_EVERY_US 1000000
+
+/* Somebody guesses, or was not given what it needs: one line a second, however many there are. */
+static void log_denied(struct scheduler *s, const struct caller *caller, enum operation_code code,
+                       const char *why)
+{
+    uint64_t now_us = scheduler_monotonic_us(s);
+    struct actor actor = machine_actor(&s->machine, *caller);
+    const char *who = actor.principal != NULL              ? actor.principal->name
+                      : caller->kind == CALLER_NOBODY      ? "nobody"
+                      : caller->kind == CALLER_CERTIFICATE ? "a certificate without a grant"
+                                                           : "a token that is not good";
+
+    s->denied++;
+    if (s->config.log == NULL ||
+        (s->denied_at_us != 0 && now_us - s->denied_at_us < LINES_EVERY_US)) {
+        return;
+    }
+    log_line(s->config.log, LOG_WARN, "denied", LOG_STR("principal", who),
+             LOG_U64("operation", code), LOG_STR("reason", why), LOG_U64("since_last", s->denied));
+    s->denied = 0;
+    s->denied_at_us = now_us;
+}
+
+static void write_denied(struct scheduler *s, const struct caller *caller, enum lack lack,
+                         enum role role, enum operation_code code, struct buffer *out)
 {
     char text[160];
 
     roles_explain(lack, role, code, text, sizeof text);
+    log_denied(s, caller, code, text);
     buffer_reset(&s->body);
     write_str(&s->body, text, strlen(text));
     struct result result = {.error = ORDERSCHED_DENIED, .body = {s->body.data, s->body.len}};
@@ -81,14 +106,16 @@ void scheduler_write_denied(struct scheduler *s, const struct actor *actor,
     enum role role = 0;
     enum lack lack = machine_may(&s->machine, actor, &op, &role);
 
-    write_denied(s, lack, role, op.code, out);
+    write_denied(s, &in->caller, lack, role, op.code, out);
 }
 
-void scheduler_write_logged(struct scheduler *s, const struct inbound_item *item,
-                            const struct result *result, struct buffer *out)
+void scheduler_write_logged(struct scheduler *s, const struct inbound *in,
+                            const struct inbound_item *item, const struct result *result,
+                            struct buffer *out)
 {
     if (result->error == ORDERSCHED_DENIED && result->state == ORDERSCHED_STATE_NONE) {
-        write_denied(s, (enum lack)result->lacks, (enum role)result->role, item->code, out);
+        write_denied(s, &in->caller, (enum lack)result->lacks, (enum role)result->role, item->code,
+                     out);
     } else {
         result_encode(out, result);
     }

@@ -363,7 +363,7 @@ void scheduler_answer_logged(struct scheduler *s, struct inbound *in, const stru
 {
     buffer_reset(&s->results);
     for (uint32_t i = 0; i < in->n_items; i++) {
-        scheduler_write_logged(s, &in->items[i], &logged[i], &s->results);
+        scheduler_write_logged(s, in, &in->items[i], &logged[i], &s->results);
     }
     scheduler_reply(s, in, ORDERSCHED_OK, NULL, in->n_items);
 }

@@ -261,7 +261,7 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
     }
     if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
         assert(c->used < c->reading.in->n_logged);
-        scheduler_write_logged(s, item, &c->logged[c->used++], &c->out);
+        scheduler_write_logged(s, c->reading.in, item, &c->logged[c->used++], &c->out);
         budget_spend(budget_ns, COMPOSE_LOGGED_NS);
         return true;
     }

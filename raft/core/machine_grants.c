@@ -103,7 +103,7 @@ bool machine_hides(const struct machine *m, const struct actor *a, enum operatio
 void machine_mark_request(const struct actor *a, struct operation *op,
                           uint8_t id[ORDERSCHED_REQUEST_ID_SIZE])
 {
-    if (op->request_id == NULL) {
+    if (op->request_id == NULL || a->caller.kind == CALLER_NOBODY) {
         return;
     }
     memcpy(id, op->request_id, ORDERSCHED_REQUEST_ID_SIZE);

@@ -135,6 +135,8 @@ static void grants_hold_over_failovers_and_restarts(void **state)
     (void)cluster_wait_leader(&c, 20000);
     assert_int_equal(ordersched_cancel(second, "eu/3", &answer), ORDERSCHED_DENIED);
     assert_int_equal(schedule(nobody, "eu/2", "shop-eu"), ORDERSCHED_DENIED);
+    cluster_expect_log(&c, "denied.*principal=shop .*order ids that begin");
+    cluster_expect_log(&c, "denied.*principal=\"a token that is not good\"");
     cluster_expect_orderctl(&c, "get eu/3", "PENDING");
     cluster_expect_orderctl(&c, "status", "authorisation on");
     cluster_expect_equal_digests(&c, 20000);
