@@ -60,6 +60,8 @@ enum ordersched_error {
     ORDERSCHED_TOO_MANY_ROUTES = 10,
     ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
     ORDERSCHED_NOT_DEAD = 12, /* redrive, drop: the order is no dead letter; see the state */
+    ORDERSCHED_TOO_MANY_PRINCIPALS = 13,
+    ORDERSCHED_NO_ADMIN = 14, /* authorisation: nobody could change anything any more */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */
@@ -78,6 +80,7 @@ enum ordersched_error {
     ORDERSCHED_MEMBER_CHANGE = 45,    /* membership change refused; the text says why */
     ORDERSCHED_EXEC_NOT_ALLOWED = 46, /* route put: the leader runs no programs (--allow-exec) */
     ORDERSCHED_REQUEST_ID_USED = 47,  /* for another operation, or another order or route */
+    ORDERSCHED_DENIED = 48, /* the caller may not do this; the text says what is missing */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its leadership with it in the log */
@@ -89,6 +92,7 @@ enum ordersched_error {
     ORDERSCHED_NO_MEMORY = 98,
     ORDERSCHED_ARGUMENT = 99,   /* the caller's arguments are wrong; nothing was sent */
     ORDERSCHED_TLS_FILES = 100, /* open: the TLS files are not usable; nothing was sent */
+    ORDERSCHED_INSECURE_TOKEN = 101, /* a token is not sent over plain TCP off the loopback */
 };
 
 enum ordersched_class { ORDERSCHED_DONE, ORDERSCHED_DEFINITE, ORDERSCHED_UNKNOWN };
@@ -154,9 +158,15 @@ typedef struct ordersched_client ordersched_client;
 typedef void (*ordersched_cb)(void *arg, const struct ordersched_answer *answer);
 
 struct ordersched_config {
-    const char *endpoints; /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401" */
-    const char *cluster;   /* NULL = "orderschedd" */
-    unsigned timeout_ms;   /* default for calls that give 0; 0 here = 10,000 */
+    /* "HOST:PORT,HOST:PORT"; NULL = "127.0.0.1:7401". Or "unix:PATH", alone: the socket in a node's
+     * data directory, over which its owner and root may do everything, as long as that node leads. */
+    const char *endpoints;
+    const char *cluster; /* NULL = "orderschedd" */
+    unsigned timeout_ms; /* default for calls that give 0; 0 here = 10,000 */
+    /* The token that says who asks (docs/roles.md); NULL = what ORDERSCHED_TOKEN of the environment
+     * holds, "" = none. It is copied, and never sent over plain TCP off the loopback: calls that would
+     * have to end with INSECURE_TOKEN. */
+    const char *token;
     /* TLS: paths of PEM files, copied. Each node is checked by the certificates in tls_ca, and by the
      * cluster's DNS name, CLUSTER.orderschedd, whatever address it has. */
     const char *tls_ca;   /* the CA, or several while one replaces another; NULL = plain TCP */
@@ -172,7 +182,8 @@ struct ordersched_config {
 /* Open a client. Never blocks on the network: an unreachable cluster shows in the calls. It reads the TLS
  * files; each new connection reads them again if they have changed, and goes on with what was read
  * before while they do not fit, so that they can be replaced under load, one after the other.
- * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints or the cluster's name malformed),
+ * Returns ORDERSCHED_OK, ORDERSCHED_ARGUMENT (endpoints, token or the cluster's name malformed),
+ * ORDERSCHED_INSECURE_TOKEN (no TLS, and an endpoint is off the loopback),
  * ORDERSCHED_TLS_FILES (one is missing, cannot be read, has expired or does not fit another; also: the
  * cluster has a name that no certificate can carry) or ORDERSCHED_NO_MEMORY. */
 ORDERSCHED_API int ordersched_open(const struct ordersched_config *config,

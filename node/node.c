@@ -328,6 +328,20 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
     return 0;
 }
 
+/* Where the owner asks (orderctl --local DIR); NULL: there is no room for its path. */
+static const char *node_local_socket(struct node *n)
+{
+    int len = snprintf(n->local_socket, sizeof n->local_socket, "%s/%s", n->config->data,
+                       PROTOCOL_LOCAL_SOCKET);
+
+    if (len > 0 && (size_t)len < sizeof n->local_socket) {
+        return n->local_socket;
+    }
+    log_line(&n->log, LOG_WARN, "no socket for orderctl --local: the path of --data is too long",
+             LOG_STR("data", n->config->data));
+    return NULL;
+}
+
 static int node_start_api(struct node *n)
 {
     char api[PROTOCOL_ADDRESS_MAX], bound[PROTOCOL_ADDRESS_MAX + 16], host[256], err[512];
@@ -344,6 +358,7 @@ static int node_start_api(struct node *n)
     }
     struct api_config config = {
         .address = bound,
+        .local = node_local_socket(n),
         .cluster = n->config->cluster,
         .slots = n->config->max_requests,
         .bytes_max = NODE_QUEUED_BYTES_MAX,

@@ -34,6 +34,7 @@ struct node {
     struct receivers receivers; /* of the two */
     struct scheduler *scheduler;
     struct api *api;
+    char local_socket[108]; /* its path; a longer one does not fit (unix(7)) */
     uv_prepare_t prepare;
     uv_check_t check;
     struct loop_watch loop_watch;

@@ -57,6 +57,9 @@ enum mutant {
     MUTANT_UNTOLD_LEADER_BY_ITSELF,   /* a new leader that was told no time goes by its own clock */
     MUTANT_TOLD_WITHOUT_WITNESS, /* what a new leader was told counts, though no clock confirms it */
     MUTANT_LATER_OF_TWO,         /* two clocks that disagree have the time of the later */
+    MUTANT_ROLE_CHECKED_BEFORE_LOG, /* the leader denies, and what it lets in is carried out */
+    MUTANT_REVOKED_TOKEN_COUNTS,
+    MUTANT_DENIED_TELLS_OF_ORDER, /* a denied answer has the order's state */
     MUTANT_COUNT
 };
 

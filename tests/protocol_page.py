@@ -259,7 +259,9 @@ def a_message_that_is_refused_as_a_whole_says_why(cluster):
         answer = error_of(leader.receive(leader.send(data)), INVALID, repr(data))
         same((answer.results, bool(answer.text)), ([], True))
         assert answer.node_id and answer.leader_id and answer.term
-    for flags in (4, 5, 8, 1 << 31):
+    error_of(ask([[STATUS]], flags=TOKEN), INVALID, "the flag of a token, and none")
+    error_of(leader.receive(leader.send([1, "orderschedd", 0, [], "osdt_"])), INVALID, "a token")
+    for flags in (8, 9, 16, 1 << 31):
         same("flag" in error_of(ask([[STATUS]], flags=flags), INVALID, "unknown flag").text, True)
     error_of(ask([[PAY, leader_id(cluster), "x"]], flags=LOCAL), INVALID, "local write")
     error_of(ask([[RESERVE, "r", 1, 1, ""]], flags=LOCAL), INVALID, "local reserve")
@@ -495,7 +497,7 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
         clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms clock_trusted
-        clock_by_trusted time_ms time_known lone_clock clocks tls tls_until_ms identity""".split()
+        clock_by_trusted time_ms time_known lone_clock clocks tls tls_until_ms identity authorisation principals""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")
@@ -508,7 +510,8 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         same(len(status["loop_processor_us"]), 60)
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",
-              "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks", "tls"})
+              "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks",
+              "authorisation", "tls"})
         if node is leader: # all clocks here are one
             same((status["clock"], status["clock_ahead_ms"]), ("agreed", 0))
             same({(len(c), c[2]) for c in status["clocks"]}, {(4, 0)})
@@ -1025,6 +1028,80 @@ def an_answer_that_has_no_room_is_busy(cluster):
     same(({OK, BUSY}, len(errors)), (set(errors), 1024))
     same({c.do(GET, "o%d" % i).error for i, e in enumerate(errors) if e == BUSY}, {OK},
          "one at a time")
+
+
+@alone()
+def who_may_do_what(cluster):
+    c, leader = cluster.client, cluster.leader()
+    worker_route(c, "shop-eu")
+    worker_route(c, "other")
+    admin, observer, producer = 5, 1, 2
+    one = lambda token, *operation, flags=0: page.Node(leader.address, token=token).one(
+        *operation, flags=flags)
+    fresh = c.request_id
+    same(leader.one(STATUS).body["authorisation"], "off")
+    error_of(one(None, AUTHORIZE, fresh(), True), NO_ADMIN)
+    root, root_hash = page.make_token()
+    shop, shop_hash = page.make_token()
+    eye, eye_hash = page.make_token()
+    error_of(c.do(TOKEN_CREATE, None, "root", root_hash, 0, [[admin, "*", b""]]), OK)
+    error_of(c.do(TOKEN_CREATE, None, "root", shop_hash, 0, [[admin, "*", b""]]), EXISTS)
+    error_of(one("osdt_nobody's", GET, "a"), DENIED, "a token that is none, though all may")
+    error_of(one(None, AUTHORIZE, fresh(), True), DENIED, "by nobody")
+    error_of(one(root, AUTHORIZE, fresh(), True), OK)
+    same(one(root, STATUS).body["authorisation"], "on")
+    error_of(leader.ask(), OK, "a hello needs no token")
+    error_of(one(root, TOKEN_CREATE, fresh(), "shop", shop_hash, 2000,
+                 [[producer, "shop-*", b"eu/"]]), OK)
+    error_of(one(root, GRANT_PUT, fresh(), "eye", 1, [[observer, "*", b""]]), NOT_FOUND)
+    error_of(one(root, TOKEN_CREATE, fresh(), "eye", eye_hash, 0, [[observer, "*", b""]]), OK)
+    error_of(one(root, GRANT_PUT, fresh(), "bob", 2, [[observer, "*", b""], [3, "shop-*", b""]]), OK)
+    rows = one(root, GRANT_LIST, "").body
+    same([rows[0], [[r[0], r[1], r[3]] for r in rows[1]]],
+         ["", [["bob", 2, [[observer, "*", b""], [3, "shop-*", b""]]], ["eye", 1, [[observer, "*", b""]]],
+               ["root", 1, [[admin, "*", b""]]], ["shop", 1, [[producer, "shop-*", b"eu/"]]]]])
+    same([r[0] for r in one(root, GRANT_LIST, "eye").body[1]], ["root", "shop"])
+    token, = rows[1][3][4]
+    same(token[1] - token[0], 2000)
+    for bad in ([[6, "*", b""]], [[1, "a*b", b""]], [[3, "*", b"x"]], [], [[1, "*", bytes(129)]],
+                [[1, "*", b""]] * 9):
+        error_of(one(root, GRANT_PUT, fresh(), "bob", 2, bad), INVALID, bad)
+    # a token's own routes and ids; in one message each operation is decided alone
+    answer = page.Node(leader.address, token=shop).ask(
+        [[SCHEDULE, fresh(), "eu/1", True, 3600000, "shop-eu", b""],
+         [SCHEDULE, fresh(), "us/1", True, 3600000, "shop-eu", b""],
+         [SCHEDULE, fresh(), "eu/2", True, 3600000, "other", b""], [GET, "eu/1"], [STATUS]])
+    same([r.error for r in answer.results], [OK, DENIED, DENIED, OK, DENIED])
+    assert "prefix" in answer.results[1].body or "order ids" in answer.results[1].body, answer
+    same([tuple(answer.results[i][1:5]) for i in (1, 2)], [(NONE, 0, 0, 0)] * 2)
+    error_of(one(root, SCHEDULE, fresh(), "eu/hidden", True, 3600000, "other", b""), OK)
+    same(one(shop, GET, "eu/hidden"), one(shop, GET, "eu/none"), "another's order is not there")
+    same(one(shop, PAY, fresh(), "eu/hidden")[:5], (NOT_FOUND, NONE, 0, 0, 0))
+    same(one(shop, SCHEDULE, fresh(), "eu/hidden", True, 3600000, "shop-eu", b"")[:5],
+         (EXISTS, NONE, 0, 0, 0))
+    error_of(one(None, GET, "eu/1", flags=LOCAL), DENIED, "a local read")
+    # a request id is its principal's own
+    pay = fresh()
+    error_of(one(shop, PAY, pay, "eu/1"), OK)
+    error_of(one(root, CANCEL, pay, "eu/1"), DECIDED, "another's request of that id is another")
+    error_of(one(shop, PAY, pay, "eu/1"), OK)
+    error_of(one(eye, PAY, pay, "eu/1"), DENIED)
+    error_of(one(eye, LIST, 0, "", 10, b""), OK)
+    eventually("it expires", lambda: one(shop, GET, "eu/1").error == DENIED)
+    new, new_hash = page.make_token()
+    error_of(one(root, TOKEN_ROTATE, fresh(), "shop", new_hash, 0, 0), OK)
+    error_of(one(new, GET, "eu/1"), OK)
+    error_of(one(root, GRANT_REVOKE, fresh(), "shop"), OK)
+    error_of(one(new, GET, "eu/1"), DENIED)
+    error_of(one(root, GRANT_REVOKE, fresh(), "root"), NO_ADMIN)
+    for begin in range(0, 1100, 220):
+        page.Node(leader.address, token=root).ask(
+            [[GRANT_PUT, fresh(), "c%d" % i, 2, [[observer, "*", b""]]]
+             for i in range(begin, begin + 220)], timeout=10)
+    error_of(one(root, GRANT_PUT, fresh(), "more", 2, [[observer, "*", b""]]), TOO_MANY_PRINCIPALS)
+    same(one(root, STATUS).body["principals"], 1024)
+    error_of(one(root, AUTHORIZE, fresh(), False), OK)
+    error_of(one(None, GET, "eu/1"), OK)
 
 
 @alone()

@@ -13,7 +13,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 tests=0
 failed=0
-unset ORDERSCHED_ENDPOINTS
+unset ORDERSCHED_ENDPOINTS ORDERSCHED_TOKEN
 nobody="--endpoints 127.0.0.1:1 --timeout 300ms" # port 1: nobody listens there
 
 report() { # ok | "not ok", NAME
@@ -67,9 +67,23 @@ expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
 for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
     "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back" \
-    "cert create-ca" "cert node" "cert client" "cert renew" "cert show"; do
+    "cert create-ca" "cert node" "cert client" "cert renew" "cert show" \
+    "token create" "token rotate" "token revoke" "token list" "grant put" "auth on" "auth off"; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
+
+expect "a token without a role" 2 - '--role is missing' $ctl token create bob --expires 1d
+expect "a token without an end" 2 - '--expires is missing' $ctl token create bob --role admin
+expect "a role that there is not" 2 - 'not "boss"' $ctl token create bob --role admin,boss --expires 1d
+expect "a pattern with a star inside" 2 - '--routes must be' $ctl token create bob --role admin --routes 'a*b' --expires 1d
+expect "a worker of some ids" 2 - 'not for a worker' $ctl token create bob --role worker --prefix x --expires 1d
+expect "a principal's name with a space" 2 - 'the name must be' $ctl token revoke 'b b'
+expect "a token of eleven years" 2 - '--expires must be a duration' $ctl token create b --role admin --expires 4000d
+expect "a token that is none" 2 - 'what --token says is no token' $ctl --token secret status
+expect "a token in the environment that is none" 2 - 'what ORDERSCHED_TOKEN holds is no token' \
+    env ORDERSCHED_TOKEN=secret $ctl status
+expect "a token that would leave the machine" 1 - 'INSECURE_TOKEN: a token is not sent' \
+    $ctl --token osdt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA --endpoints 192.0.2.1:7401 status
 
 # Usage: exit code 2, a sentence, nothing on stdout.
 expect "no command" 2 - 'a command is missing' $ctl

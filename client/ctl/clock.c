@@ -391,16 +391,14 @@ static unsigned least(unsigned a, unsigned b)
 /* Why there is no more to say; CTL_DONE: a node leads. */
 static int complain(const struct ctl *ctl, const struct clock_look *look)
 {
-    bool any = false;
+    bool any = false, denied = false;
 
     for (unsigned i = 0; i < look->n; i++) {
         any = any || look->rows[i].node->up;
+        denied = denied || look->rows[i].node->error == ORDERSCHED_DENIED;
     }
     if (!any) {
-        fprintf(stderr,
-                "orderctl: %s: UNREACHABLE: no node answered. Check that they run, and"
-                " --endpoints (%s).\n",
-                ctl->command->name, ctl->endpoints);
+        return ctl_none_answered(ctl, denied);
     } else if (look->leader == NULL) {
         fprintf(stderr,
                 "orderctl: %s: no node leads at the moment, and it is the leader that "

@@ -125,6 +125,8 @@ static int status_print_json(const struct survey *s, const struct summary *sum,
     ctl_json_bytes(object, "cluster", sum->cluster, strlen(sum->cluster));
     json_number(object, "leader", sum->leader != NULL, sum->leader != NULL ? sum->leader->id : 0);
     json_number(object, "now_ms", sum->up > 0, sum->now_ms);
+    json_text(object, "authorisation",
+              sum->leader != NULL ? sum->leader->status.authorisation : "");
     json_object_set_new(object, "members_known", json_boolean(s->members_known));
     json_object_set_new(object, "nodes", nodes);
     ctl_lateness_json(object, leader);
@@ -143,7 +145,8 @@ static void status_row(struct table *t, const struct survey_node *node)
     }
     table_text(t, node->address[0] != 0 ? node->address : node->api);
     if (!node->up) {
-        table_printf(t, "down (%s)", ordersched_error_name(node->error));
+        table_printf(t, "%s (%s)", node->error == ORDERSCHED_DENIED ? "there" : "down",
+                     ordersched_error_name(node->error));
         for (int i = 0; i < 10; i++) {
             table_text(t, "-");
         }
@@ -260,9 +263,13 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     } else {
         printf("no leader was found, ");
     }
-    printf("%u of %u %s up%s%s\n", sum->up, sum->members,
+    printf("%u of %u %s up%s%s", sum->up, sum->members,
            s->members_known ? "members" : "endpoints asked", sum->up > 0 ? ", cluster time " : "",
            sum->up > 0 ? now : "");
+    if (sum->leader != NULL && sum->leader->status.authorisation[0] != '\0') {
+        printf(", authorisation %s", sum->leader->status.authorisation);
+    }
+    putchar('\n');
     if (sum->leader != NULL && sum->leader->status.dead > 0) {
         printf("%llu %s DEAD and wait for somebody to act: orderctl dead list\n",
                (unsigned long long)sum->leader->status.dead,
@@ -299,11 +306,7 @@ static int run_status(struct ctl *ctl)
     rv = ctl->json ? status_print_json(s, &sum, &leader) : status_print_table(s, &sum, &leader);
     ask_reply_free(&leader);
     if (sum.up == 0) {
-        fprintf(stderr,
-                "orderctl: status: UNREACHABLE: no node answered. Check that they run, and"
-                " --endpoints (%s).\n",
-                ctl->endpoints);
-        rv = CTL_UNKNOWN;
+        rv = ctl_none_answered(ctl, survey_denies(s));
     }
     if (survey_is_split(s, split, sizeof split)) {
         fprintf(stderr, "orderctl: status: WRONG_CLUSTER: %s.\n", split);

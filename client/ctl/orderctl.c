@@ -1,19 +1,25 @@
 /* orderctl.c - the operator's and the shop's command line: arguments, help, dispatch. */
 #include "orderctl.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../text/flag_text.h"
 #include "../text/table.h"
 #include "../text/units.h"
+#include "../wire/grant.h"
 
 #define CTL_TIMEOUT_DEFAULT_MS 10000
 
 static const struct flag global_flags[] = {
     {CTL_ENDPOINTS, "endpoints", 0, "HOST:PORT,...",
      "client API of any nodes (ORDERSCHED_ENDPOINTS; 127.0.0.1:7401)"},
+    {CTL_LOCALLY, "local", 0, "DIR",
+     "ask the node with this data directory, as its owner, who may do everything"},
     {CTL_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
+    {CTL_TOKEN, "token", 0, "osdt_...|@FILE|-", "who asks (ORDERSCHED_TOKEN; nobody)"},
     {CTL_TIMEOUT, "timeout", 0, "DURATION", "how long to try (10s)"},
     {CTL_WRITE, "write", 'w', "table|json", "how to print the answer (table)"},
     TLS_FLAGS(CTL_TLS_CA, CTL_TLS_CERT, CTL_TLS_KEY),
@@ -23,9 +29,9 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands, ctl_list_commands,       ctl_route_commands,    ctl_work_commands,
-    ctl_dead_commands,  ctl_cluster_commands,    ctl_clock_commands,    ctl_set_back_commands,
-    ctl_cert_commands,  ctl_cert_renew_commands, ctl_cert_show_commands};
+    ctl_order_commands, ctl_list_commands,       ctl_route_commands,     ctl_work_commands,
+    ctl_dead_commands,  ctl_cluster_commands,    ctl_clock_commands,     ctl_set_back_commands,
+    ctl_cert_commands,  ctl_cert_renew_commands, ctl_cert_show_commands, ctl_principal_commands};
 
 static void help_program(void)
 {
@@ -123,7 +129,7 @@ static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char
         return most == 1 ? ctl_usage(ctl, "--%s is given twice", f->name)
                          : ctl_usage(ctl, "--%s may be given at most %u times", f->name, most);
     }
-    if (key == CTL_SECRET || key == CTL_HEADER) {
+    if (key == CTL_SECRET || key == CTL_HEADER || key == CTL_TOKEN) {
         int rv = take_text(ctl, f, &value);
         if (rv != CTL_DONE) {
             return rv;
@@ -191,6 +197,34 @@ static int read_command_flags(struct ctl *ctl, int argc, char **argv)
 }
 
 /* What the global flags mean. */
+/* By its socket: nobody else can be there, and whoever has the directory has all that is in it. */
+static int settle_local(struct ctl *ctl)
+{
+    const char *dir = ctl_value(ctl, CTL_LOCALLY);
+    char path[4096];
+
+    if (dir == NULL) {
+        return CTL_DONE;
+    }
+    if (ctl_value(ctl, CTL_ENDPOINTS) != NULL || ctl_value(ctl, CTL_TOKEN) != NULL) {
+        return ctl_usage(ctl, "--local stands for --endpoints and --token: give it alone");
+    }
+    if (realpath(dir, path) == NULL) {
+        return ctl_usage(ctl, "--local %s: %s", dir, strerror(errno));
+    }
+    int n = snprintf(ctl->local, sizeof ctl->local, "unix:%s/%s", path, PROTOCOL_LOCAL_SOCKET);
+    if (n < 0 || (size_t)n >= sizeof ctl->local || strpbrk(ctl->local, ", ") != NULL) {
+        return ctl_usage(ctl, "--local %s: its path is too long, or has a comma or a space", dir);
+    }
+    if (access(ctl->local + strlen("unix:"), F_OK) != 0) {
+        return ctl_usage(ctl, "--local %s: no node runs there, or it is not yours: no %s", dir,
+                         PROTOCOL_LOCAL_SOCKET);
+    }
+    ctl->endpoints = ctl->local;
+    ctl->token = "";
+    return CTL_DONE;
+}
+
 static int settle_globals(struct ctl *ctl)
 {
     const char *environment = getenv("ORDERSCHED_ENDPOINTS");
@@ -211,6 +245,14 @@ static int settle_globals(struct ctl *ctl)
                             timeout_ms > 24ull * 3600 * 1000)) {
         return ctl_usage(ctl, "--timeout must be a duration from 1ms to 24h, not \"%s\"", timeout);
     }
+    ctl->token = ctl_value(ctl, CTL_TOKEN) != NULL ? ctl_value(ctl, CTL_TOKEN)
+                                                   : getenv("ORDERSCHED_TOKEN");
+    if (ctl->token != NULL && *ctl->token != '\0' &&
+        !token_is_wellformed((struct slice){(const uint8_t *)ctl->token, strlen(ctl->token)})) {
+        return ctl_usage(ctl, "%s is no token: osdt_ and 43 characters",
+                         ctl_value(ctl, CTL_TOKEN) != NULL ? "what --token says"
+                                                           : "what ORDERSCHED_TOKEN holds");
+    }
     ctl->timeout_ms = (unsigned)timeout_ms;
     ctl->given_timeout = timeout != NULL;
     if (write != NULL && strcmp(write, "json") != 0 && strcmp(write, "table") != 0) {
@@ -219,7 +261,7 @@ static int settle_globals(struct ctl *ctl)
     ctl->json = write != NULL && strcmp(write, "json") == 0;
     const char *wrong = tls_flags_settle(&ctl->tls, ctl_value(ctl, CTL_TLS_CA),
                                          ctl_value(ctl, CTL_TLS_CERT), ctl_value(ctl, CTL_TLS_KEY));
-    return wrong != NULL ? ctl_usage(ctl, "%s", wrong) : CTL_DONE;
+    return wrong != NULL ? ctl_usage(ctl, "%s", wrong) : settle_local(ctl);
 }
 
 static int open_client(struct ctl *ctl)
@@ -228,6 +270,7 @@ static int open_client(struct ctl *ctl)
     struct ordersched_config config = {.endpoints = ctl->endpoints,
                                        .cluster = ctl->cluster,
                                        .timeout_ms = ctl->timeout_ms,
+                                       .token = ctl->token,
                                        .tls_ca = ctl->tls.ca,
                                        .tls_cert = ctl->tls.cert,
                                        .tls_key = ctl->tls.key,
@@ -262,7 +305,7 @@ static int run_command(struct ctl *ctl)
     if (ctl->command->offline) {
         return ctl->command->run(ctl);
     }
-    if (ctl_names_raft_ports(ctl, raft, sizeof raft)) {
+    if (ctl->local[0] == '\0' && ctl_names_raft_ports(ctl, raft, sizeof raft)) {
         units_move_port(raft, 1, clients, sizeof clients);
         return ctl_usage(ctl, "%s is a node's Raft port: its clients use the port after it, %s",
                          raft, clients);

@@ -64,6 +64,13 @@ enum ctl_flag {
     CTL_CA,
     CTL_FORCE,
     CTL_KEEP_KEY,
+    CTL_TOKEN,
+    CTL_LOCALLY,
+    CTL_ROLE,
+    CTL_ROUTES,
+    CTL_PREFIX,
+    CTL_EXPIRES,
+    CTL_OVERLAP,
     CTL_FLAGS
 };
 
@@ -74,6 +81,8 @@ struct ctl {
     const struct ctl_command *command;
     const char *endpoints;
     const char *cluster;
+    char local[PROTOCOL_ADDRESS_MAX]; /* with --local: the endpoint; else "" */
+    const char *token;                /* who asks; NULL: what the environment says, if anything */
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
     bool json;
@@ -84,7 +93,7 @@ struct ctl {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
     } flags[CTL_FLAGS];
-    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX]; /* of such values, to be freed */
+    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX + 1]; /* of such values, to be freed */
     unsigned n_texts;
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;
@@ -118,6 +127,7 @@ extern const struct ctl_command ctl_work_commands[];
 extern const struct ctl_command ctl_cert_commands[];
 extern const struct ctl_command ctl_cert_renew_commands[];
 extern const struct ctl_command ctl_cert_show_commands[];
+extern const struct ctl_command ctl_principal_commands[];
 
 /* The value of a flag, or NULL. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag);
@@ -132,6 +142,8 @@ bool ctl_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ou
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply);
 int ctl_exit_code(int error);
+/* Say that no node told its status; `denied`: as it may not. Returns the exit code. */
+int ctl_none_answered(const struct ctl *ctl, bool denied);
 /* Make a request id. ORDERSCHED_OK, or the error, which is then also in *reply, with the reason
  * that the first endpoint gives if it is no cluster of ours. */
 int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],

@@ -102,6 +102,14 @@ static const char *advice(int error, int state)
         case ORDERSCHED_NOT_LEADER: return "Nothing was done; try again in a moment";
         case ORDERSCHED_FULL:
         case ORDERSCHED_NO_SPACE: return "Nothing was done; make room first, see: orderctl status";
+        case ORDERSCHED_DENIED:
+            return "Nothing was done; an admin sees what you may with: orderctl token list";
+        case ORDERSCHED_NO_ADMIN:
+            return "Make one first: orderctl token create NAME --role admin --expires DURATION";
+        case ORDERSCHED_TOO_MANY_PRINCIPALS:
+            return "Nothing was done; take others away with: orderctl token revoke NAME";
+        case ORDERSCHED_INSECURE_TOKEN:
+            return "Ask from the node's own machine, over 127.0.0.1, or through a tunnel";
         case ORDERSCHED_UNREACHABLE:
             return "Nothing was done; check --endpoints, and: orderctl status";
         default: return NULL;
@@ -139,11 +147,31 @@ bool ctl_says_why(const struct ask_reply *reply)
     return reply->text[0] != 0 && strcmp(reply->text, ordersched_error_text(reply->error)) != 0;
 }
 
+int ctl_none_answered(const struct ctl *ctl, bool denied)
+{
+    if (denied) {
+        fprintf(stderr,
+                "orderctl: %s: DENIED: the nodes tell this to whoever has a grant of the role "
+                "observer, for all routes and orders. Say who asks, with --token @FILE or "
+                "ORDERSCHED_TOKEN.\n",
+                ctl->command->name);
+        return CTL_REFUSED;
+    }
+    fprintf(stderr,
+            "orderctl: %s: UNREACHABLE: no node answered. Check that they run, and --endpoints "
+            "(%s).\n",
+            ctl->command->name, ctl->endpoints);
+    return CTL_UNKNOWN;
+}
+
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply)
 {
     bool told = reply->error == ORDERSCHED_UNREACHABLE && ctl_says_why(reply);
     const char *what_now = told ? "Nothing was done" : advice(reply->error, reply->state);
+    if (ctl->local[0] != '\0' && reply->error == ORDERSCHED_NOT_LEADER) {
+        what_now = "This node does not lead; ask the one that does, with its own directory";
+    }
     char *name = subject != NULL ? table_escape(subject, strlen(subject)) : NULL;
     char *why = table_escape(reply->text, strlen(reply->text));
     char request[2 * ORDERSCHED_REQUEST_ID_SIZE + 1] = "";

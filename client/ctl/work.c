@@ -248,7 +248,8 @@ static bool lane_goes_on(struct work *w, int error)
     }
     struct ask_reply reply = {.error = error};
     bool for_good = (error >= ORDERSCHED_INVALID && error < ORDERSCHED_BUSY) ||
-                    error < ORDERSCHED_INVALID || error == ORDERSCHED_ARGUMENT;
+                    error < ORDERSCHED_INVALID || error == ORDERSCHED_DENIED ||
+                    error == ORDERSCHED_ARGUMENT || error == ORDERSCHED_INSECURE_TOKEN;
     if (for_good) {
         if (error == ORDERSCHED_INVALID) {
             snprintf(reply.text, sizeof reply.text, "the route is not of kind worker");

@@ -21,6 +21,7 @@
 #include "client_tls.h"
 #include "../base/clocks.h"
 #include "../text/units.h"
+#include "../wire/token.h"
 
 #define CLIENT_CALLS_MAX 65536u
 #define CLIENT_BYTES_MAX (64u * 1024 * 1024)
@@ -207,9 +208,12 @@ static void *client_run(void *arg)
 
 /* ------------------------------------------------------------------ open and close */
 
-/* Give the endpoints of "HOST:PORT,HOST:PORT" to the logic. */
+/* Give the endpoints of "HOST:PORT,HOST:PORT", or the one of "unix:PATH", to the logic. */
 static int client_add_endpoints(struct client_logic *l, const char *endpoints)
 {
+    if (units_local_path(endpoints) != NULL) {
+        return client_logic_add_endpoint(l, endpoints);
+    }
     while (true) {
         char address[PROTOCOL_ADDRESS_MAX];
         char host[256];
@@ -236,6 +240,35 @@ static int client_add_endpoints(struct client_logic *l, const char *endpoints)
     }
 }
 
+/* Whoever reads it has all that it is for: it stays where nobody else can listen. */
+static int client_take_token(struct client_logic_config *logic,
+                             const struct ordersched_config *config)
+{
+    const char *token = config->token != NULL ? config->token : secure_getenv("ORDERSCHED_TOKEN");
+    size_t len = token != NULL ? strlen(token) : 0;
+
+    if (len == 0) {
+        return ORDERSCHED_OK;
+    }
+    if (!token_is_wellformed((struct slice){(const uint8_t *)token, len})) {
+        return ORDERSCHED_ARGUMENT;
+    }
+    memcpy(logic->token, token, len + 1);
+    return ORDERSCHED_OK;
+}
+
+static int client_check_endpoints(const struct client_logic *l)
+{
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        const char *address = l->endpoints[i].address;
+        if (l->config.token[0] != '\0' && !l->config.token_anywhere && address[0] != '\0' &&
+            !units_is_loopback(address) && units_local_path(address) == NULL) {
+            return ORDERSCHED_INSECURE_TOKEN;
+        }
+    }
+    return ORDERSCHED_OK;
+}
+
 static int client_init_logic(struct ordersched_client *c, const struct ordersched_config *config)
 {
     struct client_logic_config logic = {0};
@@ -250,11 +283,20 @@ static int client_init_logic(struct ordersched_client *c, const struct ordersche
         return ORDERSCHED_ARGUMENT;
     }
     memcpy(logic.cluster, cluster, len + 1);
+    logic.stays = config->endpoints != NULL && units_local_path(config->endpoints) != NULL;
+    logic.token_anywhere = config->tls_ca != NULL; /* nobody listens on the way */
+    int error = client_take_token(&logic, config);
+    if (error != ORDERSCHED_OK) {
+        return error;
+    }
     if (!client_logic_init(&c->logic, &logic, &io)) {
         return ORDERSCHED_NO_MEMORY;
     }
-    int error = client_add_endpoints(&c->logic, config->endpoints != NULL ? config->endpoints
-                                                                          : CLIENT_ENDPOINTS);
+    error = client_add_endpoints(&c->logic,
+                                 config->endpoints != NULL ? config->endpoints : CLIENT_ENDPOINTS);
+    if (error == ORDERSCHED_OK) {
+        error = client_check_endpoints(&c->logic);
+    }
     if (error != ORDERSCHED_OK) {
         client_logic_close(&c->logic);
     }
@@ -475,7 +517,8 @@ int ordersched_submit_raw(struct ordersched_client *c, const void *operation, si
     char host[256];
     unsigned port;
 
-    if (target != NULL && !units_split_address(target, host, sizeof host, &port)) {
+    if (target != NULL && units_local_path(target) == NULL &&
+        !units_split_address(target, host, sizeof host, &port)) {
         return ORDERSCHED_ARGUMENT;
     }
     return client_submit_bytes(c, operation, operation_len, mutating, target, timeout_ms, cb, arg,

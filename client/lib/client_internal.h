@@ -52,8 +52,8 @@ void client_refused_for_now(struct client_logic *l, struct call *call, int error
 void client_expire(struct client_logic *l, struct call *call);
 /* End the call now: TIMEOUT if an attempt may have reached the log, else `definite`. */
 void client_cut_off(struct client_logic *l, struct call *call, int definite);
-/* End every call that waits for the leader: no node of the cluster will ever take it. */
-void client_refuse_waiting(struct client_logic *l, int error);
+/* End every call that waits in this queue: no node will ever take it. */
+void client_refuse_waiting(struct client_logic *l, struct call_queue *queue, int error);
 
 /* Does anybody wait for a leader, or for the cluster's time? */
 bool client_search_wanted(const struct client_logic *l, uint64_t now_ms);

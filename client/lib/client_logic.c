@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../text/units.h"
 #include "client_internal.h"
 
 #define MESSAGE_HEAD_MAX 96 /* the envelope of a request takes less */
@@ -72,7 +73,7 @@ static uint32_t client_flags_of(const struct call *call)
 /* Move calls from the queue to l->batch, as many as one message takes. */
 static uint32_t client_gather(struct client_logic *l, struct call_queue *queue, uint64_t now_ms)
 {
-    size_t bytes = MESSAGE_HEAD_MAX;
+    size_t bytes = MESSAGE_HEAD_MAX + sizeof l->config.token;
     uint32_t n = 0;
 
     while (n < l->config.operations_max && queue->first != NULL) {
@@ -107,19 +108,42 @@ static unsigned client_timeout_of_batch(const struct client_logic *l, uint32_t n
     return (unsigned)(longest < attempt_ms ? longest : attempt_ms);
 }
 
+/* A token is not for whoever listens on the way. */
+static bool client_may_send(const struct client_logic *l, unsigned slot)
+{
+    return l->config.token[0] == '\0' || l->config.token_anywhere ||
+           units_is_loopback(l->endpoints[slot].address) ||
+           units_local_path(l->endpoints[slot].address) != NULL;
+}
+
+static void client_compose(struct client_logic *l, uint32_t n)
+{
+    uint32_t flags = client_flags_of(l->batch[0]);
+    bool named = l->config.token[0] != '\0';
+
+    buffer_reset(&l->out);
+    request_encode_head(&l->out, l->config.cluster, named ? flags | PROTOCOL_TOKEN : flags, n);
+    for (uint32_t i = 0; i < n; i++) {
+        buffer_append(&l->out, l->batch[i]->bytes, l->batch[i]->len);
+    }
+    if (named) {
+        request_encode_token(&l->out, l->config.token);
+    }
+}
+
 /* Send one message of calls. False: nothing could be sent. */
 static bool client_send_batch(struct client_logic *l, struct call_queue *queue,
                               enum message_kind kind, unsigned slot, uint64_t now_ms)
 {
+    if (!client_may_send(l, slot)) {
+        client_refuse_waiting(l, queue, ORDERSCHED_INSECURE_TOKEN);
+        return false;
+    }
     uint32_t n = client_gather(l, queue, now_ms);
     if (n == 0) {
         return false;
     }
-    buffer_reset(&l->out);
-    request_encode_head(&l->out, l->config.cluster, client_flags_of(l->batch[0]), n);
-    for (uint32_t i = 0; i < n; i++) {
-        buffer_append(&l->out, l->batch[i]->bytes, l->batch[i]->len);
-    }
+    client_compose(l, n);
     struct message *m = client_message_send(l, kind, slot, n,
                                             client_timeout_of_batch(l, n, now_ms));
     if (m == NULL) {

@@ -24,6 +24,7 @@
 #ifndef CLIENT_LOGIC_H
 #define CLIENT_LOGIC_H
 
+#include "../wire/grant.h"
 #include "client_call.h"
 
 #define CLIENT_ENDPOINTS_MAX 64
@@ -53,7 +54,10 @@ struct client_io {
 
 struct client_logic_config {
     char cluster[PROTOCOL_CLUSTER_MAX + 1];
-    unsigned window;             /* messages in flight to the leader; 0 = 8 */
+    char token[TOKEN_TEXT_LEN + 1]; /* that says who asks; "": nobody */
+    bool stays;          /* with the nodes that were given, whoever leads: no other is asked */
+    bool token_anywhere; /* nobody can read it on its way; else it is sent over the loopback only */
+    unsigned window;     /* messages in flight to the leader; 0 = 8 */
     unsigned operations_max;     /* in a message; 0 = PROTOCOL_OPERATIONS_MAX */
     unsigned attempt_timeout_ms; /* how long to wait for an answer; 0 = 2,000 */
     unsigned probe_timeout_ms;   /* the same, for the search; 0 = 1,000 */

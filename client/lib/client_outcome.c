@@ -80,11 +80,11 @@ static void client_finish_refused(struct client_logic *l, struct call *call, int
     }
 }
 
-void client_refuse_waiting(struct client_logic *l, int error)
+void client_refuse_waiting(struct client_logic *l, struct call_queue *queue, int error)
 {
     /* Counted beforehand: a cb may submit the next call. */
-    for (size_t n = l->calls.n; n > 0; n--) {
-        client_finish_refused(l, l->calls.first, error, no_text);
+    for (size_t n = queue->n; n > 0; n--) {
+        client_finish_refused(l, queue->first, error, no_text);
     }
 }
 

@@ -238,6 +238,9 @@ static int search_named_leader(struct client_logic *l, unsigned asked, const str
                    ? -1
                    : (int)asked;
     }
+    if (l->config.stays) {
+        return -1;
+    }
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         const struct client_endpoint *e = &l->endpoints[i];
         if (i != asked && e->address[0] != '\0' && e->node_id == answer->leader_id && !e->failed) {
@@ -296,7 +299,7 @@ static void search_refused(struct client_logic *l, int error)
             return;
         }
     }
-    client_refuse_waiting(l, error);
+    client_refuse_waiting(l, &l->calls, error);
 }
 
 /* A client stays with the cluster in which it found a leader first: a node of another one, whose

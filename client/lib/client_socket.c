@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../text/units.h"
 #include "client_diagnosis.h"
 #include "client_tls.h"
 
@@ -57,14 +58,17 @@ static int socket_dial(struct client_socket *s, uint64_t now_ms)
     char url[sizeof "tls+tcp://" + PROTOCOL_ADDRESS_MAX];
     int rv;
 
-    snprintf(url, sizeof url, "%s://%s", s->shared->tls != NULL ? "tls+tcp" : "tcp", s->address);
+    const char *path = units_local_path(s->address);
+    const char *scheme = path != NULL ? "ipc" : s->shared->tls != NULL ? "tls+tcp" : "tcp";
+    snprintf(url, sizeof url, "%s://%s", scheme, path != NULL ? path : s->address);
     s->dialed_ms = s->refreshed_ms = now_ms;
     if ((rv = nng_dialer_create(&s->dialer, s->socket, url)) != 0) {
         return rv;
     }
-    if ((rv = socket_secure(s)) != 0 ||
-        (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
-        (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0 ||
+    if ((path == NULL &&
+         ((rv = socket_secure(s)) != 0 ||
+          (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_NODELAY, true)) != 0 ||
+          (rv = nng_dialer_set_bool(s->dialer, NNG_OPT_TCP_KEEPALIVE, true)) != 0)) ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMINT, NNG_RECONNECT_MIN_MS)) != 0 ||
         (rv = nng_dialer_set_ms(s->dialer, NNG_OPT_RECONNMAXT, NNG_RECONNECT_MAX_MS)) != 0 ||
         (rv = nng_dialer_start(s->dialer, NNG_FLAG_NONBLOCK)) != 0) {

@@ -30,6 +30,7 @@ static const struct status_key status_keys[] = {
     TEXT_KEY(role),
     TEXT_KEY(version),
     TEXT_KEY(disk),
+    TEXT_KEY(authorisation),
     TEXT_KEY(clock),
     TEXT_KEY(lone_clock),
     TEXT_KEY(tls),
@@ -260,6 +261,11 @@ void survey_find_nodes(struct survey *s, ordersched_client *client, const char *
     struct ask_reply reply;
     struct ask asks[SURVEY_NODES_MAX];
 
+    if (units_local_path(endpoints) != NULL) { /* the others know nothing of its owner */
+        s->n = 1;
+        snprintf(s->nodes[0].api, sizeof s->nodes[0].api, "%s", endpoints);
+        return;
+    }
     timeout_ms = timeout_ms != 0 ? timeout_ms : SURVEY_MEMBERS_MS;
     ask_leader(client, &op, timeout_ms, &reply);
     bool found = survey_take_members(s, &reply);
@@ -298,6 +304,9 @@ void survey_add_endpoints(struct survey *s, const char *endpoints)
 {
     struct survey given = {0};
 
+    if (units_local_path(endpoints) != NULL) {
+        return;
+    }
     survey_take_endpoints(&given, endpoints);
     for (unsigned i = 0; i < given.n && s->n < SURVEY_NODES_MAX; i++) {
         bool known = false;
@@ -406,6 +415,16 @@ bool survey_is_split(const struct survey *s, char *sentence, size_t len)
                 nodes_are_split(&s->nodes[k], &s->nodes[i], sentence, len)) {
                 return true;
             }
+        }
+    }
+    return false;
+}
+
+bool survey_denies(const struct survey *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        if (!s->nodes[i].up && s->nodes[i].error == ORDERSCHED_DENIED) {
+            return true;
         }
     }
     return false;

@@ -34,7 +34,8 @@ struct node_status {
     char address[PROTOCOL_ADDRESS_MAX];
     char role[16];
     char version[32];
-    char disk[16];  /* "ok", "low", "full" */
+    char disk[16];         /* "ok", "low", "full" */
+    char authorisation[8]; /* "on", "off"; empty: too old */
     char clock[16]; /* "agreed", "outvoted", "disagreed", "unknown", "alone"; empty: too old */
     char lone_clock
         [16];     /* of a leader that is the only voter: "followed", "awaited", "ahead", ... */
@@ -98,7 +99,7 @@ bool node_status_decode(const uint8_t *body, size_t len, struct node_status *sta
 /* The most of the last `seconds` (at least 1) seconds, in us; UINT64_MAX: the node does not say. */
 uint64_t node_rounds_most_us(const struct node_rounds *rounds, uint64_t seconds);
 /* Learn the nodes: from the leader within timeout_ms (0 = SURVEY_MEMBERS_MS), else from the nodes
- * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. */
+ * at `endpoints` ("HOST:PORT,HOST:PORT") in as much time again. Of "unix:PATH" that node alone. */
 void survey_find_nodes(struct survey *s, ordersched_client *client, const char *endpoints,
                        unsigned timeout_ms);
 /* Add the endpoints at which no member is known to be: there may be a node of another cluster. Such
@@ -109,6 +110,8 @@ void survey_ask_status(struct survey *s, ordersched_client *client, unsigned tim
 /* What is wrong with these nodes together, that none of them can see: two clusters behind one list,
  * or two leaders of one term. A sentence that says so, or false. */
 bool survey_is_split(const struct survey *s, char *sentence, size_t len);
+/* Is there a node that answered, and does not tell who asks? */
+bool survey_denies(const struct survey *s);
 /* The node that leads with the highest term, or NULL. */
 const struct survey_node *survey_leader(const struct survey *s);
 

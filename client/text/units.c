@@ -2,6 +2,7 @@
  * the same number everywhere. */
 #include "units.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -339,4 +340,37 @@ bool units_move_port(const char *address, int delta, char *out, size_t len)
     bool v6 = strchr(host, ':') != NULL;
     int n = snprintf(out, len, v6 ? "[%s]:%u" : "%s:%u", host, (unsigned)moved);
     return n > 0 && (size_t)n < len;
+}
+
+static bool is_loopback_v6(const struct in6_addr *a)
+{
+    return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+}
+
+bool units_is_loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    char host[256];
+    unsigned port;
+
+    if (!units_split_address(address, host, sizeof host, &port)) {
+        return false;
+    }
+    if (inet_pton(AF_INET, host, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    if (inet_pton(AF_INET6, host, &v6) == 1) {
+        return is_loopback_v6(&v6);
+    }
+    return strcmp(host, "localhost") == 0;
+}
+
+const char *units_local_path(const char *address)
+{
+    static const char scheme[] = "unix:";
+
+    return strncmp(address, scheme, sizeof scheme - 1) == 0 && address[sizeof scheme - 1] == '/'
+               ? address + sizeof scheme - 1
+               : NULL;
 }

@@ -20,6 +20,10 @@ void units_format_duration(uint64_t ms, char *out, size_t len);
 /* "HOST:PORT" or "[v6]:PORT": splits; false when malformed or the port is not 1..65535. host has
  * at least 256 bytes. */
 bool units_split_address(const char *address, char *host, size_t host_len, unsigned *port);
+/* Is HOST of "HOST:PORT" this machine's own, whatever it is connected to: localhost, 127/8, ::1? */
+bool units_is_loopback(const char *address);
+/* Of "unix:PATH" the path, which is absolute; NULL: it is no such address. */
+const char *units_local_path(const char *address);
 /* The address with its port moved by `delta` (the client API is PORT+1). False: no room. */
 bool units_move_port(const char *address, int delta, char *out, size_t len);
 

@@ -25,6 +25,10 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_STALE_RESERVATION, "STALE_RESERVATION",
      "the reservation is over: its lease ran out, or another node leads"},
     {ORDERSCHED_NOT_DEAD, "NOT_DEAD", "the order is not among the dead letters"},
+    {ORDERSCHED_TOO_MANY_PRINCIPALS, "TOO_MANY_PRINCIPALS",
+     "the cluster has as many principals, or bytes of grants, as it may"},
+    {ORDERSCHED_NO_ADMIN, "NO_ADMIN",
+     "no admin would be left who can get in: an admin's grant for everything, and a token"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",
@@ -47,6 +51,7 @@ static const struct error_entry error_table[] = {
      "the leader was not started with --allow-exec: it runs no programs"},
     {ORDERSCHED_REQUEST_ID_USED, "REQUEST_ID_USED",
      "the request id was used before, for another operation or another order"},
+    {ORDERSCHED_DENIED, "DENIED", "the caller may not do this"},
 
     {ORDERSCHED_UNKNOWN_OUTCOME, "UNKNOWN_OUTCOME",
      "the operation may or may not have happened: its answer was lost for good"},
@@ -59,6 +64,8 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_NO_MEMORY, "NO_MEMORY", "out of memory"},
     {ORDERSCHED_ARGUMENT, "ARGUMENT", "the arguments of the call are wrong; nothing was sent"},
     {ORDERSCHED_TLS_FILES, "TLS_FILES", "the files given for TLS cannot be used; nothing was sent"},
+    {ORDERSCHED_INSECURE_TOKEN, "INSECURE_TOKEN",
+     "a token is not sent over plain TCP off the loopback: nothing was sent"},
 };
 
 static const struct error_entry *error_find(int error)

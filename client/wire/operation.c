@@ -2,29 +2,9 @@
 #include <string.h>
 
 #include "cursor.h"
+#include "principal.h"
 #include "protocol.h"
 #include "work.h"
-
-bool operation_is_logged(enum operation_code code)
-{
-    return (code >= 1 && code <= 15) || (code >= 32 && code <= 47) || (code >= 64 && code <= 79);
-}
-
-bool operation_is_read(enum operation_code code)
-{
-    return code >= 16 && code <= 31;
-}
-
-bool operation_is_on_route(enum operation_code code)
-{
-    return code >= 32 && code <= 47 && code != OPERATION_DEAD_REDRIVE &&
-           code != OPERATION_DEAD_DROP && !operation_is_on_clock(code);
-}
-
-bool operation_is_on_clock(enum operation_code code)
-{
-    return code == OPERATION_CLOCK_TRUST;
-}
 
 static int decode_request_id(struct cursor *c, struct operation *op)
 {
@@ -407,6 +387,12 @@ static const struct shape shapes[] = {
     {OPERATION_ROUTE_SET, 4, decode_route_set},
     {OPERATION_ROUTE_RETRY, 3, decode_route_delete},
     {OPERATION_CLOCK_TRUST, 3, decode_clock_trust},
+    {OPERATION_GRANT_LIST, 2, principal_decode},
+    {OPERATION_GRANT_PUT, 5, principal_decode},
+    {OPERATION_GRANT_REVOKE, 3, principal_decode},
+    {OPERATION_TOKEN_CREATE, 6, principal_decode},
+    {OPERATION_TOKEN_ROTATE, 6, principal_decode},
+    {OPERATION_AUTHORIZE, 3, principal_decode},
     {OPERATION_MEMBER_LIST, 1, NULL},
     {OPERATION_MEMBER_ADD, 3, decode_member_add},
     {OPERATION_MEMBER_REMOVE, 2, decode_node_id},
@@ -421,6 +407,7 @@ static const struct shape shapes[] = {
     {OPERATION_OUTCOME, 8, decode_outcome},
     {OPERATION_HURRY, 5, decode_hurry},
     {OPERATION_SET_BACK, 4, decode_set_back},
+    {OPERATION_CALLER, 3, principal_decode},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -578,6 +565,13 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_array(b, op->n_tokens);
             buffer_append(b, op->tokens.data, op->tokens.len);
             break;
+        case OPERATION_GRANT_LIST:
+        case OPERATION_GRANT_PUT:
+        case OPERATION_GRANT_REVOKE:
+        case OPERATION_TOKEN_CREATE:
+        case OPERATION_TOKEN_ROTATE:
+        case OPERATION_AUTHORIZE:
+        case OPERATION_CALLER: principal_encode(b, op); break;
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:
         case OPERATION_DIGEST:

@@ -31,6 +31,19 @@ void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t no
     memcpy(request_id + 6, random, 10);
 }
 
+/* It stands behind the operations, and is all that does. */
+static int take_token(struct cursor c, struct request *request)
+{
+    const uint8_t *begin = c.at;
+
+    for (uint32_t i = 0; i < request->n_operations; i++) {
+        (void)cursor_skip(&c);
+    }
+    request->operations = (struct slice){begin, (size_t)(c.at - begin)};
+    request->token = cursor_bytes(&c);
+    return cursor_ok(&c) && c.at == c.end ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+}
+
 int request_decode(const uint8_t *data, size_t len, struct request *request)
 {
     struct cursor c;
@@ -50,8 +63,8 @@ int request_decode(const uint8_t *data, size_t len, struct request *request)
     request->cluster = cursor_bytes(&c);
     uint64_t flags = cursor_uint(&c);
     request->n_operations = cursor_array(&c);
-    if (!cursor_ok(&c) || n != 4 || request->cluster.len > PROTOCOL_CLUSTER_MAX ||
-        flags > UINT32_MAX) {
+    if (!cursor_ok(&c) || n != ((flags & PROTOCOL_TOKEN) != 0 ? 5 : 4) ||
+        request->cluster.len > PROTOCOL_CLUSTER_MAX || flags > UINT32_MAX) {
         return ORDERSCHED_INVALID;
     }
     if (request->n_operations > PROTOCOL_OPERATIONS_MAX) {
@@ -59,17 +72,23 @@ int request_decode(const uint8_t *data, size_t len, struct request *request)
     }
     request->flags = (uint32_t)flags;
     request->operations = (struct slice){c.at, (size_t)(c.end - c.at)};
-    return ORDERSCHED_OK;
+    request->token = (struct slice){NULL, 0};
+    return (flags & PROTOCOL_TOKEN) != 0 ? take_token(c, request) : ORDERSCHED_OK;
 }
 
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations)
 {
-    write_array(b, 4);
+    write_array(b, (flags & PROTOCOL_TOKEN) != 0 ? 5 : 4);
     write_uint(b, PROTOCOL_VERSION);
     write_str(b, cluster, strlen(cluster));
     write_uint(b, flags);
     write_array(b, n_operations);
+}
+
+void request_encode_token(struct buffer *b, const char *token)
+{
+    write_str(b, token, strlen(token));
 }
 
 void result_encode_head(struct buffer *b, const struct result *result)

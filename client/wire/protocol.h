@@ -8,7 +8,7 @@
  * because msgpack-c's unpacker allocates what a hostile array header claims (24 bytes for each
  * announced element) before it has seen one of them.
  *
- *   request  = [version, cluster, flags, [operation, ...]]
+ *   request  = [version, cluster, flags, [operation, ...]], and token if its flag is set
  *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
  *               [result, ...], text], and identity if the request asked for it
  *   result   = [error, state, deadline_ms, remaining_ms, index, body]
@@ -27,6 +27,7 @@
 #include "../ordersched.h"
 
 #define PROTOCOL_VERSION 1
+#define PROTOCOL_LOCAL_SOCKET "local.sock"  /* in the data directory: the owner's (docs/roles.md) */
 #define PROTOCOL_MESSAGE_MAX (1024u * 1024) /* bytes of a request */
 #define PROTOCOL_ANSWER_MAX (4096u * 1024)  /* bytes of an answer */
 #define PROTOCOL_OPERATIONS_MAX 1024        /* operations of a request */
@@ -62,11 +63,12 @@
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u    /* reads only: answer from this node's state, without the log */
 #define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
+#define PROTOCOL_TOKEN 4u    /* a fifth element of the request: the token of who asks */
 /* A flag changes what a request means: one that is not known here refuses it. */
-#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY)
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY | PROTOCOL_TOKEN)
 
 /* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 are an operator's: routes,
- * dead letters, clocks;
+ * dead letters, clocks, principals;
  * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
  * the log and are refused on entry. */
 enum operation_code {
@@ -82,6 +84,7 @@ enum operation_code {
     OPERATION_DIGEST = 20,     /* [20] digest of the whole state; slow, for tests and repair */
     OPERATION_HISTORY = 21,    /* [21, id] */
     OPERATION_DEAD_LIST = 22,  /* [22, route or "", limit, cursor] */
+    OPERATION_GRANT_LIST = 23, /* [23, name or ""]: principals behind this name */
 
     OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
                                     [32, request_id, name, url, [secret...], timeout_ms, window,
@@ -95,6 +98,13 @@ enum operation_code {
     OPERATION_ROUTE_SET = 38,    /* [38, request_id, name, {settings}]: those that are named */
     OPERATION_ROUTE_RETRY = 39,  /* [39, request_id, name]: its orders wait no longer */
     OPERATION_CLOCK_TRUST = 40,  /* [40, request_id, node_id or 0 = none] */
+
+    /* Principals; the parts are in grant.h, the rules in docs/roles.md. A lifetime of 0 has no end. */
+    OPERATION_GRANT_PUT = 41,    /* [41, request_id, name, kind, [[role, routes, prefix], ...]] */
+    OPERATION_GRANT_REVOKE = 42, /* [42, request_id, name] */
+    OPERATION_TOKEN_CREATE = 43, /* [43, request_id, name, hash, lifetime_ms, [grant, ...]] */
+    OPERATION_TOKEN_ROTATE = 44, /* [44, request_id, name, hash, lifetime_ms, overlap_ms] */
+    OPERATION_AUTHORIZE = 45,    /* [45, request_id, on] */
 
     OPERATION_MEMBER_LIST = 48,   /* [48] */
     OPERATION_MEMBER_ADD = 49,    /* [49, node_id, address] */
@@ -117,9 +127,10 @@ enum operation_code {
                                 reason, node_id]; once, and still decoded: without the last two */
     OPERATION_HURRY = 66,   /* [66, id, epoch, version, attempts that ended]: its next is at once */
     OPERATION_SET_BACK =
-        67, /* [67, time_ms, since_ms, [slot, since_ms, ...]]: the cluster's time is
+        67,                /* [67, time_ms, since_ms, [slot, since_ms, ...]]: the cluster's time is
                                 this again, which is earlier; when the leadership began, and since
                                 when these routes are paused */
+    OPERATION_CALLER = 68, /* [68, kind, hash or name]: who asks for the operations behind it */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -230,6 +241,10 @@ struct operation {
     /* members, outcome, clock trust */
     uint64_t node_id;
     struct slice address;
+    /* principals: `id` is the name, `secret` the hash, `time_ms` the lifetime, `delay_ms` the
+     * overlap, `tokens` the grants, back to back; of a caller `secret` is who it is */
+    uint32_t kind;
+    bool on;
     /* workers: reserve uses route, limit and time_ms too */
     struct slice worker;
     uint32_t n_tokens;
@@ -265,6 +280,7 @@ bool operation_is_logged(enum operation_code code);
 bool operation_is_read(enum operation_code code);
 bool operation_is_on_route(enum operation_code code); /* puts, changes or deletes one */
 bool operation_is_on_clock(enum operation_code code); /* says whose counts */
+bool operation_is_on_principal(enum operation_code code);
 
 /* All zeros stand for an identity that is not known yet. */
 bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
@@ -340,13 +356,16 @@ struct request {
     uint32_t flags;
     uint32_t n_operations;
     struct slice operations; /* the bytes of all operations, back to back */
+    struct slice token;      /* with PROTOCOL_TOKEN */
 };
 /* Decode the envelope of a request; the operations are walked with operation_decode(). Returns
  * ORDERSCHED_OK, INVALID, UNSUPPORTED_VERSION or TOO_MANY_OPERATIONS. */
 int request_decode(const uint8_t *data, size_t len, struct request *request) ORDERSCHED_MUST_CHECK;
-/* Start a request; append exactly n_operations encoded operations behind it. */
+/* Start a request; append exactly n_operations encoded operations behind it. With PROTOCOL_TOKEN
+ * request_encode_token() ends it. */
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations);
+void request_encode_token(struct buffer *b, const char *token);
 
 /* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
  *
@@ -377,6 +396,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
  *   HISTORY      [why the last delivery failed, or "", [event, ...]]
  *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
  *                 ...]]
+ *   GRANT_LIST   [name to go on behind, or "" at the end, [[name, kind, changed at this log index,
+ *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]
  *   MEMBER_LIST  [[id, address, "voter" | "standby" | "lost-data", leads (bool), match], ...]
  *   others       nil
  */
@@ -390,7 +411,9 @@ struct result {
     /* Not sent: where the operation was applied just now. Its answer took a place among the recent
      * requests (docs/semantics.md, "Requests")... */
     bool recent;
-    bool in_vain; /* ...and nothing was changed */
+    bool in_vain;  /* ...and nothing was changed */
+    uint8_t lacks; /* DENIED: what is missing (raft/access/roles.h) */
+    uint8_t role;  /* ...of this role */
 };
 void result_encode(struct buffer *b, const struct result *result);
 /* The same without the body: exactly one msgpack value must follow. */

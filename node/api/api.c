@@ -12,6 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "../../client/base/must.h"
 #include "../../client/text/units.h"
@@ -32,12 +35,12 @@ static void api_return(struct api_slot *slot)
 }
 
 #define API_COPY_MAX (16u * 1024) /* a larger answer is taken over with its memory */
-_Static_assert(API_LENGTH_SIZE + API_HEADER_MAX <= INBOUND_HEADROOM, "room for what we write");
+_Static_assert(1 + API_LENGTH_SIZE + API_HEADER_MAX <= INBOUND_HEADROOM, "room for what we write");
 
 /* The answer with room for its length and the request number in front. */
 static void slot_take_answer(struct api_slot *slot, const uint8_t *answer, size_t len)
 {
-    size_t room = API_LENGTH_SIZE + slot->header_len;
+    size_t room = slot->local + API_LENGTH_SIZE + slot->header_len;
     uint8_t **memory = slot->in.memory;
 
     if (memory != NULL && len > API_COPY_MAX) {
@@ -58,9 +61,11 @@ static void slot_reply(struct inbound *in, const uint8_t *answer, size_t len)
 
     assert(slot->answer == NULL); /* one answer each */
     slot_take_answer(slot, answer, len);
-    slot->answer_len = API_LENGTH_SIZE + slot->header_len + len;
-    api_write_length(slot->answer, slot->header_len + len);
-    memcpy(slot->answer + API_LENGTH_SIZE, slot->header, slot->header_len);
+    size_t length_at = slot->local;
+    slot->answer[0] = API_IPC_MESSAGE; /* or overwritten */
+    slot->answer_len = length_at + API_LENGTH_SIZE + slot->header_len + len;
+    api_write_length(slot->answer + length_at, slot->header_len + len);
+    memcpy(slot->answer + length_at + API_LENGTH_SIZE, slot->header, slot->header_len);
     atomic_fetch_add_explicit(&in->source->unread, slot->answer_len, memory_order_relaxed);
     atomic_fetch_add_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
     inbound_release(in);
@@ -161,7 +166,22 @@ static void api_patience_cb(uv_timer_t *timer)
 
 static void api_came_cb(struct listening *listening, int fd)
 {
-    api_connection_accept(listening->data, fd);
+    api_connection_accept(listening->data, fd, false);
+}
+
+static void api_owner_came_cb(struct listening *listening, int fd)
+{
+    struct api *a = listening->data;
+
+    if (api_is_owner(fd)) {
+        api_connection_accept(a, fd, true);
+        return;
+    }
+    close(fd);
+    if (a->config.log != NULL) {
+        log_line(a->config.log, LOG_WARN, "turned away at the owner's socket: another user",
+                 LOG_STR("socket", a->config.local));
+    }
 }
 
 static void api_rests_cb(struct listening *listening, int error)
@@ -217,6 +237,10 @@ static void api_end_thread(struct api *a)
     listening_close(&a->listening, NULL);
     if (a->relay != NULL) {
         tls_relay_close(a->relay, NULL, NULL); /* what was written is sent */
+    }
+    if (listening_is_open(&a->local)) {
+        (void)unlink(a->config.local);
+        listening_close(&a->local, NULL);
     }
     wakeup_close(&a->answered, NULL);
     uv_close((uv_handle_t *)&a->patience, NULL);
@@ -298,6 +322,30 @@ static int api_listen(struct api *a, char *errbuf, size_t errbuf_len)
     return 0;
 }
 
+/* For the owner. It is nobody else's from the moment at which it is there. */
+static int api_listen_locally(struct api *a, char *errbuf, size_t errbuf_len)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (a->config.local == NULL) {
+        return 0;
+    }
+    int rv = UV_ENAMETOOLONG;
+    if (strlen(a->config.local) < sizeof address.sun_path) {
+        strcpy(address.sun_path, a->config.local);
+        (void)unlink(a->config.local); /* of a process that was killed */
+        mode_t mask = umask(0177);
+        rv = listening_open(&a->local, &a->loop, (const struct sockaddr *)&address, false, 16);
+        umask(mask);
+    }
+    if (rv != 0) {
+        snprintf(errbuf, errbuf_len, "cannot serve the owner at %s: %s", a->config.local,
+                 uv_strerror(rv));
+        return -1;
+    }
+    return 0;
+}
+
 static void api_closed_cb(void *arg)
 {
     struct api *a = arg;
@@ -332,6 +380,7 @@ static void api_init_handles(struct api *a, uv_loop_t *loop)
         abort(); /* no descriptors at the very start */
     }
     a->listening = (struct listening){.came = api_came_cb, .rests = api_rests_cb, .data = a};
+    a->local = (struct listening){.came = api_owner_came_cb, .rests = api_rests_cb, .data = a};
     uv_timer_init(&a->loop, &a->patience);
     a->patience.data = a;
     uv_timer_start(&a->patience, api_patience_cb, API_LOOK_MS, API_LOOK_MS);
@@ -359,7 +408,8 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
     a->answered_last = &a->answered_first;
     api_init_handles(a, loop);
     /* On a failure the caller ends the process: the handles stay with their loops. */
-    if (!api_start_relay(a, errbuf, errbuf_len) || api_listen(a, errbuf, errbuf_len) != 0) {
+    if (!api_start_relay(a, errbuf, errbuf_len) || api_listen(a, errbuf, errbuf_len) != 0 ||
+        api_listen_locally(a, errbuf, errbuf_len) != 0) {
         return NULL;
     }
     if (uv_thread_create(&a->thread, api_thread, a) != 0) {

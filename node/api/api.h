@@ -4,6 +4,9 @@
  * 1.5.2 (Debian 12) loses its grip on connections that end with requests under way, and from then
  * on every connection that ends leaks a descriptor; a client that crashes must not do that to us.
  *
+ * Over the Unix socket they speak the same, in frames of SP over IPC: a byte 1 in front of each length.
+ * Who has another user's identity is turned away (SO_PEERCRED).
+ *
  * Owns a thread with a uv loop of its own, where messages are received and checked; they cross to
  * the raft loop through a queue with a wakeup, are answered there, and go back the same way.
  *
@@ -51,6 +54,9 @@ struct api; /* opaque */
 
 struct api_config {
     const char *address; /* HOST:PORT, numeric or a name that resolves at the start */
+    /* A Unix socket for the owner of this process and root, who may do everything; NULL: none. What is
+     * there is replaced: nobody else may use this path. */
+    const char *local;
     const char *cluster;
     unsigned slots;
     uint64_t bytes_max;

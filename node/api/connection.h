@@ -26,10 +26,13 @@ struct api_connection {
         uv_pipe_t pipe; /* the relay's end is TLS */
     } wire;
     struct sockaddr_storage from;
+    char certificate[CERTIFICATE_CLIENT_MAX + 1]; /* the client's name, verified; "": it has none */
     uv_write_t greeting;
     enum phase phase;
-    uint8_t head[8];
-    size_t have; /* of head, or of the body */
+    bool local; /* the owner's, over the Unix socket */
+    uint8_t
+        head[1 + API_LENGTH_SIZE]; /* of the greeting or, locally with a byte in front, a length */
+    size_t have;                   /* of head, or of the body */
     uint8_t *body;
     size_t body_len;           /* announced */
     size_t body_cap;           /* grows as bytes arrive: an announcement alone costs nothing */

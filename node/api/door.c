@@ -2,6 +2,7 @@
  * nobody is at the other end. */
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../../client/base/must.h"
@@ -49,13 +50,23 @@ static bool connection_sit_down(struct api_connection *c)
     return true;
 }
 
+bool api_is_owner(int fd)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid());
+}
+
 /* In the list, with a handle that is not open yet. */
-static struct api_connection *connection_new(struct api *a)
+static struct api_connection *connection_new(struct api *a, bool local)
 {
     struct api_connection *c = must_have(calloc(1, sizeof *c));
 
     c->api = a;
-    if (a->relay != NULL) {
+    c->local = local;
+    if (a->relay != NULL && !local) {
         uv_pipe_init(&a->loop, &c->wire.pipe, 0);
     } else {
         uv_tcp_init(&a->loop, &c->wire.tcp);
@@ -87,13 +98,13 @@ static void connection_begin(struct api_connection *c)
     }
 }
 
-void api_connection_accept(struct api *a, int fd)
+void api_connection_accept(struct api *a, int fd, bool local)
 {
-    if (a->relay != NULL) {
+    if (a->relay != NULL && !local) {
         tls_relay_accept(a->relay, fd);
         return;
     }
-    struct api_connection *c = connection_new(a);
+    struct api_connection *c = connection_new(a, local);
     int len = sizeof c->from;
     if (uv_tcp_open(&c->wire.tcp, fd) != 0) {
         close(fd);
@@ -102,8 +113,10 @@ void api_connection_accept(struct api *a, int fd)
     }
     /* On a failure: of no family. */
     (void)uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&c->from, &len);
-    uv_tcp_nodelay(&c->wire.tcp, 1);
-    uv_tcp_keepalive(&c->wire.tcp, 1, API_KEEPALIVE_S);
+    if (!local) { /* to libuv a Unix socket is as good as any other, but has no such options */
+        uv_tcp_nodelay(&c->wire.tcp, 1);
+        uv_tcp_keepalive(&c->wire.tcp, 1, API_KEEPALIVE_S);
+    }
     connection_begin(c);
 }
 
@@ -114,8 +127,9 @@ void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
                         "TLS", arrival->why);
         return;
     }
-    struct api_connection *c = connection_new(a);
+    struct api_connection *c = connection_new(a, false);
     c->from = arrival->from;
+    memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
     if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
         close(arrival->fd);
         api_connection_close(c);

@@ -13,6 +13,7 @@
 
 #define API_LENGTH_SIZE 8
 #define API_LOGGED_MAX 8
+#define API_IPC_MESSAGE 1 /* the byte in front of it, over a Unix socket */
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
 
 struct api_connection;
@@ -26,6 +27,7 @@ struct api_slot {
     size_t header_len;
     uint8_t *message;             /* what in.message points into; owned */
     size_t counted;               /* bytes counted in api.bytes */
+    bool local;                   /* came over the Unix socket */
     struct api_address *reads_of; /* a read in hand: counted for this address; else NULL */
     struct inbound in;
     int error;
@@ -52,8 +54,8 @@ struct api {
     /* api thread */
     uv_loop_t loop;
     struct wakeup answered, stop;
-    struct listening listening;
-    struct tls_relay *relay; /* NULL: plain TCP */
+    struct listening listening, local; /* the latter is not always open */
+    struct tls_relay *relay;           /* NULL: plain TCP */
     uv_timer_t patience;
     struct api_connection *connections;
     struct api_seats seats;
@@ -84,9 +86,11 @@ void api_hand_over(struct api_slot *slot);
 void api_log_refused(struct api *a, const char *what, const struct sockaddr *from,
                      const char *error, const char *reason);
 /* door.c: */
-void api_connection_accept(struct api *a, int fd); /* takes the descriptor over */
+void api_connection_accept(struct api *a, int fd, bool local); /* takes the descriptor over */
 /* With TLS: somebody has come through the handshake, or has not. */
 void api_connection_arrived(struct api *a, const struct tls_arrival *arrival);
+/* Is this user at the other end of a Unix socket one that may come in? */
+bool api_is_owner(int fd);
 void api_connections_relieve(struct api *a); /* close who holds most of too many answers */
 void api_connections_check(struct api *a);   /* close those whose time is over, or who left */
 void api_connections_close(struct api *a);

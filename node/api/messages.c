@@ -145,6 +145,18 @@ static void connections_unpark(struct api *a)
     }
 }
 
+/* Who asks, unless a token in the message says more. */
+static struct caller connection_caller(const struct api_connection *c)
+{
+    struct caller caller = {.kind = c->local ? CALLER_OWNER : CALLER_NOBODY};
+
+    if (c->certificate[0] != '\0') { /* which stays as long as its slots */
+        caller.kind = CALLER_CERTIFICATE;
+        caller.who = (struct slice){(const uint8_t *)c->certificate, strlen(c->certificate)};
+    }
+    return caller;
+}
+
 /* The body is complete: make it a slot and hand it over. */
 static void connection_submit(struct api_connection *c)
 {
@@ -174,6 +186,8 @@ static void connection_submit(struct api_connection *c)
     c->bytes += slot->counted;
     slot->in.message = c->body + header_len;
     slot->in.message_len = c->body_len - header_len;
+    slot->local = c->local;
+    slot->in.caller = connection_caller(c);
     slot->in.owner = slot;
     slot->in.source = &c->source;
     slot->in.gone = &c->gone;
@@ -200,11 +214,16 @@ static void connection_next(struct api_connection *c)
     c->waiting_since_ms = 0;
 }
 
-/* 8 bytes of greeting or length are here. False: the connection is closed. */
+static size_t head_size(const struct api_connection *c)
+{
+    return c->phase == PHASE_GREETING ? sizeof greeting_theirs : (size_t)API_LENGTH_SIZE + c->local;
+}
+
+/* All of a greeting or length is here. False: the connection is closed. */
 static bool connection_head(struct api_connection *c)
 {
     if (c->phase == PHASE_GREETING) {
-        if (memcmp(c->head, greeting_theirs, sizeof c->head) != 0) {
+        if (memcmp(c->head, greeting_theirs, sizeof greeting_theirs) != 0) {
             api_connection_log(c, "INVALID", "not an SP REQ client");
             api_connection_close(c);
             return false;
@@ -212,8 +231,9 @@ static bool connection_head(struct api_connection *c)
         connection_next(c);
         return true;
     }
-    uint64_t len = read_length(c->head);
-    if (len < 4 || len > PROTOCOL_MESSAGE_MAX + API_HEADER_MAX) {
+    uint64_t len = read_length(c->head + c->local);
+    if ((c->local && c->head[0] != API_IPC_MESSAGE) || len < 4 ||
+        len > PROTOCOL_MESSAGE_MAX + API_HEADER_MAX) {
         api_connection_log(c, "INVALID", message_too_long);
         api_connection_close(c);
         return false;
@@ -279,12 +299,12 @@ static size_t connection_take(struct api_connection *c, const uint8_t *data, siz
 
     while (used < len && !c->closing) {
         if (c->phase != PHASE_BODY) {
-            assert(c->have < sizeof c->head);
-            size_t n = messages_smaller(sizeof c->head - c->have, len - used);
+            assert(c->have < head_size(c));
+            size_t n = messages_smaller(head_size(c) - c->have, len - used);
             memcpy(c->head + c->have, data + used, n);
             c->have += n;
             used += n;
-            if (c->have == sizeof c->head && !connection_head(c)) {
+            if (c->have == head_size(c) && !connection_head(c)) {
                 break;
             }
             continue;

@@ -187,8 +187,42 @@ static uint32_t reads_of(const struct inbound *in)
     return reads == 0 ? 0 : READS_A_MESSAGE + reads / READS_OF_ONE;
 }
 
+/* --- who asks --- */
+
+#define CALLER_HEAD 5u /* bytes in front of the hash or name, as operation_encode() writes them */
+#define ARRAY_3 0x93   /* msgpack */
+#define BIN_8 0xc4
+
+/* Do its operations need a word of who asks, behind those of `before`? */
+static bool needs_word(const struct caller *before, const struct inbound *in)
+{
+    return in->n_logged > 0 && !caller_is(before, &in->caller);
+}
+
+static size_t word_size(const struct caller *caller)
+{
+    return CALLER_HEAD + caller->who.len;
+}
+
+static uint8_t *batcher_write_word(uint8_t *out, const struct caller *caller)
+{
+    static_assert(OPERATION_CALLER < 0x80, "its code is one byte");
+    assert(caller->who.len <= UINT8_MAX);
+    *out++ = ARRAY_3;
+    *out++ = OPERATION_CALLER;
+    *out++ = (uint8_t)caller->kind;
+    *out++ = BIN_8;
+    *out++ = (uint8_t)caller->who.len;
+    if (caller->who.len > 0) {
+        memcpy(out, caller->who.data, caller->who.len);
+    }
+    return out + caller->who.len;
+}
+
 static void batcher_choose(const struct batcher *b, struct choice *choice)
 {
+    struct caller caller = {.kind = CALLER_NOBODY};
+
     memset(choice, 0, sizeof *choice);
     batcher_choose_internal(b, choice);
     choice->bytes = choice->internal_bytes;
@@ -197,14 +231,16 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
         return;
     }
     for (const struct inbound *in = b->first; in != NULL; in = in->next) {
-        bool full = choice->operations + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
+        bool named = needs_word(&caller, in);
+        bool full = choice->operations + named + in->n_logged > BATCHER_ENTRY_OPERATIONS ||
                     choice->bytes + in->logged_bytes > BATCHER_ENTRY_BYTES ||
                     choice->reads + reads_of(in) > BATCHER_ENTRY_READS;
         if (full && choice->n_messages > 0) {
             break;
         }
-        choice->bytes += in->logged_bytes;
-        choice->operations += in->n_logged;
+        choice->bytes += in->logged_bytes + (named ? word_size(&in->caller) : 0);
+        choice->operations += in->n_logged + named;
+        caller = in->n_logged > 0 ? in->caller : caller;
         choice->reads += reads_of(in);
         choice->n_messages++;
     }
@@ -232,8 +268,14 @@ static void batcher_compose(struct batcher *b, uint8_t *data, const struct choic
         memcpy(at, b->internal.data, choice->internal_bytes);
         at += choice->internal_bytes;
     }
-    const struct inbound *in = b->first;
+    struct caller caller = {.kind = CALLER_NOBODY};
+    struct inbound *in = b->first;
     for (uint32_t i = 0; i < choice->n_messages; i++, in = in->next) {
+        in->named = needs_word(&caller, in);
+        if (in->named) {
+            at = batcher_write_word(at, &in->caller);
+            caller = in->caller;
+        }
         at = batcher_copy(at, in);
     }
     assert((size_t)(at - data) == ENTRY_HEADER_SIZE + choice->bytes);
@@ -403,6 +445,7 @@ void batcher_applied(struct batcher *b)
     while (batch->messages != NULL) {
         struct inbound *in = batch->messages;
         uint32_t n_logged = in->n_logged;
+        used += in->named; /* whose result nobody waits for */
         batch->messages = in->next;
         assert(used + n_logged <= b->results.n);
         b->host.answer(b->host.arg, in, b->results.results + used);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../../client/wire/cursor.h"
+#include "../../client/wire/token.h"
 #include "request_watch.h"
 
 static_assert(ORDERSCHED_ARGUMENT <= UINT8_MAX, "inbound_item.error is one byte");
@@ -88,6 +89,15 @@ static int inbound_check_items(struct inbound *in, const struct request *request
     return ORDERSCHED_OK;
 }
 
+/* The token itself goes no further than this. */
+static void take_token(struct inbound *in, const struct request *request)
+{
+    if ((request->flags & PROTOCOL_TOKEN) != 0) {
+        token_hash(request->token, in->token_hash);
+        in->caller = (struct caller){CALLER_TOKEN, {in->token_hash, sizeof in->token_hash}};
+    }
+}
+
 int inbound_check(struct inbound *in, const char *cluster, char *text, size_t text_len)
 {
     struct request request;
@@ -113,6 +123,7 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
         return ORDERSCHED_INVALID;
     }
     in->flags = request.flags;
+    take_token(in, &request);
     in->n_items = request.n_operations;
     if (in->n_items > 0) {
         in->items = calloc(in->n_items, sizeof *in->items);
@@ -151,4 +162,5 @@ void inbound_refuse(struct inbound *in, uint32_t item, int error)
         in->logged_bytes -= it->len;
     }
     it->error = (uint8_t)error;
+    in->administers = in->administers && it->code < OPERATION_MEMBER_ADD;
 }

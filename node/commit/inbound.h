@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "../../client/wire/grant.h"
 #include "../../client/wire/protocol.h"
 
 struct reading;
@@ -40,6 +41,11 @@ struct inbound {
     uint32_t n_items;
     uint32_t n_logged; /* items that go into the log */
     size_t logged_bytes;
+    /* Who asks: nobody, or whom the connection knows (by certificate; the owner), as it is set
+     * before inbound_check(); a token that the message states counts instead. */
+    struct caller caller;
+    uint8_t token_hash[TOKEN_HASH_SIZE];
+    bool named;                    /* the batcher's: its entry says who asks in front of it */
     bool administers;              /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */

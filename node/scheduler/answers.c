@@ -228,7 +228,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
         standing_identity_text(s->machine.identity, identity);
     }
     machine_counts(&s->machine, &counts);
-    write_map(b, 29 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
+    write_map(b, 31 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
                      12 * (s->config.clock != NULL) + 2 * (s->config.doors != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
@@ -258,6 +258,8 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "reserves_refused", s->worker.n_refused);
     write_key_uint(b, "recent_requests", recent_count(s->machine.recent));
     write_key_uint(b, "lost_data", count_lost(s));
+    write_key_str(b, "authorisation", s->machine.grants.on ? "on" : "off");
+    write_key_uint(b, "principals", s->machine.grants.n);
     if (s->config.clock != NULL) {
         write_clock(s, b);
     }
@@ -373,7 +375,7 @@ void scheduler_answer_logged(struct scheduler *s, struct inbound *in, const stru
 {
     buffer_reset(&s->results);
     for (uint32_t i = 0; i < in->n_items; i++) {
-        result_encode(&s->results, &logged[i]);
+        scheduler_write_logged(s, in, &in->items[i], &logged[i], &s->results);
     }
     scheduler_reply(s, in, ORDERSCHED_OK, NULL, in->n_items);
 }

@@ -78,16 +78,19 @@ static int scheduler_admit_trust(const struct scheduler *s, const struct inbound
     return op.node_id == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
-/* What an operator does to routes and clocks: what it changes is remembered in places that are kept. */
+/* What an operator does to routes, clocks and principals: what it changes is remembered in places that are kept. */
 static bool is_an_operators(enum operation_code code)
 {
-    return operation_is_on_route(code) || operation_is_on_clock(code);
+    return operation_is_on_route(code) || operation_is_on_clock(code) ||
+           operation_is_on_principal(code);
 }
 
 /* Would it take a place in the memory of recent requests that its address may not have? */
 static bool is_greedy(const struct scheduler *s, const struct inbound *in,
-                      const struct inbound_item *item, struct greed greed)
+                      const struct inbound_item *item, struct greed greed,
+                      const struct actor *actor)
 {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
     struct operation op;
 
     if (!greed.refusals && !(greed.changes && is_an_operators(item->code))) {
@@ -95,6 +98,7 @@ static bool is_greedy(const struct scheduler *s, const struct inbound *in,
     }
     int error = operation_decode(in->message + item->offset, item->len, &op);
     assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    machine_mark_request(actor, &op, id);
     if (machine_is_in_vain(&s->machine, &op)) {
         return greed.refusals;
     }
@@ -111,8 +115,9 @@ static uint64_t memory_held(const struct scheduler *s)
 /* Would this leave one more record with an order that is there? A copy gets its answer, and a
  * payment or a cancellation in time is always taken. */
 static bool adds_to_an_order(const struct scheduler *s, const struct inbound *in,
-                             const struct inbound_item *item)
+                             const struct inbound_item *item, const struct actor *actor)
 {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
     const struct order *o;
     struct order_request scratch;
     struct operation op;
@@ -122,13 +127,15 @@ static bool adds_to_an_order(const struct scheduler *s, const struct inbound *in
     }
     int error = operation_decode(in->message + item->offset, item->len, &op);
     assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    machine_mark_request(actor, &op, id);
     o = machine_find(&s->machine, op.id);
-    return o != NULL && order_find_request(o, op.request_id, &scratch) == NULL &&
+    return o != NULL && !machine_hides(&s->machine, actor, op.code, o) &&
+           order_find_request(o, op.request_id, &scratch) == NULL &&
            (op.code == OPERATION_EXTEND || order_state(o, s->machine.now_ms) != ORDERSCHED_PENDING);
 }
 
 static bool is_full_for(const struct scheduler *s, const struct inbound *in,
-                        const struct inbound_item *item, bool grows)
+                        const struct inbound_item *item, bool grows, const struct actor *actor)
 {
     uint64_t held = memory_held(s);
 
@@ -136,12 +143,14 @@ static bool is_full_for(const struct scheduler *s, const struct inbound *in,
                   s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders)) {
         return true;
     }
-    return held >= s->config.max_bytes + s->config.max_bytes / 8 && adds_to_an_order(s, in, item);
+    return held >= s->config.max_bytes + s->config.max_bytes / 8 &&
+           adds_to_an_order(s, in, item, actor);
 }
 
 /* Why this item may not enter now, or OK. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
-                           const struct inbound_item *item, struct greed greed)
+                           const struct inbound_item *item, struct greed greed,
+                           const struct actor *actor)
 {
     enum operation_code code = (enum operation_code)item->code;
     bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT ||
@@ -168,10 +177,10 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;
     }
-    if (is_full_for(s, in, item, grows)) {
+    if (is_full_for(s, in, item, grows, actor)) {
         return ORDERSCHED_FULL;
     }
-    return is_greedy(s, in, item, greed) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
+    return is_greedy(s, in, item, greed, actor) ? ORDERSCHED_BUSY : ORDERSCHED_OK;
 }
 
 static const uint8_t *request_id_of(const struct inbound *in, const struct inbound_item *item)
@@ -190,23 +199,42 @@ static void scheduler_will_watch(const struct scheduler *s, const struct inbound
 
 /* The same request id for something else? Its client would take the answer for the first one's. */
 static int scheduler_watch_request(struct scheduler *s, const struct inbound *in,
-                                   const struct inbound_item *item)
+                                   const struct inbound_item *item, const struct actor *actor)
 {
-    if (!operation_is_logged(item->code) ||
-        request_watch_note(&s->request_watch, request_id_of(in, item), item->target)) {
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    struct operation op = {.request_id = request_id_of(in, item)};
+
+    if (!operation_is_logged(item->code)) {
+        return ORDERSCHED_OK;
+    }
+    machine_mark_request(actor, &op, id);
+    if (request_watch_note(&s->request_watch, op.request_id, item->target)) {
         return ORDERSCHED_OK;
     }
     return ORDERSCHED_REQUEST_ID_USED;
 }
 
+/* Is there anything to do, or to be looked at once more when the message's turn in the log comes? */
 static bool inbound_has_work(const struct inbound *in)
 {
     for (uint32_t i = 0; i < in->n_items; i++) {
-        if (in->items[i].error == ORDERSCHED_OK) {
+        if (in->items[i].error == ORDERSCHED_OK || in->items[i].error == ORDERSCHED_DENIED) {
             return true;
         }
     }
     return false;
+}
+
+/* Why this item goes no further, or OK. */
+static int scheduler_judge(struct scheduler *s, const struct inbound *in,
+                           const struct inbound_item *item, struct greed greed,
+                           const struct actor *actor)
+{
+    if (scheduler_denies(s, actor, in, item)) {
+        return ORDERSCHED_DENIED;
+    }
+    int error = scheduler_admit(s, in, item, greed, actor);
+    return error != ORDERSCHED_OK ? error : scheduler_watch_request(s, in, item, actor);
 }
 
 /* The deliberate bug: no entry of the message's own shows whether there is another leader by now. */
@@ -238,14 +266,12 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         return;
     }
     struct greed greed = greed_of(s, in);
+    struct actor actor = machine_actor(&s->machine, in->caller);
     for (uint32_t i = 0; i < in->n_items; i++) {
         scheduler_will_watch(s, in, i + WATCH_AHEAD);
         int error = in->items[i].error == ORDERSCHED_OK
-                        ? scheduler_admit(s, in, &in->items[i], greed)
+                        ? scheduler_judge(s, in, &in->items[i], greed, &actor)
                         : ORDERSCHED_OK;
-        if (error == ORDERSCHED_OK && in->items[i].error == ORDERSCHED_OK) {
-            error = scheduler_watch_request(s, in, &in->items[i]);
-        }
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
         }

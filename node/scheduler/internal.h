@@ -10,6 +10,7 @@
  *   work.c        workers
  *   reads.c       answers; those that hold reads are composed in slices
  *   answers.c     replies
+ *   access.c      who may do what
  *   routes.c      how the routes are doing, for STATUS
  *   snapshot.c    snapshots
  *   verify.c      is what a leader sends whole?
@@ -103,7 +104,9 @@ struct scheduler {
     void (*drain_cb)(void *arg);
     void *drain_arg;
     bool transfer_tried;
-    uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
+    uint64_t denied;       /* operations, since the last line about them, */
+    uint64_t denied_at_us; /* which was then */
+    uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
     unsigned administering; /* membership operations not answered yet */
     struct set_back set_back;
@@ -195,6 +198,25 @@ void scheduler_refused_item(struct scheduler *s, const struct inbound *in,
 void scheduler_write_members(struct scheduler *s);
 /* Append the body of STATUS, up to the key "routes", whose value must follow. */
 void scheduler_write_status(struct scheduler *s, struct buffer *b);
+
+/* access.c */
+/* Would this item, which changes something, be denied as things are? */
+bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
+                      const struct inbound *in, const struct inbound_item *item);
+/* Its message's turn in the log has come: is this item, which reads or was denied before, denied? */
+bool scheduler_denies_now(const struct scheduler *s, const struct actor *actor,
+                          const struct inbound *in, const struct inbound_item *item);
+/* Is the order that is read as if it were not there? */
+bool scheduler_hides(const struct scheduler *s, const struct inbound *in,
+                     const struct operation *op);
+/* Append the result of an item that is denied, with what is missing. */
+void scheduler_write_denied(struct scheduler *s, const struct actor *actor,
+                            const struct inbound *in, const struct inbound_item *item,
+                            struct buffer *out);
+/* Append the result of an item of the log. */
+void scheduler_write_logged(struct scheduler *s, const struct inbound *in,
+                            const struct inbound_item *item, const struct result *result,
+                            struct buffer *out);
 
 /* reads.c */
 void scheduler_init_reads(struct scheduler *s);

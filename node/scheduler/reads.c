@@ -203,6 +203,10 @@ static bool compose_machine_read(struct scheduler *s, struct composition *c,
 {
     struct result result;
 
+    if (scheduler_hides(s, c->reading.in, op)) {
+        answer_error(c, ORDERSCHED_NOT_FOUND);
+        return true;
+    }
     buffer_reset(&s->body);
     if (!machine_read_step(&s->machine, op, &c->read, &s->body, &result, budget_ns)) {
         return false;
@@ -237,6 +241,16 @@ static bool is_in_vain(const struct scheduler *s, const struct composition *c)
     return s->closing || is_full(c);
 }
 
+static void compose_denied(struct scheduler *s, struct composition *c, const struct actor *actor,
+                           const struct inbound_item *item, uint64_t *budget_ns)
+{
+    c->out.len = c->before;
+    c->begun = false;
+    c->read = (struct machine_reading){0};
+    scheduler_write_denied(s, actor, c->reading.in, item, &c->out);
+    budget_spend(budget_ns, COMPOSE_REFUSED_NS);
+}
+
 static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *budget_ns)
 {
     const struct inbound_item *item = &c->reading.in->items[c->item];
@@ -247,7 +261,7 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
     }
     if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
         assert(c->used < c->reading.in->n_logged);
-        result_encode(&c->out, &c->logged[c->used++]);
+        scheduler_write_logged(s, c->reading.in, item, &c->logged[c->used++], &c->out);
         budget_spend(budget_ns, COMPOSE_LOGGED_NS);
         return true;
     }
@@ -258,7 +272,12 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
         budget_spend(budget_ns, COMPOSE_BUSY_NS);
         return true;
     }
-    if (item->error != ORDERSCHED_OK) {
+    struct actor actor = machine_actor(&s->machine, c->reading.in->caller);
+    if (scheduler_denies_now(s, &actor, c->reading.in, item)) {
+        compose_denied(s, c, &actor, item, budget_ns);
+    } else if (item->error == ORDERSCHED_DENIED) { /* it was when it came, and is not any more */
+        answer_error(c, ORDERSCHED_BUSY);
+    } else if (item->error != ORDERSCHED_OK) {
         scheduler_refused_item(s, c->reading.in, item, &c->out);
         budget_spend(budget_ns, COMPOSE_REFUSED_NS);
     } else if (!compose_read(s, c, item, budget_ns)) {

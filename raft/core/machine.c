@@ -6,6 +6,7 @@
 
 #include "machine_parts.h"
 #include "../../client/base/must.h"
+#include "../../client/wire/principal.h"
 #include "../mutant.h"
 #include "recent.h"
 #include "secret.h"
@@ -56,6 +57,7 @@ static void free_state(struct machine *m)
     free(m->routes);
     free(m->route_cells);
     recent_free(m->recent);
+    grants_clear(&m->grants);
 }
 
 void machine_close(struct machine *m)
@@ -97,6 +99,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->n_routes = fresh->n_routes;
     m->routes_index = fresh->applied;
     m->recent = fresh->recent;
+    m->grants = fresh->grants;
     m->memory = fresh->memory;
     machine_index_reset(m);
     machine_rebuild_commit(m, rebuild);
@@ -179,23 +182,63 @@ void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const st
 /* An operation that is about to be applied. */
 struct step {
     struct operation op;
-    struct store_place place; /* of the order it is about */
+    struct store_place place;                       /* of the order it is about */
+    uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]; /* its caller's own, where it has a principal */
 };
+
+static bool is_the_leaders(enum operation_code code)
+{
+    return code >= OPERATION_EPOCH;
+}
+
+/* Who asks from here on; what was said in front of it may have changed the principals. */
+static void follow_actor(const struct machine *m, struct actor *actor, const struct operation *op)
+{
+    if (op->code == OPERATION_CALLER) {
+        *actor = machine_actor(m, caller_of(op));
+    } else if (actor->revision != m->grants.revision) {
+        *actor = machine_actor(m, actor->caller);
+    }
+}
+
+/* May it be carried out? Else it is answered. */
+static bool is_admitted(const struct machine *m, const struct actor *actor, struct step *step,
+                        struct result *result)
+{
+    enum role role = 0;
+
+    if (is_the_leaders(step->op.code)) {
+        return true;
+    }
+    enum lack lack = machine_may(m, actor, &step->op, &role);
+    if (lack != LACK_NOTHING && !MUTANT(ROLE_CHECKED_BEFORE_LOG)) {
+        const struct order *o = MUTANT(DENIED_TELLS_OF_ORDER) ? machine_find(m, step->op.id) : NULL;
+        machine_describe(m, o, ORDERSCHED_DENIED, result);
+        result->lacks = (uint8_t)lack;
+        result->role = (uint8_t)role;
+        return false;
+    }
+    machine_mark_request(actor, &step->op, step->request_id);
+    return true;
+}
 
 /* Operation number `i` of the entry. 0, or -1 for one that no log of ours holds. */
 static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
-                           const struct step *step, struct result *result)
+                           const struct actor *actor, struct step *step, struct result *result)
 {
     const struct operation *op = &step->op;
 
     memset(result, 0, sizeof *result);
+    if (!is_admitted(m, actor, step, result)) {
+        return 0;
+    }
     switch (op->code) {
         case OPERATION_SCHEDULE:
         case OPERATION_PAY:
         case OPERATION_CANCEL:
         case OPERATION_EXTEND:
         case OPERATION_DEAD_REDRIVE:
-        case OPERATION_DEAD_DROP: machine_apply_order(m, op, step->place, result); return 0;
+        case OPERATION_DEAD_DROP: machine_apply_order(m, actor, op, step->place, result); return 0;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:
         case OPERATION_ROUTE_PAUSE:
@@ -203,6 +246,12 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_ROUTE_SET:
         case OPERATION_ROUTE_RETRY: machine_apply_route(m, op, result); return 0;
         case OPERATION_CLOCK_TRUST: machine_apply_clock(m, op, result); return 0;
+        case OPERATION_GRANT_PUT:
+        case OPERATION_GRANT_REVOKE:
+        case OPERATION_TOKEN_CREATE:
+        case OPERATION_TOKEN_ROTATE:
+        case OPERATION_AUTHORIZE: machine_apply_grant(m, op, result); return 0;
+        case OPERATION_CALLER: return 0; /* follow_actor() has heard it */
         case OPERATION_EPOCH: machine_apply_epoch(m, e->epoch, i == 0, op, result); return 0;
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
@@ -299,6 +348,7 @@ int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e
                         struct machine_results *results)
 {
     struct step steps[STEPS];
+    struct actor actor = machine_actor(m, (struct caller){.kind = CALLER_NOBODY});
     size_t at = 0;
 
     assert(index > m->applied);
@@ -323,7 +373,8 @@ int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e
         for (uint32_t i = 0; i < n; i++) {
             struct result unheard;
             struct result *result = results ? &results->results[done + i] : &unheard;
-            if (apply_operation(m, e, done + i, &steps[i], result) != 0) {
+            follow_actor(m, &actor, &steps[i].op);
+            if (apply_operation(m, e, done + i, &actor, &steps[i], result) != 0) {
                 return -1;
             }
         }

@@ -1,8 +1,8 @@
 /* machine.h - the deterministic state machine: what all replicas agree on.
  *
  * State: the replicated time, the orders, the routes, the epoch, the recent requests that
- * belong to no order, whose clock is trusted, and what came with an epoch: settings, the cluster's
- * identity, its secret.
+ * belong to no order, whose clock is trusted, the principals and whether they count, and what came
+ * with an epoch: settings, the cluster's identity, its secret.
  * It changes only through machine_apply(), which reads nothing but the entry and the state: no
  * clock, no randomness, no iteration order. docs/semantics.md states every rule; each test names
  * the rule it checks.
@@ -15,6 +15,7 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
+#include "../access/roles.h"
 #include "entry.h"
 #include "order.h"
 #include "route.h"
@@ -103,6 +104,7 @@ struct machine {
     uint16_t *route_cells; /* derived: a hash index of them by name (machine_routes.c) */
     uint32_t n_routes;     /* slots from here on have never been used */
     struct recent *recent; /* queue and its index (recent.h) */
+    struct grants grants;
     /* derived */
     struct wheel wheel;
     struct link closing;          /* order_extra.closing, in order of becoming due */
@@ -118,6 +120,15 @@ struct machine {
     struct machine_observer *observer;           /* or NULL */
     uint8_t observed_mark; /* orders that carry another were not seen by the observer yet */
     struct machine_digest digest;
+};
+
+/* Who asks, as the state has it at this moment: good until the principals change. */
+struct actor {
+    struct caller caller;
+    const struct principal *principal; /* NULL: nobody, or none that is good */
+    enum lack lack;                    /* of a caller that is not good: why */
+    uint8_t mark[GRANTS_MARK_SIZE];    /* of its request ids; all 0: they are kept as they came */
+    uint64_t revision;                 /* of the principals */
 };
 
 /* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
@@ -143,6 +154,18 @@ int machine_apply(struct machine *m, uint64_t index, const uint8_t *data, size_t
 
 /* Would machine_apply take these bytes? Whether it does depends on nothing else. */
 bool machine_can_apply(const uint8_t *data, size_t len);
+
+/* --- who may do what: docs/roles.md --- */
+struct actor machine_actor(const struct machine *m, struct caller caller);
+/* What it lacks to do this, as far as that is told without looking at orders; and which role. */
+enum lack machine_may(const struct machine *m, const struct actor *a, const struct operation *op,
+                      enum role *role);
+/* Is this order, for this operation of this caller, as if it were not there? */
+bool machine_hides(const struct machine *m, const struct actor *a, enum operation_code code,
+                   const struct order *o);
+/* Let the operation's request id be its caller's own, as it is kept: made in `id`. */
+void machine_mark_request(const struct actor *a, struct operation *op,
+                          uint8_t id[ORDERSCHED_REQUEST_ID_SIZE]);
 
 /* Bring the derived indexes up to m->now_ms: move what became due from the wheel to the closing
  * and ready lists. At most about `max` orders a call; true when done, false: call again. */

@@ -228,6 +228,33 @@ static void check_recent(const struct machine *m)
     CHECK(recent_digest(m->recent) == recent_digest_anew(m->recent));
 }
 
+static void check_principal(const struct machine *m, const struct principal *p)
+{
+    struct slice name = {(const uint8_t *)p->name, p->name_len};
+    const struct token *found;
+
+    CHECK(grants_find(&m->grants, name) == p && grant_name_is_good(name));
+    CHECK(p->n_grants >= 1 && p->n_grants <= GRANT_MAX && p->index <= m->applied);
+    CHECK(p->mark[0] != 0 && p->n_tokens <= GRANTS_TOKENS_MAX);
+    CHECK(p->kind == PRINCIPAL_TOKEN || p->n_tokens == 0);
+    for (uint32_t i = 0; i < p->n_tokens; i++) {
+        struct slice hash = {p->tokens[i].hash, sizeof p->tokens[i].hash};
+        CHECK(grants_find_token(&m->grants, hash, &found) == p && found == &p->tokens[i]);
+    }
+}
+
+static void check_grants(const struct machine *m)
+{
+    size_t bytes = 0;
+
+    CHECK(m->grants.n <= GRANTS_PRINCIPALS_MAX && m->grants.n <= m->grants.made);
+    for (uint32_t i = 0; i < m->grants.n; i++) {
+        check_principal(m, m->grants.principals[i]);
+        bytes += principal_bytes(m->grants.principals[i]);
+    }
+    CHECK(bytes == m->grants.bytes && bytes <= GRANTS_BYTES_MAX);
+}
+
 void machine_check(const struct machine *m)
 {
     struct census c;
@@ -249,4 +276,5 @@ void machine_check(const struct machine *m)
     CHECK(check_closing(m) == c.in_closing);
     CHECK(check_terminal(m) == c.in_terminal);
     check_recent(m);
+    check_grants(m);
 }

@@ -1,4 +1,4 @@
-/* machine_common.c - what all parts of the state machine reckon and walk with. */
+/* machine_common.c - what all parts of the state machine reckon, find and walk with. */
 #include "machine_parts.h"
 
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
@@ -22,4 +22,17 @@ struct order *machine_walk_next(const struct machine *m, struct machine_walk *wa
         }
     }
     return NULL;
+}
+
+bool machine_is_forgotten(const struct machine *m, const struct order *o)
+{
+    return order_is_terminal(o) &&
+           machine_add_ms(order_decided_ms(o), m->retention_ms) <= m->now_ms;
+}
+
+struct order *machine_find(const struct machine *m, struct slice id)
+{
+    struct order *o = store_find(&m->store, id);
+
+    return o && !machine_is_forgotten(m, o) ? o : NULL;
 }

@@ -165,6 +165,28 @@ static void add_secret(struct canon *hash, const struct machine *m)
     add_uint(hash, m->secret_index);
 }
 
+/* The principals, in order of their names. */
+static void add_grants(struct canon *hash, const struct grants *g)
+{
+    add_uint(hash, g->on);
+    add_uint(hash, g->made);
+    add_uint(hash, g->n);
+    for (uint32_t i = 0; i < g->n; i++) {
+        const struct principal *p = g->principals[i];
+        add_data(hash, p->name, p->name_len);
+        add_uint(hash, p->kind);
+        add_data(hash, p->mark, sizeof p->mark);
+        add_uint(hash, p->index);
+        add_data(hash, p->bytes, p->len);
+        add_uint(hash, p->n_tokens);
+        for (uint32_t k = 0; k < p->n_tokens; k++) {
+            add_data(hash, p->tokens[k].hash, sizeof p->tokens[k].hash);
+            add_uint(hash, p->tokens[k].created_ms);
+            add_uint(hash, p->tokens[k].expires_ms);
+        }
+    }
+}
+
 /* Everything but the orders. */
 static uint64_t hash_rest(const struct machine *m)
 {
@@ -185,6 +207,9 @@ static uint64_t hash_rest(const struct machine *m)
     add_secret(&hash, m);
     if (m->clock_trusted != 0) { /* else as it was before there was such a thing */
         add_uint(&hash, m->clock_trusted);
+    }
+    if (grants_are_in_use(&m->grants)) { /* the same */
+        add_grants(&hash, &m->grants);
     }
     return canon_end(&hash);
 }

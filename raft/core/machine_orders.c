@@ -252,9 +252,35 @@ bool machine_order_is_in_vain(const struct machine *m, const struct operation *o
     return verdict.change == ORDER_CHANGE_NONE && !belongs_to_order(m, o, verdict);
 }
 
+/* An order that its caller may not see. Its id is taken all the same. */
+static void apply_to_hidden(struct machine *m, const struct operation *op, struct result *result)
+{
+    int error = op->code == OPERATION_SCHEDULE ? ORDERSCHED_EXISTS : ORDERSCHED_NOT_FOUND;
+
+    if (!machine_recent_has_room(m, false)) {
+        machine_describe(m, NULL, ORDERSCHED_BUSY, result);
+        return;
+    }
+    machine_describe(m, NULL, error, result);
+    machine_record_recent(m, op->request_id, false, result);
+}
+
+/* A copy of the caller's own request gets the first answer, whatever it may see now. */
+static bool answer_early(const struct machine *m, const struct order *o, bool hidden,
+                         const struct operation *op, struct result *result)
+{
+    bool early = machine_answer_early(m, o, op->request_id, result);
+
+    if (early && hidden &&
+        (result->error == ORDERSCHED_STALE_REQUEST || result->error == ORDERSCHED_EARLY_REQUEST)) {
+        machine_describe(m, NULL, result->error, result);
+    }
+    return early;
+}
+
 /* Of an order that is forgotten, but was not purged, nothing is known but its requests. */
-void machine_apply_order(struct machine *m, const struct operation *op, struct store_place place,
-                         struct result *result)
+void machine_apply_order(struct machine *m, const struct actor *actor, const struct operation *op,
+                         struct store_place place, struct result *result)
 {
     struct order *o = store_find_at(&m->store, op->id, place);
     bool forgotten = o && machine_is_forgotten(m, o);
@@ -267,7 +293,8 @@ void machine_apply_order(struct machine *m, const struct operation *op, struct s
         o = NULL;
         forgotten = false;
     }
-    if (machine_answer_early(m, o, op->request_id, result)) {
+    bool hidden = o && !forgotten && machine_hides(m, actor, op->code, o);
+    if (answer_early(m, o, hidden, op, result)) {
         /* Nothing on an order is OK without a state: a route's operation had this id. Its answer,
          * taken for a payment's, would be a payment that is not there. */
         if (result->error == ORDERSCHED_OK && result->state == ORDERSCHED_STATE_NONE &&
@@ -276,7 +303,9 @@ void machine_apply_order(struct machine *m, const struct operation *op, struct s
         }
         return;
     }
-    if (o && !forgotten) {
+    if (hidden) {
+        apply_to_hidden(m, op, result);
+    } else if (o && !forgotten) {
         apply_to_known(m, o, op, result);
     } else if (forgotten && op->code == OPERATION_SCHEDULE && !machine_purge_for_another(m, o)) {
         machine_describe(m, NULL, ORDERSCHED_BUSY, result);

@@ -6,8 +6,8 @@
  *   machine_requests.c  one effect for each request id
  *   machine_routes.c    the callback routes
  *   machine_clock.c     whose clock is trusted; a time that is ahead is put right
+ *   machine_grants.c    the principals, and who may do what
  *   machine_vain.c      would a request change nothing?
- *   machine_find.c      which orders are known
  *   machine_index.c     the derived lists
  *   machine_rebuild.c   the derived lists, made anew after a restore
  *   machine_purge.c     giving back the memory of forgotten orders
@@ -15,7 +15,7 @@
  *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants
  *   machine_observer.c  who hears of a change before it comes
- *   machine_common.c    what all of them reckon and walk with
+ *   machine_common.c    what all of them reckon, find and walk with
  *
  * No two of them call each other. Only these files and snapshot_*.c include it. */
 #ifndef MACHINE_PARTS_H
@@ -72,9 +72,10 @@ void machine_follow_now(struct machine *m, uint32_t n_operations);
 bool machine_keeps_old_rules(const struct machine *m);
 
 /* --- operations: op has been decoded; result is filled --- */
-/* `place` is that of the operation's id. */
-void machine_apply_order(struct machine *m, const struct operation *op, struct store_place place,
-                         struct result *result);
+/* `place` is that of the operation's id; it is admitted, but may not see every order. */
+void machine_apply_order(struct machine *m, const struct actor *actor, const struct operation *op,
+                         struct store_place place, struct result *result);
+void machine_apply_grant(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);
@@ -83,6 +84,7 @@ void machine_apply_clock(struct machine *m, const struct operation *op, struct r
 bool machine_order_is_in_vain(const struct machine *m, const struct operation *op);
 bool machine_route_is_in_vain(const struct machine *m, const struct operation *op);
 bool machine_clock_is_in_vain(const struct machine *m, const struct operation *op);
+bool machine_grant_is_in_vain(const struct machine *m, const struct operation *op);
 /* `first`: it is the first operation of its entry. */
 void machine_apply_epoch(struct machine *m, uint64_t epoch, bool first, const struct operation *op,
                          struct result *result);

@@ -357,6 +357,44 @@ static int read_digest(const struct machine *m, struct buffer *body)
     return ORDERSCHED_OK;
 }
 
+/* So many principals at a time that a page is not slow. */
+#define GRANTS_PAGE 64u
+
+static void write_principal(struct buffer *body, const struct principal *p)
+{
+    write_array(body, 5);
+    write_str(body, p->name, p->name_len);
+    write_uint(body, p->kind);
+    write_uint(body, p->index);
+    write_array(body, p->n_grants);
+    buffer_append(body, p->bytes, p->len);
+    write_array(body, p->n_tokens);
+    for (uint32_t i = 0; i < p->n_tokens; i++) {
+        write_array(body, 2);
+        write_uint(body, p->tokens[i].created_ms);
+        write_uint(body, p->tokens[i].expires_ms);
+    }
+}
+
+/* The principals behind a name, whether or not it is there any more. Nothing of their tokens but when
+ * they were made and expire. */
+static int read_grants(const struct machine *m, const struct operation *op, struct buffer *body)
+{
+    const struct grants *g = &m->grants;
+    uint32_t at;
+
+    (void)grants_after(g, op->id, &at);
+    uint32_t n = g->n - at < GRANTS_PAGE ? g->n - at : GRANTS_PAGE;
+    const struct principal *last = at + n < g->n ? g->principals[at + n - 1] : NULL;
+    write_array(body, 2);
+    write_str(body, last ? last->name : "", last ? last->name_len : 0);
+    write_array(body, n);
+    for (uint32_t i = 0; i < n; i++) {
+        write_principal(body, g->principals[at + i]);
+    }
+    return ORDERSCHED_OK;
+}
+
 /* What a step took: the orders it looked at, the bytes it wrote. */
 static uint64_t cost_of(const struct operation *op, uint32_t looked, size_t written)
 {
@@ -380,6 +418,7 @@ bool machine_read_step(const struct machine *m, const struct operation *op,
         case OPERATION_DEAD_LIST: result->error = read_list(m, op, reading, body); break;
         case OPERATION_ROUTE_LIST: result->error = read_routes(m, body); break;
         case OPERATION_DIGEST: result->error = read_digest(m, body); break;
+        case OPERATION_GRANT_LIST: result->error = read_grants(m, op, body); break;
         default: result->error = ORDERSCHED_UNKNOWN_OPERATION;
     }
     uint64_t cost_ns = cost_of(op, reading->looked - looked, body->len - start);

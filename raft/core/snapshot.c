@@ -39,10 +39,11 @@ static size_t bound_of_machine(void)
 
 static void write_machine(struct buffer *b, const struct machine *m)
 {
+    uint32_t number = grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION : SNAPSHOT_VERSION_PLAIN;
     uint8_t version[4];
 
     for (unsigned i = 0; i < sizeof version; i++) {
-        version[i] = (uint8_t)(SNAPSHOT_VERSION >> (8 * i));
+        version[i] = (uint8_t)(number >> (8 * i));
     }
     buffer_append(b, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC));
     buffer_append(b, version, sizeof version);
@@ -189,13 +190,16 @@ void snapshot_write_recent(struct buffer *b, const struct recent_request *r)
 
 size_t snapshot_bound_of_head(const struct machine *m)
 {
-    return bound_of_machine() + bound_of_routes(m) + 2 * UINT_BOUND;
+    return bound_of_machine() + bound_of_routes(m) + grants_bound(&m->grants) + 2 * UINT_BOUND;
 }
 
 void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_recent)
 {
     write_machine(b, m);
     write_routes(b, m);
+    if (grants_are_in_use(&m->grants)) {
+        grants_write(b, &m->grants);
+    }
     write_uint(b, n_recent);
     write_uint(b, m->store.n);
 }

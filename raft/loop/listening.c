@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define AT_ONCE 64 /* connections taken in one turn of the loop: others have theirs */
@@ -70,8 +71,9 @@ static void poll_cb(uv_poll_t *poll, int status, int events)
 
 static int listening_socket(const struct sockaddr *address, bool v6_only, int backlog)
 {
-    socklen_t len = address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-                                                   : sizeof(struct sockaddr_in);
+    socklen_t len = address->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
+                    : address->sa_family == AF_UNIX ? sizeof(struct sockaddr_un)
+                                                    : sizeof(struct sockaddr_in);
     int on = 1, alone = v6_only;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 

@@ -325,6 +325,30 @@ static void ports_are_moved_while_there_is_room(void **state)
     assert_false(units_move_port("h:99", 1, exact, 5));
 }
 
+static void addresses_of_this_machine_are_told_from_others(void **state)
+{
+    static const char *const ours[] = {"127.0.0.1:1", "127.255.0.9:7401", "localhost:7401",
+                                       "[::1]:7401", "[::ffff:127.0.0.1]:7401"};
+    static const char *const others[] = {"128.0.0.1:7401",
+                                         "10.0.0.1:7401",
+                                         "localhost.evil:7401",
+                                         "0.0.0.0:7401",
+                                         "[::2]:7401",
+                                         "[::ffff:10.0.0.1]:7401",
+                                         "127.0.0.1.example:7401",
+                                         "127.0.0.1",
+                                         "node:7401",
+                                         ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        assert_true(units_is_loopback(ours[i]));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_false(units_is_loopback(others[i]));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +364,7 @@ int main(void)
         cmocka_unit_test(malformed_addresses_are_refused),
         cmocka_unit_test(a_host_longer_than_its_buffer_is_refused),
         cmocka_unit_test(ports_are_moved_while_there_is_room),
+        cmocka_unit_test(addresses_of_this_machine_are_told_from_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

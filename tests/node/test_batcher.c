@@ -235,6 +235,96 @@ static void a_busy_batcher_lets_messages_gather(void **state)
     batcher_close(&t.batcher);
 }
 
+static void message_by(struct message *m, unsigned n_pays, unsigned n_gets, uint8_t *hash)
+{
+    message_init(m, n_pays, n_gets);
+    m->in.caller = (struct caller){hash ? CALLER_TOKEN : CALLER_NOBODY, {hash, hash ? 32 : 0}};
+}
+
+/* One letter for each operation of an entry: who asks (a, b, 0: nobody), or . */
+static void letters_of(const struct bench *t, unsigned i, char *out)
+{
+    struct operation op;
+    struct entry entry;
+    size_t at = 0;
+
+    assert_int_equal(entry_decode(t->proposed[i].data, t->proposed[i].len, &entry), 0);
+    for (uint32_t k = 0; k < entry.n_operations; k++, at += op.bytes.len) {
+        int rv = operation_decode(entry.operations.data + at, entry.operations.len - at, &op);
+        assert_int_equal(rv, 0);
+        bool says = op.code == OPERATION_CALLER;
+        *out++ = !says ? '.' : op.kind == CALLER_NOBODY ? '0' : (char)op.secret.data[0];
+    }
+    assert_int_equal(at, entry.operations.len);
+    *out = '\0';
+}
+
+static void who_asks_stands_in_front_of_what_another_asks(void **state)
+{
+    uint8_t a[TOKEN_HASH_SIZE] = "a", same[TOKEN_HASH_SIZE] = "a", b[TOKEN_HASH_SIZE] = "b";
+    struct operation own = {.code = OPERATION_HURRY, .id = {(const uint8_t *)"x", 1}, .epoch = 1};
+    struct message m[9];
+    struct bench t;
+    char letters[64];
+
+    (void)state;
+    bench_init(&t, 100, 1 << 20);
+    message_by(&m[0], 1, 0, NULL);
+    message_by(&m[1], 2, 0, a);
+    message_by(&m[2], 0, 1, b); /* reads: nothing of it is in the log */
+    message_by(&m[3], 1, 1, same);
+    message_by(&m[4], 1, 0, b);
+    message_by(&m[5], 1, 0, NULL);
+    message_by(&m[6], 1, 0, NULL);
+    message_by(&m[7], 1, 0, a);
+    message_by(&m[8], 1, 0, a);
+    (void)batcher_submit_internal(&t.batcher, &own);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_true(batcher_submit(&t.batcher, &m[i].in));
+    }
+    batcher_pump(&t.batcher);
+    assert_int_equal(t.n_proposed, 1);
+    letters_of(&t, 0, letters);
+    assert_string_equal(letters, "..a...b.0..a.");
+    assert_true(batcher_submit(&t.batcher, &m[8].in));
+    batcher_pump(&t.batcher);
+    letters_of(&t, 1, letters);
+    assert_string_equal(letters, "a."); /* an entry begins with nobody */
+    bench_commit(&t);
+    bench_commit(&t);
+    for (unsigned i = 0; i < 9; i++) {
+        assert_int_equal(m[i].answers, 1);
+        message_free(&m[i]);
+    }
+    batcher_close(&t.batcher);
+}
+
+static void a_full_entry_has_room_for_who_asks(void **state)
+{
+    enum { N = 4 };
+    uint8_t hashes[N][TOKEN_HASH_SIZE] = {"a", "b", "c", "d"};
+    static struct message m[N];
+    struct bench t;
+
+    (void)state;
+    bench_init(&t, N, 1 << 24);
+    for (unsigned i = 0; i < N; i++) {
+        message_by(&m[i], i == 0 ? BATCHER_ENTRY_OPERATIONS : 512, 0, hashes[i]);
+        assert_true(batcher_submit(&t.batcher, &m[i].in));
+    }
+    batcher_pump(&t.batcher);
+    assert_int_equal(operations_of(&t, 0), BATCHER_ENTRY_OPERATIONS + 1);
+    assert_int_equal(operations_of(&t, 1), 513); /* two more with their callers are one too many */
+    for (; t.n_settled < t.n_proposed; batcher_pump(&t.batcher)) {
+        bench_commit(&t);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        assert_int_equal(m[i].answers, 1);
+        message_free(&m[i]);
+    }
+    batcher_close(&t.batcher);
+}
+
 static void entries_in_flight_and_their_size_are_bounded(void **state)
 {
     enum { N = 200 };
@@ -495,6 +585,8 @@ int main(void)
         cmocka_unit_test(the_result_of_an_operation_of_our_own_is_told_by_its_ticket),
         cmocka_unit_test(an_idle_batcher_proposes_at_once),
         cmocka_unit_test(a_busy_batcher_lets_messages_gather),
+        cmocka_unit_test(who_asks_stands_in_front_of_what_another_asks),
+        cmocka_unit_test(a_full_entry_has_room_for_who_asks),
         cmocka_unit_test(entries_in_flight_and_their_size_are_bounded),
         cmocka_unit_test(no_more_than_so_many_entries_are_in_flight),
         cmocka_unit_test(a_full_queue_takes_no_more),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/wire/token.h"
 #include "../../node/commit/inbound.h"
 #include "../support/random.h"
 
@@ -205,12 +206,47 @@ static void a_flag_that_is_not_known_is_refused(void **state)
         bool known = (PROTOCOL_FLAGS >> bit & 1) != 0;
 
         encode(&b, 1u << bit, &get, 1);
+        if (1u << bit == PROTOCOL_TOKEN) {
+            request_encode_token(&b, "osdt_x");
+        }
         int error = check_bytes(&in, b.data, b.len, why, sizeof why);
         assert_int_equal(error, known ? ORDERSCHED_OK : ORDERSCHED_INVALID);
         assert_true(known || strstr(why, "flag") != NULL);
         drop(&in);
         buffer_free(&b);
     }
+}
+
+static void a_token_that_is_stated_says_who_asks(void **state)
+{
+    struct operation get = op_get("a");
+    struct buffer b = {0};
+    struct inbound in;
+    uint8_t hash[TOKEN_HASH_SIZE];
+    char why[128] = "";
+
+    (void)state;
+    encode(&b, PROTOCOL_TOKEN, &get, 1);
+    request_encode_token(&b, "osdt_abc");
+    token_hash((struct slice){(const uint8_t *)"osdt_abc", 8}, hash);
+    assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why), ORDERSCHED_OK);
+    assert_int_equal(in.caller.kind, CALLER_TOKEN);
+    assert_int_equal(in.caller.who.len, TOKEN_HASH_SIZE);
+    assert_memory_equal(in.caller.who.data, hash, sizeof hash);
+    drop(&in);
+    for (size_t len = 0; len < b.len; len++) {
+        assert_int_not_equal(check_bytes(&in, b.data, len, why, sizeof why), ORDERSCHED_OK);
+        drop(&in);
+    }
+    buffer_append(&b, "", 1); /* nothing may follow it */
+    assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why), ORDERSCHED_INVALID);
+    drop(&in);
+    buffer_free(&b);
+    encode(&b, 0, &get, 1);
+    assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why), ORDERSCHED_OK);
+    assert_int_equal(in.caller.kind, CALLER_NOBODY);
+    drop(&in);
+    buffer_free(&b);
 }
 
 static void too_many_operations_are_refused_before_memory_is_taken(void **state)
@@ -316,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_membership_operation_is_alone),
         cmocka_unit_test(a_local_message_only_reads),
         cmocka_unit_test(a_flag_that_is_not_known_is_refused),
+        cmocka_unit_test(a_token_that_is_stated_says_who_asks),
         cmocka_unit_test(too_many_operations_are_refused_before_memory_is_taken),
         cmocka_unit_test(a_message_that_is_cut_or_goes_on_is_refused),
         cmocka_unit_test(refusing_an_item_takes_it_out_of_the_log_once),

@@ -69,6 +69,7 @@ struct job *job_new(struct sim_client *c, const struct operation *op, unsigned i
     j->request_at = check.request_id == NULL ? 0 : (size_t)(check.request_id - j->bytes.data);
     j->client = c;
     j->check.code = op->code;
+    j->check.principal = c->principal;
     j->check.delay_ms = op->code == OPERATION_SCHEDULE && op->relative ? op->time_ms : 0;
     j->pauses = op->paused;
     j->limits_rate = op->settings.rate_per_s > 0;
@@ -236,6 +237,8 @@ static void client_init(struct sim_client *c, struct clients *s, unsigned number
     if (number < s->options->clients_waiting) {
         config.doubt_ms = CLIENT_WAITS_MS;
     }
+    config.token_anywhere = true;
+    c->muted = s->options->access && c != &s->admin.client;
     c->clients = s;
     c->number = number;
     c->budget.calls_max = 1000;
@@ -274,6 +277,9 @@ struct clients *clients_new(struct sim_loop *loop, const struct sim_options *opt
     for (unsigned i = 0; i < options->clients; i++) {
         client_init(&s->client[i], s, i);
     }
+    if (options->access) {
+        client_init(&s->admin.client, s, SIM_CLIENTS_MAX);
+    }
     return s;
 }
 
@@ -287,6 +293,7 @@ static void clients_start_cb(void *arg)
     }
     workers_begin(s);
     lists_begin(s);
+    access_begin(s);
 }
 
 void clients_begin(struct clients *s)
@@ -314,6 +321,9 @@ void clients_free(struct clients *s)
     s->closing = true;
     for (unsigned i = 0; i < s->options->clients; i++) {
         client_logic_close(&s->client[i].logic); /* its calls end, and their jobs */
+    }
+    if (s->options->access) {
+        client_logic_close(&s->admin.client.logic);
     }
     while (s->jobs != NULL) {
         job_free(s->jobs); /* planned only */

@@ -1,5 +1,6 @@
 /* clients_internal.h - shared by the files of the simulated clients: clients.c (life and calls),
- * clients_load.c (what they ask for), clients_lists.c (lists), clients_wire.c (how it travels). */
+ * clients_load.c (what they ask for), clients_lists.c (lists), clients_access.c (who may do what),
+ * clients_wire.c (how it travels). */
 #ifndef SIM_CLIENTS_INTERNAL_H
 #define SIM_CLIENTS_INTERNAL_H
 
@@ -74,6 +75,27 @@ struct sim_client {
     struct sim_event *work; /* when it next looks for work */
     unsigned work_route;    /* where */
     unsigned n_jobs;
+    /* with the extra "access": */
+    unsigned principal; /* that it is; CHECK_NOBODY without it */
+    unsigned generation;
+    bool has_grant;
+    struct check_grant grant;
+    bool muted; /* it asks for nothing, as it has no token, or one that was revoked a while ago */
+    struct sim_event *mute;
+};
+
+/* Who gives and takes grants. */
+struct admin {
+    struct sim_client client;
+    struct call *call;
+    struct sim_event *step;
+    bool is_there, is_on, was_on;
+    bool under_way;
+    struct check_change change;
+    struct sim_client *about;       /* or NULL */
+    char token[TOKEN_TEXT_LEN + 1]; /* that the change brings */
+    bool has_request;
+    uint8_t request[ORDERSCHED_REQUEST_ID_SIZE];
 };
 
 struct clients {
@@ -99,6 +121,7 @@ struct clients {
     struct past past[CLIENT_PAST_MAX];
     uint64_t n_past;
     struct listing listing;
+    struct admin admin;
 };
 
 /* clients.c */
@@ -120,6 +143,12 @@ void load_probe_cb(void *arg);
 /* clients_lists.c */
 void lists_begin(struct clients *s); /* until the loop ends */
 void lists_answered(struct job *j, const struct ordersched_answer *a);
+
+/* clients_access.c */
+void access_begin(struct clients *s);
+void access_note_request(struct clients *s);
+/* Does every client have a grant for everything, for good? */
+bool access_is_settled(const struct clients *s);
 
 /* clients_wire.c */
 bool wire_send(void *arg, unsigned slot, const char *address, const uint8_t *message, size_t len,

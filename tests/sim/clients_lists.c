@@ -14,6 +14,9 @@ static void lists_ask(struct clients *s, uint64_t delay_us)
 {
     struct listing *l = &s->listing;
     struct sim_client *c = &s->client[loop_below(s->loop, s->options->clients)];
+    for (unsigned i = 0; c->muted && i < s->options->clients; i++) {
+        c = &s->client[i];
+    }
     char route[16];
     struct operation op = {
         .code = OPERATION_LIST,

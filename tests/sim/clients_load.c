@@ -167,6 +167,7 @@ static void ask_again(struct sim_client *c)
     }
     struct job *j = job_new(c, &op, p->check.id);
     j->check = p->check;
+    j->check.principal = c->principal; /* another's copy is a request of its own */
     j->resent = true;
     s->coverage->resent++;
     job_plan(j, 0);
@@ -234,7 +235,7 @@ static void ask_route(struct sim_client *c)
 
 void load_resume_routes(struct clients *s)
 {
-    for (unsigned i = 0; i < s->options->routes; i++) {
+    for (unsigned i = 0; access_is_settled(s) && i < s->options->routes; i++) {
         if (s->was_paused[i]) {
             job_plan(route_job(&s->client[0], OPERATION_ROUTE_PAUSE, i, false), 0);
         }
@@ -291,7 +292,7 @@ static void load_act_cb(void *arg)
 
     c->act = loop_after(s->loop, loop_below(s->loop, 2 * o->operation_every_us) + 1, load_act_cb,
                         c);
-    if (ask_in_bulk(c) || c->n_jobs >= CLIENT_JOBS_MAX) {
+    if (c->muted || ask_in_bulk(c) || c->n_jobs >= CLIENT_JOBS_MAX) {
         return;
     }
     if (c->number == 0 && loop_below(s->loop, ROUTES_EVERY_US) < o->operation_every_us) {
@@ -312,7 +313,7 @@ void load_begin(struct sim_client *c)
 {
     struct clients *s = c->clients;
 
-    if (c->number == 0) {
+    if (c->number == 0 && !c->muted) {
         ask_missing_routes(c);
     }
     c->act = loop_after(s->loop, loop_below(s->loop, s->options->operation_every_us), load_act_cb,
@@ -323,6 +324,7 @@ void load_begin(struct sim_client *c)
 
 #define PROBE_ROUND_US 2000000
 #define PROBE_SPREAD_US 1000000
+#define ACCESS_WAIT_US 200000 /* until every client may do everything again */
 #define PROBE_TIMEOUT_MS 5000
 #define PROBED_ORDERS 200             /* of those that the shops worked on */
 #define PROBE_TIMEOUT_BY_ONE_MS 10000 /* a queue of one takes one call a commit, of all clients */
@@ -349,6 +351,10 @@ void load_probe_cb(void *arg)
 {
     struct clients *s = arg;
 
+    if (!access_is_settled(s)) {
+        s->probe = loop_after(s->loop, ACCESS_WAIT_US, load_probe_cb, s);
+        return;
+    }
     s->probe = NULL;
     load_resume_routes(s); /* again: a late request to pause may have come behind the last one */
     switch (s->probe_round++) {

@@ -64,8 +64,9 @@ static void exchange_timeout_cb(void *arg)
 
 /* --- back --- */
 
-static void count_answer(struct coverage *v, const uint8_t *data, size_t len)
+static void count_answer(struct clients *s, const uint8_t *data, size_t len)
 {
+    struct coverage *v = s->coverage;
     struct answer answer;
     struct result result;
     size_t used;
@@ -76,9 +77,13 @@ static void count_answer(struct coverage *v, const uint8_t *data, size_t len)
     v->answers_not_leader += answer.error == ORDERSCHED_NOT_LEADER;
     v->answers_busy += answer.error == ORDERSCHED_BUSY;
     v->answers_unknown_outcome += answer.error == ORDERSCHED_UNKNOWN_OUTCOME;
-    if (answer.n_results > 0 &&
-        result_decode(answer.results.data, answer.results.len, &result, &used) == ORDERSCHED_OK) {
-        v->answers_busy += result.error == ORDERSCHED_BUSY;
+    for (size_t at = 0, i = 0; i < answer.n_results; i++, at += used) {
+        if (result_decode(answer.results.data + at, answer.results.len - at, &result, &used) !=
+            ORDERSCHED_OK) {
+            return;
+        }
+        v->answers_busy += i == 0 && result.error == ORDERSCHED_BUSY;
+        check_result(s->check, &result);
     }
 }
 
@@ -119,7 +124,7 @@ static void exchange_reply(void *arg, const uint8_t *data, size_t len)
         e->step = loop_after(s->loop, latency_us(s), exchange_broken_cb, e);
         return;
     }
-    count_answer(s->coverage, data, len);
+    count_answer(s, data, len);
     if (!cluster_reachable(s->cluster, e->node) ||
         wire_random_bool(s, s->options->drop_per_mille / 4)) {
         s->coverage->answers_lost++;
@@ -160,6 +165,10 @@ static void exchange_arrive_cb(void *arg)
 /* The requests that leave now may take effect from now on. */
 static void note_requests(struct sim_client *c)
 {
+    if (c == &c->clients->admin.client) {
+        access_note_request(c->clients);
+        return;
+    }
     for (struct job *j = c->clients->jobs; j != NULL; j = j->next) {
         if (j->client != c || j->call == NULL || !j->call->id_made) {
             continue;

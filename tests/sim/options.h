@@ -108,6 +108,8 @@ struct sim_options {
     unsigned clock_lost_per_mille; /* of these words alone, beside what the network does */
     bool two_clocks;               /* of two voters one is wrong */
     uint64_t set_back_every_ms; /* "set-back": mean time until an operator has the time set back */
+    bool access;                /* "access": authorisation is on, and grants change; */
+    uint64_t access_every_ms;   /* mean time between two changes */
     bool clock_silence;         /* none comes through any more, long after the faults have ended */
 };
 

@@ -49,7 +49,7 @@ static void work_tick_cb(void *arg)
     struct clients *s = c->clients;
 
     c->work = loop_after(s->loop, loop_below(s->loop, 2 * WORK_EVERY_US) + 1, work_tick_cb, c);
-    if (c->n_jobs < CLIENT_JOBS_MAX) {
+    if (c->n_jobs < CLIENT_JOBS_MAX && !c->muted) {
         work_reserve(c);
     }
 }

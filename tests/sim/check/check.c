@@ -50,6 +50,7 @@ struct check *check_new(struct sim_loop *loop, const struct sim_options *options
     if (c->histories == NULL) {
         abort();
     }
+    check_access_begin(c);
     return c;
 }
 
@@ -75,6 +76,7 @@ void check_free(struct check *c)
         }
         free(h->stands);
     }
+    check_access_free(c);
     free(c->histories);
     free(c->entries);
     free(c->requests);
@@ -474,6 +476,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
         *known = (struct entry_record){true, digest, state, m->now_ms, node};
     }
     if (index > c->max_index) {
+        check_access_applied(c, index, m);
         chronicle_write(c, node, index, m);
         c->max_index = index;
         if (c->epoch != m->epoch) {

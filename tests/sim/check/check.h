@@ -4,6 +4,8 @@
  * and holds everything else against it: the other nodes' states, the answers that clients got, the
  * deliveries that nodes start, and the effects at the receivers.
  *
+ *   AUTH      what the log carries out, and what is answered, is what the grants of that moment allow;
+ *             a denial tells nothing of an order
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
  *   STARTS    who is not what was seen of its id is not heard, and nobody else is refused for it
  *   CLOCK     now never decreases, never runs ahead of every clock that ever led, and keeps pace
@@ -26,6 +28,7 @@
 #ifndef SIM_CHECK_H
 #define SIM_CHECK_H
 
+#include "../../../client/wire/grant.h"
 #include "../../../client/wire/protocol.h"
 #include "../cluster/cluster.h"
 #include "../coverage.h"
@@ -40,6 +43,7 @@ bool check_changes_order(enum operation_code code);
 /* What a client asked for. */
 struct check_call {
     enum operation_code code;
+    unsigned principal;                          /* that asks; CHECK_NOBODY */
     unsigned id;                                 /* number of the order; not for routes */
     uint8_t request[ORDERSCHED_REQUEST_ID_SIZE]; /* not for GET */
     uint64_t delay_ms;                           /* of a relative deadline; 0: it has none */
@@ -101,6 +105,9 @@ void check_invoked(struct check *c, const struct check_call *call);
 void check_answered(struct check *c, const struct check_call *call, bool alone,
                     const struct ordersched_answer *answer);
 
+/* What a node says of an operation, as it leaves: also what no client tells its caller. */
+void check_result(struct check *c, const struct result *result);
+
 /* A list, page by page, of one state (0: all) and one route (-1: all). Zeroed before its first
  * use. */
 struct check_list {
@@ -114,6 +121,32 @@ void check_list_begin(struct check *c, struct check_list *l, int state, int rout
 void check_list_page(struct check *c, struct check_list *l, uint64_t floor,
                      const struct ordersched_answer *answer);
 void check_list_end(struct check *c, struct check_list *l);
+
+/* --- who may do what --- */
+#define CHECK_NOBODY 0
+#define CHECK_ADMIN 9999 /* the administrator's number; clients' principals are "c" and theirs */
+#define CHECK_ADMIN_NAME "root"
+
+/* A client has one grant at a time. */
+struct check_grant {
+    enum role role;
+    char routes[8];
+    char prefix[8];
+};
+/* What the administrator changes: one thing at a time, until the log has it. */
+struct check_change {
+    enum operation_code code;
+    unsigned principal;
+    struct check_grant grant;
+    bool on;
+};
+void check_change_begins(struct check *c);
+/* It is about to be sent under this request id, which may not be its first. */
+void check_change_sent(struct check *c, const struct check_change *change, const uint8_t *request);
+/* Is it in the log? */
+bool check_change_applied(const struct check *c);
+/* Whom it is about knows of it, and goes by it. */
+void check_change_known(struct check *c);
 
 /* --- the end --- */
 /* The faults have ended. */

@@ -9,7 +9,9 @@
 
 void check_invoked(struct check *c, const struct check_call *call)
 {
-    struct request_record *r = check_request(c, call->request);
+    uint8_t key[ORDERSCHED_REQUEST_ID_SIZE];
+    check_key(call->principal, call->request, key);
+    struct request_record *r = check_request(c, key);
 
     if (call->id < c->n_ids) {
         c->histories[call->id].asked = true;
@@ -18,7 +20,8 @@ void check_invoked(struct check *c, const struct check_call *call)
         r->failed = false;
         return;
     }
-    r = check_request_add(c, call->request);
+    r = check_request_add(c, key);
+    r->principal = call->principal;
     r->code = call->code;
     r->order = call->id;
     r->floor = call->floor;
@@ -277,6 +280,9 @@ static void check_unrecorded(struct check *c, const struct check_call *call,
                    check_code_name(call->code), a->deadline_ms, c->max_index);
         return;
     }
+    if (check_access_hides(c, call, a)) {
+        return;
+    }
     if (history_shows(c, call->id, r->floor, &w) == 0 &&
         !entry_may_show(c, call->id, r->floor, &w)) {
         check_fail(c, a->error == ORDERSCHED_OK ? "ACKED" : "I2", (int)call->id,
@@ -347,6 +353,9 @@ static void check_read(struct check *c, const struct check_call *call,
         check_fail(c, "I2", (int)call->id, "a read is answered without its body");
         return;
     }
+    if (check_access_hides(c, call, a)) {
+        return;
+    }
     uint64_t floor = call->local ? 0 : call->floor;
     uint64_t at = history_shows(c, call->id, floor, &w);
     if (at == 0) {
@@ -415,6 +424,7 @@ void check_answered(struct check *c, const struct check_call *call, bool alone,
         return;
     }
     count_answer(c->coverage, a);
+    check_access_answered(c, call, a);
     if (a->error == ORDERSCHED_STALE_REQUEST) {
         return; /* this copy did nothing; the first may have */
     }
@@ -426,7 +436,9 @@ void check_answered(struct check *c, const struct check_call *call, bool alone,
         }
         return;
     }
-    struct request_record *r = call->has_request ? check_request(c, call->request) : NULL;
+    uint8_t key[ORDERSCHED_REQUEST_ID_SIZE];
+    check_key(call->principal, call->request, key);
+    struct request_record *r = call->has_request ? check_request(c, key) : NULL;
     if (r == NULL) {
         if (decided) {
             check_fail(c, "I4", -1, "a %s that was never sent is answered %s",

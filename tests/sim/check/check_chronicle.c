@@ -108,7 +108,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
                                const struct machine *m, const struct order *o)
 {
     struct chronicle *h = &c->histories[id];
-    struct request_record *r = check_request(c, o->schedule_request);
+    struct request_record *r = check_request_kept(c, o->schedule_request);
     struct life *life = calloc(1, sizeof *life);
 
     if (life == NULL) {
@@ -119,7 +119,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
     h->life = life;
     life->id = id;
     life->scheduled = o->schedule_index;
-    memcpy(life->request, o->schedule_request, sizeof life->request);
+    memcpy(life->request, r != NULL ? r->id : o->schedule_request, sizeof life->request);
     life->first_deadline_ms = o->extra != NULL && o->version > 1 ? o->extra->first_deadline_ms
                                                                  : o->deadline_ms;
     life->deadline_ms = life->first_deadline_ms;
@@ -157,6 +157,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
         r->life = life;
         r->answer = (struct order_request){.deadline_ms = life->first_deadline_ms,
                                            .state = ORDERSCHED_PENDING};
+        check_access_effect(c, r, index, life->route);
     }
     return life;
 }
@@ -181,7 +182,7 @@ static void note_recent(struct check *c, struct life *life, uint64_t index, cons
 {
     for (uint32_t i = 0; i < recent_count(m->recent); i++) {
         const struct recent_request *q = recent_at(m->recent, i);
-        struct request_record *r = check_request(c, q->id);
+        struct request_record *r = check_request_kept(c, q->id);
         bool about_dead = r != NULL && r->order == life->id && r->done == 0 &&
                           (r->code == OPERATION_DEAD_REDRIVE || r->code == OPERATION_DEAD_DROP);
         if (about_dead && q->error == ORDERSCHED_OK) {
@@ -192,6 +193,7 @@ static void note_recent(struct check *c, struct life *life, uint64_t index, cons
                                                .error = q->error,
                                                .state = q->state};
             count_fresh(fresh, r->code);
+            check_access_effect(c, r, index, life->route);
         }
     }
 }
@@ -204,7 +206,7 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
 
     for (unsigned i = 0; i < n; i++) {
         const struct order_request *q = &o->extra->requests[i];
-        struct request_record *r = check_request(c, q->id);
+        struct request_record *r = check_request_kept(c, q->id);
         if (r == NULL || r->order != life->id) {
             check_fail(c, "I4", (int)life->id,
                        "a phantom:\n  log index %" PRIu64 " carries out a "
@@ -221,6 +223,7 @@ static struct fresh note_requests(struct check *c, struct life *life, uint64_t i
             r->done = index;
             r->life = life;
             r->answer = *q;
+            check_access_effect(c, r, index, life->route);
             if (q->error == ORDERSCHED_OK) {
                 count_fresh(&fresh, r->code);
             }

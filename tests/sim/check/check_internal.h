@@ -1,10 +1,11 @@
 /* check_internal.h - the judge's memory, shared by its files: check.c (life, reports, and what all
  * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
  * check_lists.c (lists, histories), check_deliveries.c (deliveries, effects), check_end.c (after
- * healing), check_state.c (the state, field by field). */
+ * healing), check_state.c (the state, field by field), check_access.c (who may do what). */
 #ifndef SIM_CHECK_INTERNAL_H
 #define SIM_CHECK_INTERNAL_H
 
+#include "../../../raft/access/grants.h"
 #include "check.h"
 
 #define CHECK_REPORT_MAX 2000
@@ -88,6 +89,7 @@ struct request_record {
     uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
     enum operation_code code;
     unsigned order;
+    unsigned principal;
     uint64_t delay_ms; /* of a relative deadline; 0: it has none */
     uint64_t floor;    /* when it was first sent: log index... */
     uint64_t asked_ms; /* ...and true time */
@@ -108,6 +110,42 @@ struct entry_record { /* by log index */
     uint64_t state; /* check_state_hash; 0: was not looked at */
     uint64_t now_ms;
     unsigned node; /* that applied it first */
+};
+
+/* Who may do what, since a log index. */
+struct policy {
+    uint64_t index;
+    uint64_t until; /* a token was rotated: its client learned of it here; 0: none was */
+    bool on;
+    struct policy_grant {
+        unsigned principal; /* 0: it has none */
+        struct check_grant grant;
+    } of[SIM_CLIENTS_MAX];
+};
+
+#define CHECK_SENT_MAX 8
+
+struct access {
+    struct policy *policies;
+    size_t n_policies, cap_policies;
+    struct {
+        unsigned principal;
+        uint8_t mark[GRANTS_MARK_SIZE];
+    } * marks;
+    size_t n_marks, cap_marks;
+    /* the change under way */
+    struct check_change change;
+    uint8_t sent[CHECK_SENT_MAX][ORDERSCHED_REQUEST_ID_SIZE];
+    unsigned n_sent;
+    bool applied;
+};
+
+/* What is asked for by whom. */
+struct request_ask {
+    unsigned principal;
+    enum operation_code code;
+    unsigned id;
+    int route; /* of the order; -1: not known */
 };
 
 struct check {
@@ -157,6 +195,7 @@ struct check {
         uint64_t match;
         uint64_t monotonic_ms;
     } installs[SIM_NODES_MAX][SIM_NODES_MAX];
+    struct access access;
     /* the end */
     bool healed;
     uint64_t healed_us;
@@ -173,6 +212,22 @@ void *check_grow(void *array, size_t n, size_t *cap, size_t size);
 
 struct request_record *check_request(struct check *c, const uint8_t *id); /* or NULL */
 struct request_record *check_request_add(struct check *c, const uint8_t *id);
+/* check_access.c: its principal's own, as the judge keeps it. */
+void check_key(unsigned principal, const uint8_t *request, uint8_t key[ORDERSCHED_REQUEST_ID_SIZE]);
+/* Of an id as a node's state keeps it. */
+struct request_record *check_request_kept(struct check *c, const uint8_t *kept);
+void check_access_begin(struct check *c);
+void check_access_free(struct check *c);
+/* A new log index, before anything else is made of it. */
+void check_access_applied(struct check *c, uint64_t index, const struct machine *m);
+/* A request was recorded with its order by this entry. */
+void check_access_effect(struct check *c, const struct request_record *r, uint64_t index,
+                         int route);
+void check_access_answered(struct check *c, const struct check_call *call,
+                           const struct ordersched_answer *a);
+/* May this answer, which tells of no order, be about one that its caller may not see? */
+bool check_access_hides(const struct check *c, const struct check_call *call,
+                        const struct ordersched_answer *a);
 /* The order of an id as of this log index, or NULL. */
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
 /* An id that was stale, and forgotten, until a set-back: a copy that was as late may have an effect. */

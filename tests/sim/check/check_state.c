@@ -122,6 +122,25 @@ static void put_recent(struct pen *p, const struct machine *m)
     }
 }
 
+static void put_grants(struct pen *p, const struct grants *g)
+{
+    put_number(p, g->on);
+    put_number(p, g->made);
+    for (uint32_t i = 0; i < g->n; i++) {
+        const struct principal *one = g->principals[i];
+        put_string(p, one->name, one->name_len);
+        put_number(p, one->kind);
+        put(p, one->mark, sizeof one->mark);
+        put_number(p, one->index);
+        put_string(p, one->bytes, one->len);
+        for (uint32_t k = 0; k < one->n_tokens; k++) {
+            put(p, one->tokens[k].hash, sizeof one->tokens[k].hash);
+            put_number(p, one->tokens[k].created_ms);
+            put_number(p, one->tokens[k].expires_ms);
+        }
+    }
+}
+
 uint64_t check_state_hash(const struct machine *m)
 {
     struct pen p = {0};
@@ -150,6 +169,9 @@ uint64_t check_state_hash(const struct machine *m)
     put_recent(&p, m);
     if (m->clock_trusted != 0) { /* the traces of all other runs stay as they were */
         put_number(&p, m->clock_trusted);
+    }
+    if (m->grants.made > 0) { /* the same */
+        put_grants(&p, &m->grants);
     }
     uint64_t hash = XXH3_64bits(p.bytes, p.n);
     free(p.bytes);
@@ -215,6 +237,37 @@ static const char *look_at_order(const struct machine *m, struct order *o, uint6
     return in_extra != NULL ? in_extra : missing;
 }
 
+static const char *look_at_principal(const struct machine *m, struct principal *p, uint64_t before)
+{
+    const char *missing = NULL;
+
+    LOOK(p->name[0]);
+    LOOK(p->kind);
+    LOOK(p->mark[9]);
+    LOOK(p->index);
+    LOOK(p->bytes[1]);
+    if (p->n_tokens > 0) {
+        LOOK(p->tokens[0].hash[0]);
+        LOOK(p->tokens[0].created_ms);
+        LOOK(p->tokens[0].expires_ms);
+    }
+    return missing;
+}
+
+static const char *look_at_grants(struct machine *m, uint64_t before)
+{
+    const char *missing = NULL;
+
+    if (m->grants.made > 0) {
+        LOOK(m->grants.on);
+        LOOK(m->grants.made);
+    }
+    for (uint32_t i = 0; i < m->grants.n && missing == NULL; i++) {
+        missing = look_at_principal(m, m->grants.principals[i], before);
+    }
+    return missing;
+}
+
 static const char *look_at_rest(struct machine *m, uint64_t before)
 {
     const char *missing = NULL;
@@ -247,6 +300,7 @@ void check_state_digest(struct check *c, unsigned node, const struct machine *gi
     struct machine *m = (struct machine *)(uintptr_t)given; /* changed, and changed back */
     uint64_t before = machine_digest(m);
     const char *missing = look_at_rest(m, before);
+    missing = missing == NULL ? look_at_grants(m, before) : missing;
     unsigned left = STATE_ORDERS_MAX;
 
     for (int extra = 1; extra >= 0 && missing == NULL; extra--) {

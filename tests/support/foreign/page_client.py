@@ -8,22 +8,24 @@ Node is a connection to one node: it sends requests as they are, and hands back 
 Client finds the leader of a cluster, repeats what was lost, and says when a fate stays unknown.
 Both are for one thread.
 """
+import base64
 import collections
+import hashlib
 import os
 import random
 import socket
 import struct
 import time
 
-LOCAL, IDENTIFY = 1, 2
+LOCAL, IDENTIFY, TOKEN = 1, 2, 4
 MESSAGE_MAX, ANSWER_MAX, OPERATIONS_MAX = 1 << 20, 4 << 20, 1024
 
 (SCHEDULE, PAY, CANCEL, EXTEND) = range(1, 5)
-(GET, LIST, STATUS, ROUTE_LIST, DIGEST, HISTORY, DEAD_LIST) = range(16, 23)
+(GET, LIST, STATUS, ROUTE_LIST, DIGEST, HISTORY, DEAD_LIST, GRANT_LIST) = range(16, 24)
 (ROUTE_PUT, ROUTE_DELETE, ROUTE_PAUSE, ROUTE_ROTATE, REDRIVE, DROP, ROUTE_SET, ROUTE_RETRY,
- CLOCK_TRUST) = range(32, 41)
+ CLOCK_TRUST, GRANT_PUT, GRANT_REVOKE, TOKEN_CREATE, TOKEN_ROTATE, AUTHORIZE) = range(32, 46)
 (MEMBER_LIST, MEMBER_ADD, MEMBER_REMOVE, TRANSFER, RESERVE, LEASE, SETTLE, SET_BACK) = range(48, 56)
-HAS_REQUEST_ID = {*range(SCHEDULE, EXTEND + 1), *range(ROUTE_PUT, CLOCK_TRUST + 1)}
+HAS_REQUEST_ID = {*range(SCHEDULE, EXTEND + 1), *range(ROUTE_PUT, AUTHORIZE + 1)}
 NEVER_REPEATED = {MEMBER_ADD, MEMBER_REMOVE, TRANSFER, SET_BACK}
 
 NONE, PENDING, CLOSING, PAID, CANCELLED, EXPIRED, DEAD = range(7)
@@ -32,11 +34,11 @@ SAYS_EXPIRED, SAYS_PAID, SAYS_LATER, SAYS_FAILED = 1, 2, 3, 4
 ERRORS = {
     0: "OK", 1: "EXISTS", 2: "NOT_FOUND", 3: "TOO_LATE", 4: "DECIDED", 5: "STALE_REQUEST",
     6: "EXHAUSTED", 7: "UNKNOWN_ROUTE", 8: "ROUTE_IN_USE", 9: "BAD_DEADLINE", 10: "TOO_MANY_ROUTES",
-    11: "STALE_RESERVATION", 12: "NOT_DEAD", 32: "INVALID", 33: "UNSUPPORTED_VERSION",
+    11: "STALE_RESERVATION", 12: "NOT_DEAD", 13: "TOO_MANY_PRINCIPALS", 14: "NO_ADMIN", 32: "INVALID", 33: "UNSUPPORTED_VERSION",
     34: "UNKNOWN_OPERATION", 35: "WRONG_CLUSTER", 36: "BAD_ID", 37: "PAYLOAD_TOO_LARGE",
     38: "TOO_MANY_OPERATIONS", 39: "BUSY", 40: "FULL", 41: "NOT_LEADER", 42: "NO_SPACE",
     43: "SHUTTING_DOWN", 44: "EARLY_REQUEST", 45: "MEMBER_CHANGE", 46: "EXEC_NOT_ALLOWED",
-    47: "REQUEST_ID_USED", 64: "UNKNOWN_OUTCOME"}
+    47: "REQUEST_ID_USED", 48: "DENIED", 64: "UNKNOWN_OUTCOME"}
 globals().update({name: number for number, name in ERRORS.items()})  # OK, EXISTS, ...
 REPEATED_LATER = {BUSY, NO_SPACE, FULL, SHUTTING_DOWN, EARLY_REQUEST}
 
@@ -158,8 +160,16 @@ def _read(data, at):
 
 # ---- one node
 
-def request(operations=(), cluster="orderschedd", flags=0, version=1):
-    return [version, cluster, flags, list(operations)]
+def request(operations=(), cluster="orderschedd", flags=0, version=1, token=None):
+    if token is None:
+        return [version, cluster, flags, list(operations)]
+    return [version, cluster, flags | TOKEN, list(operations), token]
+
+
+def make_token():
+    """A principal's new token, and the hash that the cluster keeps of it."""
+    text = "osdt_" + base64.urlsafe_b64encode(os.urandom(32)).decode().rstrip("=")
+    return text, hashlib.sha256(text.encode()).digest()
 
 
 class Node:
@@ -167,8 +177,8 @@ class Node:
 
     HELLO, ITS_HELLO = bytes.fromhex("0053500000300000"), bytes.fromhex("0053500000310000")
 
-    def __init__(self, address, cluster="orderschedd"):
-        self.address, self.cluster = address, cluster
+    def __init__(self, address, cluster="orderschedd", token=None):
+        self.address, self.cluster, self.token = address, cluster, token
         self.socket, self.number, self.answers, self.heard = None, random.getrandbits(31), {}, b""
 
     def close(self):
@@ -230,7 +240,8 @@ class Node:
 
     def ask(self, operations=(), flags=0, timeout=2):
         """Sends operations, waits, and returns the Answer. None at all is a hello."""
-        return self.receive(self.send(request(operations, self.cluster, flags), timeout), timeout)
+        message = request(operations, self.cluster, flags, token=self.token)
+        return self.receive(self.send(message, timeout), timeout)
 
     def one(self, *operation, flags=0, timeout=2):
         """The Result of one operation, or the refusal of its message as one (body: the text)."""

@@ -159,12 +159,21 @@ static void message_reply(struct inbound *in, const uint8_t *data, size_t len)
 
 struct stage_message *stage_message_new(const struct operation *ops, unsigned n, uint32_t flags)
 {
+    return stage_message_by(NULL, ops, n, flags);
+}
+
+struct stage_message *stage_message_by(const char *token, const struct operation *ops, unsigned n,
+                                       uint32_t flags)
+{
     struct stage_message *m = calloc(1, sizeof *m);
     char why[128];
 
-    request_encode_head(&m->bytes, "c", flags, n);
+    request_encode_head(&m->bytes, "c", token != NULL ? flags | PROTOCOL_TOKEN : flags, n);
     for (unsigned i = 0; i < n; i++) {
         operation_encode(&m->bytes, &ops[i]);
+    }
+    if (token != NULL) {
+        request_encode_token(&m->bytes, token);
     }
     m->in.message = m->bytes.data;
     m->in.message_len = m->bytes.len;

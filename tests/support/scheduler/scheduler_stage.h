@@ -47,6 +47,9 @@ void stage_drained(void *arg);
 void stage_close(struct stage *t);
 /* A message of these operations. Free it when it was answered. */
 struct stage_message *stage_message_new(const struct operation *ops, unsigned n, uint32_t flags);
+/* The same, and who has this token asks. */
+struct stage_message *stage_message_by(const char *token, const struct operation *ops, unsigned n,
+                                       uint32_t flags);
 /* It was answered, once. */
 void stage_message_free(struct stage_message *m);
 struct slice stage_text(const char *s);

@@ -1,0 +1,98 @@
+/* grants.h - the principals of a cluster: their names, their grants, the hashes of their tokens.
+ *
+ * Replicated state, a part of the machine's: it changes by operations of the log alone, and reads no
+ * clock; `now_ms` is the replicated time of the entry. docs/roles.md has the rules. At most
+ * GRANTS_PRINCIPALS_MAX principals with GRANTS_BYTES_MAX bytes in all.
+ *
+ * A token is found by its hash in an open table, not by a scan, and compared in constant time. The
+ * table is derived. Lack of memory aborts the process, as in the machine. */
+#ifndef GRANTS_H
+#define GRANTS_H
+
+#include "../../client/wire/grant.h"
+
+#define GRANTS_PRINCIPALS_MAX 1024u
+#define GRANTS_BYTES_MAX (512u * 1024) /* principal_bytes() of all */
+#define GRANTS_TOKENS_MAX 4u           /* of a principal: while it is rotated */
+#define GRANTS_MARK_SIZE 10u           /* as long as the random part of a request id */
+
+struct token {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    uint64_t created_ms;
+    uint64_t expires_ms; /* 0: never */
+};
+
+struct principal {
+    enum principal_kind kind;
+    uint8_t name_len;
+    char name[GRANT_NAME_MAX + 1];
+    uint8_t mark[GRANTS_MARK_SIZE]; /* which its request ids are kept under; never all 0 */
+    uint64_t index;                 /* of the log: its last change */
+    uint8_t *bytes;                 /* owned: the grants, encoded back to back */
+    size_t len;
+    uint32_t n_grants;
+    struct grant grants[GRANT_MAX]; /* what the bytes say; point into them */
+    uint32_t n_tokens;
+    struct token tokens[GRANTS_TOKENS_MAX]; /* the newest first */
+};
+
+struct grants {
+    bool on;                       /* authorisation */
+    uint64_t made;                 /* principals ever made */
+    struct principal **principals; /* in order of their names */
+    uint32_t n;
+    uint32_t cap;
+    size_t bytes;
+    uint64_t revision; /* derived: one more with each change */
+    /* derived: which principal has this token */
+    struct principal **cells;
+};
+
+/* All zeros is a table without principals, authorisation off. */
+void grants_clear(struct grants *g); /* frees everything, and is that again */
+
+/* Was there ever a principal? */
+bool grants_are_in_use(const struct grants *g);
+
+struct principal *grants_find(const struct grants *g, struct slice name); /* or NULL */
+/* The first principal whose name is after this one in order, or NULL; its place in *at. */
+const struct principal *grants_after(const struct grants *g, struct slice name, uint32_t *at);
+/* Whose token has this hash, and the token; or NULL. */
+const struct principal *grants_find_token(const struct grants *g, struct slice hash,
+                                          const struct token **token);
+bool token_is_expired(const struct token *t, uint64_t now_ms);
+
+/* What a principal takes of GRANTS_BYTES_MAX. */
+size_t principal_bytes(const struct principal *p);
+/* Is there room for another, with so many bytes of grants, or for as many more of this one? */
+bool grants_have_room(const struct grants *g, const struct principal *present, size_t name_len,
+                      size_t grants_len);
+/* Is there a principal with an admin's grant for everything who can get in: by certificate, or by a
+ * token that is good at now_ms? `without` is left out of account; NULL: none is. */
+bool grants_have_admin(const struct grants *g, const struct principal *without, uint64_t now_ms);
+bool principal_is_admin(const struct principal *p);
+bool principal_can_enter(const struct principal *p, uint64_t now_ms);
+
+/* Make a principal; its name is new, and there is room. */
+struct principal *grants_add(struct grants *g, struct slice name, enum principal_kind kind,
+                             const uint8_t mark[GRANTS_MARK_SIZE]);
+/* `elements`: as grants_decode() gives them, from anywhere. */
+void grants_set(struct grants *g, struct principal *p, uint32_t n, struct slice elements);
+/* Put a token in front. One more than GRANTS_TOKENS_MAX: the oldest leaves. Those behind it expire at
+ * `others_until_ms` at the latest (UINT64_MAX: as they were), and are gone if that is not after
+ * now_ms. The hash is no other token's. */
+void grants_add_token(struct grants *g, struct principal *p, const struct token *token,
+                      uint64_t others_until_ms, uint64_t now_ms);
+/* Behind those that it has, as they are read back. There is room, and the hash is no other's. */
+void grants_append_token(struct grants *g, struct principal *p, const struct token *token);
+void grants_remove(struct grants *g, struct principal *p);
+
+/* --- in snapshots: [on, made, [[name, kind, mark, index, [grant, ...], [[hash, created_ms,
+ * expires_ms], ...]], ...]], the principals in order of their names --- */
+size_t grants_bound(const struct grants *g); /* at least as many bytes as grants_write() writes */
+void grants_write(struct buffer *b, const struct grants *g);
+/* Into an empty table, from bytes that nobody vouches for. No change is later than `index`. False:
+ * they are not sound. */
+bool grants_read(struct cursor *c, struct grants *g, uint64_t index) ORDERSCHED_MUST_CHECK;
+
+#endif

@@ -1,0 +1,152 @@
+/* grants_bytes.c - the principals as a snapshot has them: written, and read back from bytes that nobody
+ * vouches for. */
+#include <string.h>
+
+#include "grants.h"
+
+#define GRANTS_FIELDS 3u
+#define PRINCIPAL_FIELDS 6u
+#define TOKEN_FIELDS 3u
+#define UINT_BOUND 9u /* most bytes of a number... */
+#define HEAD_BOUND 5u /* ...and in front of an array or a byte string */
+
+static size_t bound_of_principal(const struct principal *p)
+{
+    size_t token = 2 * HEAD_BOUND + TOKEN_HASH_SIZE + 2 * UINT_BOUND;
+
+    return 5 * HEAD_BOUND + 2 * UINT_BOUND + p->name_len + GRANTS_MARK_SIZE + p->len +
+           GRANTS_TOKENS_MAX * token;
+}
+
+size_t grants_bound(const struct grants *g)
+{
+    size_t bound = 2 * HEAD_BOUND + 2 * UINT_BOUND;
+
+    for (uint32_t i = 0; i < g->n; i++) {
+        bound += bound_of_principal(g->principals[i]);
+    }
+    return bound;
+}
+
+static void write_principal(struct buffer *b, const struct principal *p)
+{
+    write_array(b, PRINCIPAL_FIELDS);
+    write_str(b, p->name, p->name_len);
+    write_uint(b, p->kind);
+    write_bin(b, p->mark, sizeof p->mark);
+    write_uint(b, p->index);
+    write_array(b, p->n_grants);
+    buffer_append(b, p->bytes, p->len);
+    write_array(b, p->n_tokens);
+    for (uint32_t i = 0; i < p->n_tokens; i++) {
+        write_array(b, TOKEN_FIELDS);
+        write_bin(b, p->tokens[i].hash, sizeof p->tokens[i].hash);
+        write_uint(b, p->tokens[i].created_ms);
+        write_uint(b, p->tokens[i].expires_ms);
+    }
+}
+
+void grants_write(struct buffer *b, const struct grants *g)
+{
+    write_array(b, GRANTS_FIELDS);
+    write_uint(b, g->on);
+    write_uint(b, g->made);
+    write_array(b, g->n);
+    for (uint32_t i = 0; i < g->n; i++) {
+        write_principal(b, g->principals[i]);
+    }
+}
+
+static bool read_array_of(struct cursor *c, uint32_t n)
+{
+    return cursor_array(c) == n && cursor_ok(c);
+}
+
+static bool read_token(struct cursor *c, struct grants *g, struct principal *p)
+{
+    const struct token *other;
+    struct token t;
+
+    if (!read_array_of(c, TOKEN_FIELDS)) {
+        return false;
+    }
+    struct slice hash = cursor_bytes(c);
+    t.created_ms = cursor_uint(c);
+    t.expires_ms = cursor_uint(c);
+    if (!cursor_ok(c) || hash.len != sizeof t.hash || grants_find_token(g, hash, &other) != NULL) {
+        return false;
+    }
+    memcpy(t.hash, hash.data, sizeof t.hash);
+    grants_append_token(g, p, &t);
+    return true;
+}
+
+static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
+{
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n > (p->kind == PRINCIPAL_TOKEN ? GRANTS_TOKENS_MAX : 0)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_token(c, g, p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* They come in order of their names, each once. */
+static bool is_next(const struct grants *g, struct slice name)
+{
+    uint32_t at;
+
+    return grant_name_is_good(name) && grants_find(g, name) == NULL &&
+           grants_after(g, name, &at) == NULL;
+}
+
+static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max)
+{
+    struct problem problem;
+    struct slice elements;
+    uint32_t n;
+
+    if (!read_array_of(c, PRINCIPAL_FIELDS)) {
+        return false;
+    }
+    struct slice name = cursor_bytes(c);
+    uint64_t kind = cursor_uint(c);
+    struct slice mark = cursor_bytes(c);
+    uint64_t index = cursor_uint(c);
+    if (!cursor_ok(c) || (kind != PRINCIPAL_TOKEN && kind != PRINCIPAL_CERTIFICATE) ||
+        mark.len != GRANTS_MARK_SIZE || mark.data[0] == 0 || index > index_max ||
+        !is_next(g, name) || grants_decode(c, &n, &elements, &problem) != ORDERSCHED_OK ||
+        !grants_have_room(g, NULL, name.len, elements.len)) {
+        return false;
+    }
+    struct principal *p = grants_add(g, name, (enum principal_kind)kind, mark.data);
+    p->index = index;
+    grants_set(g, p, n, elements);
+    return read_tokens(c, g, p);
+}
+
+bool grants_read(struct cursor *c, struct grants *g, uint64_t index)
+{
+    if (!read_array_of(c, GRANTS_FIELDS)) {
+        return false;
+    }
+    bool on = cursor_bool(c);
+    uint64_t made = cursor_uint(c);
+    uint32_t n = cursor_array(c);
+    if (!cursor_ok(c) || n > made) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!read_principal(c, g, index)) {
+            return false;
+        }
+    }
+    g->on = on;
+    g->made = made;
+    return cursor_ok(c);
+}
