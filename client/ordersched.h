@@ -90,8 +90,8 @@ enum ordersched_error {
     ORDERSCHED_UNREACHABLE = 96, /* no endpoint took the request before its time ran out */
     ORDERSCHED_CLOSED = 97,      /* the client was closed before the request was sent */
     ORDERSCHED_NO_MEMORY = 98,
-    ORDERSCHED_ARGUMENT = 99,   /* the caller's arguments are wrong; nothing was sent */
-    ORDERSCHED_TLS_FILES = 100, /* open: the TLS files are not usable; nothing was sent */
+    ORDERSCHED_ARGUMENT = 99,        /* the caller's arguments are wrong; nothing was sent */
+    ORDERSCHED_TLS_FILES = 100,      /* open: the TLS files are not usable; nothing was sent */
     ORDERSCHED_INSECURE_TOKEN = 101, /* a token is not sent over plain TCP off the loopback */
 };
 

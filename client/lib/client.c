@@ -19,6 +19,7 @@
 #include "client_handle.h"
 #include "client_statistics.h"
 #include "client_tls.h"
+#include "client_token.h"
 #include "../base/clocks.h"
 #include "../text/units.h"
 #include "../wire/token.h"
@@ -239,36 +240,6 @@ static int client_add_endpoints(struct client_logic *l, const char *endpoints)
         }
     }
 }
-
-/* Whoever reads it has all that it is for: it stays where nobody else can listen. */
-static int client_take_token(struct client_logic_config *logic,
-                             const struct ordersched_config *config)
-{
-    const char *token = config->token != NULL ? config->token : secure_getenv("ORDERSCHED_TOKEN");
-    size_t len = token != NULL ? strlen(token) : 0;
-
-    if (len == 0) {
-        return ORDERSCHED_OK;
-    }
-    if (!token_is_wellformed((struct slice){(const uint8_t *)token, len})) {
-        return ORDERSCHED_ARGUMENT;
-    }
-    memcpy(logic->token, token, len + 1);
-    return ORDERSCHED_OK;
-}
-
-static int client_check_endpoints(const struct client_logic *l)
-{
-    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
-        const char *address = l->endpoints[i].address;
-        if (l->config.token[0] != '\0' && !l->config.token_anywhere && address[0] != '\0' &&
-            !units_is_loopback(address) && units_local_path(address) == NULL) {
-            return ORDERSCHED_INSECURE_TOKEN;
-        }
-    }
-    return ORDERSCHED_OK;
-}
-
 static int client_init_logic(struct ordersched_client *c, const struct ordersched_config *config)
 {
     struct client_logic_config logic = {0};
@@ -285,7 +256,7 @@ static int client_init_logic(struct ordersched_client *c, const struct ordersche
     memcpy(logic.cluster, cluster, len + 1);
     logic.stays = config->endpoints != NULL && units_local_path(config->endpoints) != NULL;
     logic.token_anywhere = config->tls_ca != NULL; /* nobody listens on the way */
-    int error = client_take_token(&logic, config);
+    int error = client_token_take(&logic, config);
     if (error != ORDERSCHED_OK) {
         return error;
     }
@@ -295,7 +266,7 @@ static int client_init_logic(struct ordersched_client *c, const struct ordersche
     error = client_add_endpoints(&c->logic,
                                  config->endpoints != NULL ? config->endpoints : CLIENT_ENDPOINTS);
     if (error == ORDERSCHED_OK) {
-        error = client_check_endpoints(&c->logic);
+        error = client_token_check(&c->logic);
     }
     if (error != ORDERSCHED_OK) {
         client_logic_close(&c->logic);
