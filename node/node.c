@@ -421,7 +421,8 @@ static int node_open_tls(struct node *n)
                                      .key = c->tls_key,
                                      .ca = c->tls_ca,
                                      .cluster = c->cluster,
-                                     .node = c->id};
+                                     .node = c->id,
+                                     .takes_nameless = c->tls_clients == CONFIG_CLIENTS_TOKEN};
 
     if (c->tls_cert == NULL) {
         return 0;

@@ -119,6 +119,39 @@ check a_route_is_put says 'r' ctl route put r --kind worker
 check an_order_is_scheduled says 'PENDING' ctl schedule o-1 --in 1h --route r
 check and_paid says 'PAID' ctl pay o-1
 
+# --- who may do what ---
+
+first_admin() { # on the machine whose node leads
+    local i
+    sed "s|/var/lib/orderschedd|\$DATA|" "$scratch/block-4" >"$scratch/first"
+    for i in 1 2 3; do
+        DATA=$scratch/data-$i on $i bash "$scratch/first" >>"$scratch/said" 2>&1 && return 0
+    done
+    cat "$scratch/said"
+    return 1
+}
+switch_on() { # the page's commands; the last one prints the token
+    client bash -e "$scratch/block-5" >"$scratch/said" || { cat "$scratch/said"; return 1; }
+    token=$(grep -oE 'osdt_[A-Za-z0-9_-]{43}' "$scratch/said" | head -n 1) && [ -n "$token" ]
+}
+as_web() { # with the token, and the same certificate
+    ORDERSCHED_TOKEN=$token client orderctl --cluster shop "$@"
+}
+check the_first_admin_is_named_by_the_owner_of_a_directory first_admin
+check authorisation_is_switched_on_and_a_token_made switch_on
+check the_admin_does_what_he_likes says 'web-1' ctl route put web-1 --kind worker
+check the_token_schedules_on_its_routes says 'PENDING' as_web schedule o-2 --in 1h --route web-1
+check and_pays says 'PAID' as_web pay o-2
+check it_is_denied_other_routes says 'DENIED.*route' as_web schedule o-3 --in 1h --route r
+check it_is_not_told_of_others_orders says 'NOT_FOUND' as_web get o-1
+check nor_may_it_do_what_an_admin_does says 'DENIED.*admin' as_web auth off
+guess() {
+    ORDERSCHED_TOKEN=osdt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA client orderctl --cluster shop get o-2
+}
+check a_guess_at_a_token_is_denied says 'DENIED' guess
+revoked() { ctl token revoke web && says 'DENIED' as_web get o-2; }
+check a_revoked_token_is_denied revoked
+
 # --- who may not come in ---
 
 plain() {
@@ -175,6 +208,31 @@ ends() {
     pids=()
 }
 check the_nodes_stop_in_order ends
+
+# --- a token instead of a certificate ---
+
+bare_client() { # no certificate; with a token, if there is one
+    (cd "$scratch/9" && export ORDERSCHED_TOKEN=${1:-} ORDERSCHED_TLS_CA=ca.crt && shift &&
+        on 9 orderctl --timeout 5s --cluster shop \
+            --endpoints 10.0.0.1:7401,10.0.0.2:7401,10.0.0.3:7401 "$@") 2>&1
+}
+start_for_tokens() {
+    local i
+    for i in 1 2 3; do sed -i '$s/$/ --tls-clients token/' "$scratch/start-$i"; done
+    start_nodes && settled
+}
+makes_another() {
+    ctl token create shop --role producer --routes 'web-*' --expires 1d >"$scratch/said" 2>&1
+    token=$(grep -oE 'osdt_[A-Za-z0-9_-]{43}' "$scratch/said") || { cat "$scratch/said"; return 1; }
+}
+check the_cluster_starts_for_clients_with_tokens start_for_tokens
+check a_token_is_made makes_another
+check who_has_neither_is_denied says 'DENIED.*neither' bare_client '' get o-2
+check a_token_will_do says 'PAID' bare_client "$token" get o-2
+check for_what_it_is_for says 'DENIED' bare_client "$token" auth off
+check a_certificate_of_another_ca_is_refused_all_the_same \
+    shut_out 7401 other/client-till.crt other/client-till.key
+check they_stop_in_order ends
 
 echo "1..$number"
 [ "$failures" -eq 0 ]

@@ -27,7 +27,7 @@ COMMAND = re.compile(r"(order(schedd|ctl|bench|sink)|export|make|cc|curl|cat|sle
 SURELY_COMMAND = re.compile(r"^(order(schedd|ctl|bench|sink)|curl)\s", re.M)
 # Other tests run these (tests/test_tls.sh those with several machines), or another of the alternatives is run.
 ELSEWHERE = re.compile(r"make (demo|check)\b|node |systemd-socket-activate |"
-                       r"(?s:.*)(10\.0\.0\.|ORDERSCHED_TLS|cert (create-ca|client)|--cluster shop)")
+                       r"(?s:.*)(10\.0\.0\.|ORDERSCHED_TLS|cert (create-ca|client)|--cluster shop|--local /var)")
 SHOWN = re.compile(r"[A-Z][A-Z_]{2,}\b|\d{3}\b|closed|order-\d+|leads|paid")
 SECONDS = 150
 

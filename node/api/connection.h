@@ -29,7 +29,8 @@ struct api_connection {
     char certificate[CERTIFICATE_CLIENT_MAX + 1]; /* the client's name, verified; "": it has none */
     uv_write_t greeting;
     enum phase phase;
-    bool local; /* the owner's, over the Unix socket */
+    bool local;    /* the owner's, over the Unix socket */
+    bool nameless; /* in TLS, without a certificate: each message needs a token */
     uint8_t
         head[1 + API_LENGTH_SIZE]; /* of the greeting or, locally with a byte in front, a length */
     size_t have;                   /* of head, or of the body */

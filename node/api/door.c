@@ -129,6 +129,7 @@ void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
     }
     struct api_connection *c = connection_new(a, false);
     c->from = arrival->from;
+    c->nameless = arrival->peer.kind != CERTIFICATE_CLIENT;
     memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
     if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
         close(arrival->fd);

@@ -198,6 +198,12 @@ static void connection_submit(struct api_connection *c)
     slot->error = a->bytes + slot->counted > a->config.bytes_max
                       ? connection_refuse(slot, "too many bytes of requests are in flight")
                       : inbound_check(&slot->in, a->config.cluster, slot->text, sizeof slot->text);
+    if (slot->error == ORDERSCHED_OK && c->nameless && slot->in.caller.kind == CALLER_NOBODY) {
+        slot->error = ORDERSCHED_DENIED;
+        snprintf(slot->text, sizeof slot->text,
+                 "who asks is not told: neither by a client's "
+                 "certificate, nor by a token");
+    }
     if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
         api_connection_log(c, ordersched_error_name(slot->error), slot->text);
     }

@@ -199,8 +199,11 @@ static enum config_status check_tls(const struct config_draft *draft)
         return config_complain_of(draft, "insecure",
                                   "with TLS nothing is insecure: leave out one of the two");
     }
-    if (one == NULL && config_is_set(draft, "tls-max-age")) {
-        return config_complain_of(draft, "tls-max-age",
+    const char *vain = config_is_set(draft, "tls-max-age")   ? "tls-max-age"
+                       : config_is_set(draft, "tls-clients") ? "tls-clients"
+                                                             : NULL;
+    if (one == NULL && vain != NULL) {
+        return config_complain_of(draft, vain,
                                   "there is no TLS without --tls-cert, --tls-key and --tls-ca");
     }
     return CONFIG_OK;

@@ -12,6 +12,12 @@
 
 #define CONFIG_PEERS_MAX 32
 
+/* What a client must show where there is TLS. */
+enum config_clients {
+    CONFIG_CLIENTS_CERTIFICATE, /* a certificate; a token may say more */
+    CONFIG_CLIENTS_TOKEN,       /* either of them */
+};
+
 struct config_peer {
     uint64_t id;
     char *address; /* HOST:PORT of Raft; client API PORT+1, PORT+2 is reserved */
@@ -29,7 +35,8 @@ struct config {
     bool insecure; /* --insecure: peers and clients off the loopback without TLS */
     /* --tls-cert, --tls-key, --tls-ca FILE: all, or none (NULL) */
     char *tls_cert, *tls_key, *tls_ca;
-    uint64_t tls_max_age_ms; /* --tls-max-age 24h */
+    uint64_t tls_max_age_ms;         /* --tls-max-age 24h */
+    enum config_clients tls_clients; /* --tls-clients certificate|token */
     char *bind; /* --bind HOST: listen there instead of on the own address's host; as it
                            * stands before ":PORT" (IPv6 in brackets), or NULL */
     enum log_level log_level;     /* --log-level debug|info|warn|error */

@@ -27,11 +27,13 @@
     .kind = SETTING_TEXT, FIELD(member), .min = 1, .max = 4095, .argument = "FILE"
 
 static const char *const level_choices[] = {"debug", "info", "warn", "error", NULL};
+static const char *const client_choices[] = {"certificate", "token", NULL};
 static const char *const format_choices[] = {"logfmt", "json", NULL};
 
 /* Choices are stored as the enum's number. */
 _Static_assert(LOG_DEBUG == 0 && LOG_ERROR == 3, "level_choices follows enum log_level");
 _Static_assert(LOG_LOGFMT == 0 && LOG_JSON == 1, "format_choices follows enum log_format");
+_Static_assert(CONFIG_CLIENTS_TOKEN == 1, "client_choices follows enum config_clients");
 _Static_assert(sizeof(enum log_level) == sizeof(unsigned), "choices are stored as unsigned");
 
 static const struct setting settings[] = {
@@ -99,6 +101,14 @@ static const struct setting settings[] = {
      PEM_FILE(tls_ca),
      .help =
          "the authorities of nodes and clients, PEM; all three are read again when they change"},
+    {.name = "tls-clients",
+     .kind = SETTING_CHOICE,
+     FIELD(tls_clients),
+     .choices = client_choices,
+     .fallback = "certificate",
+     .argument = "certificate|token",
+     .help = "what a client must show: a certificate, or, with token, that or a token (default\n"
+             "certificate)"},
     {.name = "tls-max-age",
      .kind = SETTING_DURATION,
      FIELD(tls_max_age_ms),

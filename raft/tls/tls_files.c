@@ -39,6 +39,7 @@ struct tls_files {
     char *path[FILES];
     char *cluster;
     uint64_t node;
+    bool takes_nameless;
     uv_mutex_t mutex;                         /* guards what follows */
     struct mark taken[FILES], refused[FILES]; /* of the set in force, and of one that was not */
     unsigned refusals;                        /* of the latter, so far */
@@ -352,7 +353,9 @@ static SSL_CTX *context_new(const struct draft *d, enum tls_use use)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    bool nameless = use == TLS_ACCEPT_CLIENT && d->files->takes_nameless;
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (nameless ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
+                       NULL);
     if (SSL_CTX_set_min_proto_version(ctx, oldest) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1 ||
@@ -462,6 +465,7 @@ struct tls_files *tls_files_open(const struct tls_files_config *config, char *wh
     f->path[FILE_CA] = strdup(config->ca);
     f->cluster = strdup(config->cluster);
     f->node = config->node;
+    f->takes_nameless = config->takes_nameless;
     bool copied = f->path[FILE_CERT] != NULL && f->path[FILE_KEY] != NULL &&
                   f->path[FILE_CA] != NULL && f->cluster != NULL;
     if (!copied) {

@@ -22,16 +22,17 @@
 
 /* Which end of which connection. */
 enum tls_use {
-    TLS_DIAL_NODE,     /* to another node: TLS 1.3, its certificate must be a node's */
-    TLS_ACCEPT_NODE,   /* from another node: the same */
-    TLS_ACCEPT_CLIENT, /* from a client: TLS 1.2 or 1.3, its certificate must be a client's */
+    TLS_DIAL_NODE,   /* to another node: TLS 1.3, its certificate must be a node's */
+    TLS_ACCEPT_NODE, /* from another node: the same */
+    TLS_ACCEPT_CLIENT, /* from a client: TLS 1.2 or 1.3, its certificate, if any, must be a client's */
     TLS_USES
 };
 
 struct tls_files_config {
     const char *cert, *key, *ca; /* paths */
     const char *cluster;
-    uint64_t node; /* whose the certificate must be */
+    uint64_t node;       /* whose the certificate must be */
+    bool takes_nameless; /* clients may come without a certificate: their tokens say who they are */
 };
 
 struct tls_files;

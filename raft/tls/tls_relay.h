@@ -32,7 +32,7 @@
 struct tls_arrival {
     int fd;     /* the stream, non-blocking, the callee's; -1: it failed */
     int status; /* a UV_ error, if the address could not even be reached; else 0 */
-    struct certificate_name peer;
+    struct certificate_name peer; /* of kind 0: a client without a certificate, where that may be */
     struct sockaddr_storage from; /* or to */
     const char *why;              /* of a failure: a sentence about the peer */
 };

@@ -169,7 +169,7 @@ enum tls_step tls_session_shake(struct tls_session *s)
     int rv = SSL_do_handshake(s->ssl);
 
     if (rv == 1) {
-        if (s->named) {
+        if (s->named || (SSL_get_verify_mode(s->ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) == 0) {
             return TLS_DONE;
         }
         snprintf(s->why, sizeof s->why, "it has no certificate"); /* never: one is asked for */

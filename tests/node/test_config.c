@@ -337,6 +337,10 @@ static void tls_takes_all_its_files_or_none(void **state)
     assert_config_refused(f, "--data d --tls-key b --tls-ca c", "--tls-cert is missing");
     assert_config_refused(f, "--data d --insecure --tls-cert a --tls-key b --tls-ca c",
                           "--insecure: with TLS nothing is insecure");
+    assert_int_equal(f->config.tls_clients, CONFIG_CLIENTS_CERTIFICATE);
+    assert_config_parsed(f, "--data d --tls-cert a --tls-key b --tls-ca c --tls-clients token");
+    assert_int_equal(f->config.tls_clients, CONFIG_CLIENTS_TOKEN);
+    assert_config_refused(f, "--data d --tls-clients token", "--tls-clients: there is no TLS");
     assert_config_refused(f, "--data d --tls-max-age 1h", "--tls-max-age: there is no TLS without");
 }
 
