@@ -155,6 +155,9 @@ static void explain(struct tls_session *s)
         snprintf(s->why, sizeof s->why,
                  "it knows no version of TLS, or no cipher, that may be "
                  "used here");
+    } else if (code == SSL_R_NO_SUITABLE_KEY_SHARE || code == SSL_R_NO_SHARED_GROUPS) {
+        snprintf(s->why, sizeof s->why,
+                 "it knows no key exchange that may be used here (X25519, P-256, P-384)");
     } else if (code >= SSL_AD_REASON_OFFSET && code < SSL_AD_REASON_OFFSET + 256) {
         snprintf(s->why, sizeof s->why, "it refuses this node's certificate or handshake (%s)",
                  SSL_alert_desc_string_long(code - SSL_AD_REASON_OFFSET));

@@ -11,9 +11,11 @@
 struct tls_stranger {
     unsigned port;          /* on 127.0.0.1 */
     const char *host;       /* NULL: 127.0.0.1 */
+    const char *from;       /* its own address; NULL: the kernel's choice */
     const char *cert, *key; /* paths; NULL: it has none */
     int version_max;        /* TLS1_2_VERSION, ...; 0: any */
     const char *ciphers;    /* of TLS 1.2; NULL: any */
+    const char *groups;     /* of the key exchange, as OpenSSL has them; NULL: its own */
     unsigned byte_pause_us; /* > 0: sends each byte of the handshake alone, so far apart */
 };
 

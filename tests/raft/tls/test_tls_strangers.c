@@ -112,6 +112,21 @@ static void strangers_at_the_clients_door_are_shut_out(void **state)
     assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
 }
 
+/* 8192 bits take 15 times as long as the rest of a handshake, and the stranger need not compute any of it. */
+static void a_key_exchange_that_costs_much_is_not_begun(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_stranger with = {.cert = s->cert, .key = s->key, .port = s->side[1].port};
+
+    issue(s, (struct certificates_wish){.node = 1});
+    with.groups = "ffdhe8192";
+    shut_out(s, with, "it knows no key exchange that may be used here");
+    with.groups = "P-521";
+    shut_out(s, with, "it knows no key exchange that may be used here");
+    with.groups = "ffdhe8192:P-384"; /* another is asked for */
+    assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
+}
+
 static void who_does_not_speak_tls_is_shut_out(void **state)
 {
     static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -175,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(strangers_at_the_nodes_door_are_shut_out, tls_sides_begin_nodes),
         CASE(strangers_at_the_clients_door_are_shut_out, tls_sides_begin_clients),
+        CASE(a_key_exchange_that_costs_much_is_not_begun, tls_sides_begin_nodes),
         CASE(who_does_not_speak_tls_is_shut_out, tls_sides_begin_nodes),
         CASE(a_handshake_byte_by_byte_gets_in_and_a_silent_one_does_not, tls_sides_begin_nodes),
         CASE(half_open_connections_keep_nobody_out, tls_sides_begin_nodes),
