@@ -47,7 +47,7 @@ bool tls_stranger_is_closed(int fd, unsigned patience_ms)
     }
 }
 
-static SSL_CTX *context_of(const struct tls_stranger *s)
+SSL_CTX *tls_stranger_context(const struct tls_stranger *s)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
@@ -111,7 +111,7 @@ static bool take_in(int fd, BIO *in, unsigned patience_ms, bool *gone)
 enum tls_stranger_fate tls_stranger_try(const struct tls_stranger *s, unsigned patience_ms,
                                         size_t *said)
 {
-    SSL_CTX *ctx = context_of(s);
+    SSL_CTX *ctx = tls_stranger_context(s);
     SSL *ssl = SSL_new(ctx);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
     int fd = tls_stranger_connect(s);

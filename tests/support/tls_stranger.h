@@ -6,6 +6,7 @@
 #define TLS_STRANGER_H
 
 #include <stdbool.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
 
 struct tls_stranger {
@@ -27,6 +28,8 @@ enum tls_stranger_fate {
  * what came from the other side before it was shut out, in bytes of plain text. */
 enum tls_stranger_fate tls_stranger_try(const struct tls_stranger *s, unsigned patience_ms,
                                         size_t *said);
+/* What it shakes hands with. The caller's. */
+SSL_CTX *tls_stranger_context(const struct tls_stranger *s);
 /* A plain connection. The descriptor. */
 int tls_stranger_connect(const struct tls_stranger *s);
 /* Is the connection closed by the other side within this time? What is read is thrown away. */
