@@ -22,6 +22,9 @@
 #define TLS_UNASKED_MAX (256u * 1024)
 /* In one read: after more, however small, the others of the loop have their turn. */
 #define TLS_RECORDS_MAX 128u
+/* Priority of the relay's thread: where the processor is short, strangers who shake hands without end get a
+ * quarter of what a loop gets, and who is to come in waits some ms longer. */
+#define TLS_NICE 5
 #define TLS_TICK_MS 250u
 #define TLS_LINGER_MS 300u  /* for what lines have to write when their relay ends */
 #define TLS_JOBS_MAX 1024u  /* accepted and not looked at yet; further ones are closed */

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "../../support/tls_sides.h"
-#include "../../support/tls_visitor.h"
+#include "../../support/tls/visitor.h"
 
 /* --- strangers --- */
 

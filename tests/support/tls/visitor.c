@@ -1,4 +1,4 @@
-/* tls_visitor.c - see tls_visitor.h. */
+/* visitor.c - see visitor.h. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tls_visitor.h"
+#include "visitor.h"
 
 static void set_patience(int fd, unsigned ms)
 {

@@ -1,4 +1,4 @@
-/* tls_visitor.h - somebody with whatever certificate whose handshake is through, and who then does what no
+/* visitor.h - somebody with whatever certificate whose handshake is through, and who then does what no
  * client or node of ours would.
  *
  * Blocking calls, which give up after TLS_VISITOR_PATIENCE_MS. What it says is collected, and goes out at
@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-#include "tls_stranger.h"
+#include "../tls_stranger.h"
 
 #define TLS_VISITOR_PATIENCE_MS 3000
 
