@@ -66,7 +66,7 @@ NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
     $(addprefix node/,host commit dispatch callback api config scheduler)))
 # test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
 TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")
-TEST_SUPPORT_SRC := $(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign))
+TEST_SUPPORT_SRC := $(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign tls))
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
 # The harness that breaks a real cluster.
 JEPSEN_RUN_SRC := $(filter-out jepsen/mutants.c jepsen/bed/forwarder.c,$(call in_folders,jepsen \

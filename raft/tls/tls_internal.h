@@ -20,6 +20,11 @@
 /* Ciphertext that nobody asked for, such as answers to key updates, and that is not taken: more of it
  * stops the reading. */
 #define TLS_UNASKED_MAX (256u * 1024)
+/* In one read: after more, however small, the others of the loop have their turn. */
+#define TLS_RECORDS_MAX 128u
+/* Priority of the relay's thread: where the processor is short, strangers who shake hands without end get a
+ * quarter of what a loop gets, and who is to come in waits some ms longer. */
+#define TLS_NICE 5
 #define TLS_TICK_MS 250u
 #define TLS_LINGER_MS 300u  /* for what lines have to write when their relay ends */
 #define TLS_JOBS_MAX 1024u  /* accepted and not looked at yet; further ones are closed */
@@ -88,8 +93,11 @@ struct tls_line {
     unsigned writes; /* under way, to either side */
     struct tls_session session;
     struct sockaddr_storage peer;
-    uint64_t begun_ms; /* of the owner's loop */
+    bool rests;        /* what was just read took long: nothing more in this turn */
+    uint64_t begun_ms; /* of the owner's loop, as all here */
     uint64_t ending_ms;
+    uint64_t written_ms; /* when a side last took what it had not at once */
+    uint64_t left_ms;    /* when its owner was seen to have gone, while the peer took nothing */
     uint64_t age_max_ms; /* 0: it may stay */
     uint64_t generation; /* of the files, by which it was judged */
     struct silence silence;

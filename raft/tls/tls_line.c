@@ -66,6 +66,7 @@ static void line_written_cb(uv_write_t *request, int status)
 
     free(write);
     line->writes--;
+    line->written_ms = uv_now(line->relay->home);
     if (line->closing) {
         return;
     }
@@ -129,20 +130,34 @@ static void line_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct tls_line *line = handle->data;
 
     (void)suggested;
-    *buf = uv_buf_init((char *)line->relay->home_chunk, sizeof line->relay->home_chunk);
+    /* Without room libuv ends this turn's reading with UV_ENOBUFS, and comes again in the next. */
+    *buf = uv_buf_init((char *)line->relay->home_chunk,
+                       line->rests ? 0 : sizeof line->relay->home_chunk);
+    line->rests = false;
 }
 
-/* Everything that the session has for the owner. False: the line is ending, or closed. */
-static bool line_give(struct tls_line *line)
+/* Everything that the session has for the owner, in as few writes as there is room for: of tiny records
+ * each would cost more than its deciphering. *records, which may be NULL: how many they were. False: the line
+ * is ending, or closed. */
+static bool line_give(struct tls_line *line, unsigned *records)
 {
-    struct tls_relay *r = line->relay;
+    uint8_t *plain = line->relay->home_plain;
+    size_t size = sizeof line->relay->home_plain, have;
+    unsigned count = 0;
     ssize_t n;
 
-    while ((n = tls_session_read(&line->session, r->home_plain, sizeof r->home_plain)) > 0) {
-        if (!line_write(line, (uv_stream_t *)&line->near, r->home_plain, (size_t)n)) {
+    do {
+        for (have = 0, n = 1; n > 0 && have < size; count++) {
+            n = tls_session_read(&line->session, plain + have, size - have);
+            have += n > 0 ? (size_t)n : 0;
+        }
+        if (have > 0 && !line_write(line, (uv_stream_t *)&line->near, plain, have)) {
             line_end(line, NULL);
             return false;
         }
+    } while (n > 0);
+    if (records != NULL) {
+        *records = count;
     }
     if (n < 0 || !line_send(line)) { /* an answer to a key update, or an alert */
         line_end(line, line->session.why[0] != '\0' ? line->session.why : NULL);
@@ -155,7 +170,7 @@ static void line_near_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 {
     struct tls_line *line = stream->data;
 
-    if (nread < 0) {
+    if (nread < 0 && nread != UV_ENOBUFS) {
         line_end(line, NULL);
         return;
     }
@@ -171,17 +186,20 @@ static void line_near_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t
 static void line_wire_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct tls_line *line = stream->data;
+    unsigned records;
 
-    if (nread < 0) {
+    if (nread < 0 && nread != UV_ENOBUFS) {
         line_end(line, NULL); /* its owner says so, as of any other stream */
         return;
     }
-    if (nread == 0) {
+    if (nread <= 0) {
         return;
     }
     if (tls_session_feed(&line->session, (const uint8_t *)buf->base, (size_t)nread) != 0) {
         tls_line_close(line, "out of memory");
-    } else if (line_give(line)) {
+    } else if (line_give(line, &records)) {
+        /* With less than a chunk libuv ends the turn's reading by itself. */
+        line->rests = records > TLS_RECORDS_MAX && (size_t)nread == TLS_CHUNK;
         line_flow(line);
     }
 }
@@ -281,7 +299,7 @@ int tls_line_open(struct tls_relay *r, struct tls_note *note)
         return -1;
     }
     tls_stay_begin(line);
-    if (line_give(line)) { /* what came behind the handshake */
+    if (line_give(line, NULL)) { /* what came behind the handshake */
         line_flow(line);
     }
     return ends[1];

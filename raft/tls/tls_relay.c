@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../../client/base/must.h"
@@ -334,6 +335,8 @@ static void relay_thread(void *arg)
 {
     struct tls_relay *r = arg;
 
+    /* Of this thread alone, on Linux. Where it is refused, handshakes take what all others take. */
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), TLS_NICE);
     uv_run(&r->loop, UV_RUN_DEFAULT);
 }
 

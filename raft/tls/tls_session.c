@@ -10,6 +10,11 @@
 
 #include <openssl/err.h>
 
+/* New keys cost 20 us, and the bytes that ask for them next to nothing: so often they may be replaced at
+ * all, and once for so many bytes besides. GnuTLS does it after 2^24 records, OpenSSL never by itself. */
+#define MESSAGES_MAX 64u
+#define MESSAGES_BYTES (1u << 20)
+
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
 static int session_index; /* of the session, among an SSL's own data */
 
@@ -72,6 +77,25 @@ static int verify_cb(int good, X509_STORE_CTX *store)
     return 1;
 }
 
+/* Called for each message. What lies behind one too many is not looked at: without bytes OpenSSL returns. */
+static void message_cb(int sent, int version, int type, const void *data, size_t len, SSL *ssl,
+                       void *arg)
+{
+    struct tls_session *s = SSL_get_ex_data(ssl, session_index);
+
+    (void)version;
+    (void)data;
+    (void)len;
+    (void)arg;
+    if (sent || type != SSL3_RT_HANDSHAKE || !s->named) {
+        return;
+    }
+    if (++s->messages > MESSAGES_MAX + s->plain / MESSAGES_BYTES) {
+        s->restless = true;
+        (void)BIO_reset(s->in);
+    }
+}
+
 /* --- life --- */
 
 int tls_session_init(struct tls_session *s, SSL_CTX *ctx, enum tls_use use, const char *cluster,
@@ -94,6 +118,7 @@ int tls_session_init(struct tls_session *s, SSL_CTX *ctx, enum tls_use use, cons
     (void)BIO_set_mem_eof_return(s->in, -1); /* empty is not the end */
     SSL_set_bio(s->ssl, s->in, s->out);
     SSL_set_verify(s->ssl, SSL_get_verify_mode(s->ssl), verify_cb);
+    SSL_set_msg_callback(s->ssl, message_cb);
     if (use == TLS_DIAL_NODE) {
         SSL_set_connect_state(s->ssl);
     } else {
@@ -155,6 +180,9 @@ static void explain(struct tls_session *s)
         snprintf(s->why, sizeof s->why,
                  "it knows no version of TLS, or no cipher, that may be "
                  "used here");
+    } else if (code == SSL_R_NO_SUITABLE_KEY_SHARE || code == SSL_R_NO_SHARED_GROUPS) {
+        snprintf(s->why, sizeof s->why,
+                 "it knows no key exchange that may be used here (X25519, P-256, P-384)");
     } else if (code >= SSL_AD_REASON_OFFSET && code < SSL_AD_REASON_OFFSET + 256) {
         snprintf(s->why, sizeof s->why, "it refuses this node's certificate or handshake (%s)",
                  SSL_alert_desc_string_long(code - SSL_AD_REASON_OFFSET));
@@ -189,7 +217,13 @@ ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len)
     int rv = SSL_read(s->ssl, data, (int)len);
 
     if (rv > 0) {
+        s->plain += (uint64_t)rv;
         return rv;
+    }
+    if (s->restless) {
+        snprintf(s->why, sizeof s->why, "it replaces its keys again and again");
+        ERR_clear_error();
+        return -1;
     }
     switch (SSL_get_error(s->ssl, rv)) {
         case SSL_ERROR_WANT_READ: return 0;

@@ -19,6 +19,9 @@ struct tls_session {
     const char *cluster; /* the caller's */
     uint64_t expected;   /* the node that must answer; 0: any, or a client */
     bool named;          /* `peer` is verified */
+    bool restless;       /* it replaces its keys more often than anybody has to */
+    unsigned messages;   /* of the handshake's kind, since it was named */
+    uint64_t plain;      /* bytes read */
     struct certificate_name peer;
     char why[TLS_SENTENCE_MAX]; /* what it failed of */
 };
@@ -42,7 +45,7 @@ int tls_session_feed(struct tls_session *s, const uint8_t *data, size_t len);
 /* One step of the handshake: at most one signature made and one chain verified, about a ms. */
 enum tls_step tls_session_shake(struct tls_session *s);
 /* Plain bytes that came. 0: none for now. -1: the peer has said goodbye, or, with `why` not empty,
- * what it sends is not TLS any more. */
+ * what it sends is not TLS any more, or it replaces its keys 64 times and more than once a MiB. */
 ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len);
 /* Plain bytes to be sent: all are taken. 0, or -1 with `why`. */
 int tls_session_write(struct tls_session *s, const uint8_t *data, size_t len);

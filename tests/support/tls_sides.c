@@ -78,7 +78,7 @@ static void side_begin(struct tls_sides *s, struct tls_side *side, enum tls_use 
                                       .accepts = accepts,
                                       .shaking_max = SIDES_SHAKING_MAX,
                                       .max_age_ms = max_age_ms,
-                                      .user_timeout_ms = 2000,
+                                      .user_timeout_ms = accepts == TLS_ACCEPT_NODE ? 2000 : 0,
                                       .accepted = accepted,
                                       .tells = tells,
                                       .arg = side};

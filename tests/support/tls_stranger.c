@@ -23,6 +23,11 @@ int tls_stranger_connect(const struct tls_stranger *s)
     assert_true(fd >= 0);
     assert_int_equal(inet_pton(AF_INET, s->host != NULL ? s->host : "127.0.0.1", &address.sin_addr),
                      1);
+    if (s->from != NULL) {
+        struct sockaddr_in own = {.sin_family = AF_INET};
+        assert_int_equal(inet_pton(AF_INET, s->from, &own.sin_addr), 1);
+        assert_int_equal(bind(fd, (struct sockaddr *)&own, sizeof own), 0);
+    }
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
 }
@@ -42,7 +47,7 @@ bool tls_stranger_is_closed(int fd, unsigned patience_ms)
     }
 }
 
-static SSL_CTX *context_of(const struct tls_stranger *s)
+SSL_CTX *tls_stranger_context(const struct tls_stranger *s)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
@@ -54,6 +59,9 @@ static SSL_CTX *context_of(const struct tls_stranger *s)
     }
     if (s->ciphers != NULL) {
         assert_int_equal(SSL_CTX_set_cipher_list(ctx, s->ciphers), 1);
+    }
+    if (s->groups != NULL) {
+        assert_int_equal(SSL_CTX_set1_groups_list(ctx, s->groups), 1);
     }
     if (s->cert != NULL) {
         assert_int_equal(SSL_CTX_use_certificate_chain_file(ctx, s->cert), 1);
@@ -103,7 +111,7 @@ static bool take_in(int fd, BIO *in, unsigned patience_ms, bool *gone)
 enum tls_stranger_fate tls_stranger_try(const struct tls_stranger *s, unsigned patience_ms,
                                         size_t *said)
 {
-    SSL_CTX *ctx = context_of(s);
+    SSL_CTX *ctx = tls_stranger_context(s);
     SSL *ssl = SSL_new(ctx);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
     int fd = tls_stranger_connect(s);

@@ -6,14 +6,17 @@
 #define TLS_STRANGER_H
 
 #include <stdbool.h>
+#include <openssl/ssl.h>
 #include <stddef.h>
 
 struct tls_stranger {
     unsigned port;          /* on 127.0.0.1 */
     const char *host;       /* NULL: 127.0.0.1 */
+    const char *from;       /* its own address; NULL: the kernel's choice */
     const char *cert, *key; /* paths; NULL: it has none */
     int version_max;        /* TLS1_2_VERSION, ...; 0: any */
     const char *ciphers;    /* of TLS 1.2; NULL: any */
+    const char *groups;     /* of the key exchange, as OpenSSL has them; NULL: its own */
     unsigned byte_pause_us; /* > 0: sends each byte of the handshake alone, so far apart */
 };
 
@@ -25,6 +28,8 @@ enum tls_stranger_fate {
  * what came from the other side before it was shut out, in bytes of plain text. */
 enum tls_stranger_fate tls_stranger_try(const struct tls_stranger *s, unsigned patience_ms,
                                         size_t *said);
+/* What it shakes hands with. The caller's. */
+SSL_CTX *tls_stranger_context(const struct tls_stranger *s);
 /* A plain connection. The descriptor. */
 int tls_stranger_connect(const struct tls_stranger *s);
 /* Is the connection closed by the other side within this time? What is read is thrown away. */

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "../../support/tls_sides.h"
+#include "../../support/tls/visitor.h"
 
 /* --- strangers --- */
 
@@ -112,6 +113,21 @@ static void strangers_at_the_clients_door_are_shut_out(void **state)
     assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
 }
 
+/* 8192 bits take 15 times as long as the rest of a handshake, and the stranger need not compute any of it. */
+static void a_key_exchange_that_costs_much_is_not_begun(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_stranger with = {.cert = s->cert, .key = s->key, .port = s->side[1].port};
+
+    issue(s, (struct certificates_wish){.node = 1});
+    with.groups = "ffdhe8192";
+    shut_out(s, with, "it knows no key exchange that may be used here");
+    with.groups = "P-521";
+    shut_out(s, with, "it knows no key exchange that may be used here");
+    with.groups = "ffdhe8192:P-384"; /* another is asked for */
+    assert_int_equal(attempt(s, &with, 500), STRANGER_IN);
+}
+
 static void who_does_not_speak_tls_is_shut_out(void **state)
 {
     static const char *const texts[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -168,6 +184,135 @@ static void half_open_connections_keep_nobody_out(void **state)
     assert_in_range(open, 1, SIDES_SHAKING_MAX);
 }
 
+/* --- who has come in, and is a nuisance --- */
+
+/* Does something, many times. */
+struct nuisance {
+    struct tls_stranger who;
+    unsigned keys, records;
+    bool kept; /* it was not closed */
+    atomic_bool over;
+};
+
+static void nuisance_thread(void *arg)
+{
+    struct nuisance *n = arg;
+    struct tls_visitor v;
+    char one = 'a';
+
+    bool in = tls_visitor_begin(&v, &n->who);
+    for (unsigned i = 0; in && i < n->keys; i++) {
+        in = tls_visitor_replace_keys(&v);
+    }
+    for (unsigned i = 0; in && i < n->records; i++) {
+        in = tls_visitor_say(&v, &one, 1);
+    }
+    in = in && tls_visitor_flush(&v);
+    n->kept = in && tls_visitor_hear(&v, &one, 1, 300) == -1;
+    tls_visitor_end(&v);
+    atomic_store(&n->over, true);
+}
+
+static uint64_t own_cpu_us(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t), 0);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The longest turn of the owner's loop meanwhile, in us of this thread: others use the machine, too. What arrives is thrown away. */
+static uint64_t suffer(struct tls_sides *s, struct nuisance *n)
+{
+    uv_thread_t thread;
+    uint64_t longest_us = 0;
+    char some[4096];
+
+    certificates_issue(s->ca, &(struct certificates_wish){.node = 1}, s->cert, s->key);
+    n->who = (struct tls_stranger){.cert = s->cert, .key = s->key, .port = s->side[1].port};
+    assert_int_equal(uv_thread_create(&thread, nuisance_thread, n), 0);
+    while (!atomic_load(&n->over)) {
+        uint64_t begun_us = own_cpu_us();
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        uint64_t us = own_cpu_us() - begun_us;
+        longest_us = us > longest_us ? us : longest_us;
+        while (s->side[1].fd >= 0 && recv(s->side[1].fd, some, sizeof some, MSG_DONTWAIT) > 0) {
+        }
+        usleep(100);
+    }
+    uv_thread_join(&thread);
+    return longest_us;
+}
+
+static void new_keys_are_taken_but_not_without_end(void **state)
+{
+    struct tls_sides *s = *state;
+    struct nuisance some = {.keys = 50}, many = {.keys = 20000};
+
+    (void)suffer(s, &some);
+    assert_true(some.kept);
+    uint64_t us = suffer(s, &many);
+    print_message("20,000 new keys: the loop's longest turn took %u us\n", (unsigned)us);
+    assert_false(many.kept);
+    UNTIL(s, strcmp(s->side[1].told, "it replaces its keys again and again") == 0);
+    assert_in_range(us, 0, 20000); /* some 5 ms a read otherwise, and 32 reads in a turn */
+}
+
+static void tiny_records_do_not_hold_the_loop(void **state)
+{
+    struct tls_sides *s = *state;
+    struct nuisance n = {.records = 100000};
+    uint64_t us = suffer(s, &n);
+
+    assert_true(n.kept);
+    print_message("100,000 records of one byte: the loop's longest turn took %u us\n",
+                  (unsigned)us);
+    assert_in_range(us, 0, 10000);
+}
+
+/* Comes in, and reads nothing until it is told to leave. */
+struct deaf {
+    struct tls_stranger who;
+    atomic_bool leave;
+};
+
+static void deaf_thread(void *arg)
+{
+    struct deaf *d = arg;
+    struct tls_visitor v;
+
+    assert_true(tls_visitor_begin(&v, &d->who));
+    while (!atomic_load(&d->leave)) {
+        usleep(1000);
+    }
+    tls_visitor_end(&v);
+}
+
+static void whom_its_owner_has_left_goes_though_it_reads_nothing(void **state)
+{
+    struct tls_sides *s = *state;
+    struct tls_side *side = &s->side[1];
+    static uint8_t bytes[100000];
+    struct deaf d = {.who = {.cert = s->cert, .key = s->key, .port = side->port}};
+    uv_thread_t thread;
+    unsigned idle = 0;
+
+    issue(s, (struct certificates_wish){.client = "till"});
+    assert_int_equal(uv_thread_create(&thread, deaf_thread, &d), 0);
+    UNTIL(s, side->n_accepted == 1);
+    while (idle < 50) { /* until nothing more is taken on the way */
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        usleep(1000);
+        idle = write(side->fd, bytes, sizeof bytes) > 0 ? 0 : idle + 1;
+    }
+    assert_int_equal(tls_relay_lines(side->relay), 1);
+    close(side->fd);
+    side->fd = -1;
+    UNTIL(s, tls_relay_lines(side->relay) == 0);
+    atomic_store(&d.leave, true);
+    uv_thread_join(&thread);
+}
+
 #define CASE(name, begin) cmocka_unit_test_setup_teardown(name, begin, tls_sides_end)
 
 int main(void)
@@ -175,9 +320,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(strangers_at_the_nodes_door_are_shut_out, tls_sides_begin_nodes),
         CASE(strangers_at_the_clients_door_are_shut_out, tls_sides_begin_clients),
+        CASE(a_key_exchange_that_costs_much_is_not_begun, tls_sides_begin_nodes),
         CASE(who_does_not_speak_tls_is_shut_out, tls_sides_begin_nodes),
         CASE(a_handshake_byte_by_byte_gets_in_and_a_silent_one_does_not, tls_sides_begin_nodes),
         CASE(half_open_connections_keep_nobody_out, tls_sides_begin_nodes),
+        CASE(new_keys_are_taken_but_not_without_end, tls_sides_begin_nodes),
+        CASE(tiny_records_do_not_hold_the_loop, tls_sides_begin_nodes),
+        CASE(whom_its_owner_has_left_goes_though_it_reads_nothing, tls_sides_begin_clients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,15 +152,25 @@ int cluster_close_alone(struct cluster *c)
     return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
 }
 
-ordersched_client *cluster_client(const struct cluster *c)
+static ordersched_client *client_of(const struct cluster *c, const char *endpoints,
+                                    unsigned timeout_ms)
 {
-    struct ordersched_config config = {.endpoints = c->endpoints, .timeout_ms = 20000};
+    struct ordersched_config config = {.endpoints = endpoints,
+                                       .timeout_ms = timeout_ms,
+                                       .tls_ca = c->tls_ca,
+                                       .tls_cert = c->tls_cert,
+                                       .tls_key = c->tls_key};
     ordersched_client *client;
 
     if (ordersched_open(&config, &client) != ORDERSCHED_OK) {
         fail(c, "no client");
     }
     return client;
+}
+
+ordersched_client *cluster_client(const struct cluster *c)
+{
+    return client_of(c, c->endpoints, 20000);
 }
 
 /* --- one raw operation, waited for --- */
@@ -331,13 +341,9 @@ static int ask(const struct cluster *c, unsigned i, enum operation_code code, st
     struct operation op = {.code = code};
     struct buffer b = {0};
     char target[64];
-    struct ordersched_config config = {.endpoints = target, .timeout_ms = 1000};
-    ordersched_client *client;
 
     snprintf(target, sizeof target, "127.0.0.1:%u", c->nodes[i].port + 1);
-    if (ordersched_open(&config, &client) != ORDERSCHED_OK) {
-        fail(c, "no client");
-    }
+    ordersched_client *client = client_of(c, target, 1000);
     operation_encode(&b, &op);
     raw(client, b.data, b.len, false, target, 1000, w);
     buffer_free(&b);

@@ -24,6 +24,7 @@ struct cluster {
     char dir[256];
     char peers[512];
     char endpoints[512];
+    const char *tls_ca, *tls_cert, *tls_key; /* of its clients (cluster_tls.h); NULL: plain TCP */
     unsigned n;
     struct cluster_node nodes[CLUSTER_NODES_MAX];
 };
