@@ -1,0 +1,126 @@
+/* fuzz_entry.c - entries of the log, decoded and applied: a machine takes whatever can be decoded, stays
+ * sound, and is the same after a snapshot.
+ *
+ * The first byte chooses: bytes as they are, which must be an entry to the last bit; or a sequence of
+ * entries, each of which has its header made for it. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../client/base/must.h"
+#include "../../client/wire/cursor.h"
+#include "../../raft/core/snapshot.h"
+#include "input.h"
+
+#define T0 1800000000000ull
+#define ENTRIES_MAX 24
+
+static void take_bytes(struct slice bytes)
+{
+    struct entry e;
+    bool can = machine_can_apply(bytes.data, bytes.len);
+
+    (void)entry_committed(bytes.data, bytes.len, 1000);
+    if (entry_decode(bytes.data, bytes.len, &e) != 0) {
+        assert(!can);
+        return;
+    }
+    uint8_t *again = must_have(malloc(entry_size(e.operations.len)));
+    entry_encode(&e, again);
+    assert(entry_size(e.operations.len) == bytes.len && memcmp(again, bytes.data, bytes.len) == 0);
+    free(again);
+}
+
+static uint32_t count(struct slice operations)
+{
+    struct cursor c;
+    uint32_t n = 0;
+
+    cursor_init(&c, operations.data, operations.len);
+    while (c.at < c.end && cursor_ok(&c)) {
+        (void)cursor_skip(&c);
+        n += cursor_ok(&c);
+    }
+    return n;
+}
+
+/* One entry, made of the next piece and a few numbers. False: it is not applied. */
+static bool apply_next(struct machine *m, struct input *in, uint64_t *index)
+{
+    uint64_t how = input_number(in, 1);
+    static const uint64_t steps_ms[] = {0, 1, 1000, 60000, 3600000, 86400000, 700000, 15000};
+    struct slice operations = input_piece(in);
+    struct machine_results results = {0};
+    struct entry e = {.now_ms = (m->now_ms > T0 ? m->now_ms : T0) + steps_ms[how & 7],
+                      .epoch = m->epoch + (how >> 3 & 1),
+                      .era = m->era,
+                      .n_operations = count(operations),
+                      .operations = operations};
+
+    if (e.now_ms > ENTRY_TIME_MAX_MS || m->epoch > ENTRY_EPOCH_MAX - 1) {
+        return false;
+    }
+    size_t size = entry_size(operations.len);
+    uint8_t *bytes = must_have(malloc(size));
+    entry_encode(&e, bytes);
+    bool can = machine_can_apply(bytes, size);
+    if (can) {
+        int error = machine_apply(m, ++*index, bytes, size, &results);
+        assert(error == 0 && results.n == e.n_operations);
+        while ((how >> 4 & 1) != 0 && !machine_advance(m, 100)) {
+        }
+        if ((how >> 5 & 1) != 0) {
+            (void)machine_take_ready(m, 0, (enum route_ready)(how >> 6 & 1));
+        }
+        machine_check(m);
+    }
+    free(results.results);
+    free(bytes);
+    return can;
+}
+
+/* A restored machine has the same state. */
+static void restore(struct machine *m)
+{
+    struct machine other;
+    uint8_t *data;
+    size_t len;
+
+    machine_init(&other);
+    int error = snapshot_encode(m, malloc, &data, &len);
+    assert(error == 0);
+    enum snapshot_error restored = snapshot_restore(&other, data, len);
+    assert(restored == SNAPSHOT_OK);
+    machine_check(&other);
+    assert(machine_digest(&other) == machine_digest(m));
+    machine_close(&other);
+    free(data);
+}
+
+static void take_entries(struct input *in)
+{
+    struct machine m;
+    uint64_t index = 0;
+    unsigned n = 0;
+
+    machine_init(&m);
+    while (n < ENTRIES_MAX && input_left(in) > 0 && apply_next(&m, in, &index)) {
+        n++;
+    }
+    if (n > 0) {
+        restore(&m);
+    }
+    machine_close(&m);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input in = input_of(data, size);
+
+    if (input_number(&in, 1) % 8 == 0) {
+        take_bytes(input_rest(&in));
+    } else {
+        take_entries(&in);
+    }
+    return 0;
+}
