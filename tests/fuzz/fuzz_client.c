@@ -65,7 +65,7 @@ static void world_submit(struct world *w, unsigned i, const uint8_t *request_id)
                            .worker = {(const uint8_t *)"w", 1},
                            .limit = 1,
                            .time_ms = 100,
-                           .request_id = request_id};
+                           .request_id = operation_is_logged(codes[i]) ? request_id : NULL};
     struct buffer bytes = {0};
     struct call *call;
 

@@ -44,39 +44,53 @@ static uint32_t count(struct slice operations)
     return n;
 }
 
-/* One entry, made of the next piece and a few numbers. False: it is not applied. */
-static bool apply_next(struct machine *m, struct input *in, uint64_t *index)
+/* How the next entry is applied, and the entry, which is malloc'ed. */
+struct next {
+    uint64_t how;
+    uint32_t n;
+    uint8_t *bytes;
+    size_t size;
+};
+
+/* Makes it of the next piece and a few numbers. False: it is none that can be applied. */
+static bool next_make(struct next *next, struct input *in, const struct machine *m)
 {
-    uint64_t how = input_number(in, 1);
     static const uint64_t steps_ms[] = {0, 1, 1000, 60000, 3600000, 86400000, 700000, 15000};
+
+    *next = (struct next){.how = input_number(in, 1)};
     struct slice operations = input_piece(in);
-    struct machine_results results = {0};
-    struct entry e = {.now_ms = (m->now_ms > T0 ? m->now_ms : T0) + steps_ms[how & 7],
-                      .epoch = m->epoch + (how >> 3 & 1),
+    struct entry e = {.now_ms = (m->now_ms > T0 ? m->now_ms : T0) + steps_ms[next->how & 7],
+                      .epoch = m->epoch + (next->how >> 3 & 1),
                       .era = m->era,
-                      .n_operations = count(operations),
+                      .n_operations = next->n = count(operations),
                       .operations = operations};
 
     if (e.now_ms > ENTRY_TIME_MAX_MS || m->epoch > ENTRY_EPOCH_MAX - 1) {
         return false;
     }
-    size_t size = entry_size(operations.len);
-    uint8_t *bytes = must_have(malloc(size));
-    entry_encode(&e, bytes);
-    bool can = machine_can_apply(bytes, size);
-    if (can) {
-        int error = machine_apply(m, ++*index, bytes, size, &results);
-        assert(error == 0 && results.n == e.n_operations);
-        while ((how >> 4 & 1) != 0 && !machine_advance(m, 100)) {
-        }
-        if ((how >> 5 & 1) != 0) {
-            (void)machine_take_ready(m, 0, (enum route_ready)(how >> 6 & 1));
-        }
-        machine_check(m);
+    next->size = entry_size(operations.len);
+    next->bytes = must_have(malloc(next->size));
+    entry_encode(&e, next->bytes);
+    if (!machine_can_apply(next->bytes, next->size)) {
+        free(next->bytes);
+        return false;
     }
+    return true;
+}
+
+static void next_apply(const struct next *next, struct machine *m)
+{
+    struct machine_results results = {0};
+
+    int error = machine_apply(m, m->applied + 1, next->bytes, next->size, &results);
+    assert(error == 0 && results.n == next->n);
+    while ((next->how >> 4 & 1) != 0 && !machine_advance(m, 100)) {
+    }
+    if ((next->how >> 5 & 1) != 0) {
+        (void)machine_take_ready(m, 0, (enum route_ready)(next->how >> 6 & 1));
+    }
+    machine_check(m);
     free(results.results);
-    free(bytes);
-    return can;
 }
 
 /* A restored machine has the same state. */
@@ -99,18 +113,21 @@ static void restore(struct machine *m)
 
 static void take_entries(struct input *in)
 {
-    struct machine m;
-    uint64_t index = 0;
+    struct machine m = {0};
+    struct next next;
     unsigned n = 0;
 
-    machine_init(&m);
-    while (n < ENTRIES_MAX && input_left(in) > 0 && apply_next(&m, in, &index)) {
-        n++;
+    while (n < ENTRIES_MAX && input_left(in) > 0 && next_make(&next, in, &m)) {
+        if (n++ == 0) {
+            machine_init(&m); /* which takes longer than many a refusal */
+        }
+        next_apply(&next, &m);
+        free(next.bytes);
     }
     if (n > 0) {
         restore(&m);
+        machine_close(&m);
     }
-    machine_close(&m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

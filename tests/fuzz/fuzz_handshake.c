@@ -55,7 +55,7 @@ static void judge(const struct handshake *peer, unsigned how)
     enum acquaintance ours = acquaintance_judge(own, peer, reason, 2048);
     assert(ours == ACQUAINTANCE_FITS || ours == ACQUAINTANCE_ADOPT || reason[0] != '\0');
     (void)acquaintance_ends_founding(own, peer);
-    if (peer->receiver == OWN_ID && own->receiver == peer->sender) {
+    if (peer->receiver == OWN_ID && peer->sender == PEER_ID && own->receiver == PEER_ID) {
         enum acquaintance theirs = acquaintance_judge(peer, own, reason, 2048);
         bool fits = ours == ACQUAINTANCE_FITS || ours == ACQUAINTANCE_ADOPT;
         assert(fits == (theirs == ACQUAINTANCE_FITS || theirs == ACQUAINTANCE_ADOPT));

@@ -62,7 +62,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 0: judge_webhook(&answer, 1); break;
         case 1: judge_webhook(&answer, BATCH); break;
         default:
-            program_judge((how % 4 == 0 ? 0 : how % 4 == 1 ? 11 << 8 : how % 4 == 2 ? 7 << 8 : 9),
+            program_judge((how % 4 == 0   ? 0
+                           : how % 4 == 1 ? 11 << 8
+                           : how % 4 == 2 ? 7 << 8
+                                          : 9),
                           body, rest.len, body, &verdict);
             check_outcome(verdict.outcome, verdict.delay_ms, verdict.reason, sizeof verdict.reason);
             break;

@@ -22,8 +22,9 @@ static void encode_again(const struct route_settings *settings)
     assert(twice.len == out.len && memcmp(twice.data, out.data, out.len) == 0);
     route_settings_encode_public(&shown, settings);
     for (uint32_t i = 0; i < settings->n_secrets; i++) {
-        assert(settings->secrets[i].len < 38 || memmem(shown.data, shown.len, settings->secrets[i].data,
-                                                      settings->secrets[i].len) == NULL);
+        assert(settings->secrets[i].len < 38 ||
+               memmem(shown.data, shown.len, settings->secrets[i].data, settings->secrets[i].len) ==
+                   NULL);
     }
     buffer_free(&out);
     buffer_free(&twice);
@@ -34,8 +35,10 @@ static void check(const struct route_settings *settings)
 {
     struct problem problem = {0};
 
-    assert(settings->n_secrets <= PROTOCOL_SECRETS_MAX && settings->n_retries <= PROTOCOL_RETRIES_MAX &&
-           settings->n_headers <= PROTOCOL_HEADERS_MAX && settings->n_command <= PROTOCOL_COMMAND_MAX);
+    assert(settings->n_secrets <= PROTOCOL_SECRETS_MAX &&
+           settings->n_retries <= PROTOCOL_RETRIES_MAX &&
+           settings->n_headers <= PROTOCOL_HEADERS_MAX &&
+           settings->n_command <= PROTOCOL_COMMAND_MAX);
     (void)route_settings_attempts(settings);
     for (uint32_t i = 0; i < settings->n_secrets; i++) {
         (void)route_secret_is_good(settings->secrets[i]);
@@ -56,8 +59,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int error;
 
     switch (what % 3) {
-        case 0: error = route_settings_decode(rest.data, rest.len, &settings, &used, &problem); break;
-        case 1: error = route_settings_change(rest.data, rest.len, &settings, &used, &problem); break;
+        case 0:
+            error = route_settings_decode(rest.data, rest.len, &settings, &used, &problem);
+            break;
+        case 1:
+            error = route_settings_change(rest.data, rest.len, &settings, &used, &problem);
+            break;
         default: error = route_settings_decode_old(rest.data, rest.len, &settings, &used); break;
     }
     if (error == ORDERSCHED_OK) {

@@ -9,6 +9,16 @@
 #include "../../raft/transport/address.h"
 #include "input.h"
 
+/* A user, or password, of which there may be none, can be sent. */
+static void judge_part(CURLU *url, CURLUPart part, CURLUcode none)
+{
+    char *text = NULL;
+    CURLUcode error = curl_url_get(url, part, &text, CURLU_URLDECODE);
+
+    assert(error == CURLUE_OK || error == none);
+    curl_free(text);
+}
+
 static void judge_shown(const char *url, const char *shown)
 {
     CURLU *theirs = curl_url(), *ours = curl_url();
@@ -27,6 +37,8 @@ static void judge_shown(const char *url, const char *shown)
     assert(error == CURLUE_OK);
     error = curl_url_get(ours, CURLUPART_PORT, &shown_port, CURLU_DEFAULT_PORT);
     assert(error == CURLUE_OK && strcmp(port, shown_port) == 0);
+    judge_part(theirs, CURLUPART_USER, CURLUE_NO_USER);
+    judge_part(theirs, CURLUPART_PASSWORD, CURLUE_NO_PASSWORD);
     curl_free(host);
     curl_free(shown_host);
     curl_free(port);
