@@ -69,9 +69,14 @@ LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
     $(addprefix node/,host commit dispatch callback api config scheduler)))
+ifneq ($(FUZZ),) # no more of them than the targets use
+RAFT_SRC := $(filter-out raft/consensus/% raft/disk/%,$(RAFT_SRC))
+NODE_SRC := $(call in_folders,$(addprefix node/,host commit dispatch callback api config))
+endif
 # test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
 TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")
-TEST_SUPPORT_SRC := $(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign))
+TEST_SUPPORT_SRC := $(if $(FUZZ),$(addprefix tests/support/,bed.c raft_judge.c raft_stream.c \
+    bench/snapshot_bench.c),$(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign)))
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The harness that breaks a real cluster.
@@ -123,6 +128,7 @@ deps:
 .PHONY: check
 check: deps
 	@$(MAKE) $(JOBS) --no-print-directory all tests
+	@$(if $(TESTS),$(if $(findstring test_fuzz,$(TESTS)),,:)) $(MAKE) $(JOBS) --no-print-directory fuzz-programs
 	@tests/run.sh --build $(BUILD) $(TESTS)
 
 # As from a newcomer's clone: needs root and debootstrap, and some twenty minutes.
@@ -305,6 +311,7 @@ define fuzz_program
 $(BUILD)/$(basename $(notdir $(1))): $(call objs,$(1))
 endef
 $(foreach target,$(FUZZ_SRC),$(eval $(call fuzz_program,$(target))))
+$(BUILD)/fuzz_orderctl: $(call objs,$(filter-out client/ctl/orderctl.c,$(CTL_SRC)))
 $(FUZZ_PROGRAMS): $(FUZZ_MAIN) $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) \

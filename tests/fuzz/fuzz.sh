@@ -4,13 +4,14 @@
 #   tests/fuzz/fuzz.sh SECONDS [TARGET...]   all targets of BUILD, or these; the time is split over them
 #   tests/fuzz/fuzz.sh --can CLANG           can this compiler link with libFuzzer? If not, says why
 #
-# The inputs of tests/fuzz/corpus/TARGET come first. What reaches new code is kept in BUILD/corpus/TARGET, what
+# The inputs of CORPORA/TARGET (tests/fuzz/corpus) come first. What reaches new code is kept in BUILD/corpus/TARGET, what
 # fails in BUILD/found. The last lines are a table: inputs tried, per second, and how many are kept. Exit code 1 when a
 # target failed: crashed, leaked, took more than ten seconds or too much memory for an input.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
 build=${BUILD:-build-fuzz}
+corpora=${CORPORA:-tests/fuzz/corpus}
 
 can() { # a compiler, of one word or more
     local dir
@@ -34,10 +35,11 @@ fi
 run_one() {
     local target=$1 seconds=$2 mask=0 rc
     local program=$build/fuzz_$target
-    local corpus=tests/fuzz/corpus/$target
+    local corpus=$corpora/$target
+    rm -f "$build/found/$target.rc"
     [ -d "$corpus" ] || { echo "$target: no such target" >"$build/found/$target.log" && return 1; }
     mkdir -p "$build/corpus/$target"
-    [ "$target" != config ] || mask=2 # what it says of each file
+    case $target in config | orderctl) mask=2 ;; esac # what they say of each input
     "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 \
         -print_final_stats=1 -close_fd_mask=$mask -artifact_prefix="$build/found/$target-" \
         "$build/corpus/$target" "$corpus" >"$build/found/$target.log" 2>&1
@@ -45,7 +47,7 @@ run_one() {
     echo $rc >"$build/found/$target.rc"
 }
 export -f run_one
-export build
+export build corpora
 # Memory's history costs more than the targets themselves: repeat what was found without these.
 export ASAN_OPTIONS="malloc_context_size=1:quarantine_size_mb=8${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
@@ -53,7 +55,7 @@ export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 total=${1:?seconds}
 shift
 if [ $# -eq 0 ]; then
-    mapfile -t targets < <(ls tests/fuzz/corpus)
+    mapfile -t targets < <(ls "$corpora")
 else
     targets=("$@")
 fi

@@ -1,11 +1,12 @@
 /* fuzz_certificate.c - an X.509 certificate in DER, as a stranger may show it: whose it is, what it says,
- * and what is wrong with it. */
+ * and what is wrong with it, to a node, to orderctl cert, and to a client. */
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 #include <string.h>
 
 #include "../../client/cert/cert_facts.h"
+#include "../../client/lib/client_look_words.h"
 #include "../../raft/tls/tls_certificate.h"
 #include "input.h"
 
@@ -43,6 +44,30 @@ static void read_as_orderctl(const X509 *cert)
     cert_facts_free(&facts);
 }
 
+/* What a client says of a node that shows it: nothing that steers a terminal. */
+static void read_as_client(const uint8_t *data, size_t size)
+{
+    static const uint32_t flags[] = {MBEDTLS_X509_BADCERT_NOT_TRUSTED, MBEDTLS_X509_BADCERT_EXPIRED,
+                                     MBEDTLS_X509_BADCERT_CN_MISMATCH, MBEDTLS_X509_BADCERT_FUTURE,
+                                     MBEDTLS_X509_BADCERT_BAD_KEY};
+    struct client_tls_paths paths = {.ca = "ca.crt"};
+    struct client_look look = {.address = "h:1", .paths = &paths, .name = "c.orderschedd"};
+    mbedtls_x509_crt cert;
+
+    mbedtls_x509_crt_init(&cert);
+    if (mbedtls_x509_crt_parse_der(&cert, data, size) == 0) {
+        for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+            char text[CLIENT_LOOK_TEXT] = "";
+            client_look_certificate(&look, &cert, &cert, flags[i], text);
+            assert(memchr(text, 0, sizeof text) != NULL && text[0] != '\0');
+            for (const char *at = text; *at != '\0'; at++) {
+                assert(*at >= ' ' && *at <= '~');
+            }
+        }
+    }
+    mbedtls_x509_crt_free(&cert);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const unsigned char *at = data;
@@ -54,5 +79,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         X509_free(cert);
     }
     ERR_clear_error();
+    read_as_client(data, size);
     return 0;
 }

@@ -30,8 +30,7 @@ static bool replay_file(const char *path)
     assert(data != NULL);
     size_t n = fread(data, 1, size, file);
     fclose(file);
-    fprintf(stdout, "%s\n", path);
-    fflush(stdout); /* before it may crash */
+    fprintf(stderr, "%s\n", path); /* before it may crash */
     LLVMFuzzerTestOneInput(data, n);
     free(data);
     return n == size;
@@ -75,6 +74,6 @@ int main(int argc, char **argv)
             n++;
         }
     }
-    printf("%u inputs\n", n);
+    fprintf(stderr, "%u inputs\n", n);
     return good && n > 0 ? 0 : 1;
 }
