@@ -312,6 +312,7 @@ $(BUILD)/$(basename $(notdir $(1))): $(call objs,$(1))
 endef
 $(foreach target,$(FUZZ_SRC),$(eval $(call fuzz_program,$(target))))
 $(BUILD)/fuzz_orderctl: $(call objs,$(filter-out client/ctl/orderctl.c,$(CTL_SRC)))
+$(BUILD)/fuzz_webhook: $(call objs,$(addprefix client/sink/,options.c request.c state.c verdict.c))
 $(FUZZ_PROGRAMS): $(FUZZ_MAIN) $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
