@@ -1,6 +1,6 @@
 /* fuzz_handshake.c - the first bytes of a peer, and what a node concludes from them.
  *
- * The first byte chooses whether the checksum is made to fit, and in what standing the node is. Every
+ * The first byte chooses whether the checksum is made to fit, and the lengths, and in what standing the node is. Every
  * beginning of a handshake asks for more or is refused, and the two sides judge alike. */
 #define XXH_INLINE_ALL
 #include <assert.h>
@@ -15,9 +15,25 @@
 #define OWN_ID 1
 #define PEER_ID 2
 
-static void mend(uint8_t *data, size_t len)
+#define AT_LENGTH 6
+#define AT_EXTENSIONS 30
+
+/* The whole is as long as it is, and what is behind the two names are extensions. */
+static void mend_lengths(uint8_t *data, size_t len)
+{
+    size_t names = (size_t)bytes_get_u16(data + 24) + bytes_get_u16(data + 26);
+    size_t head = HANDSHAKE_HEADER_SIZE + names + 4;
+
+    bytes_put_u16(data + AT_LENGTH, (uint16_t)len);
+    bytes_put_u16(data + AT_EXTENSIONS, (uint16_t)(len > head ? len - head : 0));
+}
+
+static void mend(uint8_t *data, size_t len, bool lengths)
 {
     if (len >= HANDSHAKE_HEADER_SIZE + 4) {
+        if (lengths) {
+            mend_lengths(data, len);
+        }
         bytes_put_u32(data + len - 4, (uint32_t)XXH3_64bits(data, len - 4));
     }
 }
@@ -92,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     assert(h != NULL);
     if ((how & 128) != 0) {
-        mend(bytes, rest.len);
+        mend(bytes, rest.len, (how & 64) != 0);
     }
     enum handshake_status status = handshake_decode(bytes, rest.len, h, &used, reason,
                                                     sizeof reason);

@@ -8,9 +8,13 @@
 
 #define CLUSTER "c"
 
-/* The items lie one behind the other, to the end of what was announced. */
+/* The items lie one behind the other, to the end of the operations. */
 static void check_items(const struct inbound *in)
 {
+    struct request request;
+    int decoded = request_decode(in->message, in->message_len, &request);
+    const uint8_t *end = request.operations.data;
+
     uint32_t n_logged = 0;
     size_t bytes = 0;
 
@@ -18,7 +22,8 @@ static void check_items(const struct inbound *in)
         const struct inbound_item *item = &in->items[i];
         struct operation op;
         assert(item->len > 0 && item->offset + (size_t)item->len <= in->message_len);
-        assert(i == 0 || item->offset == item[-1].offset + item[-1].len);
+        assert(in->message + item->offset == end);
+        end += item->len;
         if (item->error != ORDERSCHED_OK) {
             continue;
         }
@@ -31,6 +36,7 @@ static void check_items(const struct inbound *in)
             assert(op.request_id == in->message + item->offset + item->request_id_at);
         }
     }
+    assert(decoded == ORDERSCHED_OK && end == request.operations.data + request.operations.len);
     assert(n_logged == in->n_logged && bytes == in->logged_bytes);
 }
 
