@@ -1,6 +1,6 @@
 #!/bin/bash
 # test_fuzz.sh - bytes from outside: the inputs in tests/fuzz/corpus, by this build and without libFuzzer; then
-# each target with libFuzzer for a few seconds. `make fuzz TIME=600` is the long part.
+# each target with libFuzzer for a few seconds, from these inputs on. `make fuzz TIME=600` is the long part.
 # Same for each build.
 #
 #   FUZZ_SECONDS=40   for all targets together, on one core
@@ -10,7 +10,6 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 build=${BUILD:-build}
-fuzz_build=build-fuzz
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 # shellcheck source=tests/support/tap.sh
@@ -20,7 +19,8 @@ mapfile -t targets < <(find tests/fuzz -name 'fuzz_*.c' -printf '%f\n' | sed 's/
 
 passes() { # this build's program runs each of a target's inputs
     local n
-    timeout 60 "$build/fuzz_$1" "tests/fuzz/corpus/$1" >"$scratch/said" 2>&1 || { tail -n 40 "$scratch/said"; return 1; }
+    timeout 60 "$build/fuzz_$1" "tests/fuzz/corpus/$1" >"$scratch/said" 2>&1 ||
+        { tail -n 40 "$scratch/said"; return 1; }
     n=$(find "tests/fuzz/corpus/$1" -type f | wc -l)
     [ "$n" -gt 0 ] && grep -qx "$n inputs" "$scratch/said"
 }
@@ -62,7 +62,7 @@ if [ -n "$reason" ]; then
     number=$((number + 1))
     echo "ok $number - libfuzzer_finds_nothing # SKIP $reason"
 else
-    BUILD=$fuzz_build tests/fuzz/fuzz.sh "$((${FUZZ_SECONDS:-40} / $(nproc)))" >"$scratch/table" 2>&1
+    BUILD=build-fuzz KEPT=$scratch/kept tests/fuzz/fuzz.sh "$((${FUZZ_SECONDS:-40} / $(nproc)))" >"$scratch/table" 2>&1
     for target in "${targets[@]}"; do
         check "libfuzzer_finds_nothing_in_$target" finds_nothing "$target"
     done

@@ -4,14 +4,15 @@
 #   tests/fuzz/fuzz.sh SECONDS [TARGET...]   all targets of BUILD, or these; the time is split over them
 #   tests/fuzz/fuzz.sh --can CLANG           can this compiler link with libFuzzer? If not, says why
 #
-# The inputs of CORPORA/TARGET (tests/fuzz/corpus) come first. What reaches new code is kept in BUILD/corpus/TARGET, what
-# fails in BUILD/found. The last lines are a table: inputs tried, per second, and how many are kept. Exit code 1 when a
-# target failed: crashed, leaked, took more than ten seconds or too much memory for an input.
+# The inputs of CORPORA/TARGET (tests/fuzz/corpus) come first. What reaches new code is kept in KEPT/TARGET
+# (BUILD/corpus), what fails in BUILD/found. The last lines are a table: inputs tried, per second, and how many are
+# kept. Exit code 1 when a target failed: crashed, leaked, took more than ten seconds or too much memory for an input.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
 build=${BUILD:-build-fuzz}
 corpora=${CORPORA:-tests/fuzz/corpus}
+kept=${KEPT:-$build/corpus}
 
 can() { # a compiler, of one word or more
     local dir
@@ -38,16 +39,16 @@ run_one() {
     local corpus=$corpora/$target
     rm -f "$build/found/$target.rc"
     [ -d "$corpus" ] || { echo "$target: no such target" >"$build/found/$target.log" && return 1; }
-    mkdir -p "$build/corpus/$target"
+    mkdir -p "$kept/$target"
     case $target in config | orderctl) mask=2 ;; esac # what they say of each input
     "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=64 \
         -print_final_stats=1 -close_fd_mask=$mask -artifact_prefix="$build/found/$target-" \
-        "$build/corpus/$target" "$corpus" >"$build/found/$target.log" 2>&1
+        "$kept/$target" "$corpus" >"$build/found/$target.log" 2>&1
     rc=$?
     echo $rc >"$build/found/$target.rc"
 }
 export -f run_one
-export build corpora
+export build corpora kept
 # Memory's history costs more than the targets themselves: repeat what was found without these.
 export ASAN_OPTIONS="malloc_context_size=1:quarantine_size_mb=8${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
 export UBSAN_OPTIONS="print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
@@ -80,7 +81,7 @@ for target in "${targets[@]}"; do
     sum=$((sum + n))
     printf '%-12s %12s %10s %8s %6s\n' "$target" "$n" "$(stat average_exec_per_sec "$target")" \
         "$(sed -nE 's/.* cov: ([0-9]+) .*/\1/p' "$build/found/$target.log" | tail -n 1)" \
-        "$(find "$build/corpus/$target" -type f | wc -l)"
+        "$(find "$kept/$target" -type f | wc -l)"
 done
 echo "$sum inputs, ${#targets[@]} targets, $failed failed"
 [ $failed -eq 0 ]
