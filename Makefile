@@ -7,6 +7,8 @@
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make fresh    make demo and check on a bare Debian, cloned (DIST=trixie or bookworm, as root)
+#   make fuzz     look for bytes from outside that break a decoder, for TIME=600 seconds in all, with
+#                 clang's libFuzzer (TARGETS="entry url" for some)
 #   make bench    measure everything against the goals, under 15 minutes (BENCH_SCALE=0.01: quickly)
 #   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
 #                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
@@ -45,9 +47,12 @@ PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/
 # libuv looks these up by name: see raft/disk/interpose.c.
 PKG_LIBS += -Wl,--export-dynamic-symbol=pwritev -Wl,--export-dynamic-symbol=pwritev64
 
-WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+# With FUZZ=yes, which `make fuzz` gives: for libFuzzer, and whatever else this clang may warn of.
+FUZZ ?=
+WARN := -Wall -Wextra $(if $(FUZZ),,-Werror) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPT := -O2 -g
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+SANITIZE := $(if $(FUZZ),fuzzer-no-link$(comma)address$(comma)undefined,$(SAN))
+SANFLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 CFLAGS ?=
 ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
 	-DORDERSCHEDD_VERSION='"$(VERSION)"' -D_GNU_SOURCE $(SANFLAGS) $(PKG_CFLAGS) $(CFLAGS)
@@ -64,10 +69,16 @@ LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
     $(addprefix node/,host commit dispatch callback api config scheduler)))
+ifneq ($(FUZZ),) # no more of them than the targets use
+RAFT_SRC := $(filter-out raft/consensus/% raft/disk/%,$(RAFT_SRC))
+NODE_SRC := $(call in_folders,$(addprefix node/,host commit dispatch callback api config))
+endif
 # test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
 TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")
-TEST_SUPPORT_SRC := $(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign tls))
+TEST_SUPPORT_SRC := $(if $(FUZZ),$(addprefix tests/support/,bed.c raft_judge.c raft_stream.c \
+    bench/snapshot_bench.c),$(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign tls)))
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The harness that breaks a real cluster.
 JEPSEN_RUN_SRC := $(filter-out jepsen/mutants.c jepsen/bed/forwarder.c,$(call in_folders,jepsen \
     $(addprefix jepsen/,bed ask nemesis workload)))
@@ -92,11 +103,12 @@ LIBRARY := $(BUILD)/libordersched
 SONAME := libordersched.so.0
 PROGRAMS := $(addprefix $(BUILD)/,orderschedd orderctl orderbench ordersink)
 TEST_PROGRAMS := $(addprefix $(BUILD)/,$(basename $(notdir $(TEST_SRC))))
+FUZZ_PROGRAMS := $(addprefix $(BUILD)/,$(basename $(notdir $(FUZZ_SRC))))
 PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo fresh bench sim sim-selftest jepsen jepsen-selftest \
+ifeq ($(MAKELEVEL)$(filter deps check demo fresh fuzz bench sim sim-selftest jepsen jepsen-selftest \
     deps-jepsen bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -112,10 +124,12 @@ all: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(BUILD)/ordersched.pc
 deps:
 	@packaging/deps.sh
 
-# The sub-make is needed: what pkg-config knows may have changed with deps.
+# The sub-make is needed: what pkg-config knows may have changed with deps. If the fuzz targets do not build,
+# their test says so.
 .PHONY: check
 check: deps
 	@$(MAKE) $(JOBS) --no-print-directory all tests
+	-@$(if $(TESTS),$(if $(findstring test_fuzz,$(TESTS)),,:)) $(MAKE) $(JOBS) --no-print-directory fuzz-programs
 	@tests/run.sh --build $(BUILD) $(TESTS)
 
 # As from a newcomer's clone: needs root and debootstrap, and some twenty minutes.
@@ -127,7 +141,7 @@ fresh:
 
 .PHONY: tests
 tests: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants $(JEPSEN)
+    $(BUILD)/ordersim-mutants $(JEPSEN) $(FUZZ_PROGRAMS)
 
 # What only tests need is not installed for it.
 .PHONY: demo
@@ -136,6 +150,23 @@ demo:
 	@packaging/deps.sh --build
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) TLS='$(TLS)' tests/demo/demo.sh "$(ORDERS)"
+
+# The decoders' targets with libFuzzer, in a build of their own (docs/testing.md).
+FUZZ_CC ?= clang
+FUZZ_BUILD := build-fuzz
+TARGETS ?=
+.PHONY: fuzz fuzz-programs
+fuzz: deps
+	@tests/fuzz/fuzz.sh --can '$(FUZZ_CC)'
+	@$(MAKE) $(JOBS) --no-print-directory fuzz-programs
+	@BUILD=$(FUZZ_BUILD) tests/fuzz/fuzz.sh $(TIME) $(TARGETS)
+ifneq ($(FUZZ),)
+fuzz-programs: $(FUZZ_PROGRAMS)
+else
+fuzz-programs:
+	@! tests/fuzz/fuzz.sh --can '$(FUZZ_CC)' || \
+	    $(MAKE) --no-print-directory CC='$(FUZZ_CC)' FUZZ=yes SAN= BUILD=$(FUZZ_BUILD) fuzz-programs
+endif
 
 # Each measurement starts a cluster of its own; the rows are in build/bench.json.
 .PHONY: bench
@@ -194,7 +225,7 @@ format:
 	@find client raft node jepsen tests -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
 
 # A BUILD elsewhere may hold what is not ours: of it only what is made here is removed.
-MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
+MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
     ordersim ordersim-mutants orderschedd-mutants libordersched.so libordersched.so.$(VERSION) \
     libordersched.a $(SONAME) ordersched.pc demo.json bench.json bench-peers.json
 .PHONY: clean
@@ -276,6 +307,18 @@ $(BUILD)/test_peer_work: $(PEER_WORK)
 $(TEST_PROGRAMS): $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS) -lcmocka
+# A fuzz target with libFuzzer, which brings a main, or with the one that runs inputs from files.
+FUZZ_MAIN := $(call objs,tests/fuzz/input.c $(if $(FUZZ),,tests/fuzz/replay.c))
+define fuzz_program
+$(BUILD)/$(basename $(notdir $(1))): $(call objs,$(1))
+endef
+$(foreach target,$(FUZZ_SRC),$(eval $(call fuzz_program,$(target))))
+$(BUILD)/fuzz_orderctl: $(call objs,$(filter-out client/ctl/orderctl.c,$(CTL_SRC)))
+$(BUILD)/fuzz_webhook: $(call objs,$(addprefix client/sink/,options.c request.c state.c verdict.c))
+$(FUZZ_PROGRAMS): $(FUZZ_MAIN) $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $(filter %.o,$^) $(filter %.a,$^) \
+	    $(PKG_LIBS) -lcmocka
 # The judge of the histories that jepsen/ records.
 $(BUILD)/obj/jepsen/judge_timeline.o: jepsen/judge/timeline.html
 $(BUILD)/jepsen-check: $(call objs,$(JEPSEN_JUDGE_SRC)) $(LIBCLIENT)

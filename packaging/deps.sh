@@ -20,7 +20,8 @@ if [ "${1:-}" = --build ]; then
 fi
 
 # Each line: a package, and how to see that it is there: a command, a pkg-config module (with
-# the least version), a header, or a command that only root has in its path. Checked instead of dpkg so that libraries built by hand count.
+# the least version), a header, a command that only root has in its path, or what clang links fuzz targets
+# with. Checked instead of dpkg so that libraries built by hand count.
 requirements() {
     cat <<'END'
 gcc                   command gcc
@@ -46,6 +47,8 @@ libcmocka-dev         header cmocka.h
 openssl               command openssl
 valgrind              command valgrind
 nghttp2-server        sbin nghttpd
+clang                 command clang
+libclang-rt-dev       fuzzer libclang_rt.fuzzer
 END
 }
 
@@ -67,6 +70,7 @@ have() {
     command) command -v "$what" >/dev/null ;;
     sbin) PATH=$PATH:/usr/sbin command -v "$what" >/dev/null ;;
     header) have_header "$what" ;;
+    fuzzer) command -v clang >/dev/null && compgen -G "$(clang --print-runtime-dir)/$what*" >/dev/null ;;
     module)
         command -v pkg-config >/dev/null &&
             pkg-config --atleast-version="${version:-0}" "$what" 2>/dev/null

@@ -15,6 +15,7 @@ tool() {
     chmod +x "$scratch/bin/$1"
 }
 tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
+tool clang 'echo "$SYSROOT/clang"'
 tool id 'cat "$SYSROOT/uid"'
 tool sudo 'echo "sudo $*" >>"$CALLS"; exec "$@"'
 # A mirror whose Debian has libraft 0.15, and 0.22 in the suites of $SYSROOT/mirror only.
@@ -37,8 +38,8 @@ esac'
 # A Debian 12 that has everything but libraft.
 fresh() {
     rm -rf "$SYSROOT" "$CALLS"
-    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT"/usr/include/{nng,mbedtls}
-    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng,mbedtls/ssl}.h
+    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT"/usr/include/{nng,mbedtls} "$SYSROOT/clang"
+    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT/clang/libclang_rt.fuzzer-x86_64.a" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng,mbedtls/ssl}.h
     printf 'ID=debian\nVERSION_CODENAME=bookworm\n' >"$SYSROOT/etc/os-release"
     echo 0 >"$SYSROOT/uid"
     sources=$SYSROOT/etc/apt/sources.list.d
@@ -108,6 +109,9 @@ rm "$SYSROOT/usr/include/cmocka.h"
 run --missing
 check what_is_missing_is_listed [ "$rc-$output" = $'1-libraft-dev\nlibcmocka-dev' ]
 check listing_changes_nothing [ ! -s "$CALLS" ]
+rm "$SYSROOT"/clang/*
+run --missing
+check a_clang_without_libfuzzer_is_noticed says libclang-rt-dev
 
 fresh
 run

@@ -115,6 +115,28 @@ static bool is_host_name(struct slice host)
     return host.len <= URL_HOST_MAX;
 }
 
+static bool is_hex_digit(uint8_t b)
+{
+    return (b >= '0' && b <= '9') || (b >= 'a' && b <= 'f') || (b >= 'A' && b <= 'F');
+}
+
+/* userinfo of RFC 3986, 3.2.1: what else is in it, an @ say, libcurl reads in its own way, and sends no
+ * control character of it. */
+static bool user_is_good(struct slice user)
+{
+    for (size_t i = 0; i + 1 < user.len; i++) { /* the last is the @ behind it */
+        uint8_t b = user.data[i];
+        bool escaped = b == '%' && i + 3 < user.len && is_hex_digit(user.data[i + 1]) &&
+                       user.data[i + 1] > '1' && is_hex_digit(user.data[i + 2]);
+        bool good = (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+                    strchr("-._~!$&'()*+,;=:", b) != NULL;
+        if (!good && !escaped) {
+            return false;
+        }
+    }
+    return true;
+}
+
 const char *route_url_problem(struct slice url)
 {
     struct url_parts u;
@@ -126,6 +148,10 @@ const char *route_url_problem(struct slice url)
     }
     if (url.len > PROTOCOL_URL_MAX || !url_split(url, &u)) {
         return "must be an http:// or https:// URL of at most 2048 bytes";
+    }
+    if (!user_is_good(u.user)) {
+        return "must have %40 for an @ in its user and password, and likewise encode whatever else "
+               "is no letter, digit or one of -._~!$&'()*+,;=:";
     }
     if (u.host.len == 0) {
         return "must name a host";

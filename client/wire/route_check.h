@@ -8,8 +8,9 @@
 #include "protocol.h"
 
 /* NULL: it is one that a callback can be sent to. Else what is wrong with it, to go on after its
- * name. http or https in any case; a host, which is a name, an IPv4 address, or an IPv6 address in
- * brackets; a port from 1 to 65535 if there is one. */
+ * name. http or https in any case; a user and password as RFC 3986, 3.2.1 has them, if there are any; a
+ * host, which is a name, an IPv4 address, or an IPv6 address in brackets; a port from 1 to 65535 if
+ * there is one. */
 const char *route_url_problem(struct slice url);
 /* Is this a header of the connection, or of a body in another form than callbacks have? No receiver
  * could take a callback that carries one: it would wait for what never comes. */

@@ -22,7 +22,8 @@ static void a_url_names_a_host_and_maybe_a_port(void **state)
                                        "http://h:65535",   "http://a.b-c_d.example./",
                                        "http://u:p@h:80/", "http://[::ffff:1.2.3.4]:7500/",
                                        "http://[::1]/",    "http://h?x",
-                                       "http://1.2.3.4/"};
+                                       "http://1.2.3.4/",  "http://u%40x:p%2f@h/",
+                                       "http://:@h/",      "http://u;a=1:!$&'()*+,-._~@h/"};
     static const char *const bad[] = {
         "",
         "h",
@@ -32,6 +33,14 @@ static void a_url_names_a_host_and_maybe_a_port(void **state)
         "http:///x",
         "http://:80/",
         "http://u@/",
+        "http://u:p@h:p@h/",
+        "http://u@v@h/",
+        "http://u%4@h/",
+        "http://u%zz@h/",
+        "http://u%0a@h/",
+        "http://u:%00@h/",
+        "http://u[@h/",
+        "http://u\\v@h/",
         "http://h:0/",
         "http://h:65536/",
         "http://h:99999999999999999999/",
