@@ -36,6 +36,7 @@ enum ctl_flag {
     CTL_LIMIT,
     CTL_URL,
     CTL_SECRET,
+    CTL_SIGNING_KEY,
     CTL_CALLBACK_TIMEOUT,
     CTL_WINDOW,
     CTL_RETRY,
@@ -84,7 +85,8 @@ struct ctl {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
     } flags[CTL_FLAGS];
-    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX]; /* of such values, to be freed */
+    /* Values that had better not stand in a command line, and keys made, to be wiped and freed. */
+    char *texts[3 * PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX];
     unsigned n_texts;
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;

@@ -12,6 +12,8 @@ const struct flag ctl_route_put_flags[] = {
     {CTL_URL, "url", 0, "URL", "http:// or https:// address that gets the deliveries"},
     {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
      "signs the deliveries; up to 4 of them; else one is made"},
+    {CTL_SIGNING_KEY, "signing-key", 0, "new|whsk_...|@FILE|-",
+     "an ed25519 key that signs them as well, or \"new\": one is made; up to 4"},
     {CTL_HEADER, "header", 0, "NAME:VALUE|@FILE|-", "sent with each delivery; up to 16 of them"},
     {CTL_CALLBACK_TIMEOUT, "timeout", 0, "DURATION",
      "of a delivery, a worker's lease, a program's run; 100ms to 1h (10s)"},
@@ -285,7 +287,8 @@ static int read_command(struct ctl *ctl, struct route_settings *s)
 static int read_settings(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
 {
     int (*const readers[])(struct ctl *, struct route_settings *) = {
-        read_url, read_secrets, read_headers, read_numbers, read_times, read_http2, read_command,
+        read_url,     read_secrets, ctl_route_read_keys, read_headers,
+        read_numbers, read_times,   read_http2,          read_command,
     };
     int rv = CTL_DONE;
 
@@ -313,6 +316,7 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
         {CTL_KIND, "kind"},
         {CTL_URL, "url"},
         {CTL_SECRET, "secrets"},
+        {CTL_SIGNING_KEY, "signing_keys"},
         {CTL_HEADER, "headers"},
         {CTL_CALLBACK_TIMEOUT, "timeout_ms"},
         {CTL_CONNECT_TIMEOUT, "connect_timeout_ms"},
@@ -338,7 +342,7 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
     }
     return n;
 }
-#define SETTINGS_MAX 16
+#define SETTINGS_MAX 17
 
 int ctl_route_set_check(struct ctl *ctl)
 {
@@ -379,14 +383,16 @@ static int ask_change(struct ctl *ctl, const struct route_settings *settings,
     return rv;
 }
 
-static int print_changed(const struct ctl *ctl)
+static int print_changed(const struct ctl *ctl, const struct route_settings *settings)
 {
     if (ctl->json) {
-        return ctl_print_json(json_pack("{ss, ss, ss, sb, sn}", "command", ctl->command->name,
+        return ctl_print_json(json_pack("{ss, ss, ss, sb, sn, so}", "command", ctl->command->name,
                                         "route", ctl->operands[0], "error", "OK", "changed", 1,
-                                        "made_secret"));
+                                        "made_secret", "public_keys",
+                                        ctl_route_keys_json(settings)));
     }
     printf("route %s is changed: what was not named stays as it was\n", ctl->operands[0]);
+    ctl_route_show_keys(settings);
     return CTL_DONE;
 }
 
@@ -401,7 +407,8 @@ int ctl_route_set_run(struct ctl *ctl)
         return rv;
     }
     rv = ask_change(ctl, &settings, &reply);
-    rv = rv == ORDERSCHED_OK ? print_changed(ctl) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    rv = rv == ORDERSCHED_OK ? print_changed(ctl, &settings)
+                             : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     ask_reply_free(&reply);
     return rv;
 }
@@ -415,7 +422,7 @@ int ctl_route_put_check(struct ctl *ctl)
     return rv != CTL_DONE ? rv : read_put(ctl, &settings, pem);
 }
 
-static int print_put(const struct ctl *ctl, const char *made)
+static int print_put(const struct ctl *ctl, const char *made, const struct route_settings *settings)
 {
     if (ctl->json) {
         json_t *object = json_object();
@@ -423,12 +430,14 @@ static int print_put(const struct ctl *ctl, const char *made)
         json_object_set_new(object, "route", json_string(ctl->operands[0]));
         json_object_set_new(object, "error", json_string("OK"));
         json_object_set_new(object, "made_secret", made != NULL ? json_string(made) : json_null());
+        json_object_set_new(object, "public_keys", ctl_route_keys_json(settings));
         return ctl_print_json(object);
     }
     printf("route %s is in place\n", ctl->operands[0]);
     if (made != NULL) {
         ctl_route_show_secret(made);
     }
+    ctl_route_show_keys(settings);
     return CTL_DONE;
 }
 
@@ -449,7 +458,8 @@ static int route_create(struct ctl *ctl, struct operation *op)
         op->settings.secrets[op->settings.n_secrets++] = slice_of(made);
     }
     rv = ctl_route_ask(ctl, op, &reply);
-    rv = rv == ORDERSCHED_OK ? print_put(ctl, made) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    rv = rv == ORDERSCHED_OK ? print_put(ctl, made, &op->settings)
+                             : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     if (ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
         fprintf(stderr,
                 "orderctl: see whether it was done: orderctl route list. Repeating the command"
@@ -475,7 +485,7 @@ int ctl_route_put_run(struct ctl *ctl)
     if (rv == ORDERSCHED_NOT_FOUND) {
         rv = route_create(ctl, &op);
     } else {
-        rv = rv == ORDERSCHED_OK ? print_changed(ctl)
+        rv = rv == ORDERSCHED_OK ? print_changed(ctl, &op.settings)
                                  : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     }
     ask_reply_free(&reply);

@@ -3,6 +3,7 @@
 
 #include "cursor.h"
 #include "protocol.h"
+#include "route_secrets.h"
 #include "work.h"
 
 bool operation_is_logged(enum operation_code code)
@@ -235,8 +236,12 @@ static int decode_route_rotate(struct cursor *c, struct operation *op)
     if (rv != ORDERSCHED_OK) {
         return rv;
     }
-    if (!route_secret_is_good(op->secret)) {
-        return refuse_secret(op);
+    if (!route_secret_is_good(op->secret) && !route_signing_key_is_good(op->secret)) {
+        (void)refuse_secret(op);
+        op->problem.why =
+            "must be whsec_ and the base64 of 24 to 64 bytes, or whsk_ and that of an "
+            "ed25519 key pair, 64 bytes";
+        return ORDERSCHED_INVALID;
     }
     return op->keep < PROTOCOL_SECRETS_MAX ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }

@@ -88,7 +88,8 @@ enum operation_code {
                                      [retry_ms...]] */
     OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
     OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
-    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret, older ones to keep] */
+    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret or signing key, older
+                                    ones to keep] */
 
     OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */
     OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
@@ -183,6 +184,9 @@ struct route_settings {
     bool http1_only;     /* the key is "http2", and means the opposite */
     uint32_t n_command;
     struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
+    uint32_t n_signing_keys;
+    struct slice
+        signing_keys[PROTOCOL_SECRETS_MAX]; /* ed25519, "whsk_" and base64, the newest first */
 };
 
 /* Why an operation is INVALID, where there is more to say: the setting, and what it must be. */
@@ -319,8 +323,8 @@ void route_settings_encode(struct buffer *b, const struct route_settings *settin
 /* A map of these settings alone, to change a route: `names` are n of the keys of the map. */
 void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
                                 const char *const *names, uint32_t n);
-/* What may be shown to anybody: no secret, of a URL no user, password or query, of headers the
- * names, of a command its program, of ca_pem its length. */
+/* What may be shown to anybody: no secret, of signing keys the public ones ("public_keys"), of a URL
+ * no user, password or query, of headers the names, of a command its program, of ca_pem its length. */
 void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
 /* The failed attempts in a row after which an order is DEAD. */
 uint32_t route_settings_attempts(const struct route_settings *settings);

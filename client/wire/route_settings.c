@@ -6,6 +6,7 @@
 #include "cursor.h"
 #include "protocol.h"
 #include "route_check.h"
+#include "route_secrets.h"
 
 /* The retries of a route that names none: dense first, as stock is waiting. */
 static const uint32_t default_retries_ms[] = {
@@ -91,42 +92,6 @@ bool route_kind_parse(struct slice name, enum route_kind *kind)
     return false;
 }
 
-/* --- secrets --- */
-
-static bool is_base64_digit(uint8_t b)
-{
-    return (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || (b >= '0' && b <= '9') || b == '+' ||
-           b == '/';
-}
-
-#define SECRET_PREFIX_LEN 6u
-
-static bool has_secret_prefix(struct slice secret)
-{
-    return secret.len > SECRET_PREFIX_LEN && secret.len <= PROTOCOL_SECRET_MAX &&
-           memcmp(secret.data, "whsec_", SECRET_PREFIX_LEN) == 0;
-}
-
-bool route_secret_is_good(struct slice secret)
-{
-    if (!has_secret_prefix(secret)) {
-        return false;
-    }
-    const uint8_t *base64 = secret.data + SECRET_PREFIX_LEN;
-    size_t len = secret.len - SECRET_PREFIX_LEN;
-    size_t digits = len;
-    while (digits > 0 && len - digits < 2 && base64[digits - 1] == '=') {
-        digits--;
-    }
-    for (size_t i = 0; i < digits; i++) {
-        if (!is_base64_digit(base64[i])) {
-            return false;
-        }
-    }
-    size_t bytes = len / 4 * 3 - (len - digits);
-    return len % 4 == 0 && bytes >= 24 && bytes <= 64;
-}
-
 /* --- decoding --- */
 
 static bool url_is_plausible(struct slice url)
@@ -164,11 +129,32 @@ static const char *take_secrets(struct cursor *c, struct route_settings *s)
     }
     for (uint32_t i = 0; i < n; i++) {
         s->secrets[i] = cursor_bytes(c);
-        if (!cursor_ok(c) || !has_secret_prefix(s->secrets[i]) || !is_visible(s->secrets[i])) {
+        if (!cursor_ok(c) || !route_secret_is_plausible(s->secrets[i]) ||
+            !is_visible(s->secrets[i])) {
             return why;
         }
     }
     s->n_secrets = n;
+    return NULL;
+}
+
+static const char *take_signing_keys(struct cursor *c, struct route_settings *s)
+{
+    static const char why[] =
+        "must be a list of at most 4 keys: whsk_ and the base64 of an ed25519 "
+        "key pair, 64 bytes";
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n > PROTOCOL_SECRETS_MAX) {
+        return why;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        s->signing_keys[i] = cursor_bytes(c);
+        if (!cursor_ok(c) || !route_signing_key_is_good(s->signing_keys[i])) {
+            return why;
+        }
+    }
+    s->n_signing_keys = n;
     return NULL;
 }
 
@@ -256,7 +242,7 @@ static const struct {
 } others[] = {
     {"kind", take_kind},       {"url", take_url},         {"secrets", take_secrets},
     {"headers", take_headers}, {"http2", take_http2},     {"retries_ms", take_retries},
-    {"ca_pem", take_ca},       {"command", take_command},
+    {"ca_pem", take_ca},       {"command", take_command}, {"signing_keys", take_signing_keys},
 };
 #define OTHERS (sizeof others / sizeof *others)
 _Static_assert(OTHERS + NUMBERS <= 32, "the keys that were seen are bits of a word");
@@ -430,6 +416,18 @@ static void write_slices(struct buffer *b, const char *key, const struct slice *
     write_list(b, slices, n);
 }
 
+static void write_public_keys(struct buffer *b, const struct route_settings *s)
+{
+    char key[ROUTE_PUBLIC_KEY_SIZE];
+
+    write_text(b, "public_keys");
+    write_array(b, s->n_signing_keys);
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        route_signing_key_public(s->signing_keys[i], key);
+        write_text(b, key);
+    }
+}
+
 static void write_url(struct buffer *b, struct slice url, bool public)
 {
     char shown[ROUTE_URL_SHOWN_MAX];
@@ -493,7 +491,8 @@ static uint32_t keys_of(const struct route_settings *s, bool public)
         n += number_of(s, &numbers[i]) > 0;
     }
     return n + (s->kind != 0) + (s->url.len > 0) + (s->n_secrets > 0 && !public) +
-           (s->n_headers > 0) + (s->n_retries > 0) + (s->ca_pem.len > 0) + (s->n_command > 0);
+           (s->n_headers > 0) + (s->n_retries > 0) + (s->ca_pem.len > 0) + (s->n_command > 0) +
+           (s->n_signing_keys > 0);
 }
 
 static void settings_write(struct buffer *b, const struct route_settings *s, bool public)
@@ -522,6 +521,11 @@ static void settings_write(struct buffer *b, const struct route_settings *s, boo
     write_text(b, "http2");
     write_uint(b, !s->http1_only);
     write_slices(b, "command", s->command, public && s->n_command > 0 ? 1 : s->n_command);
+    if (!public) {
+        write_slices(b, "signing_keys", s->signing_keys, s->n_signing_keys);
+    } else if (s->n_signing_keys > 0) {
+        write_public_keys(b, s);
+    }
 }
 
 void route_settings_encode(struct buffer *b, const struct route_settings *settings)
@@ -542,6 +546,8 @@ static void write_other(struct buffer *b, const struct route_settings *s, const 
         write_uint(b, !s->http1_only);
     } else if (strcmp(name, "secrets") == 0) {
         write_list(b, s->secrets, s->n_secrets);
+    } else if (strcmp(name, "signing_keys") == 0) {
+        write_list(b, s->signing_keys, s->n_signing_keys);
     } else if (strcmp(name, "command") == 0) {
         write_list(b, s->command, s->n_command);
     } else if (strcmp(name, "headers") == 0) {

@@ -180,26 +180,17 @@ static bool transfer_add_route_headers(struct transfer *t, bool *has_accept)
     return true;
 }
 
-/* One signature for each secret, separated by spaces. NULL, or what is wrong. */
+/* NULL, or what is wrong. */
 static const char *transfer_sign(struct transfer *t, const char *id, uint64_t timestamp_s)
 {
-    const struct route_settings *s = &t->first->settings->settings;
-    char all[PROTOCOL_SECRETS_MAX * WEBHOOK_SIGNATURE_SIZE];
-    size_t len = 0;
+    char all[CALLBACK_SIGNATURES_SIZE];
+    const char *why = callback_signatures(&t->first->settings->settings, id, timestamp_s, t->body,
+                                          all);
 
-    for (uint32_t i = 0; i < s->n_secrets; i++) {
-        char *one = callback_signature((const char *)s->secrets[i].data, id, timestamp_s, t->body);
-        if (one == NULL) {
-            return "a secret of the route must be whsec_ and the base64 of 24 to 64 bytes";
-        }
-        len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", i > 0 ? " " : "", one);
-        free(one);
-        assert(len < sizeof all);
+    if (why == NULL && all[0] != '\0' && !transfer_add_header(t, "webhook-signature", all)) {
+        why = "out of memory";
     }
-    if (len > 0 && !transfer_add_header(t, "webhook-signature", all)) {
-        return "out of memory";
-    }
-    return NULL;
+    return why;
 }
 
 static bool transfer_is_batch(const struct transfer *t)

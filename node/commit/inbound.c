@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/callback/route_keys.h"
 #include "../../client/wire/cursor.h"
 #include "request_watch.h"
 
@@ -41,6 +42,10 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
     }
     if (error == ORDERSCHED_OK && !operation_from_outside(op.code)) {
         error = ORDERSCHED_UNKNOWN_OPERATION;
+    }
+    if (error == ORDERSCHED_OK) {
+        item->keys_flaw = (uint8_t)operation_keys_flaw(&op);
+        error = item->keys_flaw != ROUTE_KEYS_FIT ? ORDERSCHED_INVALID : ORDERSCHED_OK;
     }
     item->error = (uint8_t)error;
     if (error != ORDERSCHED_OK) {

@@ -28,6 +28,7 @@ struct inbound_item {
     uint8_t code;
     uint8_t error;         /* refused on entry, alone; the others of the message go on */
     uint8_t request_id_at; /* of a logged one: where its request id begins in it */
+    uint8_t keys_flaw;     /* of INVALID: of the keys for a route (route_keys.h), or 0 */
 };
 
 #define INBOUND_HEADROOM 64

@@ -20,6 +20,9 @@ static void each_text(struct route_settings *s, void (*visit)(struct slice *text
     for (uint32_t i = 0; i < s->n_secrets; i++) {
         visit(&s->secrets[i], arg);
     }
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        visit(&s->signing_keys[i], arg);
+    }
     for (uint32_t i = 0; i < s->n_headers; i++) {
         visit(&s->headers[i].name, arg);
         visit(&s->headers[i].value, arg);

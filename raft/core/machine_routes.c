@@ -96,10 +96,13 @@ static bool leads_elsewhere(const struct route_settings *a, const struct route_s
     bool differs = a->kind != b->kind || a->http1_only != b->http1_only ||
                    a->n_secrets != b->n_secrets || a->n_headers != b->n_headers ||
                    a->n_command != b->n_command || differ(a->url, b->url) ||
-                   differ(a->ca_pem, b->ca_pem);
+                   a->n_signing_keys != b->n_signing_keys || differ(a->ca_pem, b->ca_pem);
 
     for (uint32_t i = 0; !differs && i < a->n_secrets; i++) {
         differs = differ(a->secrets[i], b->secrets[i]);
+    }
+    for (uint32_t i = 0; !differs && i < a->n_signing_keys; i++) {
+        differs = differ(a->signing_keys[i], b->signing_keys[i]);
     }
     for (uint32_t i = 0; !differs && i < a->n_headers; i++) {
         differs = differ(a->headers[i].name, b->headers[i].name) ||

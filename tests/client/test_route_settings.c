@@ -11,6 +11,14 @@
 #include "../../client/wire/protocol.h"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+/* RFC 8032, 7.1, tests 1 and 2. */
+#define KEY                                             \
+    "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX" \
+    "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg=="
+#define OTHER_KEY                                       \
+    "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9" \
+    "QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA=="
+#define PUBLIC_KEY "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
 static struct slice text(const char *s)
 {
@@ -56,6 +64,8 @@ static struct route_settings full(void)
         .http1_only = true,
         .n_command = 3,
         .command = {text("/bin/echo"), text(""), text("a b")},
+        .n_signing_keys = 2,
+        .signing_keys = {text(KEY), text(OTHER_KEY)},
     };
 
     return s;
@@ -91,6 +101,9 @@ static void settings_come_back_as_they_were(void **state)
     assert_int_equal(out.n_command, 3);
     assert_slice(out.command[1], "");
     assert_slice(out.command[2], "a b");
+    assert_int_equal(out.n_signing_keys, 2);
+    assert_slice(out.signing_keys[0], KEY);
+    assert_slice(out.signing_keys[1], OTHER_KEY);
     route_settings_encode(&again, &out);
     assert_int_equal(again.len, b.len);
     assert_memory_equal(again.data, b.data, b.len);
@@ -281,6 +294,9 @@ static void what_is_shown_holds_no_secret(void **state)
     (void)state;
     route_settings_encode_public(&b, &s);
     assert_null(memmem(b.data, b.len, "whsec", 5));
+    assert_null(memmem(b.data, b.len, "whsk", 4));
+    assert_null(memmem(b.data, b.len, "nWGxne", 6));
+    assert_non_null(memmem(b.data, b.len, PUBLIC_KEY, strlen(PUBLIC_KEY)));
     assert_null(memmem(b.data, b.len, "Bearer", 6));
     assert_null(memmem(b.data, b.len, "a b", 3));
     assert_null(memmem(b.data, b.len, "BEGIN", 5));
