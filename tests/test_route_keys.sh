@@ -84,7 +84,13 @@ check "the secrets stay" sh -c "'$build/orderctl' route show shop | grep -qx 'se
 check "who knows the first public key still verifies" ends order-4 EXPIRED
 to $by_second
 check "and who knows the second" ends order-5 EXPIRED
-check "a rotation with --keep 0 ends the overlap" \
+check "the new key is named by its public half, and the overlap ends" \
+    ctl route rotate shop --signing-key "$second" --keep 0
+check "the second key is left" [ "$(public_keys)" = "$second" ]
+check "and signs" ends order-7 EXPIRED
+check "the first is not there to be named" refuses 'no such key' \
+    ctl route rotate shop --signing-key "$first"
+check "a new key with --keep 0 has no overlap" \
     sh -c "'$build/orderctl' route rotate shop --signing-key new --keep 0 >'$dir/third'"
 third=$(grep -o 'whpk_[A-Za-z0-9+/=]*' "$dir/third")
 check "one key is left" [ "$(public_keys)" = "$third" ]

@@ -36,7 +36,7 @@ enum route_keys_flaw operation_keys_flaw(const struct operation *op)
     if (op->code == OPERATION_ROUTE_PUT || op->code == OPERATION_ROUTE_SET) {
         return route_keys_flaw(&op->settings);
     }
-    if (op->code == OPERATION_ROUTE_ROTATE && !route_secret_is_good(op->secret)) {
+    if (op->code == OPERATION_ROUTE_ROTATE && route_signing_key_is_good(op->secret)) {
         return signing_key_fits(op->secret) ? ROUTE_KEYS_FIT : ROUTE_KEYS_SIGNING;
     }
     return ROUTE_KEYS_FIT;

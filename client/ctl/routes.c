@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../wire/route_secrets.h"
 #include "route.h"
 
 /* Ask, and say what became of the route. */
@@ -56,8 +57,8 @@ static int run_retry(struct ctl *ctl)
 static const struct flag rotate_flags[] = {
     {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
      "the new secret; else one is made and shown once"},
-    {CTL_SIGNING_KEY, "signing-key", 0, "new|whsk_...|@FILE|-",
-     "a new ed25519 key instead, given or made; secrets stay"},
+    {CTL_SIGNING_KEY, "signing-key", 0, "new|whsk_...|whpk_...|@FILE|-",
+     "an ed25519 key instead: given, made, or the one of this public key; secrets stay"},
     {CTL_KEEP, "keep", 0, "N", "older secrets, or keys, to sign with as well, 0 to 3 (1)"},
     {0},
 };
@@ -65,6 +66,13 @@ static const struct flag rotate_flags[] = {
 /* The key is in op->settings as well. */
 static int read_rotated_key(struct ctl *ctl, struct operation *op)
 {
+    const char *value = ctl_value(ctl, CTL_SIGNING_KEY);
+
+    if (value != NULL &&
+        route_public_key_is_good((struct slice){(const uint8_t *)value, strlen(value)})) {
+        op->secret = (struct slice){(const uint8_t *)value, strlen(value)};
+        return CTL_DONE;
+    }
     int rv = ctl_route_read_keys(ctl, &op->settings);
 
     if (rv == CTL_DONE && op->settings.n_signing_keys > 0) {
@@ -116,7 +124,7 @@ static int print_rotated(const struct ctl *ctl, const char *made,
                                         made, "public_keys", ctl_route_keys_json(settings)));
     }
     printf("route %s signs with its new %s\n", ctl->operands[0],
-           settings->n_signing_keys > 0 ? "key" : "secret");
+           ctl->flags[CTL_SIGNING_KEY].n > 0 ? "key" : "secret");
     ctl_route_show_keys(settings);
     if (made != NULL) {
         ctl_route_show_secret(made);
@@ -144,6 +152,9 @@ static int run_rotate(struct ctl *ctl)
         op.secret = (struct slice){(const uint8_t *)made, strlen(made)};
     }
     rv = ctl_route_ask(ctl, &op, &reply);
+    if (rv == ORDERSCHED_INVALID && ctl_value(ctl, CTL_SIGNING_KEY) != NULL) {
+        snprintf(reply.text, sizeof reply.text, "the route has no such key: see route show");
+    }
     rv = rv == ORDERSCHED_OK ? print_rotated(ctl, made, &op.settings)
                              : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     if (made != NULL && ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
@@ -225,7 +236,7 @@ const struct ctl_command ctl_route_commands[] = {
      .details =
          "Once the receiver has the new secret, drop the older ones: rotate again, with the\n"
          "same secret and --keep 0. With --signing-key the same for the key: receivers must know\n"
-         "its public half, which route show tells.",
+         "its public half, which route show tells, and by which it is named then.",
      .flags = rotate_flags,
      .check = check_rotate,
      .run = run_rotate},

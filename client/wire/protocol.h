@@ -88,7 +88,8 @@ enum operation_code {
                                      [retry_ms...]] */
     OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
     OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
-    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret or signing key, older
+    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret or signing key, or the
+                                    public key of one that it has, older
                                     ones to keep] */
 
     OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */

@@ -112,3 +112,25 @@ void route_signing_key_public(struct slice key, char out[ROUTE_PUBLIC_KEY_SIZE])
     memcpy(out, "whpk_", KEY_PREFIX_LEN);
     write_base64(bytes, out + KEY_PREFIX_LEN);
 }
+
+bool route_public_key_is_good(struct slice key)
+{
+    size_t plain = ROUTE_PUBLIC_KEY_SIZE - 2; /* before the one sign of padding */
+
+    return key.len == ROUTE_PUBLIC_KEY_SIZE - 1 && memcmp(key.data, "whpk_", KEY_PREFIX_LEN) == 0 &&
+           are_digits(key.data + KEY_PREFIX_LEN, plain - KEY_PREFIX_LEN) &&
+           key.data[plain] == '=' && (digit_bits(key.data[plain - 1]) & 3) == 0;
+}
+
+struct slice route_signing_key_find(const struct route_settings *s, struct slice public_key)
+{
+    char own[ROUTE_PUBLIC_KEY_SIZE];
+
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        route_signing_key_public(s->signing_keys[i], own);
+        if (public_key.len == sizeof own - 1 && memcmp(own, public_key.data, sizeof own - 1) == 0) {
+            return s->signing_keys[i];
+        }
+    }
+    return (struct slice){0};
+}

@@ -21,5 +21,9 @@ bool route_signing_key_is_good(struct slice key);
 /* Its public key as a string. The key must be good. */
 #define ROUTE_PUBLIC_KEY_SIZE 50
 void route_signing_key_public(struct slice key, char out[ROUTE_PUBLIC_KEY_SIZE]);
+/* A public key's form. */
+bool route_public_key_is_good(struct slice key);
+/* The signing key of a route that this is the public key of; empty: it has none. */
+struct slice route_signing_key_find(const struct route_settings *settings, struct slice public_key);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../../client/wire/route_secrets.h"
 #include "machine_parts.h"
 
 static_assert((MACHINE_ROUTE_CELLS & (MACHINE_ROUTE_CELLS - 1)) == 0, "cells wrap around");
@@ -167,6 +168,10 @@ static int judge(const struct machine *m, const struct route *r, const struct op
         return ORDERSCHED_NOT_FOUND;
     }
     if (op->code == OPERATION_ROUTE_SET && !fits(r, &op->settings)) {
+        return ORDERSCHED_INVALID;
+    }
+    if (op->code == OPERATION_ROUTE_ROTATE && route_public_key_is_good(op->secret) &&
+        route_signing_key_find(&r->settings, op->secret).len == 0) {
         return ORDERSCHED_INVALID;
     }
     return op->code == OPERATION_ROUTE_DELETE && r->orders > 0 ? ORDERSCHED_ROUTE_IN_USE

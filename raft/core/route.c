@@ -64,6 +64,10 @@ void route_rotate(struct route *r, struct slice secret, uint32_t keep)
 {
     struct route_settings s = r->settings;
 
+    if (route_public_key_is_good(secret)) {
+        secret = route_signing_key_find(&s, secret);
+        assert(secret.len > 0); /* it was looked for before */
+    }
     if (route_signing_key_is_good(secret)) {
         s.n_signing_keys = rotate(s.signing_keys, s.n_signing_keys, secret, keep);
     } else {

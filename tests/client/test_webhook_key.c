@@ -75,6 +75,10 @@ static void the_public_key_is_read_off_the_signing_key(void **state)
     for (size_t i = 0; i < 2; i++) {
         route_signing_key_public(text(published[i].signing_key), key);
         assert_string_equal(key, published[i].public_key);
+        assert_true(route_public_key_is_good(text(key)));
+        key[strlen(key) - 2]++; /* bits that no byte has */
+        assert_false(route_public_key_is_good(text(key)));
+        assert_false(route_public_key_is_good(text(published[i].signing_key)));
     }
 }
 

@@ -262,6 +262,30 @@ static void a_rotation_of_keys_leaves_the_secrets_and_one_of_secrets_the_keys(vo
     assert_int_equal(route_of(b, BED_ROUTE)->hurry_index, b->index);
 }
 
+/* Nobody needs the private half to end an overlap. */
+static void a_rotation_to_the_public_key_of_one_that_is_there_brings_it_to_the_front(void **state)
+{
+    static const char public_key[] = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    struct bed *b = *state;
+    const struct route_settings *s = &route_of(b, BED_ROUTE)->settings;
+
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 0));
+    assert_answer(bed_apply(b, T, rotate_of(b, public_key, 0)), ORDERSCHED_INVALID, 0, 0, 0);
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_slice(s->signing_keys[0], OTHER_KEY);
+    bed_apply(b, T, rotate_of(b, KEY, 1));
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 1));
+    assert_slice(s->signing_keys[1], KEY);
+    assert_answer(bed_apply(b, T, rotate_of(b, public_key, 1)), ORDERSCHED_OK, 0, 0, 0);
+    assert_int_equal(s->n_signing_keys, 2);
+    assert_slice(s->signing_keys[0], KEY);
+    assert_slice(s->signing_keys[1], OTHER_KEY);
+    bed_apply(b, T, rotate_of(b, public_key, 0));
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_slice(s->signing_keys[0], KEY);
+    assert_int_equal(s->n_secrets, 1);
+}
+
 static void another_signing_key_hurries_what_waits(void **state)
 {
     struct bed *b = *state;
@@ -396,6 +420,7 @@ int main(void)
         TEST(first_deliveries_and_retries_are_ready_apart),
         TEST(a_rotation_puts_the_new_secret_first_and_keeps_older_ones),
         TEST(a_rotation_of_keys_leaves_the_secrets_and_one_of_secrets_the_keys),
+        TEST(a_rotation_to_the_public_key_of_one_that_is_there_brings_it_to_the_front),
         TEST(another_signing_key_hurries_what_waits),
         TEST(slots_are_given_out_lowest_first),
         TEST(the_1025th_route_is_one_too_many),
