@@ -699,6 +699,8 @@ def each_setting_of_a_route_has_its_bounds(cluster):
         (http, "window", [0, 65537]), (http, "rate_per_s", [1000001]), (http, "burst", [1000001]),
         (http, "batch", [0, 1001]), (http, "linger_ms", [60001]),
         (http, "retries_ms", [[1] * 33, 5]),
+        (http, "client_cert_pem", ["word", "x" * 16385]), ({"url": "https://h", "client_cert_pem": ""},
+                                                           "client_key_pem", ["word", "x" * 8193]),
         (http, "signing_keys", [[SIGNING_KEY[:-1]], [SIGNING_KEY] * 5, ["word"], "x", [good],
                                 [SIGNING_KEY[:49] + "A" * 42 + "=="]]),
         (http, "attempts", [1001]), (http, "ca_pem", ["word", "x" * 65537]),

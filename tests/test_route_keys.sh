@@ -24,6 +24,7 @@ port=$(free_port 6)
 by_secret=$((port + 3)) by_first=$((port + 4)) by_second=$((port + 5))
 secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
 export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))
+ctl_path=$(readlink -f "$build/orderctl")
 ctl() { timeout 60 "$build/orderctl" --timeout 20s "$@"; }
 refuses() { # words, then a command that fails
     local words=$1 said
@@ -112,6 +113,30 @@ check "not even in part" sh -c "! '$build/orderctl' route set shop --signing-key
 check "a secret and a key are not rotated at once" refuses 'one after the other' \
     ctl route rotate shop --signing-key new --secret $secret
 check "an unknown route has nothing to show" refuses NOT_FOUND ctl route show nowhere
+
+# ---- a certificate to show ----
+
+mkdir -m 700 "$dir/certs"
+(cd "$dir/certs" && "$ctl_path" cert create-ca --cluster shop && "$ctl_path" cert client one &&
+    "$ctl_path" cert client two) >/dev/null
+one=$dir/certs/client-one two=$dir/certs/client-two
+check "a route is given a certificate and its key" \
+    ctl route put mutual --url https://127.0.0.1:1/ --client-cert "$one.crt" --client-key "$one.key"
+check "its length is shown" sh -c "'$build/orderctl' route show mutual | grep -q client_cert_pem_bytes"
+check "and nothing of either" \
+    sh -c "! '$build/orderctl' -w json route list | grep -E 'BEGIN|client_key|$(sed -n 2p "$one.key")'"
+check "they go together" refuses 'go together' ctl route set mutual --client-cert "$two.crt"
+check "a key of another certificate is refused" refuses 'not the key of' \
+    ctl route set mutual --client-cert "$one.crt" --client-key "$two.key"
+check "what is no certificate is refused" refuses 'no PEM certificate' \
+    ctl route set mutual --client-cert "$one.key" --client-key "$one.key"
+check "what is no key is refused" refuses 'no PEM private key' \
+    ctl route set mutual --client-cert "$one.crt" --client-key "$one.crt"
+check "plain HTTP shows none" refuses 'whose URL is https' \
+    ctl route put plain --url http://127.0.0.1:1/ --client-cert "$one.crt" --client-key "$one.key"
+check "both are exchanged" ctl route set mutual --client-cert "$two.crt" --client-key "$two.key"
+check "and taken away" ctl route set mutual --client-cert none --client-key none
+check "then there is none" sh -c "! '$build/orderctl' route show mutual | grep client_cert"
 
 # ---- a node that comes back ----
 

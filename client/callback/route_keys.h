@@ -10,6 +10,9 @@
 enum route_keys_flaw {
     ROUTE_KEYS_FIT = 0,
     ROUTE_KEYS_SIGNING, /* the halves of a signing key are of two keys */
+    ROUTE_KEYS_CERT,    /* no certificate can be read */
+    ROUTE_KEYS_KEY,     /* no private key can be read without a passphrase */
+    ROUTE_KEYS_MISFIT,  /* the key is another certificate's */
 };
 
 /* Of settings that were decoded. */

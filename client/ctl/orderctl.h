@@ -49,6 +49,8 @@ enum ctl_flag {
     CTL_LINGER,
     CTL_ATTEMPTS,
     CTL_CA_FILE,
+    CTL_CLIENT_CERT,
+    CTL_CLIENT_KEY,
     CTL_HTTP2,
     CTL_KEEP,
     CTL_HISTORY,

@@ -22,6 +22,16 @@ char *ctl_route_make_secret(void);
 /* The signing keys of --signing-key; those that are to be made are made now, once, and then stand in
  * the flag's values. CTL_DONE, or CTL_USAGE after ctl_usage(). */
 int ctl_route_read_keys(struct ctl *ctl, struct route_settings *settings);
+/* What the settings point to of the files of --ca-file, --client-cert and --client-key. Each has room for
+ * a byte more than is allowed, so that too much is seen as such. */
+struct route_pem {
+    char ca[PROTOCOL_CA_MAX + 1];
+    char client_cert[PROTOCOL_CLIENT_CERT_MAX + 1];
+    char client_key[PROTOCOL_CLIENT_KEY_MAX + 1];
+};
+/* Read them: they go into the replicated state, so that any leader has them. CTL_DONE, or CTL_USAGE after
+ * ctl_usage(). */
+int ctl_route_read_pem(struct ctl *ctl, struct route_settings *settings, struct route_pem *pem);
 /* The public keys of these, for the receiver: lines on the standard output; an array. */
 void ctl_route_show_keys(const struct route_settings *settings);
 json_t *ctl_route_keys_json(const struct route_settings *settings);

@@ -40,6 +40,8 @@
 #define PROTOCOL_HEADER_NAME_MAX 64
 #define PROTOCOL_HEADER_VALUE_MAX 512
 #define PROTOCOL_CA_MAX (64u * 1024)
+#define PROTOCOL_CLIENT_CERT_MAX (16u * 1024)
+#define PROTOCOL_CLIENT_KEY_MAX (8u * 1024)
 #define PROTOCOL_COMMAND_MAX 32         /* strings of a command */
 #define PROTOCOL_COMMAND_BYTES_MAX 4096 /* in all of them together */
 #define PROTOCOL_ATTEMPTS_MAX 1000      /* failed ones in a row, the most a route can ask for */
@@ -185,6 +187,8 @@ struct route_settings {
     bool http1_only;     /* the key is "http2", and means the opposite */
     uint32_t n_command;
     struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
+    struct slice client_cert_pem; /* http: shown to who asks for it, and what it was signed by... */
+    struct slice client_key_pem;  /* ...and its private key; both or none */
     uint32_t n_signing_keys;
     struct slice
         signing_keys[PROTOCOL_SECRETS_MAX]; /* ed25519, "whsk_" and base64, the newest first */
@@ -325,7 +329,7 @@ void route_settings_encode(struct buffer *b, const struct route_settings *settin
 void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
                                 const char *const *names, uint32_t n);
 /* What may be shown to anybody: no secret, of signing keys the public ones ("public_keys"), of a URL
- * no user, password or query, of headers the names, of a command its program, of ca_pem its length. */
+ * no user, password or query, of headers the names, of a command its program, of ca_pem and client_cert_pem their length. */
 void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
 /* The failed attempts in a row after which an order is DEAD. */
 uint32_t route_settings_attempts(const struct route_settings *settings);

@@ -307,6 +307,18 @@ static bool transfer_limit_protocols(CURL *easy)
 #endif
 }
 
+/* What it is shown, if it asks: libcurl shares a connection only among those that show the same. */
+static bool transfer_set_client_cert(CURL *e, const struct route_settings *s)
+{
+    struct curl_blob cert = {(void *)s->client_cert_pem.data, s->client_cert_pem.len,
+                             CURL_BLOB_NOCOPY};
+    struct curl_blob key = {(void *)s->client_key_pem.data, s->client_key_pem.len,
+                            CURL_BLOB_NOCOPY};
+
+    return cert.len == 0 || (curl_easy_setopt(e, CURLOPT_SSLCERT_BLOB, &cert) == CURLE_OK &&
+                             curl_easy_setopt(e, CURLOPT_SSLKEY_BLOB, &key) == CURLE_OK);
+}
+
 /* Whom a TLS receiver must be certified by, and which HTTP is spoken to it. The route's own
  * certificates take the place of the system's, whose directory must then not be asked either. */
 static bool transfer_set_tls(CURL *e, const struct route_settings *s)
@@ -321,7 +333,8 @@ static bool transfer_set_tls(CURL *e, const struct route_settings *s)
             * Only with TLS, whose handshake says what is spoken: else it waits for an answer. */
            curl_easy_setopt(e, CURLOPT_PIPEWAIT, http2 ? 1L : 0L) == CURLE_OK &&
            (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
-                            curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
+                            curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK)) &&
+           transfer_set_client_cert(e, s);
 }
 
 /* Which connections it may use: none that is older than a minute or so, so that a receiver whose

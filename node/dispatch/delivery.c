@@ -17,6 +17,8 @@ static void each_text(struct route_settings *s, void (*visit)(struct slice *text
 {
     visit(&s->url, arg);
     visit(&s->ca_pem, arg);
+    visit(&s->client_cert_pem, arg);
+    visit(&s->client_key_pem, arg);
     for (uint32_t i = 0; i < s->n_secrets; i++) {
         visit(&s->secrets[i], arg);
     }

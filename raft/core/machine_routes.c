@@ -97,7 +97,9 @@ static bool leads_elsewhere(const struct route_settings *a, const struct route_s
     bool differs = a->kind != b->kind || a->http1_only != b->http1_only ||
                    a->n_secrets != b->n_secrets || a->n_headers != b->n_headers ||
                    a->n_command != b->n_command || differ(a->url, b->url) ||
-                   a->n_signing_keys != b->n_signing_keys || differ(a->ca_pem, b->ca_pem);
+                   a->n_signing_keys != b->n_signing_keys || differ(a->ca_pem, b->ca_pem) ||
+                   differ(a->client_cert_pem, b->client_cert_pem) ||
+                   differ(a->client_key_pem, b->client_key_pem);
 
     for (uint32_t i = 0; !differs && i < a->n_secrets; i++) {
         differs = differ(a->secrets[i], b->secrets[i]);
@@ -155,6 +157,7 @@ static bool fits(const struct route *r, const struct route_settings *changes)
 
     return (changes->kind == 0 || changes->kind == kind) &&
            (changes->url.len == 0 || kind == ROUTE_HTTP) &&
+           (changes->client_cert_pem.len == 0 || kind == ROUTE_HTTP) &&
            (changes->n_command == 0 || kind == ROUTE_EXEC);
 }
 
