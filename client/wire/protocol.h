@@ -291,6 +291,8 @@ struct buffer {
     size_t len;
     size_t cap;
     bool failed;
+    bool
+        wipes; /* what it held is overwritten before the memory is given back, also when it grows */
 };
 void buffer_append(struct buffer *b, const void *data, size_t len);
 void buffer_reset(struct buffer *b); /* len = 0, memory kept */

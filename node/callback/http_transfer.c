@@ -39,6 +39,9 @@ void callback_fail(struct delivery *first, const char *reason, bool overloaded)
 static void transfer_free(struct transfer *t)
 {
     curl_easy_cleanup(t->easy);
+    for (struct curl_slist *line = t->headers; line != NULL; line = line->next) {
+        explicit_bzero(line->data, strlen(line->data)); /* the route's own may hold credentials */
+    }
     curl_slist_free_all(t->headers);
     free(t->body);
     free(t->answer);

@@ -41,6 +41,7 @@ struct inbound {
     uint32_t n_items;
     uint32_t n_logged; /* items that go into the log */
     size_t logged_bytes;
+    bool secret;                   /* holds secrets of a route: to be wiped at its end */
     bool administers;              /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */

@@ -63,6 +63,7 @@ struct route_copy *route_copy_make(const struct route *route)
     c->settings = route->settings;
     each_text(&c->settings, measure, &len);
     c->bytes = must_have(malloc(len));
+    c->len = len;
     char *at = c->bytes;
     each_text(&c->settings, move, &at);
     assert(at == c->bytes + len);
@@ -79,6 +80,7 @@ void route_copy_drop(struct route_copy *c)
 {
     assert(c == NULL || c->holders > 0);
     if (c != NULL && --c->holders == 0) {
+        explicit_bzero(c->bytes, c->len); /* secrets are in them */
         free(c->bytes);
         free(c);
     }

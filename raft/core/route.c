@@ -20,22 +20,31 @@ void route_init(struct route *r, struct slice name)
     }
 }
 
+/* Secrets are in them. */
+static void free_bytes(struct route *r)
+{
+    if (r->bytes != NULL) {
+        explicit_bzero(r->bytes, r->len);
+    }
+    free(r->bytes);
+}
+
 void route_clear(struct route *r)
 {
-    free(r->bytes);
+    free_bytes(r);
     memset(r, 0, sizeof *r);
 }
 
 void route_set(struct route *r, const struct route_settings *settings)
 {
-    struct buffer b = {0};
+    struct buffer b = {.wipes = true};
     struct problem problem;
     size_t used;
     int rv;
 
     route_settings_encode(&b, settings);
     must_hold(!b.failed);
-    free(r->bytes);
+    free_bytes(r);
     r->bytes = b.data;
     r->len = b.len;
     r->hash = XXH3_64bits(r->bytes, r->len);

@@ -328,6 +328,13 @@ static void a_key_pair_of_two_halves_is_refused_alone(void **state)
     assert_int_equal(in.items[1].error, ORDERSCHED_OK);
     assert_int_equal(in.items[1].keys_flaw, ROUTE_KEYS_FIT);
     assert_int_equal(in.n_logged, 1);
+    assert_true(in.secret); /* to be wiped, also for what was refused */
+    drop(&in);
+    ops[0] = (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                                .request_id = request,
+                                .id = {(uint8_t *)"r", 1}};
+    assert_int_equal(check(&in, 0, ops, 1), ORDERSCHED_OK);
+    assert_false(in.secret);
     drop(&in);
 }
 
