@@ -49,7 +49,7 @@ printf '%s\n' "$signing" >"$dir/signing"
 
 # A node whose routes have secrets and have delivered, then SIGABRT. $1: where; $2: a filter, or nothing.
 crash() {
-    local node tries
+    local node
     mkdir "$dir/$1"
     (cd "$dir/$1" && exec "$build/orderschedd" --id 1 --data "$dir/$1/data" --address "127.0.0.1:$port" \
         2>"$dir/$1.log") &
@@ -61,7 +61,7 @@ crash() {
         --client-key "$dir/certs/client-one.key" >/dev/null || return 1
     ctl schedule order-1 --in 10ms --route shop >/dev/null || return 1
     ctl schedule order-2 --in 10ms --route mutual >/dev/null || return 1
-    for tries in $(seq 100); do
+    for _ in $(seq 100); do
         ctl get order-1 | grep -q EXPIRED && break
         sleep 0.1
     done
