@@ -1,12 +1,16 @@
 /* main.c - orderschedd's entry: configuration, then the node. */
+#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "config/config.h"
+#include "host/core_dump.h"
 #include "node.h"
 
 #define LARGE_BLOCK (1 << 20)   /* bytes */
@@ -69,6 +73,12 @@ int main(int argc, char **argv)
     setenv("UV_THREADPOOL_SIZE", "8", 0);
     raise_descriptor_limit();
     limit_what_malloc_keeps();
+    if (!core_dump_without_memory()) { /* before there is any secret */
+        fprintf(stderr,
+                "orderschedd: cores will have memory with secrets in it: "
+                "/proc/self/coredump_filter: %s\n",
+                strerror(errno));
+    }
     switch (config_parse(&config, argc, argv)) {
         case CONFIG_OK: break;
         case CONFIG_HELP:

@@ -605,6 +605,15 @@ def a_dead_order_is_listed_and_redriven_or_dropped(cluster):
     same(c.pages(DEAD_LIST, "dead", 1), [])
 
 
+# RFC 8032, 7.1, tests 1 and 2.
+SIGNING_KEY = ("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX"
+               "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==")
+PUBLIC_KEY = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+OTHER_KEY = ("whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9"
+             "QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA==")
+OTHER_PUBLIC_KEY = "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw="
+
+
 def route_row(client, name):
     return next((r for r in client.do(ROUTE_LIST).body if r[0] == name), None)
 
@@ -640,6 +649,13 @@ def a_route_is_put_set_rotated_paused_retried_and_deleted(cluster):
     for keep, has in ((3, 2), (3, 3), (1, 2), (0, 1), (3, 2)):
         error_of(c.do(ROUTE_ROTATE, None, "r.1_-", secret(), keep), OK)
         same(route_row(c, "r.1_-")[2], has, "secrets after keep %d" % keep)
+    for key, keep, shown in ((SIGNING_KEY, 0, [PUBLIC_KEY]),
+                             (OTHER_KEY, 1, [OTHER_PUBLIC_KEY, PUBLIC_KEY]),
+                             (OTHER_KEY, 0, [OTHER_PUBLIC_KEY])):
+        error_of(c.do(ROUTE_ROTATE, None, "r.1_-", key, keep), OK)
+        row = route_row(c, "r.1_-")
+        same((row[1]["public_keys"], row[2]), (shown, 2), "public keys after keep %d" % keep)
+        assert "whsk_" not in repr(row)
     error_of(c.do(ROUTE_ROTATE, None, "r.1_-", secret(), 4), INVALID)
     error_of(c.do(ROUTE_ROTATE, None, "r.1_-", "word", 1), INVALID)
     error_of(c.do(ROUTE_PAUSE, None, "r.1_-", True), OK)
@@ -686,6 +702,10 @@ def each_setting_of_a_route_has_its_bounds(cluster):
         (http, "window", [0, 65537]), (http, "rate_per_s", [1000001]), (http, "burst", [1000001]),
         (http, "batch", [0, 1001]), (http, "linger_ms", [60001]),
         (http, "retries_ms", [[1] * 33, 5]),
+        (http, "client_cert_pem", ["word", "x" * 16385]), ({"url": "https://h", "client_cert_pem": ""},
+                                                           "client_key_pem", ["word", "x" * 8193]),
+        (http, "signing_keys", [[SIGNING_KEY[:-1]], [SIGNING_KEY] * 5, ["word"], "x", [good],
+                                [SIGNING_KEY[:49] + "A" * 42 + "=="]]),
         (http, "attempts", [1001]), (http, "ca_pem", ["word", "x" * 65537]),
         (http, "http2", [2, "yes"]),
         (http, "command", [["/bin/true"]]), (http, "colour", ["red"]), (http, "kind", ["smtp", 1]),
@@ -702,7 +722,7 @@ def each_setting_of_a_route_has_its_bounds(cluster):
                      "rate_per_s": 1000000, "burst": 1,
                      "batch": 1000, "linger_ms": 60000, "retries_ms": [1] * 32, "attempts": 1000,
                      "http2": True,
-                     "secrets": [good] , "ca_pem": ""}),
+                     "secrets": [good] , "signing_keys": [SIGNING_KEY], "ca_pem": ""}),
              ({"url": "HTTPS://h"},
               {"secrets": ["whsec_" + "A" * 86 + "=="], "headers": [["a" * 64, "x" * 512]]}),
              ({"url": "http://h/" + "x" * 2039}, {"window": 65536, "timeout_ms": 3600000}),

@@ -113,6 +113,10 @@ start_receiver() { # LANGUAGE
     ! listens $sink || return # that is not ours
     case $1 in
     Python) exec python3 "$examples/receiver.py" $address "$dir/py.db" "$dir/payments" ;;
+    Key) # knows no secret
+        exec env SECRET= PUBLIC_KEY="$public_key" \
+            node "$examples/receiver.mjs" $address "$dir/key.jsonl" "$dir/payments"
+        ;;
     Node) exec node "$examples/receiver.mjs" $address "$dir/node.jsonl" "$dir/payments" ;;
     shell)
         exec systemd-socket-activate --inetd --accept -l $address -E SECRET=$secret \
@@ -229,6 +233,23 @@ batches() { # LANGUAGE
     is "$l: a forged batch is refused" "$got" 401
 }
 
+# A receiver that knows nothing but the public key.
+public_key_alone() {
+    public_key=$(ctl route put keyed --url "http://127.0.0.1:$sink/hook" --secret $secret --retry 50ms \
+        --attempts 1000 --signing-key new | grep -o 'whpk_.*')
+    start_receiver Key
+    ctl schedule keyed-1 --in 100ms --route keyed >/dev/null
+    wait_for all_expired keyed-1
+    is "Node: a public key verifies a node's signature" "$(state keyed-1)" EXPIRED
+    is "Node: ... and no signature by a secret passes for one" \
+        "$(post "$(key 1)" 5.5 "$(single keyed-2)" | cut -c1-3)" 401
+    ctl route rotate keyed --signing-key new >/dev/null
+    ctl schedule keyed-3 --in 100ms --route keyed >/dev/null
+    wait_for all_expired keyed-3
+    is "Node: ... also after a rotation, which keeps the old key" "$(state keyed-3)" EXPIRED
+    stop_receiver
+}
+
 try() { # LANGUAGE
     if ! start_receiver "$1"; then
         report "not ok" "$1: the receiver listens"
@@ -263,7 +284,7 @@ if ! wait_for listens $((port + 1)); then
     exit 1
 fi
 if [ -n "$has_python" ]; then try Python; else skip Python "python3 is not installed"; fi
-if [ -n "$has_node" ]; then try Node; else skip Node "node is not installed"; fi
+if [ -n "$has_node" ]; then try Node && public_key_alone; else skip Node "node is not installed"; fi
 missing=
 for program in systemd-socket-activate openssl jq; do
     command -v $program >/dev/null || missing="$missing $program"

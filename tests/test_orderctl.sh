@@ -64,7 +64,7 @@ expect "work of no lanes" 2 - '--parallel must be a number from 1 to' $ctl work 
 expect "work of too many orders" 2 - '--batch must be a number' $ctl work jobs --batch 1001 -- true
 expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs --name '' -- true
 expect "version" 0 '^orderctl [0-9]+\.[0-9]+' - $ctl --version
-for command in schedule pay cancel extend get list "route put" "route list" "route delete" \
+for command in schedule pay cancel extend get list "route put" "route list" "route show" "route delete" \
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
     "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back" \
     "cert create-ca" "cert node" "cert client" "cert renew" "cert show" \

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "webhook_key.h"
+
 #define SECRET_PREFIX "whsec_"
 #define SECRET_PREFIX_LEN 6
 #define SIGNATURE_PREFIX "v1,"
@@ -150,6 +152,19 @@ bool webhook_sign(const char *secret, const char *id, uint64_t timestamp_s, cons
     return ok;
 }
 
+bool webhook_sign_with_key(const char *signing_key, const char *id, uint64_t timestamp_s,
+                           const void *body, size_t body_len, char *out)
+{
+    char timestamp[24];
+    size_t len;
+
+    snprintf(timestamp, sizeof timestamp, "%" PRIu64, timestamp_s);
+    uint8_t *content = signed_content(id, timestamp, body, body_len, &len);
+    bool ok = content != NULL && webhook_key_sign(signing_key, content, len, out);
+    free(content);
+    return ok;
+}
+
 static bool parse_timestamp(const char *text, uint64_t *seconds)
 {
     size_t len = text == NULL ? 0 : strlen(text);
@@ -178,26 +193,72 @@ static bool header_contains(const char *header, const char *expected)
     return found;
 }
 
-static bool header_has_v1(const char *header)
+/* The next signature of the header from *at on that begins so; its length, 0: there is none. */
+static size_t header_next(const char **at, const char *prefix)
 {
-    for (const char *at = header; at != NULL && *at != '\0';) {
-        if (strncmp(at, SIGNATURE_PREFIX, SIGNATURE_PREFIX_LEN) == 0) {
-            return true;
+    while (**at != '\0') {
+        size_t len = strcspn(*at, " ");
+        if (strncmp(*at, prefix, strlen(prefix)) == 0) {
+            return len;
         }
-        at += strcspn(at, " ");
-        at += strspn(at, " ");
+        *at += len;
+        *at += strspn(*at, " ");
+    }
+    return 0;
+}
+
+/* Has it a signature of a kind that this receiver could verify? */
+static bool header_is_signed(const char *header, const struct webhook_trust *trust)
+{
+    const char *v1 = header;
+    const char *v1a = header;
+
+    return header != NULL &&
+           (((trust->n_secrets > 0 || trust->n_public_keys == 0) &&
+             header_next(&v1, SIGNATURE_PREFIX) > 0) ||
+            (trust->n_public_keys > 0 && header_next(&v1a, WEBHOOK_KEY_SIGNATURE_PREFIX) > 0));
+}
+
+static bool is_by_a_secret(const struct webhook *w, const struct webhook_trust *trust,
+                           const uint8_t *content, size_t len)
+{
+    bool genuine = false;
+
+    for (size_t i = 0; i < trust->n_secrets; i++) {
+        char expected[WEBHOOK_SIGNATURE_SIZE];
+        if (sign_content(trust->secrets[i], content, len, expected) &&
+            header_contains(w->signature, expected)) {
+            genuine = true;
+        }
+    }
+    return genuine;
+}
+
+static bool is_by_a_key(const struct webhook *w, const struct webhook_trust *trust,
+                        const uint8_t *content, size_t len)
+{
+    const char *at = w->signature;
+    size_t signature_len;
+
+    for (unsigned n = 0; trust->n_public_keys > 0 && n < WEBHOOK_KEY_SIGNATURES_MAX; n++) {
+        signature_len = header_next(&at, WEBHOOK_KEY_SIGNATURE_PREFIX);
+        for (size_t i = 0; signature_len > 0 && i < trust->n_public_keys; i++) {
+            if (webhook_key_verify(trust->public_keys[i], at, signature_len, content, len)) {
+                return true;
+            }
+        }
+        at += signature_len;
     }
     return false;
 }
 
-enum webhook_verdict webhook_verify(const struct webhook *w, const char *const *secrets,
-                                    size_t n_secrets, uint64_t now_s, uint64_t tolerance_s)
+enum webhook_verdict webhook_verify(const struct webhook *w, const struct webhook_trust *trust,
+                                    uint64_t now_s, uint64_t tolerance_s)
 {
     uint64_t seconds;
     size_t len;
-    bool genuine = false;
 
-    if (w->id == NULL || !header_has_v1(w->signature)) {
+    if (w->id == NULL || !header_is_signed(w->signature, trust)) {
         return WEBHOOK_NOT_SIGNED;
     }
     if (!parse_timestamp(w->timestamp, &seconds)) {
@@ -207,13 +268,7 @@ enum webhook_verdict webhook_verify(const struct webhook *w, const char *const *
     if (content == NULL) {
         return WEBHOOK_NO_MEMORY;
     }
-    for (size_t i = 0; i < n_secrets; i++) {
-        char expected[WEBHOOK_SIGNATURE_SIZE];
-        if (sign_content(secrets[i], content, len, expected) &&
-            header_contains(w->signature, expected)) {
-            genuine = true;
-        }
-    }
+    bool genuine = is_by_a_secret(w, trust, content, len) || is_by_a_key(w, trust, content, len);
     free(content);
     if (!genuine) {
         return WEBHOOK_WRONG_SIGNATURE;

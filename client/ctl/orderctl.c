@@ -121,15 +121,15 @@ static int take_text(struct ctl *ctl, const struct flags *f, const char **value)
 
 static int take_flag(struct ctl *ctl, const struct flags *f, int key, const char *value)
 {
-    unsigned most = key == CTL_SECRET   ? PROTOCOL_SECRETS_MAX
-                    : key == CTL_HEADER ? PROTOCOL_HEADERS_MAX
-                                        : 1;
+    unsigned most = key == CTL_SECRET || key == CTL_SIGNING_KEY ? PROTOCOL_SECRETS_MAX
+                    : key == CTL_HEADER                         ? PROTOCOL_HEADERS_MAX
+                                                                : 1;
 
     if (ctl->flags[key].n == most && key != CTL_HELP && key != CTL_VERSION) {
         return most == 1 ? ctl_usage(ctl, "--%s is given twice", f->name)
                          : ctl_usage(ctl, "--%s may be given at most %u times", f->name, most);
     }
-    if (key == CTL_SECRET || key == CTL_HEADER || key == CTL_TOKEN) {
+    if (key == CTL_SECRET || key == CTL_SIGNING_KEY || key == CTL_HEADER || key == CTL_TOKEN) {
         int rv = take_text(ctl, f, &value);
         if (rv != CTL_DONE) {
             return rv;

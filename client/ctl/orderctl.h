@@ -36,6 +36,7 @@ enum ctl_flag {
     CTL_LIMIT,
     CTL_URL,
     CTL_SECRET,
+    CTL_SIGNING_KEY,
     CTL_CALLBACK_TIMEOUT,
     CTL_WINDOW,
     CTL_RETRY,
@@ -48,6 +49,8 @@ enum ctl_flag {
     CTL_LINGER,
     CTL_ATTEMPTS,
     CTL_CA_FILE,
+    CTL_CLIENT_CERT,
+    CTL_CLIENT_KEY,
     CTL_HTTP2,
     CTL_KEEP,
     CTL_HISTORY,
@@ -93,7 +96,8 @@ struct ctl {
         const char *values[CTL_REPEATS_MAX];
         unsigned n;
     } flags[CTL_FLAGS];
-    char *texts[PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX + 1]; /* of such values, to be freed */
+    /* Values that had better not stand in a command line, and keys made, to be wiped and freed. */
+    char *texts[3 * PROTOCOL_SECRETS_MAX + PROTOCOL_HEADERS_MAX + 1];
     unsigned n_texts;
     const char *operands[CTL_OPERANDS_MAX];
     unsigned n_operands;

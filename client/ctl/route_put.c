@@ -1,5 +1,4 @@
 /* route_put.c - orderctl route put and set: flags into the settings of a route. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,8 @@ const struct flag ctl_route_put_flags[] = {
     {CTL_URL, "url", 0, "URL", "http:// or https:// address that gets the deliveries"},
     {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
      "signs the deliveries; up to 4 of them; else one is made"},
+    {CTL_SIGNING_KEY, "signing-key", 0, "new|whsk_...|@FILE|-",
+     "an ed25519 key that signs them as well, or \"new\": one is made; up to 4"},
     {CTL_HEADER, "header", 0, "NAME:VALUE|@FILE|-", "sent with each delivery; up to 16 of them"},
     {CTL_CALLBACK_TIMEOUT, "timeout", 0, "DURATION",
      "of a delivery, a worker's lease, a program's run; 100ms to 1h (10s)"},
@@ -25,6 +26,9 @@ const struct flag ctl_route_put_flags[] = {
     {CTL_ATTEMPTS, "attempts", 0, "N",
      "failed ones in a row before an order is DEAD; 0: one more than retries (0)"},
     {CTL_CA_FILE, "ca-file", 0, "FILE", "PEM certificates to trust instead of the system's"},
+    {CTL_CLIENT_CERT, "client-cert", 0, "FILE|none",
+     "PEM certificate to show to a receiver that asks for one, and what signed it"},
+    {CTL_CLIENT_KEY, "client-key", 0, "FILE|none", "its private key, without a passphrase"},
     {CTL_HTTP2, "http2", 0, "on|off", "whether HTTP/2 may be spoken (on)"},
     {0},
 };
@@ -221,36 +225,6 @@ static int read_times(struct ctl *ctl, struct route_settings *s)
     return rv;
 }
 
-/* The certificates go into the replicated state, so that any leader has them. `pem` has room for
- * one byte more than is allowed, so that too much is seen as such. */
-static int read_ca_file(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
-{
-    const char *path = ctl_value(ctl, CTL_CA_FILE);
-
-    if (path == NULL) {
-        return CTL_DONE;
-    }
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        return ctl_usage(ctl, "--ca-file %s: %s", path, strerror(errno));
-    }
-    size_t len = fread(pem, 1, PROTOCOL_CA_MAX + 1, file);
-    int failed = ferror(file);
-    int number = errno;
-    fclose(file);
-    if (failed) {
-        return ctl_usage(ctl, "--ca-file %s: %s", path, strerror(number));
-    }
-    if (len > PROTOCOL_CA_MAX) {
-        return ctl_usage(ctl, "--ca-file %s has more than %u bytes", path, PROTOCOL_CA_MAX);
-    }
-    if (!route_ca_is_good((struct slice){(const uint8_t *)pem, len})) {
-        return ctl_usage(ctl, "--ca-file %s has no PEM certificate, or a broken one", path);
-    }
-    s->ca_pem = (struct slice){(const uint8_t *)pem, len};
-    return CTL_DONE;
-}
-
 static int read_http2(struct ctl *ctl, struct route_settings *s)
 {
     const char *http2 = ctl_value(ctl, CTL_HTTP2);
@@ -282,21 +256,22 @@ static int read_command(struct ctl *ctl, struct route_settings *s)
 }
 
 /* All that the flags say, without a kind. */
-static int read_settings(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
+static int read_settings(struct ctl *ctl, struct route_settings *s, struct route_pem *pem)
 {
     int (*const readers[])(struct ctl *, struct route_settings *) = {
-        read_url, read_secrets, read_headers, read_numbers, read_times, read_http2, read_command,
+        read_url,     read_secrets, ctl_route_read_keys, read_headers,
+        read_numbers, read_times,   read_http2,          read_command,
     };
     int rv = CTL_DONE;
 
     for (size_t i = 0; rv == CTL_DONE && i < sizeof readers / sizeof *readers; i++) {
         rv = readers[i](ctl, s);
     }
-    return rv == CTL_DONE ? read_ca_file(ctl, s, pem) : rv;
+    return rv == CTL_DONE ? ctl_route_read_pem(ctl, s, pem) : rv;
 }
 
 /* Everything of route put but its secret's making and its request id. */
-static int read_put(struct ctl *ctl, struct route_settings *s, char pem[PROTOCOL_CA_MAX + 1])
+static int read_put(struct ctl *ctl, struct route_settings *s, struct route_pem *pem)
 {
     memset(s, 0, sizeof *s);
     int rv = read_kind(ctl, s);
@@ -313,6 +288,7 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
         {CTL_KIND, "kind"},
         {CTL_URL, "url"},
         {CTL_SECRET, "secrets"},
+        {CTL_SIGNING_KEY, "signing_keys"},
         {CTL_HEADER, "headers"},
         {CTL_CALLBACK_TIMEOUT, "timeout_ms"},
         {CTL_CONNECT_TIMEOUT, "connect_timeout_ms"},
@@ -324,6 +300,8 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
         {CTL_RETRY, "retries_ms"},
         {CTL_ATTEMPTS, "attempts"},
         {CTL_CA_FILE, "ca_pem"},
+        {CTL_CLIENT_CERT, "client_cert_pem"},
+        {CTL_CLIENT_KEY, "client_key_pem"},
         {CTL_HTTP2, "http2"},
     };
     uint32_t n = 0;
@@ -338,13 +316,13 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
     }
     return n;
 }
-#define SETTINGS_MAX 16
+#define SETTINGS_MAX 19
 
 int ctl_route_set_check(struct ctl *ctl)
 {
     struct route_settings settings = {0};
     const char *names[SETTINGS_MAX];
-    char pem[PROTOCOL_CA_MAX + 1];
+    struct route_pem pem;
 
     int rv = ctl_route_check_name(ctl);
     if (rv == CTL_DONE && ctl_value(ctl, CTL_KIND) != NULL) {
@@ -353,7 +331,7 @@ int ctl_route_set_check(struct ctl *ctl)
     if (rv == CTL_DONE && named_settings(ctl, names) == 0) {
         return ctl_usage(ctl, "nothing to set: name a setting, such as --window 10");
     }
-    return rv != CTL_DONE ? rv : read_settings(ctl, &settings, pem);
+    return rv != CTL_DONE ? rv : read_settings(ctl, &settings, &pem);
 }
 
 /* Ask that what is named be changed, and nothing else. The reply is to be freed. */
@@ -379,14 +357,16 @@ static int ask_change(struct ctl *ctl, const struct route_settings *settings,
     return rv;
 }
 
-static int print_changed(const struct ctl *ctl)
+static int print_changed(const struct ctl *ctl, const struct route_settings *settings)
 {
     if (ctl->json) {
-        return ctl_print_json(json_pack("{ss, ss, ss, sb, sn}", "command", ctl->command->name,
+        return ctl_print_json(json_pack("{ss, ss, ss, sb, sn, so}", "command", ctl->command->name,
                                         "route", ctl->operands[0], "error", "OK", "changed", 1,
-                                        "made_secret"));
+                                        "made_secret", "public_keys",
+                                        ctl_route_keys_json(settings)));
     }
     printf("route %s is changed: what was not named stays as it was\n", ctl->operands[0]);
+    ctl_route_show_keys(settings);
     return CTL_DONE;
 }
 
@@ -394,14 +374,15 @@ int ctl_route_set_run(struct ctl *ctl)
 {
     struct route_settings settings = {0};
     struct ask_reply reply;
-    char pem[PROTOCOL_CA_MAX + 1];
+    struct route_pem pem;
 
-    int rv = read_settings(ctl, &settings, pem);
+    int rv = read_settings(ctl, &settings, &pem);
     if (rv != CTL_DONE) {
         return rv;
     }
     rv = ask_change(ctl, &settings, &reply);
-    rv = rv == ORDERSCHED_OK ? print_changed(ctl) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    rv = rv == ORDERSCHED_OK ? print_changed(ctl, &settings)
+                             : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     ask_reply_free(&reply);
     return rv;
 }
@@ -409,13 +390,13 @@ int ctl_route_set_run(struct ctl *ctl)
 int ctl_route_put_check(struct ctl *ctl)
 {
     struct route_settings settings;
-    char pem[PROTOCOL_CA_MAX + 1];
+    struct route_pem pem;
 
     int rv = ctl_route_check_name(ctl);
-    return rv != CTL_DONE ? rv : read_put(ctl, &settings, pem);
+    return rv != CTL_DONE ? rv : read_put(ctl, &settings, &pem);
 }
 
-static int print_put(const struct ctl *ctl, const char *made)
+static int print_put(const struct ctl *ctl, const char *made, const struct route_settings *settings)
 {
     if (ctl->json) {
         json_t *object = json_object();
@@ -423,12 +404,14 @@ static int print_put(const struct ctl *ctl, const char *made)
         json_object_set_new(object, "route", json_string(ctl->operands[0]));
         json_object_set_new(object, "error", json_string("OK"));
         json_object_set_new(object, "made_secret", made != NULL ? json_string(made) : json_null());
+        json_object_set_new(object, "public_keys", ctl_route_keys_json(settings));
         return ctl_print_json(object);
     }
     printf("route %s is in place\n", ctl->operands[0]);
     if (made != NULL) {
         ctl_route_show_secret(made);
     }
+    ctl_route_show_keys(settings);
     return CTL_DONE;
 }
 
@@ -449,7 +432,8 @@ static int route_create(struct ctl *ctl, struct operation *op)
         op->settings.secrets[op->settings.n_secrets++] = slice_of(made);
     }
     rv = ctl_route_ask(ctl, op, &reply);
-    rv = rv == ORDERSCHED_OK ? print_put(ctl, made) : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
+    rv = rv == ORDERSCHED_OK ? print_put(ctl, made, &op->settings)
+                             : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     if (ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
         fprintf(stderr,
                 "orderctl: see whether it was done: orderctl route list. Repeating the command"
@@ -465,9 +449,9 @@ int ctl_route_put_run(struct ctl *ctl)
 {
     struct operation op = {.code = OPERATION_ROUTE_PUT};
     struct ask_reply reply;
-    char pem[PROTOCOL_CA_MAX + 1];
+    struct route_pem pem;
 
-    int rv = read_put(ctl, &op.settings, pem);
+    int rv = read_put(ctl, &op.settings, &pem);
     if (rv != CTL_DONE) {
         return rv;
     }
@@ -475,7 +459,7 @@ int ctl_route_put_run(struct ctl *ctl)
     if (rv == ORDERSCHED_NOT_FOUND) {
         rv = route_create(ctl, &op);
     } else {
-        rv = rv == ORDERSCHED_OK ? print_changed(ctl)
+        rv = rv == ORDERSCHED_OK ? print_changed(ctl, &op.settings)
                                  : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     }
     ask_reply_free(&reply);

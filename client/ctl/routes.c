@@ -1,11 +1,9 @@
-/* routes.c - callback routes: list, pause, resume, rotate, delete. */
+/* routes.c - callback routes: pause, resume, rotate, delete; and the commands about them. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../wire/cursor.h"
+#include "../wire/route_secrets.h"
 #include "route.h"
-#include "../text/table.h"
-#include "../text/units.h"
 
 /* Ask, and say what became of the route. */
 static int change_route(struct ctl *ctl, struct operation *op, const char *done)
@@ -59,9 +57,29 @@ static int run_retry(struct ctl *ctl)
 static const struct flag rotate_flags[] = {
     {CTL_SECRET, "secret", 0, "whsec_...|@FILE|-",
      "the new secret; else one is made and shown once"},
-    {CTL_KEEP, "keep", 0, "N", "older secrets to sign with as well, 0 to 3 (1)"},
+    {CTL_SIGNING_KEY, "signing-key", 0, "new|whsk_...|whpk_...|@FILE|-",
+     "an ed25519 key instead: given, made, or the one of this public key; secrets stay"},
+    {CTL_KEEP, "keep", 0, "N", "older secrets, or keys, to sign with as well, 0 to 3 (1)"},
     {0},
 };
+
+/* The key is in op->settings as well. */
+static int read_rotated_key(struct ctl *ctl, struct operation *op)
+{
+    const char *value = ctl_value(ctl, CTL_SIGNING_KEY);
+
+    if (value != NULL &&
+        route_public_key_is_good((struct slice){(const uint8_t *)value, strlen(value)})) {
+        op->secret = (struct slice){(const uint8_t *)value, strlen(value)};
+        return CTL_DONE;
+    }
+    int rv = ctl_route_read_keys(ctl, &op->settings);
+
+    if (rv == CTL_DONE && op->settings.n_signing_keys > 0) {
+        op->secret = op->settings.signing_keys[0];
+    }
+    return rv;
+}
 
 static int read_rotate(struct ctl *ctl, struct operation *op)
 {
@@ -69,8 +87,11 @@ static int read_rotate(struct ctl *ctl, struct operation *op)
     const char *keep = ctl_value(ctl, CTL_KEEP);
     uint64_t n = 1;
 
-    if (ctl->flags[CTL_SECRET].n > 1) {
-        return ctl_usage(ctl, "--secret is given twice");
+    if (ctl->flags[CTL_SECRET].n + ctl->flags[CTL_SIGNING_KEY].n > 1) {
+        return ctl_usage(ctl, ctl->flags[CTL_SIGNING_KEY].n == 0 ? "--secret is given twice"
+                              : ctl->flags[CTL_SECRET].n == 0    ? "--signing-key is given twice"
+                                                                 : "--secret and --signing-key are "
+                                                                   "rotated one after the other");
     }
     if (keep != NULL && !ctl_parse_number(keep, 0, PROTOCOL_SECRETS_MAX - 1, &n)) {
         return ctl_usage(ctl, "--keep must be a number from 0 to %d, not \"%s\"",
@@ -83,7 +104,7 @@ static int read_rotate(struct ctl *ctl, struct operation *op)
             return ctl_usage(ctl, "--secret is not whsec_ and base64 of 24 to 64 bytes");
         }
     }
-    return CTL_DONE;
+    return read_rotated_key(ctl, op);
 }
 
 static int check_rotate(struct ctl *ctl)
@@ -94,13 +115,17 @@ static int check_rotate(struct ctl *ctl)
     return rv != CTL_DONE ? rv : read_rotate(ctl, &op);
 }
 
-static int print_rotated(const struct ctl *ctl, const char *made)
+static int print_rotated(const struct ctl *ctl, const char *made,
+                         const struct route_settings *settings)
 {
     if (ctl->json) {
-        return ctl_print_json(json_pack("{ss, ss, ss, ss?}", "command", ctl->command->name, "route",
-                                        ctl->operands[0], "error", "OK", "made_secret", made));
+        return ctl_print_json(json_pack("{ss, ss, ss, ss?, so}", "command", ctl->command->name,
+                                        "route", ctl->operands[0], "error", "OK", "made_secret",
+                                        made, "public_keys", ctl_route_keys_json(settings)));
     }
-    printf("route %s signs with its new secret\n", ctl->operands[0]);
+    printf("route %s signs with its new %s\n", ctl->operands[0],
+           ctl->flags[CTL_SIGNING_KEY].n > 0 ? "key" : "secret");
+    ctl_route_show_keys(settings);
     if (made != NULL) {
         ctl_route_show_secret(made);
     }
@@ -127,7 +152,10 @@ static int run_rotate(struct ctl *ctl)
         op.secret = (struct slice){(const uint8_t *)made, strlen(made)};
     }
     rv = ctl_route_ask(ctl, &op, &reply);
-    rv = rv == ORDERSCHED_OK ? print_rotated(ctl, made)
+    if (rv == ORDERSCHED_INVALID && ctl_value(ctl, CTL_SIGNING_KEY) != NULL) {
+        snprintf(reply.text, sizeof reply.text, "the route has no such key: see route show");
+    }
+    rv = rv == ORDERSCHED_OK ? print_rotated(ctl, made, &op.settings)
                              : ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     if (made != NULL && ordersched_error_class(reply.error) == ORDERSCHED_UNKNOWN) {
         /* Whether it holds is not known: the receiver needs it in any case. */
@@ -135,174 +163,6 @@ static int run_rotate(struct ctl *ctl)
     }
     ask_reply_free(&reply);
     free(made);
-    return rv;
-}
-
-/* ---- list ---- */
-
-/* [name, {settings without secrets}, number of secrets, paused, orders, revision] */
-struct route_row {
-    struct slice name;
-    json_t *settings; /* owned */
-    uint64_t secrets;
-    bool paused;
-    uint64_t orders;
-    uint64_t revision;
-};
-
-/* A setting is a number, a string, or a list of such. */
-static json_t *decode_setting(struct cursor *c)
-{
-    struct cursor peek = *c;
-
-    uint64_t number = cursor_uint(&peek);
-    if (cursor_ok(&peek)) {
-        *c = peek;
-        return json_integer((json_int_t)number);
-    }
-    peek = *c;
-    struct slice text = cursor_bytes(&peek);
-    if (cursor_ok(&peek)) {
-        *c = peek;
-        return json_stringn((const char *)text.data, text.len);
-    }
-    json_t *list = json_array();
-    uint32_t n = cursor_array(c);
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        peek = *c;
-        if (cursor_array(&peek) > 0) {
-            (void)cursor_skip(c); /* of a newer node */
-            continue;
-        }
-        json_array_append_new(list, decode_setting(c));
-    }
-    return list;
-}
-
-static json_t *decode_settings(struct cursor *c)
-{
-    json_t *object = json_object();
-    uint32_t n = cursor_map(c);
-
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        struct slice key = cursor_bytes(c);
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)key.len, (const char *)key.data);
-        json_object_set_new(object, name, decode_setting(c));
-    }
-    json_t *http2 = json_object_get(object, "http2");
-    json_object_set_new(object, "http2", json_boolean(json_integer_value(http2) != 0));
-    return object;
-}
-
-static bool decode_route(struct cursor *c, struct route_row *r)
-{
-    uint32_t fields = cursor_array(c);
-
-    r->name = cursor_bytes(c);
-    r->settings = decode_settings(c);
-    r->secrets = cursor_uint(c);
-    r->paused = cursor_bool(c);
-    r->orders = cursor_uint(c);
-    r->revision = cursor_uint(c);
-    return cursor_ok(c) && fields == 6;
-}
-
-static json_t *route_as_json(const struct route_row *r)
-{
-    json_t *object = json_object();
-
-    ctl_json_bytes(object, "name", r->name.data, r->name.len);
-    json_object_set_new(object, "paused", json_boolean(r->paused));
-    json_object_update(object, r->settings);
-    json_object_set_new(object, "secrets", json_integer((json_int_t)r->secrets));
-    json_object_set_new(object, "orders", json_integer((json_int_t)r->orders));
-    json_object_set_new(object, "revision", json_integer((json_int_t)r->revision));
-    return object;
-}
-
-static uint64_t number_in(const struct route_row *r, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(r->settings, key));
-}
-
-static const char *text_in(const struct route_row *r, const char *key)
-{
-    const char *text = json_string_value(json_object_get(r->settings, key));
-
-    return text != NULL ? text : "";
-}
-
-static void route_as_row(const struct route_row *r, struct table *t)
-{
-    const json_t *command = json_array_get(json_object_get(r->settings, "command"), 0);
-    const char *target = command != NULL ? json_string_value(command) : text_in(r, "url");
-    char timeout[32];
-
-    units_format_duration(number_in(r, "timeout_ms"), timeout, sizeof timeout);
-    table_bytes(t, r->name.data, r->name.len);
-    table_text(t, text_in(r, "kind"));
-    table_text(t, target != NULL ? target : "");
-    table_text(t, r->paused ? "paused" : "open");
-    table_printf(t, "%llu", (unsigned long long)r->secrets);
-    table_text(t, timeout);
-    table_printf(t, "%llu", (unsigned long long)number_in(r, "window"));
-    if (number_in(r, "rate_per_s") == 0) {
-        table_text(t, "-");
-    } else {
-        table_printf(t, "%llu/s", (unsigned long long)number_in(r, "rate_per_s"));
-    }
-    table_printf(t, "%llu", (unsigned long long)number_in(r, "batch"));
-    table_printf(t, "%zu", json_array_size(json_object_get(r->settings, "retries_ms")));
-    table_printf(t, "%llu", (unsigned long long)r->orders);
-}
-
-static bool take_routes(const struct ask_reply *reply, json_t *routes, struct table *t)
-{
-    struct cursor c;
-
-    cursor_init(&c, reply->body, reply->body_len);
-    uint32_t n = cursor_array(&c);
-    for (uint32_t i = 0; i < n; i++) {
-        struct route_row r;
-        bool ok = decode_route(&c, &r);
-        if (ok) {
-            json_array_append_new(routes, route_as_json(&r));
-            route_as_row(&r, t);
-        }
-        json_decref(r.settings);
-        if (!ok) {
-            return false;
-        }
-    }
-    return cursor_ok(&c);
-}
-
-static int run_routes(struct ctl *ctl)
-{
-    struct operation op = {.code = OPERATION_ROUTE_LIST};
-    struct ask_reply reply;
-    struct table t;
-    json_t *routes = json_array();
-    int rv;
-
-    table_init(&t, (const char *const[]){"ROUTE", "KIND", "TARGET", "STATE", "SECRETS", "TIMEOUT",
-                                         "WINDOW", "RATE", "BATCH", "RETRIES", "ORDERS", NULL});
-    ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
-    if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes, &t)) {
-        reply.error = ORDERSCHED_INVALID;
-        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
-    }
-    if (reply.error != ORDERSCHED_OK) {
-        rv = ctl_fail(ctl, NULL, NULL, &reply);
-    } else if (ctl->json) {
-        rv = ctl_print_json(json_pack("{sO}", "routes", routes));
-    } else {
-        rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
-    }
-    ask_reply_free(&reply);
-    table_free(&t);
-    json_decref(routes);
     return rv;
 }
 
@@ -314,6 +174,8 @@ const struct ctl_command ctl_route_commands[] = {
      .summary = "Create a callback route, or change the settings that are named",
      .details = "Orders of the route are told to its URL when they are due, signed with every one\n"
                 "of its secrets (Standard Webhooks). Without --secret one is made and shown once.\n"
+                "With --signing-key they are signed with an ed25519 key as well, which receivers\n"
+                "verify by its public half: they cannot sign themselves.\n"
                 "Of kind worker: they wait for workers. Of kind exec: the leader runs a program,\n"
                 "given after all flags: orderctl route put NAME --kind exec -- /PATH [ARG...]\n"
                 "After \"route put\", --timeout is that of a delivery; before it, of the command.",
@@ -326,14 +188,21 @@ const struct ctl_command ctl_route_commands[] = {
      .operands_max = 1 + PROTOCOL_COMMAND_MAX,
      .summary = "Change settings of an existing callback route",
      .details =
-         "What is not named stays as it is; a list (--secret, --header, --retry) is replaced\n"
-         "as a whole. Its kind stays. A program is given as with route put.",
+         "What is not named stays as it is; a list (--secret, --signing-key, --header, --retry)\n"
+         "is replaced as a whole. Its kind stays. A program is given as with route put.",
      .flags = ctl_route_put_flags,
      .check = ctl_route_set_check,
      .run = ctl_route_set_run},
     {.name = "route list",
      .summary = "Show the callback routes, without their secrets and the values of their headers",
-     .run = run_routes},
+     .run = ctl_route_list_run},
+    {.name = "route show",
+     .operands = "NAME",
+     .operands_min = 1,
+     .operands_max = 1,
+     .summary = "Show all settings of a callback route, and the public keys that verify it",
+     .check = ctl_route_check_name,
+     .run = ctl_route_show_run},
     {.name = "route pause",
      .operands = "NAME",
      .operands_min = 1,
@@ -366,7 +235,8 @@ const struct ctl_command ctl_route_commands[] = {
      .summary = "Sign a route's deliveries with a new secret, and for now with older ones as well",
      .details =
          "Once the receiver has the new secret, drop the older ones: rotate again, with the\n"
-         "same secret and --keep 0.",
+         "same secret and --keep 0. With --signing-key the same for the key: receivers must know\n"
+         "its public half, which route show tells, and by which it is named then.",
      .flags = rotate_flags,
      .check = check_rotate,
      .run = run_rotate},

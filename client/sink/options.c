@@ -12,11 +12,13 @@
 #include "../text/flags.h"
 #include "../text/units.h"
 #include "../callback/webhook.h"
+#include "../callback/webhook_key.h"
 
 enum sink_flag {
     SINK_LISTEN,
     SINK_SECRET,
     SINK_SECRET_FILE,
+    SINK_PUBLIC_KEY,
     SINK_JOURNAL,
     SINK_TOLERANCE,
     SINK_SLOW,
@@ -50,6 +52,8 @@ static const struct flag sink_flags[] = {
     {SINK_SECRET, "secret", 0, "whsec_...|@FILE|-",
      "accept what is signed with it; may be repeated"},
     {SINK_SECRET_FILE, "secret-file", 0, "FILE", "the same, from a file with a secret a line"},
+    {SINK_PUBLIC_KEY, "public-key", 0, "whpk_...",
+     "accept what its owner signed; may be repeated; none of the secrets is needed then"},
     {SINK_JOURNAL, "journal", 0, "FILE", "where deliveries and effects are recorded (required)"},
     {SINK_TOLERANCE, "tolerance", 0, "DURATION", "of the signature's timestamp (5m)"},
     {SINK_SLOW, "slow", 0, "DURATION", "wait before answering"},
@@ -294,12 +298,29 @@ static bool options_take_secret(struct sink_options *o, const char *value)
     return ok;
 }
 
+static bool options_take_public_key(struct sink_options *o, const char *value)
+{
+    uint8_t key[WEBHOOK_PUBLIC_BYTES];
+
+    if (!webhook_key_public_decode(value, key)) {
+        return options_refuse(
+            "--public-key must be \"whpk_\" and the base64 of %d bytes, not \"%s\"",
+            WEBHOOK_PUBLIC_BYTES, strncmp(value, "whpk_", 5) == 0 ? value : "***");
+    }
+    if (o->n_public_keys == SINK_SECRETS_MAX) {
+        return options_refuse("--public-key: more than %d keys", SINK_SECRETS_MAX);
+    }
+    o->public_keys[o->n_public_keys++] = value;
+    return true;
+}
+
 static bool options_take(struct sink_options *o, int key, const char *value)
 {
     switch ((enum sink_flag)key) {
         case SINK_LISTEN: o->listen = value; return true;
         case SINK_SECRET: return options_take_secret(o, value);
         case SINK_SECRET_FILE: return options_read_secrets(o, value);
+        case SINK_PUBLIC_KEY: return options_take_public_key(o, value);
         case SINK_JOURNAL: o->journal = value; return true;
         case SINK_TOLERANCE: return options_duration("tolerance", value, &o->tolerance_ms);
         case SINK_SLOW: return options_duration("slow", value, &o->slow_ms);
@@ -338,8 +359,8 @@ static bool options_check(const struct sink_options *o)
     if (o->journal == NULL || *o->journal == '\0') {
         return options_refuse("--journal is required");
     }
-    if (o->n_secrets == 0) {
-        return options_refuse("--secret or --secret-file is required");
+    if (o->n_secrets == 0 && o->n_public_keys == 0) {
+        return options_refuse("--secret, --secret-file or --public-key is required");
     }
     if (!units_split_address(o->listen, host, sizeof host, &port)) {
         return options_refuse("--listen must be HOST:PORT, not \"%s\"", o->listen);

@@ -29,6 +29,8 @@ struct sink_options {
     const char *journal; /* path */
     char *secrets[SINK_SECRETS_MAX];
     size_t n_secrets;
+    const char *public_keys[SINK_SECRETS_MAX]; /* "whpk_..." */
+    size_t n_public_keys;
     uint64_t tolerance_ms; /* of the timestamp, in both directions */
     uint64_t slow_ms;      /* wait so long before the answer... */
     double slow_share;     /* ...to this share of the requests */

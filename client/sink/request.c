@@ -169,8 +169,9 @@ static void read_body(struct sink_request *r)
 
 void sink_request_read(struct sink_request *r, const struct sink_options *o)
 {
-    enum webhook_verdict verdict = webhook_verify(&r->webhook, (const char *const *)o->secrets,
-                                                  o->n_secrets, r->t_us / 1000000,
+    struct webhook_trust trust = {(const char *const *)o->secrets, o->n_secrets, o->public_keys,
+                                  o->n_public_keys};
+    enum webhook_verdict verdict = webhook_verify(&r->webhook, &trust, r->t_us / 1000000,
                                                   o->tolerance_ms / 1000);
 
     r->id_is_text = r->webhook.id != NULL && key_is_text(r->webhook.id);

@@ -6,6 +6,21 @@
 
 #include "protocol.h"
 
+/* As realloc, but of a buffer that wipes nothing is left behind. */
+static uint8_t *buffer_grow(struct buffer *b, size_t cap)
+{
+    if (!b->wipes) {
+        return realloc(b->data, cap);
+    }
+    uint8_t *grown = malloc(cap);
+    if (grown != NULL && b->data != NULL) {
+        memcpy(grown, b->data, b->len);
+        explicit_bzero(b->data, b->cap);
+        free(b->data);
+    }
+    return grown;
+}
+
 void buffer_append(struct buffer *b, const void *data, size_t len)
 {
     if (b->failed || len == 0) {
@@ -21,7 +36,7 @@ void buffer_append(struct buffer *b, const void *data, size_t len)
             }
             cap *= 2;
         }
-        uint8_t *grown = realloc(b->data, cap);
+        uint8_t *grown = buffer_grow(b, cap);
         if (grown == NULL) {
             b->failed = true;
             return;
@@ -41,6 +56,9 @@ void buffer_reset(struct buffer *b)
 
 void buffer_free(struct buffer *b)
 {
+    if (b->wipes && b->data != NULL) {
+        explicit_bzero(b->data, b->cap);
+    }
     free(b->data);
     *b = (struct buffer){0};
 }

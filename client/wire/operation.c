@@ -4,6 +4,7 @@
 #include "cursor.h"
 #include "principal.h"
 #include "protocol.h"
+#include "route_secrets.h"
 #include "work.h"
 
 static int decode_request_id(struct cursor *c, struct operation *op)
@@ -215,8 +216,12 @@ static int decode_route_rotate(struct cursor *c, struct operation *op)
     if (rv != ORDERSCHED_OK) {
         return rv;
     }
-    if (!route_secret_is_good(op->secret)) {
-        return refuse_secret(op);
+    if (!route_secret_is_good(op->secret) && !route_signing_key_is_good(op->secret) &&
+        !route_public_key_is_good(op->secret)) {
+        (void)refuse_secret(op);
+        op->problem.why = "must be whsec_ and the base64 of 24 to 64 bytes, whsk_ and that of an "
+                          "ed25519 key pair, or whpk_ and that of a public key";
+        return ORDERSCHED_INVALID;
     }
     return op->keep < PROTOCOL_SECRETS_MAX ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }

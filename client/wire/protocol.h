@@ -41,6 +41,8 @@
 #define PROTOCOL_HEADER_NAME_MAX 64
 #define PROTOCOL_HEADER_VALUE_MAX 512
 #define PROTOCOL_CA_MAX (64u * 1024)
+#define PROTOCOL_CLIENT_CERT_MAX (16u * 1024)
+#define PROTOCOL_CLIENT_KEY_MAX (8u * 1024)
 #define PROTOCOL_COMMAND_MAX 32         /* strings of a command */
 #define PROTOCOL_COMMAND_BYTES_MAX 4096 /* in all of them together */
 #define PROTOCOL_ATTEMPTS_MAX 1000      /* failed ones in a row, the most a route can ask for */
@@ -91,7 +93,9 @@ enum operation_code {
                                      [retry_ms...]] */
     OPERATION_ROUTE_DELETE = 33, /* [33, request_id, name] */
     OPERATION_ROUTE_PAUSE = 34,  /* [34, request_id, name, paused] */
-    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret, older ones to keep] */
+    OPERATION_ROUTE_ROTATE = 35, /* [35, request_id, name, new secret or signing key, or the
+                                    public key of one that it has, older
+                                    ones to keep] */
 
     OPERATION_DEAD_REDRIVE = 36, /* [36, request_id, id] */
     OPERATION_DEAD_DROP = 37,    /* [37, request_id, id] */
@@ -194,6 +198,11 @@ struct route_settings {
     bool http1_only;     /* the key is "http2", and means the opposite */
     uint32_t n_command;
     struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
+    struct slice client_cert_pem; /* http: shown to who asks for it, and what it was signed by... */
+    struct slice client_key_pem;  /* ...and its private key; both or none */
+    uint32_t n_signing_keys;
+    struct slice
+        signing_keys[PROTOCOL_SECRETS_MAX]; /* ed25519, "whsk_" and base64, the newest first */
 };
 
 /* Why an operation is INVALID, where there is more to say: the setting, and what it must be. */
@@ -298,6 +307,8 @@ struct buffer {
     size_t len;
     size_t cap;
     bool failed;
+    bool
+        wipes; /* what it held is overwritten before the memory is given back, also when it grows */
 };
 void buffer_append(struct buffer *b, const void *data, size_t len);
 void buffer_reset(struct buffer *b); /* len = 0, memory kept */
@@ -335,8 +346,8 @@ void route_settings_encode(struct buffer *b, const struct route_settings *settin
 /* A map of these settings alone, to change a route: `names` are n of the keys of the map. */
 void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
                                 const char *const *names, uint32_t n);
-/* What may be shown to anybody: no secret, of a URL no user, password or query, of headers the
- * names, of a command its program, of ca_pem its length. */
+/* What may be shown to anybody: no secret, of signing keys the public ones ("public_keys"), of a URL
+ * no user, password or query, of headers the names, of a command its program, of ca_pem and client_cert_pem their length. */
 void route_settings_encode_public(struct buffer *b, const struct route_settings *settings);
 /* The failed attempts in a row after which an order is DEAD. */
 uint32_t route_settings_attempts(const struct route_settings *settings);

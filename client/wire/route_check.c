@@ -273,6 +273,16 @@ bool route_settings_check(const struct route_settings *s, struct problem *proble
     if (s->ca_pem.len > 0 && !route_ca_is_good(s->ca_pem)) {
         return route_refuse(problem, "ca_pem", "must be whole PEM certificates");
     }
+    if (s->client_cert_pem.len > 0) {
+        if (!route_ca_is_good(s->client_cert_pem)) {
+            return route_refuse(problem, "client_cert_pem", "must be whole PEM certificates");
+        }
+        if ((s->kind != ROUTE_HTTP && s->kind != 0) ||
+            (s->url.len > 0 && strncasecmp((const char *)s->url.data, "https:", 6) != 0)) {
+            return route_refuse(problem, "client_cert_pem",
+                                "is for routes of kind http, whose URL is https://");
+        }
+    }
     if (s->url.len > 0 && s->kind != ROUTE_HTTP && s->kind != 0) {
         return route_refuse(problem, "url", "is for routes of kind http");
     }

@@ -1,11 +1,12 @@
-/* route_settings.c - how a callback route delivers: its settings, their bytes, their limits. */
+/* route_settings.c - how a callback route delivers: its settings read from their bytes, their limits. */
 #include <assert.h>
 #include <string.h>
 #include <strings.h>
 
 #include "cursor.h"
 #include "protocol.h"
-#include "route_check.h"
+#include "route_numbers.h"
+#include "route_secrets.h"
 
 /* The retries of a route that names none: dense first, as stock is waiting. */
 static const uint32_t default_retries_ms[] = {
@@ -15,20 +16,11 @@ static const uint32_t default_retries_ms[] = {
 _Static_assert(sizeof default_retries_ms / sizeof *default_retries_ms <= PROTOCOL_RETRIES_MAX,
                "the default is a list that a route can hold");
 
-/* The settings that are plain numbers. A fallback of 0 stays 0. */
-struct number {
-    const char *key;
-    size_t offset;
-    uint32_t min;
-    uint32_t max;
-    uint32_t fallback;
-    const char *why;
-};
 #define NUMBER(name, ...)                                         \
     {                                                             \
 #name, offsetof(struct route_settings, name), __VA_ARGS__ \
     }
-static const struct number numbers[] = {
+const struct route_number route_numbers[ROUTE_NUMBERS] = {
     NUMBER(connect_timeout_ms, 100, 60000, 3000, "must be a number from 100 to 60000"),
     NUMBER(timeout_ms, 100, 3600000, 10000, "must be a number from 100 to 3600000"),
     NUMBER(window, 1, 65536, 64, "must be a number from 1 to 65536"),
@@ -38,16 +30,10 @@ static const struct number numbers[] = {
     NUMBER(linger_ms, 0, 60000, 0, "must be a number from 0 to 60000"),
     NUMBER(attempts, 0, PROTOCOL_ATTEMPTS_MAX, 0, "must be a number from 0 to 1000"),
 };
-#define NUMBERS (sizeof numbers / sizeof *numbers)
 
-static uint32_t *number_in(struct route_settings *s, const struct number *n)
+static uint32_t *number_in(struct route_settings *s, const struct route_number *n)
 {
     return (uint32_t *)((char *)s + n->offset);
-}
-
-static uint32_t number_of(const struct route_settings *s, const struct number *n)
-{
-    return *(const uint32_t *)((const char *)s + n->offset);
 }
 
 static bool slice_is(struct slice s, const char *text)
@@ -68,63 +54,6 @@ static bool is_visible(struct slice s)
         }
     }
     return true;
-}
-
-/* --- kinds --- */
-
-static const char *const kind_names[] = {
-    [ROUTE_HTTP] = "http", [ROUTE_WORKER] = "worker", [ROUTE_EXEC] = "exec"};
-
-const char *route_kind_name(enum route_kind kind)
-{
-    return kind >= ROUTE_HTTP && kind <= ROUTE_EXEC ? kind_names[kind] : "http";
-}
-
-bool route_kind_parse(struct slice name, enum route_kind *kind)
-{
-    for (int k = ROUTE_HTTP; k <= ROUTE_EXEC; k++) {
-        if (slice_is(name, kind_names[k])) {
-            *kind = (enum route_kind)k;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* --- secrets --- */
-
-static bool is_base64_digit(uint8_t b)
-{
-    return (b >= 'A' && b <= 'Z') || (b >= 'a' && b <= 'z') || (b >= '0' && b <= '9') || b == '+' ||
-           b == '/';
-}
-
-#define SECRET_PREFIX_LEN 6u
-
-static bool has_secret_prefix(struct slice secret)
-{
-    return secret.len > SECRET_PREFIX_LEN && secret.len <= PROTOCOL_SECRET_MAX &&
-           memcmp(secret.data, "whsec_", SECRET_PREFIX_LEN) == 0;
-}
-
-bool route_secret_is_good(struct slice secret)
-{
-    if (!has_secret_prefix(secret)) {
-        return false;
-    }
-    const uint8_t *base64 = secret.data + SECRET_PREFIX_LEN;
-    size_t len = secret.len - SECRET_PREFIX_LEN;
-    size_t digits = len;
-    while (digits > 0 && len - digits < 2 && base64[digits - 1] == '=') {
-        digits--;
-    }
-    for (size_t i = 0; i < digits; i++) {
-        if (!is_base64_digit(base64[i])) {
-            return false;
-        }
-    }
-    size_t bytes = len / 4 * 3 - (len - digits);
-    return len % 4 == 0 && bytes >= 24 && bytes <= 64;
 }
 
 /* --- decoding --- */
@@ -164,11 +93,32 @@ static const char *take_secrets(struct cursor *c, struct route_settings *s)
     }
     for (uint32_t i = 0; i < n; i++) {
         s->secrets[i] = cursor_bytes(c);
-        if (!cursor_ok(c) || !has_secret_prefix(s->secrets[i]) || !is_visible(s->secrets[i])) {
+        if (!cursor_ok(c) || !route_secret_is_plausible(s->secrets[i]) ||
+            !is_visible(s->secrets[i])) {
             return why;
         }
     }
     s->n_secrets = n;
+    return NULL;
+}
+
+static const char *take_signing_keys(struct cursor *c, struct route_settings *s)
+{
+    static const char why[] =
+        "must be a list of at most 4 keys: whsk_ and the base64 of an ed25519 "
+        "key pair, 64 bytes";
+    uint32_t n = cursor_array(c);
+
+    if (!cursor_ok(c) || n > PROTOCOL_SECRETS_MAX) {
+        return why;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        s->signing_keys[i] = cursor_bytes(c);
+        if (!cursor_ok(c) || !route_signing_key_is_good(s->signing_keys[i])) {
+            return why;
+        }
+    }
+    s->n_signing_keys = n;
     return NULL;
 }
 
@@ -222,6 +172,24 @@ static const char *take_ca(struct cursor *c, struct route_settings *s)
                : "must be PEM text of at most 65536 bytes";
 }
 
+static const char *take_client_cert(struct cursor *c, struct route_settings *s)
+{
+    s->client_cert_pem = cursor_bytes(c);
+    return cursor_ok(c) && s->client_cert_pem.len <= PROTOCOL_CLIENT_CERT_MAX &&
+                   is_text_without_nul(s->client_cert_pem)
+               ? NULL
+               : "must be PEM text of at most 16384 bytes";
+}
+
+static const char *take_client_key(struct cursor *c, struct route_settings *s)
+{
+    s->client_key_pem = cursor_bytes(c);
+    return cursor_ok(c) && s->client_key_pem.len <= PROTOCOL_CLIENT_KEY_MAX &&
+                   is_text_without_nul(s->client_key_pem)
+               ? NULL
+               : "must be PEM text of at most 8192 bytes";
+}
+
 static const char *take_http2(struct cursor *c, struct route_settings *s)
 {
     s->http1_only = !cursor_bool(c);
@@ -254,14 +222,23 @@ static const struct {
     const char *key;
     const char *(*take)(struct cursor *c, struct route_settings *s); /* NULL, or why not */
 } others[] = {
-    {"kind", take_kind},       {"url", take_url},         {"secrets", take_secrets},
-    {"headers", take_headers}, {"http2", take_http2},     {"retries_ms", take_retries},
-    {"ca_pem", take_ca},       {"command", take_command},
+    {"kind", take_kind},
+    {"url", take_url},
+    {"secrets", take_secrets},
+    {"headers", take_headers},
+    {"http2", take_http2},
+    {"retries_ms", take_retries},
+    {"ca_pem", take_ca},
+    {"command", take_command},
+    {"signing_keys", take_signing_keys},
+    {"client_cert_pem", take_client_cert},
+    {"client_key_pem", take_client_key}, /* the last two */
 };
 #define OTHERS (sizeof others / sizeof *others)
-_Static_assert(OTHERS + NUMBERS <= 32, "the keys that were seen are bits of a word");
+_Static_assert(OTHERS + ROUTE_NUMBERS <= 32, "the keys that were seen are bits of a word");
 
-static const char *take_number(struct cursor *c, const struct number *n, struct route_settings *s)
+static const char *take_number(struct cursor *c, const struct route_number *n,
+                               struct route_settings *s)
 {
     uint64_t v = cursor_uint(c);
 
@@ -276,8 +253,8 @@ static const char *take_number(struct cursor *c, const struct number *n, struct 
 static const char *take_setting(struct cursor *c, struct slice key, struct route_settings *s,
                                 uint32_t *seen)
 {
-    for (unsigned i = 0; i < OTHERS + NUMBERS; i++) {
-        const struct number *n = i < OTHERS ? NULL : &numbers[i - OTHERS];
+    for (unsigned i = 0; i < OTHERS + ROUTE_NUMBERS; i++) {
+        const struct route_number *n = i < OTHERS ? NULL : &route_numbers[i - OTHERS];
         if (!slice_is(key, n == NULL ? others[i].key : n->key)) {
             continue;
         }
@@ -295,9 +272,9 @@ static void settle_defaults(struct route_settings *s)
     if (s->kind == 0) {
         s->kind = ROUTE_HTTP;
     }
-    for (size_t i = 0; i < NUMBERS; i++) {
-        if (number_of(s, &numbers[i]) == 0) {
-            *number_in(s, &numbers[i]) = numbers[i].fallback;
+    for (size_t i = 0; i < ROUTE_NUMBERS; i++) {
+        if (route_number_of(s, &route_numbers[i]) == 0) {
+            *number_in(s, &route_numbers[i]) = route_numbers[i].fallback;
         }
     }
     if (s->burst == 0) {
@@ -338,6 +315,12 @@ static int settings_take(const uint8_t *data, size_t len, struct route_settings 
     }
     if (!cursor_ok(&c)) {
         return settings_refuse(problem, "settings", "must be a map with strings as keys");
+    }
+    uint32_t pair = seen >> (OTHERS - 2) & 3;
+    if ((pair != 0 && pair != 3) ||
+        (settings->client_cert_pem.len > 0) != (settings->client_key_pem.len > 0)) {
+        return settings_refuse(problem, pair == 2 ? "client_key_pem" : "client_cert_pem",
+                               "must come with the other of client_cert_pem and client_key_pem");
     }
     *used = (size_t)(c.at - data);
     return ORDERSCHED_OK;
@@ -399,178 +382,4 @@ int route_settings_decode_old(const uint8_t *data, size_t len, struct route_sett
 uint32_t route_settings_attempts(const struct route_settings *settings)
 {
     return settings->attempts > 0 ? settings->attempts : settings->n_retries + 1;
-}
-
-/* --- encoding --- */
-
-static void write_text(struct buffer *b, const char *text)
-{
-    write_str(b, text, strlen(text));
-}
-
-static void write_slice(struct buffer *b, struct slice s)
-{
-    write_str(b, s.data, s.len);
-}
-
-static void write_list(struct buffer *b, const struct slice *slices, uint32_t n)
-{
-    write_array(b, n);
-    for (uint32_t i = 0; i < n; i++) {
-        write_slice(b, slices[i]);
-    }
-}
-
-static void write_slices(struct buffer *b, const char *key, const struct slice *slices, uint32_t n)
-{
-    if (n == 0) {
-        return;
-    }
-    write_text(b, key);
-    write_list(b, slices, n);
-}
-
-static void write_url(struct buffer *b, struct slice url, bool public)
-{
-    char shown[ROUTE_URL_SHOWN_MAX];
-
-    if (public) {
-        url = (struct slice){(const uint8_t *)shown, route_url_show(url, shown)};
-    }
-    write_slice(b, url);
-}
-
-static void write_header_list(struct buffer *b, const struct route_settings *s, bool public)
-{
-    write_array(b, s->n_headers);
-    for (uint32_t i = 0; i < s->n_headers; i++) {
-        if (!public) {
-            write_array(b, 2);
-        }
-        write_slice(b, s->headers[i].name);
-        if (!public) {
-            write_slice(b, s->headers[i].value);
-        }
-    }
-}
-
-static void write_headers(struct buffer *b, const struct route_settings *s, bool public)
-{
-    if (s->n_headers > 0) {
-        write_text(b, "headers");
-        write_header_list(b, s, public);
-    }
-}
-
-static void write_retries(struct buffer *b, const struct route_settings *s)
-{
-    write_array(b, s->n_retries);
-    for (uint32_t i = 0; i < s->n_retries; i++) {
-        write_uint(b, s->retries_ms[i]);
-    }
-}
-
-static void write_numbers(struct buffer *b, const struct route_settings *s)
-{
-    for (size_t i = 0; i < NUMBERS; i++) {
-        uint32_t v = number_of(s, &numbers[i]);
-        if (v > 0) {
-            write_text(b, numbers[i].key);
-            write_uint(b, v);
-        }
-    }
-    if (s->n_retries > 0) {
-        write_text(b, "retries_ms");
-        write_retries(b, s);
-    }
-}
-
-static uint32_t keys_of(const struct route_settings *s, bool public)
-{
-    uint32_t n = 1; /* http2 is always said */
-
-    for (size_t i = 0; i < NUMBERS; i++) {
-        n += number_of(s, &numbers[i]) > 0;
-    }
-    return n + (s->kind != 0) + (s->url.len > 0) + (s->n_secrets > 0 && !public) +
-           (s->n_headers > 0) + (s->n_retries > 0) + (s->ca_pem.len > 0) + (s->n_command > 0);
-}
-
-static void settings_write(struct buffer *b, const struct route_settings *s, bool public)
-{
-    write_map(b, keys_of(s, public));
-    if (s->kind != 0) {
-        write_text(b, "kind");
-        write_text(b, route_kind_name(s->kind));
-    }
-    if (s->url.len > 0) {
-        write_text(b, "url");
-        write_url(b, s->url, public);
-    }
-    if (!public) {
-        write_slices(b, "secrets", s->secrets, s->n_secrets);
-    }
-    write_headers(b, s, public);
-    write_numbers(b, s);
-    if (s->ca_pem.len > 0 && public) {
-        write_text(b, "ca_pem_bytes");
-        write_uint(b, s->ca_pem.len);
-    } else if (s->ca_pem.len > 0) {
-        write_text(b, "ca_pem");
-        write_slice(b, s->ca_pem);
-    }
-    write_text(b, "http2");
-    write_uint(b, !s->http1_only);
-    write_slices(b, "command", s->command, public && s->n_command > 0 ? 1 : s->n_command);
-}
-
-void route_settings_encode(struct buffer *b, const struct route_settings *settings)
-{
-    settings_write(b, settings, false);
-}
-
-/* The value of a key that is not a number. */
-static void write_other(struct buffer *b, const struct route_settings *s, const char *name)
-{
-    if (strcmp(name, "kind") == 0) {
-        write_text(b, route_kind_name(s->kind));
-    } else if (strcmp(name, "url") == 0) {
-        write_slice(b, s->url);
-    } else if (strcmp(name, "ca_pem") == 0) {
-        write_slice(b, s->ca_pem);
-    } else if (strcmp(name, "http2") == 0) {
-        write_uint(b, !s->http1_only);
-    } else if (strcmp(name, "secrets") == 0) {
-        write_list(b, s->secrets, s->n_secrets);
-    } else if (strcmp(name, "command") == 0) {
-        write_list(b, s->command, s->n_command);
-    } else if (strcmp(name, "headers") == 0) {
-        write_header_list(b, s, false);
-    } else {
-        assert(strcmp(name, "retries_ms") == 0);
-        write_retries(b, s);
-    }
-}
-
-void route_settings_encode_some(struct buffer *b, const struct route_settings *settings,
-                                const char *const *names, uint32_t n)
-{
-    write_map(b, n);
-    for (uint32_t i = 0; i < n; i++) {
-        size_t k = 0;
-        write_text(b, names[i]);
-        while (k < NUMBERS && strcmp(numbers[k].key, names[i]) != 0) {
-            k++;
-        }
-        if (k < NUMBERS) {
-            write_uint(b, number_of(settings, &numbers[k]));
-        } else {
-            write_other(b, settings, names[i]);
-        }
-    }
-}
-
-void route_settings_encode_public(struct buffer *b, const struct route_settings *settings)
-{
-    settings_write(b, settings, true);
 }

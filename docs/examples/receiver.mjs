@@ -2,6 +2,7 @@
 /* receiver.mjs - a receiver of orderschedd's callbacks, with Node's own modules alone.
  *
  *     SECRET=whsec_... node receiver.mjs 127.0.0.1:7500 shop.jsonl payments/
+ *     PUBLIC_KEY=whpk_... node receiver.mjs ...        what it verifies it cannot sign
  *
  * Verifies signature and timestamp, does each order once by its idempotency key, refuses old
  * fences, closes the payment before it releases the stock, and answers: one order a request, or a
@@ -21,9 +22,13 @@ const TOLERANCE_S = 300; // an older timestamp is a replay
 const BODY_MAX = 8 * 1024 * 1024;
 const secrets = (process.env.SECRET ?? '').split(/\s+/).filter(Boolean);
 const keys = secrets.map((s) => Buffer.from(s.replace(/^whsec_/, ''), 'base64'));
+const publicKeys = (process.env.PUBLIC_KEY ?? '').split(/\s+/).filter(Boolean).map((s) => {
+  const x = Buffer.from(s.replace(/^whpk_/, ''), 'base64').toString('base64url');
+  return crypto.createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+});
 const [listen, journalPath, payments] = process.argv.slice(2);
-if (!payments || keys.length === 0) {
-  console.error('usage: SECRET=whsec_... receiver.mjs HOST:PORT JOURNAL PAYMENTS');
+if (!payments || keys.length + publicKeys.length === 0) {
+  console.error('usage: SECRET=whsec_...|PUBLIC_KEY=whpk_... receiver.mjs HOST:PORT JOURNAL PAYMENTS');
   process.exit(2);
 }
 
@@ -54,16 +59,27 @@ function record(entries) {
 
 /* ---- what is genuine ---- */
 
-// Standard Webhooks: v1,base64(HMAC-SHA256(secret, id.timestamp.body)), and not too old.
+// Standard Webhooks: v1,base64(HMAC-SHA256(secret, id.timestamp.body)).
+function isByASecret(message, signatures) {
+  return keys.some((key) => {
+    const known = Buffer.from('v1,' + crypto.createHmac('sha256', key).update(message).digest('base64'));
+    return signatures.some((s) => s.length === known.length && crypto.timingSafeEqual(s, known));
+  });
+}
+
+// Standard Webhooks: v1a,base64(ed25519(private key, id.timestamp.body)).
+function isByAKey(message, signatures) {
+  const sent = signatures.map(String).filter((s) => s.startsWith('v1a,')).slice(0, 8);
+  return publicKeys.some((key) =>
+    sent.some((s) => crypto.verify(null, message, key, Buffer.from(s.slice(4), 'base64'))));
+}
+
+// Signed by who knows a secret, or owns a key; and not too old.
 function isGenuine(headers, body) {
   const timestamp = headers['webhook-timestamp'] ?? '';
-  const sent = (headers['webhook-signature'] ?? '').split(' ').map((s) => Buffer.from(s));
-  const signed = keys.some((key) => {
-    const hmac = crypto.createHmac('sha256', key);
-    hmac.update(`${headers['webhook-id']}.${timestamp}.`).update(body);
-    const known = Buffer.from('v1,' + hmac.digest('base64'));
-    return sent.some((s) => s.length === known.length && crypto.timingSafeEqual(s, known));
-  });
+  const signatures = (headers['webhook-signature'] ?? '').split(' ').map((s) => Buffer.from(s));
+  const message = Buffer.concat([Buffer.from(`${headers['webhook-id']}.${timestamp}.`), body]);
+  const signed = isByASecret(message, signatures) || isByAKey(message, signatures);
   const age = Math.abs(Date.now() / 1000 - Number(timestamp));
   return signed && /^\d+$/.test(timestamp) && age <= TOLERANCE_S;
 }

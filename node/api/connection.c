@@ -6,6 +6,9 @@
 
 void api_slot_free(struct api_slot *slot)
 {
+    if (slot->in.secret && slot->message != NULL) {
+        explicit_bzero((void *)slot->in.message, slot->in.message_len);
+    }
     free(slot->message);
     free(slot->answer_memory);
     free(slot);

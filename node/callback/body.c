@@ -1,4 +1,5 @@
-/* body.c - what a delivery says: the JSON body and its signature. See http.h. */
+/* body.c - what a delivery says: the JSON body and its signatures. See http.h. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "../../client/callback/order_text.h"
 #include "../../client/text/units.h"
 #include "../../client/callback/webhook.h"
+#include "../../client/callback/webhook_key.h"
 #include "http.h"
 
 static struct order_text text_of(const struct delivery *d)
@@ -66,13 +68,33 @@ char *callback_batch_body(const struct delivery *first, uint64_t now_ms)
     return body;
 }
 
-char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s, const char *body)
-{
-    char *out = malloc(WEBHOOK_SIGNATURE_SIZE);
+static_assert(PROTOCOL_SECRETS_MAX * (WEBHOOK_SIGNATURE_SIZE + WEBHOOK_KEY_SIGNATURE_SIZE) <=
+                  CALLBACK_SIGNATURES_SIZE,
+              "all signatures fit, each with a space or the NUL behind it");
 
-    if (out != NULL && !webhook_sign(secret, id, timestamp_s, body, strlen(body), out)) {
-        free(out);
-        out = NULL;
+const char *callback_signatures(const struct route_settings *s, const char *id,
+                                uint64_t timestamp_s, const char *body,
+                                char out[CALLBACK_SIGNATURES_SIZE])
+{
+    size_t body_len = strlen(body);
+    char *at = out;
+
+    for (uint32_t i = 0; i < s->n_secrets; i++) {
+        if (!webhook_sign((const char *)s->secrets[i].data, id, timestamp_s, body, body_len, at)) {
+            return "a secret of the route must be whsec_ and the base64 of 24 to 64 bytes";
+        }
+        at += strlen(at);
+        *at++ = ' ';
     }
-    return out;
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        if (!webhook_sign_with_key((const char *)s->signing_keys[i].data, id, timestamp_s, body,
+                                   body_len, at)) {
+            return "a signing key of the route cannot be used";
+        }
+        at += strlen(at);
+        *at++ = ' ';
+    }
+    at -= at > out; /* the last space */
+    *at = '\0';
+    return NULL;
 }

@@ -69,11 +69,15 @@ unsigned callback_http_requests_max(const struct callback_http *c);
 void callback_http_close(struct callback_http *c, void (*cb)(void *arg), void *arg);
 void callback_http_free(struct callback_http *c); /* after cb */
 
-/* The parts that need no network, for tests. Body and signature are malloc'ed strings. */
+/* The parts that need no network, for tests. Bodies are malloc'ed strings. */
 char *callback_body(const struct delivery *d, uint64_t now_ms);
 char *callback_batch_body(const struct delivery *first, uint64_t now_ms);
-char *callback_signature(const char *secret, const char *id, uint64_t timestamp_s,
-                         const char *body); /* "v1,..." or NULL: not a whsec_ secret */
+/* The value of webhook-signature: one for each secret and signing key of the route, whose settings
+ * are strings, separated by spaces; "" if it has none. NULL, or what is wrong. */
+#define CALLBACK_SIGNATURES_SIZE 600
+const char *callback_signatures(const struct route_settings *settings, const char *id,
+                                uint64_t timestamp_s, const char *body,
+                                char out[CALLBACK_SIGNATURES_SIZE]);
 
 /* What a receiver answered. */
 struct callback_answer {

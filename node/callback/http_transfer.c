@@ -39,6 +39,9 @@ void callback_fail(struct delivery *first, const char *reason, bool overloaded)
 static void transfer_free(struct transfer *t)
 {
     curl_easy_cleanup(t->easy);
+    for (struct curl_slist *line = t->headers; line != NULL; line = line->next) {
+        explicit_bzero(line->data, strlen(line->data)); /* the route's own may hold credentials */
+    }
     curl_slist_free_all(t->headers);
     free(t->body);
     free(t->answer);
@@ -180,26 +183,17 @@ static bool transfer_add_route_headers(struct transfer *t, bool *has_accept)
     return true;
 }
 
-/* One signature for each secret, separated by spaces. NULL, or what is wrong. */
+/* NULL, or what is wrong. */
 static const char *transfer_sign(struct transfer *t, const char *id, uint64_t timestamp_s)
 {
-    const struct route_settings *s = &t->first->settings->settings;
-    char all[PROTOCOL_SECRETS_MAX * WEBHOOK_SIGNATURE_SIZE];
-    size_t len = 0;
+    char all[CALLBACK_SIGNATURES_SIZE];
+    const char *why = callback_signatures(&t->first->settings->settings, id, timestamp_s, t->body,
+                                          all);
 
-    for (uint32_t i = 0; i < s->n_secrets; i++) {
-        char *one = callback_signature((const char *)s->secrets[i].data, id, timestamp_s, t->body);
-        if (one == NULL) {
-            return "a secret of the route must be whsec_ and the base64 of 24 to 64 bytes";
-        }
-        len += (size_t)snprintf(all + len, sizeof all - len, "%s%s", i > 0 ? " " : "", one);
-        free(one);
-        assert(len < sizeof all);
+    if (why == NULL && all[0] != '\0' && !transfer_add_header(t, "webhook-signature", all)) {
+        why = "out of memory";
     }
-    if (len > 0 && !transfer_add_header(t, "webhook-signature", all)) {
-        return "out of memory";
-    }
-    return NULL;
+    return why;
 }
 
 static bool transfer_is_batch(const struct transfer *t)
@@ -316,6 +310,18 @@ static bool transfer_limit_protocols(CURL *easy)
 #endif
 }
 
+/* What it is shown, if it asks: libcurl shares a connection only among those that show the same. */
+static bool transfer_set_client_cert(CURL *e, const struct route_settings *s)
+{
+    struct curl_blob cert = {(void *)s->client_cert_pem.data, s->client_cert_pem.len,
+                             CURL_BLOB_NOCOPY};
+    struct curl_blob key = {(void *)s->client_key_pem.data, s->client_key_pem.len,
+                            CURL_BLOB_NOCOPY};
+
+    return cert.len == 0 || (curl_easy_setopt(e, CURLOPT_SSLCERT_BLOB, &cert) == CURLE_OK &&
+                             curl_easy_setopt(e, CURLOPT_SSLKEY_BLOB, &key) == CURLE_OK);
+}
+
 /* Whom a TLS receiver must be certified by, and which HTTP is spoken to it. The route's own
  * certificates take the place of the system's, whose directory must then not be asked either. */
 static bool transfer_set_tls(CURL *e, const struct route_settings *s)
@@ -330,7 +336,8 @@ static bool transfer_set_tls(CURL *e, const struct route_settings *s)
             * Only with TLS, whose handshake says what is spoken: else it waits for an answer. */
            curl_easy_setopt(e, CURLOPT_PIPEWAIT, http2 ? 1L : 0L) == CURLE_OK &&
            (ca.len == 0 || (curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
-                            curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK));
+                            curl_easy_setopt(e, CURLOPT_CAPATH, NULL) == CURLE_OK)) &&
+           transfer_set_client_cert(e, s);
 }
 
 /* Which connections it may use: none that is older than a minute or so, so that a receiver whose

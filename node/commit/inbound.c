@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/callback/route_keys.h"
 #include "../../client/wire/cursor.h"
 #include "../../client/wire/token.h"
 #include "request_watch.h"
@@ -42,6 +43,12 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
     }
     if (error == ORDERSCHED_OK && !operation_from_outside(op.code)) {
         error = ORDERSCHED_UNKNOWN_OPERATION;
+    }
+    in->secret = in->secret || op.code == OPERATION_ROUTE_PUT || op.code == OPERATION_ROUTE_SET ||
+                 op.code == OPERATION_ROUTE_ROTATE;
+    if (error == ORDERSCHED_OK) {
+        item->keys_flaw = (uint8_t)operation_keys_flaw(&op);
+        error = item->keys_flaw != ROUTE_KEYS_FIT ? ORDERSCHED_INVALID : ORDERSCHED_OK;
     }
     item->error = (uint8_t)error;
     if (error != ORDERSCHED_OK) {
@@ -106,7 +113,7 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
     in->items = NULL;
     in->n_items = in->n_logged = 0;
     in->logged_bytes = 0;
-    in->administers = false;
+    in->administers = in->secret = false;
     int error = request_decode(in->message, in->message_len, &request);
     if (error != ORDERSCHED_OK) {
         snprintf(text, text_len, "%s", ordersched_error_text(error));

@@ -29,6 +29,7 @@ struct inbound_item {
     uint8_t code;
     uint8_t error;         /* refused on entry, alone; the others of the message go on */
     uint8_t request_id_at; /* of a logged one: where its request id begins in it */
+    uint8_t keys_flaw;     /* of INVALID: of the keys for a route (route_keys.h), or 0 */
 };
 
 #define INBOUND_HEADROOM 64
@@ -46,6 +47,7 @@ struct inbound {
     struct caller caller;
     uint8_t token_hash[TOKEN_HASH_SIZE];
     bool named;                    /* the batcher's: its entry says who asks in front of it */
+    bool secret;                   /* holds secrets of a route: to be wiped at its end */
     bool administers;              /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */

@@ -17,8 +17,13 @@ static void each_text(struct route_settings *s, void (*visit)(struct slice *text
 {
     visit(&s->url, arg);
     visit(&s->ca_pem, arg);
+    visit(&s->client_cert_pem, arg);
+    visit(&s->client_key_pem, arg);
     for (uint32_t i = 0; i < s->n_secrets; i++) {
         visit(&s->secrets[i], arg);
+    }
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        visit(&s->signing_keys[i], arg);
     }
     for (uint32_t i = 0; i < s->n_headers; i++) {
         visit(&s->headers[i].name, arg);
@@ -58,6 +63,7 @@ struct route_copy *route_copy_make(const struct route *route)
     c->settings = route->settings;
     each_text(&c->settings, measure, &len);
     c->bytes = must_have(malloc(len));
+    c->len = len;
     char *at = c->bytes;
     each_text(&c->settings, move, &at);
     assert(at == c->bytes + len);
@@ -74,6 +80,7 @@ void route_copy_drop(struct route_copy *c)
 {
     assert(c == NULL || c->holders > 0);
     if (c != NULL && --c->holders == 0) {
+        explicit_bzero(c->bytes, c->len); /* secrets are in them */
         free(c->bytes);
         free(c);
     }

@@ -20,7 +20,8 @@ struct route_copy {
     char route[ORDERSCHED_ROUTE_NAME_MAX + 1];
     /* Every slice in it is followed by a NUL, and never NULL: a C string unless it holds one. */
     struct route_settings settings;
-    char *bytes; /* owned: what the slices point into */
+    char *bytes; /* owned: what the slices point into; wiped at the end */
+    size_t len;  /* of them */
 };
 
 /* What a failed delivery was about. With a batch the receiver's one answer may be about any of its

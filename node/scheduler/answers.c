@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../client/base/must.h"
+#include "../../client/callback/route_keys.h"
 #include "../../client/text/units.h"
 #include "../../client/wire/route_check.h"
 #include "../../raft/core/recent.h"
@@ -337,6 +338,10 @@ static void scheduler_explain(struct scheduler *s, const struct inbound *in,
     int error = operation_decode(in->message + item->offset, item->len, &op);
 
     error = error == ORDERSCHED_OK ? operation_check_settings(&op) : error;
+    if (item->error == ORDERSCHED_INVALID && item->keys_flaw != ROUTE_KEYS_FIT) {
+        op.problem = route_keys_problem(item->keys_flaw); /* it was found on another thread */
+        error = ORDERSCHED_INVALID;
+    }
     if (item->error == ORDERSCHED_INVALID && error == ORDERSCHED_INVALID &&
         op.problem.why != NULL) {
         char key[40];

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../../client/wire/route_secrets.h"
 #include "machine_parts.h"
 
 static_assert((MACHINE_ROUTE_CELLS & (MACHINE_ROUTE_CELLS - 1)) == 0, "cells wrap around");
@@ -96,10 +97,15 @@ static bool leads_elsewhere(const struct route_settings *a, const struct route_s
     bool differs = a->kind != b->kind || a->http1_only != b->http1_only ||
                    a->n_secrets != b->n_secrets || a->n_headers != b->n_headers ||
                    a->n_command != b->n_command || differ(a->url, b->url) ||
-                   differ(a->ca_pem, b->ca_pem);
+                   a->n_signing_keys != b->n_signing_keys || differ(a->ca_pem, b->ca_pem) ||
+                   differ(a->client_cert_pem, b->client_cert_pem) ||
+                   differ(a->client_key_pem, b->client_key_pem);
 
     for (uint32_t i = 0; !differs && i < a->n_secrets; i++) {
         differs = differ(a->secrets[i], b->secrets[i]);
+    }
+    for (uint32_t i = 0; !differs && i < a->n_signing_keys; i++) {
+        differs = differ(a->signing_keys[i], b->signing_keys[i]);
     }
     for (uint32_t i = 0; !differs && i < a->n_headers; i++) {
         differs = differ(a->headers[i].name, b->headers[i].name) ||
@@ -151,6 +157,7 @@ static bool fits(const struct route *r, const struct route_settings *changes)
 
     return (changes->kind == 0 || changes->kind == kind) &&
            (changes->url.len == 0 || kind == ROUTE_HTTP) &&
+           (changes->client_cert_pem.len == 0 || kind == ROUTE_HTTP) &&
            (changes->n_command == 0 || kind == ROUTE_EXEC);
 }
 
@@ -164,6 +171,10 @@ static int judge(const struct machine *m, const struct route *r, const struct op
         return ORDERSCHED_NOT_FOUND;
     }
     if (op->code == OPERATION_ROUTE_SET && !fits(r, &op->settings)) {
+        return ORDERSCHED_INVALID;
+    }
+    if (op->code == OPERATION_ROUTE_ROTATE && route_public_key_is_good(op->secret) &&
+        route_signing_key_find(&r->settings, op->secret).len == 0) {
         return ORDERSCHED_INVALID;
     }
     return op->code == OPERATION_ROUTE_DELETE && r->orders > 0 ? ORDERSCHED_ROUTE_IN_USE

@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "../../client/base/must.h"
+#include "../../client/wire/route_secrets.h"
 #include "route.h"
 
 void route_init(struct route *r, struct slice name)
@@ -19,22 +20,31 @@ void route_init(struct route *r, struct slice name)
     }
 }
 
+/* Secrets are in them. */
+static void free_bytes(struct route *r)
+{
+    if (r->bytes != NULL) {
+        explicit_bzero(r->bytes, r->len);
+    }
+    free(r->bytes);
+}
+
 void route_clear(struct route *r)
 {
-    free(r->bytes);
+    free_bytes(r);
     memset(r, 0, sizeof *r);
 }
 
 void route_set(struct route *r, const struct route_settings *settings)
 {
-    struct buffer b = {0};
+    struct buffer b = {.wipes = true};
     struct problem problem;
     size_t used;
     int rv;
 
     route_settings_encode(&b, settings);
     must_hold(!b.failed);
-    free(r->bytes);
+    free_bytes(r);
     r->bytes = b.data;
     r->len = b.len;
     r->hash = XXH3_64bits(r->bytes, r->len);
@@ -42,21 +52,37 @@ void route_set(struct route *r, const struct route_settings *settings)
     assert(rv == ORDERSCHED_OK && used == r->len); /* what was decoded once */
 }
 
-void route_rotate(struct route *r, struct slice secret, uint32_t keep)
+/* In front of a list, which is at most PROTOCOL_SECRETS_MAX long; how long it is then. */
+static uint32_t rotate(struct slice list[PROTOCOL_SECRETS_MAX], uint32_t len, struct slice secret,
+                       uint32_t keep)
 {
-    struct route_settings settings = r->settings;
+    struct slice before[PROTOCOL_SECRETS_MAX];
     uint32_t n = 0;
 
-    settings.secrets[n++] = secret;
-    for (uint32_t i = 0; i < r->settings.n_secrets && n <= keep && n < PROTOCOL_SECRETS_MAX; i++) {
-        struct slice old = r->settings.secrets[i];
-
-        if (old.len != secret.len || memcmp(old.data, secret.data, old.len) != 0) {
-            settings.secrets[n++] = old;
+    memcpy(before, list, sizeof before);
+    list[n++] = secret;
+    for (uint32_t i = 0; i < len && n <= keep && n < PROTOCOL_SECRETS_MAX; i++) {
+        if (before[i].len != secret.len || memcmp(before[i].data, secret.data, secret.len) != 0) {
+            list[n++] = before[i];
         }
     }
-    settings.n_secrets = n;
-    route_set(r, &settings);
+    return n;
+}
+
+void route_rotate(struct route *r, struct slice secret, uint32_t keep)
+{
+    struct route_settings s = r->settings;
+
+    if (route_public_key_is_good(secret)) {
+        secret = route_signing_key_find(&s, secret);
+        assert(secret.len > 0); /* it was looked for before */
+    }
+    if (route_signing_key_is_good(secret)) {
+        s.n_signing_keys = rotate(s.signing_keys, s.n_signing_keys, secret, keep);
+    } else {
+        s.n_secrets = rotate(s.secrets, s.n_secrets, secret, keep);
+    }
+    route_set(r, &s);
 }
 
 enum route_ready route_ready_of(const struct order *o)

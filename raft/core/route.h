@@ -42,7 +42,8 @@ void route_clear(struct route *r);
 /* Take over decoded settings, from anywhere, even those of `r`. Aborts on lack of memory (a
  * replica that cannot apply must stop). */
 void route_set(struct route *r, const struct route_settings *settings);
-/* A new secret in front; of the others at most `keep` stay behind it, and not the same again. */
+/* A new secret, or signing key, in front; of the others of its kind at most `keep` stay behind it, and
+ * not the same again. A public key stands for the signing key that it is of, which the route must have. */
 void route_rotate(struct route *r, struct slice secret, uint32_t keep);
 
 /* The ready list that an order belongs in when its time has come. */

@@ -11,6 +11,14 @@
 #include "../../client/wire/protocol.h"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+/* RFC 8032, 7.1, tests 1 and 2. */
+#define KEY                                             \
+    "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX" \
+    "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg=="
+#define OTHER_KEY                                       \
+    "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9" \
+    "QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA=="
+#define PUBLIC_KEY "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
 static struct slice text(const char *s)
 {
@@ -56,6 +64,10 @@ static struct route_settings full(void)
         .http1_only = true,
         .n_command = 3,
         .command = {text("/bin/echo"), text(""), text("a b")},
+        .client_cert_pem = text("-----BEGIN CERTIFICATE-----\nown"),
+        .client_key_pem = text("-----BEGIN PRIVATE KEY-----\nhush"),
+        .n_signing_keys = 2,
+        .signing_keys = {text(KEY), text(OTHER_KEY)},
     };
 
     return s;
@@ -91,6 +103,11 @@ static void settings_come_back_as_they_were(void **state)
     assert_int_equal(out.n_command, 3);
     assert_slice(out.command[1], "");
     assert_slice(out.command[2], "a b");
+    assert_slice(out.client_cert_pem, "-----BEGIN CERTIFICATE-----\nown");
+    assert_slice(out.client_key_pem, "-----BEGIN PRIVATE KEY-----\nhush");
+    assert_int_equal(out.n_signing_keys, 2);
+    assert_slice(out.signing_keys[0], KEY);
+    assert_slice(out.signing_keys[1], OTHER_KEY);
     route_settings_encode(&again, &out);
     assert_int_equal(again.len, b.len);
     assert_memory_equal(again.data, b.data, b.len);
@@ -273,6 +290,40 @@ static void secrets_are_base64_of_24_to_64_bytes(void **state)
     assert_false(route_secret_is_good(text("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")));
 }
 
+static void a_client_certificate_and_its_key_come_together(void **state)
+{
+    static const char *const names[] = {"client_cert_pem", "client_key_pem"};
+    static const struct {
+        unsigned from, n; /* of the names */
+        bool cert, key;   /* are they given a text? */
+        int error;
+    } cases[] = {
+        {0, 1, true, true, ORDERSCHED_INVALID},  {1, 1, true, true, ORDERSCHED_INVALID},
+        {0, 2, true, false, ORDERSCHED_INVALID}, {0, 2, false, true, ORDERSCHED_INVALID},
+        {0, 2, true, true, ORDERSCHED_OK},       {0, 2, false, false, ORDERSCHED_OK},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct route_settings s = full();
+        struct route_settings changes = full();
+        struct buffer b = {0};
+        struct problem problem;
+        size_t used;
+        changes.client_cert_pem.len *= cases[i].cert;
+        changes.client_key_pem.len *= cases[i].key;
+        route_settings_encode_some(&b, &changes, names + cases[i].from, cases[i].n);
+        assert_int_equal(route_settings_change(b.data, b.len, &s, &used, &problem), cases[i].error);
+        if (cases[i].error == ORDERSCHED_OK) {
+            assert_int_equal(s.client_cert_pem.len > 0, cases[i].cert);
+            assert_int_equal(s.client_key_pem.len > 0, cases[i].key);
+        } else {
+            assert_memory_equal(problem.key.data, "client_", 7);
+        }
+        buffer_free(&b);
+    }
+}
+
 static void what_is_shown_holds_no_secret(void **state)
 {
     struct buffer b = {0};
@@ -281,6 +332,10 @@ static void what_is_shown_holds_no_secret(void **state)
     (void)state;
     route_settings_encode_public(&b, &s);
     assert_null(memmem(b.data, b.len, "whsec", 5));
+    assert_null(memmem(b.data, b.len, "whsk", 4));
+    assert_null(memmem(b.data, b.len, "hush", 4));
+    assert_null(memmem(b.data, b.len, "nWGxne", 6));
+    assert_non_null(memmem(b.data, b.len, PUBLIC_KEY, strlen(PUBLIC_KEY)));
     assert_null(memmem(b.data, b.len, "Bearer", 6));
     assert_null(memmem(b.data, b.len, "a b", 3));
     assert_null(memmem(b.data, b.len, "BEGIN", 5));
@@ -335,6 +390,7 @@ int main(void)
         cmocka_unit_test(each_text_is_checked),
         cmocka_unit_test(headers_that_callbacks_set_themselves_are_refused),
         cmocka_unit_test(secrets_are_base64_of_24_to_64_bytes),
+        cmocka_unit_test(a_client_certificate_and_its_key_come_together),
         cmocka_unit_test(what_is_shown_holds_no_secret),
         cmocka_unit_test(mutated_settings_never_crash_and_what_passes_is_stable),
     };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/callback/route_keys.h"
 #include "../../client/wire/token.h"
 #include "../../node/commit/inbound.h"
 #include "../support/random.h"
@@ -341,6 +342,38 @@ static void damaged_bytes_are_refused_or_harmless(void **state)
     }
 }
 
+/* What takes arithmetic is judged here, on the thread that received it. */
+static void a_key_pair_of_two_halves_is_refused_alone(void **state)
+{
+    static const char good[] = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/"
+                               "tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+    static const char mixed[] =
+        "whsk_nWGxne/"
+        "9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXQBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA==";
+    struct operation ops[2] = {
+        {.code = OPERATION_ROUTE_ROTATE, .request_id = request, .id = {(uint8_t *)"r", 1}}};
+    struct inbound in;
+
+    (void)state;
+    ops[1] = ops[0];
+    ops[0].secret = (struct slice){(const uint8_t *)mixed, sizeof mixed - 1};
+    ops[1].secret = (struct slice){(const uint8_t *)good, sizeof good - 1};
+    assert_int_equal(check(&in, 0, ops, 2), ORDERSCHED_OK);
+    assert_int_equal(in.items[0].error, ORDERSCHED_INVALID);
+    assert_int_equal(in.items[0].keys_flaw, ROUTE_KEYS_SIGNING);
+    assert_int_equal(in.items[1].error, ORDERSCHED_OK);
+    assert_int_equal(in.items[1].keys_flaw, ROUTE_KEYS_FIT);
+    assert_int_equal(in.n_logged, 1);
+    assert_true(in.secret); /* to be wiped, also for what was refused */
+    drop(&in);
+    ops[0] = (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                                .request_id = request,
+                                .id = {(uint8_t *)"r", 1}};
+    assert_int_equal(check(&in, 0, ops, 1), ORDERSCHED_OK);
+    assert_false(in.secret);
+    drop(&in);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_message_that_is_cut_or_goes_on_is_refused),
         cmocka_unit_test(refusing_an_item_takes_it_out_of_the_log_once),
         cmocka_unit_test(damaged_bytes_are_refused_or_harmless),
+        cmocka_unit_test(a_key_pair_of_two_halves_is_refused_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,6 +231,80 @@ static void a_rotation_puts_the_new_secret_first_and_keeps_older_ones(void **sta
     assert_slice(s->secrets[0], SECOND);
 }
 
+/* RFC 8032, 7.1, tests 1 and 2. */
+#define KEY                                             \
+    "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX" \
+    "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg=="
+#define OTHER_KEY                                       \
+    "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9" \
+    "QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA=="
+
+static void a_rotation_of_keys_leaves_the_secrets_and_one_of_secrets_the_keys(void **state)
+{
+    struct bed *b = *state;
+    const struct route_settings *s = &route_of(b, BED_ROUTE)->settings;
+
+    assert_answer(bed_apply(b, T, rotate_of(b, KEY, 1)), ORDERSCHED_OK, 0, 0, 0);
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_int_equal(s->n_secrets, 1);
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 1));
+    assert_int_equal(s->n_signing_keys, 2);
+    assert_slice(s->signing_keys[0], OTHER_KEY);
+    assert_slice(s->signing_keys[1], KEY);
+    bed_apply(b, T, rotate_of(b, SECOND, 0));
+    assert_int_equal(s->n_signing_keys, 2);
+    assert_int_equal(s->n_secrets, 1);
+    assert_slice(s->secrets[0], SECOND);
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 0));
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_slice(s->signing_keys[0], OTHER_KEY);
+    assert_int_equal(route_of(b, BED_ROUTE)->revision, b->index);
+    assert_int_equal(route_of(b, BED_ROUTE)->hurry_index, b->index);
+}
+
+/* Nobody needs the private half to end an overlap. */
+static void a_rotation_to_the_public_key_of_one_that_is_there_brings_it_to_the_front(void **state)
+{
+    static const char public_key[] = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    struct bed *b = *state;
+    const struct route_settings *s = &route_of(b, BED_ROUTE)->settings;
+
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 0));
+    assert_answer(bed_apply(b, T, rotate_of(b, public_key, 0)), ORDERSCHED_INVALID, 0, 0, 0);
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_slice(s->signing_keys[0], OTHER_KEY);
+    bed_apply(b, T, rotate_of(b, KEY, 1));
+    bed_apply(b, T, rotate_of(b, OTHER_KEY, 1));
+    assert_slice(s->signing_keys[1], KEY);
+    assert_answer(bed_apply(b, T, rotate_of(b, public_key, 1)), ORDERSCHED_OK, 0, 0, 0);
+    assert_int_equal(s->n_signing_keys, 2);
+    assert_slice(s->signing_keys[0], KEY);
+    assert_slice(s->signing_keys[1], OTHER_KEY);
+    bed_apply(b, T, rotate_of(b, public_key, 0));
+    assert_int_equal(s->n_signing_keys, 1);
+    assert_slice(s->signing_keys[0], KEY);
+    assert_int_equal(s->n_secrets, 1);
+}
+
+static void another_signing_key_hurries_what_waits(void **state)
+{
+    struct bed *b = *state;
+    struct operation put = bed_route_put(b, BED_ROUTE);
+
+    put.settings.n_signing_keys = 1;
+    put.settings.signing_keys[0] = bed_text(KEY);
+    bed_apply(b, T, put);
+    uint64_t first = b->index;
+    assert_int_equal(route_of(b, BED_ROUTE)->hurry_index, first);
+    put.request_id = bed_request(b, b->m.now_ms);
+    bed_apply(b, T, put); /* the same: nothing to hurry for */
+    assert_int_equal(route_of(b, BED_ROUTE)->hurry_index, first);
+    put.request_id = bed_request(b, b->m.now_ms);
+    put.settings.signing_keys[0] = bed_text(OTHER_KEY);
+    bed_apply(b, T, put);
+    assert_int_equal(route_of(b, BED_ROUTE)->hurry_index, b->index);
+}
+
 static void slots_are_given_out_lowest_first(void **state)
 {
     struct bed *b = *state;
@@ -345,6 +419,9 @@ int main(void)
         TEST(a_paused_route_keeps_its_due_orders),
         TEST(first_deliveries_and_retries_are_ready_apart),
         TEST(a_rotation_puts_the_new_secret_first_and_keeps_older_ones),
+        TEST(a_rotation_of_keys_leaves_the_secrets_and_one_of_secrets_the_keys),
+        TEST(a_rotation_to_the_public_key_of_one_that_is_there_brings_it_to_the_front),
+        TEST(another_signing_key_hurries_what_waits),
         TEST(slots_are_given_out_lowest_first),
         TEST(the_1025th_route_is_one_too_many),
         TEST(routes_are_found_by_name_while_others_come_and_go),

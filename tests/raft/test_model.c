@@ -208,6 +208,11 @@ static void compare_route(struct run *r, const struct route *got, const struct m
         EXPECT(r, s->secrets[i].len, strlen(want->secrets[i]));
         EXPECT(r, memcmp(s->secrets[i].data, want->secrets[i], s->secrets[i].len), 0);
     }
+    EXPECT(r, s->n_signing_keys, want->n_keys);
+    for (unsigned i = 0; i < want->n_keys; i++) {
+        EXPECT(r, s->signing_keys[i].len, strlen(want->keys[i]));
+        EXPECT(r, memcmp(s->signing_keys[i].data, want->keys[i], s->signing_keys[i].len), 0);
+    }
 }
 
 static void compare(struct run *r)

@@ -254,6 +254,13 @@ static void the_largest_of_everything_fits_its_bound(void **state)
                                                       PROTOCOL_HEADER_VALUE_MAX};
     }
     op.settings.ca_pem = (struct slice){(uint8_t *)pem, PROTOCOL_CA_MAX};
+    op.settings.client_cert_pem = (struct slice){(uint8_t *)pem, PROTOCOL_CLIENT_CERT_MAX};
+    op.settings.client_key_pem = (struct slice){(uint8_t *)pem, PROTOCOL_CLIENT_KEY_MAX};
+    op.settings.n_signing_keys = PROTOCOL_SECRETS_MAX;
+    for (unsigned i = 0; i < PROTOCOL_SECRETS_MAX; i++) {
+        op.settings.signing_keys[i] = bed_text("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX"
+                                               "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==");
+    }
     assert_int_equal(bed_apply(b, T, op).error, ORDERSCHED_OK);
     op = bed_schedule(b, "a", T + 100);
     op.id = (struct slice){(uint8_t *)text, ORDERSCHED_ID_MAX};

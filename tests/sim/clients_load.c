@@ -175,6 +175,14 @@ static void ask_again(struct sim_client *c)
 
 /* --- routes --- */
 
+/* Signing keys: RFC 8032, 7.1, tests 1 and 2. */
+#define SIM_KEY                                         \
+    "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX" \
+    "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg=="
+#define SIM_OTHER_KEY                                   \
+    "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9" \
+    "QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA=="
+
 static struct job *route_job(struct sim_client *c, enum operation_code code, unsigned route,
                              bool paused)
 {
@@ -207,6 +215,10 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
     }
     for (unsigned i = 0; i < op.settings.n_retries; i++) {
         op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
+    }
+    if (route % 2 == 1) { /* no draw: all seeds would be others */
+        op.settings.signing_keys[op.settings.n_signing_keys++] = text_slice(SIM_KEY);
+        op.secret = op.keep % 2 == 0 ? op.secret : text_slice(SIM_OTHER_KEY);
     }
     struct job *j = job_new(c, &op, 0);
     j->route = (int)route;

@@ -64,6 +64,8 @@ struct model_route {
     uint32_t attempts; /* 0: one more than retries */
     unsigned n_secrets;
     char secrets[PROTOCOL_SECRETS_MAX][PROTOCOL_SECRET_MAX + 1];
+    unsigned n_keys;
+    char keys[PROTOCOL_SECRETS_MAX][PROTOCOL_SECRET_MAX + 1]; /* that sign, "whsk_" */
 };
 
 struct model {

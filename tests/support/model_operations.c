@@ -159,6 +159,10 @@ static int do_put(struct model_route *r, const struct route_settings *s)
     for (unsigned i = 0; i < s->n_secrets; i++) {
         copy_secret(r->secrets[i], s->secrets[i]);
     }
+    r->n_keys = s->n_signing_keys;
+    for (unsigned i = 0; i < s->n_signing_keys; i++) {
+        copy_secret(r->keys[i], s->signing_keys[i]);
+    }
     return ORDERSCHED_OK;
 }
 
@@ -173,16 +177,29 @@ static int do_delete(struct model *m, unsigned route)
     return ORDERSCHED_OK;
 }
 
+/* A list of secrets, or of keys: the new one, and of the others at most `keep`. */
+static unsigned rotated(char list[PROTOCOL_SECRETS_MAX][PROTOCOL_SECRET_MAX + 1], unsigned len,
+                        const struct operation *op)
+{
+    char before[PROTOCOL_SECRETS_MAX][PROTOCOL_SECRET_MAX + 1];
+    unsigned n = 1;
+
+    memcpy(before, list, sizeof before);
+    copy_secret(list[0], op->secret);
+    for (unsigned i = 0; i < len; i++) {
+        if (n < op->keep + 1 && strcmp(before[i], list[0]) != 0) {
+            memcpy(list[n++], before[i], sizeof before[i]);
+        }
+    }
+    return n;
+}
+
 static int do_rotate(struct model_route *r, const struct operation *op)
 {
-    struct model_route before = *r;
-
-    copy_secret(r->secrets[0], op->secret);
-    r->n_secrets = 1;
-    for (unsigned i = 0; i < before.n_secrets; i++) {
-        if (r->n_secrets < op->keep + 1 && strcmp(before.secrets[i], r->secrets[0]) != 0) {
-            memcpy(r->secrets[r->n_secrets++], before.secrets[i], sizeof before.secrets[i]);
-        }
+    if (memcmp(op->secret.data, "whsk_", 5) == 0) {
+        r->n_keys = rotated(r->keys, r->n_keys, op);
+    } else {
+        r->n_secrets = rotated(r->secrets, r->n_secrets, op);
     }
     return ORDERSCHED_OK;
 }

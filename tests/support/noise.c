@@ -101,6 +101,18 @@ static struct slice choose_secret(struct noise *n)
     return (struct slice){(const uint8_t *)secret, strlen(secret)};
 }
 
+/* RFC 8032, 7.1, tests 1 and 2. Without a draw, so that seeds stay what they are. */
+static struct slice key_of(uint32_t number)
+{
+    static const char *const keys[] = {
+        "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/"
+        "tPJZAc6DuFy89qmIyWvAhpo9wdRGg==",
+        "whsk_TM0Imyj/"
+        "ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs9QBfD6EOJWpK3CqdNG368nJgszy7ElozAzVXxKvRmDA=="};
+
+    return (struct slice){(const uint8_t *)keys[number % 2], 93};
+}
+
 static void choose_route(struct noise *n, struct operation *op)
 {
     struct route_settings *s = &op->settings;
@@ -118,6 +130,13 @@ static void choose_route(struct noise *n, struct operation *op)
     s->n_secrets = (uint32_t)noise_below(n, 5);
     for (uint32_t i = 0; i < s->n_secrets; i++) {
         s->secrets[i] = choose_secret(n);
+    }
+    s->n_signing_keys = s->timeout_ms % 5;
+    for (uint32_t i = 0; i < s->n_signing_keys; i++) {
+        s->signing_keys[i] = key_of(s->timeout_ms / 5 + i);
+    }
+    if (s->window % 3 == 0) {
+        op->secret = key_of(s->window / 3);
     }
     s->n_retries = (uint32_t)noise_below(n, 4);
     for (uint32_t i = 0; i < s->n_retries; i++) {

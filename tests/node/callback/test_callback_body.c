@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "../../../client/callback/webhook.h"
 #include "../../../node/callback/http.h"
 
 #define SECRET "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -158,15 +159,55 @@ static void an_order_id_that_is_no_text_is_base64(void **state)
     free(body);
 }
 
+#define KEY                                             \
+    "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DX" \
+    "WpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg=="
+#define PUBLIC_KEY "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+#define EXAMPLE_ID "msg_p5jXN8AQM9LWM0D4loKWxJek"
+#define EXAMPLE_BODY "{\"test\": 2432232314}"
+
+static struct slice text(const char *s)
+{
+    return (struct slice){(const uint8_t *)s, strlen(s)};
+}
+
 static void the_signature_is_that_of_the_published_example(void **state)
 {
-    char *signature = callback_signature(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
-                                         "{\"test\": 2432232314}");
+    struct route_settings s = {.n_secrets = 1, .secrets = {text(SECRET)}};
+    char out[CALLBACK_SIGNATURES_SIZE];
 
     (void)state;
-    assert_string_equal(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-    free(signature);
-    assert_null(callback_signature("whsec_short", "id", 1, "{}"));
+    assert_null(callback_signatures(&s, EXAMPLE_ID, 1614265330, EXAMPLE_BODY, out));
+    assert_string_equal(out, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    s.n_secrets = 0;
+    assert_null(callback_signatures(&s, EXAMPLE_ID, 1614265330, EXAMPLE_BODY, out));
+    assert_string_equal(out, "");
+    s.n_secrets = 1;
+    s.secrets[0] = text("whsec_short");
+    assert_non_null(callback_signatures(&s, "id", 1, "{}", out));
+}
+
+static void each_secret_and_each_key_signs_and_all_of_it_fits(void **state)
+{
+    struct route_settings s = {.n_secrets = PROTOCOL_SECRETS_MAX,
+                               .n_signing_keys = PROTOCOL_SECRETS_MAX};
+    char out[CALLBACK_SIGNATURES_SIZE];
+    const char *const public_key = PUBLIC_KEY;
+    struct webhook_trust trust = {NULL, 0, &public_key, 1};
+    struct webhook w = {EXAMPLE_ID, "1614265330", out, EXAMPLE_BODY, strlen(EXAMPLE_BODY)};
+
+    (void)state;
+    for (unsigned i = 0; i < PROTOCOL_SECRETS_MAX; i++) {
+        s.secrets[i] = text(SECRET);
+        s.signing_keys[i] = text(KEY);
+    }
+    assert_null(callback_signatures(&s, EXAMPLE_ID, 1614265330, EXAMPLE_BODY, out));
+    assert_int_equal(strlen(out), 4 * 47 + 4 * 92 + 7);
+    assert_memory_equal(out + 3 * 48, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE= v1a,", 52);
+    assert_int_equal(webhook_verify(&w, &trust, 1614265330, 0), WEBHOOK_GENUINE);
+    w.body = "{}";
+    w.body_len = 2;
+    assert_int_equal(webhook_verify(&w, &trust, 1614265330, 0), WEBHOOK_WRONG_SIGNATURE);
 }
 
 /* ---- the verdict ---- */
@@ -388,6 +429,7 @@ int main(void)
         cmocka_unit_test(a_payload_that_is_no_text_is_base64),
         cmocka_unit_test(an_order_id_that_is_no_text_is_base64),
         cmocka_unit_test(the_signature_is_that_of_the_published_example),
+        cmocka_unit_test(each_secret_and_each_key_signs_and_all_of_it_fits),
         cmocka_unit_test(the_three_outcomes_are_read_from_any_2xx),
         cmocka_unit_test(an_answer_that_says_nothing_clear_is_a_failure),
         cmocka_unit_test(whatever_json_stands_beside_the_outcome_is_passed_over),

@@ -90,6 +90,7 @@ static void the_request_carries_what_the_contract_says(void **state)
     char url[64];
     const char *const secrets[] = {SECRET};
     const char *const secrets_2[] = {SECRET_2};
+    const char *const keys[] = {"whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="};
 
     (void)state;
     site_open(&s);
@@ -98,6 +99,10 @@ static void the_request_carries_what_the_contract_says(void **state)
     parcel_fill(&p, &b, url);
     p.copy.settings.n_secrets = 2;
     p.copy.settings.secrets[1] = parcel_text(SECRET_2);
+    p.copy.settings.n_signing_keys = 1;
+    p.copy.settings.signing_keys[0] = parcel_text(
+        "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/"
+        "tPJZAc6DuFy89qmIyWvAhpo9wdRGg==");
     p.d.payload = (uint8_t *)"{\"sku\":1}";
     p.d.payload_len = 9;
     bench_start(&b, &p);
@@ -118,8 +123,17 @@ static void the_request_carries_what_the_contract_says(void **state)
                         header_of(&s, "webhook-signature"), s.body, s.body_len};
     /* This machine's time, which the receiver compares with its own; the cluster's is years off. */
     uint64_t now_s = (uint64_t)time(NULL);
-    assert_int_equal(webhook_verify(&w, secrets, 1, now_s, 30), WEBHOOK_GENUINE);
-    assert_int_equal(webhook_verify(&w, secrets_2, 1, now_s, 30), WEBHOOK_GENUINE);
+    assert_int_equal(webhook_verify(&w, &(struct webhook_trust){.secrets = secrets, .n_secrets = 1},
+                                    now_s, 30),
+                     WEBHOOK_GENUINE);
+    assert_int_equal(webhook_verify(&w,
+                                    &(struct webhook_trust){.secrets = secrets_2, .n_secrets = 1},
+                                    now_s, 30),
+                     WEBHOOK_GENUINE);
+    assert_int_equal(
+        webhook_verify(&w, &(struct webhook_trust){.public_keys = keys, .n_public_keys = 1}, now_s,
+                       30),
+        WEBHOOK_GENUINE);
     assert_non_null(strstr(s.body, "\"timestamp\":\"2023-11-14T22:13:20.000Z\"")); /* the cluster */
     assert_non_null(strstr(s.body, "\"order_id\":\"order-42\""));
     assert_non_null(strstr(s.body, "\"attempt\":2,\"payload\":{\"sku\":1}}}"));

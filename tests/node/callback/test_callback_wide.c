@@ -79,7 +79,9 @@ static void a_batch_is_one_signed_request(void **state)
     assert_null(header_of(&s, "orderschedd-fence"));
     struct webhook w = {header_of(&s, "webhook-id"), header_of(&s, "webhook-timestamp"),
                         header_of(&s, "webhook-signature"), s.body, s.body_len};
-    assert_int_equal(webhook_verify(&w, secrets, 1, (uint64_t)time(NULL), 30), WEBHOOK_GENUINE);
+    assert_int_equal(webhook_verify(&w, &(struct webhook_trust){.secrets = secrets, .n_secrets = 1},
+                                    (uint64_t)time(NULL), 30),
+                     WEBHOOK_GENUINE);
     json_t *body = json_loadb(s.body, s.body_len, JSON_REJECT_DUPLICATES, NULL);
     json_t *data = json_object_get(body, "data");
     assert_string_equal(json_string_value(json_object_get(body, "type")), "order.expired.batch");
