@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../support/tls_sides.h"
+#include "../../support/tls/tls_sides.h"
 
 /* --- nodes --- */
 

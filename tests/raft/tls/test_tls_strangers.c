@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../../support/tls_sides.h"
+#include "../../support/tls/tls_sides.h"
 #include "../../support/tls/visitor.h"
 
 /* --- strangers --- */

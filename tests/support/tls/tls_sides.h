@@ -6,10 +6,10 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "../../raft/loop/listening.h"
-#include "../../raft/tls/tls_relay.h"
-#include "certificates.h"
-#include "tls_stranger.h"
+#include "../../../raft/loop/listening.h"
+#include "../../../raft/tls/tls_relay.h"
+#include "../certificates.h"
+#include "../tls_stranger.h"
 
 #define SIDES_SHAKING_MAX 8
 
