@@ -1,7 +1,9 @@
 /* tls_door.c - who may shake hands when many want to, and whose time for it is over. */
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../../client/base/must.h"
 #include "tls_internal.h"
 
 /* What this node dials is its own. */
@@ -25,45 +27,70 @@ static uint64_t host_of(const struct sockaddr_storage *address)
     return host;
 }
 
-static unsigned shaking_of(const struct tls_relay *r, uint64_t host)
+/* Who shakes hands, from where, and in which turn they came: the list of all has the latest first. */
+struct shaker {
+    struct tls_guest *guest;
+    uint64_t host;
+    unsigned age;
+};
+
+/* Those of one host beside each other, the oldest first. */
+static int by_host(const void *a, const void *b)
+{
+    const struct shaker *x = a, *y = b;
+
+    return x->host != y->host ? (x->host > y->host) - (x->host < y->host)
+                              : (x->age < y->age) - (x->age > y->age);
+}
+
+static unsigned count_strangers(const struct tls_relay *r)
 {
     unsigned n = 0;
 
     for (const struct tls_guest *guest = r->guests; guest != NULL; guest = guest->next) {
-        n += is_stranger(guest) && host_of(&guest->peer) == host;
+        n += is_stranger(guest);
     }
     return n;
 }
 
-void tls_door_make_room(struct tls_relay *r, const struct tls_guest *newcomer)
+/* The oldest of the host with most; of several such hosts, the one who is older. */
+static struct tls_guest *choose(const struct shaker *all, unsigned n)
 {
-    struct tls_guest *victim = NULL;
-    unsigned most = 0, all = 0;
-    uint64_t host = 0;
+    const struct shaker *victim = NULL;
+    unsigned most = 0;
 
+    for (unsigned i = 0, next; i < n; i = next) {
+        for (next = i + 1; next < n && all[next].host == all[i].host; next++) {
+        }
+        if (next - i > most || (next - i == most && all[i].age > victim->age)) {
+            most = next - i;
+            victim = &all[i];
+        }
+    }
+    return victim->guest;
+}
+
+void tls_door_make_room(struct tls_relay *r)
+{
     if (atomic_load_explicit(&r->n_guests, memory_order_relaxed) <= r->config.shaking_max) {
         return;
     }
-    /* The list has the latest first, so the last one seen is the oldest. */
+    unsigned n = count_strangers(r), i = 0;
+    if (n <= r->config.shaking_max) {
+        return;
+    }
+    struct shaker *all = must_have(malloc(n * sizeof *all));
     for (struct tls_guest *guest = r->guests; guest != NULL; guest = guest->next) {
-        if (!is_stranger(guest)) {
-            continue;
-        }
-        all++;
-        if (victim == NULL || host_of(&guest->peer) != host) {
-            unsigned n = shaking_of(r, host_of(&guest->peer));
-            if (n > most) {
-                most = n;
-                host = host_of(&guest->peer);
-                victim = guest;
-            }
-        } else {
-            victim = guest;
+        if (is_stranger(guest)) {
+            all[i] = (struct shaker){guest, host_of(&guest->peer), i};
+            i++;
         }
     }
-    if (all > r->config.shaking_max && victim != NULL && victim != newcomer) {
-        tls_guest_fail(victim, 0, "too many shake hands at once, and its address has most of them");
-    }
+    qsort(all, n, sizeof *all, by_host); /* not each with each: many come from many addresses */
+    tls_guest_fail(
+        choose(all, n), 0,
+        "too many shake hands at once: of the address with most of them it is the oldest");
+    free(all);
 }
 
 void tls_door_tick(struct tls_relay *r)

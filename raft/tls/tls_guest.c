@@ -240,7 +240,7 @@ void tls_guest_accept(struct tls_relay *r, int fd)
         guest_fail_by(guest, rv);
         return;
     }
-    tls_door_make_room(r, guest);
+    tls_door_make_room(r);
 }
 
 static void guest_connected_cb(uv_connect_t *request, int status)

@@ -147,8 +147,8 @@ void tls_guest_dial(struct tls_relay *r, struct tls_dial *dial);
 void tls_guest_step(struct tls_guest *guest);
 /* It comes to nothing: whom it concerns is told why. */
 void tls_guest_fail(struct tls_guest *guest, int status, const char *why);
-void tls_door_make_room(struct tls_relay *r, const struct tls_guest *newcomer);
-void tls_door_tick(struct tls_relay *r); /* whose time is over */
+void tls_door_make_room(struct tls_relay *r); /* somebody has come */
+void tls_door_tick(struct tls_relay *r);      /* whose time is over */
 
 /* tls_line.c, tls_stay.c: on the owner's loop */
 /* A line for somebody who is through; takes the note's socket and session over. Returns the owner's

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define BACKLOG 128
+#define BACKLOG 1024 /* a member whom strangers crowd out comes again a second later only */
 /* Four election timeouts. TCP doubles its pause with each packet that is lost again: a connection that
  * came through a bad link may sleep for seconds after the link is good, a new one does not. */
 #define USER_TIMEOUT_DEFAULT_MS 2000

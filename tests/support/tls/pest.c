@@ -405,10 +405,15 @@ void pest_start(struct pest *p)
     close(fd);
 }
 
+unsigned pest_so_far(const struct pest *p)
+{
+    return atomic_load(&p->shared->n);
+}
+
 void pest_stop(struct pest *p)
 {
     atomic_store(&p->shared->stop, true);
     assert_int_equal(process_wait(p->pid), 0);
-    p->n += atomic_load(&p->shared->n);
+    p->n += pest_so_far(p);
     munmap(p->shared, sizeof *p->shared);
 }

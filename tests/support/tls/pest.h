@@ -25,6 +25,8 @@ struct pest {
 };
 
 void pest_start(struct pest *p);
+/* How much it did since it was started. */
+unsigned pest_so_far(const struct pest *p);
 void pest_stop(struct pest *p);
 /* What a test's main() returns when it was started with arguments: it is a pest's process then. */
 int pest_main(int argc, char **argv);
