@@ -209,6 +209,25 @@ static void a_note_of_the_leaders_is_a_row(void **state)
     assert_int_equal(row(k, 2)->count, 12);
 }
 
+static void a_set_back_names_who_asked_for_it(void **state)
+{
+    struct book *k = *state;
+    struct buffer tokens = {0};
+
+    bed_pass(k->b, T + 5000);
+    struct operation op = machine_set_back_operation(&k->b->m, T + 2000, &tokens);
+    op.kind = CALLER_TOKEN;
+    op.secret = book_hash(k, ROOT);
+    op.address = bed_text(HERE);
+    assert_int_equal(bed_apply(k->b, T + 5000, op).error, ORDERSCHED_OK);
+    assert_int_equal(row(k, 1)->code, OPERATION_CLOCK_SET_BACK);
+    assert_int_equal(row(k, 1)->time_ms, T + 5000);
+    assert_true(is(row(k, 1)->name, "root"));
+    assert_true(is(row(k, 1)->detail, "by 3000 ms"));
+    assert_int_equal(k->b->m.now_ms, T + 2000);
+    buffer_free(&tokens);
+}
+
 /* --- bounds --- */
 
 static void fill(struct audit_trail *a, unsigned n, int error, size_t about)
@@ -423,6 +442,7 @@ int main(void)
         WITH_BOOK(without_an_address_in_the_log_there_is_no_row),
         WITH_BOOK(nothing_secret_is_in_a_row),
         WITH_BOOK(a_note_of_the_leaders_is_a_row),
+        WITH_BOOK(a_set_back_names_who_asked_for_it),
         cmocka_unit_test(the_last_ten_thousand_are_kept_whatever_is_refused),
         cmocka_unit_test(the_trail_is_bounded_in_bytes),
         WITH_BOOK(the_trail_is_in_snapshots),
