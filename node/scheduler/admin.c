@@ -55,7 +55,7 @@ static bool wait_for_note(struct administration *a, bool begins)
     struct scheduler *s = a->scheduler;
     struct operation op = operation_of(a);
 
-    a->ticket = scheduler_note(s, &a->in->caller, &op, ORDERSCHED_OK);
+    a->ticket = scheduler_note(s, &a->in->caller, &op);
     if (a->ticket == 0) {
         return false;
     }
@@ -80,8 +80,9 @@ static void scheduler_administered(void *arg, int error, const char *text)
         }
     } else if (error == ORDERSCHED_OK && op.code == OPERATION_TRANSFER) {
         buffer_reset(&a->scheduler->body);
-    } else if (error == ORDERSCHED_MEMBER_CHANGE) {
-        (void)scheduler_note(a->scheduler, &a->in->caller, &op, error);
+    } else if (error == ORDERSCHED_MEMBER_CHANGE || error == ORDERSCHED_NOT_FOUND ||
+               error == ORDERSCHED_INVALID) {
+        scheduler_note_refused(a->scheduler, &a->in->caller, op.code, error);
     }
     scheduler_end_administration(a, error, text);
 }
@@ -166,13 +167,6 @@ static void scheduler_transfer(struct administration *a, uint64_t id)
     replica_transfer(s->replica, id != 0 ? id : scheduler_successor(s), scheduler_administered, a);
 }
 
-/* What ends this leadership could not be noted behind it. */
-static bool ends_leadership(const struct scheduler *s, const struct operation *op)
-{
-    return op->code == OPERATION_TRANSFER ||
-           (op->code == OPERATION_MEMBER_REMOVE && op->node_id == s->config.replica.id);
-}
-
 static void administration_begin(struct administration *a)
 {
     struct scheduler *s = a->scheduler;
@@ -199,7 +193,8 @@ void scheduler_administer(struct scheduler *s, struct inbound *in)
     a->in = in;
     s->administering++;
     struct operation op = operation_of(a);
-    if (!ends_leadership(s, &op) || !wait_for_note(a, true)) {
+    /* What ends this leadership could not be noted behind it. */
+    if (op.code != OPERATION_TRANSFER || !wait_for_note(a, true)) {
         administration_begin(a);
     }
 }

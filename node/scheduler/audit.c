@@ -1,4 +1,4 @@
-/* audit.c - the audit trail's rows of what is not in the log: what is denied before, and what is done beside
+/* audit.c - the audit trail's rows of what is not in the log: what is refused before, and what is done beside
  * it. The leader notes it there. */
 #include <assert.h>
 
@@ -10,11 +10,11 @@ static bool may_note(const struct scheduler *s)
     return s->state == SCHEDULER_LEADING && s->batcher.open && !scheduler_is_setting_back(s);
 }
 
-void scheduler_note_denied(struct scheduler *s, const struct caller *caller,
-                           enum operation_code code)
+void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
+                            enum operation_code code, int error)
 {
     if (caller->from.data != NULL && audit_covers(code) && s->state == SCHEDULER_LEADING) {
-        notes_add(&s->notes, caller, code);
+        notes_add(&s->notes, caller, code, error);
     }
 }
 
@@ -32,7 +32,7 @@ void scheduler_note_step(struct scheduler *s, uint64_t now_us)
 }
 
 uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
-                        const struct operation *done, int error)
+                        const struct operation *done)
 {
     char detail[AUDIT_DETAIL_MAX];
 
@@ -44,7 +44,7 @@ uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
         .code = OPERATION_NOTE,
         .state = done->code,
         .payload = {(const uint8_t *)detail, audit_detail(done, detail)},
-        .attempt = (uint32_t)error,
+        .attempt = ORDERSCHED_OK,
         .version = 1,
         .kind = caller->kind,
         .secret = caller->who,

@@ -110,7 +110,7 @@ struct scheduler {
     uint64_t denied_at_us; /* which was then */
     uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
-    struct notes notes;            /* what was denied, for the audit trail */
+    struct notes notes;            /* what was refused, for the audit trail */
     unsigned administering;        /* membership operations not answered yet, */
     struct administration *noting; /* and of these: those that wait for their note in the log */
     struct set_back set_back;
@@ -252,13 +252,13 @@ void scheduler_administer_step(struct scheduler *s);
 void scheduler_administer_end(struct scheduler *s); /* the leadership is lost */
 
 /* audit.c */
-/* This was denied to whom nothing else in the log will tell of it. */
-void scheduler_note_denied(struct scheduler *s, const struct caller *caller,
-                           enum operation_code code);
+/* This was refused, and nothing in the log tells of it: note that soon. */
+void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
+                            enum operation_code code, int error);
 void scheduler_note_step(struct scheduler *s, uint64_t now_us);
-/* Note in the log that this was done, or refused. The ticket of the note; 0: there will be none. */
+/* Note in the log that this was done, or is about to be. The ticket of the note; 0: there will be none. */
 uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
-                        const struct operation *done, int error);
+                        const struct operation *done);
 
 /* set_back.c */
 /* Tell what setting the time back would do, or do it, as `caller` asked (NULL: that is not told), whose

@@ -4,16 +4,18 @@
 #include <assert.h>
 #include <string.h>
 
-static bool is_of(const struct note *note, const struct caller *caller, enum operation_code code)
+static bool is_of(const struct note *note, const struct caller *caller, enum operation_code code,
+                  int error)
 {
-    return note->code == code && caller_is(&note->caller, caller) &&
+    return note->code == code && note->error == error && caller_is(&note->caller, caller) &&
            caller_is_from(&note->caller, caller);
 }
 
-static void note_begin(struct note *note, const struct caller *caller, enum operation_code code)
+static void note_begin(struct note *note, const struct caller *caller, enum operation_code code,
+                       int error)
 {
     assert(caller->who.len <= sizeof note->who && caller->from.len <= sizeof note->from);
-    *note = (struct note){.code = code};
+    *note = (struct note){.code = code, .error = error};
     if (caller->who.len > 0) {
         memcpy(note->who, caller->who.data, caller->who.len);
     }
@@ -25,16 +27,17 @@ static void note_begin(struct note *note, const struct caller *caller, enum oper
                                    {note->from, caller->from.len}};
 }
 
-void notes_add(struct notes *n, const struct caller *caller, enum operation_code code)
+void notes_add(struct notes *n, const struct caller *caller, enum operation_code code, int error)
 {
     static const struct caller others = {.kind = CALLER_NOBODY};
     struct note *note = n->note;
 
-    while (note < n->note + n->n && note < n->note + NOTES_MAX && !is_of(note, caller, code)) {
+    while (note < n->note + n->n && note < n->note + NOTES_MAX &&
+           !is_of(note, caller, code, error)) {
         note++;
     }
     if (note == n->note + n->n) {
-        note_begin(note, note < n->note + NOTES_MAX ? caller : &others, code);
+        note_begin(note, note < n->note + NOTES_MAX ? caller : &others, code, error);
         n->n++;
     }
     note->count += note->count < UINT32_MAX;
@@ -55,7 +58,7 @@ struct operation notes_operation(const struct notes *n, unsigned i)
         .code = OPERATION_NOTE,
         .state = note->code,
         .payload = {(const uint8_t *)together, i == NOTES_MAX ? sizeof together - 1 : 0},
-        .attempt = ORDERSCHED_DENIED,
+        .attempt = (uint32_t)note->error,
         .version = note->count,
         .kind = note->caller.kind,
         .secret = note->caller.who,

@@ -1,7 +1,7 @@
-/* notes.h - what was denied before it was in the log, until it is noted there for the audit trail
- * (docs/security.md).
+/* notes.h - what was refused before it was in the log, or beside it, until it is noted there for the audit
+ * trail (docs/security.md).
  *
- * Whoever may guess may guess often: what one caller was denied of one kind is counted, and noted once a
+ * Whoever may guess may guess often: what one caller was refused of one kind is counted, and noted once a
  * second with its count. Of more than NOTES_MAX such callers in a second the rest is counted together.
  *
  * Pure. */
@@ -15,6 +15,7 @@
 
 struct note {
     enum operation_code code;
+    int error;
     uint32_t count;
     struct caller caller; /* points into these */
     uint8_t who[GRANT_NAME_MAX];
@@ -28,8 +29,8 @@ struct notes {
     uint64_t next_us; /* monotonic; not before that */
 };
 
-/* This caller was denied that, which audit_covers(). */
-void notes_add(struct notes *n, const struct caller *caller, enum operation_code code);
+/* This caller was refused that, which audit_covers(). */
+void notes_add(struct notes *n, const struct caller *caller, enum operation_code code, int error);
 /* When the next are to be noted; UINT64_MAX: there are none. */
 uint64_t notes_due_us(const struct notes *n);
 /* The operation that notes the i-th; points into the notes. */
