@@ -1129,7 +1129,7 @@ def the_audit_trail_tells_who_did_what(cluster):
     rows_of = lambda *filters: one(root, AUDIT_LIST, *filters).body
     eventually("denials are noted within a second",
                lambda: sum(r[10] for r in rows_of(0, "eye", b"", 0, 0)[2]) == 7)
-    eventually("and what was refused beside the log", lambda: len(rows_of(0, "", b"transfer", 0, 0)[2]) == 2)
+    eventually("and what was refused beside the log", lambda: len(rows_of(0, "", b"leader", 0, 0)[2]) == 2)
     number, more, rows = rows_of(0, "", b"", 0, 0)
     same(more, False)
     same({len(r) for r in rows}, {12})

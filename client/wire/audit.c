@@ -28,7 +28,7 @@ static const struct {
     {OPERATION_CLOCK_SET_BACK, "clock set-back"},
     {OPERATION_MEMBER_ADD, "member add"},
     {OPERATION_MEMBER_REMOVE, "member remove"},
-    {OPERATION_TRANSFER, "transfer"},
+    {OPERATION_TRANSFER, "leader transfer"},
 };
 
 static const char *name_of(enum operation_code code)
