@@ -60,6 +60,7 @@ enum mutant {
     MUTANT_ROLE_CHECKED_BEFORE_LOG, /* the leader denies, and what it lets in is carried out */
     MUTANT_REVOKED_TOKEN_COUNTS,
     MUTANT_DENIED_TELLS_OF_ORDER, /* a denied answer has the order's state */
+    MUTANT_AUDIT_LEAVES_ONE_OUT,  /* a kind of administrative operation leaves no row */
     MUTANT_COUNT
 };
 

@@ -1125,6 +1125,66 @@ def who_may_do_what(cluster):
 
 
 @alone()
+def the_audit_trail_tells_who_did_what(cluster):
+    c, leader = cluster.client, cluster.leader()
+    fresh = c.request_id
+    one = lambda token, *operation: page.Node(leader.address, token=token).one(*operation)
+    same(c.do(AUDIT_LIST, 0, "", b"", 0, 0).body, [0, False, []], "nothing was administered")
+    worker_route(c, "r")
+    secret = "whsec_" + "A" * 32
+    put = [ROUTE_PUT, fresh(), "shop", {"url": "http://u:hush@127.0.0.1:1/cb?hush", "secrets": [secret],
+                                        "headers": [["x-key", "hush"]]}]
+    error_of(leader.one(*put), OK)
+    error_of(leader.one(*put), OK, "a copy")
+    root, root_hash = page.make_token()
+    eye, eye_hash = page.make_token()
+    error_of(c.do(TOKEN_CREATE, None, "root", root_hash, 0, [[5, "*", b""]]), OK)
+    error_of(c.do(TOKEN_CREATE, None, "eye", eye_hash, 0, [[1, "*", b""]]), OK)
+    error_of(one(root, AUTHORIZE, fresh(), True), OK)
+    error_of(one(root, ROUTE_PAUSE, fresh(), "none", True), NOT_FOUND)
+    for i in range(7):
+        error_of(one(eye, ROUTE_DELETE, fresh(), "r"), DENIED)
+    error_of(one(eye, AUDIT_LIST, 0, "", b"", 0, 0), DENIED, "an observer's")
+    error_of(one(root, TRANSFER, 99), NOT_FOUND)
+    rows_of = lambda *filters: one(root, AUDIT_LIST, *filters).body
+    eventually("denials are noted within a second",
+               lambda: sum(r[10] for r in rows_of(0, "eye", b"", 0, 0)[2]) == 7)
+    eventually("and what was refused beside the log", lambda: len(rows_of(0, "", b"leader", 0, 0)[2]) == 2)
+    number, more, rows = rows_of(0, "", b"", 0, 0)
+    same(more, False)
+    same({len(r) for r in rows}, {12})
+    told = [[r[3], r[4], r[5], r[6], r[8], r[9]] for r in rows if r[4] != DENIED and r[3] != TRANSFER]
+    same(told, [
+        [ROUTE_PUT, OK, 0, "", b"r", "worker"],
+        [ROUTE_PUT, OK, 0, "", b"shop", "http http://***@127.0.0.1:1/cb?***"],
+        [TOKEN_CREATE, OK, 0, "", b"root", "admin *"],
+        [TOKEN_CREATE, OK, 0, "", b"eye", "observer *"],
+        [AUTHORIZE, OK, 1, "root", b"", "on"],
+        [ROUTE_PAUSE, NOT_FOUND, 1, "root", b"none", "paused"]])
+    transfers = [[r[4], r[9]] for r in rows if r[3] == TRANSFER]
+    same(transfers, [[OK, "node 99"], [NOT_FOUND, ""]])
+    same({r[7] for r in rows}, {"127.0.0.1"})
+    denied, = [r for r in rows if r[4] == DENIED]
+    same([denied[3], denied[5], denied[6], denied[10]], [ROUTE_DELETE, 1, "eye", 7])
+    assert denied[11] <= denied[1] <= leader.ask().now_ms, denied
+    assert all(r[2] > 0 and r[11] == r[1] for r in rows if r[10] == 1), rows
+    same(number, max(r[0] for r in rows))
+    assert b"hush" not in repr(rows).encode() and secret not in repr(rows), rows
+    same(rows_of(0, "", b"", 0, number), [number, False, []], "behind the last")
+    first = rows_of(0, "", b"", 2, 0)
+    same([first[0], first[1], len(first[2])], [2, True, 2])
+    same(rows_of(0, "", b"", 0, first[0])[2], rows[2:])
+    same({r[3] for r in rows_of(0, "", b"route", 0, 0)[2]}, {ROUTE_PUT, ROUTE_PAUSE, ROUTE_DELETE})
+    same({r[3] for r in rows_of(0, "", b"route put", 0, 0)[2]}, {ROUTE_PUT})
+    same(rows_of(0, "", b"rout", 0, 0)[2], [])
+    same([r[3] for r in rows_of(0, "", b"shop", 0, 0)[2]], [ROUTE_PUT])
+    same(len(rows_of(0, "nobody", b"", 0, 0)[2]), 4)
+    same(rows_of(rows[-1][1] + 1, "", b"", 0, 0)[2], [])
+    error_of(c.do(AUDIT_LIST, 0, "n" * 65, b"", 0, 0), INVALID)
+    error_of(one(root, AUDIT_LIST, 0, "", bytes(129), 0, 0), INVALID)
+
+
+@alone()
 def a_thousand_and_more_routes(cluster):
     c = cluster.client
     results = c.run([[ROUTE_PUT, None, "r%d" % i, {"kind": "worker"}] for i in range(1024)])

@@ -68,10 +68,15 @@ for command in schedule pay cancel extend get list "route put" "route list" "rou
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
     "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back" \
     "cert create-ca" "cert node" "cert client" "cert renew" "cert show" \
-    "token create" "token rotate" "token revoke" "token list" "grant put" "auth on" "auth off"; do
+    "token create" "token rotate" "token revoke" "token list" "grant put" "auth on" "auth off" audit; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
 
+expect "an audit since no time" 2 - '--since must be an RFC 3339 time' $ctl audit --since yesterday
+expect "an audit of no name" 2 - '--who must be' $ctl audit --who 'b b'
+expect "an audit of nothing" 2 - '--what must have' $ctl audit --what ''
+expect "an audit behind no row" 2 - '--cursor must be' $ctl audit --cursor first
+expect "an audit of no rows" 2 - '--limit must be' $ctl audit --limit 0
 expect "a token without a role" 2 - '--role is missing' $ctl token create bob --expires 1d
 expect "a token without an end" 2 - '--expires is missing' $ctl token create bob --role admin
 expect "a role that there is not" 2 - 'not "boss"' $ctl token create bob --role admin,boss --expires 1d

@@ -151,6 +151,13 @@ guess() {
 check a_guess_at_a_token_is_denied says 'DENIED' guess
 revoked() { ctl token revoke web && says 'DENIED' as_web get o-2; }
 check a_revoked_token_is_denied revoked
+audited() {
+    says 'owner +local +grant put +.* OK' ctl audit --who owner &&
+        says '[a-z]+ +10\.0\.0\.9 +route put +web-1 +OK' ctl audit &&
+        says 'web +10\.0\.0\.9 +auth +- +DENIED' ctl audit --who web &&
+        says '"operation": *"token revoke"' ctl -w json audit --what web
+}
+check all_of_it_is_in_the_audit_trail audited
 
 # --- who may not come in ---
 

@@ -74,6 +74,10 @@ enum ctl_flag {
     CTL_PREFIX,
     CTL_EXPIRES,
     CTL_OVERLAP,
+    CTL_SINCE,
+    CTL_WHO,
+    CTL_WHAT,
+    CTL_CURSOR,
     CTL_FLAGS
 };
 
@@ -132,6 +136,7 @@ extern const struct ctl_command ctl_cert_commands[];
 extern const struct ctl_command ctl_cert_renew_commands[];
 extern const struct ctl_command ctl_cert_show_commands[];
 extern const struct ctl_command ctl_principal_commands[];
+extern const struct ctl_command ctl_audit_commands[];
 
 /* The value of a flag, or NULL. */
 const char *ctl_value(const struct ctl *ctl, enum ctl_flag flag);

@@ -28,6 +28,12 @@ bool caller_is(const struct caller *a, const struct caller *b)
            (a->who.len == 0 || memcmp(a->who.data, b->who.data, a->who.len) == 0);
 }
 
+bool caller_is_from(const struct caller *a, const struct caller *b)
+{
+    return (a->from.data == NULL) == (b->from.data == NULL) && a->from.len == b->from.len &&
+           (a->from.len == 0 || memcmp(a->from.data, b->from.data, a->from.len) == 0);
+}
+
 const char *grant_role_name(enum role role)
 {
     return role >= ROLE_OBSERVER && role < ROLES ? role_names[role] : "?";

@@ -37,8 +37,13 @@ enum caller_kind { CALLER_NOBODY = 0, CALLER_TOKEN = 1, CALLER_CERTIFICATE = 2, 
 struct caller {
     enum caller_kind kind;
     struct slice who;
+    /* Where it asks from (audit.h). data NULL: that is not told, and what it asks for is in no audit
+     * trail. In the log it is told in front of administrative operations alone. */
+    struct slice from;
 };
-bool caller_is(const struct caller *a, const struct caller *b);
+bool caller_is(const struct caller *a, const struct caller *b); /* wherever it asks from */
+/* And from the same place? */
+bool caller_is_from(const struct caller *a, const struct caller *b);
 
 const char *grant_role_name(enum role role);               /* "observer" and so on */
 bool grant_role_parse(struct slice name, enum role *role); /* false: there is no such role */

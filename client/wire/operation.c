@@ -1,6 +1,7 @@
 /* operation.c - one operation: its bytes, its fields, its limits. */
 #include <string.h>
 
+#include "audit.h"
 #include "cursor.h"
 #include "principal.h"
 #include "protocol.h"
@@ -326,17 +327,12 @@ static int decode_dead_list(struct cursor *c, struct operation *op)
 }
 
 /* The shape of each operation: how many elements its array has, and who reads them. The first of
- * a code is the one that is written; others are in old logs. */
+ * a code is the one that is written; others are in old logs, or tell more of who asks. */
 struct shape {
     enum operation_code code;
     uint32_t elements;
     int (*decode)(struct cursor *c, struct operation *op); /* NULL: nothing but the code */
 };
-
-static int decode_get(struct cursor *c, struct operation *op)
-{
-    return decode_order_id(c, op);
-}
 
 static int decode_clock_set_back(struct cursor *c, struct operation *op)
 {
@@ -357,6 +353,13 @@ static int decode_set_back(struct cursor *c, struct operation *op)
     return op->n_tokens % 2 == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
+static int decode_set_back_from(struct cursor *c, struct operation *op)
+{
+    int rv = decode_set_back(c, op);
+
+    return rv != ORDERSCHED_OK ? rv : principal_decode_caller_from(c, op);
+}
+
 static int decode_node_id(struct cursor *c, struct operation *op)
 {
     op->node_id = cursor_uint(c);
@@ -375,12 +378,12 @@ static const struct shape shapes[] = {
     {OPERATION_PAY, 3, decode_order},
     {OPERATION_CANCEL, 3, decode_order},
     {OPERATION_EXTEND, 5, decode_extend},
-    {OPERATION_GET, 2, decode_get},
+    {OPERATION_GET, 2, decode_order_id},
     {OPERATION_LIST, 5, decode_list},
     {OPERATION_STATUS, 1, NULL},
     {OPERATION_ROUTE_LIST, 1, NULL},
     {OPERATION_DIGEST, 1, NULL},
-    {OPERATION_HISTORY, 2, decode_get},
+    {OPERATION_HISTORY, 2, decode_order_id},
     {OPERATION_DEAD_LIST, 4, decode_dead_list},
     {OPERATION_ROUTE_PUT, 4, decode_route_put},
     {OPERATION_ROUTE_PUT, 8, decode_route_put_old},
@@ -393,6 +396,7 @@ static const struct shape shapes[] = {
     {OPERATION_ROUTE_RETRY, 3, decode_route_delete},
     {OPERATION_CLOCK_TRUST, 3, decode_clock_trust},
     {OPERATION_GRANT_LIST, 2, principal_decode},
+    {OPERATION_AUDIT_LIST, 6, audit_decode_list},
     {OPERATION_GRANT_PUT, 5, principal_decode},
     {OPERATION_GRANT_REVOKE, 3, principal_decode},
     {OPERATION_TOKEN_CREATE, 6, principal_decode},
@@ -412,7 +416,10 @@ static const struct shape shapes[] = {
     {OPERATION_OUTCOME, 8, decode_outcome},
     {OPERATION_HURRY, 5, decode_hurry},
     {OPERATION_SET_BACK, 4, decode_set_back},
+    {OPERATION_SET_BACK, 7, decode_set_back_from},
     {OPERATION_CALLER, 3, principal_decode},
+    {OPERATION_CALLER, 4, principal_decode_caller_from},
+    {OPERATION_NOTE, 9, audit_decode_note},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -463,7 +470,12 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
 
 static void encode_head(struct buffer *b, const struct operation *op)
 {
-    write_array(b, shape_of(op->code)->elements);
+    uint32_t more = op->address.data == NULL         ? 0
+                    : op->code == OPERATION_CALLER   ? 1
+                    : op->code == OPERATION_SET_BACK ? 3
+                                                     : 0;
+
+    write_array(b, shape_of(op->code)->elements + more);
     write_uint(b, op->code);
     if (op->request_id != NULL) {
         write_bin(b, op->request_id, ORDERSCHED_REQUEST_ID_SIZE);
@@ -569,7 +581,12 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_uint(b, op->since_ms);
             write_array(b, op->n_tokens);
             buffer_append(b, op->tokens.data, op->tokens.len);
+            if (op->address.data != NULL) {
+                principal_encode_caller(b, op);
+            }
             break;
+        case OPERATION_AUDIT_LIST: audit_encode_list(b, op); break;
+        case OPERATION_NOTE: audit_encode_note(b, op); break;
         case OPERATION_GRANT_LIST:
         case OPERATION_GRANT_PUT:
         case OPERATION_GRANT_REVOKE:

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "audit.h"
+
 static int refuse(struct operation *op, const char *key, const char *why)
 {
     op->problem.key = (struct slice){(const uint8_t *)key, strlen(key)};
@@ -53,7 +55,7 @@ static int read_overlap(struct cursor *c, struct operation *op)
                                                  : refuse(op, "overlap", "must be at most 3660d");
 }
 
-static int read_caller(struct cursor *c, struct operation *op)
+int principal_decode_caller(struct cursor *c, struct operation *op)
 {
     uint64_t kind = cursor_uint(c);
 
@@ -67,6 +69,23 @@ static int read_caller(struct cursor *c, struct operation *op)
         case CALLER_CERTIFICATE:
             return grant_name_is_good(op->secret) ? ORDERSCHED_OK : ORDERSCHED_INVALID;
         default: return ORDERSCHED_INVALID;
+    }
+}
+
+int principal_decode_caller_from(struct cursor *c, struct operation *op)
+{
+    int rv = principal_decode_caller(c, op);
+
+    op->address = cursor_bytes(c);
+    return rv == ORDERSCHED_OK && op->address.len > AUDIT_FROM_MAX ? ORDERSCHED_INVALID : rv;
+}
+
+void principal_encode_caller(struct buffer *b, const struct operation *op)
+{
+    write_uint(b, op->kind);
+    write_bin(b, op->secret.data, op->secret.len);
+    if (op->address.data != NULL) {
+        write_str(b, op->address.data, op->address.len);
     }
 }
 
@@ -103,7 +122,7 @@ int principal_decode(struct cursor *c, struct operation *op)
     struct slice id;
 
     if (op->code == OPERATION_CALLER) {
-        return read_caller(c, op);
+        return principal_decode_caller(c, op);
     }
     if (op->code == OPERATION_GRANT_LIST) {
         return read_after(c, op);
@@ -131,8 +150,7 @@ static void write_token(struct buffer *b, const struct operation *op)
 void principal_encode(struct buffer *b, const struct operation *op)
 {
     if (op->code == OPERATION_CALLER) {
-        write_uint(b, op->kind);
-        write_bin(b, op->secret.data, op->secret.len);
+        principal_encode_caller(b, op);
         return;
     }
     if (op->code == OPERATION_AUTHORIZE) {
@@ -159,5 +177,5 @@ void principal_encode(struct buffer *b, const struct operation *op)
 
 struct caller caller_of(const struct operation *op)
 {
-    return (struct caller){(enum caller_kind)op->kind, op->secret};
+    return (struct caller){(enum caller_kind)op->kind, op->secret, op->address};
 }

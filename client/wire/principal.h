@@ -11,7 +11,13 @@ int principal_decode(struct cursor *c, struct operation *op) ORDERSCHED_MUST_CHE
 /* What stands behind code and request id. */
 void principal_encode(struct buffer *b, const struct operation *op);
 
-/* The caller that a CALLER operation names; its slice points into the operation's bytes. */
+/* Who asks, as CALLER and others have it: op->kind and op->secret; behind it from where, op->address,
+ * where that is told. */
+int principal_decode_caller(struct cursor *c, struct operation *op) ORDERSCHED_MUST_CHECK;
+int principal_decode_caller_from(struct cursor *c, struct operation *op) ORDERSCHED_MUST_CHECK;
+void principal_encode_caller(struct buffer *b, const struct operation *op);
+
+/* The caller that such an operation names; its slices point into the operation's bytes. */
 struct caller caller_of(const struct operation *op);
 
 #endif

@@ -88,6 +88,8 @@ enum operation_code {
     OPERATION_DEAD_LIST = 22,  /* [22, route or "", limit, cursor] */
     OPERATION_GRANT_LIST = 23, /* [23, name or ""]: principals behind this name */
 
+    OPERATION_AUDIT_LIST = 24, /* [24, since_ms, who, what, limit, behind this row's number] */
+
     OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
                                     [32, request_id, name, url, [secret...], timeout_ms, window,
                                      [retry_ms...]] */
@@ -133,8 +135,12 @@ enum operation_code {
     OPERATION_SET_BACK =
         67,                /* [67, time_ms, since_ms, [slot, since_ms, ...]]: the cluster's time is
                                 this again, which is earlier; when the leadership began, and since
-                                when these routes are paused */
-    OPERATION_CALLER = 68, /* [68, kind, hash or name]: who asks for the operations behind it */
+                                when these routes are paused; behind it kind, hash or name, and
+                                address of who asked, where that is told */
+    OPERATION_CALLER = 68, /* [68, kind, hash or name, address]: who asks for the operations behind
+                              it; without the address where none of them is administrative */
+    OPERATION_NOTE = 69,   /* [69, code, what it is about, detail, error, count, kind, hash or name,
+                              address]: a row of the audit trail, of what is not in the log */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -251,7 +257,10 @@ struct operation {
     uint64_t node_id;
     struct slice address;
     /* principals: `id` is the name, `secret` the hash, `time_ms` the lifetime, `delay_ms` the
-     * overlap, `tokens` the grants, back to back; of a caller `secret` is who it is */
+     * overlap, `tokens` the grants, back to back; of a caller `secret` is who it is, and `address`
+     * from where. A note has its code in `state`, its detail in `payload`, its error in `attempt`, its
+     * count in `version`; of a list of the trail `id` is who, `route` what, `time_ms` since when, and
+     * `since_ms` the row to go on behind */
     uint32_t kind;
     bool on;
     /* workers: reserve uses route, limit and time_ms too */
@@ -409,6 +418,9 @@ void request_encode_token(struct buffer *b, const char *token);
  *                 ...]]
  *   GRANT_LIST   [name to go on behind, or "" at the end, [[name, kind, changed at this log index,
  *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]
+ *   AUDIT_LIST   [number of the row to go on behind, are there more, [row, ...]], the oldest first; a
+ *                row is that of audit.h: [number, time_ms, index, code, error, kind of caller, name of
+ *                principal or "", address, what it is about, detail, count, first_ms]
  *   MEMBER_LIST  [[id, address, "voter" | "standby" | "lost-data", leads (bool), match], ...]
  *   others       nil
  */
@@ -425,6 +437,7 @@ struct result {
     bool in_vain;  /* ...and nothing was changed */
     uint8_t lacks; /* DENIED: what is missing (raft/access/roles.h) */
     uint8_t role;  /* ...of this role */
+    bool repeated; /* a copy of a request: what it is answered was decided before */
 };
 void result_encode(struct buffer *b, const struct result *result);
 /* The same without the body: exactly one msgpack value must follow. */

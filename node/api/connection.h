@@ -51,7 +51,8 @@ struct api_connection {
     struct api_seat seat;
     struct api_unfinished_of unfinished; /* body_cap of it */
     bool closing, closed;
-    struct inbound_source source; /* by which the raft loop shares its time */
+    char from_text[INBOUND_FROM_MAX]; /* its address without the port, or "local" */
+    struct inbound_source source;     /* by which the raft loop shares its time */
     atomic_bool gone; /* closing, for the raft loop: a long poll is not given orders any more */
 };
 

@@ -1,6 +1,7 @@
 /* door.c - who comes in, and who has to go: for another client, because the time is over, or because
  * nobody is at the other end. */
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -82,11 +83,24 @@ static struct api_connection *connection_new(struct api *a, bool local)
     return c;
 }
 
+/* For the audit trail: connections of one client have one address. */
+static void connection_name(struct api_connection *c)
+{
+    const struct sockaddr *from = (const struct sockaddr *)&c->from;
+
+    if (c->local) {
+        snprintf(c->from_text, sizeof c->from_text, "local");
+    } else if (uv_ip_name(from, c->from_text, sizeof c->from_text) != 0) {
+        c->from_text[0] = '\0';
+    }
+}
+
 /* Its wire is open: a seat, and the greeting. */
 static void connection_begin(struct api_connection *c)
 {
     uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
 
+    connection_name(c);
     if (!connection_sit_down(c)) {
         api_connection_close(c);
         return;

@@ -148,7 +148,10 @@ static void connections_unpark(struct api *a)
 /* Who asks, unless a token in the message says more. */
 static struct caller connection_caller(const struct api_connection *c)
 {
-    struct caller caller = {.kind = c->local ? CALLER_OWNER : CALLER_NOBODY};
+    struct caller caller = {
+        .kind = c->local ? CALLER_OWNER : CALLER_NOBODY,
+        .from = {(const uint8_t *)c->from_text, strlen(c->from_text)}, /* the same */
+    };
 
     if (c->certificate[0] != '\0') { /* which stays as long as its slots */
         caller.kind = CALLER_CERTIFICATE;

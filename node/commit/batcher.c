@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../client/base/must.h"
+#include "../../client/wire/audit.h"
 #include "../../client/wire/cursor.h"
 #include "../../raft/mutant.h"
 
@@ -190,25 +191,44 @@ static uint32_t reads_of(const struct inbound *in)
 /* --- who asks --- */
 
 #define CALLER_HEAD 5u /* bytes in front of the hash or name, as operation_encode() writes them */
+#define FROM_HEAD 2u   /* and in front of whence it asks */
 #define ARRAY_3 0x93   /* msgpack */
+#define ARRAY_4 0x94
 #define BIN_8 0xc4
+#define STR_8 0xd9
 
-/* Do its operations need a word of who asks, behind those of `before`? */
+/* Who asks, and for administrative operations from where, as far as that is known. */
+static struct caller word_of(const struct inbound *in)
+{
+    struct caller caller = in->caller;
+
+    if (!in->is_administrative) {
+        caller.from = (struct slice){0};
+    }
+    return caller;
+}
+
+/* Do its operations need a word of who asks, behind those of `before`? Ordinary ones do not care whence
+ * that asked. */
 static bool needs_word(const struct caller *before, const struct inbound *in)
 {
-    return in->n_logged > 0 && !caller_is(before, &in->caller);
+    struct caller word = word_of(in);
+
+    return in->n_logged > 0 && (!caller_is(before, &word) ||
+                                (word.from.data != NULL && !caller_is_from(before, &word)));
 }
 
 static size_t word_size(const struct caller *caller)
 {
-    return CALLER_HEAD + caller->who.len;
+    return CALLER_HEAD + caller->who.len +
+           (caller->from.data != NULL ? FROM_HEAD + caller->from.len : 0);
 }
 
 static uint8_t *batcher_write_word(uint8_t *out, const struct caller *caller)
 {
     static_assert(OPERATION_CALLER < 0x80, "its code is one byte");
-    assert(caller->who.len <= UINT8_MAX);
-    *out++ = ARRAY_3;
+    assert(caller->who.len <= UINT8_MAX && caller->from.len <= AUDIT_FROM_MAX);
+    *out++ = caller->from.data != NULL ? ARRAY_4 : ARRAY_3;
     *out++ = OPERATION_CALLER;
     *out++ = (uint8_t)caller->kind;
     *out++ = BIN_8;
@@ -216,7 +236,14 @@ static uint8_t *batcher_write_word(uint8_t *out, const struct caller *caller)
     if (caller->who.len > 0) {
         memcpy(out, caller->who.data, caller->who.len);
     }
-    return out + caller->who.len;
+    out += caller->who.len;
+    if (caller->from.data != NULL) {
+        *out++ = STR_8;
+        *out++ = (uint8_t)caller->from.len;
+        memcpy(out, caller->from.data, caller->from.len);
+        out += caller->from.len;
+    }
+    return out;
 }
 
 static void batcher_choose(const struct batcher *b, struct choice *choice)
@@ -238,9 +265,10 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
         if (full && choice->n_messages > 0) {
             break;
         }
-        choice->bytes += in->logged_bytes + (named ? word_size(&in->caller) : 0);
+        struct caller word = word_of(in);
+        choice->bytes += in->logged_bytes + (named ? word_size(&word) : 0);
         choice->operations += in->n_logged + named;
-        caller = in->n_logged > 0 ? in->caller : caller;
+        caller = named ? word : caller;
         choice->reads += reads_of(in);
         choice->n_messages++;
     }
@@ -273,8 +301,8 @@ static void batcher_compose(struct batcher *b, uint8_t *data, const struct choic
     for (uint32_t i = 0; i < choice->n_messages; i++, in = in->next) {
         in->named = needs_word(&caller, in);
         if (in->named) {
-            at = batcher_write_word(at, &in->caller);
-            caller = in->caller;
+            caller = word_of(in);
+            at = batcher_write_word(at, &caller);
         }
         at = batcher_copy(at, in);
     }

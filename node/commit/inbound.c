@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "../../client/callback/route_keys.h"
+#include "../../client/wire/audit.h"
 #include "../../client/wire/cursor.h"
 #include "../../client/wire/token.h"
 #include "request_watch.h"
 
 static_assert(ORDERSCHED_ARGUMENT <= UINT8_MAX, "inbound_item.error is one byte");
+static_assert(INBOUND_FROM_MAX <= AUDIT_FROM_MAX, "the log takes any address");
 static_assert(PROTOCOL_MESSAGE_MAX <= UINT32_MAX, "inbound_item.offset is four bytes");
 
 static bool operation_from_outside(enum operation_code code)
@@ -58,6 +60,7 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
     if (operation_is_logged(op.code)) {
         in->n_logged++;
         in->logged_bytes += item->len;
+        in->is_administrative = in->is_administrative || audit_covers(op.code);
         item->target = request_watch_target(&op);
         /* It is behind two heads and the code, in whichever forms these came. */
         assert((size_t)(op.request_id - op.bytes.data) <= UINT8_MAX);
@@ -101,7 +104,8 @@ static void take_token(struct inbound *in, const struct request *request)
 {
     if ((request->flags & PROTOCOL_TOKEN) != 0) {
         token_hash(request->token, in->token_hash);
-        in->caller = (struct caller){CALLER_TOKEN, {in->token_hash, sizeof in->token_hash}};
+        in->caller.kind = CALLER_TOKEN;
+        in->caller.who = (struct slice){in->token_hash, sizeof in->token_hash};
     }
 }
 
@@ -113,7 +117,7 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
     in->items = NULL;
     in->n_items = in->n_logged = 0;
     in->logged_bytes = 0;
-    in->administers = in->secret = false;
+    in->administers = in->is_administrative = in->secret = false;
     int error = request_decode(in->message, in->message_len, &request);
     if (error != ORDERSCHED_OK) {
         snprintf(text, text_len, "%s", ordersched_error_text(error));

@@ -33,6 +33,7 @@ struct inbound_item {
 };
 
 #define INBOUND_HEADROOM 64
+#define INBOUND_FROM_MAX 64 /* bytes of caller.from */
 
 struct inbound {
     struct inbound *next;   /* the holder's queue */
@@ -43,11 +44,12 @@ struct inbound {
     uint32_t n_logged; /* items that go into the log */
     size_t logged_bytes;
     /* Who asks: nobody, or whom the connection knows (by certificate; the owner), as it is set
-     * before inbound_check(); a token that the message states counts instead. */
+     * before inbound_check(), and from where; a token that the message states counts instead. */
     struct caller caller;
     uint8_t token_hash[TOKEN_HASH_SIZE];
     bool named;                    /* the batcher's: its entry says who asks in front of it */
     bool secret;                   /* holds secrets of a route: to be wiped at its end */
+    bool is_administrative;        /* holds an operation of the log that is audited (audit.h) */
     bool administers;              /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */

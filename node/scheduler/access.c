@@ -106,6 +106,7 @@ void scheduler_write_denied(struct scheduler *s, const struct actor *actor,
     enum role role = 0;
     enum lack lack = machine_may(&s->machine, actor, &op, &role);
 
+    scheduler_note_refused(s, &in->caller, op.code, ORDERSCHED_DENIED);
     write_denied(s, &in->caller, lack, role, op.code, out);
 }
 

@@ -9,17 +9,30 @@
 #include "../../client/text/units.h"
 #include "internal.h"
 
-/* One membership operation under way. */
+/* One operation under way. */
 struct administration {
     struct scheduler *scheduler;
     struct inbound *in;
-    uint64_t id; /* of a member that is added */
+    struct administration *next; /* of those that wait for their note */
+    uint64_t ticket;             /* of that */
+    bool begins;                 /* with its note; else it ends with it */
+    bool noted;                  /* which is in the log */
+    uint64_t id;                 /* of a member that is added */
     char address[PROTOCOL_ADDRESS_MAX];
 };
 
-static void scheduler_administered(void *arg, int error, const char *text)
+static struct operation operation_of(const struct administration *a)
 {
-    struct administration *a = arg;
+    struct operation op;
+
+    if (operation_decode(a->in->message + a->in->items[0].offset, a->in->items[0].len, &op) != 0) {
+        abort(); /* inbound_check decoded these very bytes */
+    }
+    return op;
+}
+
+static void scheduler_end_administration(struct administration *a, int error, const char *text)
+{
     struct scheduler *s = a->scheduler;
     struct result result = {.error = error};
 
@@ -33,6 +46,45 @@ static void scheduler_administered(void *arg, int error, const char *text)
     s->administering--;
     scheduler_answer_one(s, a->in, &result);
     free(a);
+}
+
+/* --- the audit trail: these are not in the log, and are noted there --- */
+
+static bool wait_for_note(struct administration *a, bool begins)
+{
+    struct scheduler *s = a->scheduler;
+    struct operation op = operation_of(a);
+
+    a->ticket = scheduler_note(s, &a->in->caller, &op);
+    if (a->ticket == 0) {
+        return false;
+    }
+    a->begins = begins;
+    a->next = s->noting;
+    s->noting = a;
+    return true;
+}
+
+/* A membership that was changed is answered once that is noted. What the cluster refused is noted on the
+ * side; what did not come to a decision is not. */
+static void scheduler_administered(void *arg, int error, const char *text)
+{
+    struct administration *a = arg;
+    struct operation op = operation_of(a);
+    bool changed = op.code == OPERATION_MEMBER_ADD || op.code == OPERATION_MEMBER_REMOVE;
+
+    if (error == ORDERSCHED_OK && changed) {
+        buffer_reset(&a->scheduler->body);
+        if (a->ticket == 0 && wait_for_note(a, false)) {
+            return;
+        }
+    } else if (error == ORDERSCHED_OK && op.code == OPERATION_TRANSFER) {
+        buffer_reset(&a->scheduler->body);
+    } else if (error == ORDERSCHED_MEMBER_CHANGE || error == ORDERSCHED_NOT_FOUND ||
+               error == ORDERSCHED_INVALID) {
+        scheduler_note_refused(a->scheduler, &a->in->caller, op.code, error);
+    }
+    scheduler_end_administration(a, error, text);
 }
 
 /* Whoever is at the new member's address has been asked. */
@@ -115,17 +167,11 @@ static void scheduler_transfer(struct administration *a, uint64_t id)
     replica_transfer(s->replica, id != 0 ? id : scheduler_successor(s), scheduler_administered, a);
 }
 
-void scheduler_administer(struct scheduler *s, struct inbound *in)
+static void administration_begin(struct administration *a)
 {
-    struct administration *a = must_have(malloc(sizeof *a));
-    struct operation op;
+    struct scheduler *s = a->scheduler;
+    struct operation op = operation_of(a);
 
-    if (operation_decode(in->message + in->items[0].offset, in->items[0].len, &op) != 0) {
-        abort(); /* inbound_check decoded these very bytes */
-    }
-    a->scheduler = s;
-    a->in = in;
-    s->administering++;
     switch (op.code) {
         case OPERATION_MEMBER_ADD: scheduler_add_member(a, &op); break;
         case OPERATION_MEMBER_REMOVE:
@@ -133,8 +179,71 @@ void scheduler_administer(struct scheduler *s, struct inbound *in)
             break;
         case OPERATION_TRANSFER: scheduler_transfer(a, op.node_id); break;
         case OPERATION_CLOCK_SET_BACK:
-            scheduler_set_back(s, op.carry_out, scheduler_administered, a);
+            scheduler_set_back(s, op.carry_out, &a->in->caller, scheduler_administered, a);
             break;
         default: scheduler_administered(a, ORDERSCHED_UNKNOWN_OPERATION, NULL); break;
+    }
+}
+
+void scheduler_administer(struct scheduler *s, struct inbound *in)
+{
+    struct administration *a = must_have(calloc(1, sizeof *a));
+
+    a->scheduler = s;
+    a->in = in;
+    s->administering++;
+    struct operation op = operation_of(a);
+    /* What ends this leadership could not be noted behind it. */
+    if (op.code != OPERATION_TRANSFER || !wait_for_note(a, true)) {
+        administration_begin(a);
+    }
+}
+
+void scheduler_administer_noted(struct scheduler *s, uint64_t ticket)
+{
+    for (struct administration *a = s->noting; a != NULL; a = a->next) {
+        if (a->ticket == ticket) {
+            a->noted = true;
+            s->again = true;
+        }
+    }
+}
+
+/* One that is noted, taken out; or NULL. */
+static struct administration *take_noted(struct scheduler *s)
+{
+    for (struct administration **at = &s->noting; *at != NULL; at = &(*at)->next) {
+        struct administration *a = *at;
+        if (a->noted) {
+            *at = a->next;
+            return a;
+        }
+    }
+    return NULL;
+}
+
+void scheduler_administer_step(struct scheduler *s)
+{
+    struct administration *a;
+
+    while ((a = take_noted(s)) != NULL) {
+        if (a->begins) {
+            administration_begin(a);
+        } else {
+            buffer_reset(&s->body);
+            scheduler_end_administration(a, ORDERSCHED_OK, NULL);
+        }
+    }
+}
+
+/* Whether the notes are in the log is not known. What had begun has ended; what had not will not. */
+void scheduler_administer_end(struct scheduler *s)
+{
+    while (s->noting != NULL) {
+        struct administration *a = s->noting;
+        s->noting = a->next;
+        buffer_reset(&s->body);
+        scheduler_end_administration(a, a->begins ? ORDERSCHED_BUSY : ORDERSCHED_OK,
+                                     "nothing was done: the leadership moved");
     }
 }

@@ -30,6 +30,7 @@
 #include "reader.h"
 #include "../callback/receivers.h"
 #include "../commit/refusals.h"
+#include "notes.h"
 #include "../commit/request_watch.h"
 #include "../host/told_time.h"
 #include "scheduler.h"
@@ -44,9 +45,10 @@ enum scheduler_state { SCHEDULER_FOLLOWING, SCHEDULER_TAKING_OVER, SCHEDULER_LEA
 struct set_back {
     scheduler_administered_fn *done; /* NULL: it is not */
     void *arg;
-    uint64_t until_us; /* for deliveries to end */
-    bool held;         /* they have, and nothing is proposed */
-    uint64_t ticket;   /* of the operation; 0: not proposed yet */
+    uint64_t until_us;    /* for deliveries to end */
+    bool held;            /* they have, and nothing is proposed */
+    uint64_t ticket;      /* of the operation; 0: not proposed yet */
+    struct caller caller; /* who asked, for the audit trail */
     uint64_t from_ms, to_ms;
     struct machine_set_back foreseen;
 };
@@ -108,7 +110,9 @@ struct scheduler {
     uint64_t denied_at_us; /* which was then */
     uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
-    unsigned administering; /* membership operations not answered yet */
+    struct notes notes;            /* what was refused, for the audit trail */
+    unsigned administering;        /* membership operations not answered yet, */
+    struct administration *noting; /* and of these: those that wait for their note in the log */
     struct set_back set_back;
     uint32_t era;            /* the machine's that the clock is of */
     struct reader reader;    /* messages with reads that are being answered */
@@ -240,12 +244,27 @@ void scheduler_log_dead(struct scheduler *s, const struct entry *e,
                         const struct machine_results *results);
 
 /* admin.c */
+struct administration;
 void scheduler_administer(struct scheduler *s, struct inbound *in);
+/* An operation of our own was applied: is it the note that one of them waits for? */
+void scheduler_administer_noted(struct scheduler *s, uint64_t ticket);
+void scheduler_administer_step(struct scheduler *s);
+void scheduler_administer_end(struct scheduler *s); /* the leadership is lost */
+
+/* audit.c */
+/* This was refused, and nothing in the log tells of it: note that soon. */
+void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
+                            enum operation_code code, int error);
+void scheduler_note_step(struct scheduler *s, uint64_t now_us);
+/* Note in the log that this was done, or is about to be. The ticket of the note; 0: there will be none. */
+uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
+                        const struct operation *done);
 
 /* set_back.c */
-/* Tell what setting the time back would do, or do it. done is called once, maybe at once. */
-void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administered_fn *done,
-                        void *arg);
+/* Tell what setting the time back would do, or do it, as `caller` asked (NULL: that is not told), whose
+ * memory stays until then. done is called once, maybe at once. */
+void scheduler_set_back(struct scheduler *s, bool carry_out, const struct caller *caller,
+                        scheduler_administered_fn *done, void *arg);
 void scheduler_set_back_step(struct scheduler *s, uint64_t now_us);
 /* Nothing new is delivered meanwhile. */
 bool scheduler_is_setting_back(const struct scheduler *s);

@@ -78,6 +78,7 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
             next_ms = room_ms < next_ms ? room_ms : next_ms;
         }
     }
+    scheduler_note_step(s, now_us);
     s->worker_wake_us = callback_worker_run(&s->worker);
     scheduler_watch_quiet(s, now_us);
     scheduler_build_snapshot(s, now_us);
@@ -135,6 +136,9 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (scheduler_is_setting_back(s) && !s->set_back.held) {
         sleep_us = sooner_us(sleep_us, s->set_back.until_us, now_us);
     }
+    if (s->state == SCHEDULER_LEADING) {
+        sleep_us = sooner_us(sleep_us, notes_due_us(&s->notes), now_us);
+    }
     if (s->drain_cb != NULL) {
         sleep_us = sooner_us(sleep_us, s->drain_until_us, now_us);
     }
@@ -152,6 +156,7 @@ uint64_t scheduler_run(struct scheduler *s)
     uint64_t next_ms = scheduler_round(s, now_us);
     scheduler_watch_clock(s, now_us);
     scheduler_set_back_step(s, now_us);
+    scheduler_administer_step(s);
     scheduler_drain_step(s, now_us);
     scheduler_transfer_if_short(s, now_us);
     scheduler_transfer_if_outvoted(s, now_us);

@@ -94,6 +94,7 @@ static void host_internal(void *arg, uint64_t ticket, const struct result *resul
 
     callback_worker_ticket(&s->worker, ticket, result);
     scheduler_set_back_applied(s, ticket, result);
+    scheduler_administer_noted(s, ticket);
 }
 
 /* --- what the replica tells --- */

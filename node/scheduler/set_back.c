@@ -77,10 +77,14 @@ static const char *set_back_refused(const struct scheduler *s, const struct set_
                                          "clock shows them";
 }
 
-void scheduler_set_back(struct scheduler *s, bool carry_out, scheduler_administered_fn *done,
-                        void *arg)
+void scheduler_set_back(struct scheduler *s, bool carry_out, const struct caller *caller,
+                        scheduler_administered_fn *done, void *arg)
 {
     struct set_back b = {.done = done, .arg = arg};
+
+    if (caller != NULL) {
+        b.caller = *caller;
+    }
 
     if (s->state != SCHEDULER_LEADING) {
         done(arg, ORDERSCHED_NOT_LEADER, NULL);
@@ -120,6 +124,9 @@ static void set_back_propose(struct scheduler *s)
     }
     buffer_reset(&s->body);
     struct operation op = machine_set_back_operation(&s->machine, b->to_ms, &s->body);
+    op.kind = b->caller.kind;
+    op.secret = b->caller.who;
+    op.address = b->caller.from;
     b->ticket = batcher_submit_alone(&s->batcher, &op);
     s->again = true;
 }

@@ -50,6 +50,7 @@ static struct rule rule_of(enum operation_code code)
         case OPERATION_DEAD_DROP: return (struct rule){ROLE_OPERATOR, OPERATORS, REACH_ORDER};
         case OPERATION_ROUTE_PAUSE:
         case OPERATION_ROUTE_RETRY: return (struct rule){ROLE_OPERATOR, OPERATORS, REACH_ROUTE};
+        case OPERATION_AUDIT_LIST:
         case OPERATION_CLOCK_TRUST:
         case OPERATION_CLOCK_SET_BACK:
         case OPERATION_MEMBER_ADD:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "machine_parts.h"
+#include "../access/auditing.h"
 #include "../../client/base/must.h"
 #include "../../client/wire/principal.h"
 #include "../mutant.h"
@@ -58,6 +59,7 @@ static void free_state(struct machine *m)
     free(m->route_cells);
     recent_free(m->recent);
     grants_clear(&m->grants);
+    audit_clear(&m->audit);
 }
 
 void machine_close(struct machine *m)
@@ -100,6 +102,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->routes_index = fresh->applied;
     m->recent = fresh->recent;
     m->grants = fresh->grants;
+    m->audit = fresh->audit;
     m->memory = fresh->memory;
     machine_index_reset(m);
     machine_rebuild_commit(m, rebuild);
@@ -222,6 +225,35 @@ static bool is_admitted(const struct machine *m, const struct actor *actor, stru
     return true;
 }
 
+/* --- the audit trail --- */
+
+static struct auditing auditing_of(const struct machine *m, const struct actor *a)
+{
+    return auditing_begin(&a->caller, a->principal, m->now_ms, m->applied);
+}
+
+static void apply_note(struct machine *m, const struct operation *op, struct result *result)
+{
+    struct actor actor = machine_actor(m, caller_of(op));
+    struct auditing auditing = auditing_of(m, &actor);
+
+    auditing_note(&auditing, &m->audit, op);
+    result->error = ORDERSCHED_OK;
+}
+
+static void apply_set_back(struct machine *m, const struct entry *e, const struct operation *op,
+                           struct result *result)
+{
+    struct actor actor = machine_actor(m, caller_of(op)); /* as of before */
+    struct auditing auditing = auditing_of(m, &actor);
+    uint64_t from_ms = m->now_ms;
+
+    machine_apply_set_back(m, op, e->n_operations == 1 && e->era == m->era, result);
+    if (op->address.data != NULL && result->error == ORDERSCHED_OK) {
+        auditing_set_back(&auditing, &m->audit, from_ms - m->now_ms);
+    }
+}
+
 /* Operation number `i` of the entry. 0, or -1 for one that no log of ours holds. */
 static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
                            const struct actor *actor, struct step *step, struct result *result)
@@ -255,11 +287,29 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_EPOCH: machine_apply_epoch(m, e->epoch, i == 0, op, result); return 0;
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
-        case OPERATION_SET_BACK:
-            machine_apply_set_back(m, op, e->n_operations == 1 && e->era == m->era, result);
-            return 0;
+        case OPERATION_NOTE: apply_note(m, op, result); return 0;
+        case OPERATION_SET_BACK: apply_set_back(m, e, op, result); return 0;
         default: return -1;
     }
+}
+
+/* The same, and what it leaves in the audit trail. */
+static int apply_and_audit(struct machine *m, const struct entry *e, uint32_t i,
+                           const struct actor *actor, struct step *step, struct result *result)
+{
+    bool audited = actor->caller.from.data != NULL && step->op.code < OPERATION_EPOCH &&
+                   audit_covers(step->op.code) &&
+                   !(MUTANT(AUDIT_LEAVES_ONE_OUT) && step->op.code == OPERATION_GRANT_REVOKE);
+
+    if (!audited) {
+        return apply_operation(m, e, i, actor, step, result);
+    }
+    struct auditing auditing = auditing_of(m, actor);
+    int rv = apply_operation(m, e, i, actor, step, result);
+    if (rv == 0) {
+        auditing_end(&auditing, &m->audit, &step->op, result);
+    }
+    return rv;
 }
 
 bool machine_can_apply(const uint8_t *data, size_t len)
@@ -374,7 +424,7 @@ int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e
             struct result unheard;
             struct result *result = results ? &results->results[done + i] : &unheard;
             follow_actor(m, &actor, &steps[i].op);
-            if (apply_operation(m, e, done + i, &actor, &steps[i], result) != 0) {
+            if (apply_and_audit(m, e, done + i, &actor, &steps[i], result) != 0) {
                 return -1;
             }
         }

@@ -1,8 +1,8 @@
 /* machine.h - the deterministic state machine: what all replicas agree on.
  *
  * State: the replicated time, the orders, the routes, the epoch, the recent requests that
- * belong to no order, whose clock is trusted, the principals and whether they count, and what came
- * with an epoch: settings, the cluster's identity, its secret.
+ * belong to no order, whose clock is trusted, the principals and whether they count, what was
+ * administered (the audit trail), and what came with an epoch: settings, the cluster's identity, its secret.
  * It changes only through machine_apply(), which reads nothing but the entry and the state: no
  * clock, no randomness, no iteration order. docs/semantics.md states every rule; each test names
  * the rule it checks.
@@ -15,6 +15,7 @@
 #ifndef MACHINE_H
 #define MACHINE_H
 
+#include "../access/audit_trail.h"
 #include "../access/roles.h"
 #include "entry.h"
 #include "order.h"
@@ -105,6 +106,7 @@ struct machine {
     uint32_t n_routes;     /* slots from here on have never been used */
     struct recent *recent; /* queue and its index (recent.h) */
     struct grants grants;
+    struct audit_trail audit;
     /* derived */
     struct wheel wheel;
     struct link closing;          /* order_extra.closing, in order of becoming due */

@@ -226,6 +226,7 @@ static void check_recent(const struct machine *m)
         CHECK(recent_find(m->recent, r->id) == r);
     }
     CHECK(recent_digest(m->recent) == recent_digest_anew(m->recent));
+    CHECK(audit_is_sound(&m->audit));
 }
 
 static void check_principal(const struct machine *m, const struct principal *p)

@@ -211,6 +211,10 @@ static uint64_t hash_rest(const struct machine *m)
     if (grants_are_in_use(&m->grants)) { /* the same */
         add_grants(&hash, &m->grants);
     }
+    if (m->audit.made > 0) { /* and again */
+        add_uint(&hash, m->audit.made);
+        add_uint(&hash, m->audit.sum);
+    }
     return canon_end(&hash);
 }
 

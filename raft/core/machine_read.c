@@ -395,6 +395,49 @@ static int read_grants(const struct machine *m, const struct operation *op, stru
     return ORDERSCHED_OK;
 }
 
+/* --- the audit trail --- */
+
+#define AUDIT_SCAN_MAX 2048u /* rows looked at for one page: as with orders, it may be empty */
+
+static bool is_meant(const struct audit_row *row, const struct operation *op)
+{
+    struct slice who = audit_who(row);
+
+    return row->time_ms >= op->time_ms &&
+           (op->id.len == 0 ||
+            (op->id.len == who.len && memcmp(op->id.data, who.data, who.len) == 0)) &&
+           audit_row_is(row, op->route);
+}
+
+/* Its cursor is the number of the row that was looked at last, so that it is good for ever: rows that
+ * come later have higher ones. */
+static int read_audit(const struct machine *m, const struct operation *op,
+                      struct machine_reading *reading, struct buffer *body)
+{
+    uint32_t limit = op->limit > 0 && op->limit < PROTOCOL_LIST_MAX ? op->limit : PROTOCOL_LIST_MAX;
+    const struct audit_row *rows[PROTOCOL_LIST_MAX];
+    const struct audit_row *row;
+    uint64_t number = op->since_ms;
+    uint32_t n = 0;
+
+    while ((row = audit_after(&m->audit, number)) != NULL && n < limit &&
+           reading->looked < AUDIT_SCAN_MAX) {
+        number = row->number;
+        reading->looked++;
+        if (is_meant(row, op)) {
+            rows[n++] = row;
+        }
+    }
+    write_array(body, 3);
+    write_uint(body, number);
+    write_uint(body, row != NULL);
+    write_array(body, n);
+    for (uint32_t i = 0; i < n; i++) {
+        audit_row_write(body, rows[i]);
+    }
+    return ORDERSCHED_OK;
+}
+
 /* What a step took: the orders it looked at, the bytes it wrote. */
 static uint64_t cost_of(const struct operation *op, uint32_t looked, size_t written)
 {
@@ -418,6 +461,7 @@ bool machine_read_step(const struct machine *m, const struct operation *op,
         case OPERATION_DEAD_LIST: result->error = read_list(m, op, reading, body); break;
         case OPERATION_ROUTE_LIST: result->error = read_routes(m, body); break;
         case OPERATION_DIGEST: result->error = read_digest(m, body); break;
+        case OPERATION_AUDIT_LIST: result->error = read_audit(m, op, reading, body); break;
         case OPERATION_GRANT_LIST: result->error = read_grants(m, op, body); break;
         default: result->error = ORDERSCHED_UNKNOWN_OPERATION;
     }

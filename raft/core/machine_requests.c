@@ -36,6 +36,7 @@ static void give_again(const struct machine *m, int error, int state, uint64_t d
     result->deadline_ms = deadline_ms;
     result->remaining_ms = remaining_ms(m, deadline_ms);
     result->index = index;
+    result->repeated = true;
 }
 
 bool machine_answer_early(const struct machine *m, const struct order *o, const uint8_t *request_id,

@@ -37,9 +37,17 @@ static size_t bound_of_machine(void)
            PROTOCOL_IDENTITY_SIZE + PROTOCOL_CLUSTER_SECRET_SIZE;
 }
 
+/* The oldest that can hold it: so nodes of older versions can read what they know. */
+static uint32_t version_of(const struct machine *m)
+{
+    return m->audit.made > 0               ? SNAPSHOT_VERSION
+           : grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION_GRANTS
+                                           : SNAPSHOT_VERSION_PLAIN;
+}
+
 static void write_machine(struct buffer *b, const struct machine *m)
 {
-    uint32_t number = grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION : SNAPSHOT_VERSION_PLAIN;
+    uint32_t number = version_of(m);
     uint8_t version[4];
 
     for (unsigned i = 0; i < sizeof version; i++) {
@@ -190,15 +198,19 @@ void snapshot_write_recent(struct buffer *b, const struct recent_request *r)
 
 size_t snapshot_bound_of_head(const struct machine *m)
 {
-    return bound_of_machine() + bound_of_routes(m) + grants_bound(&m->grants) + 2 * UINT_BOUND;
+    return bound_of_machine() + bound_of_routes(m) + grants_bound(&m->grants) +
+           audit_bound(&m->audit) + 2 * UINT_BOUND;
 }
 
 void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_recent)
 {
     write_machine(b, m);
     write_routes(b, m);
-    if (grants_are_in_use(&m->grants)) {
+    if (version_of(m) >= SNAPSHOT_VERSION_GRANTS) {
         grants_write(b, &m->grants);
+    }
+    if (version_of(m) == SNAPSHOT_VERSION) {
+        audit_write(b, &m->audit);
     }
     write_uint(b, n_recent);
     write_uint(b, m->store.n);

@@ -170,7 +170,7 @@ static void a_caller_is_nobody_a_hash_or_a_name(void **state)
     (void)state;
     assert_int_equal(decode(&op, &out, &b), ORDERSCHED_OK);
     struct caller caller = caller_of(&out);
-    assert_true(caller_is(&caller, &(struct caller){CALLER_TOKEN, {hash, 32}}));
+    assert_true(caller_is(&caller, &(struct caller){.kind = CALLER_TOKEN, .who = {hash, 32}}));
     assert_false(caller_is(&caller, &(struct caller){.kind = CALLER_NOBODY}));
     buffer_reset(&b);
     op.secret.len = 31;

@@ -203,14 +203,15 @@ static void the_digest_and_snapshots_have_all_of_it(void **state)
     }
     m->grants.on = true;
     struct snapshot_bytes snapshot = snapshot_of(m);
-    assert_int_equal(snapshot.data[8], SNAPSHOT_VERSION);
+    assert_int_equal(snapshot.data[8], 6); /* 7 only once something was audited */
     machine_init(&copy);
     assert_int_equal(snapshot_restore(&copy, snapshot.data, snapshot.len), SNAPSHOT_OK);
     machine_check(&copy);
     assert_int_equal(machine_digest(&copy), machine_digest(m));
     assert_true(copy.grants.on);
     assert_int_equal(copy.grants.n, 2);
-    struct actor actor = machine_actor(&copy, (struct caller){CALLER_TOKEN, book_hash(k, SHOP)});
+    struct actor actor = machine_actor(&copy, (struct caller){.kind = CALLER_TOKEN,
+                                                              .who = book_hash(k, SHOP)});
     assert_non_null(actor.principal);
     assert_int_equal(copy.grants.bytes, m->grants.bytes);
     /* Restored into a machine that has others. */

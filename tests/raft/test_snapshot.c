@@ -143,17 +143,23 @@ static void restore_version(struct machine *m, unsigned version)
     assert_int_equal(m->clock_trusted, 0);
 }
 
-static void goes_on_in_the_present_form(struct machine *m)
+static void goes_on_in_the_form_of(struct machine *m, unsigned version)
 {
     struct snapshot_bytes snapshot = snapshot_of(m);
     uint64_t digest = machine_digest(m);
 
-    assert_int_equal(snapshot.data[8], 5); /* 6 only once there was a principal */
+    assert_int_equal(snapshot.data[8], version);
     assert_int_equal(snapshot_restore(m, snapshot.data, snapshot.len), SNAPSHOT_OK);
     machine_check(m);
     assert_int_equal(machine_digest(m), digest);
     free(snapshot.data);
     machine_close(m);
+}
+
+/* 6 only once there was a principal, 7 once something was administered. */
+static void goes_on_in_the_present_form(struct machine *m)
+{
+    goes_on_in_the_form_of(m, 5);
 }
 
 static void a_snapshot_of_version_1_is_read(void **state)
@@ -184,6 +190,40 @@ static void snapshots_of_versions_2_to_5_are_read(void **state)
         assert_int_equal(recent_count(m.recent), 5);
         goes_on_in_the_present_form(&m);
     }
+}
+
+static void a_snapshot_of_version_6_has_principals(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 6);
+    const struct principal *root = grants_find(&m.grants, bed_text("root"));
+    assert_non_null(root);
+    assert_int_equal(root->tokens[0].hash[31], 1);
+    assert_int_equal(m.audit.made, 0);
+    goes_on_in_the_form_of(&m, 6);
+}
+
+static void a_snapshot_of_version_7_has_the_audit_trail(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 7);
+    assert_non_null(grants_find(&m.grants, bed_text("root")));
+    assert_int_equal(audit_count(&m.audit), 2);
+    const struct audit_row *done = audit_after(&m.audit, 0);
+    assert_int_equal(done->number, 1);
+    assert_int_equal(done->code, OPERATION_ROUTE_PAUSE);
+    assert_int_equal(done->time_ms, T + 1000);
+    assert_memory_equal(done->name.data, "root", done->name.len);
+    assert_memory_equal(done->from.data, "192.0.2.7", done->from.len);
+    const struct audit_row *refused = audit_after(&m.audit, 1);
+    assert_int_equal(refused->number, 4);
+    assert_int_equal(refused->error, ORDERSCHED_DENIED);
+    assert_int_equal(refused->count, 3);
+    goes_on_in_the_form_of(&m, 7);
 }
 
 static void whose_clock_is_trusted_comes_back(void **state)
@@ -307,6 +347,8 @@ int main(void)
         cmocka_unit_test(a_snapshot_without_memory_is_an_error),
         cmocka_unit_test(a_snapshot_of_version_1_is_read),
         cmocka_unit_test(snapshots_of_versions_2_to_5_are_read),
+        cmocka_unit_test(a_snapshot_of_version_6_has_principals),
+        cmocka_unit_test(a_snapshot_of_version_7_has_the_audit_trail),
         cmocka_unit_test(whose_clock_is_trusted_comes_back),
         cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),

@@ -5,7 +5,7 @@
  * deliveries that nodes start, and the effects at the receivers.
  *
  *   AUTH      what the log carries out, and what is answered, is what the grants of that moment allow;
- *             a denial tells nothing of an order
+ *             a denial tells nothing of an order; what was administered is in the audit trail
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
  *   STARTS    who is not what was seen of its id is not heard, and nobody else is refused for it
  *   CLOCK     now never decreases, never runs ahead of every clock that ever led, and keeps pace

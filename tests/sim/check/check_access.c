@@ -86,6 +86,7 @@ void check_access_free(struct check *c)
 {
     free(c->access.policies);
     free(c->access.marks);
+    check_audit_free(c);
 }
 
 static struct policy_grant *grant_of(struct policy *p, unsigned principal)
@@ -188,8 +189,10 @@ void check_access_applied(struct check *c, uint64_t index, const struct machine 
         return;
     }
     learn_marks(a, &m->grants);
+    check_audit_applied(c, m);
     if (a->n_sent > 0 && !a->applied && has_taken_effect(a, m)) {
         a->applied = true;
+        check_audit_changed(c, index, a->n_policies > 1 || a->change.principal != CHECK_ADMIN);
         take_effect(a, index);
         c->coverage->grants_changed++;
     }

@@ -27,6 +27,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     r->floor = call->floor;
     r->asked_ms = cluster_true_ms(c->cluster);
     r->delay_ms = call->delay_ms;
+    check_audit_invoked(c, call);
 }
 
 /* --- the states that an answer may show --- */
@@ -305,6 +306,7 @@ static void check_write(struct check *c, const struct check_call *call, struct r
         return;
     }
     remember_answer(r, a);
+    check_audit_answered(c, call, a->error);
     if (!of_order) {
         return;
     }

@@ -1,7 +1,8 @@
 /* check_internal.h - the judge's memory, shared by its files: check.c (life, reports, and what all
  * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
  * check_lists.c (lists, histories), check_deliveries.c (deliveries, effects), check_end.c (after
- * healing), check_state.c (the state, field by field), check_access.c (who may do what). */
+ * healing), check_state.c (the state, field by field), check_access.c (who may do what),
+ * check_audit.c (who did). */
 #ifndef SIM_CHECK_INTERNAL_H
 #define SIM_CHECK_INTERNAL_H
 
@@ -140,6 +141,23 @@ struct access {
     bool applied;
 };
 
+/* Of the audit trail, with authorisation. */
+struct trail {
+    uint64_t seen; /* the number of the last row that was read */
+    struct trail_row {
+        unsigned principal;
+        enum operation_code code;
+        uint64_t index;
+    } * rows; /* of what was done */
+    size_t n_rows, cap_rows;
+    struct trail_asked {
+        unsigned principal;
+        enum operation_code code;
+        size_t requests, done; /* made, answered OK */
+    } * asked;
+    size_t n_asked, cap_asked;
+};
+
 /* What is asked for by whom. */
 struct request_ask {
     unsigned principal;
@@ -196,6 +214,7 @@ struct check {
         uint64_t monotonic_ms;
     } installs[SIM_NODES_MAX][SIM_NODES_MAX];
     struct access access;
+    struct trail trail;
     /* the end */
     bool healed;
     uint64_t healed_us;
@@ -228,6 +247,15 @@ void check_access_answered(struct check *c, const struct check_call *call,
 /* May this answer, which tells of no order, be about one that its caller may not see? */
 bool check_access_hides(const struct check *c, const struct check_call *call,
                         const struct ordersched_answer *a);
+/* check_audit.c */
+void check_audit_free(struct check *c);
+/* A new log index: its rows. */
+void check_audit_applied(struct check *c, const struct machine *m);
+/* What the administrator asked for took effect here. */
+void check_audit_changed(struct check *c, uint64_t index, bool by_admin);
+/* A client's request is sent for the first time; it has its first answer. */
+void check_audit_invoked(struct check *c, const struct check_call *call);
+void check_audit_answered(struct check *c, const struct check_call *call, int error);
 /* The order of an id as of this log index, or NULL. */
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
 /* An id that was stale, and forgotten, until a set-back: a copy that was as late may have an effect. */

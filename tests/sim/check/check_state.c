@@ -141,6 +141,27 @@ static void put_grants(struct pen *p, const struct grants *g)
     }
 }
 
+static void put_audit(struct pen *p, const struct audit_trail *a)
+{
+    const struct audit_row *row;
+
+    put_number(p, a->made);
+    for (uint64_t number = 0; (row = audit_after(a, number)) != NULL; number = row->number) {
+        put_number(p, row->number);
+        put_number(p, row->time_ms);
+        put_number(p, row->index);
+        put_number(p, row->code);
+        put_number(p, (uint64_t)row->error);
+        put_number(p, row->kind);
+        put_string(p, row->name.data, row->name.len);
+        put_string(p, row->from.data, row->from.len);
+        put_string(p, row->about.data, row->about.len);
+        put_string(p, row->detail.data, row->detail.len);
+        put_number(p, row->count);
+        put_number(p, row->first_ms);
+    }
+}
+
 uint64_t check_state_hash(const struct machine *m)
 {
     struct pen p = {0};
@@ -172,6 +193,9 @@ uint64_t check_state_hash(const struct machine *m)
     }
     if (m->grants.made > 0) { /* the same */
         put_grants(&p, &m->grants);
+    }
+    if (m->audit.made > 0) {
+        put_audit(&p, &m->audit);
     }
     uint64_t hash = XXH3_64bits(p.bytes, p.n);
     free(p.bytes);
@@ -268,6 +292,17 @@ static const char *look_at_grants(struct machine *m, uint64_t before)
     return missing;
 }
 
+static const char *look_at_audit(struct machine *m, uint64_t before)
+{
+    const char *missing = NULL;
+
+    if (m->audit.made > 0) {
+        LOOK(m->audit.made);
+        LOOK(m->audit.sum); /* of all rows: machine_check() reckons it anew */
+    }
+    return missing;
+}
+
 static const char *look_at_rest(struct machine *m, uint64_t before)
 {
     const char *missing = NULL;
@@ -301,6 +336,7 @@ void check_state_digest(struct check *c, unsigned node, const struct machine *gi
     uint64_t before = machine_digest(m);
     const char *missing = look_at_rest(m, before);
     missing = missing == NULL ? look_at_grants(m, before) : missing;
+    missing = missing == NULL ? look_at_audit(m, before) : missing;
     unsigned left = STATE_ORDERS_MAX;
 
     for (int extra = 1; extra >= 0 && missing == NULL; extra--) {

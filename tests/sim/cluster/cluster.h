@@ -106,6 +106,8 @@ bool cluster_time_is_promised(const struct sim_cluster *c);
 /* Did such a time stand still, as it may, a short while ago? */
 bool cluster_time_stood(const struct sim_cluster *c);
 
+#define SIM_CLIENT_ADDRESS "192.0.2.7"
+
 /* A client's message reaches a node: checked and submitted as api.c does it. reply(arg, data, len)
  * runs once, maybe at once; data NULL: the node crashed before it answered. The node must be
  * serving; the bytes are copied. */

@@ -358,7 +358,7 @@ static void set_back_asked(void *arg)
 {
     struct sim_node *n = arg;
 
-    scheduler_set_back(n->scheduler, true, set_back_done, n->cluster);
+    scheduler_set_back(n->scheduler, true, NULL, set_back_done, n->cluster);
 }
 
 static void fault_set_back(struct sim_cluster *c)

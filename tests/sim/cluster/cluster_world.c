@@ -475,6 +475,10 @@ void cluster_request(struct sim_cluster *c, unsigned node, const uint8_t *messag
     }
     memcpy(r->bytes, message, len);
     r->in.message_len = len;
+    if (c->options.access) { /* else the log is as it was before there was an audit trail */
+        r->in.caller.from = (struct slice){(const uint8_t *)SIM_CLIENT_ADDRESS,
+                                           strlen(SIM_CLIENT_ADDRESS)};
+    }
     r->node = n;
     r->reply = reply;
     r->arg = arg;
