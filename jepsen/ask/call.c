@@ -12,14 +12,10 @@
 
 void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms)
 {
-    struct ordersched_config config = {.endpoints = endpoints, .timeout_ms = timeout_ms};
-
     *c = (struct caller){.run = r,
                          .timeout_ms = timeout_ms,
                          .process = atomic_fetch_add(&r->next_process, 1)};
-    if (ordersched_open(&config, &c->client) != ORDERSCHED_OK) {
-        bed_fail("no client of %s", endpoints);
-    }
+    c->client = run_client(r, endpoints, timeout_ms, r->token, NULL);
 }
 
 void caller_close(struct caller *c)

@@ -33,6 +33,7 @@ struct workload {
     const char *name;
     unsigned rate;                /* steps a second, all workers together */
     bool keeps_pending;           /* orders that are still to be paid at the end */
+    bool needs_access;            /* authorisation must be on */
     const char *const *receivers; /* NULL-terminated */
     void *(*open)(struct run *r); /* what `shared` is; may be NULL */
     void (*step)(struct worker *w);
