@@ -18,6 +18,17 @@ void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigne
     c->client = run_client(r, endpoints, timeout_ms, r->token, NULL);
 }
 
+void caller_open_as(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms,
+                    const struct identity *identity)
+{
+    *c = (struct caller){.run = r,
+                         .timeout_ms = timeout_ms,
+                         .process = atomic_fetch_add(&r->next_process, 1),
+                         .identity = *identity};
+    c->client = run_client(r, endpoints, timeout_ms, identity->token > 0 ? identity->text : NULL,
+                           identity->certificate);
+}
+
 void caller_close(struct caller *c)
 {
     uint64_t began_ns = clocks_running_ns();
@@ -42,21 +53,37 @@ static const char *call_f(const struct call *call)
     return "get";
 }
 
-static void call_arguments(const struct call *call, char *out, size_t len)
+/* ":principal "shop0-1", :token 3", or nothing. */
+static void call_identity(const struct identity *who, char *out, size_t len)
 {
+    char principal[80];
+
+    out[0] = '\0';
+    if (who->principal[0] != '\0') {
+        snprintf(out, len, ":principal %s, :token %u",
+                 record_string(principal, sizeof principal, who->principal), who->token);
+    }
+}
+
+static void call_arguments(const struct caller *c, const struct call *call, char *out, size_t len)
+{
+    char who[128];
     char route[96], payload[CALL_PAYLOAD_MAX * 2];
     const char *time = call->relative ? "delay" : "deadline";
+    const char *comma = c->identity.principal[0] != '\0' ? ", " : "";
+
+    call_identity(&c->identity, who, sizeof who);
 
     switch (call->kind) {
         case ORDERSCHED_SCHEDULE:
-            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s}", time, call->time_ms,
-                     record_string(route, sizeof route, call->route),
-                     record_string(payload, sizeof payload, call->payload));
+            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s%s%s}", time,
+                     call->time_ms, record_string(route, sizeof route, call->route),
+                     record_string(payload, sizeof payload, call->payload), comma, who);
             break;
         case ORDERSCHED_EXTEND:
-            snprintf(out, len, "{:%s-ms %" PRIu64 "}", time, call->time_ms);
+            snprintf(out, len, "{:%s-ms %" PRIu64 "%s%s}", time, call->time_ms, comma, who);
             break;
-        default: snprintf(out, len, "{}");
+        default: snprintf(out, len, "{%s}", who);
     }
 }
 
@@ -122,7 +149,7 @@ int caller_call(struct caller *c, struct call *call, struct asked *answer)
     if (call->has_request) {
         record_request(request, call->request);
     }
-    call_arguments(call, text, sizeof text);
+    call_arguments(c, call, text, sizeof text);
     record_line(record, c->process, RECORD_INVOKE, call_f(call), "[%s %s %s]", id, request, text);
     call_send(c, call, answer);
     enum record_type type = call_type(call, answer->error);
