@@ -29,7 +29,6 @@ static const struct {
     {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED},
     {"role-checked-before-log", MUTANT_ROLE_CHECKED_BEFORE_LOG},
     {"revoked-token-counts", MUTANT_REVOKED_TOKEN_COUNTS},
-    {"denied-tells-of-order", MUTANT_DENIED_TELLS_OF_ORDER},
 };
 
 /* Before main: the daemon itself knows nothing of it. */

@@ -35,7 +35,6 @@ cascade-drops-slot         conserve  none                          12  I7
 own-clock-though-outvoted  conserve  clock-start                   30  I6
 role-checked-before-log    grants    none                          40  AUTH
 revoked-token-counts       grants    none                          40  AUTH
-denied-tells-of-order      grants    none                          40  AUTH
 END
 }
 

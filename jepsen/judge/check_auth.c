@@ -101,9 +101,26 @@ static void check_shown(struct auth *a, const struct history_call *c)
     }
 }
 
+/* Is the index in its answer that of its own decision? To pay what is paid is OK as well, and has the
+ * index of whoever was first. */
+static bool decided_itself(const struct history *h, const struct history_call *c)
+{
+    const struct history_list *calls = &h->orders[c->order].calls;
+
+    for (uint32_t i = 0; i < calls->n; i++) {
+        const struct history_call *other = &h->calls[calls->at[i]];
+        if (other->f == c->f && other->request != c->request && other->invoked_ns <= c->ended_ns &&
+            history_may_have_happened(other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void check_index(struct auth *a, const struct history_call *c)
 {
-    if (c->end != CALL_OK || c->answer.index == 0 || (c->f != CALL_PAY && c->f != CALL_CANCEL)) {
+    if (c->end != CALL_OK || c->answer.index == 0 || (c->f != CALL_PAY && c->f != CALL_CANCEL) ||
+        !decided_itself(a->j->h, c)) {
         return;
     }
     struct access_range r = access_at_index(&a->access, c);

@@ -1,6 +1,7 @@
 /* grants.c - principals whose grants change while they ask: the first worker changes them
- * (principals.h), the others schedule, pay, cancel, move and read orders as one of two of them each,
- * now and then with a token that is over, or with one that they made up.
+ * (principals.h), some ask as whoever is changed at that very moment, and the others schedule, pay,
+ * cancel, move and read orders as one of two of them each, now and then with a token that is over, or
+ * with one that they made up.
  *
  * All orders are of two routes, and their ids begin with one of two words, so that each kind of grant
  * is for some of them. */
@@ -10,8 +11,10 @@
 #include "../bed/command.h"
 #include "principals.h"
 
-#define PLACES_EACH 2 /* of a worker */
-#define RECENT 64     /* orders that are asked for */
+#define PLACES_EACH 2 /* of a worker that is no racer */
+#define RACERS 3      /* the workers behind the first */
+#define RACE_MS_MAX 3
+#define RECENT 64 /* orders that are asked for */
 #define CHANGE_TOKEN_PERCENT 60
 #define MADE_UP_PERCENT 2
 #define REPEAT_PERCENT 15
@@ -32,8 +35,9 @@ struct grants {
     struct principals *principals;
     pthread_mutex_t mutex; /* of recent, n */
     struct recent recent[RECENT];
-    uint64_t n; /* ever */
-    struct seat (*seats)[PLACES_EACH];
+    uint64_t n;                       /* ever */
+    struct seat (*seats)[PRINCIPALS]; /* of each worker */
+    uint64_t seen[RACERS + 1];        /* by the racer of that number */
     unsigned n_workers;
 };
 
@@ -57,7 +61,7 @@ static void grants_close(void *shared)
     struct grants *g = shared;
 
     for (unsigned i = 0; i < g->n_workers; i++) {
-        for (unsigned k = 0; k < PLACES_EACH; k++) {
+        for (unsigned k = 0; k < PRINCIPALS; k++) {
             if (g->seats[i][k].open) {
                 caller_close(&g->seats[i][k].caller);
             }
@@ -90,13 +94,12 @@ static struct identity make_up(struct worker *w)
     return identity;
 }
 
-/* The worker's connection as one of its two; the token is the newest, or one from before. NULL: nobody
- * has been given anything yet. */
-static struct seat *choose_seat(struct worker *w)
+/* The worker's connection as one of the principals; the token is the newest, or one from before. NULL:
+ * it has not been given one yet. */
+static struct seat *take_seat(struct worker *w, unsigned place)
 {
     struct grants *g = w->shared;
-    unsigned which = (unsigned)worker_between(w, 0, PLACES_EACH - 1);
-    struct seat *seat = &g->seats[w->number][which];
+    struct seat *seat = &g->seats[w->number][place];
     struct identity newest;
 
     if (worker_random_bool(w, MADE_UP_PERCENT)) {
@@ -104,7 +107,7 @@ static struct seat *choose_seat(struct worker *w)
         sit_down(w, seat, &newest);
         return seat;
     }
-    if (!principals_identity(g->principals, (w->number + which) % PRINCIPALS, &newest)) {
+    if (!principals_identity(g->principals, place, &newest)) {
         return NULL;
     }
     const struct identity *now = &seat->caller.identity;
@@ -187,6 +190,19 @@ static void step_ask(struct worker *w, struct caller *c)
     (void)call_and_repeat(w, c, &call);
 }
 
+/* As the principal that is being changed, in about the time that takes. */
+static void race_step(struct worker *w)
+{
+    struct grants *g = w->shared;
+    unsigned place = principals_await(g->principals, &g->seen[w->number]);
+    struct seat *seat = place < PRINCIPALS ? take_seat(w, place) : NULL;
+
+    if (seat != NULL) {
+        sleep_ms(worker_between(w, 0, RACE_MS_MAX));
+        step_ask(w, &seat->caller);
+    }
+}
+
 static void grants_step(struct worker *w)
 {
     struct grants *g = w->shared;
@@ -195,7 +211,12 @@ static void grants_step(struct worker *w)
         principals_change(g->principals, w);
         return;
     }
-    struct seat *seat = choose_seat(w);
+    if (w->number <= RACERS) {
+        race_step(w);
+        return;
+    }
+    struct seat *seat = take_seat(w, (w->number + (unsigned)worker_between(w, 1, PLACES_EACH)) %
+                                         PRINCIPALS);
     uint64_t lot = worker_between(w, 0, 99);
     if (lot < 25) {
         step_schedule(w, &w->caller);

@@ -1,16 +1,19 @@
 /* principals.c - see principals.h. */
 #include "principals.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/base/clocks.h"
 #include "../bed/command.h"
 
 #define CERTIFICATE "desk"
 #define TIMEOUT_MS 2000
 #define AGAIN_MS 20
 #define INDEX_TRIES 3
+#define AWAIT_MS 100
 #define LONG_OVERLAP_MS (24u * 3600 * 1000) /* longer than any run, and any clock fault */
 
 struct place {
@@ -22,7 +25,10 @@ struct place {
 
 struct principals {
     struct run *run;
-    pthread_mutex_t mutex; /* of what the clients read: identity, given */
+    pthread_mutex_t mutex; /* of what the clients read: identity, given, announced, n_announced */
+    pthread_cond_t woken;
+    unsigned announced; /* the place whose change comes */
+    uint64_t n_announced;
     struct place places[PRINCIPALS];
     uint64_t changes;
     unsigned tokens;
@@ -42,6 +48,7 @@ struct principals *principals_open(struct run *r)
     }
     p->run = r;
     pthread_mutex_init(&p->mutex, NULL);
+    pthread_cond_init(&p->woken, NULL);
     certificates_add_client(&r->certificates, CERTIFICATE);
     struct place *desk = &p->places[PRINCIPALS - 1];
     desk->identity = (struct identity){.principal = CERTIFICATE, .certificate = CERTIFICATE};
@@ -51,6 +58,7 @@ struct principals *principals_open(struct run *r)
 
 void principals_close(struct principals *p)
 {
+    pthread_cond_destroy(&p->woken);
     pthread_mutex_destroy(&p->mutex);
     free(p);
 }
@@ -62,6 +70,29 @@ bool principals_identity(struct principals *p, unsigned place, struct identity *
     *out = p->places[place].identity;
     pthread_mutex_unlock(&p->mutex);
     return given;
+}
+
+static void announce(struct principals *p, unsigned place)
+{
+    pthread_mutex_lock(&p->mutex);
+    p->announced = place;
+    p->n_announced++;
+    pthread_cond_broadcast(&p->woken);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+unsigned principals_await(struct principals *p, uint64_t *seen)
+{
+    struct timespec until = clocks_in_ms(CLOCK_REALTIME, AWAIT_MS);
+
+    pthread_mutex_lock(&p->mutex);
+    while (p->n_announced == *seen &&
+           pthread_cond_timedwait(&p->woken, &p->mutex, &until) != ETIMEDOUT) {
+    }
+    unsigned place = p->n_announced != *seen ? p->announced : PRINCIPALS;
+    *seen = p->n_announced;
+    pthread_mutex_unlock(&p->mutex);
+    return place;
 }
 
 /* --- what to change --- */
@@ -158,7 +189,7 @@ static void record_index(const struct principals *p, const struct ask_change *ch
 /* --- making it --- */
 
 /* Again and again, the same request, until its outcome is known. False: the load is over. */
-static bool decide(struct principals *p, struct ask_change *change, int *error)
+static bool decide(struct principals *p, unsigned at, struct ask_change *change, int *error)
 {
     ordersched_client *admin = p->run->admin;
 
@@ -168,6 +199,7 @@ static bool decide(struct principals *p, struct ask_change *change, int *error)
         }
     }
     record_begin(p, change);
+    announce(p, at);
     while ((*error = ask_change(admin, change, TIMEOUT_MS)) >= ORDERSCHED_INVALID) {
         if (!atomic_load(&p->run->loading)) {
             return false;
@@ -203,7 +235,7 @@ void principals_change(struct principals *p, struct worker *w)
     int error;
 
     p->changes++;
-    if (!decide(p, &change, &error)) {
+    if (!decide(p, at, &change, &error)) {
         return;
     }
     if (error == ORDERSCHED_OK) {

@@ -181,7 +181,7 @@ static void of_too_many_findings_the_violations_are_kept(void **state)
 
 #define CHANGE(value)                                                                              \
     "{:index 1, :time 1, :process :runner, :type :info, :f :grant, :value {:change 1, " value "}}" \
-                                                                                              "\n"
+    "\n"
 #define REVOKE CHANGE(":phase :begin, :kind :revoke, :principal \"a\"")
 
 static void bad_lines_are_named_by_number(void **state)
