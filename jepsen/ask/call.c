@@ -2,12 +2,15 @@
 #include "call.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../client/base/clocks.h"
 #include "../bed/command.h"
 
+#define RETIRING_MAX 100
 #define CLOSE_MS_MAX 1000 /* longer is worth a remark, though no promise is broken */
 
 void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms)
@@ -38,6 +41,39 @@ void caller_close(struct caller *c)
     if (took_ms > CLOSE_MS_MAX) {
         fprintf(stderr, "jepsen: %5.1f s  closing a client took %" PRIu64 " ms\n",
                 (double)record_now_ns(c->run->record) / 1e9, took_ms);
+    }
+}
+
+/* --- closing beside --- */
+
+static atomic_uint retiring;
+
+static void *retire_main(void *client)
+{
+    ordersched_close(client);
+    atomic_fetch_sub(&retiring, 1);
+    return NULL;
+}
+
+bool caller_retire(struct caller *c)
+{
+    pthread_t thread;
+
+    if (atomic_fetch_add(&retiring, 1) >= RETIRING_MAX) {
+        atomic_fetch_sub(&retiring, 1);
+        return false;
+    }
+    if (pthread_create(&thread, NULL, retire_main, c->client) != 0) {
+        bed_fail("no thread");
+    }
+    pthread_detach(thread);
+    return true;
+}
+
+void caller_await_retired(void)
+{
+    while (atomic_load(&retiring) > 0) {
+        sleep_ms(10);
     }
 }
 

@@ -42,6 +42,11 @@ void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigne
 /* The same for a principal, over a connection of its own. */
 void caller_open_as(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms,
                     const struct identity *identity);
+/* Close it beside what goes on, as it may take two seconds (jepsen/FOUND.md). False: so many are closing
+ * already that this one stays open. */
+bool caller_retire(struct caller *c);
+/* Wait for those. */
+void caller_await_retired(void);
 void caller_close(struct caller *c);
 /* Do it. Returns the error. Nothing is recorded when no request id could be made, because then
  * nothing was sent (UNREACHABLE). */

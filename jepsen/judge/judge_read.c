@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge_access.h"
+#include "access/judge_access.h"
 #include "judge_edn.h"
 #include "judge_lines.h"
 

@@ -62,11 +62,12 @@ static void grants_close(void *shared)
 
     for (unsigned i = 0; i < g->n_workers; i++) {
         for (unsigned k = 0; k < PRINCIPALS; k++) {
-            if (g->seats[i][k].open) {
+            if (g->seats[i][k].open && !caller_retire(&g->seats[i][k].caller)) {
                 caller_close(&g->seats[i][k].caller);
             }
         }
     }
+    caller_await_retired();
     principals_close(g->principals);
     pthread_mutex_destroy(&g->mutex);
     free(g->seats);
@@ -77,8 +78,8 @@ static void grants_close(void *shared)
 
 static void sit_down(struct worker *w, struct seat *seat, const struct identity *identity)
 {
-    if (seat->open) {
-        caller_close(&seat->caller);
+    if (seat->open && !caller_retire(&seat->caller)) {
+        return;
     }
     caller_open_as(&seat->caller, w->run, w->endpoints, RUN_CALL_TIMEOUT_MS, identity);
     seat->open = true;

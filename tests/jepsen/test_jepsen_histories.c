@@ -77,7 +77,7 @@ static unsigned judge_file(const char *part, const char *file, unsigned refused[
 
 static void each_history_is_judged_as_its_name_says(void **state)
 {
-    static const char *const parts[] = {"good", "orders", "cluster"};
+    static const char *const parts[] = {"good", "orders", "cluster", "access"};
     unsigned refused[JUDGE_CHECKERS_MAX] = {0};
     unsigned wrong = 0, files = 0;
     char path[512];
@@ -359,7 +359,7 @@ static void no_damage_to_a_history_crashes_the_judge(void **state)
 
     (void)state;
     damage_and_judge(&r, FOLDER "/good/good-everything.edn");
-    damage_and_judge(&r, FOLDER "/good/good-grants.edn");
+    damage_and_judge(&r, FOLDER "/access/good-grants.edn");
 }
 
 /* ---- EDN ---- */

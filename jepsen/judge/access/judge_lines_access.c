@@ -1,7 +1,7 @@
 /* judge_lines_access.c - the lines about principals: a change of one, its answer, and its log index. */
 #include <string.h>
 
-#include "judge_lines.h"
+#include "../judge_lines.h"
 
 static int kind_number(const struct edn *kind)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge.h"
+#include "../judge.h"
 #include "judge_access.h"
 
 struct auth {

@@ -8,7 +8,7 @@
 #ifndef JUDGE_ACCESS_H
 #define JUDGE_ACCESS_H
 
-#include "judge_history.h"
+#include "../judge_history.h"
 
 #define ACCESS_TOKENS_MAX 4 /* of a principal: of five the oldest leaves */
 
