@@ -20,6 +20,7 @@ struct place {
     struct identity identity; /* what its clients hold */
     bool given;
     bool exists;          /* in the cluster */
+    bool over;            /* the outcome of its last change is not known, and will not be */
     unsigned incarnation; /* a name that was revoked is not used again */
 };
 
@@ -188,23 +189,61 @@ static void record_index(const struct principals *p, const struct ask_change *ch
 
 /* --- making it --- */
 
-/* Again and again, the same request, until its outcome is known. False: the load is over. */
-static bool decide(struct principals *p, unsigned at, struct ask_change *change, int *error)
+/* Nobody takes that right away: whatever denies it is wrong. */
+static void record_denied(const struct principals *p)
 {
-    ordersched_client *admin = p->run->admin;
+    record_line(p->run->record, RECORD_RUNNER, RECORD_INFO, "log",
+                "{:node 0, :kind :assertion, :line \"the administrator's change %" PRIu64
+                " was DENIED\"}",
+                p->changes);
+}
 
-    while (ordersched_request_id(admin, TIMEOUT_MS, change->request) != ORDERSCHED_OK) {
+/* False: the load is over. */
+static bool make_request(struct principals *p, struct ask_change *change)
+{
+    while (ordersched_request_id(p->run->admin, TIMEOUT_MS, change->request) != ORDERSCHED_OK) {
         if (!atomic_load(&p->run->loading)) {
             return false;
         }
     }
-    record_begin(p, change);
-    announce(p, at);
-    while ((*error = ask_change(admin, change, TIMEOUT_MS)) >= ORDERSCHED_INVALID) {
-        if (!atomic_load(&p->run->loading)) {
+    return true;
+}
+
+/* Ask for it again and again, by the same request, until the cluster has decided. False: that will not
+ * be known. A clock that a nemesis moves on makes a request stale, and that tells nothing of a copy
+ * sent before. */
+static bool ask_until_decided(struct principals *p, struct ask_change *change, int *error)
+{
+    bool maybe_done = false;
+
+    while (atomic_load(&p->run->loading)) {
+        *error = ask_change(p->run->admin, change, TIMEOUT_MS);
+        maybe_done = maybe_done || ordersched_error_class(*error) == ORDERSCHED_UNKNOWN;
+        if (*error == ORDERSCHED_DENIED) {
+            record_denied(p);
             return false;
         }
+        if (*error == ORDERSCHED_STALE_REQUEST) {
+            if (maybe_done || !make_request(p, change)) {
+                return false;
+            }
+        } else if (*error < ORDERSCHED_INVALID) {
+            return true;
+        }
         sleep_ms(AGAIN_MS);
+    }
+    return false;
+}
+
+static bool decide(struct principals *p, unsigned at, struct ask_change *change, int *error)
+{
+    if (!make_request(p, change)) {
+        return false;
+    }
+    record_begin(p, change);
+    announce(p, at);
+    if (!ask_until_decided(p, change, error)) {
+        return false;
     }
     record_line(p->run->record, RECORD_RUNNER, RECORD_INFO, "grant",
                 "{:change %" PRIu64 ", :phase :end, :error :%s}", p->changes,
@@ -231,14 +270,15 @@ static void hand_out(struct principals *p, unsigned at, const struct ask_change 
 void principals_change(struct principals *p, struct worker *w)
 {
     unsigned at = (unsigned)worker_between(w, 0, PRINCIPALS - 1);
+    if (p->places[at].over) {
+        return;
+    }
     struct ask_change change = draw_change(p, w, at);
     int error;
 
     p->changes++;
-    if (!decide(p, at, &change, &error)) {
-        return;
-    }
-    if (error == ORDERSCHED_OK) {
+    p->places[at].over = !decide(p, at, &change, &error);
+    if (!p->places[at].over && error == ORDERSCHED_OK) {
         hand_out(p, at, &change);
         record_index(p, &change);
     }

@@ -237,6 +237,9 @@ static void bad_lines_are_named_by_number(void **state)
         {HEADER REVOKE "{:index 2, :time 1, :process :runner, :type :info, :f :grant, :value "
                        "{:change 1, :phase :end, :error :TIMEOUT}}\n",
          "line 3: a change ends with an :error that the log decided"},
+        {HEADER REVOKE "{:index 2, :time 1, :process :runner, :type :info, :f :grant, :value "
+                       "{:change 1, :phase :end, :error :STALE_REQUEST}}\n",
+         "line 3: a change ends with an :error that the log decided"},
         {HEADER "{:index 1, :time 1, :process 1, :type :invoke, :f :get, :value [\"a\" nil "
                 "{:principal \"a\", :token \"t\"}]}\n",
          "line 2: a :token is the number of a token"},

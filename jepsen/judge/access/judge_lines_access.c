@@ -111,7 +111,7 @@ static const char *take_end(struct lines *l, const struct line *line, struct his
     const struct edn *error = edn_get_type(line->value, "error", EDN_KEYWORD);
     int number = error != NULL ? history_error_number(error->text) : -1;
 
-    if (number < 0 || number >= ORDERSCHED_INVALID) {
+    if (number < 0 || number >= ORDERSCHED_INVALID || number == ORDERSCHED_STALE_REQUEST) {
         return "a change ends with an :error that the log decided";
     }
     if (c->ended_ns != HISTORY_NEVER) {
