@@ -52,9 +52,10 @@ static void options_help(void)
          "\n"
          "Starts five nodes in network namespaces of their own, each on a disk whose power can be\n"
          "cut, loads them, breaks them, heals them, and ends with what jepsen-check says of the\n"
-         "history. Needs root. Leaves nothing behind but the run's folder. All connections are "
-         "TLS,\n"
-         "with certificates made for the run, and authorisation is on, unless --plain is given.\n");
+         "history. Needs root. Leaves nothing behind but the run's folder.\n"
+         "\n"
+         "Nodes and clients speak TLS, with certificates made for the run, and authorisation is\n"
+         "on, unless --plain is given.\n");
     flags_print(run_flags, NULL, stdout);
     printf("\nworkloads: ");
     workload_print_names(stdout);
