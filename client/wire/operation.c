@@ -62,9 +62,7 @@ static int decode_u32(struct cursor *c, uint32_t *out)
 static int decode_schedule(struct cursor *c, struct operation *op)
 {
     int rv = decode_request_id(c, op);
-    if (rv == ORDERSCHED_OK) {
-        rv = decode_order_id(c, op);
-    }
+    rv = rv == ORDERSCHED_OK ? decode_order_id(c, op) : rv;
     if (rv != ORDERSCHED_OK) {
         return rv;
     }
@@ -356,7 +354,6 @@ static int decode_set_back(struct cursor *c, struct operation *op)
 static int decode_set_back_from(struct cursor *c, struct operation *op)
 {
     int rv = decode_set_back(c, op);
-
     return rv != ORDERSCHED_OK ? rv : principal_decode_caller_from(c, op);
 }
 
