@@ -18,9 +18,14 @@ void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
     }
 }
 
+uint64_t scheduler_note_due_us(const struct scheduler *s)
+{
+    return may_note(s) ? notes_due_us(&s->notes) : UINT64_MAX;
+}
+
 void scheduler_note_step(struct scheduler *s, uint64_t now_us)
 {
-    if (notes_due_us(&s->notes) > now_us || !may_note(s)) {
+    if (scheduler_note_due_us(s) > now_us) {
         return;
     }
     for (unsigned i = 0; i < s->notes.n; i++) {

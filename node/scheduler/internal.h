@@ -256,6 +256,8 @@ void scheduler_administer_end(struct scheduler *s); /* the leadership is lost */
 void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
                             enum operation_code code, int error);
 void scheduler_note_step(struct scheduler *s, uint64_t now_us);
+/* When it has something to do; UINT64_MAX: not now, or only once what holds notes up (a set-back) has ended. */
+uint64_t scheduler_note_due_us(const struct scheduler *s);
 /* Note in the log that this was done, or is about to be. The ticket of the note; 0: there will be none. */
 uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
                         const struct operation *done);

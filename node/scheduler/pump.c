@@ -136,9 +136,7 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     if (scheduler_is_setting_back(s) && !s->set_back.held) {
         sleep_us = sooner_us(sleep_us, s->set_back.until_us, now_us);
     }
-    if (s->state == SCHEDULER_LEADING) {
-        sleep_us = sooner_us(sleep_us, notes_due_us(&s->notes), now_us);
-    }
+    sleep_us = sooner_us(sleep_us, scheduler_note_due_us(s), now_us);
     if (s->drain_cb != NULL) {
         sleep_us = sooner_us(sleep_us, s->drain_until_us, now_us);
     }

@@ -144,6 +144,21 @@ static void denials_of_a_caller_are_one_row_and_few_entries(void **state)
     close_guarded(&t);
 }
 
+static void a_note_that_is_held_up_keeps_nobody_awake(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_guarded(&t);
+    scheduler_note_refused(t.s, &(struct caller){.from = stage_text(HERE)}, OPERATION_ROUTE_PUT,
+                           ORDERSCHED_DENIED);
+    assert_int_equal(scheduler_note_due_us(t.s), 0);
+    batcher_end_leadership(&t.s->batcher, ORDERSCHED_NOT_LEADER, NULL); /* so that it may not */
+    assert_true(scheduler_note_due_us(t.s) == UINT64_MAX);
+    batcher_open(&t.s->batcher);
+    close_guarded(&t);
+}
+
 static void strangers_of_many_addresses_are_counted_together(void **state)
 {
     char from[16];
@@ -253,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_log_carries_out_has_its_row),
         cmocka_unit_test(denials_of_a_caller_are_one_row_and_few_entries),
+        cmocka_unit_test(a_note_that_is_held_up_keeps_nobody_awake),
         cmocka_unit_test(strangers_of_many_addresses_are_counted_together),
         cmocka_unit_test(what_nobody_administers_is_denied_without_a_row),
         cmocka_unit_test(a_transfer_is_noted_before_it_begins),
