@@ -4,7 +4,8 @@
 #                 (ORDERS=FILE.csv replays your own orders; TLS=1 with certificates, all in TLS)
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
-#   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it;
+#   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it,
+#                 with TLS and authorisation on (PLAIN=1: without; WORKLOAD=grants: grants that change);
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make fresh    make demo and check on a bare Debian, cloned (DIST=trixie or bookworm, as root)
 #   make fuzz     look for bytes from outside that break a decoder, for TIME=600 seconds in all, with
@@ -82,7 +83,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The harness that breaks a real cluster.
 JEPSEN_RUN_SRC := $(filter-out jepsen/mutants.c jepsen/bed/forwarder.c,$(call in_folders,jepsen \
     $(addprefix jepsen/,bed ask nemesis workload)))
-JEPSEN_JUDGE_SRC := $(call in_folders,jepsen/judge)
+JEPSEN_JUDGE_SRC := $(call in_folders,jepsen/judge jepsen/judge/access)
 SIM_SRC := $(filter-out $(TEST_SRC),$(call in_folders,tests/sim tests/sim/check tests/sim/cluster))
 # The files with deliberate bugs (raft/mutant.h): compiled once more, with the bugs, for self-tests.
 MUTANT_SRC := $(sort tests/sim/mutants.c $(shell grep -lw MUTANT $(RAFT_SRC) $(NODE_SRC) $(SIM_SRC)))
@@ -205,6 +206,7 @@ WORKLOAD ?= conserve
 NEMESIS ?= mix
 TIME ?= 60
 SEED ?=
+PLAIN ?=
 .PHONY: deps-jepsen
 deps-jepsen:
 	@packaging/deps-jepsen.sh
@@ -213,7 +215,7 @@ deps-jepsen:
 jepsen: deps deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
 	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
-	    $(if $(SEED),--seed $(SEED))
+	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain)
 
 .PHONY: jepsen-selftest
 jepsen-selftest: deps deps-jepsen

@@ -27,6 +27,8 @@ static const struct {
     {"snapshot-tail-skips-first", MUTANT_SNAPSHOT_TAIL_SKIPS_FIRST},
     {"cascade-drops-slot", MUTANT_CASCADE_DROPS_SLOT},
     {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED},
+    {"role-checked-before-log", MUTANT_ROLE_CHECKED_BEFORE_LOG},
+    {"revoked-token-counts", MUTANT_REVOKED_TOKEN_COUNTS},
 };
 
 /* Before main: the daemon itself knows nothing of it. */

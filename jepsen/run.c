@@ -69,16 +69,17 @@ static void record_header(struct run *r)
                 ", :time-limit-s %" PRIu64 ", :commit %s, :version \"" ORDERSCHEDD_VERSION
                 "\", :mutant %s, :epoch-ms %" PRIu64
                 ", :lateness-bound-ms %d, :recovery-bound-ms %d, :retries %d, :clock-faults %s, "
-                ":clock-error-ms %d, :clients %u}",
+                ":clock-error-ms %d, :clients %u, :authorisation %s}",
                 o->workload, nemesis, r->nodes.n, o->seed, o->time_ms / 1000, commit, mutant,
                 record_epoch_ms(r->record), RUN_LATENESS_BOUND_MS, RUN_RECOVERY_BOUND_MS,
                 RECEIVER_RETRIES, nemesis_moves_clocks(o->nemesis) ? "true" : "false",
-                nemesis_starts_wrong(o->nemesis) ? RUN_CLOCK_ERROR_MS : 0, o->clients);
+                nemesis_starts_wrong(o->nemesis) ? RUN_CLOCK_ERROR_MS : 0, o->clients,
+                o->plain ? "false" : "true");
 }
 
 static void open_nodes(struct run *r)
 {
-    static char program[600], preload[600];
+    static char program[600], preload[600], orderctl[600], log[600];
     /* An order a slice: a snapshot takes a while, and has the entries of that time as its tail. */
     static const char *const flags[] = {"--snapshot-threshold",
                                         "200",
@@ -90,13 +91,18 @@ static void open_nodes(struct run *r)
                                         "32MiB",
                                         NULL};
 
+    run_program(r, "orderctl", orderctl, sizeof orderctl);
+    run_program(r, "clock_shim.so", preload, sizeof preload);
+    snprintf(log, sizeof log, "%s/orderctl.log", r->store);
+    certificates_open(&r->certificates, r->options.plain, r->root, orderctl, preload, log);
     r->nodes.network = &r->network;
+    r->nodes.certificates = &r->certificates;
     r->nodes.record = r->record;
     r->nodes.program = run_program(r,
                                    r->options.mutant != NULL ? "orderschedd-mutants"
                                                              : "orderschedd",
                                    program, sizeof program);
-    r->nodes.preload = run_program(r, "clock_shim.so", preload, sizeof preload);
+    r->nodes.preload = preload;
     r->nodes.mutant = r->options.mutant;
     memcpy(r->nodes.flags, flags, sizeof flags);
     nodes_open(&r->nodes, RUN_NODES, r->root, r->store, DISK_MIB);
@@ -104,7 +110,6 @@ static void open_nodes(struct run *r)
 
 static void open_admin(struct run *r)
 {
-    struct ordersched_config config = {.endpoints = r->endpoints, .timeout_ms = 5000};
     size_t at = 0;
 
     for (unsigned place = 1; place <= r->nodes.n; place++) {
@@ -112,9 +117,7 @@ static void open_admin(struct run *r)
         at += (size_t)snprintf(r->endpoints + at, sizeof r->endpoints - at, "%s%s",
                                at > 0 ? "," : "", node_endpoint(place, endpoint, sizeof endpoint));
     }
-    if (ordersched_open(&config, &r->admin) != ORDERSCHED_OK) {
-        bed_fail("no client of %s", r->endpoints);
-    }
+    run_access_open(r);
 }
 
 static void put_routes(struct run *r)
@@ -145,6 +148,7 @@ static void phase_stable(struct run *r)
     }
     nodes_watch(&r->nodes);
     await_leader(r);
+    run_access_begin(r);
     put_routes(r);
     run_probe(r);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bed/certificates.h"
 #include "bed/network.h"
 #include "bed/nodes.h"
 #include "bed/receivers.h"
@@ -18,6 +19,7 @@
 #define RUN_RECOVERY_BOUND_MS 5000
 #define RUN_CLOCK_ERROR_MS 500 /* max-clock-error */
 #define RUN_CALL_TIMEOUT_MS 3000
+#define RUN_TOKEN_SIZE 64
 
 struct workload;
 
@@ -28,11 +30,13 @@ struct run {
     char store[512];    /* directory of this run */
     char root[64];      /* where the disks are mounted, seen by this run alone */
     struct record *record;
+    struct bed_certificates certificates;
     struct bed_network network;
     struct bed_nodes nodes;
     struct bed_receivers receivers;
     char endpoints[512];
-    ordersched_client *admin; /* for what the harness itself asks; any thread */
+    ordersched_client *admin;   /* for what the harness itself asks; any thread */
+    char token[RUN_TOKEN_SIZE]; /* of the workers, for all orders; "": none is needed */
     atomic_bool loading;
     _Atomic int64_t next_process; /* a number of a client never used before */
     atomic_ullong calls;
@@ -49,6 +53,17 @@ char *run_program(const struct run *r, const char *name, char *out, size_t len);
 unsigned run_leader(struct run *r, uint64_t *term);
 /* One of orderctl's commands against the cluster; its exit code. */
 int run_orderctl(struct run *r, const char *const arguments[]);
+
+/* A client of these endpoints ("HOST:PORT,..."), over TLS unless the run is plain, with a token (NULL:
+ * none) and the certificate of a name (NULL: none; it was made). Ends the harness if it cannot be. */
+ordersched_client *run_client(struct run *r, const char *endpoints, unsigned timeout_ms,
+                              const char *token, const char *certificate);
+/* Make r->admin, over the harness's own certificate, whose name the last of these returns. And, once
+ * a node leads, name it the first administrator, make the workers' token and switch authorisation on;
+ * nothing of that in a plain run. */
+void run_access_open(struct run *r);
+void run_access_begin(struct run *r);
+const char *run_harness_certificate(void);
 
 /* Write through every node's endpoint, and record how long after now it succeeded. */
 void run_probe(struct run *r);

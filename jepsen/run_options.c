@@ -24,6 +24,7 @@ enum run_flag {
     RUN_STORE,
     RUN_MUTANT,
     RUN_KEEP,
+    RUN_PLAIN,
     RUN_HELP,
 };
 
@@ -38,6 +39,7 @@ static const struct flag run_flags[] = {
     {RUN_STORE, "store", 0, "DIR", "folder of the runs' folders (jepsen-store)"},
     {RUN_MUTANT, "mutant", 0, "NAME", "run orderschedd-mutants with this bug"},
     {RUN_KEEP, "keep", 0, NULL, "keep the nodes' data directories in the run's folder"},
+    {RUN_PLAIN, "plain", 0, NULL, "plain TCP, and everybody may do everything"},
     {RUN_HELP, "help", 'h', NULL, "this text"},
     {0},
 };
@@ -50,7 +52,10 @@ static void options_help(void)
          "\n"
          "Starts five nodes in network namespaces of their own, each on a disk whose power can be\n"
          "cut, loads them, breaks them, heals them, and ends with what jepsen-check says of the\n"
-         "history. Needs root. Leaves nothing behind but the run's folder.\n");
+         "history. Needs root. Leaves nothing behind but the run's folder.\n"
+         "\n"
+         "Nodes and clients speak TLS, with certificates made for the run, and authorisation is\n"
+         "on, unless --plain is given.\n");
     flags_print(run_flags, NULL, stdout);
     printf("\nworkloads: ");
     workload_print_names(stdout);
@@ -115,6 +120,7 @@ static bool options_take(struct run_options *o, int key, const char *value)
         case RUN_STORE: o->store = value; return true;
         case RUN_MUTANT: o->mutant = value; return true;
         case RUN_KEEP: o->keep = true; return true;
+        case RUN_PLAIN: o->plain = true; return true;
         case RUN_HELP: break;
     }
     return true;
@@ -129,6 +135,9 @@ static bool options_check(const struct run_options *o)
     }
     if (!nemesis_check(o->nemesis, error, sizeof error)) {
         return options_refuse("--nemesis: %s", error);
+    }
+    if (o->plain && workload_find(o->workload)->needs_access) {
+        return options_refuse("--plain: the workload \"%s\" is about who may do what", o->workload);
     }
     return true;
 }

@@ -15,6 +15,7 @@ struct run_options {
     unsigned clients;
     const char *store;  /* folder of the runs' folders */
     const char *mutant; /* or NULL */
+    bool plain;         /* no TLS, no authorisation */
     bool keep;          /* copy the nodes' disks into the store */
 };
 

@@ -33,6 +33,8 @@ read-without-quorum        stale     pause-brief                   40  I2
 snapshot-tail-skips-first  conserve  restart-all,kill-all          40  I11
 cascade-drops-slot         conserve  none                          12  I7
 own-clock-though-outvoted  conserve  clock-start                   30  I6
+role-checked-before-log    grants    none                          40  AUTH
+revoked-token-counts       grants    none                          40  AUTH
 END
 }
 

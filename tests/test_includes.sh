@@ -147,7 +147,7 @@ no_two_files_of_an_archive_have_one_name() {
 jepsen_knows_only_the_client_library() {
     sources jepsen | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"[^"]*/' |
         grep -vE '"(\.\./)+(client/ordersched|client/(base|text)/[a-z]+|tests/support/random)\.h"' |
-        grep -vE '"(\.\./)?(bed|ask|nemesis|workload|judge)/[a-z_]+\.h"|"\.\./run\.h"' |
+        grep -vE '"(\.\./)?(bed|ask|nemesis|workload|judge|access)/[a-z_]+\.h"|"\.\./(run|judge[a-z_]*)\.h"' |
         grep -vE '^jepsen/mutants\.c:.*"\.\./raft/mutant\.h"'
 }
 nothing_but_tests_includes_tests() {

@@ -61,6 +61,18 @@ a_run_is_valid() {
         --nemesis partition,kill --time "${seconds}s"
 }
 
+# And the judge had something to judge.
+grants_that_change_are_valid() {
+    timeout 170 "$build/jepsen" --store "$scratch/store" --workload grants --nemesis transfer,kill-leader \
+        --time 20s >"$scratch/grants" 2>&1
+    local code=$?
+    cat "$scratch/grants"
+    [ $code -eq 0 ] && grep -qE '^auth +AUTH +true .*denied [0-9]{2,}.*of these exactly [0-9]+' "$scratch/grants"
+}
+a_plain_run_is_valid() {
+    timeout 170 "$build/jepsen" --store "$scratch/store" --workload conserve --nemesis none --plain --time 5s
+}
+
 # Processes, loop devices, mounts and disks that have to do with a folder.
 left_of() {
     local file command
@@ -116,13 +128,17 @@ without_root_it_says_so() {
 }
 
 reason=$(why_not)
-echo "1..7"
+echo "1..10"
 check "an unknown nemesis is named" is_refused '"earthquake"' "$build/jepsen" -n kill,earthquake
 check "two nemeses do not break the same" is_refused "both would break the nodes" "$build/jepsen" \
     -n partition,pause+kill
 check "an unknown workload is named" is_refused '"idle"' "$build/jepsen" --workload idle
+check "grants are for runs with authorisation" is_refused "--plain" "$build/jepsen" \
+    --workload grants --plain
 check "without root it says so at once" without_root_it_says_so
 check_in_bed "a killed harness leaves nothing behind" nothing_is_left_after KILL
 check_in_bed "an interrupted harness leaves nothing behind" nothing_is_left_after INT
 check_in_bed "conserve under partitions and kills for $seconds s is valid" a_run_is_valid
+check_in_bed "grants that change while the leader does are valid" grants_that_change_are_valid
+check_in_bed "without TLS and authorisation it runs, too" a_plain_run_is_valid
 exit $((failures > 0))

@@ -2,24 +2,34 @@
 #include "call.h"
 
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "../../client/base/clocks.h"
 #include "../bed/command.h"
 
+#define RETIRING_MAX 100
 #define CLOSE_MS_MAX 1000 /* longer is worth a remark, though no promise is broken */
 
 void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms)
 {
-    struct ordersched_config config = {.endpoints = endpoints, .timeout_ms = timeout_ms};
-
     *c = (struct caller){.run = r,
                          .timeout_ms = timeout_ms,
                          .process = atomic_fetch_add(&r->next_process, 1)};
-    if (ordersched_open(&config, &c->client) != ORDERSCHED_OK) {
-        bed_fail("no client of %s", endpoints);
-    }
+    c->client = run_client(r, endpoints, timeout_ms, r->token, NULL);
+}
+
+void caller_open_as(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms,
+                    const struct identity *identity)
+{
+    *c = (struct caller){.run = r,
+                         .timeout_ms = timeout_ms,
+                         .process = atomic_fetch_add(&r->next_process, 1),
+                         .identity = *identity};
+    c->client = run_client(r, endpoints, timeout_ms, identity->token > 0 ? identity->text : NULL,
+                           identity->certificate);
 }
 
 void caller_close(struct caller *c)
@@ -31,6 +41,39 @@ void caller_close(struct caller *c)
     if (took_ms > CLOSE_MS_MAX) {
         fprintf(stderr, "jepsen: %5.1f s  closing a client took %" PRIu64 " ms\n",
                 (double)record_now_ns(c->run->record) / 1e9, took_ms);
+    }
+}
+
+/* --- closing beside --- */
+
+static atomic_uint retiring;
+
+static void *retire_main(void *client)
+{
+    ordersched_close(client);
+    atomic_fetch_sub(&retiring, 1);
+    return NULL;
+}
+
+bool caller_retire(struct caller *c)
+{
+    pthread_t thread;
+
+    if (atomic_fetch_add(&retiring, 1) >= RETIRING_MAX) {
+        atomic_fetch_sub(&retiring, 1);
+        return false;
+    }
+    if (pthread_create(&thread, NULL, retire_main, c->client) != 0) {
+        bed_fail("no thread");
+    }
+    pthread_detach(thread);
+    return true;
+}
+
+void caller_await_retired(void)
+{
+    while (atomic_load(&retiring) > 0) {
+        sleep_ms(10);
     }
 }
 
@@ -46,21 +89,37 @@ static const char *call_f(const struct call *call)
     return "get";
 }
 
-static void call_arguments(const struct call *call, char *out, size_t len)
+/* ":principal "shop0-1", :token 3", or nothing. */
+static void call_identity(const struct identity *who, char *out, size_t len)
 {
+    char principal[80];
+
+    out[0] = '\0';
+    if (who->principal[0] != '\0') {
+        snprintf(out, len, ":principal %s, :token %u",
+                 record_string(principal, sizeof principal, who->principal), who->token);
+    }
+}
+
+static void call_arguments(const struct caller *c, const struct call *call, char *out, size_t len)
+{
+    char who[128];
     char route[96], payload[CALL_PAYLOAD_MAX * 2];
     const char *time = call->relative ? "delay" : "deadline";
+    const char *comma = c->identity.principal[0] != '\0' ? ", " : "";
+
+    call_identity(&c->identity, who, sizeof who);
 
     switch (call->kind) {
         case ORDERSCHED_SCHEDULE:
-            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s}", time, call->time_ms,
-                     record_string(route, sizeof route, call->route),
-                     record_string(payload, sizeof payload, call->payload));
+            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s%s%s}", time,
+                     call->time_ms, record_string(route, sizeof route, call->route),
+                     record_string(payload, sizeof payload, call->payload), comma, who);
             break;
         case ORDERSCHED_EXTEND:
-            snprintf(out, len, "{:%s-ms %" PRIu64 "}", time, call->time_ms);
+            snprintf(out, len, "{:%s-ms %" PRIu64 "%s%s}", time, call->time_ms, comma, who);
             break;
-        default: snprintf(out, len, "{}");
+        default: snprintf(out, len, "{%s}", who);
     }
 }
 
@@ -126,7 +185,7 @@ int caller_call(struct caller *c, struct call *call, struct asked *answer)
     if (call->has_request) {
         record_request(request, call->request);
     }
-    call_arguments(call, text, sizeof text);
+    call_arguments(c, call, text, sizeof text);
     record_line(record, c->process, RECORD_INVOKE, call_f(call), "[%s %s %s]", id, request, text);
     call_send(c, call, answer);
     enum record_type type = call_type(call, answer->error);

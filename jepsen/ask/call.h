@@ -21,15 +21,32 @@ struct call {
     char payload[CALL_PAYLOAD_MAX];
 };
 
+/* Who calls, where that is recorded (HISTORY.md): one of the principals that a workload changes. */
+struct identity {
+    char principal[32];
+    unsigned token;          /* its number; 0: a certificate */
+    char text[64];           /* of the token */
+    const char *certificate; /* name of the client's certificate, or NULL */
+};
+
 struct caller {
     struct run *run;
     ordersched_client *client;
     int64_t process;
     unsigned timeout_ms;
+    struct identity identity; /* without a principal: the harness's workers */
 };
 
 /* A client of these endpoints ("HOST:PORT,..."). */
 void caller_open(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms);
+/* The same for a principal, over a connection of its own. */
+void caller_open_as(struct caller *c, struct run *r, const char *endpoints, unsigned timeout_ms,
+                    const struct identity *identity);
+/* Close it beside what goes on, as it may take two seconds (jepsen/FOUND.md). False: so many are closing
+ * already that this one stays open. */
+bool caller_retire(struct caller *c);
+/* Wait for those. */
+void caller_await_retired(void);
 void caller_close(struct caller *c);
 /* Do it. Returns the error. Nothing is recorded when no request id could be made, because then
  * nothing was sent (UNREACHABLE). */

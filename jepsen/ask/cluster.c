@@ -13,14 +13,24 @@ char *run_program(const struct run *r, const char *name, char *out, size_t len)
 
 int run_orderctl(struct run *r, const char *const arguments[])
 {
-    char program[600], log[600];
-    const char *argv[32] = {run_program(r, "orderctl", program, sizeof program), "--endpoints",
+    char program[600], log[600], cert[128], key[128];
+    const char *argv[40] = {run_program(r, "orderctl", program, sizeof program), "--endpoints",
                             r->endpoints};
     struct command c = {.netns = COMMAND_HERE, .output = log};
+    const char *name = run_harness_certificate();
     unsigned n = 3;
 
+    if (!r->certificates.none) {
+        argv[n++] = "--tls-ca";
+        argv[n++] = r->certificates.ca;
+        argv[n++] = "--tls-cert";
+        argv[n++] = certificates_file(&r->certificates, "client", name, "crt", cert, sizeof cert);
+        argv[n++] = "--tls-key";
+        argv[n++] = certificates_file(&r->certificates, "client", name, "key", key, sizeof key);
+    }
+
     snprintf(log, sizeof log, "%s/orderctl.log", r->store);
-    for (unsigned i = 0; arguments[i] != NULL && n < 31; i++) {
+    for (unsigned i = 0; arguments[i] != NULL && n < 39; i++) {
         argv[n++] = arguments[i];
     }
     return command_run(&c, argv);

@@ -45,6 +45,18 @@ static void node_open_clock(struct bed_node *node)
     node->clock_us = at;
 }
 
+/* Of its id: another one when it is another member. */
+static void node_certify(struct bed_nodes *nodes, unsigned place)
+{
+    struct bed_node *node = &nodes->nodes[place];
+    char id[24];
+
+    snprintf(id, sizeof id, "%llu", (unsigned long long)node->id);
+    certificates_add_node(nodes->certificates, node->id, network_host(place));
+    certificates_file(nodes->certificates, "node", id, "crt", node->cert, sizeof node->cert);
+    certificates_file(nodes->certificates, "node", id, "key", node->key, sizeof node->key);
+}
+
 void nodes_open(struct bed_nodes *nodes, unsigned n, const char *root, const char *store,
                 unsigned disk_mib)
 {
@@ -62,34 +74,50 @@ void nodes_open(struct bed_nodes *nodes, unsigned n, const char *root, const cha
         snprintf(node->log, sizeof node->log, "%s/n%u.log", store, place);
         disk_open(&node->disk, store, node->mount, disk_mib);
         node_open_clock(node);
+        node_certify(nodes, place);
         snprintf(nodes->peers + len, sizeof nodes->peers - len, "%s%u=%s", len > 0 ? "," : "",
                  place, node_address(place, address, sizeof address));
     }
+}
+
+/* The flags that say how it may be reached. Returns the number of flags. */
+static unsigned node_add_door(const struct bed_nodes *nodes, const struct bed_node *node,
+                              const char *argv[], unsigned n)
+{
+    if (nodes->certificates->none) {
+        argv[n++] = "--insecure";
+        return n;
+    }
+    argv[n++] = "--tls-cert";
+    argv[n++] = node->cert;
+    argv[n++] = "--tls-key";
+    argv[n++] = node->key;
+    argv[n++] = "--tls-ca";
+    argv[n++] = nodes->certificates->ca;
+    argv[n++] = "--tls-clients";
+    argv[n++] = "token"; /* a token alone will do */
+    return n;
 }
 
 static void node_start(struct bed_nodes *nodes, unsigned place)
 {
     struct bed_node *node = &nodes->nodes[place];
     char id[24], address[64], clock[96], preload[560], mutant[96];
-    const char *argv[NODE_FLAGS_MAX + 16] = {nodes->program,
-                                             "--id",
-                                             id,
-                                             "--data",
-                                             node->data,
-                                             "--insecure",
-                                             "--allow-private-callbacks"};
+    const char *argv[NODE_FLAGS_MAX + 24] = {
+        nodes->program, "--id", id, "--data", node->data, "--allow-private-callbacks"};
     const char *environment[] = {clock, preload, "ASAN_OPTIONS=verify_asan_link_order=0",
                                  nodes->mutant != NULL ? mutant : NULL, NULL};
     struct command c = {.netns = nodes->network->netns[place],
                         .output = node->log,
                         .environment = environment};
-    unsigned n = 7;
+    unsigned n = 6;
 
     snprintf(id, sizeof id, "%llu", (unsigned long long)node->id);
     snprintf(clock, sizeof clock, "CLOCK_SHIM_FILE=%s", node->clock_file);
     snprintf(preload, sizeof preload, "LD_PRELOAD=%s", nodes->preload);
     snprintf(mutant, sizeof mutant, "ORDERSCHEDD_MUTANT=%s",
              nodes->mutant != NULL ? nodes->mutant : "");
+    n = node_add_door(nodes, node, argv, n);
     if (node->joins) {
         argv[n++] = "--join";
         argv[n++] = "--address";
@@ -187,6 +215,7 @@ void nodes_replace(struct bed_nodes *nodes, unsigned place)
     command_must(COMMAND_HERE, NULL, away);
     node->id = nodes->next_id++;
     node->joins = true;
+    node_certify(nodes, place);
     pthread_mutex_unlock(&nodes->mutex);
 }
 

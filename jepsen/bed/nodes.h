@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "certificates.h"
 #include "disk.h"
 #include "network.h"
 #include "record.h"
@@ -30,12 +31,14 @@ struct bed_node {
     struct bed_disk disk;
     volatile int64_t *clock_us; /* the offset of its wall clock */
     char mount[64], data[80], clock_file[64], log[512];
+    char cert[112], key[112]; /* its files of TLS */
 };
 
 struct bed_nodes {
     unsigned n;
     struct bed_network *network;
     struct record *record;
+    const struct bed_certificates *certificates;
     const char *program;               /* orderschedd */
     const char *preload;               /* the clock shim */
     const char *mutant;                /* or NULL */
@@ -49,7 +52,8 @@ struct bed_nodes {
 };
 
 /* Prepare `n` nodes with a disk of `disk_mib` each below `root`; logs and disks go to `store`.
- * What is set of `nodes` before the call: network, record, program, preload, mutant, flags. */
+ * What is set of `nodes` before the call: network, record, certificates, program, preload, mutant,
+ * flags. */
 void nodes_open(struct bed_nodes *nodes, unsigned n, const char *root, const char *store,
                 unsigned disk_mib);
 void nodes_start(struct bed_nodes *nodes, unsigned place);

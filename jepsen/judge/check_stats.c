@@ -17,6 +17,7 @@ static const struct workload workloads[] = {
     {"conserve", {CALL_SCHEDULE}, 1},
     {"race", {CALL_SCHEDULE, CALL_PAY}, 2},
     {"delivery", {CALL_SCHEDULE}, 1},
+    {"grants", {CALL_SCHEDULE, CALL_PAY, CALL_CANCEL, CALL_EXTEND, CALL_GET}, 5},
 };
 
 struct counts {

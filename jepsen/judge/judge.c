@@ -25,6 +25,8 @@ const struct checker judge_checkers[] = {
     {"idempotence", "I10", "the same request gets the same answer", check_idempotence},
     {"digests", "I11", "nodes at the same index hold the same state", check_digests},
     {"liveness", "I12", "after healing, every operation succeeds within the bound", check_liveness},
+    {"auth", "AUTH", "nobody was let in, denied or shown an order against the log's grants",
+     check_auth},
     {"logs", "I13", "no node stops by itself, fails an assertion or is caught by a sanitizer",
      check_logs},
     {0},

@@ -19,6 +19,27 @@ static const char *const verdict_names[] = {
     [VERDICT_REFUSED] = "refused",
 };
 
+static const char *const change_names[] = {
+    [CHANGE_PUT] = "put",
+    [CHANGE_REVOKE] = "revoke",
+    [CHANGE_CREATE] = "create",
+    [CHANGE_ROTATE] = "rotate",
+};
+static const char *const role_names[] = {
+    [ROLE_IS_OBSERVER] = "observer", [ROLE_IS_PRODUCER] = "producer", [ROLE_IS_WORKER] = "worker",
+    [ROLE_IS_OPERATOR] = "operator", [ROLE_IS_ADMIN] = "admin",
+};
+
+const char *history_change_name(enum change_kind kind)
+{
+    return change_names[kind];
+}
+
+const char *history_role_name(enum history_role role)
+{
+    return role_names[role];
+}
+
 const char *history_call_name(enum call_f f)
 {
     return call_names[f];
@@ -71,7 +92,7 @@ const struct history_note *history_phase(const struct history *h, const char *na
 
 bool history_is_decided(const struct history_call *c)
 {
-    return c->end != CALL_INFO && c->answer.error < ORDERSCHED_INVALID &&
+    return c->end != CALL_INFO && !c->blind && c->answer.error < ORDERSCHED_INVALID &&
            c->answer.error != ORDERSCHED_STALE_REQUEST;
 }
 
@@ -82,6 +103,9 @@ bool history_may_have_happened(const struct history_call *c)
 
 bool history_saw_state(const struct history_call *c)
 {
+    if (c->blind) {
+        return false;
+    }
     switch (c->answer.error) {
         case ORDERSCHED_OK: return c->end == CALL_OK;
         case ORDERSCHED_NOT_FOUND: return c->end != CALL_INFO;
@@ -106,6 +130,7 @@ int64_t history_wall_ns(const struct history *h, uint64_t wall_ms)
 void history_free(struct history *h)
 {
     free(h->calls);
+    free(h->changes);
     free(h->deliveries);
     free(h->effects);
     free(h->faults);

@@ -20,6 +20,7 @@
 #define HISTORY_TIME_MAX (INT64_MAX / 8) /* of a line, in ns: 36 years */
 #define HISTORY_BOUND_MAX_MS (24u * 3600 * 1000)
 #define HISTORY_NO_LINE UINT32_MAX
+#define HISTORY_GRANTS_MAX 8         /* of a principal */
 #define HISTORY_FAULTS_OF_READING 20 /* bad lines that are kept to be named */
 
 enum call_f { CALL_SCHEDULE, CALL_PAY, CALL_CANCEL, CALL_EXTEND, CALL_GET, CALL_FS };
@@ -39,7 +40,10 @@ struct history_call {
     uint32_t order;
     uint32_t request; /* NAME_NONE for reads */
     int64_t process;
-    bool relative; /* schedule, extend: time_ms is a delay */
+    uint32_t principal; /* name; NAME_NONE: somebody who may do all of this */
+    uint32_t token;     /* number of the token that was stated; 0: none, but a certificate */
+    uint32_t route;     /* schedule: name */
+    bool relative;      /* schedule, extend: time_ms is a delay */
     uint64_t time_ms;
     int64_t invoked_ns;
     int64_t ended_ns;  /* of its completion, :info too; HISTORY_NEVER: the harness died */
@@ -47,6 +51,40 @@ struct history_call {
     uint32_t end_line; /* HISTORY_NO_LINE: none */
     enum call_end end;
     struct history_answer answer; /* zeroes without completion */
+    bool blind; /* its answer may hide the order from this principal: it tells nothing of it */
+};
+
+/* --- who may do what --- */
+
+enum history_role {
+    ROLE_IS_OBSERVER,
+    ROLE_IS_PRODUCER,
+    ROLE_IS_WORKER,
+    ROLE_IS_OPERATOR,
+    ROLE_IS_ADMIN,
+    ROLES
+};
+struct history_grant {
+    enum history_role role;
+    uint32_t routes, prefix; /* names */
+};
+
+enum change_kind { CHANGE_PUT, CHANGE_REVOKE, CHANGE_CREATE, CHANGE_ROTATE, CHANGE_KINDS };
+
+/* An administrator's change of a principal. */
+struct history_change {
+    uint64_t number;
+    enum change_kind kind;
+    uint32_t principal;                              /* name */
+    uint32_t token;                                  /* create, rotate: its number */
+    uint64_t overlap_ms;                             /* rotate: 0, or longer than the run */
+    struct history_grant grants[HISTORY_GRANTS_MAX]; /* put, create */
+    uint32_t n_grants;
+    int64_t invoked_ns;
+    int64_t ended_ns; /* HISTORY_NEVER: not known whether it happened */
+    int error;
+    uint64_t index; /* of the log; 0: not known */
+    uint32_t line, end_line;
 };
 
 enum delivery_verdict {
@@ -138,6 +176,7 @@ struct history_header {
     uint64_t recovery_bound_ms;
     int64_t retries;
     bool clock_faults;
+    bool authorisation;
     int64_t clock_error_ms; /* by which a delivery may be early, by the harness's clock */
 };
 
@@ -160,6 +199,8 @@ struct history {
     int64_t end_ns;             /* time of the last line */
     struct history_call *calls; /* in order of invocation */
     size_t n_calls, cap_calls;
+    struct history_change *changes; /* in order of invocation */
+    size_t n_changes, cap_changes;
     struct history_delivery *deliveries;
     size_t n_deliveries, cap_deliveries;
     struct history_delivery *effects;
@@ -194,6 +235,8 @@ void history_free(struct history *h);
 
 const char *history_order_name(const struct history *h, uint32_t order);
 const char *history_call_name(enum call_f f);
+const char *history_change_name(enum change_kind kind);
+const char *history_role_name(enum history_role role);
 const char *history_end_name(enum call_end end);
 const char *history_verdict_name(enum delivery_verdict verdict);
 /* By the name that stands in histories; -1: there is none such. */
@@ -203,11 +246,12 @@ int history_state_number(const char *name);
 const struct history_note *history_phase(const struct history *h, const char *name);
 
 /* An answer that the cluster decided in its log, final for the request: everything below
- * ORDERSCHED_INVALID but STALE_REQUEST, which says only that this copy did nothing. */
+ * ORDERSCHED_INVALID but STALE_REQUEST, which says only that this copy did nothing, and what hides
+ * the order. */
 bool history_is_decided(const struct history_call *c);
 /* May a copy of this call be in the log, as far as its end tells? */
 bool history_may_have_happened(const struct history_call *c);
-/* Did it see the order's state (its answer's state and deadline)? */
+/* Did it see the order's state (its answer's state and deadline)? Not where it may be hidden. */
 bool history_saw_state(const struct history_call *c);
 
 /* Wall time as ns of the harness; may be negative. Within HISTORY_TIME_MAX in both directions. */

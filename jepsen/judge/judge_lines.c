@@ -85,6 +85,20 @@ static const char *take_times(struct lines *l, const struct edn *args, struct hi
     return NULL;
 }
 
+/* Who asks, where that is said. */
+static const char *take_caller(struct lines *l, const struct edn *args, struct history_call *call)
+{
+    uint64_t token = 0;
+
+    call->principal = lines_name(l, args, "principal");
+    if (edn_get(args, "token") != NULL &&
+        (!lines_number(args, "token", &token) || token > UINT32_MAX)) {
+        return "a :token is the number of a token";
+    }
+    call->token = (uint32_t)token;
+    return NULL;
+}
+
 static const char *take_invoke(struct lines *l, const struct line *line, int64_t *open)
 {
     struct history *h = l->history;
@@ -94,7 +108,9 @@ static const char *take_invoke(struct lines *l, const struct line *line, int64_t
                                 .end_line = HISTORY_NO_LINE,
                                 .end = CALL_INFO,
                                 .process = line->process->number,
-                                .request = NAME_NONE};
+                                .request = NAME_NONE,
+                                .principal = NAME_NONE,
+                                .route = NAME_NONE};
     int f = call_f_number(line->f);
 
     if (f < 0) {
@@ -121,6 +137,11 @@ static const char *take_invoke(struct lines *l, const struct line *line, int64_t
     if (request->type == EDN_STRING) {
         call.request = names_number(&h->names, request->text, request->len);
     }
+    why = take_caller(l, &line->value->items[2], &call);
+    if (why != NULL) {
+        return why;
+    }
+    call.route = lines_name(l, &line->value->items[2], "route");
     call.order = lines_order(l, &line->value->items[0]);
     *open = (int64_t)h->n_calls;
     *JUDGE_ADD(h->calls, h->n_calls, h->cap_calls) = call;
@@ -223,6 +244,7 @@ static const char *take_other(struct lines *l, const struct line *line)
         {"final-order", lines_take_final}, {"final-end", lines_take_final},
         {"phase", lines_take_note},        {"probe", lines_take_note},
         {"log", lines_take_note},          {"exit", lines_take_note},
+        {"grant", lines_take_change},
     };
 
     if (strcmp(line->type, "info") != 0) {

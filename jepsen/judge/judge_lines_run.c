@@ -57,6 +57,7 @@ const char *lines_take_header(struct lines *l, const struct line *line)
     header->seed = (uint64_t)number_or(v, "seed", 0);
     header->time_limit_s = number_or(v, "time-limit-s", 0);
     header->retries = number_or(v, "retries", -1);
+    header->authorisation = flag_of(v, "authorisation");
     header->clock_faults = flag_of(v, "clock-faults");
     header->clock_error_ms = number_or(v, "clock-error-ms", 0);
     return NULL;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/judge_access.h"
 #include "judge_edn.h"
 #include "judge_lines.h"
 
@@ -126,6 +127,7 @@ static int read_stream(struct history *h, FILE *file)
         add_bad(h, 1, "there is no header (:f :test)");
     }
     index_orders(h);
+    access_mark_blind(h);
     return rv;
 }
 

@@ -18,7 +18,8 @@ struct workers {
 
 static const struct workload *const workloads[] = {&workload_register, &workload_set,
                                                    &workload_conserve, &workload_race,
-                                                   &workload_delivery, &workload_stale};
+                                                   &workload_delivery, &workload_stale,
+                                                   &workload_grants};
 
 const struct workload *workload_find(const char *name)
 {
@@ -112,13 +113,12 @@ struct workers *workload_start(struct run *r)
     all->shared = r->workload->open != NULL ? r->workload->open(r) : NULL;
     for (unsigned i = 0; i < all->n; i++) {
         struct worker *w = &all->workers[i];
-        char endpoints[512];
         w->run = r;
         w->number = i;
         w->shared = all->shared;
         w->random = (struct random){r->options.seed * 1000 + i};
-        worker_endpoints(r, i, endpoints, sizeof endpoints);
-        caller_open(&w->caller, r, endpoints, RUN_CALL_TIMEOUT_MS);
+        worker_endpoints(r, i, w->endpoints, sizeof w->endpoints);
+        caller_open(&w->caller, r, w->endpoints, RUN_CALL_TIMEOUT_MS);
         if (pthread_create(&w->thread, NULL, worker_main, w) != 0) {
             bed_fail("no thread");
         }

@@ -23,6 +23,7 @@ struct worker {
     unsigned number;
     pthread_t thread;
     struct caller caller;
+    char endpoints[512]; /* all, beginning with another one for each worker */
     struct random random;
     uint64_t orders; /* made by this worker */
     void *shared;    /* what the workload's workers have in common */
@@ -33,6 +34,7 @@ struct workload {
     const char *name;
     unsigned rate;                /* steps a second, all workers together */
     bool keeps_pending;           /* orders that are still to be paid at the end */
+    bool needs_access;            /* authorisation must be on */
     const char *const *receivers; /* NULL-terminated */
     void *(*open)(struct run *r); /* what `shared` is; may be NULL */
     void (*step)(struct worker *w);
@@ -59,6 +61,7 @@ bool worker_random_bool(struct worker *w, unsigned percent);
 
 extern const struct workload workload_register, workload_race; /* shared.c */
 extern const struct workload workload_stale;                   /* stale.c */
+extern const struct workload workload_grants;                  /* grants.c */
 /* own.c */
 extern const struct workload workload_set, workload_conserve, workload_delivery;
 

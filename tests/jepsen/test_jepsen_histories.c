@@ -77,7 +77,7 @@ static unsigned judge_file(const char *part, const char *file, unsigned refused[
 
 static void each_history_is_judged_as_its_name_says(void **state)
 {
-    static const char *const parts[] = {"good", "orders", "cluster"};
+    static const char *const parts[] = {"good", "orders", "cluster", "access"};
     unsigned refused[JUDGE_CHECKERS_MAX] = {0};
     unsigned wrong = 0, files = 0;
     char path[512];
@@ -179,6 +179,11 @@ static void of_too_many_findings_the_violations_are_kept(void **state)
     ":lateness-bound-ms 1, :recovery-bound-ms 1}}\n"
 #define PAY "{:index 1, :time 1, :process 1, :type :invoke, :f :pay, :value [\"a\" \"r\" {}]}\n"
 
+#define CHANGE(value)                                                                              \
+    "{:index 1, :time 1, :process :runner, :type :info, :f :grant, :value {:change 1, " value "}}" \
+    "\n"
+#define REVOKE CHANGE(":phase :begin, :kind :revoke, :principal \"a\"")
+
 static void bad_lines_are_named_by_number(void **state)
 {
     static const struct {
@@ -219,6 +224,25 @@ static void bad_lines_are_named_by_number(void **state)
         {HEADER "{:index 1, :time 1, :process :nemesis, :type :info, :f :kill, :value {:phase "
                 ":end}}\n",
          "line 2: the end of a fault :kill that did not begin"},
+        {HEADER CHANGE(":phase :begin, :kind :give, :principal \"a\""), "without a known :kind"},
+        {HEADER CHANGE(":phase :begin, :kind :put, :principal \"a\""), "needs 1 to 8 :grants"},
+        {HEADER CHANGE(":phase :begin, :kind :put, :principal \"a\", :grants [[\"king\" \"*\" "
+                       "\"\"]]"),
+         "line 2: a grant is [ROLE ROUTES PREFIX]"},
+        {HEADER CHANGE(":phase :begin, :kind :rotate, :principal \"a\""), "needs its :token"},
+        {HEADER CHANGE(":phase :end, :error :OK"), "the end of a change that did not begin"},
+        {HEADER REVOKE "{:index 2, :time 1, :process :runner, :type :info, :f :grant, :value "
+                       "{:change 2, :phase :begin, :kind :revoke, :principal \"a\"}}\n",
+         "line 3: a change of a principal whose change of index 1 is open"},
+        {HEADER REVOKE "{:index 2, :time 1, :process :runner, :type :info, :f :grant, :value "
+                       "{:change 1, :phase :end, :error :TIMEOUT}}\n",
+         "line 3: a change ends with an :error that the log decided"},
+        {HEADER REVOKE "{:index 2, :time 1, :process :runner, :type :info, :f :grant, :value "
+                       "{:change 1, :phase :end, :error :STALE_REQUEST}}\n",
+         "line 3: a change ends with an :error that the log decided"},
+        {HEADER "{:index 1, :time 1, :process 1, :type :invoke, :f :get, :value [\"a\" nil "
+                "{:principal \"a\", :token \"t\"}]}\n",
+         "line 2: a :token is the number of a token"},
         {PAY, "line 1: :index 1 where 0 is expected"},
         {"{:index 0, :time 0, :process :runner, :type :info, :f :phase, :value :load}\n",
          "there is no header"},
@@ -300,22 +324,20 @@ static void damage(struct random *r, char *text, size_t len)
     }
 }
 
-static void no_damage_to_a_history_crashes_the_judge(void **state)
+static void damage_and_judge(struct random *r, const char *path)
 {
-    struct random r = random_start();
     size_t len;
-    char *good = read_whole(FOLDER "/good/good-everything.edn", &len);
+    char *good = read_whole(path, &len);
     char *text = malloc(len);
     unsigned bad = 0, judged = 0;
 
-    (void)state;
     assert_non_null(text);
     for (unsigned round = 0; round < 1500; round++) {
         static struct verdict v;
         struct history h;
         struct judged j;
         memcpy(text, good, len);
-        damage(&r, text, len);
+        damage(r, text, len);
         history_read_text(&h, text, len);
         judged_init(&j, &h);
         for (unsigned i = 0; judge_checkers[i].name != NULL; i++) {
@@ -329,9 +351,18 @@ static void no_damage_to_a_history_crashes_the_judge(void **state)
     }
     free(text);
     free(good);
-    print_message("%u with bad lines, %u without\n", bad, judged);
+    print_message("%s: %u with bad lines, %u without\n", path, bad, judged);
     assert_true(bad > 100);
     assert_true(judged > 100);
+}
+
+static void no_damage_to_a_history_crashes_the_judge(void **state)
+{
+    struct random r = random_start();
+
+    (void)state;
+    damage_and_judge(&r, FOLDER "/good/good-everything.edn");
+    damage_and_judge(&r, FOLDER "/access/good-grants.edn");
 }
 
 /* ---- EDN ---- */
