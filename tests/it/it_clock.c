@@ -181,7 +181,7 @@ static void a_trusted_clock_counts_where_no_majority_agrees(void **state)
         (void)cluster_transfer(b.client, b.cluster.nodes[next].id);
         char prefix[32];
         snprintf(prefix, sizeof prefix, "under-node-%u", next + 1);
-        clock_bed_fire(&b, prefix, true, 0);
+        clock_bed_fire(&b, prefix, true, CLOCK_BED_PHASE_MS);
     }
     cluster_expect_orderctl(&b.cluster, "clock trust none", "clock is trusted any more");
     for (unsigned i = 0; i < 3; i++) { /* whoever has led knows a time, and would go on with it */

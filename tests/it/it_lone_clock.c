@@ -147,10 +147,11 @@ static void ten_minutes_ahead_are_taken_after_the_wait(void **state)
     from_ms = wall_ms();
     b.shims[0].is->wall_us = 0;
     clock_bed_expect(&b, "first", from_ms, from_ms + 1500);
-    clock_bed_fire(&b, "by-hand", false, 0); /* it is slowed by a tenth: these are not late yet */
+    clock_bed_fire(&b, "by-hand", false,
+                   CLOCK_BED_PHASE_MS); /* it is slowed by a tenth: these are not late yet */
     b.shims[0].is->kernel_error_us = SYNCHRONIZED_US;
     cluster_expect_orderctl(&b.cluster, "status", "the cluster.s time is .* ahead of its wall");
-    clock_bed_fire(&b, "by-ntp", false, 0);
+    clock_bed_fire(&b, "by-ntp", false, CLOCK_BED_PHASE_MS);
     clock_bed_end(&b);
 }
 
@@ -232,11 +233,11 @@ static void an_hour_back_at_a_restart_is_not_taken(void **state)
     start(&b, 0, UNSYNCHRONIZED);
     clock_bed_fire(&b, "before", true, 0);
     restart(&b, -HOUR_US, NULL);
-    clock_bed_fire(&b, "back", false, 0);
+    clock_bed_fire(&b, "back", false, CLOCK_BED_PHASE_MS);
     cluster_expect_orderctl(&b.cluster, "status", "behind the cluster.s time, which goes on");
     cluster_expect_log(&b.cluster, "wall clock is behind the cluster.s time");
     restart(&b, -HOUR_US, NULL);
-    clock_bed_fire(&b, "again", false, 0);
+    clock_bed_fire(&b, "again", false, CLOCK_BED_PHASE_MS);
     b.shims[0].is->wall_us = 0; /* by hand: what is behind catches up at once */
     clock_bed_fire(&b, "right", true, 0);
     clock_bed_expect_all_taken(&b);
@@ -253,13 +254,13 @@ static void an_hour_back_at_a_restart_is_right_if_it_is_synchronized(void **stat
     assert_int_equal(clock_bed_schedule(&b, "due", 1000, 0), ORDERSCHED_OK);
     b.shims[0].is->kernel_error_us = SYNCHRONIZED_US;
     restart(&b, 0, NULL);
-    clock_bed_fire(&b, "then", false, 0);
+    clock_bed_fire(&b, "then", false, CLOCK_BED_PHASE_MS);
     cluster_expect_orderctl(&b.cluster, "status", "which is right, and is held back");
     assert_int_equal(sink_find(&b.sink, "due").deliveries, 1);
     clock_bed_expect_all_taken(&b);
     b.shims[0].is->kernel_error_us = UNSYNCHRONIZED;
     restart(&b, 0, "--accept-clock"); /* somebody says so in its place */
-    clock_bed_fire(&b, "accepted", false, 0);
+    clock_bed_fire(&b, "accepted", false, CLOCK_BED_PHASE_MS);
     clock_bed_expect_all_taken(&b);
     clock_bed_end(&b);
 }

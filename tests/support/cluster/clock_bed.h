@@ -10,6 +10,8 @@
 #define HOUR_US (3600 * SECOND_US)
 #define DAY_US (24 * HOUR_US)
 #define CLOCK_BED_DUE_MS 3000
+/* Of a time that runs beside this machine's clock, not on it, the milliseconds begin elsewhere. */
+#define CLOCK_BED_PHASE_MS 1
 #define CLOCK_BED_EARLY_MS 50 /* what is agreed on is a little wider than the clocks are apart */
 
 struct clock_bed {
