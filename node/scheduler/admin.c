@@ -15,7 +15,6 @@ struct administration {
     struct inbound *in;
     struct administration *next; /* of those that wait for their note */
     uint64_t ticket;             /* of that */
-    bool begins;                 /* with its note; else it ends with it */
     bool noted;                  /* which is in the log */
     uint64_t id;                 /* of a member that is added */
     char address[PROTOCOL_ADDRESS_MAX];
@@ -50,7 +49,7 @@ static void scheduler_end_administration(struct administration *a, int error, co
 
 /* --- the audit trail: these are not in the log, and are noted there --- */
 
-static bool wait_for_note(struct administration *a, bool begins)
+static bool wait_for_note(struct administration *a)
 {
     struct scheduler *s = a->scheduler;
     struct operation op = operation_of(a);
@@ -59,13 +58,13 @@ static bool wait_for_note(struct administration *a, bool begins)
     if (a->ticket == 0) {
         return false;
     }
-    a->begins = begins;
     a->next = s->noting;
     s->noting = a;
     return true;
 }
 
-/* A membership that was changed is answered once that is noted. What the cluster refused is noted on the
+/* A transfer that succeeds is not noted: behind it this node does not lead, and an entry in front of it would
+ * tell the next leader of a time that nobody may have agreed on. A membership that was changed is answered once that is noted. What the cluster refused is noted on the
  * side; what did not come to a decision is not. */
 static void scheduler_administered(void *arg, int error, const char *text)
 {
@@ -75,7 +74,7 @@ static void scheduler_administered(void *arg, int error, const char *text)
 
     if (error == ORDERSCHED_OK && changed) {
         buffer_reset(&a->scheduler->body);
-        if (a->ticket == 0 && wait_for_note(a, false)) {
+        if (a->ticket == 0 && wait_for_note(a)) {
             return;
         }
     } else if (error == ORDERSCHED_OK && op.code == OPERATION_TRANSFER) {
@@ -192,11 +191,7 @@ void scheduler_administer(struct scheduler *s, struct inbound *in)
     a->scheduler = s;
     a->in = in;
     s->administering++;
-    struct operation op = operation_of(a);
-    /* What ends this leadership could not be noted behind it. */
-    if (op.code != OPERATION_TRANSFER || !wait_for_note(a, true)) {
-        administration_begin(a);
-    }
+    administration_begin(a);
 }
 
 void scheduler_administer_noted(struct scheduler *s, uint64_t ticket)
@@ -227,23 +222,18 @@ void scheduler_administer_step(struct scheduler *s)
     struct administration *a;
 
     while ((a = take_noted(s)) != NULL) {
-        if (a->begins) {
-            administration_begin(a);
-        } else {
-            buffer_reset(&s->body);
-            scheduler_end_administration(a, ORDERSCHED_OK, NULL);
-        }
+        buffer_reset(&s->body);
+        scheduler_end_administration(a, ORDERSCHED_OK, NULL);
     }
 }
 
-/* Whether the notes are in the log is not known. What had begun has ended; what had not will not. */
+/* Whether the notes are in the log is not known; what they tell of is done. */
 void scheduler_administer_end(struct scheduler *s)
 {
     while (s->noting != NULL) {
         struct administration *a = s->noting;
         s->noting = a->next;
         buffer_reset(&s->body);
-        scheduler_end_administration(a, a->begins ? ORDERSCHED_BUSY : ORDERSCHED_OK,
-                                     "nothing was done: the leadership moved");
+        scheduler_end_administration(a, ORDERSCHED_OK, NULL);
     }
 }

@@ -195,47 +195,6 @@ static void what_nobody_administers_is_denied_without_a_row(void **state)
     close_guarded(&t);
 }
 
-static void a_transfer_is_noted_before_it_begins(void **state)
-{
-    struct operation transfer = {.code = OPERATION_TRANSFER, .node_id = 2};
-    struct stage t;
-
-    (void)state;
-    open_guarded(&t);
-    struct stage_message *m = send_from(&t, ROOT, HERE, transfer);
-    assert_int_equal(t.r->transferred, 0);
-    (void)stage_run(&t);
-    assert_int_equal(t.r->transferred, 0);
-    stage_settle(&t);
-    assert_int_equal(t.r->transferred, 2);
-    const struct audit_row *row = row_behind(&t, 0);
-    assert_int_equal(row->code, OPERATION_TRANSFER);
-    assert_true(is(row->detail, "node 2"));
-    assert_true(is(row->name, "root"));
-    fake_replica_change_ends(t.r, ORDERSCHED_OK);
-    assert_int_equal(m->results[0].error, ORDERSCHED_OK);
-    stage_message_free(m);
-    close_guarded(&t);
-}
-
-static void a_transfer_whose_note_is_lost_is_not_begun(void **state)
-{
-    struct operation transfer = {.code = OPERATION_TRANSFER, .node_id = 2};
-    struct stage t;
-
-    (void)state;
-    open_guarded(&t);
-    struct stage_message *m = send_from(&t, ROOT, HERE, transfer);
-    (void)stage_run(&t);
-    stage_changed(&t, REPLICA_FOLLOWER, 4);
-    fake_replica_lose_all(t.r);
-    (void)stage_run(&t);
-    assert_int_equal(m->results[0].error, ORDERSCHED_BUSY);
-    assert_int_equal(t.r->transferred, 0);
-    stage_message_free(m);
-    close_guarded(&t);
-}
-
 static void a_member_is_told_removed_once_that_is_noted(void **state)
 {
     struct operation remove = {.code = OPERATION_MEMBER_REMOVE, .node_id = 3};
@@ -271,8 +230,6 @@ int main(void)
         cmocka_unit_test(a_note_that_is_held_up_keeps_nobody_awake),
         cmocka_unit_test(strangers_of_many_addresses_are_counted_together),
         cmocka_unit_test(what_nobody_administers_is_denied_without_a_row),
-        cmocka_unit_test(a_transfer_is_noted_before_it_begins),
-        cmocka_unit_test(a_transfer_whose_note_is_lost_is_not_begun),
         cmocka_unit_test(a_member_is_told_removed_once_that_is_noted),
     };
 
