@@ -29,7 +29,7 @@
 #define BATCHER_ENTRIES_MAX 16
 #define BATCHER_ENTRIES_EAGER 2 /* up to here, propose whatever is there */
 #define BATCHER_ENTRY_OPERATIONS 1024
-#define BATCHER_FLIGHT_OPERATIONS 5120 /* with the one that passes it 6,144 at most */
+#define BATCHER_FLIGHT_OPERATIONS 4096 /* with the one that passes it 5,119 at most */
 #define BATCHER_ENTRY_BYTES (256u * 1024)
 #define BATCHER_ENTRY_READS 4096    /* messages with reads, 8 for each and 1 for 16 reads */
 #define BATCHER_FILL_OPERATIONS 128 /* above EAGER, wait until this much has gathered */
