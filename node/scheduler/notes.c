@@ -50,7 +50,7 @@ uint64_t notes_due_us(const struct notes *n)
 
 struct operation notes_operation(const struct notes *n, unsigned i)
 {
-    static const char together[] = "and others, of more addresses than are told apart";
+    static const char together[] = "and others, more than are told apart";
     const struct note *note = &n->note[i];
 
     assert(i < n->n);

@@ -13,7 +13,7 @@
 #define ADMIN_TIMEOUT_MS 4000
 #define AGAIN_US 100000   /* after a change that did not get through */
 #define LINGER_US 1500000 /* how long one that was revoked goes on asking, at most */
-#define GENERATIONS_MAX 30
+#define GENERATIONS_MAX 30 /* the last one of a client is not revoked */
 
 static struct slice text_slice(const char *text)
 {
@@ -123,7 +123,7 @@ static bool plan_any(struct clients *s)
     if (drawn < 20) {
         draw_token(s, a->token);
         change_grant(a, OPERATION_TOKEN_ROTATE, c, c->grant);
-    } else if (drawn < 32) {
+    } else if (drawn < 32 && c->generation < GENERATIONS_MAX) {
         change_grant(a, OPERATION_GRANT_REVOKE, c, everything);
     } else {
         change_grant(a, OPERATION_GRANT_PUT, c, draw_grant(s));
