@@ -1,0 +1,10 @@
+/* resource_table.c - see resource_table.h. */
+#include "resource_table.h"
+
+#include "resource_node.h"
+
+const struct resource resource_table[] = {
+    {"GET", "/livez", resource_livez, NULL},
+    {"GET", "/v1/status", resource_status, NULL},
+};
+const unsigned resource_table_n = sizeof resource_table / sizeof resource_table[0];
