@@ -16,11 +16,12 @@ static enum query_error find_error(const char *target, size_t len, size_t *at)
 {
     for (*at = 0; *at < len; ++*at) {
         char c = target[*at];
-        if (c <= ' ' || c >= 0x7f || c == '#') { /* char may be signed: bytes past ASCII are below 0 */
+        if (c <= ' ' || c >= 0x7f ||
+            c == '#') { /* char may be signed: bytes past ASCII are below 0 */
             return QUERY_CHARACTER;
         }
-        if (c == '%' && (len - *at < 3 || hex_digit(target[*at + 1]) < 0 ||
-                         hex_digit(target[*at + 2]) < 0)) {
+        if (c == '%' &&
+            (len - *at < 3 || hex_digit(target[*at + 1]) < 0 || hex_digit(target[*at + 2]) < 0)) {
             return QUERY_ENCODING;
         }
     }
@@ -76,8 +77,9 @@ static enum query_error parse_params(char *text, size_t len, struct query *q, si
         }
         if (n > 0) {
             size_t value = name < n ? name + 1 : n;
-            q->params[q->n_params++] = (struct front_param){
-                .name = decode(text + i, name), .value = decode(text + i + value, n - value)};
+            q->params[q->n_params++] = (struct front_param){.name = decode(text + i, name),
+                                                            .value = decode(text + i + value,
+                                                                            n - value)};
         }
         i += n + 1;
     }

@@ -12,10 +12,10 @@
 
 enum query_error {
     QUERY_OK = 0,
-    QUERY_NO_PATH,         /* it does not begin with a slash */
-    QUERY_ENCODING,        /* a % without two hexadecimal digits */
-    QUERY_CHARACTER,       /* what must be percent-encoded: a control, a space, a byte past ASCII, a # */
-    QUERY_TOO_DEEP,        /* more segments than any resource has */
+    QUERY_NO_PATH,   /* it does not begin with a slash */
+    QUERY_ENCODING,  /* a % without two hexadecimal digits */
+    QUERY_CHARACTER, /* what must be percent-encoded: a control, a space, a byte past ASCII, a # */
+    QUERY_TOO_DEEP,  /* more segments than any resource has */
     QUERY_TOO_MANY_PARAMS, /* more than FRONT_PARAMS_MAX */
 };
 
