@@ -59,6 +59,7 @@ arrows=(
     'client/wire: client'
     'client/cert: client/base client/text client/wire'
     'client/callback: client/text client/wire'
+    'client/json: client/callback client/text client/wire'
     'client/lib: client client/base client/text client/wire'
     'client/ctl: client/base client/callback client/cert client/lib client/text client/wire'
     'client/sink: client/base client/callback client/text client/wire'
@@ -81,6 +82,7 @@ arrows=(
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core raft/loop'
     'node/api: client/base client/text node/commit node/host raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
+    'node/resource: client client/json client/text client/wire'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
     'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )

@@ -231,6 +231,11 @@ struct history_event {
 /* ORDERSCHED_OK and the size in *used, or ORDERSCHED_INVALID. The reason points into `data`. */
 int history_event_decode(const uint8_t *data, size_t len, struct history_event *event,
                          size_t *used) ORDERSCHED_MUST_CHECK;
+/* "scheduled" and so on; "expired" and so on, of an attempt's outcome. Never NULL. */
+const char *history_kind_name(enum history_kind kind);
+const char *history_outcome_name(uint8_t outcome);
+/* A failed attempt after which no other is due: the order is, or was, DEAD. */
+bool history_event_was_last(const struct history_event *event);
 
 /* One decoded operation. Slices point into the message. Only the fields of its code are set. */
 struct operation {

@@ -16,11 +16,12 @@ static enum query_error find_error(const char *target, size_t len, size_t *at)
 {
     for (*at = 0; *at < len; ++*at) {
         char c = target[*at];
-        if (c <= ' ' || c >= 0x7f || c == '#') { /* char may be signed: bytes past ASCII are below 0 */
+        if (c <= ' ' || c >= 0x7f ||
+            c == '#') { /* char may be signed: bytes past ASCII are below 0 */
             return QUERY_CHARACTER;
         }
-        if (c == '%' && (len - *at < 3 || hex_digit(target[*at + 1]) < 0 ||
-                         hex_digit(target[*at + 2]) < 0)) {
+        if (c == '%' &&
+            (len - *at < 3 || hex_digit(target[*at + 1]) < 0 || hex_digit(target[*at + 2]) < 0)) {
             return QUERY_ENCODING;
         }
     }
@@ -76,8 +77,9 @@ static enum query_error parse_params(char *text, size_t len, struct query *q, si
         }
         if (n > 0) {
             size_t value = name < n ? name + 1 : n;
-            q->params[q->n_params++] = (struct front_param){
-                .name = decode(text + i, name), .value = decode(text + i + value, n - value)};
+            q->params[q->n_params++] = (struct front_param){.name = decode(text + i, name),
+                                                            .value = decode(text + i + value,
+                                                                            n - value)};
         }
         i += n + 1;
     }
@@ -119,19 +121,4 @@ const char *query_error_text(enum query_error error)
         case QUERY_TOO_MANY_PARAMS: return "there are more than 16 query parameters";
     }
     return "the target is malformed";
-}
-
-void query_encode_segment(struct buffer *b, struct slice segment)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    bool dots = segment.len <= 2 && segment.len > 0 && segment.data[0] == '.' &&
-                segment.data[segment.len - 1] == '.';
-
-    for (size_t i = 0; i < segment.len; i++) {
-        uint8_t c = segment.data[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '_' || c == '~' || (c == '.' && !dots);
-        const char encoded[] = {'%', hex[c >> 4], hex[c & 15]};
-        buffer_append(b, plain ? (const char *)&c : encoded, plain ? 1 : 3);
-    }
 }

@@ -12,10 +12,10 @@
 
 enum query_error {
     QUERY_OK = 0,
-    QUERY_NO_PATH,         /* it does not begin with a slash */
-    QUERY_ENCODING,        /* a % without two hexadecimal digits */
-    QUERY_CHARACTER,       /* what must be percent-encoded: a control, a space, a byte past ASCII, a # */
-    QUERY_TOO_DEEP,        /* more segments than any resource has */
+    QUERY_NO_PATH,   /* it does not begin with a slash */
+    QUERY_ENCODING,  /* a % without two hexadecimal digits */
+    QUERY_CHARACTER, /* what must be percent-encoded: a control, a space, a byte past ASCII, a # */
+    QUERY_TOO_DEEP,  /* more segments than any resource has */
     QUERY_TOO_MANY_PARAMS, /* more than FRONT_PARAMS_MAX */
 };
 
@@ -31,9 +31,5 @@ struct query {
 enum query_error query_parse(char *target, size_t len, struct query *q, size_t *at);
 /* A sentence for people. Never NULL. */
 const char *query_error_text(enum query_error error);
-
-/* A segment as it stands in a path: all but A-Z a-z 0-9 - . _ ~ percent-encoded; "." and ".." too, which
- * clients would resolve. At the buffer's end. */
-void query_encode_segment(struct buffer *b, struct slice segment);
 
 #endif

@@ -8,8 +8,9 @@
 #include "exchange.h"
 
 struct resource {
-    const char *method;  /* "GET", which HEAD is as well, "PUT", "POST", "PATCH" or "DELETE" */
-    const char *pattern; /* "/v1/orders/{id}/pay": {} stands for any one segment that is not empty. Of
+    const char *method; /* "GET", which HEAD is as well, "PUT", "POST", "PATCH" or "DELETE" */
+    const char
+        *pattern; /* "/v1/orders/{id}/pay": {} stands for any one segment that is not empty. Of
                             two patterns that fit the one that stands first counts */
     void (*handle)(struct exchange *x);
     const char *params; /* of the query: "limit cursor"; NULL: none */
