@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "../support/book.h"
+#include "../../support/book.h"
 
 #define T BED_T0
 

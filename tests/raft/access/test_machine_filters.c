@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "../../client/wire/cursor.h"
-#include "../../raft/access/seal.h"
-#include "../support/bed.h"
+#include "../../../client/wire/cursor.h"
+#include "../../../raft/access/seal.h"
+#include "../../support/bed.h"
 
 #define T BED_T0
 #define N 600 /* orders: eu/ and us/ in turn, one a second from T + 1 s on */
