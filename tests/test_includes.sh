@@ -159,7 +159,7 @@ nothing_but_tests_includes_tests() {
 # All of it but raft/memory/pages, which asks the system for memory as malloc does, and
 # raft/core/secret, which asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -v '/secret\.'
+    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -vE '/(secret|seal)\.'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |
