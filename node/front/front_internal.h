@@ -9,10 +9,10 @@
 #include "../../raft/loop/wakeup.h"
 #include "../../raft/tls/tls_relay.h"
 #include "../api/seats.h"
+#include "../resource/query.h"
 #include "front.h"
 #include "gateway.h"
 #include "http_guard.h"
-#include "query.h"
 
 struct resource;
 
