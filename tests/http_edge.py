@@ -658,6 +658,110 @@ def tokens_say_who_asks_on_any_node():
         c.close()
 
 
+@test
+def with_tls_a_certificate_says_who_asks_on_any_node():
+    pki = tempfile.mkdtemp(prefix="osd-http-")
+
+    def cert(*words):
+        done = subprocess.run([os.path.abspath(BUILD) + "/orderctl", "cert"] + list(words), cwd=pki,
+                              capture_output=True, text=True)
+        same(done.returncode, 0, done.stderr)
+
+    def as_client(name, ca="ca.crt"):
+        context = ssl.create_default_context(cafile="%s/%s" % (pki, ca))
+        context.load_cert_chain("%s/%s.crt" % (pki, name), "%s/%s.key" % (pki, name))
+        return lambda sock: context.wrap_socket(sock, server_hostname="orderschedd.orderschedd")
+
+    c = None
+    try:
+        cert("create-ca")
+        for i in (1, 2, 3):
+            cert("node", str(i), "--host", "127.0.0.1")
+        for name in ("till", "shop", "ops"):
+            cert("client", name)
+        c = Cluster(tls=pki)
+        till, shop, ops = (as_client("client-" + n) for n in ("till", "shop", "ops"))
+        leader = c.leader(wrap=till)
+        env = {"ORDERSCHED_TLS_CA": pki + "/ca.crt", "ORDERSCHED_TLS_CERT": pki + "/client-ops.crt",
+               "ORDERSCHED_TLS_KEY": pki + "/client-ops.key"}
+        same(c.ctl("route", "put", "r", "--kind", "worker", env=env).returncode, 0, "route")
+        granted = c.ctl("grant", "put", "ops", "--kind", "certificate", "--role", "admin", local=leader)
+        same(granted.returncode, 0, granted.stderr)
+        same(c.ctl("grant", "put", "till", "--kind", "certificate", "--role", "producer", "--prefix",
+                   "t/", env=env).returncode, 0)
+        same(c.ctl("auth", "on", env=env).returncode, 0)
+        token = c.ctl("token", "create", "web", "--role", "producer", "--prefix", "w/", "--expires",
+                      "1d", env=env).stdout.split()[-1]
+        for i in range(3):
+            port = c.http(i)
+            same(ask(port, "PUT", "/v1/orders/t%%2F%d" % i, HOUR, wrap=till).status, 201, "till")
+            same(ask(port, "PUT", "/v1/orders/w%%2F%d" % i, HOUR, wrap=till).status, 403, "another's")
+            same(ask(port, "PUT", "/v1/orders/t%%2F%d" % i, HOUR, wrap=shop).status, 403, "no grant")
+            bearer = {"Authorization": "Bearer " + token}
+            same(ask(port, "PUT", "/v1/orders/w%%2F%d" % i, HOUR, bearer, wrap=shop).status, 201,
+                 "a token comes before the certificate")
+            same(ask(port, "GET", "/v1/orders/t%%2F%d" % i, wrap=ops).status, 200, "an admin")
+        # Who changes what through a follower is in the trail, with the address it asked from.
+        same(ask(c.http(c.follower(wrap=ops)), "POST", "/v1/routes/r/pause", wrap=ops).status in
+             (200, 404), True, "pause")
+        # Nobody else gets in: without a certificate, with a node's, in plain text.
+        bare = ssl.create_default_context(cafile=pki + "/ca.crt")
+        for who in (lambda s: bare.wrap_socket(s, server_hostname="orderschedd.orderschedd"),
+                    as_client("node-1")):
+            try:
+                got = ask(c.http(0), "GET", "/livez", wrap=who)
+                raise Wrong("somebody came in: %r" % got)
+            except (OSError, Gone):
+                pass
+        line = Line(c.http(0)).send(request("GET", "/livez"))
+        true(line.is_closed() or b"HTTP" not in line.have, "plain text: %r" % line.have)
+        # The leader falls; who asks is known as before.
+        c.kill(leader)
+        port = c.http(c.follower(wrap=ops))
+        same(ask(port, "PUT", "/v1/orders/t%2Fafter", HOUR, {"Prefer": "wait=30"}, wrap=till).status,
+             201, "after")
+    except Exception:
+        if c is not None:
+            print("\n".join("# " + line for line in c.logs().splitlines()))
+        raise
+    finally:
+        if c is not None:
+            c.close()
+        shutil.rmtree(pki)
+
+
+@test
+def with_tls_clients_may_come_with_a_token_alone_where_that_is_allowed():
+    pki = tempfile.mkdtemp(prefix="osd-http-")
+    ctl = os.path.abspath(BUILD) + "/orderctl"
+    c = None
+    try:
+        for words in (["create-ca"], ["client", "ops"]) + tuple(
+                ["node", str(i), "--host", "127.0.0.1"] for i in (1, 2, 3)):
+            same(subprocess.run([ctl, "cert"] + words, cwd=pki, capture_output=True).returncode, 0)
+        c = Cluster(["--tls-clients", "token"], tls=pki)
+        bare = ssl.create_default_context(cafile=pki + "/ca.crt")
+
+        def wrap(sock):
+            return bare.wrap_socket(sock, server_hostname="orderschedd.orderschedd")
+
+        ask_until(lambda a: a.status == 200, c.http(0), "GET", "/livez", wrap=wrap)
+        nobody = ask(c.http(0), "GET", "/v1/status", wrap=wrap)
+        same((nobody.status, nobody.error()), (401, "DENIED"), "nobody")
+        env = {"ORDERSCHED_TLS_CA": pki + "/ca.crt", "ORDERSCHED_TLS_CERT": pki + "/client-ops.crt",
+               "ORDERSCHED_TLS_KEY": pki + "/client-ops.key"}
+        token = c.ctl("token", "create", "root", "--role", "admin", "--expires", "1d",
+                      env=env).stdout.split()[-1]
+        for i in range(3):
+            got = ask(c.http(i), "GET", "/v1/orders/x", headers={"Authorization": "Bearer " + token},
+                      wrap=wrap)
+            same((got.status, got.error()), (404, "NOT_FOUND"), "with a token")
+    finally:
+        if c is not None:
+            c.close()
+        shutil.rmtree(pki)
+
+
 def main():
     parts = sys.argv[2:]
     chosen = [t for t in TESTS if not parts or any(p in t.__name__ for p in parts)]
