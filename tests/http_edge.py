@@ -17,6 +17,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "foreign"))
+import page_client as page  # noqa: E402
 from http_raw import Gone, Line, ask, ask_until, request  # noqa: E402
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -130,6 +131,21 @@ class Cluster:
                 codes.append(self.kill(i, signal.SIGTERM))
         shutil.rmtree(self.dir)
         return codes
+
+
+class Wrapped(page.Node):
+    """A client port over TLS."""
+
+    def __init__(self, port, wrap):
+        super().__init__("127.0.0.1:%d" % port)
+        self.socket = wrap(socket.create_connection(("127.0.0.1", port), 10))
+        self.socket.sendall(self.HELLO)
+        same(self._take(8, time.monotonic() + 10), self.ITS_HELLO, "greeting")
+
+    def errors(self, operations, whom=None):
+        """Of the message, or of its operation."""
+        answer = self.receive(self.send(page.request(operations, whom=whom), 10), 10)
+        return answer.error or (answer.results[0].error if operations else 0)
 
 
 PLAIN = None
@@ -715,6 +731,21 @@ def with_tls_a_certificate_says_who_asks_on_any_node():
                 pass
         line = Line(c.http(0)).send(request("GET", "/livez"))
         true(line.is_closed() or b"HTTP" not in line.have, "plain text: %r" % line.have)
+        # At the client port a node may ask on behalf of others, and nothing for itself.
+        node, client = (Wrapped(c.ports[leader] + 1, as_client(n)) for n in ("node-2", "client-ops"))
+        put = [page.ROUTE_PAUSE, os.urandom(16), "r", True]
+        for_ops, for_till = [2, "ops", "10.9.8.7"], [2, "till", ""]
+        same(node.errors([]), page.OK, "a hello")
+        for operation in ([page.GET, "x"], [page.STATUS], put):
+            same(node.errors([operation]), page.DENIED, "for itself: %r" % operation)
+            same(client.errors([operation], for_ops), page.DENIED, "a client for others")
+        same(node.errors([[page.GET, "t/0"]], for_ops), page.OK, "for an admin")
+        same(node.errors([[page.GET, "t/0"]], for_till), page.OK, "for a producer")
+        same(node.errors([[page.GET, "w/0"]], for_till), page.DENIED, "another's")
+        same(node.errors([[page.GET, "t/0"]], [0, "", ""]), page.DENIED, "for nobody")
+        same(node.errors([[page.GET, "w/0"]], [1, token, ""]), page.OK, "for a token")
+        same(node.errors([[page.GET, "w/0"]], [3, "", ""]), page.INVALID, "for the owner")
+        node.close(), client.close()
         # The leader falls; who asks is known as before.
         c.kill(leader)
         port = c.http(c.follower(wrap=ops))
