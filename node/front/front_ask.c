@@ -19,6 +19,16 @@ static void ask_done(void *arg, const struct ordersched_answer *answers, unsigne
     free(a);
 }
 
+/* Its answer may be long in coming. */
+static bool is_waiting(const struct front_operation *operations, unsigned n)
+{
+    struct operation op;
+
+    return n == 1 &&
+           operation_decode(operations[0].bytes, operations[0].len, &op) == ORDERSCHED_OK &&
+           op.code == OPERATION_RESERVE;
+}
+
 /* It goes into the audit trail, with the address? (Reads and what is no operator's do not tell it: so those of
  * one principal can share a message wherever they come from.) */
 static bool is_audited(const struct front_operation *operations, unsigned n)
@@ -41,6 +51,7 @@ ask(struct exchange *x, const struct front_operation *operations, unsigned n, co
     struct call_caller caller = e->caller;
     struct exchange_ask *a = must_have(calloc(1, sizeof *a));
 
+    e->waits = e->waits || is_waiting(operations, n);
     if (!is_audited(operations, n)) {
         caller.from[0] = '\0';
     }
