@@ -69,7 +69,7 @@ CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback
 LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
-    $(addprefix node/,host commit dispatch callback api config resource scheduler)))
+    $(addprefix node/,host commit dispatch callback api config front resource scheduler)))
 ifneq ($(FUZZ),) # no more of them than the targets use
 RAFT_SRC := $(filter-out raft/consensus/% raft/disk/%,$(RAFT_SRC))
 NODE_SRC := $(call in_folders,$(addprefix node/,host commit dispatch callback api config resource))

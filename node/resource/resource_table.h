@@ -8,7 +8,7 @@
 #include "exchange.h"
 
 struct resource {
-    const char *method; /* "GET", which HEAD is as well, "PUT", "POST", "PATCH" or "DELETE" */
+    const char *method; /* "GET", which HEAD is as well, "PUT" and so on */
     const char
         *pattern; /* "/v1/orders/{id}/pay": {} stands for any one segment that is not empty. Of
                             two patterns that fit the one that stands first counts */
