@@ -1,15 +1,7 @@
 /* resource_table.c - see resource_table.h. */
 #include "resource_table.h"
 
-#include "resource_access.h"
-#include "resource_audit.h"
-#include "resource_batch.h"
-#include "resource_cluster.h"
-#include "resource_dead.h"
-#include "resource_node.h"
-#include "resource_orders.h"
-#include "resource_routes.h"
-#include "resource_work.h"
+#include "resource_handlers.h"
 
 const struct resource resource_table[] = {
     {"GET", "/livez", resource_livez, NULL},

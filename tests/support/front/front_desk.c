@@ -276,10 +276,3 @@ void front_desk_close(struct front_desk *d)
     free(d->target);
     free(d->body);
 }
-
-/* Until node/resource/resource_node.c is there. */
-#include "../../../node/resource/resource_node.h"
-void resource_livez(struct exchange *x)
-{
-    exchange_answer(x, 200, NULL);
-}
