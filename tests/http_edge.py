@@ -487,6 +487,40 @@ def more_connections_than_seats_push_out_the_idle():
     same(ask(port, "GET", "/v1/status").status, 200)
 
 
+@test
+def a_worker_that_has_gone_is_given_nothing():
+    c = plain()
+    ask(c.http(0), "PUT", "/v1/routes/w", {"kind": "worker", "timeout": "1h"})
+    for who in (c.leader(), c.follower()):
+        name = "gone-%d" % who
+        lines = [Line(c.http(who)) for _ in range(20)]
+        for line in lines:
+            line.send(request("POST", "/v1/routes/w/reserve", {"max": 1, "wait": "50s"}))
+        time.sleep(0.5)
+        for line in lines[1:]:
+            line.close()
+        same(ask(c.http(who), "PUT", "/v1/orders/" + name, {"delay": "1500ms", "route": "w"}).status, 201)
+        got = lines[0].answer()
+        same((got.status, [job["id"] for job in got.json()["jobs"]]), (200, [name]), "reserve")
+        same(got.json()["jobs"][0]["attempt"], 1, "nobody had it before")
+        token = got.json()["jobs"][0]["token"]
+        done = lines[0].send(request("POST", "/v1/routes/w/settle", {
+            "reports": [{"token": token, "outcome": "expired"}]})).answer()
+        same(done.status, 200, "settle")
+        lines[0].close()
+        ask_until(lambda a: a.json()["state"] == "EXPIRED", c.http(who), "GET", "/v1/orders/" + name)
+
+
+@test
+def a_node_is_asked_by_its_number():
+    c = plain()
+    for i in range(3):
+        for j in range(3):
+            got = ask(c.http(i), "GET", "/v1/status?node=%d" % (j + 1))
+            same((got.status, got.json()["id"]), (200, j + 1), "status")
+        same(ask(c.http(i), "GET", "/v1/status?node=9").status, 404, "no such member")
+
+
 # --- nodes fall ---
 
 @test
@@ -718,8 +752,10 @@ def with_tls_a_certificate_says_who_asks_on_any_node():
                  "a token comes before the certificate")
             same(ask(port, "GET", "/v1/orders/t%%2F%d" % i, wrap=ops).status, 200, "an admin")
         # Who changes what through a follower is in the trail, with the address it asked from.
-        same(ask(c.http(c.follower(wrap=ops)), "POST", "/v1/routes/r/pause", wrap=ops).status in
-             (200, 404), True, "pause")
+        same(ask(c.http(c.follower(wrap=ops)), "POST", "/v1/routes/r/pause", wrap=ops).status, 200,
+             "pause")
+        trail = c.ctl("-w", "json", "audit", "--what", "route pause", env=env).stdout
+        true('"ops"' in trail and '"127.0.0.1"' in trail, "the trail: " + trail)
         # Nobody else gets in: without a certificate, with a node's, in plain text.
         bare = ssl.create_default_context(cafile=pki + "/ca.crt")
         for who in (lambda s: bare.wrap_socket(s, server_hostname="orderschedd.orderschedd"),
