@@ -65,14 +65,10 @@ void front_ask(struct exchange *x, const struct front_operation *operations, uns
     ask(x, operations, n, NULL, on_done);
 }
 
-void front_ask_node(struct exchange *x, uint64_t node, const struct front_operation *operation,
+void front_ask_node(struct exchange *x, const char *address,
+                    const struct front_operation *operation,
                     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                     unsigned n))
 {
-    struct front *f = exchange_of(x)->front;
-    const char *address = node == 0 || node == f->config.node
-                              ? f->config.self
-                              : gateway_address_of(&f->gateway, node);
-
-    ask(x, operation, 1, address, on_done);
+    ask(x, operation, 1, address != NULL ? address : exchange_of(x)->front->config.self, on_done);
 }

@@ -408,16 +408,3 @@ uint64_t gateway_tick(struct gateway *g)
     }
     return wake_ms;
 }
-
-const char *gateway_address_of(const struct gateway *g, uint64_t node)
-{
-    for (unsigned i = 0; i < GATEWAY_LANES; i++) {
-        for (unsigned j = 0; j < CLIENT_ENDPOINTS_MAX; j++) {
-            const struct client_endpoint *e = &g->ways[i].logic.endpoints[j];
-            if (e->address[0] != '\0' && e->node_id == node) {
-                return e->address;
-            }
-        }
-    }
-    return NULL;
-}

@@ -85,7 +85,4 @@ void gateway_drop(struct gateway *g, struct gateway_ask *ask);
 /* Send what was asked. Returns when to call again at the latest; UINT64_MAX: when something happens. */
 uint64_t gateway_tick(struct gateway *g);
 
-/* The client server of a node that has answered before or was named as the leader, by its number, or NULL. */
-const char *gateway_address_of(const struct gateway *g, uint64_t node);
-
 #endif

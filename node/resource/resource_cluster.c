@@ -153,7 +153,20 @@ void resource_transfer(struct exchange *x)
     json_decref(body);
 }
 
-/* --- the status of one --- */
+/* --- status --- */
+
+/* The client server of a member (PORT+1). False: the address is none. */
+static bool client_address_of(const json_t *member, char address[PROTOCOL_ADDRESS_MAX])
+{
+    const char *raft = json_string_value(json_object_get(member, "address"));
+
+    return raft != NULL && units_move_port(raft, 1, address, PROTOCOL_ADDRESS_MAX);
+}
+
+static json_int_t id_of(const json_t *row)
+{
+    return json_integer_value(json_object_get(row, "id"));
+}
 
 static void answer_status_cb(struct exchange *x, const struct ordersched_answer *answers,
                              unsigned n)
@@ -170,21 +183,9 @@ static void answer_status_cb(struct exchange *x, const struct ordersched_answer 
     }
 }
 
-void resource_status(struct exchange *x)
-{
-    struct flaw flaw = {0};
-    uint64_t node = 0;
-
-    (void)params_number(x, "node", 1, JSON_IN_INTEGER_MAX, &flaw, &node);
-    if (resource_sound(x, &flaw)) {
-        resource_ask_node(x, node, &(struct operation){.code = OPERATION_STATUS}, answer_status_cb);
-    }
-}
-
-/* --- the status of all --- */
-
-/* The members as this node knows them; then each is asked for its status, all at once. */
+/* The members as this node knows them; then one is asked for its status, or all at once. */
 struct looking {
+    json_int_t node; /* 0: all */
     json_t *members; /* rows, to which "up" and "status" are added */
     size_t left;
 };
@@ -197,31 +198,42 @@ static void looking_free(void *state)
     free(l);
 }
 
-/* A status says whose it is. */
-static void take_status(const struct looking *l, json_t *status)
+static void ask_status(struct exchange *x, const char *address, resource_done on_done)
 {
-    json_int_t id = json_integer_value(json_object_get(status, "id"));
+    resource_ask_node(x, address, &(struct operation){.code = OPERATION_STATUS}, on_done);
+}
+
+static void ask_one(struct exchange *x, const struct looking *l)
+{
+    char address[PROTOCOL_ADDRESS_MAX];
 
     for (size_t i = 0; i < json_array_size(l->members); i++) {
+        const json_t *member = json_array_get(l->members, i);
+        if (id_of(member) == l->node && client_address_of(member, address)) {
+            ask_status(x, address, answer_status_cb);
+            return;
+        }
+    }
+    exchange_problem(x, ORDERSCHED_NOT_FOUND, "no member has this number", NULL);
+}
+
+/* A status says whose it is. */
+static void take_status_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
+{
+    struct looking *l = x->state;
+    json_t *status = answers[0].error == ORDERSCHED_OK ? out_status(&answers[0]) : NULL;
+
+    (void)n;
+    assert(l->left > 0);
+    for (size_t i = 0; status != NULL && i < json_array_size(l->members); i++) {
         json_t *member = json_array_get(l->members, i);
-        if (json_integer_value(json_object_get(member, "id")) == id) {
+        if (id_of(member) == id_of(status)) {
             json_object_set_new(member, "up", json_true());
             json_object_set(member, "status", status);
         }
     }
     json_decref(status);
-}
-
-static void take_status_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
-{
-    struct looking *l = x->state;
-
-    (void)n;
-    assert(l->left > 0);
     l->left--;
-    if (answers[0].error == ORDERSCHED_OK) {
-        take_status(l, out_status(&answers[0]));
-    }
     if (l->left == 0) {
         answer_members(x, json_incref(l->members));
     }
@@ -230,44 +242,74 @@ static void take_status_cb(struct exchange *x, const struct ordersched_answer *a
 static void ask_all(struct exchange *x, struct looking *l)
 {
     uint64_t begun_ms = x->patience_until_ms - x->patience_ms;
+    char address[PROTOCOL_ADDRESS_MAX];
 
     if (x->patience_ms > STATUS_MS) { /* who is down answers no sooner */
         x->patience_until_ms = begun_ms + STATUS_MS;
     }
-    l->left = json_array_size(l->members);
     for (size_t i = 0; i < json_array_size(l->members); i++) {
         json_t *member = json_array_get(l->members, i);
         json_object_set_new(member, "up", json_false());
         json_object_set_new(member, "status", json_null());
-        uint64_t id = (uint64_t)json_integer_value(json_object_get(member, "id"));
-        resource_ask_node(x, id, &(struct operation){.code = OPERATION_STATUS}, take_status_cb);
+        if (client_address_of(member, address)) {
+            l->left++;
+            ask_status(x, address, take_status_cb);
+        }
     }
     if (l->left == 0) {
         answer_members(x, json_incref(l->members));
     }
 }
 
-static void answer_members_cb(struct exchange *x, const struct ordersched_answer *answers,
-                              unsigned n)
+static void take_members_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
+    struct looking *l = x->state;
+
     (void)n;
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
         return;
     }
-    struct looking *l = calloc(1, sizeof *l);
-    json_t *members = l != NULL ? read_members(&answers[0]) : NULL;
-    if (members == NULL) {
-        free(l);
+    l->members = read_members(&answers[0]);
+    if (l->members == NULL) {
         resource_malformed(x);
+    } else if (l->node != 0) {
+        ask_one(x, l);
+    } else {
+        ask_all(x, l);
+    }
+}
+
+static void look(struct exchange *x, uint64_t node)
+{
+    struct looking *l = calloc(1, sizeof *l);
+
+    if (l == NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
         return;
     }
-    l->members = members;
+    l->node = (json_int_t)node;
     x->state = l;
     x->free_state = looking_free;
-    ask_all(x, l);
+    resource_ask_node(x, NULL, &(struct operation){.code = OPERATION_MEMBER_LIST}, take_members_cb);
+}
+
+void resource_status(struct exchange *x)
+{
+    struct flaw flaw = {0};
+    uint64_t node = 0;
+
+    bool given = params_number(x, "node", 1, JSON_IN_INTEGER_MAX, &flaw, &node);
+    if (!resource_sound(x, &flaw)) {
+        return;
+    }
+    if (given) {
+        look(x, node);
+    } else {
+        ask_status(x, NULL, answer_status_cb);
+    }
 }
 
 void resource_cluster(struct exchange *x)
 {
-    resource_ask_node(x, 0, &(struct operation){.code = OPERATION_MEMBER_LIST}, answer_members_cb);
+    look(x, 0);
 }
