@@ -171,7 +171,13 @@ static json_int_t id_of(const json_t *row)
 static void answer_status_cb(struct exchange *x, const struct ordersched_answer *answers,
                              unsigned n)
 {
+    int error = answers[0].error;
+
     (void)n;
+    if (x->state != NULL && (error == ORDERSCHED_UNREACHABLE || error == ORDERSCHED_TIMEOUT)) {
+        exchange_refuse(x, 503, "NODE_UNREACHABLE", "the member did not answer", NULL);
+        return;
+    }
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
         return;
     }
