@@ -43,6 +43,8 @@ struct exchange_ask {
     struct front_exchange *exchange;
     struct gateway_ask *ask;
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
+    uint64_t node;           /* to be asked, when it is known where it is; else 0 */
+    struct buffer operation; /* what it is to be asked */
 };
 
 struct front_exchange {
@@ -132,6 +134,9 @@ size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, c
 /* An answer that is no JSON: takes `text` (malloc'ed) over. */
 void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
                           size_t len);
+
+/* front_ask.c */
+void exchange_drop_asks(struct front_exchange *e);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);

@@ -149,13 +149,13 @@ void resource_ask(struct exchange *x, const struct operation *op, resource_done 
     buffer_free(&b);
 }
 
-void resource_ask_node(struct exchange *x, const char *address, const struct operation *op,
+void resource_ask_node(struct exchange *x, uint64_t node, const struct operation *op,
                        resource_done on_done)
 {
     struct buffer b = {0};
 
     if (encode(x, op, &b)) {
-        front_ask_node(x, address, &(struct front_operation){b.data, b.len}, on_done);
+        front_ask_node(x, node, &(struct front_operation){b.data, b.len}, on_done);
     }
     buffer_free(&b);
 }

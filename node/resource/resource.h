@@ -30,8 +30,8 @@ const char *resource_id_problem(struct slice id);
 /* --- asking --- */
 /* Ask the leader one operation; its slices need to live until this returns. */
 void resource_ask(struct exchange *x, const struct operation *op, resource_done on_done);
-/* The same of the node whose client server is at `address`, from its own state; NULL: of this one. */
-void resource_ask_node(struct exchange *x, const char *address, const struct operation *op,
+/* The same of this node (0) or another, from its own state. */
+void resource_ask_node(struct exchange *x, uint64_t node, const struct operation *op,
                        resource_done on_done);
 
 /* --- the answer --- */

@@ -153,28 +153,15 @@ void resource_transfer(struct exchange *x)
     json_decref(body);
 }
 
-/* --- status --- */
-
-/* The client server of a member (PORT+1). False: the address is none. */
-static bool client_address_of(const json_t *member, char address[PROTOCOL_ADDRESS_MAX])
-{
-    const char *raft = json_string_value(json_object_get(member, "address"));
-
-    return raft != NULL && units_move_port(raft, 1, address, PROTOCOL_ADDRESS_MAX);
-}
-
-static json_int_t id_of(const json_t *row)
-{
-    return json_integer_value(json_object_get(row, "id"));
-}
+/* --- the status of one --- */
 
 static void answer_status_cb(struct exchange *x, const struct ordersched_answer *answers,
                              unsigned n)
 {
-    int error = answers[0].error;
+    bool unreachable = answers[0].error == ORDERSCHED_UNREACHABLE;
 
     (void)n;
-    if (x->state != NULL && (error == ORDERSCHED_UNREACHABLE || error == ORDERSCHED_TIMEOUT)) {
+    if (unreachable && x->n_params > 0) {
         exchange_refuse(x, 503, "NODE_UNREACHABLE", "the member did not answer", NULL);
         return;
     }
@@ -189,9 +176,21 @@ static void answer_status_cb(struct exchange *x, const struct ordersched_answer 
     }
 }
 
-/* The members as this node knows them; then one is asked for its status, or all at once. */
+void resource_status(struct exchange *x)
+{
+    struct flaw flaw = {0};
+    uint64_t node = 0;
+
+    (void)params_number(x, "node", 1, JSON_IN_INTEGER_MAX, &flaw, &node);
+    if (resource_sound(x, &flaw)) {
+        resource_ask_node(x, node, &(struct operation){.code = OPERATION_STATUS}, answer_status_cb);
+    }
+}
+
+/* --- the status of all --- */
+
+/* The members as this node knows them; then each is asked for its status, all at once. */
 struct looking {
-    json_int_t node; /* 0: all */
     json_t *members; /* rows, to which "up" and "status" are added */
     size_t left;
 };
@@ -204,23 +203,9 @@ static void looking_free(void *state)
     free(l);
 }
 
-static void ask_status(struct exchange *x, const char *address, resource_done on_done)
+static json_int_t id_of(const json_t *row)
 {
-    resource_ask_node(x, address, &(struct operation){.code = OPERATION_STATUS}, on_done);
-}
-
-static void ask_one(struct exchange *x, const struct looking *l)
-{
-    char address[PROTOCOL_ADDRESS_MAX];
-
-    for (size_t i = 0; i < json_array_size(l->members); i++) {
-        const json_t *member = json_array_get(l->members, i);
-        if (id_of(member) == l->node && client_address_of(member, address)) {
-            ask_status(x, address, answer_status_cb);
-            return;
-        }
-    }
-    exchange_problem(x, ORDERSCHED_NOT_FOUND, "no member has this number", NULL);
+    return json_integer_value(json_object_get(row, "id"));
 }
 
 /* A status says whose it is. */
@@ -248,19 +233,17 @@ static void take_status_cb(struct exchange *x, const struct ordersched_answer *a
 static void ask_all(struct exchange *x, struct looking *l)
 {
     uint64_t begun_ms = x->patience_until_ms - x->patience_ms;
-    char address[PROTOCOL_ADDRESS_MAX];
 
     if (x->patience_ms > STATUS_MS) { /* who is down answers no sooner */
         x->patience_until_ms = begun_ms + STATUS_MS;
     }
+    l->left = json_array_size(l->members);
     for (size_t i = 0; i < json_array_size(l->members); i++) {
         json_t *member = json_array_get(l->members, i);
         json_object_set_new(member, "up", json_false());
         json_object_set_new(member, "status", json_null());
-        if (client_address_of(member, address)) {
-            l->left++;
-            ask_status(x, address, take_status_cb);
-        }
+        resource_ask_node(x, (uint64_t)id_of(member), &(struct operation){.code = OPERATION_STATUS},
+                          take_status_cb);
     }
     if (l->left == 0) {
         answer_members(x, json_incref(l->members));
@@ -278,14 +261,12 @@ static void take_members_cb(struct exchange *x, const struct ordersched_answer *
     l->members = read_members(&answers[0]);
     if (l->members == NULL) {
         resource_malformed(x);
-    } else if (l->node != 0) {
-        ask_one(x, l);
     } else {
         ask_all(x, l);
     }
 }
 
-static void look(struct exchange *x, uint64_t node)
+void resource_cluster(struct exchange *x)
 {
     struct looking *l = calloc(1, sizeof *l);
 
@@ -293,29 +274,7 @@ static void look(struct exchange *x, uint64_t node)
         exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
         return;
     }
-    l->node = (json_int_t)node;
     x->state = l;
     x->free_state = looking_free;
-    resource_ask_node(x, NULL, &(struct operation){.code = OPERATION_MEMBER_LIST}, take_members_cb);
-}
-
-void resource_status(struct exchange *x)
-{
-    struct flaw flaw = {0};
-    uint64_t node = 0;
-
-    bool given = params_number(x, "node", 1, JSON_IN_INTEGER_MAX, &flaw, &node);
-    if (!resource_sound(x, &flaw)) {
-        return;
-    }
-    if (given) {
-        look(x, node);
-    } else {
-        ask_status(x, NULL, answer_status_cb);
-    }
-}
-
-void resource_cluster(struct exchange *x)
-{
-    look(x, 0);
+    resource_ask_node(x, 0, &(struct operation){.code = OPERATION_MEMBER_LIST}, take_members_cb);
 }

@@ -127,7 +127,7 @@ static void read_order(struct exchange *x, enum operation_code code, resource_do
         return;
     }
     if (local) {
-        resource_ask_node(x, NULL, &op, on_done);
+        resource_ask_node(x, 0, &op, on_done);
     } else {
         resource_ask(x, &op, on_done);
     }

@@ -167,20 +167,15 @@ static void write_status(uint64_t id)
 static void a_status_is_of_the_node_that_is_asked(void **state)
 {
     (void)state;
-    ask("GET", "/v1/status?node=2", NULL);
-    assert_int_equal(front_desk_asked(&desk, 0).code, OPERATION_MEMBER_LIST);
-    assert_true(desk.of_node);
-    assert_string_equal(desk.node, "");
-    write_members();
-    front_desk_answer_one(&desk, body_of(&b));
-    assert_int_equal(front_desk_asked(&desk, 0).code, OPERATION_STATUS);
-    assert_string_equal(desk.node, "127.0.0.1:7402");
     ask("GET", "/v1/status?node=3", NULL);
-    front_desk_answer_one(&desk, body_of(&b));
-    refused(404, "NOT_FOUND", "no member has this number");
+    assert_int_equal(front_desk_asked(&desk, 0).code, OPERATION_STATUS);
+    assert_true(desk.of_node);
+    assert_int_equal(desk.node, 3);
+    done_with(ORDERSCHED_UNREACHABLE);
+    refused(503, "NODE_UNREACHABLE", "");
     ask("GET", "/v1/status", NULL);
     assert_true(desk.of_node);
-    assert_string_equal(desk.node, "");
+    assert_int_equal(desk.node, 0);
     write_status(1);
     front_desk_answer_one(&desk, body_of(&b));
     begins("{\"id\":1,\"authorisation\":\"off\",\"clock_ahead_ms\":-1234567,"

@@ -46,7 +46,7 @@ static void get_local_asks_this_node(void **state)
     (void)state;
     front_desk_request(&desk, "GET", "/v1/orders/o-1?local=true", NULL);
     assert_true(desk.of_node);
-    assert_string_equal(desk.node, "");
+    assert_int_equal(desk.node, 0);
     again();
     front_desk_request(&desk, "GET", "/v1/orders/o-1?local=yes", NULL);
     refused(400, "INVALID", "\"parameter\":\"local\"");

@@ -98,8 +98,7 @@ void front_ask(struct exchange *x, const struct front_operation *operations, uns
     d->of_node = false;
 }
 
-void front_ask_node(struct exchange *x, const char *address,
-                    const struct front_operation *operation,
+void front_ask_node(struct exchange *x, uint64_t node, const struct front_operation *operation,
                     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                     unsigned n))
 {
@@ -108,7 +107,7 @@ void front_ask_node(struct exchange *x, const char *address,
     assert(d->n_asked == 0 || d->of_node); /* several nodes may be asked at a time */
     keep_asked(d, operation, 1, on_done);
     d->of_node = true;
-    snprintf(d->node, sizeof d->node, "%s", address != NULL ? address : "");
+    d->node = node;
 }
 
 /* --- what the test calls --- */
