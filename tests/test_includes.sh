@@ -75,14 +75,15 @@ arrows=(
     'raft/tls: client/base client/wire raft/loop'
     'raft/transport: client/base client/wire raft raft/loop raft/peer raft/tls'
     'raft/disk: client raft raft/peer raft/transport'
-    'node/host: client/base client/text client/wire raft'
+    'node/metrics: client/base client/wire'
+    'node/host: client/base client/text client/wire node/metrics raft'
     'node/commit: client/base client/callback client/wire raft raft/core'
-    'node/dispatch: client/base client/wire node/commit node/host raft raft/core'
+    'node/dispatch: client/base client/wire node/commit node/host node/metrics raft raft/core'
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core raft/loop'
-    'node/api: client/base client/text node/commit node/host raft/loop raft/tls'
+    'node/api: client/base client/text node/commit node/host node/metrics raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
-    'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
+    'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
+    'node: client/base client/text node/api node/callback node/config node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {
