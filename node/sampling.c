@@ -62,12 +62,20 @@ void node_sample(struct node *n)
     node_sampling_cb(&n->sampling);
 }
 
+static uint64_t node_beat_ns(const void *arg)
+{
+    return loop_watch_beat_ns(arg);
+}
+
 int node_sampling_open(struct node *n)
 {
     n->metrics = metrics_new();
     if (n->metrics == NULL || metrics_exchange_init(&n->exchange) != 0) {
         return -1;
     }
+    n->view = (struct metrics_view){.exchange = &n->exchange,
+                                    .beat_ns = node_beat_ns,
+                                    .beat_arg = &n->loop_watch};
     uv_timer_init(&n->loop, &n->sampling);
     n->sampling.data = n;
     return 0;
@@ -81,6 +89,7 @@ void node_sampling_stop(struct node *n)
 
 void node_sampling_free(struct node *n)
 {
+    metrics_view_close(&n->view);
     metrics_exchange_close(&n->exchange);
     metrics_free(n->metrics);
 }

@@ -36,7 +36,7 @@ only_the_http_callback_includes_curl() {
     includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
 }
 only_http_servers_include_microhttpd() {
-    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
+    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
 }
 only_tls_includes_ssl() {
     includes_elsewhere '<openssl/ssl\.h>' 'raft/tls/[a-z_]*\.[ch]|node/callback/http_transfer\.c|tests/.*'
@@ -83,7 +83,8 @@ arrows=(
     'node/api: client/base client/text node/commit node/host node/metrics raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
+    'node/front: client client/base client/lib client/text client/wire node/api node/host node/metrics raft/loop raft/tls'
+    'node: client/base client/text node/api node/callback node/config node/front node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {

@@ -8,7 +8,8 @@
  * because msgpack-c's unpacker allocates what a hostile array header claims (24 bytes for each
  * announced element) before it has seen one of them.
  *
- *   request  = [version, cluster, flags, [operation, ...]], and token if its flag is set
+ *   request  = [version, cluster, flags, [operation, ...]], and behind it token, or for = [kind, name,
+ *               from], if its flag is set
  *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
  *               [result, ...], text], and identity if the request asked for it
  *   result   = [error, state, deadline_ms, remaining_ms, index, body]
@@ -66,8 +67,10 @@
 #define PROTOCOL_LOCAL 1u    /* reads only: answer from this node's state, without the log */
 #define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
 #define PROTOCOL_TOKEN 4u    /* a fifth element of the request: the token of who asks */
+#define PROTOCOL_FOR 8u      /* instead of it: who asks, as a node of the cluster vouches for it */
 /* A flag changes what a request means: one that is not known here refuses it. */
-#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY | PROTOCOL_TOKEN)
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY | PROTOCOL_TOKEN | PROTOCOL_FOR)
+#define PROTOCOL_FROM_MAX 63 /* bytes of the address that somebody vouched for asks from */
 
 /* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 are an operator's: routes,
  * dead letters, clocks, principals;
@@ -377,15 +380,21 @@ struct request {
     uint32_t n_operations;
     struct slice operations; /* the bytes of all operations, back to back */
     struct slice token;      /* with PROTOCOL_TOKEN */
+    /* With PROTOCOL_FOR: one of grant.h's kinds of callers, but for the owner; a token's text or a
+     * certificate's name; and the address without its port, or empty. */
+    uint32_t for_kind;
+    struct slice for_name;
+    struct slice for_from;
 };
 /* Decode the envelope of a request; the operations are walked with operation_decode(). Returns
  * ORDERSCHED_OK, INVALID, UNSUPPORTED_VERSION or TOO_MANY_OPERATIONS. */
 int request_decode(const uint8_t *data, size_t len, struct request *request) ORDERSCHED_MUST_CHECK;
 /* Start a request; append exactly n_operations encoded operations behind it. With PROTOCOL_TOKEN
- * request_encode_token() ends it. */
+ * request_encode_token() ends it, with PROTOCOL_FOR request_encode_for(). */
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations);
 void request_encode_token(struct buffer *b, const char *token);
+void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const char *from);
 
 /* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
  *

@@ -54,7 +54,7 @@ struct metrics_route {
 struct metrics_peer {
     uint64_t id;       /* 0: free */
     uint64_t heard_us; /* of the newest round trip in it */
-    bool present;      /* at the look before the last: else its place is free */
+    bool present;      /* it was noted since the last sweep */
     struct metrics_histogram round_trip;
 };
 

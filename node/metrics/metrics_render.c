@@ -247,6 +247,11 @@ static uint64_t route_window(const struct metrics_sample_route *r)
     return r->window;
 }
 
+static uint64_t route_window_limit(const struct metrics_sample_route *r)
+{
+    return r->window_limit;
+}
+
 static void render_route_numbers(struct buffer *b, const struct metrics_sample *s)
 {
     static const struct route_family families[] = {
@@ -268,6 +273,10 @@ static void render_route_numbers(struct buffer *b, const struct metrics_sample *
           "Of the leader: how many deliveries may be under way now."},
          true,
          route_window},
+        {{"orderschedd_window_limit", METRICS_GAUGE,
+          "Of the leader: how many there may be while the receiver is well (window)."},
+         true,
+         route_window_limit},
     };
 
     for (unsigned f = 0; f < sizeof families / sizeof *families; f++) {

@@ -18,8 +18,8 @@
 struct metrics_sample_route {
     char name[ORDERSCHED_ROUTE_NAME_MAX + 1];
     bool paused;
-    bool active; /* this node leads, and has had deliveries for it: the next three hold */
-    uint64_t window, in_flight;
+    bool active; /* this node leads, and has had deliveries for it: the next four hold */
+    uint64_t window, window_limit, in_flight;
     uint64_t silence_us; /* left of what the receiver asked for */
     uint64_t orders;     /* known, decided ones included */
     uint64_t ready;      /* due, and waiting to be delivered */

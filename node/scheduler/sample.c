@@ -216,6 +216,7 @@ static void sample_lane(struct scheduler *s, uint32_t slot, uint64_t now_us,
     out->active = true;
     out->in_flight = l->inflight;
     out->window = pace_window(&l->pace);
+    out->window_limit = l->pace.max;
     out->silence_us = closed_us > now_us ? closed_us - now_us : 0;
 }
 

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../../node/metrics/metrics_render.h"
+#include "../../../client/base/clocks.h"
+#include "../../../node/metrics/metrics_view.h"
 
 static const struct metrics_family requests = {"x_requests_total", METRICS_COUNTER, "Requests."};
 static const struct metrics_family seconds = {"x_seconds", METRICS_GAUGE, "Time."};
@@ -264,6 +265,43 @@ static void the_newest_whole_sample_is_read(void **state)
     metrics_exchange_close(&x);
 }
 
+static uint64_t beat_of_the_test(const void *arg)
+{
+    return *(const uint64_t *)arg;
+}
+
+/* A scraper that asks a thousand times a second has the text made once. */
+static void the_text_is_made_once_a_sample(void **state)
+{
+    struct metrics_exchange x;
+    uint64_t beat_ns = clocks_running_ns();
+    struct metrics_view v = {.exchange = &x, .beat_ns = beat_of_the_test, .beat_arg = &beat_ns};
+    char reason[HEALTH_REASON_MAX];
+    struct health h;
+
+    (void)state;
+    assert_int_equal(metrics_exchange_init(&x), 0);
+    uint64_t made_ns, until_ns;
+    do { /* twice within a second, however slow the machine */
+        assert_non_null(metrics_view_text(&v));
+        made_ns = v.text_made_ns;
+        assert_non_null(metrics_view_text(&v));
+        until_ns = clocks_running_ns();
+    } while (until_ns - made_ns >= 1000000000);
+    assert_int_equal(v.text_made_ns, made_ns);
+    struct metrics_sample *s = metrics_exchange_begin(&x);
+    s->taken_ns = beat_ns;
+    s->leader = s->time_known = 1;
+    assert_false(metrics_view_is_ready(&v, &h));
+    metrics_exchange_publish(&x);
+    assert_non_null(metrics_view_text(&v));
+    assert_int_not_equal(v.text_made_ns, made_ns);
+    assert_true(metrics_view_is_alive(&v, reason));
+    assert_true(metrics_view_is_ready(&v, &h));
+    metrics_view_close(&v);
+    metrics_exchange_close(&x);
+}
+
 static void the_process_tells_of_itself(void **state)
 {
     struct metrics_process p;
@@ -358,6 +396,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_has_no_sample),
         cmocka_unit_test(all_routes_fit),
         cmocka_unit_test(the_newest_whole_sample_is_read),
+        cmocka_unit_test(the_text_is_made_once_a_sample),
         cmocka_unit_test(the_process_tells_of_itself),
         cmocka_unit_test(a_slot_that_becomes_another_routes_begins_anew),
         cmocka_unit_test(a_leader_counts_once_a_term),
