@@ -80,7 +80,8 @@ enum operation_code {
     OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
     OPERATION_PAY = 2,      /* [2, request_id, id] */
     OPERATION_CANCEL = 3,   /* [3, request_id, id] */
-    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms] */
+    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms], or with the expected version,
+                               which is not 0, behind it */
 
     OPERATION_GET = 16,        /* [16, id] */
     OPERATION_LIST = 17,       /* [17, state or 0 = all, route or "", limit, cursor] */
@@ -92,6 +93,9 @@ enum operation_code {
     OPERATION_GRANT_LIST = 23, /* [23, name or ""]: principals behind this name */
 
     OPERATION_AUDIT_LIST = 24, /* [24, since_ms, who, what, limit, behind this row's number] */
+    OPERATION_FILTERED_LIST =
+        25, /* [25, state or 0 = all, route or "", beginning of the ids, due_after_ms, due_before_ms
+               or 0 = no bound, limit, cursor]: deadlines from the first on, before the second */
 
     OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
                                     [32, request_id, name, url, [secret...], timeout_ms, window,
@@ -234,6 +238,11 @@ struct history_event {
 /* ORDERSCHED_OK and the size in *used, or ORDERSCHED_INVALID. The reason points into `data`. */
 int history_event_decode(const uint8_t *data, size_t len, struct history_event *event,
                          size_t *used) ORDERSCHED_MUST_CHECK;
+/* "scheduled" and so on; "expired" and so on, of an attempt's outcome. Never NULL. */
+const char *history_kind_name(enum history_kind kind);
+const char *history_outcome_name(uint8_t outcome);
+/* A failed attempt after which no other is due: the order is, or was, DEAD. */
+bool history_event_was_last(const struct history_event *event);
 
 /* One decoded operation. Slices point into the message. Only the fields of its code are set. */
 struct operation {
@@ -245,7 +254,8 @@ struct operation {
     uint64_t time_ms;
     struct slice route;
     struct slice payload;
-    /* list */
+    /* lists; of a filtered one `id` is how the orders' begin, `time_ms` and `since_ms` are the bounds
+     * of their deadlines */
     uint32_t state;
     uint32_t limit;
     struct slice cursor;
@@ -276,7 +286,7 @@ struct operation {
     struct slice identity; /* empty, or PROTOCOL_IDENTITY_SIZE bytes */
     /* outcome */
     uint64_t epoch;
-    uint32_t version;
+    uint32_t version; /* also of an extend: the expected one; 0: any */
     uint32_t attempt;
     enum outcome outcome;
     uint64_t delay_ms;
@@ -400,6 +410,7 @@ void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const
  *
  *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
  *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
+ *   FILTERED_LIST  the same
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
  *                "follower" "removed") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"

@@ -1,5 +1,5 @@
 /* exchange.c - one request and its response: see exchange.h for what resources may do with it. */
-#include "exchange.h"
+#include "../resource/exchange.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -9,8 +9,9 @@
 
 #include "../../client/base/clocks.h"
 #include "../../client/base/must.h"
+#include "../../client/json/json_write.h"
+#include "../resource/problem.h"
 #include "front_internal.h"
-#include "http_status.h"
 
 #define EXCHANGE_PATIENCE_MS 5000u
 #define EXCHANGE_PATIENCE_MAX_S 60u
@@ -340,13 +341,14 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
 static void exchange_answer_json(struct exchange *x, unsigned status, const char *type,
                                  json_t *body)
 {
-    char *text = NULL;
+    struct buffer text = {0};
 
     if (body != NULL) {
-        text = must_have(json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY));
+        json_write(&text, body);
+        must_hold(!text.failed);
         json_decref(body);
     }
-    exchange_answer_text(x, status, type, text, text != NULL ? strlen(text) : 0);
+    exchange_answer_text(x, status, type, (char *)text.data, text.len); /* which frees it */
 }
 
 void exchange_answer(struct exchange *x, unsigned status, json_t *body)
@@ -354,51 +356,44 @@ void exchange_answer(struct exchange *x, unsigned status, json_t *body)
     exchange_answer_json(x, status, "application/json", body);
 }
 
-static json_t *problem_body(const char *name, const char *title, unsigned status,
-                            const char *detail, bool unknown)
+/* What is wrong is who asks, and not what for. */
+static bool is_of_caller(const struct front_exchange *e, const char *detail)
 {
-    char type[96];
+    return e->caller.kind == CALLER_NOBODY ||
+           (detail != NULL && strncmp(detail, "the token", strlen("the token")) == 0);
+}
 
-    snprintf(type, sizeof type, PROBLEM_TYPE "%s", name);
-    json_t *body = must_have(json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", type, "title", title,
-                                       "status", (int)status, "error", name, "class",
-                                       unknown ? "unknown" : "definite"));
-    if (detail != NULL) { /* not if it is no UTF-8 */
-        (void)json_object_set_new(body, "detail", json_string(detail));
+static void problem_answer(struct exchange *x, unsigned status, json_t *body)
+{
+    unsigned retry_s = problem_retry_after_s(status);
+    char seconds[16];
+
+    if (retry_s != 0) {
+        snprintf(seconds, sizeof seconds, "%u", retry_s);
+        exchange_header(x, "Retry-After", seconds);
     }
-    return body;
+    exchange_answer_json(x, status, "application/problem+json", body);
 }
 
 void exchange_problem(struct exchange *x, int error, const char *detail, json_t *order)
 {
-    struct front_exchange *e = exchange_of(x);
-    struct http_problem p = http_problem_of(error, detail, e->caller.kind != CALLER_NOBODY);
-    json_t *body = problem_body(p.name, p.title, p.status, detail, p.unknown);
+    unsigned status;
 
-    if (order != NULL) {
-        (void)json_object_set_new(body, "order", order);
-    }
-    if (p.status == 401) {
+    /* It is this node's own client that was closed, and this node that ends. */
+    error = error == ORDERSCHED_CLOSED ? ORDERSCHED_SHUTTING_DOWN : error;
+    json_t *body = problem_of(error, detail, order, &status);
+    if (error == ORDERSCHED_DENIED && is_of_caller(exchange_of(x), detail)) {
+        status = 401;
+        (void)json_object_set_new(body, "status", json_integer(status));
         exchange_header(x, "WWW-Authenticate", "Bearer");
     }
-    if (p.retry_s != 0) {
-        char seconds[16];
-        snprintf(seconds, sizeof seconds, "%u", p.retry_s);
-        exchange_header(x, "Retry-After", seconds);
-    }
-    exchange_answer_json(x, p.status, "application/problem+json", body);
+    problem_answer(x, status, body);
 }
 
 void exchange_refuse(struct exchange *x, unsigned status, const char *name, const char *detail,
                      json_t *extra)
 {
-    json_t *body = problem_body(name, detail, status, detail, false);
-
-    if (extra != NULL) {
-        (void)json_object_update(body, extra);
-        json_decref(extra);
-    }
-    exchange_answer_json(x, status, "application/problem+json", body);
+    problem_answer(x, status, problem_named(status, name, detail, extra));
 }
 
 size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
@@ -418,4 +413,9 @@ size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, c
                      (unsigned long long)f->config.node, body);
 
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+struct metrics_view *exchange_metrics(struct exchange *x)
+{
+    return exchange_of(x)->front->config.metrics;
 }

@@ -12,7 +12,7 @@
 #ifndef FRONT_GATEWAY_H
 #define FRONT_GATEWAY_H
 
-#include "exchange.h"
+#include "../resource/exchange.h"
 #include "sp_link.h"
 
 #define GATEWAY_CALLS_MAX 65536u

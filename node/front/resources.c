@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "front_internal.h"
-#include "resource_table.h"
+#include "../resource/resource_table.h"
 
 static bool slice_is(struct slice s, const char *text, size_t len)
 {

@@ -32,8 +32,4 @@ enum query_error query_parse(char *target, size_t len, struct query *q, size_t *
 /* A sentence for people. Never NULL. */
 const char *query_error_text(enum query_error error);
 
-/* A segment as it stands in a path: all but A-Z a-z 0-9 - . _ ~ percent-encoded; "." and ".." too, which
- * clients would resolve. At the buffer's end. */
-void query_encode_segment(struct buffer *b, struct slice segment);
-
 #endif

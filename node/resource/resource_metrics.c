@@ -4,12 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "front_internal.h"
-
-static struct metrics_view *view_of(struct exchange *x)
-{
-    return exchange_of(x)->front->config.metrics;
-}
+#include "../metrics/metrics_view.h"
 
 static void answer_copy(struct exchange *x, unsigned status, const char *type, const void *text,
                         size_t len)
@@ -27,7 +22,7 @@ static void answer_copy(struct exchange *x, unsigned status, const char *type, c
 
 void resource_metrics(struct exchange *x)
 {
-    const struct buffer *text = metrics_view_text(view_of(x));
+    const struct buffer *text = metrics_view_text(exchange_metrics(x));
 
     if (text == NULL) {
         exchange_problem(x, ORDERSCHED_BUSY, "there is no memory for the metrics", NULL);
@@ -39,7 +34,7 @@ void resource_metrics(struct exchange *x)
 void resource_livez(struct exchange *x)
 {
     char reason[HEALTH_REASON_MAX + 1];
-    bool alive = metrics_view_is_alive(view_of(x), reason);
+    bool alive = metrics_view_is_alive(exchange_metrics(x), reason);
 
     strcat(reason, "\n");
     answer_copy(x, alive ? 200 : 503, "text/plain; charset=utf-8", reason, strlen(reason));
@@ -48,7 +43,7 @@ void resource_livez(struct exchange *x)
 void resource_readyz(struct exchange *x)
 {
     struct health health;
-    bool ready = metrics_view_is_ready(view_of(x), &health);
+    bool ready = metrics_view_is_ready(exchange_metrics(x), &health);
     json_t *checks = json_object();
 
     for (unsigned i = 0; i < HEALTH_CHECKS; i++) {
