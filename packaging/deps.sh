@@ -49,6 +49,7 @@ valgrind              command valgrind
 nghttp2-server        sbin nghttpd
 clang                 command clang
 libclang-rt-dev       fuzzer libclang_rt.fuzzer
+prometheus            command promtool
 END
 }
 
@@ -247,6 +248,9 @@ apt_update
 packages=()
 raft=''
 for package in "${missing[@]}"; do
+    if [ "$package" = prometheus ]; then # its promtool is wanted, and no server of it
+        services_deny prometheus
+    fi
     if [ "$package" = libraft-dev ]; then
         raft=yes
     else

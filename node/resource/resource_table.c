@@ -5,6 +5,8 @@
 
 const struct resource resource_table[] = {
     {"GET", "/livez", resource_livez, NULL},
+    {"GET", "/readyz", resource_readyz, NULL},
+    {"GET", "/metrics", resource_metrics, NULL},
 
     {"GET", "/v1/orders", resource_order_list,
      "state route prefix due_after due_before limit cursor"},
