@@ -214,6 +214,9 @@ static void node_signal_cb(uv_signal_t *handle, int signum)
     log_line(&n->log, LOG_INFO, "stopping: refuses new requests, transfers the leadership, drains",
              LOG_STR("signal", signum == SIGTERM ? "SIGTERM" : "SIGINT"));
     (void)sd_notify(0, "STOPPING=1");
+    if (n->front != NULL) {
+        front_stop(n->front);
+    }
     scheduler_drain(n->scheduler, NODE_DRAIN_MS, node_drained, n);
 }
 
@@ -344,7 +347,7 @@ static const char *node_local_socket(struct node *n)
 
 static int node_start_api(struct node *n)
 {
-    char api[PROTOCOL_ADDRESS_MAX], bound[PROTOCOL_ADDRESS_MAX + 16], host[256], err[512];
+    char api[PROTOCOL_ADDRESS_MAX], host[256], err[512];
     unsigned port;
 
     if (!units_move_port(n->config->address, 1, api, sizeof api) ||
@@ -352,12 +355,12 @@ static int node_start_api(struct node *n)
         return node_fail(n, "cannot serve clients", "the address has no room for the client port");
     }
     if (n->config->bind != NULL) {
-        snprintf(bound, sizeof bound, "%s:%u", n->config->bind, port);
+        snprintf(n->clients_at, sizeof n->clients_at, "%s:%u", n->config->bind, port);
     } else {
-        snprintf(bound, sizeof bound, "%s", api);
+        snprintf(n->clients_at, sizeof n->clients_at, "%s", api);
     }
     struct api_config config = {
-        .address = bound,
+        .address = n->clients_at,
         .local = node_local_socket(n),
         .cluster = n->config->cluster,
         .slots = n->config->max_requests,
@@ -372,9 +375,6 @@ static int node_start_api(struct node *n)
     if (n->api == NULL) {
         return node_fail(n, "cannot start", err);
     }
-    log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
-             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", bound),
-             LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     return 0;
 }
 
@@ -472,9 +472,13 @@ static int node_start(struct node *n)
     receivers_init(&n->receivers, callback_http_receiver(n->callback), NULL,
                    callback_exec_receiver(n->exec));
     node_start_handles(n);
-    if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0) {
+    if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0 || node_front_start(n) != 0) {
         return -1;
     }
+    log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
+             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", n->clients_at),
+             LOG_STR("http_at", n->front != NULL ? n->front_address : "off"),
+             LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     (void)sd_notify(0, "READY=1");
     return 0;
 }
@@ -497,6 +501,9 @@ int node_run(const struct config *config)
     scheduler_free(n->scheduler);
     callback_http_free(n->callback);
     callback_exec_free(n->exec);
+    if (n->front != NULL) {
+        front_free(n->front);
+    }
     api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);

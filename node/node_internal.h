@@ -14,6 +14,7 @@
 #include "callback/exec.h"
 #include "callback/http.h"
 #include "config/config.h"
+#include "front/front.h"
 #include "host/kernel_clock.h"
 #include "host/loop_watch.h"
 #include "callback/receivers.h"
@@ -34,7 +35,13 @@ struct node {
     struct receivers receivers; /* of the two */
     struct scheduler *scheduler;
     struct api *api;
-    char local_socket[108]; /* its path; a longer one does not fit (unix(7)) */
+    struct front *front; /* NULL: no HTTP */
+    char front_self[PROTOCOL_ADDRESS_MAX];
+    char front_address[PROTOCOL_ADDRESS_MAX + 16];
+    char front_peers[CONFIG_PEERS_MAX][PROTOCOL_ADDRESS_MAX];
+    const char *front_others[CONFIG_PEERS_MAX];
+    char clients_at[PROTOCOL_ADDRESS_MAX + 16]; /* where the api listens */
+    char local_socket[108];                     /* its path; a longer one does not fit (unix(7)) */
     uv_prepare_t prepare;
     uv_check_t check;
     struct loop_watch loop_watch;
@@ -67,6 +74,9 @@ bool node_synchronized(void *impl, uint64_t wall_us, uint64_t monotonic_us);
 void node_fatal(void *arg, const char *sentence);
 /* Why the start ends, for the log. -1. */
 int node_fail(struct node *n, const char *what, const char *why);
+
+/* node_front.c: its HTTP server. 0, or -1: node_fail. */
+int node_front_start(struct node *n);
 
 /* node_cluster.c: what the transport and the scheduler ask this node about its cluster. */
 void node_cluster_serve_transport(struct node *n, struct transport_config *config);

@@ -36,7 +36,7 @@ only_the_http_callback_includes_curl() {
     includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
 }
 only_http_servers_include_microhttpd() {
-    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
+    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
 }
 only_tls_includes_ssl() {
     includes_elsewhere '<openssl/ssl\.h>' 'raft/tls/[a-z_]*\.[ch]|node/callback/http_transfer\.c|tests/.*'
@@ -59,6 +59,7 @@ arrows=(
     'client/wire: client'
     'client/cert: client/base client/text client/wire'
     'client/callback: client/text client/wire'
+    'client/json: client/callback client/text client/wire'
     'client/lib: client client/base client/text client/wire'
     'client/ctl: client/base client/callback client/cert client/lib client/text client/wire'
     'client/sink: client/base client/callback client/text client/wire'
@@ -81,8 +82,10 @@ arrows=(
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core raft/loop'
     'node/api: client/base client/text node/commit node/host raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
+    'node/resource: client client/base client/json client/text client/wire'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
+    'node/front: client client/base client/json client/lib client/text client/wire node/api node/host node/resource raft/loop raft/tls'
+    'node: client/base client/text node/api node/callback node/config node/front node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {
@@ -157,7 +160,7 @@ nothing_but_tests_includes_tests() {
 # All of it but raft/memory/pages, which asks the system for memory as malloc does, and
 # raft/core/secret, which asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -v '/secret\.'
+    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -vE '/(secret|seal)\.'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |

@@ -194,8 +194,9 @@ static void connection_submit(struct api_connection *c)
     slot->in.owner = slot;
     slot->in.source = &c->source;
     slot->in.gone = &c->gone;
+    slot->in.vouched = c->inside;
     api_connection_end_unfinished(c);
-    if (c->n_slots++ == 0) {
+    if (c->n_slots++ == 0 && !c->inside) {
         api_seats_busy(&a->seats, &c->seat);
     }
     slot->error = a->bytes + slot->counted > a->config.bytes_max
@@ -435,7 +436,7 @@ void api_slot_end(struct api_slot *slot)
 
     assert(c->n_slots > 0 && c->bytes >= slot->counted);
     assert(a->n_slots > 0 && a->bytes >= slot->counted);
-    if (--c->n_slots == 0 && !c->closing) {
+    if (--c->n_slots == 0 && !c->closing && !c->inside) {
         api_seats_idle(&a->seats, &c->seat);
     }
     a->n_slots--;
