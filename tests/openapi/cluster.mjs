@@ -70,7 +70,7 @@ export class Cluster {
   async ready() {
     for (let tries = 0; tries < 300; tries++) {
       try {
-        for (let i = 0; i < this.nodes; i++) if ((await this.ask('GET', '/v1/routes')).status !== 200) throw Error();
+        for (let i = 0; i < this.nodes; i++) if ((await this.ask('GET', '/v1/orders?limit=1')).status !== 200) throw Error();
         return;
       } catch { await sleep(200); }
     }

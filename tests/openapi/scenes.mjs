@@ -73,7 +73,7 @@ async function orders({ drive, cluster }) {
   await drive('getOrder', undefined, { ...strange, says: { id: strange.path.id } });
   await drive('scheduleOrder', undefined, { path: { id: 'soon' }, body: { delay: '500ms', route: 'cancel-unpaid' }, status: 201 });
   await until(cluster, '/v1/orders/soon', (o) => o.state === 'EXPIRED');
-  await drive('payOrder', undefined, { path: { id: 'soon' }, status: 409, says: { error: 'DECIDED' } });
+  await drive('payOrder', undefined, { path: { id: 'soon' }, status: 410, says: { error: 'TOO_LATE' } });
   await drive('deleteRoute', undefined, { status: 409, says: { error: 'ROUTE_IN_USE' } });
 }
 
@@ -113,12 +113,13 @@ async function workers({ drive, cluster }) {
   await die('order-dead');
   await drive('redriveDead', undefined, { body: { ids: ['order-dead'] }, says: { matched: 1, done: 1 } });
   await die('order-dead');
-  await drive('redriveDead', undefined, { body: { route: 'warehouse', reason_contains: 'timeout' }, says: { done: 1 } });
+  await drive('redriveDead', undefined, { body: { route: 'warehouse', reason_contains: 'timeout', limit: 9 }, says: { done: 1 } });
   await die('order-dead');
   await drive('dropOrder', undefined, { path: { id: 'order-dead' }, says: { state: 'CANCELLED' } });
   for (const id of ['redriveDead', 'dropDead']) {
     await drive(id, 'by-id');
     await drive(id, 'by-filter');
+    await drive(id, 'how-many', { says: { done: 0 } });
   }
 }
 
@@ -134,7 +135,7 @@ async function members({ drive, cluster }) {
   await drive('removeMember', undefined, { path: { id: leader }, status: 409 });
   await drive('removeMember', undefined, { path: { id: 99 }, status: 404 });
   cluster.startNode(4, ['--join', '--address', cluster.address(4)]);
-  await drive('addMember', 'a-fourth', { body: { id: 4, address: cluster.address(4) }, patience: 90000 });
+  await drive('addMember', 'a-fourth', { body: { id: 4, address: cluster.address(4) }, headers: { prefer: 'wait=60' }, status: 201, patience: 90000 });
   await drive('addMember', undefined, { body: { id: 4, address: cluster.address(3) }, status: 409, patience: 90000 });
   await drive('removeMember', undefined, { path: { id: 4 }, status: 204 });
 }
@@ -152,7 +153,7 @@ async function access({ drive, cluster, report, document }) {
   await drive('rotateToken', undefined, { path: { name: 'nowhere' }, body: { expires: '1d' }, status: 404 });
   const root = { name: 'root', grants: [{ role: 'admin', routes: '*' }], expires: '365d' };
   const { value: admin } = await drive('createToken', undefined, { body: root, status: 201 });
-  const watcher = { name: 'watcher', grants: [{ role: 'observer', routes: 'cancel-*' }] };
+  const watcher = { name: 'watcher', grants: [{ role: 'observer', routes: 'cancel-*' }], expires: 'never' };
   const { value: observer } = await drive('createToken', undefined, { body: watcher, status: 201 });
 
   cluster.token = admin.token;

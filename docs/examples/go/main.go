@@ -46,7 +46,7 @@ func work(route, path string) error {
 	}
 	for {
 		var got struct{ Jobs []job }
-		var settled struct{ Results []struct{ State string } }
+		var settled struct{ Results []struct{ Error, State string } }
 		ask := map[string]any{"max": 10, "wait": "20s", "worker": "go"}
 		err := call("POST", "/v1/routes/"+route+"/reserve", ask, &got, 25)
 		if err == nil && len(got.Jobs) > 0 {
@@ -62,7 +62,7 @@ func work(route, path string) error {
 			return err // else: what was reserved comes again, under the same keys
 		}
 		for i, result := range settled.Results {
-			if result.State == "" {
+			if result.Error != "OK" {
 				result.State = "comes again"
 			}
 			fmt.Println(got.Jobs[i].ID, result.State)

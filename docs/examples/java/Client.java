@@ -112,8 +112,9 @@ public final class Client {
                 Object settled = call("POST", "/v1/routes/" + route + "/settle", "{\"reports\":[" + reports + "]}", 10);
                 List<?> results = (List<?>) Json.get(settled, "results");
                 for (int i = 0; i < jobs.size(); i++) {
-                    Object state = Json.get(results.get(i), "state");
-                    System.out.println(Json.get(jobs.get(i), "id") + " " + (state != null ? state : "comes again"));
+                    boolean done = "OK".equals(Json.get(results.get(i), "error"));
+                    System.out.println(Json.get(jobs.get(i), "id") + " "
+                            + (done ? Json.get(results.get(i), "state") : "comes again"));
                 }
             } catch (Unknown why) {
                 // what was reserved comes again, under the same keys

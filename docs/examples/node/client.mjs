@@ -89,7 +89,8 @@ async function work(route, journal) {
       inbox.cancelOnce(jobs);
       const reports = jobs.map(({ token }) => ({ token, outcome: 'expired' }));
       const { results } = await call('POST', path + '/settle', { reports });
-      jobs.forEach((job, i) => console.log(job.id, results[i].state ?? 'comes again'));
+      jobs.forEach((job, i) =>
+        console.log(job.id, results[i].error === 'OK' ? results[i].state : 'comes again'));
     } catch (why) {
       if (!(why instanceof Unknown)) throw why; // what was reserved comes again, under the same keys
     }

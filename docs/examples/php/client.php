@@ -114,7 +114,7 @@ function work(string $route, string $database): never
             continue; // what was reserved comes again, under the same keys
         }
         foreach ($jobs as $i => $job) {
-            echo $job['id'], ' ', $results[$i]['state'] ?? 'comes again', "\n";
+            echo $job['id'], ' ', $results[$i]['error'] === 'OK' ? $results[$i]['state'] : 'comes again', "\n";
         }
     }
 }

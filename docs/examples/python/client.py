@@ -100,7 +100,7 @@ def work(route, database):
         except Unknown:
             continue  # what was reserved comes again, under the same keys
         for job, result in zip(got["jobs"], results):
-            print(job["id"], result.get("state", "comes again"), flush=True)
+            print(job["id"], result["state"] if result["error"] == "OK" else "comes again", flush=True)
 
 
 def main():
