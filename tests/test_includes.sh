@@ -61,7 +61,7 @@ arrows=(
     'client/callback: client/text client/wire'
     'client/json: client/callback client/text client/wire'
     'client/lib: client client/base client/text client/wire'
-    'client/ctl: client/base client/callback client/cert client/lib client/text client/wire'
+    'client/ctl: client/base client/callback client/cert client/json client/lib client/text client/wire'
     'client/sink: client/base client/callback client/text client/wire'
     'client/bench/measure: client client/base client/callback client/lib client/text client/wire'
     'client/bench/replay: client client/base client/bench/measure client/text client/wire'

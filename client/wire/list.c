@@ -47,3 +47,17 @@ void list_encode(struct buffer *b, const struct operation *op)
     write_uint(b, op->limit);
     write_bin(b, op->cursor.data, op->cursor.len);
 }
+
+/* [id, deadline_ms, route, attempts, died_ms, reason] */
+bool list_read_letter(struct cursor *c, struct dead_letter *letter)
+{
+    uint32_t fields = cursor_array(c);
+
+    letter->id = cursor_bytes(c);
+    letter->deadline_ms = cursor_uint(c);
+    letter->route = cursor_bytes(c);
+    letter->attempts = cursor_uint(c);
+    letter->died_ms = cursor_uint(c);
+    letter->reason = cursor_bytes(c);
+    return cursor_ok(c) && fields == 6 && letter->id.len > 0;
+}

@@ -11,11 +11,12 @@
 #include "../../client/base/must.h"
 #include "../../client/json/json_write.h"
 #include "../resource/problem.h"
+#include "../resource/request_key.h"
+#include "entity_tag.h"
 #include "front_internal.h"
 
 #define EXCHANGE_PATIENCE_MS 5000u
 #define EXCHANGE_PATIENCE_MAX_S 60u
-#define EXCHANGE_KEY_MAX 128u
 #define PROBLEM_TYPE "urn:orderschedd:error:"
 
 /* --- the request --- */
@@ -98,23 +99,6 @@ static void take_caller(struct front_exchange *e)
     }
 }
 
-/* An entity tag of ours: "7", or W/"7", which compares as well for what is only read. */
-static bool tag_read(const char *text, uint32_t *version)
-{
-    uint64_t v = 0;
-
-    text += strspn(text, " \t");
-    text += strncmp(text, "W/", 2) == 0 ? 2 : 0;
-    if (*text++ != '"' || *text < '0' || *text > '9') {
-        return false;
-    }
-    for (; *text >= '0' && *text <= '9' && v <= UINT32_MAX; text++) {
-        v = v * 10 + (uint64_t)(*text - '0');
-    }
-    *version = (uint32_t)v;
-    return *text == '"' && text[1 + strspn(text + 1, " \t")] == '\0' && v <= UINT32_MAX;
-}
-
 void exchange_begin(struct front_exchange *e, const char *method)
 {
     e->begun = true;
@@ -166,7 +150,7 @@ static bool exchange_take_conditions(struct front_exchange *e)
         }
     }
     if (match != NULL && strcmp(match, "*") != 0) {
-        e->x.has_if_match = tag_read(match, &e->x.if_match);
+        e->x.has_if_match = entity_tag_version(match, &e->x.if_match);
         if (!e->x.has_if_match) {
             exchange_refuse(&e->x, 412, "VERSION_CHANGED",
                             "If-Match must be one entity tag, as an order's ETag is.", NULL);
@@ -177,10 +161,7 @@ static bool exchange_take_conditions(struct front_exchange *e)
         size_t len = strlen(key);
         bool quoted = len >= 2 && key[0] == '"' && key[len - 1] == '"';
         size_t from = quoted ? 1 : 0, n = len - 2 * from;
-        bool good = n >= 1 && n <= EXCHANGE_KEY_MAX;
-        for (size_t i = from; good && i < from + n; i++) {
-            good = key[i] > ' ' && key[i] < 0x7f && key[i] != '"';
-        }
+        bool good = request_key_is_good((struct slice){(const uint8_t *)key + from, n});
         if (!good) {
             exchange_refuse(
                 &e->x, 400, "BAD_IDEMPOTENCY_KEY",
@@ -189,12 +170,7 @@ static bool exchange_take_conditions(struct front_exchange *e)
                 NULL);
             return false;
         }
-        if (quoted) { /* the library's own memory, and nobody else's business */
-            char *copy = must_have(strndup(key + 1, n));
-            e->x.idempotency_key = copy;
-        } else {
-            e->x.idempotency_key = must_have(strdup(key));
-        }
+        e->x.idempotency_key = must_have(strndup(key + from, n));
     }
     return true;
 }
@@ -279,15 +255,11 @@ void exchange_header(struct exchange *x, const char *name, const char *value)
 static bool is_known(const struct front_exchange *e)
 {
     const char *known = request_header(e, "If-None-Match");
-    uint32_t theirs, ours;
 
-    if (known == NULL || strcmp(e->x.method, "GET") != 0 || e->status != 200) {
-        return false;
-    }
-    for (unsigned i = 0; i < e->n_headers; i++) {
+    for (unsigned i = 0; known != NULL && i < e->n_headers; i++) {
         if (strcasecmp(e->headers[i].name, "ETag") == 0) {
-            return strcmp(known, "*") == 0 || (tag_read(e->headers[i].value, &ours) &&
-                                               tag_read(known, &theirs) && ours == theirs);
+            return e->status == 200 && strcmp(e->x.method, "GET") == 0 &&
+                   entity_tag_is_among(e->headers[i].value, known);
         }
     }
     return false;

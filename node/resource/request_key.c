@@ -16,13 +16,19 @@ bool request_key_is_good(struct slice key)
 }
 
 /* The gateway makes an id of its own from 16 zeros. */
-void request_key_make(const struct exchange *x, const char *key, size_t key_len, unsigned number,
+void request_key_make(const struct exchange *x, const struct slice *about,
                       uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
 {
     (void)x;
+    (void)about;
+    memset(request_id, 0, ORDERSCHED_REQUEST_ID_SIZE);
+}
+
+void request_key_of_key(const struct exchange *x, struct slice key,
+                        uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    (void)x;
     (void)key;
-    (void)key_len;
-    (void)number;
     memset(request_id, 0, ORDERSCHED_REQUEST_ID_SIZE);
 }
 

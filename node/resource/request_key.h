@@ -8,10 +8,13 @@
 
 #include "exchange.h"
 
-/* Of the exchange; `key` (NULL: none) is that of one operation of a batch, and stands for its own id
- * alone. `number` is the operation's place in the batch, from 0. */
-void request_key_make(const struct exchange *x, const char *key, size_t key_len, unsigned number,
+/* Of the exchange, for one thing of those that it asks for: what it is about tells them apart. NULL: it is the
+ * only one. */
+void request_key_make(const struct exchange *x, const struct slice *about,
                       uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
+/* Of an operation in a batch that has a key of its own. */
+void request_key_of_key(const struct exchange *x, struct slice key,
+                        uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
 /* 1 to 128 printable ASCII. */
 bool request_key_is_good(struct slice key);
 /* Of a schedule without a key. Its own request id does not count. */

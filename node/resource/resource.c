@@ -32,6 +32,18 @@ bool resource_body(struct exchange *x, json_t **body)
     return *body != NULL;
 }
 
+bool resource_body_or_none(struct exchange *x, json_t **body)
+{
+    if (x->body_len > 0) {
+        return resource_body(x, body);
+    }
+    *body = json_object();
+    if (*body == NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
+    }
+    return *body != NULL;
+}
+
 bool resource_no_body(struct exchange *x)
 {
     static const char *const none[] = {NULL};
@@ -47,6 +59,14 @@ bool resource_no_body(struct exchange *x)
     (void)fields_of(body, "", none, &flaw);
     json_decref(body);
     return resource_sound(x, &flaw);
+}
+
+bool resource_unconditional(struct exchange *x)
+{
+    if (x->has_if_match) {
+        exchange_refuse(x, 400, "INVALID", "If-Match is for extend alone", NULL);
+    }
+    return !x->has_if_match;
 }
 
 bool resource_sound(struct exchange *x, const struct flaw *flaw)

@@ -12,8 +12,12 @@ typedef void (*resource_done)(struct exchange *x, const struct ordersched_answer
 /* --- the request --- */
 /* The body, to be released with json_decref. */
 bool resource_body(struct exchange *x, json_t **body);
+/* The same; where there is none, an object without members. */
+bool resource_body_or_none(struct exchange *x, json_t **body);
 /* There is none, or an object without members. */
 bool resource_no_body(struct exchange *x);
+/* No If-Match is given, which only an extend heeds. */
+bool resource_unconditional(struct exchange *x);
 /* Nothing was found to be wrong. */
 bool resource_sound(struct exchange *x, const struct flaw *flaw);
 /* The segment of the path as an order's id; as the name of a route or principal; as a number. */

@@ -122,11 +122,12 @@ static void read_key(const struct exchange *x, struct order_request *r, struct f
         if (!request_key_is_good(key)) {
             fields_refuse(f, "idempotency_key", "INVALID", "must be 1 to 128 printable ASCII");
         }
-        request_key_make(x, (const char *)key.data, key.len, 0, r->request_id);
+        request_key_of_key(x, key, r->request_id);
     } else if (x->idempotency_key == NULL && r->op.code == OPERATION_SCHEDULE) {
         request_key_of_content(&r->op, r->request_id);
     } else {
-        request_key_make(x, NULL, 0, place, r->request_id);
+        struct slice about = {(const uint8_t *)&place, sizeof place};
+        request_key_make(x, &about, r->request_id);
     }
 }
 

@@ -52,12 +52,12 @@ void resource_order_put(struct exchange *x)
     struct flaw flaw = {0};
     json_t *body = NULL;
 
-    if (resource_id(x, 2, &r.op.id) && resource_body(x, &body)) {
+    if (resource_unconditional(x) && resource_id(x, 2, &r.op.id) && resource_body(x, &body)) {
         struct fields f = fields_of(body, "", names, &flaw);
         order_request_read_schedule(&r, &f);
         if (resource_sound(x, &flaw)) {
             if (x->idempotency_key != NULL) {
-                request_key_make(x, NULL, 0, 0, r.request_id);
+                request_key_make(x, NULL, r.request_id);
             } else {
                 request_key_of_content(&r.op, r.request_id);
             }
@@ -76,8 +76,8 @@ static void decide(struct exchange *x, enum operation_code code)
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
     struct operation op = {.code = code, .request_id = request_id};
 
-    if (resource_id(x, 2, &op.id) && resource_no_body(x)) {
-        request_key_make(x, NULL, 0, 0, request_id);
+    if (resource_unconditional(x) && resource_id(x, 2, &op.id) && resource_no_body(x)) {
+        request_key_make(x, NULL, request_id);
         resource_ask(x, &op, answer_order_cb);
     }
 }
@@ -99,16 +99,17 @@ void resource_order_extend(struct exchange *x)
     struct flaw flaw = {0};
     json_t *body = NULL;
 
-    if (x->has_if_match) {
-        exchange_refuse(x, 501, "NOT_IMPLEMENTED", "If-Match is not known yet", NULL);
+    if (x->has_if_match && x->if_match == 0) { /* which no order has */
+        exchange_problem(x, ORDERSCHED_VERSION_CHANGED, "versions begin with 1", NULL);
         return;
     }
     if (resource_id(x, 2, &r.op.id) && resource_body(x, &body)) {
         struct fields f = fields_of(body, "", names, &flaw);
         order_request_read_extend(&r, &f);
         if (resource_sound(x, &flaw)) {
-            request_key_make(x, NULL, 0, 0, r.request_id);
+            request_key_make(x, NULL, r.request_id);
             r.op.request_id = r.request_id;
+            r.op.version = x->has_if_match ? x->if_match : 0;
             resource_ask(x, &r.op, answer_order_cb);
         }
     }
@@ -245,6 +246,24 @@ static uint32_t read_state(const struct exchange *x, struct flaw *flaw)
     return 0;
 }
 
+/* How the ids begin, and the bounds of the deadlines. */
+static void read_filters(const struct exchange *x, struct operation *op, struct flaw *flaw)
+{
+    bool prefix = params_text(x, "prefix", flaw, &op->id);
+    bool after = params_time(x, "due_after", flaw, &op->time_ms);
+    bool before = params_time(x, "due_before", flaw, &op->since_ms);
+
+    if (prefix && op->id.len > ORDERSCHED_ID_MAX) {
+        params_refuse(flaw, "prefix", "must have at most 128 bytes");
+    }
+    if (before && op->since_ms == 0) { /* which would be no bound */
+        params_refuse(flaw, "due_before", "must be after 1970-01-01T00:00:00Z");
+    }
+    if (prefix || after || before) {
+        op->code = OPERATION_FILTERED_LIST;
+    }
+}
+
 void resource_order_list(struct exchange *x)
 {
     struct operation op = {.code = OPERATION_LIST};
@@ -253,6 +272,7 @@ void resource_order_list(struct exchange *x)
 
     op.state = read_state(x, &flaw);
     (void)params_name(x, "route", &flaw, &op.route);
+    read_filters(x, &op, &flaw);
     (void)params_number(x, "limit", 1, PROTOCOL_LIST_MAX, &flaw, &limit);
     uint8_t *cursor = params_cursor(x, "cursor", PROTOCOL_CURSOR_MAX, &flaw, &op.cursor.len);
     op.limit = (uint32_t)limit;

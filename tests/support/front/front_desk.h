@@ -17,7 +17,7 @@ struct front_desk {
     /* what was asked and is not answered yet */
     unsigned n_asked;
     struct buffer *asked; /* one each */
-    bool of_node;         /* front_ask_node: */
+    bool of_node;         /* front_ask_node: each apart, of nodes of which this is the last */
     uint64_t node;
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
     unsigned rounds; /* how often was asked */
