@@ -78,7 +78,8 @@ async function orders({ drive, cluster }) {
 }
 
 async function reserveOne(drive, name) {
-  const { value } = await drive('reserve', name, { path: { name: 'warehouse' } });
+  const body = name ? undefined : { max: 1, wait_ms: 30000 };
+  const { value } = await drive('reserve', name, { path: { name: 'warehouse' }, body });
   return value.jobs[0].token;
 }
 
