@@ -69,10 +69,10 @@ CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback
 LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
-    $(addprefix node/,host commit dispatch callback api config front resource scheduler)))
+    $(addprefix node/,metrics host commit dispatch callback api config front resource scheduler)))
 ifneq ($(FUZZ),) # no more of them than the targets use
 RAFT_SRC := $(filter-out raft/consensus/% raft/disk/%,$(RAFT_SRC))
-NODE_SRC := $(call in_folders,$(addprefix node/,host commit dispatch callback api config resource))
+NODE_SRC := $(call in_folders,$(addprefix node/,metrics host commit dispatch callback api config resource))
 endif
 # test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
 TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")

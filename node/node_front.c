@@ -65,7 +65,8 @@ int node_front_start(struct node *n)
                                   .inside_arg = n,
                                   .log = &n->log,
                                   .tls = n->tls,
-                                  .tls_max_age_ms = c->tls_max_age_ms};
+                                  .tls_max_age_ms = c->tls_max_age_ms,
+                                  .metrics = &n->view};
     n->front = front_new(&config, why, sizeof why);
     return n->front != NULL ? 0 : node_fail(n, "cannot start", why);
 }

@@ -1,5 +1,5 @@
 /* node_internal.h - the node's inside: node.c (its life and loop), node_cluster.c (what it is told
- * and asked about its cluster), outside.c (the machine it runs on). */
+ * and asked about its cluster), outside.c (the machine it runs on), sampling.c (what it tells as metrics). */
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
@@ -17,6 +17,7 @@
 #include "front/front.h"
 #include "host/kernel_clock.h"
 #include "host/loop_watch.h"
+#include "metrics/metrics_view.h"
 #include "callback/receivers.h"
 #include "scheduler/scheduler.h"
 
@@ -51,7 +52,15 @@ struct node {
     bool disk_asked;     /* and has not answered yet, */
     unsigned disk_silent_s;
     int disk_answer;
-    uint64_t disk_free, disk_total;
+    uint64_t disk_free, disk_total; /* the pool's, while it asks */
+    bool room_known;                /* these are as of the last answer */
+    uint64_t room_free, room_total;
+    struct metrics *metrics;
+    struct metrics_exchange exchange; /* of samples, with the thread that shows them */
+    struct metrics_view view;         /* the front's thread's */
+    struct metrics_sample *sample;    /* that is being filled; NULL: none */
+    uint32_t sample_slot;             /* the route to go on with */
+    uv_timer_t sampling;
     struct acquaint acquaint;
     uv_signal_t sigterm, sigint, sighup;
     struct leader_watch leader_watch;
@@ -77,6 +86,15 @@ int node_fail(struct node *n, const char *what, const char *why);
 
 /* node_front.c: its HTTP server. 0, or -1: node_fail. */
 int node_front_start(struct node *n);
+
+/* sampling.c */
+/* 0, or -1: no memory. Before the parts that count. */
+int node_sampling_open(struct node *n);
+/* Once a second: begin a sample, if none is under way. */
+void node_sample(struct node *n);
+/* Its timer is gone when the loop has run out. */
+void node_sampling_stop(struct node *n);
+void node_sampling_free(struct node *n);
 
 /* node_cluster.c: what the transport and the scheduler ask this node about its cluster. */
 void node_cluster_serve_transport(struct node *n, struct transport_config *config);

@@ -43,6 +43,7 @@
 #include "../commit/client_load.h"
 #include "../commit/inbound.h"
 #include "../host/log.h"
+#include "../metrics/metrics.h"
 
 #define API_PATIENCE_MS 10000
 #define API_LOOK_MS 250
@@ -68,6 +69,7 @@ struct api_config {
     const struct log *log;    /* may be NULL */
     /* TLS on every connection, of clients that have a certificate; NULL: plain TCP. Outlives the
      * server. */
+    struct metrics *metrics; /* requests' times go there; NULL: nowhere */
     struct tls_files *tls;
     uint64_t tls_max_age_ms; /* of a connection; 0: none */
     /* Raft loop: a checked message (error OK), or one to refuse with error and text. Exactly one

@@ -26,9 +26,11 @@ struct api_slot {
     struct api_connection *connection; /* api thread only; it waits for its slots */
     uint8_t header[API_HEADER_MAX];    /* goes back in front of the answer */
     size_t header_len;
-    uint8_t *message;             /* what in.message points into; owned */
-    size_t counted;               /* bytes counted in api.bytes */
-    bool local;                   /* came over the Unix socket */
+    uint8_t *message;  /* what in.message points into; owned */
+    size_t counted;    /* bytes counted in api.bytes */
+    bool local;        /* came over the Unix socket */
+    uint64_t began_us; /* when it was complete; 0: it is not measured */
+    enum metrics_request kind;
     struct api_address *reads_of; /* a read in hand: counted for this address; else NULL */
     struct inbound in;
     int error;

@@ -386,3 +386,8 @@ size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, c
 
     return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
+
+struct metrics_view *exchange_metrics(struct exchange *x)
+{
+    return exchange_of(x)->front->config.metrics;
+}

@@ -20,6 +20,7 @@
 #include <uv.h>
 
 #include "../host/log.h"
+#include "../metrics/metrics_view.h"
 
 struct tls_files;
 
@@ -49,6 +50,7 @@ struct front_config {
     const struct log *log;
     struct tls_files *tls; /* NULL: plain HTTP */
     uint64_t tls_max_age_ms;
+    struct metrics_view *metrics; /* what is shown of this node; the front's thread alone uses it */
 };
 
 /* Listens. NULL: the reason is in `why`. */

@@ -129,9 +129,6 @@ void exchange_end(struct front_exchange *e);    /* answered, or its connection i
 /* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
 size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
                           size_t size);
-/* An answer that is no JSON: takes `text` (malloc'ed) over. */
-void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
-                          size_t len);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);

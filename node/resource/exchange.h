@@ -44,6 +44,9 @@ struct exchange {
 void exchange_answer(struct exchange *x, unsigned status, json_t *body);
 void exchange_header(struct exchange *x, const char *name,
                      const char *value); /* before the answer; copied */
+/* An answer that is no JSON; takes `text` (malloc'ed) over. */
+void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
+                          size_t len);
 /* A problem of an error of ordersched.h (HTTP status by table), with the order's state if answer != NULL. */
 void exchange_problem(struct exchange *x, int error, const char *detail, json_t *order);
 /* A problem of HTTP's own: status, "NAME", a sentence; extra members (reference taken over) or NULL. */
@@ -66,4 +69,8 @@ void front_ask(struct exchange *x, const struct front_operation *operations, uns
 void front_ask_node(struct exchange *x, uint64_t node, const struct front_operation *operation,
                     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                     unsigned n));
+
+/* --- what the node shows of itself --- */
+struct metrics_view;
+struct metrics_view *exchange_metrics(struct exchange *x);
 #endif

@@ -7,11 +7,6 @@
 #include "../../client/base/must.h"
 #include "../../client/wire/cursor.h"
 
-void resource_livez(struct exchange *x)
-{
-    exchange_answer(x, 200, json_pack("{s:b}", "alive", 1));
-}
-
 static void status_answered(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
     struct cursor c;

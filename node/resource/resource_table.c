@@ -6,6 +6,7 @@
 #include "resource_batch.h"
 #include "resource_cluster.h"
 #include "resource_dead.h"
+#include "resource_metrics.h"
 #include "resource_node.h"
 #include "resource_openapi.h"
 #include "resource_orders.h"
@@ -14,6 +15,8 @@
 
 const struct resource resource_table[] = {
     {"GET", "/livez", resource_livez, NULL},
+    {"GET", "/readyz", resource_readyz, NULL},
+    {"GET", "/metrics", resource_metrics, NULL},
 
     {"GET", "/v1/orders", resource_order_list,
      "state route prefix due_after due_before limit cursor"},

@@ -36,6 +36,22 @@ void exchange_answer(struct exchange *x, unsigned status, json_t *body)
     keep_response(desk_of(x), status, body);
 }
 
+void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
+                          size_t len)
+{
+    struct front_desk *d = desk_of(x);
+
+    buffer_append(&d->text, text, len);
+    free(text);
+    exchange_header(x, "Content-Type", type);
+    keep_response(d, status, NULL);
+}
+
+struct metrics_view *exchange_metrics(struct exchange *x)
+{
+    return desk_of(x)->metrics;
+}
+
 void exchange_header(struct exchange *x, const char *name, const char *value)
 {
     struct front_desk *d = desk_of(x);
@@ -275,11 +291,4 @@ void front_desk_close(struct front_desk *d)
     buffer_free(&d->text);
     free(d->target);
     free(d->body);
-}
-
-/* Until node/resource/resource_node.c is there. */
-#include "../../../node/resource/resource_node.h"
-void resource_livez(struct exchange *x)
-{
-    exchange_answer(x, 200, NULL);
 }

@@ -21,6 +21,7 @@ struct front_desk {
     uint64_t node;
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
     unsigned rounds; /* how often was asked */
+    struct metrics_view *metrics;
     /* the response */
     bool answered;
     unsigned status;
