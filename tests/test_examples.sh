@@ -296,7 +296,7 @@ client() { # LANGUAGE ARGUMENT...
     # The first is nobody's: whoever does not answer is passed over.
     ORDERSCHED_URLS=http://127.0.0.1:1,http://127.0.0.1:$http exec "$@" 2>>"$log"
 }
-says() { (client "$@"; echo "exit $?") | sed -E 's/ [0-9]+ ms/ N ms/' | paste -sd ' '; }
+says() { { (client "$@"); echo "exit $?"; } | sed -E 's/ [0-9]+ ms/ N ms/' | paste -sd ' '; }
 
 # How often a worker released the stock of an order.
 worked() { # LANGUAGE ORDER
@@ -332,7 +332,7 @@ shop_and_worker() { # LANGUAGE
     wait_for grep -q . "$dir/work-$l.log"
     is "$l: ... and says so" "$(cat "$dir/work-$l.log")" "$l-job EXPIRED"
     is "$l: ... with one effect" "$(worked "$l" "$l-job")" 1
-    is "$l: ... and then it cannot be paid" "$(says "$l" pay "$l-job")" "DECIDED the order is EXPIRED exit 1"
+    is "$l: ... and then it cannot be paid" "$(says "$l" pay "$l-job")" "TOO_LATE the order is EXPIRED exit 1"
     started=$SECONDS
     stop_receiver
     is "$l: the worker ends when it is asked to" "$((SECONDS - started < 10))" 1
@@ -395,6 +395,7 @@ examples_in() { # LANGUAGE
     else
         try "$language"
         [ "$language" != Node ] || public_key_alone
+        [ "$language" = shell ] || shop_and_worker "$language"
     fi
 }
 
