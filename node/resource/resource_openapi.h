@@ -4,6 +4,9 @@
 
 #include "exchange.h"
 
+/* docs/openapi.yaml as JSON, in UTF-8, ended by a NUL. Never changes. */
+extern const char resource_openapi_text[];
+
 void resource_openapi(struct exchange *x);
 
 #endif
