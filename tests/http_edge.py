@@ -17,6 +17,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "foreign"))
+import page_client as page  # noqa: E402
 from http_raw import Gone, Line, ask, ask_until, request  # noqa: E402
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
@@ -130,6 +131,21 @@ class Cluster:
                 codes.append(self.kill(i, signal.SIGTERM))
         shutil.rmtree(self.dir)
         return codes
+
+
+class Wrapped(page.Node):
+    """A client port over TLS."""
+
+    def __init__(self, port, wrap):
+        super().__init__("127.0.0.1:%d" % port)
+        self.socket = wrap(socket.create_connection(("127.0.0.1", port), 10))
+        self.socket.sendall(self.HELLO)
+        same(self._take(8, time.monotonic() + 10), self.ITS_HELLO, "greeting")
+
+    def errors(self, operations, whom=None):
+        """Of the message, or of its operation."""
+        answer = self.receive(self.send(page.request(operations, whom=whom), 10), 10)
+        return answer.error or (answer.results[0].error if operations else 0)
 
 
 PLAIN = None
@@ -471,6 +487,40 @@ def more_connections_than_seats_push_out_the_idle():
     same(ask(port, "GET", "/v1/status").status, 200)
 
 
+@test
+def a_worker_that_has_gone_is_given_nothing():
+    c = plain()
+    ask(c.http(0), "PUT", "/v1/routes/w", {"kind": "worker", "timeout": "1h"})
+    for who in (c.leader(), c.follower()):
+        name = "gone-%d" % who
+        lines = [Line(c.http(who)) for _ in range(20)]
+        for line in lines:
+            line.send(request("POST", "/v1/routes/w/reserve", {"max": 1, "wait": "50s"}))
+        time.sleep(0.5)
+        for line in lines[1:]:
+            line.close()
+        same(ask(c.http(who), "PUT", "/v1/orders/" + name, {"delay": "1500ms", "route": "w"}).status, 201)
+        got = lines[0].answer()
+        same((got.status, [job["id"] for job in got.json()["jobs"]]), (200, [name]), "reserve")
+        same(got.json()["jobs"][0]["attempt"], 1, "nobody had it before")
+        token = got.json()["jobs"][0]["token"]
+        done = lines[0].send(request("POST", "/v1/routes/w/settle", {
+            "reports": [{"token": token, "outcome": "expired"}]})).answer()
+        same(done.status, 200, "settle")
+        lines[0].close()
+        ask_until(lambda a: a.json()["state"] == "EXPIRED", c.http(who), "GET", "/v1/orders/" + name)
+
+
+@test
+def a_node_is_asked_by_its_number():
+    c = plain()
+    for i in range(3):
+        for j in range(3):
+            got = ask(c.http(i), "GET", "/v1/status?node=%d" % (j + 1))
+            same((got.status, got.json()["id"]), (200, j + 1), "status")
+        same(ask(c.http(i), "GET", "/v1/status?node=9").status, 404, "no such member")
+
+
 # --- nodes fall ---
 
 @test
@@ -656,6 +706,127 @@ def tokens_say_who_asks_on_any_node():
             same(line.answer().status, 401 if n % 3 == 0 else 200, "mixed")
     finally:
         c.close()
+
+
+@test
+def with_tls_a_certificate_says_who_asks_on_any_node():
+    pki = tempfile.mkdtemp(prefix="osd-http-")
+
+    def cert(*words):
+        done = subprocess.run([os.path.abspath(BUILD) + "/orderctl", "cert"] + list(words), cwd=pki,
+                              capture_output=True, text=True)
+        same(done.returncode, 0, done.stderr)
+
+    def as_client(name, ca="ca.crt"):
+        context = ssl.create_default_context(cafile="%s/%s" % (pki, ca))
+        context.load_cert_chain("%s/%s.crt" % (pki, name), "%s/%s.key" % (pki, name))
+        return lambda sock: context.wrap_socket(sock, server_hostname="orderschedd.orderschedd")
+
+    c = None
+    try:
+        cert("create-ca")
+        for i in (1, 2, 3):
+            cert("node", str(i), "--host", "127.0.0.1")
+        for name in ("till", "shop", "ops"):
+            cert("client", name)
+        c = Cluster(tls=pki)
+        till, shop, ops = (as_client("client-" + n) for n in ("till", "shop", "ops"))
+        leader = c.leader(wrap=till)
+        env = {"ORDERSCHED_TLS_CA": pki + "/ca.crt", "ORDERSCHED_TLS_CERT": pki + "/client-ops.crt",
+               "ORDERSCHED_TLS_KEY": pki + "/client-ops.key"}
+        same(c.ctl("route", "put", "r", "--kind", "worker", env=env).returncode, 0, "route")
+        granted = c.ctl("grant", "put", "ops", "--kind", "certificate", "--role", "admin", local=leader)
+        same(granted.returncode, 0, granted.stderr)
+        same(c.ctl("grant", "put", "till", "--kind", "certificate", "--role", "producer", "--prefix",
+                   "t/", env=env).returncode, 0)
+        same(c.ctl("auth", "on", env=env).returncode, 0)
+        token = c.ctl("token", "create", "web", "--role", "producer", "--prefix", "w/", "--expires",
+                      "1d", env=env).stdout.split()[-1]
+        for i in range(3):
+            port = c.http(i)
+            same(ask(port, "PUT", "/v1/orders/t%%2F%d" % i, HOUR, wrap=till).status, 201, "till")
+            same(ask(port, "PUT", "/v1/orders/w%%2F%d" % i, HOUR, wrap=till).status, 403, "another's")
+            same(ask(port, "PUT", "/v1/orders/t%%2F%d" % i, HOUR, wrap=shop).status, 403, "no grant")
+            bearer = {"Authorization": "Bearer " + token}
+            same(ask(port, "PUT", "/v1/orders/w%%2F%d" % i, HOUR, bearer, wrap=shop).status, 201,
+                 "a token comes before the certificate")
+            same(ask(port, "GET", "/v1/orders/t%%2F%d" % i, wrap=ops).status, 200, "an admin")
+        # Who changes what through a follower is in the trail, with the address it asked from.
+        same(ask(c.http(c.follower(wrap=ops)), "POST", "/v1/routes/r/pause", wrap=ops).status, 200,
+             "pause")
+        trail = c.ctl("-w", "json", "audit", "--what", "route pause", env=env).stdout
+        true('"ops"' in trail and '"127.0.0.1"' in trail, "the trail: " + trail)
+        # Nobody else gets in: without a certificate, with a node's, in plain text.
+        bare = ssl.create_default_context(cafile=pki + "/ca.crt")
+        for who in (lambda s: bare.wrap_socket(s, server_hostname="orderschedd.orderschedd"),
+                    as_client("node-1")):
+            try:
+                got = ask(c.http(0), "GET", "/livez", wrap=who)
+                raise Wrong("somebody came in: %r" % got)
+            except (OSError, Gone):
+                pass
+        line = Line(c.http(0)).send(request("GET", "/livez"))
+        true(line.is_closed() or b"HTTP" not in line.have, "plain text: %r" % line.have)
+        # At the client port a node may ask on behalf of others, and nothing for itself.
+        node, client = (Wrapped(c.ports[leader] + 1, as_client(n)) for n in ("node-2", "client-ops"))
+        put = [page.ROUTE_PAUSE, os.urandom(16), "r", True]
+        for_ops, for_till = [2, "ops", "10.9.8.7"], [2, "till", ""]
+        same(node.errors([]), page.OK, "a hello")
+        for operation in ([page.GET, "x"], [page.STATUS], put):
+            same(node.errors([operation]), page.DENIED, "for itself: %r" % operation)
+            same(client.errors([operation], for_ops), page.DENIED, "a client for others")
+        same(node.errors([[page.GET, "t/0"]], for_ops), page.OK, "for an admin")
+        same(node.errors([[page.GET, "t/0"]], for_till), page.OK, "for a producer")
+        same(node.errors([[page.GET, "w/0"]], for_till), page.DENIED, "another's")
+        same(node.errors([[page.GET, "t/0"]], [0, "", ""]), page.DENIED, "for nobody")
+        same(node.errors([[page.GET, "w/0"]], [1, token, ""]), page.OK, "for a token")
+        same(node.errors([[page.GET, "w/0"]], [3, "", ""]), page.INVALID, "for the owner")
+        node.close(), client.close()
+        # The leader falls; who asks is known as before.
+        c.kill(leader)
+        port = c.http(c.follower(wrap=ops))
+        same(ask(port, "PUT", "/v1/orders/t%2Fafter", HOUR, {"Prefer": "wait=30"}, wrap=till).status,
+             201, "after")
+    except Exception:
+        if c is not None:
+            print("\n".join("# " + line for line in c.logs().splitlines()))
+        raise
+    finally:
+        if c is not None:
+            c.close()
+        shutil.rmtree(pki)
+
+
+@test
+def with_tls_clients_may_come_with_a_token_alone_where_that_is_allowed():
+    pki = tempfile.mkdtemp(prefix="osd-http-")
+    ctl = os.path.abspath(BUILD) + "/orderctl"
+    c = None
+    try:
+        for words in (["create-ca"], ["client", "ops"]) + tuple(
+                ["node", str(i), "--host", "127.0.0.1"] for i in (1, 2, 3)):
+            same(subprocess.run([ctl, "cert"] + words, cwd=pki, capture_output=True).returncode, 0)
+        c = Cluster(["--tls-clients", "token"], tls=pki)
+        bare = ssl.create_default_context(cafile=pki + "/ca.crt")
+
+        def wrap(sock):
+            return bare.wrap_socket(sock, server_hostname="orderschedd.orderschedd")
+
+        ask_until(lambda a: a.status == 200, c.http(0), "GET", "/livez", wrap=wrap)
+        nobody = ask(c.http(0), "GET", "/v1/status", wrap=wrap)
+        same((nobody.status, nobody.error()), (401, "DENIED"), "nobody")
+        env = {"ORDERSCHED_TLS_CA": pki + "/ca.crt", "ORDERSCHED_TLS_CERT": pki + "/client-ops.crt",
+               "ORDERSCHED_TLS_KEY": pki + "/client-ops.key"}
+        token = c.ctl("token", "create", "root", "--role", "admin", "--expires", "1d",
+                      env=env).stdout.split()[-1]
+        for i in range(3):
+            got = ask(c.http(i), "GET", "/v1/orders/x", headers={"Authorization": "Bearer " + token},
+                      wrap=wrap)
+            same((got.status, got.error()), (404, "NOT_FOUND"), "with a token")
+    finally:
+        if c is not None:
+            c.close()
+        shutil.rmtree(pki)
 
 
 def main():

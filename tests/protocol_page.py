@@ -261,7 +261,14 @@ def a_message_that_is_refused_as_a_whole_says_why(cluster):
         assert answer.node_id and answer.leader_id and answer.term
     error_of(ask([[STATUS]], flags=TOKEN), INVALID, "the flag of a token, and none")
     error_of(leader.receive(leader.send([1, "orderschedd", 0, [], "osdt_"])), INVALID, "a token")
-    for flags in (8, 9, 16, 1 << 31):
+    error_of(ask([[STATUS]], flags=FOR), INVALID, "the flag of whom it is for, and nobody")
+    for whom in ([0, "", ""], [1, "osdt_x", ""], [2, "till", "10.0.0.7"]):
+        error_of(ask([[STATUS]], whom=whom), DENIED, "no node asks for others here")
+    for whom in ([], [0, ""], [0, "x", ""], [2, "", ""], [2, "a b", ""], [3, "", ""], [4, "", ""],
+                 [0, "", "1" * 64], [0, "", "", ""], "till", 1):
+        error_of(ask([[STATUS]], whom=whom), INVALID, "for %r" % (whom,))
+    error_of(leader.receive(leader.send([1, "orderschedd", TOKEN | FOR, [], [0, "", ""]])), INVALID)
+    for flags in (16, 17, 32, 1 << 31):
         same("flag" in error_of(ask([[STATUS]], flags=flags), INVALID, "unknown flag").text, True)
     error_of(ask([[PAY, leader_id(cluster), "x"]], flags=LOCAL), INVALID, "local write")
     error_of(ask([[RESERVE, "r", 1, 1, ""]], flags=LOCAL), INVALID, "local reserve")

@@ -40,9 +40,22 @@ static void client_remove(struct client_logic *l, struct call *call)
     call_free(call);
 }
 
-void client_logic_drop(struct client_logic *l, struct call *call)
+uint64_t client_logic_drop(struct client_logic *l, struct call *call)
 {
+    struct message *m = call->state == CALL_SENT ? call->message : NULL;
+
     client_remove(l, call);
+    for (uint32_t i = 0; m != NULL && i < m->n_calls; i++) {
+        if (m->calls[i] != NULL) {
+            return 0;
+        }
+    }
+    if (m == NULL) {
+        return 0;
+    }
+    uint64_t handle = m->handle;
+    free(client_message_take(l, handle));
+    return handle;
 }
 
 /* The end of a call: its owner is told. */

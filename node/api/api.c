@@ -252,7 +252,7 @@ static bool api_start_relay(struct api *a, char *errbuf, size_t errbuf_len)
 {
     struct tls_relay_config config = {.files = a->config.tls,
                                       .cluster = a->config.cluster,
-                                      .accepts = TLS_ACCEPT_CLIENT,
+                                      .accepts = TLS_ACCEPT_EITHER,
                                       .shaking_max = API_SHAKING_MAX,
                                       .max_age_ms = a->config.tls_max_age_ms,
                                       .accepted = api_arrived,

@@ -149,8 +149,11 @@ void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
     }
     struct api_connection *c = connection_new(a, API_STRANGERS);
     c->from = arrival->from;
-    c->nameless = arrival->peer.kind != CERTIFICATE_CLIENT;
-    memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
+    c->node = arrival->peer.kind == CERTIFICATE_NODE;
+    c->nameless = arrival->peer.kind != CERTIFICATE_CLIENT && !c->node;
+    if (!c->node) {
+        memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
+    }
     if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
         close(arrival->fd);
         api_connection_close(c);

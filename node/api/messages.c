@@ -210,7 +210,7 @@ static void connection_submit(struct api_connection *c)
     slot->in.owner = slot;
     slot->in.source = &c->source;
     slot->in.gone = &c->gone;
-    slot->in.vouched = c->inside;
+    slot->in.vouched = c->inside || c->node;
     api_connection_end_unfinished(c);
     if (c->n_slots++ == 0 && !c->inside) {
         api_seats_busy(&a->seats, &c->seat);
@@ -223,6 +223,12 @@ static void connection_submit(struct api_connection *c)
         snprintf(slot->text, sizeof slot->text,
                  "who asks is not told: neither by a client's "
                  "certificate, nor by a token");
+    }
+    if (slot->error == ORDERSCHED_OK && c->node && slot->in.n_items > 0 &&
+        (slot->in.flags & PROTOCOL_FOR) == 0) {
+        inbound_release(&slot->in);
+        slot->error = ORDERSCHED_DENIED;
+        snprintf(slot->text, sizeof slot->text, "a node asks here on behalf of others alone");
     }
     if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
         api_connection_log(c, ordersched_error_name(slot->error), slot->text);

@@ -214,12 +214,7 @@ void exchange_handle(struct front_exchange *e)
 
 void exchange_end(struct front_exchange *e)
 {
-    while (e->asks != NULL) {
-        struct exchange_ask *a = e->asks;
-        e->asks = a->next;
-        gateway_drop(&e->front->gateway, a->ask);
-        free(a);
-    }
+    exchange_drop_asks(e);
     if (e->x.free_state != NULL) {
         e->x.free_state(e->x.state);
     }

@@ -43,6 +43,8 @@ struct exchange_ask {
     struct front_exchange *exchange;
     struct gateway_ask *ask;
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
+    uint64_t node;           /* to be asked, when it is known where it is; else 0 */
+    struct buffer operation; /* what it is to be asked */
 };
 
 struct front_exchange {
@@ -129,6 +131,9 @@ void exchange_end(struct front_exchange *e);    /* answered, or its connection i
 /* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
 size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
                           size_t size);
+
+/* front_ask.c */
+void exchange_drop_asks(struct front_exchange *e);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);

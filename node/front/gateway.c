@@ -69,22 +69,25 @@ static bool gateway_send(void *arg, unsigned number, const char *address, const 
 {
     struct gateway_way *way = arg;
     struct gateway_slot *slot = &way->slots[number];
+    const char *outside = gateway_is_self(way->gateway, address) ? NULL : address;
+    uint64_t now_ms = clocks_running_ms();
 
+    if (way == &way->gateway->ways[GATEWAY_WAITS]) {
+        return sp_lines_send(&way->lines, outside, message, len, handle, now_ms, timeout_ms);
+    }
     if (slot->link != NULL &&
         strcmp(slot->address, address) != 0) { /* none of its messages is in flight */
         sp_link_free(slot->link);
         slot->link = NULL;
     }
     if (slot->link == NULL) {
-        struct gateway *g = way->gateway;
-        slot->link = sp_link_new(&g->links[way - g->ways],
-                                 gateway_is_self(g, address) ? NULL : address);
+        slot->link = sp_link_new(&way->gateway->links[way - way->gateway->ways], outside);
         if (slot->link == NULL) {
             return false;
         }
         memcpy(slot->address, address, strlen(address) + 1);
     }
-    return sp_link_send(slot->link, message, len, handle, clocks_running_ms(), timeout_ms);
+    return sp_link_send(slot->link, message, len, handle, now_ms, timeout_ms);
 }
 
 static void gateway_reported(void *arg, const struct sp_report *report)
@@ -92,6 +95,7 @@ static void gateway_reported(void *arg, const struct sp_report *report)
     struct gateway_way *way = arg;
     uint64_t now_ms = clocks_running_ms();
 
+    sp_lines_reported(&way->lines, report->handle);
     if (report->answered) {
         client_logic_on_answer(&way->logic, report->handle, report->data, report->len, now_ms);
     } else {
@@ -103,6 +107,7 @@ static void gateway_reported(void *arg, const struct sp_report *report)
 
 static void ask_free(struct gateway_ask *ask)
 {
+    ask->gateway->n_waits -= ask->lane == GATEWAY_WAITS;
     *ask->at = ask->next;
     if (ask->next != NULL) {
         ask->next->at = ask->at;
@@ -194,6 +199,10 @@ static void part_begin(struct gateway_part *part, const struct gateway_question 
     struct client_logic *l = &g->ways[part->ask->lane].logic;
     struct call *call;
 
+    if (part->ask->lane == GATEWAY_WAITS && g->n_waits > GATEWAY_WAITS_MAX) {
+        part_refuse(part, ORDERSCHED_BUSY);
+        return;
+    }
     int error = call_new(&g->budget, operation->bytes, operation->len, operation_changes(operation),
                          q->node, part_answered_cb, part, &call);
     if (error == ORDERSCHED_OK && !call_ask_for(call, q->caller)) {
@@ -243,6 +252,7 @@ struct gateway_ask *gateway_ask(struct gateway *g, const struct gateway_question
     }
     ask->gateway = g;
     ask->lane = question_lane(q);
+    g->n_waits += ask->lane == GATEWAY_WAITS;
     ask->done = q->done;
     ask->arg = q->arg;
     ask->n = ask->left = q->n;
@@ -267,7 +277,11 @@ void gateway_drop(struct gateway *g, struct gateway_ask *ask)
 {
     for (unsigned i = 0; i < ask->n; i++) {
         if (ask->parts[i].call != NULL) {
-            client_logic_drop(&g->ways[ask->lane].logic, ask->parts[i].call);
+            struct gateway_way *way = &g->ways[ask->lane];
+            uint64_t handle = client_logic_drop(&way->logic, ask->parts[i].call);
+            if (handle != 0) {
+                sp_lines_drop(&way->lines, handle);
+            }
             ask->left--;
         }
     }
@@ -338,6 +352,7 @@ bool gateway_init(struct gateway *g, uv_loop_t *loop, const struct gateway_confi
                                         .inside_arg = config->inside_arg,
                                         .report = gateway_reported,
                                         .report_arg = &g->ways[i]};
+        g->ways[i].lines.links = &g->links[i];
         if (!way_init(&g->ways[i], g)) {
             return false;
         }
@@ -355,6 +370,7 @@ void gateway_close(struct gateway *g)
                 g->ways[i].slots[j].link = NULL;
             }
         }
+        sp_lines_close(&g->ways[i].lines);
     }
     gateway_tell_refused(g);
 }
@@ -375,18 +391,10 @@ void gateway_free(struct gateway *g)
     (void)g;
 }
 
-static uint64_t way_tick(struct gateway_way *way, uint64_t now_ms)
+static uint64_t links_tick(struct gateway_way *way, uint64_t now_ms)
 {
-    uint64_t wake_ms = UINT64_MAX;
+    uint64_t wake_ms = sp_lines_tick(&way->lines, now_ms);
 
-    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
-        if (way->slots[i].link != NULL) {
-            (void)sp_link_tick(way->slots[i].link,
-                               now_ms); /* its reports come before what they lead to */
-        }
-    }
-    client_logic_tick(&way->logic, now_ms);
-    wake_ms = client_logic_next_wake_ms(&way->logic, now_ms);
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         if (way->slots[i].link != NULL) {
             uint64_t link_ms = sp_link_tick(way->slots[i].link, now_ms);
@@ -394,6 +402,15 @@ static uint64_t way_tick(struct gateway_way *way, uint64_t now_ms)
         }
     }
     return wake_ms;
+}
+
+static uint64_t way_tick(struct gateway_way *way, uint64_t now_ms)
+{
+    (void)links_tick(way, now_ms); /* their reports come before what they lead to */
+    client_logic_tick(&way->logic, now_ms);
+    uint64_t logic_ms = client_logic_next_wake_ms(&way->logic, now_ms);
+    uint64_t links_ms = links_tick(way, now_ms);
+    return logic_ms < links_ms ? logic_ms : links_ms;
 }
 
 uint64_t gateway_tick(struct gateway *g)

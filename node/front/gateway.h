@@ -13,9 +13,10 @@
 #define FRONT_GATEWAY_H
 
 #include "../resource/exchange.h"
-#include "sp_link.h"
+#include "sp_lines.h"
 
 #define GATEWAY_CALLS_MAX 65536u
+#define GATEWAY_WAITS_MAX 512u /* that wait at the leader at a time; further ones are BUSY */
 #define GATEWAY_BYTES_MAX (64u << 20)
 
 enum gateway_lane { GATEWAY_WRITES, GATEWAY_READS, GATEWAY_WAITS, GATEWAY_LANES };
@@ -39,7 +40,8 @@ struct gateway_slot {
 struct gateway_way {
     struct gateway *gateway;
     struct client_logic logic;
-    struct gateway_slot slots[CLIENT_ENDPOINTS_MAX];
+    struct gateway_slot slots[CLIENT_ENDPOINTS_MAX]; /* one for each node... */
+    struct sp_lines lines;                           /* ...or, of what waits, for each message */
 };
 
 struct gateway_ask; /* operations that wait for their answers */
@@ -49,6 +51,7 @@ struct gateway {
     struct sp_links links[GATEWAY_LANES];
     struct gateway_way ways[GATEWAY_LANES];
     struct call_budget budget;
+    unsigned n_waits;         /* asks in that lane */
     struct gateway_ask *asks; /* all of them */
     struct gateway_ask *refused_first,
         **refused_last; /* ended before they began: told in the tick */

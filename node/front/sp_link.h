@@ -17,7 +17,7 @@
 #include "../../client/lib/client_logic.h"
 #include "../../raft/tls/tls_relay.h"
 
-#define SP_DIAL_MS 1000u /* to connect, and to shake hands */
+#define SP_DIAL_MS 2000u /* to connect, and to shake hands */
 
 struct sp_link; /* opaque */
 

@@ -1,5 +1,5 @@
-/* resource_access.c - see resource_access.h. */
-#include "resource_access.h"
+/* resource_access.c - see resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* resource_audit.c - see resource_audit.h. */
-#include "resource_audit.h"
+/* resource_audit.c - see resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include "../../client/json/json_in.h"
 #include "../../client/json/json_out.h"

@@ -1,8 +1,8 @@
-/* resource_batch.c - see resource_batch.h.
+/* resource_batch.c - see resource_handlers.h.
  *
  * What is wrong with one operation is that operation's answer; the others go on. They are asked all
  * at once and are concurrent, as the operations of a message are (docs/protocol.md). */
-#include "resource_batch.h"
+#include "resource_handlers.h"
 
 #include <assert.h>
 #include <stdio.h>

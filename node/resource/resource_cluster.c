@@ -1,5 +1,5 @@
-/* resource_cluster.c - see resource_cluster.h. */
-#include "resource_cluster.h"
+/* resource_cluster.c - see resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include <assert.h>
 #include <stdio.h>

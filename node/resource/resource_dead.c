@@ -1,5 +1,5 @@
-/* resource_dead.c - see resource_dead.h; acting on many is in resource_dead_act.c. */
-#include "resource_dead.h"
+/* resource_dead.c - see resource_handlers.h; acting on many is in resource_dead_act.c. */
+#include "resource_handlers.h"
 
 #include <stdlib.h>
 

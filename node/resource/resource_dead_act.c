@@ -15,7 +15,7 @@
 #include "problem.h"
 #include "request_key.h"
 #include "resource.h"
-#include "resource_dead.h"
+#include "resource_handlers.h"
 
 #define PAGES_MAX 64u /* of PROTOCOL_LIST_MAX orders, in a request */
 #define NEEDLE_MAX PROTOCOL_REASON_MAX

@@ -1,5 +1,5 @@
-/* resource_orders.c - see resource_orders.h. */
-#include "resource_orders.h"
+/* resource_orders.c - see resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "made_secret.h"
 #include "request_key.h"
 #include "resource.h"
-#include "resource_routes.h"
+#include "resource_handlers.h"
 #include "route_request.h"
 
 #define NAMES_MAX 24

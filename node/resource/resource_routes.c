@@ -1,5 +1,5 @@
-/* resource_routes.c - see resource_routes.h; putting and changing settings is in resource_route_put.c. */
-#include "resource_routes.h"
+/* resource_routes.c - see resource_handlers.h; putting and changing settings is in resource_route_put.c. */
+#include "resource_handlers.h"
 
 #include <string.h>
 

@@ -1,17 +1,9 @@
 /* resource_table.c - see resource_table.h. */
 #include "resource_table.h"
 
-#include "resource_access.h"
-#include "resource_audit.h"
-#include "resource_batch.h"
-#include "resource_cluster.h"
-#include "resource_dead.h"
+#include "resource_handlers.h"
 #include "resource_metrics.h"
-#include "resource_node.h"
 #include "resource_openapi.h"
-#include "resource_orders.h"
-#include "resource_routes.h"
-#include "resource_work.h"
 
 const struct resource resource_table[] = {
     {"GET", "/livez", resource_livez, NULL},

@@ -1,5 +1,5 @@
-/* resource_work.c - see resource_work.h. */
-#include "resource_work.h"
+/* resource_work.c - see resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include <stdio.h>
 #include <stdlib.h>

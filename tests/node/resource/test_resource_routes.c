@@ -305,7 +305,7 @@ static void routes_are_shown_without_their_secrets(void **state)
                         "\"http2\":true,\"secrets\":2,\"orders\":77,\"revision\":5}]}");
     ask("GET", "/v1/routes/shop", NULL);
     front_desk_answer_one(&desk, answer);
-    assert_memory_equal(text(), "{\"name\":\"shop\"", 14);
+    begins("{\"name\":\"shop\",");
     ask("GET", "/v1/routes/sho", NULL);
     front_desk_answer_one(&desk, answer);
     refused(404, "NOT_FOUND", "");

@@ -17,7 +17,7 @@ import socket
 import struct
 import time
 
-LOCAL, IDENTIFY, TOKEN = 1, 2, 4
+LOCAL, IDENTIFY, TOKEN, FOR = 1, 2, 4, 8
 MESSAGE_MAX, ANSWER_MAX, OPERATIONS_MAX = 1 << 20, 4 << 20, 1024
 
 (SCHEDULE, PAY, CANCEL, EXTEND) = range(1, 5)
@@ -162,7 +162,9 @@ def _read(data, at):
 
 # ---- one node
 
-def request(operations=(), cluster="orderschedd", flags=0, version=1, token=None):
+def request(operations=(), cluster="orderschedd", flags=0, version=1, token=None, whom=None):
+    if whom is not None:
+        return [version, cluster, flags | FOR, list(operations), whom]
     if token is None:
         return [version, cluster, flags, list(operations)]
     return [version, cluster, flags | TOKEN, list(operations), token]

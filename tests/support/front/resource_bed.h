@@ -42,6 +42,14 @@ static inline const char *text(void)
     return (const char *)desk.text.data;
 }
 
+/* The response's text begins so. */
+static inline void begins(const char *want)
+{
+    if (strncmp(text(), want, strlen(want)) != 0) {
+        fail_msg("%s", text());
+    }
+}
+
 /* The response is this problem, whose text has these words. */
 static inline void refused(unsigned status, const char *name, const char *words)
 {
