@@ -273,7 +273,7 @@ $(BUILD)/yaml_json: $(call objs,packaging/yaml_json.c)
 $(BUILD)/openapi.json: docs/openapi.yaml $(BUILD)/yaml_json
 	$(Q)$(BUILD)/yaml_json $< $@
 $(BUILD)/obj/node/resource/resource_openapi.o: $(BUILD)/openapi.json
-$(BUILD)/obj/node/resource/resource_openapi.o: ALL_CFLAGS += -Wa,-I,$(BUILD)
+$(BUILD)/obj/node/resource/resource_openapi.o: ALL_CFLAGS += -DOPENAPI_JSON='"$(BUILD)/openapi.json"'
 $(BUILD)/orderctl: $(call objs,$(CTL_SRC)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(BENCH_SRC)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(SINK_SRC)) $(LIBCLIENT)

@@ -11,7 +11,7 @@ __asm__(".section .rodata\n"
         ".global resource_openapi_text\n"
         ".hidden resource_openapi_text\n"
         "resource_openapi_text:\n"
-        ".incbin \"openapi.json\"\n"
+        ".incbin \"" OPENAPI_JSON "\"\n"
         ".byte 0\n"
         ".previous\n");
 
