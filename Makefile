@@ -224,11 +224,11 @@ jepsen-selftest: deps deps-jepsen
 
 .PHONY: format
 format:
-	@find client raft node jepsen tests -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
+	@find client raft node jepsen tests packaging -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
 
 # A BUILD elsewhere may hold what is not ours: of it only what is made here is removed.
 MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
-    ordersim ordersim-mutants orderschedd-mutants libordersched.so libordersched.so.$(VERSION) \
+    ordersim ordersim-mutants orderschedd-mutants yaml_json openapi.json npm libordersched.so libordersched.so.$(VERSION) \
     libordersched.a $(SONAME) ordersched.pc demo.json bench.json bench-peers.json
 .PHONY: clean
 clean:
@@ -266,6 +266,14 @@ $(LIBCLIENT) $(LIBRAFT_) $(LIBNODE) $(LIBSUPPORT):
 $(BUILD)/orderschedd: $(call objs,node/main.c) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+# docs/openapi.yaml as JSON, which is in the daemon.
+$(BUILD)/yaml_json: $(call objs,packaging/yaml_json.c)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/openapi.json: docs/openapi.yaml $(BUILD)/yaml_json
+	$(Q)$(BUILD)/yaml_json $< $@
+$(BUILD)/obj/node/resource/resource_openapi.o: $(BUILD)/openapi.json
+$(BUILD)/obj/node/resource/resource_openapi.o: ALL_CFLAGS += -DOPENAPI_JSON='"$(BUILD)/openapi.json"'
 $(BUILD)/orderctl: $(call objs,$(CTL_SRC)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(BENCH_SRC)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(SINK_SRC)) $(LIBCLIENT)

@@ -83,7 +83,7 @@ arrows=(
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core raft/loop'
     'node/api: client/base client/text node/commit node/host node/metrics raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
-    'node/resource: client client/json client/text client/wire node/metrics'
+    'node/resource: client client/base client/json client/text client/wire node/metrics'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
     'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft/loop raft/tls'
     'node: client/base client/text node/api node/callback node/config node/front node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'

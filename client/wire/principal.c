@@ -132,6 +132,7 @@ int principal_decode(struct cursor *c, struct operation *op)
         return ORDERSCHED_INVALID;
     }
     op->request_id = id.data;
+    op->keyed = request_id_is_keyed(id.data);
     return read_change(c, op);
 }
 

@@ -2,6 +2,7 @@
 #include "resource_table.h"
 
 #include "resource_handlers.h"
+#include "resource_openapi.h"
 
 const struct resource resource_table[] = {
     {"GET", "/livez", resource_livez, NULL},
@@ -37,6 +38,7 @@ const struct resource resource_table[] = {
     {"POST", "/v1/dead/redrive", resource_dead_redrive, NULL},
     {"POST", "/v1/dead/drop", resource_dead_drop, NULL},
 
+    {"GET", "/v1/openapi.json", resource_openapi, NULL},
     {"GET", "/v1/status", resource_status, "node"},
     {"GET", "/v1/cluster", resource_cluster, NULL},
     {"GET", "/v1/members", resource_member_list, NULL},

@@ -61,6 +61,28 @@ static void a_schedule_comes_back_as_it_was(void **state)
     buffer_free(&b);
 }
 
+/* An order's, a route's, and a principal's, each decoded by a file of its own. */
+static void each_kind_of_operation_says_that_its_id_is_keyed(void **state)
+{
+    static const enum operation_code codes[] = {OPERATION_PAY, OPERATION_DEAD_DROP,
+                                                OPERATION_ROUTE_RETRY, OPERATION_GRANT_REVOKE};
+    uint8_t keyed[ORDERSCHED_REQUEST_ID_SIZE];
+    struct buffer b = {0};
+    struct operation out;
+
+    (void)state;
+    request_id_make_keyed(keyed, 5, (const uint8_t *)"ten bytes");
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        struct operation op = {.code = codes[i], .request_id = keyed, .id = text("shop")};
+        assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+        assert_true(out.keyed);
+        op.request_id = request_id;
+        assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+        assert_false(out.keyed);
+    }
+    buffer_free(&b);
+}
+
 static void a_keyed_request_id_has_its_time_below_the_topmost_bit(void **state)
 {
     uint8_t a[ORDERSCHED_REQUEST_ID_SIZE], b[sizeof a], common[2][sizeof a];
@@ -456,6 +478,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
         cmocka_unit_test(a_keyed_request_id_has_its_time_below_the_topmost_bit),
+        cmocka_unit_test(each_kind_of_operation_says_that_its_id_is_keyed),
         cmocka_unit_test(an_extend_may_name_the_version_that_it_expects),
         cmocka_unit_test(a_list_with_filters_comes_back_as_it_was),
         cmocka_unit_test(a_route_comes_back_as_it_was),
