@@ -64,20 +64,20 @@ in_folders = $(wildcard $(addsuffix /*.c,$(1)))
 CTL_SRC := $(call in_folders,client/ctl)
 BENCH_SRC := $(call in_folders,client/bench client/bench/measure client/bench/replay)
 SINK_SRC := $(call in_folders,client/sink)
-CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback lib))
+CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback json lib))
 # What the client library is made of; the other files it needs are taken from the archive.
 LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
-    $(addprefix node/,host commit dispatch callback api config scheduler)))
+    $(addprefix node/,metrics host commit dispatch callback api config front resource scheduler)))
 ifneq ($(FUZZ),) # no more of them than the targets use
 RAFT_SRC := $(filter-out raft/consensus/% raft/disk/%,$(RAFT_SRC))
-NODE_SRC := $(call in_folders,$(addprefix node/,host commit dispatch callback api config))
+NODE_SRC := $(call in_folders,$(addprefix node/,metrics host commit dispatch callback api config resource))
 endif
 # test_*.c are unit tests, it_*.c start programs of the same build directory. Each is a program.
 TEST_SRC := $(shell find tests -name "test_*.c" -o -name "it_*.c")
 TEST_SUPPORT_SRC := $(if $(FUZZ),$(addprefix tests/support/,bed.c raft_judge.c raft_stream.c \
-    bench/snapshot_bench.c),$(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign tls)))
+    bench/snapshot_bench.c front/front_desk.c),$(call in_folders,tests/support $(addprefix tests/support/,bench cluster foreign front tls)))
 PRELOAD_SRC := $(wildcard tests/preload/*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 # The harness that breaks a real cluster.
@@ -224,11 +224,11 @@ jepsen-selftest: deps deps-jepsen
 
 .PHONY: format
 format:
-	@find client raft node jepsen tests -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
+	@find client raft node jepsen tests packaging -name '*.[ch]' -print0 | xargs -0 -n 40 -P $$(nproc) clang-format -i
 
 # A BUILD elsewhere may hold what is not ours: of it only what is made here is removed.
 MADE := obj peers demo $(notdir $(PROGRAMS) $(TEST_PROGRAMS) $(FUZZ_PROGRAMS) $(PRELOADS) $(JEPSEN)) jepsen-check \
-    ordersim ordersim-mutants orderschedd-mutants libordersched.so libordersched.so.$(VERSION) \
+    ordersim ordersim-mutants orderschedd-mutants yaml_json openapi.json npm libordersched.so libordersched.so.$(VERSION) \
     libordersched.a $(SONAME) ordersched.pc demo.json bench.json bench-peers.json
 .PHONY: clean
 clean:
@@ -266,6 +266,14 @@ $(LIBCLIENT) $(LIBRAFT_) $(LIBNODE) $(LIBSUPPORT):
 $(BUILD)/orderschedd: $(call objs,node/main.c) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
 	$(if $(V),,@echo "  link  $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+# docs/openapi.yaml as JSON, which is in the daemon.
+$(BUILD)/yaml_json: $(call objs,packaging/yaml_json.c)
+	$(if $(V),,@echo "  link  $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(PKG_LIBS)
+$(BUILD)/openapi.json: docs/openapi.yaml $(BUILD)/yaml_json
+	$(Q)$(BUILD)/yaml_json $< $@
+$(BUILD)/obj/node/resource/resource_openapi.o: $(BUILD)/openapi.json
+$(BUILD)/obj/node/resource/resource_openapi.o: ALL_CFLAGS += -DOPENAPI_JSON='"$(BUILD)/openapi.json"'
 $(BUILD)/orderctl: $(call objs,$(CTL_SRC)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(BENCH_SRC)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(SINK_SRC)) $(LIBCLIENT)

@@ -61,7 +61,8 @@ enum ordersched_error {
     ORDERSCHED_STALE_RESERVATION = 11, /* worker: the lease is over, or of an earlier leader */
     ORDERSCHED_NOT_DEAD = 12, /* redrive, drop: the order is no dead letter; see the state */
     ORDERSCHED_TOO_MANY_PRINCIPALS = 13,
-    ORDERSCHED_NO_ADMIN = 14, /* authorisation: nobody could change anything any more */
+    ORDERSCHED_NO_ADMIN = 14,        /* authorisation: nobody could change anything any more */
+    ORDERSCHED_VERSION_CHANGED = 15, /* extend: the order's version is not the expected one */
 
     /* Refused on entry, before the log: this attempt did nothing. */
     ORDERSCHED_INVALID = 32,             /* malformed or truncated message or operation */

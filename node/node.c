@@ -79,6 +79,9 @@ static void node_disk_work_cb(uv_work_t *work, int status)
     if (status != 0 || n->stopped || n->disk_answer != 0) {
         return;
     }
+    n->room_known = true;
+    n->room_free = n->disk_free;
+    n->room_total = n->disk_total;
     if (n->disk_free < n->config->min_free_bytes / 2 || n->disk_free < NODE_SEGMENT_BYTES) {
         state = SCHEDULER_DISK_FULL;
     } else if (n->disk_free < n->config->min_free_bytes) {
@@ -97,6 +100,7 @@ static void node_second_cb(uv_timer_t *timer)
         return;
     }
     acquaint_ask(&n->acquaint, scheduler_replica(n->scheduler));
+    node_sample(n);
     if (n->disk_asked) {
         if (++n->disk_silent_s % NODE_DISK_SILENT_S == 0) {
             log_line(&n->log, LOG_WARN, "the data disk does not answer",
@@ -132,6 +136,9 @@ static void node_received(void *arg, struct inbound *in, int error, const char *
 {
     struct node *n = arg;
 
+    if (error == ORDERSCHED_BUSY) {
+        metrics_note_busy(n->metrics, METRICS_BUSY_QUEUE);
+    }
     if (error != ORDERSCHED_OK) {
         scheduler_refuse(n->scheduler, in, error, text);
     } else {
@@ -171,6 +178,7 @@ static void node_exec_closed(void *arg)
     loop_watch_close(&n->loop_watch);
     uv_close((uv_handle_t *)&n->wake, NULL);
     uv_close((uv_handle_t *)&n->disk_poll, NULL);
+    node_sampling_stop(n);
     uv_close((uv_handle_t *)&n->sigterm, NULL);
     uv_close((uv_handle_t *)&n->sigint, NULL);
     uv_close((uv_handle_t *)&n->sighup, NULL);
@@ -214,6 +222,9 @@ static void node_signal_cb(uv_signal_t *handle, int signum)
     log_line(&n->log, LOG_INFO, "stopping: refuses new requests, transfers the leadership, drains",
              LOG_STR("signal", signum == SIGTERM ? "SIGTERM" : "SIGINT"));
     (void)sd_notify(0, "STOPPING=1");
+    if (n->front != NULL) {
+        front_stop(n->front);
+    }
     scheduler_drain(n->scheduler, NODE_DRAIN_MS, node_drained, n);
 }
 
@@ -302,6 +313,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .loop_stalls_arg = n,
         .client_load = node_client_load,
         .client_load_arg = n,
+        .metrics = n->metrics,
     };
 
     node_cluster_serve_scheduler(n, &config);
@@ -344,7 +356,7 @@ static const char *node_local_socket(struct node *n)
 
 static int node_start_api(struct node *n)
 {
-    char api[PROTOCOL_ADDRESS_MAX], bound[PROTOCOL_ADDRESS_MAX + 16], host[256], err[512];
+    char api[PROTOCOL_ADDRESS_MAX], host[256], err[512];
     unsigned port;
 
     if (!units_move_port(n->config->address, 1, api, sizeof api) ||
@@ -352,17 +364,18 @@ static int node_start_api(struct node *n)
         return node_fail(n, "cannot serve clients", "the address has no room for the client port");
     }
     if (n->config->bind != NULL) {
-        snprintf(bound, sizeof bound, "%s:%u", n->config->bind, port);
+        snprintf(n->clients_at, sizeof n->clients_at, "%s:%u", n->config->bind, port);
     } else {
-        snprintf(bound, sizeof bound, "%s", api);
+        snprintf(n->clients_at, sizeof n->clients_at, "%s", api);
     }
     struct api_config config = {
-        .address = bound,
+        .address = n->clients_at,
         .local = node_local_socket(n),
         .cluster = n->config->cluster,
         .slots = n->config->max_requests,
         .bytes_max = NODE_QUEUED_BYTES_MAX,
         .log = &n->log,
+        .metrics = n->metrics,
         .tls = n->tls,
         .tls_max_age_ms = n->config->tls_max_age_ms,
         .received = node_received,
@@ -372,9 +385,6 @@ static int node_start_api(struct node *n)
     if (n->api == NULL) {
         return node_fail(n, "cannot start", err);
     }
-    log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
-             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", bound),
-             LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     return 0;
 }
 
@@ -393,7 +403,7 @@ static void node_hangup_cb(uv_signal_t *handle, int signum)
 
 static void node_start_handles(struct node *n)
 {
-    loop_watch_start(&n->loop_watch, &n->loop);
+    loop_watch_start(&n->loop_watch, &n->loop, &n->metrics->loop_rounds);
     node_cluster_watch_leader(n);
     clock_watch_init(&n->clock_watch, &n->loop, &n->transport, &n->log);
     uv_prepare_init(&n->loop, &n->prepare);
@@ -454,6 +464,9 @@ static int node_start(struct node *n)
     if (uv_loop_init(&n->loop) != 0) {
         return node_fail(n, "cannot start", "no event loop: out of memory or descriptors");
     }
+    if (node_sampling_open(n) != 0) {
+        return node_fail(n, "cannot start", "out of memory");
+    }
     if (node_open_tls(n) != 0 || node_open_disk(n, &io) != 0) {
         return -1;
     }
@@ -472,9 +485,13 @@ static int node_start(struct node *n)
     receivers_init(&n->receivers, callback_http_receiver(n->callback), NULL,
                    callback_exec_receiver(n->exec));
     node_start_handles(n);
-    if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0) {
+    if (node_start_scheduler(n, io) != 0 || node_start_api(n) != 0 || node_front_start(n) != 0) {
         return -1;
     }
+    log_line(&n->log, LOG_INFO, "serving", LOG_STR("cluster", n->config->cluster),
+             LOG_STR("peers_at", n->config->address), LOG_STR("clients_at", n->clients_at),
+             LOG_STR("http_at", n->front != NULL ? n->front_address : "off"),
+             LOG_STR("data", n->config->data), LOG_STR("version", ORDERSCHEDD_VERSION));
     (void)sd_notify(0, "READY=1");
     return 0;
 }
@@ -497,10 +514,14 @@ int node_run(const struct config *config)
     scheduler_free(n->scheduler);
     callback_http_free(n->callback);
     callback_exec_free(n->exec);
+    if (n->front != NULL) {
+        front_free(n->front);
+    }
     api_free(n->api);
     disk_close(n->disk);
     transport_free(&n->transport);
     tls_files_free(n->tls);
+    node_sampling_free(n);
     pages_reserve_stop();
     int rv = uv_loop_close(&n->loop);
     assert(rv == 0);

@@ -1,5 +1,5 @@
 /* node_internal.h - the node's inside: node.c (its life and loop), node_cluster.c (what it is told
- * and asked about its cluster), outside.c (the machine it runs on). */
+ * and asked about its cluster), outside.c (the machine it runs on), sampling.c (what it tells as metrics). */
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
@@ -14,8 +14,10 @@
 #include "callback/exec.h"
 #include "callback/http.h"
 #include "config/config.h"
+#include "front/front.h"
 #include "host/kernel_clock.h"
 #include "host/loop_watch.h"
+#include "metrics/metrics_view.h"
 #include "callback/receivers.h"
 #include "scheduler/scheduler.h"
 
@@ -34,7 +36,13 @@ struct node {
     struct receivers receivers; /* of the two */
     struct scheduler *scheduler;
     struct api *api;
-    char local_socket[108]; /* its path; a longer one does not fit (unix(7)) */
+    struct front *front; /* NULL: no HTTP */
+    char front_self[PROTOCOL_ADDRESS_MAX];
+    char front_address[PROTOCOL_ADDRESS_MAX + 16];
+    char front_peers[CONFIG_PEERS_MAX][PROTOCOL_ADDRESS_MAX];
+    const char *front_others[CONFIG_PEERS_MAX];
+    char clients_at[PROTOCOL_ADDRESS_MAX + 16]; /* where the api listens */
+    char local_socket[108];                     /* its path; a longer one does not fit (unix(7)) */
     uv_prepare_t prepare;
     uv_check_t check;
     struct loop_watch loop_watch;
@@ -44,7 +52,15 @@ struct node {
     bool disk_asked;     /* and has not answered yet, */
     unsigned disk_silent_s;
     int disk_answer;
-    uint64_t disk_free, disk_total;
+    uint64_t disk_free, disk_total; /* the pool's, while it asks */
+    bool room_known;                /* these are as of the last answer */
+    uint64_t room_free, room_total;
+    struct metrics *metrics;
+    struct metrics_exchange exchange; /* of samples, with the thread that shows them */
+    struct metrics_view view;         /* the front's thread's */
+    struct metrics_sample *sample;    /* that is being filled; NULL: none */
+    uint32_t sample_slot;             /* the route to go on with */
+    uv_timer_t sampling;
     struct acquaint acquaint;
     uv_signal_t sigterm, sigint, sighup;
     struct leader_watch leader_watch;
@@ -67,6 +83,18 @@ bool node_synchronized(void *impl, uint64_t wall_us, uint64_t monotonic_us);
 void node_fatal(void *arg, const char *sentence);
 /* Why the start ends, for the log. -1. */
 int node_fail(struct node *n, const char *what, const char *why);
+
+/* node_front.c: its HTTP server. 0, or -1: node_fail. */
+int node_front_start(struct node *n);
+
+/* sampling.c */
+/* 0, or -1: no memory. Before the parts that count. */
+int node_sampling_open(struct node *n);
+/* Once a second: begin a sample, if none is under way. */
+void node_sample(struct node *n);
+/* Its timer is gone when the loop has run out. */
+void node_sampling_stop(struct node *n);
+void node_sampling_free(struct node *n);
 
 /* node_cluster.c: what the transport and the scheduler ask this node about its cluster. */
 void node_cluster_serve_transport(struct node *n, struct transport_config *config);

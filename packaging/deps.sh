@@ -20,8 +20,8 @@ if [ "${1:-}" = --build ]; then
 fi
 
 # Each line: a package, and how to see that it is there: a command, a pkg-config module (with
-# the least version), a header, a command that only root has in its path, or what clang links fuzz targets
-# with. Checked instead of dpkg so that libraries built by hand count.
+# the least version), a header, a command that only root has in its path, what clang links fuzz targets
+# with, or a module of PHP. Checked instead of dpkg so that libraries built by hand count.
 requirements() {
     cat <<'END'
 gcc                   command gcc
@@ -49,6 +49,8 @@ valgrind              command valgrind
 nghttp2-server        sbin nghttpd
 clang                 command clang
 libclang-rt-dev       fuzzer libclang_rt.fuzzer
+php-cli               command php
+php-sqlite3           php pdo_sqlite
 END
 }
 
@@ -70,6 +72,7 @@ have() {
     command) command -v "$what" >/dev/null ;;
     sbin) PATH=$PATH:/usr/sbin command -v "$what" >/dev/null ;;
     header) have_header "$what" ;;
+    php) command -v php >/dev/null && php -m | grep -x "$what" >/dev/null ;;
     fuzzer) command -v clang >/dev/null && compgen -G "$(clang --print-runtime-dir)/$what*" >/dev/null ;;
     module)
         command -v pkg-config >/dev/null &&

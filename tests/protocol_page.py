@@ -261,7 +261,14 @@ def a_message_that_is_refused_as_a_whole_says_why(cluster):
         assert answer.node_id and answer.leader_id and answer.term
     error_of(ask([[STATUS]], flags=TOKEN), INVALID, "the flag of a token, and none")
     error_of(leader.receive(leader.send([1, "orderschedd", 0, [], "osdt_"])), INVALID, "a token")
-    for flags in (8, 9, 16, 1 << 31):
+    error_of(ask([[STATUS]], flags=FOR), INVALID, "the flag of whom it is for, and nobody")
+    for whom in ([0, "", ""], [1, "osdt_x", ""], [2, "till", "10.0.0.7"]):
+        error_of(ask([[STATUS]], whom=whom), DENIED, "no node asks for others here")
+    for whom in ([], [0, ""], [0, "x", ""], [2, "", ""], [2, "a b", ""], [3, "", ""], [4, "", ""],
+                 [0, "", "1" * 64], [0, "", "", ""], "till", 1):
+        error_of(ask([[STATUS]], whom=whom), INVALID, "for %r" % (whom,))
+    error_of(leader.receive(leader.send([1, "orderschedd", TOKEN | FOR, [], [0, "", ""]])), INVALID)
+    for flags in (16, 17, 32, 1 << 31):
         same("flag" in error_of(ask([[STATUS]], flags=flags), INVALID, "unknown flag").text, True)
     error_of(ask([[PAY, leader_id(cluster), "x"]], flags=LOCAL), INVALID, "local write")
     error_of(ask([[RESERVE, "r", 1, 1, ""]], flags=LOCAL), INVALID, "local reserve")
@@ -307,10 +314,12 @@ def a_result_of_an_operation_that_is_wrong_is_its_own(cluster):
         (INVALID, [PAY, b"short", "own-1"]),
         (INVALID, [PAY, new(), 5]),
         (INVALID, [SCHEDULE, new(), "own-2", 2, 60000, "own", b""]),
-        (INVALID, [EXTEND, new(), "own-1", True, -5 & 0xffffffffffffffff, 3]),
+        (INVALID, [EXTEND, new(), "own-1", True, -5 & 0xffffffffffffffff, 0]),
         (INVALID, [GET]),
         (INVALID, [LIST, 7, "", 10, ""]),
         (INVALID, [LIST, 0, "", 10, "not a cursor"]),
+        (INVALID, [FILTERED_LIST, 0, "", b"", 0, 0, 10, "not a cursor"]),
+        (INVALID, [FILTERED_LIST, 0, "", b"x" * 129, 0, 0, 10, ""]),
         (UNKNOWN_OPERATION, [99, 1, 2]),
         (UNKNOWN_OPERATION, [5]),
         (UNKNOWN_OPERATION, [64, 1, 2]),
@@ -324,6 +333,7 @@ def a_result_of_an_operation_that_is_wrong_is_its_own(cluster):
         (UNKNOWN_ROUTE, [SCHEDULE, new(), "own-5", True, 60000, "nowhere", b""]),
         (UNKNOWN_ROUTE, [LIST, 0, "nowhere", 10, ""]),
         (UNKNOWN_ROUTE, [DEAD_LIST, "nowhere", 10, ""]),
+        (UNKNOWN_ROUTE, [FILTERED_LIST, 0, "nowhere", b"", 0, 0, 10, ""]),
         (OK, [STATUS]),
     ]
     for (wanted, operation), result in zip(cases, leader.ask([o for _, o in cases]).results):
@@ -350,6 +360,9 @@ def an_order_lives_as_the_table_says(cluster):
     same(longer.deadline_ms, made.deadline_ms + 5000)
     error_of(c.do(EXTEND, None, "life-1", False, made.deadline_ms), BAD_DEADLINE)
     error_of(c.do(EXTEND, None, "life-1", True, 401 * DAY_MS), BAD_DEADLINE)
+    changed = error_of(c.do(EXTEND, None, "life-1", True, 7200000, 1), VERSION_CHANGED)
+    same((changed.state, changed.deadline_ms), (PENDING, longer.deadline_ms), "read again: it is 2")
+    longer = error_of(c.do(EXTEND, None, "life-1", False, longer.deadline_ms, 2), OK)
     error_of(c.do(SCHEDULE, None, "life-2", True, 401 * DAY_MS, "life", b""), BAD_DEADLINE)
     error_of(c.do(SCHEDULE, None, "life-2", True, 0, "life", b""), BAD_DEADLINE)
     error_of(c.do(SCHEDULE, None, "life-2", False, 12345, "life", b""), BAD_DEADLINE)
@@ -359,7 +372,7 @@ def an_order_lives_as_the_table_says(cluster):
     error_of(c.do(SCHEDULE, None, "life-5", True, 400 * DAY_MS, "life", b""), OK)
     got = error_of(c.do(GET, "life-1"), OK)
     route, attempts, next_ms, payload, version, schedule_index, decided_ms = got.body
-    same((route, attempts, next_ms, payload, version, decided_ms), ("life", 0, 0, b"{}", 2, 0))
+    same((route, attempts, next_ms, payload, version, decided_ms), ("life", 0, 0, b"{}", 3, 0))
     paid = error_of(c.do(PAY, None, "life-1"), OK)
     same(paid.state, PAID)
     assert paid.index > schedule_index > 0
@@ -470,6 +483,26 @@ def lists_go_on_with_their_cursors(cluster):
         cursor, more = node.one(LIST, 0, "list", 50, cursor, flags=LOCAL).body
         rows += [r[0] for r in more]
     same((set(rows), len(rows)), (ids, 1024), "begun at the leader, ended at a follower")
+
+
+@test
+def a_list_may_have_filters(cluster):
+    c = cluster.client
+    worker_route(c, "few")
+    for i in range(6):
+        id = "%s/few-%d" % ("eu" if i % 2 else "us", i)
+        error_of(c.do(SCHEDULE, None, id, True, 3600000 * (1 + i), "few", b""), OK)
+    rows = {r[0]: r[2] for r in c.pages(FILTERED_LIST, 0, "few", b"", 0, 0, 0)}
+    same(len(rows), 6)
+    listed = lambda *filters: {r[0] for r in c.pages(FILTERED_LIST, 0, "few", *filters, 0)}
+    same(listed(b"eu/", 0, 0), {b"eu/few-1", b"eu/few-3", b"eu/few-5"})
+    same(listed(b"", rows[b"eu/few-1"], rows[b"us/few-4"]), {b"eu/few-1", b"us/few-2", b"eu/few-3"})
+    same(listed(b"eu/", rows[b"eu/few-1"] + 1, 0), {b"eu/few-3", b"eu/few-5"})
+    same([r[0] for r in c.pages(FILTERED_LIST, PENDING, "", b"us/few-4", 0, 0, 1)], [b"us/few-4"])
+    # a cursor is a place, also for another list
+    cursor = c.do(LIST, 0, "few", 1, "").body[0]
+    rest = c.do(FILTERED_LIST, 0, "few", b"eu/", 0, 0, 0, cursor).body[1]
+    same({r[0] for r in rest} - {b"eu/few-1", b"eu/few-3", b"eu/few-5"}, set())
 
 
 @test

@@ -16,6 +16,7 @@ tool() {
 }
 tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
 tool clang 'echo "$SYSROOT/clang"'
+tool php 'echo pdo_sqlite'
 tool id 'cat "$SYSROOT/uid"'
 tool sudo 'echo "sudo $*" >>"$CALLS"; exec "$@"'
 # A mirror whose Debian has libraft 0.15, and 0.22 in the suites of $SYSROOT/mirror only.

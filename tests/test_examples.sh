@@ -1,10 +1,11 @@
 #!/bin/bash
 # test_examples.sh - the receivers of docs/examples do what docs/callbacks.md promises: with a real
-# node, real deadlines and real signatures; and with forged, replayed and repeated requests.
+# node, real deadlines and real signatures; and with forged, replayed and repeated requests. And the
+# clients schedule, pay and work over HTTP.
 #
 #   tests/test_examples.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #
-# Prints TAP. A receiver is skipped, with the reason, where what it needs is not installed.
+# Prints TAP. All languages at once, each with a receiver of its own. A language is skipped, with the reason, where what it needs is not installed.
 set -u
 build=${1:-${BUILD:-build}}
 examples=$(dirname "$0")/../docs/examples
@@ -12,11 +13,11 @@ dir=$(mktemp -d)
 node=
 receiver=
 tests=0
-failed=0
 secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
 other=whsec_b3RoZXIgc2VjcmV0IG90aGVyIHNlY3JldA==
+runs=()
 cleanup() {
-    stop_receiver
+    [ ${#runs[@]} -eq 0 ] || kill "${runs[@]}" 2>/dev/null
     [ -z "$node" ] || kill -KILL "$node" 2>/dev/null
     wait 2>/dev/null
     rm -rf "$dir"
@@ -29,7 +30,6 @@ trap cleanup EXIT
 
 report() { # ok | "not ok", NAME
     tests=$((tests + 1))
-    [ "$1" = ok ] || failed=$((failed + 1))
     echo "$1 $tests - $2"
 }
 
@@ -39,13 +39,13 @@ is() { # NAME GOT WANTED
     else
         report "not ok" "$1"
         printf '# got:    %s\n# wanted: %s\n' "$2" "$3"
-        tail -5 "$dir/receiver.log" | sed 's/^/# log: /'
+        tail -5 "$log" | sed 's/^/# log: /'
     fi
 }
 
 skip() { # WHAT REASON
     tests=$((tests + 1))
-    echo "ok $tests - the receiver in $1 # SKIP $2"
+    echo "ok $tests - the examples in $1 # SKIP $2"
 }
 
 # shellcheck source=tests/support/ports.sh
@@ -112,18 +112,24 @@ start_receiver() { # LANGUAGE
     export SECRET=$secret
     ! listens $sink || return # that is not ours
     case $1 in
-    Python) exec python3 "$examples/receiver.py" $address "$dir/py.db" "$dir/payments" ;;
+    Python) exec python3 "$examples/python/receiver.py" $address "$dir/py.db" "$dir/payments" ;;
     Key) # knows no secret
         exec env SECRET= PUBLIC_KEY="$public_key" \
-            node "$examples/receiver.mjs" $address "$dir/key.jsonl" "$dir/payments"
+            node "$examples/node/receiver.mjs" $address "$dir/key.jsonl" "$dir/payments"
         ;;
-    Node) exec node "$examples/receiver.mjs" $address "$dir/node.jsonl" "$dir/payments" ;;
+    Node) exec node "$examples/node/receiver.mjs" $address "$dir/node.jsonl" "$dir/payments" ;;
+    PHP)
+        export DATABASE="$dir/php.db" PAYMENTS="$dir/payments"
+        exec php -S $address "$examples/php/receiver.php"
+        ;;
+    Java) exec java -cp "$dir/classes" Receiver $sink "$dir/Java.inbox" "$dir/payments" ;;
+    Go) exec "$dir/shop" receive $address "$dir/Go.inbox" "$dir/payments" ;;
     shell)
         exec systemd-socket-activate --inetd --accept -l $address -E SECRET=$secret \
             -E STATE="$dir/shell" -E PAYMENTS="$dir/payments" -E PATH="$PATH" \
-            "$examples/receiver.sh"
+            "$examples/shell/receiver.sh"
         ;;
-    esac >>"$dir/receiver.log" 2>&1 &
+    esac >>"$log" 2>&1 &
     receiver=$!
     wait_for listens $sink
 }
@@ -137,8 +143,16 @@ print(sqlite3.connect(sys.argv[1]).execute("SELECT COUNT(*) FROM released WHERE 
                                            sys.argv[2:]).fetchone()[0])' "$dir/py.db" "$2"
         ;;
     Node) grep -c "\"order\":\"$2\",.*\"key\":.*\"outcome\":\"expired\"" "$dir/node.jsonl" ;;
+    PHP) released_in_php "$dir/php.db" "$2" ;;
+    Java | Go) grep -cP "^osd_[0-9a-f]*\texpired\t\Q$2\E\$" "$dir/$1.inbox" ;;
     shell) grep -c "^osd_[0-9a-f]* expired $2\$" "$dir/shell/journal" ;;
     esac
+}
+released_in_php() { # DATABASE ORDER
+    # shellcheck disable=SC2016 # the variables are PHP's
+    php -r '$found = (new PDO("sqlite:$argv[1]"))->prepare("SELECT COUNT(*) FROM released WHERE id = ?");
+        $found->execute([$argv[2]]);
+        echo $found->fetchColumn();' "$@"
 }
 
 ctl() { timeout 30 "$build/orderctl" "$@" 2>>"$dir/ctl.log"; }
@@ -253,26 +267,85 @@ public_key_alone() {
 try() { # LANGUAGE
     if ! start_receiver "$1"; then
         report "not ok" "$1: the receiver listens"
-        sed 's/^/# log: /' "$dir/receiver.log"
+        sed 's/^/# log: /' "$log"
         return
     fi
     real_deliveries "$1"
-    real_batch "$1"
     forged_and_repeated "$1"
-    batches "$1"
+    case $1 in
+    Python | Node | shell) # the others say that they take one order a request
+        real_batch "$1"
+        batches "$1"
+        ;;
+    esac
     stop_receiver
+}
+
+# ---- the clients, over HTTP ----
+
+client() { # LANGUAGE ARGUMENT...
+    local l=$1
+    shift
+    case $l in
+    Python) set -- python3 "$examples/python/client.py" "$@" ;;
+    Node) set -- node "$examples/node/client.mjs" "$@" ;;
+    PHP) set -- php "$examples/php/client.php" "$@" ;;
+    Java) set -- java -cp "$dir/classes" Client "$@" ;;
+    Go) set -- "$dir/shop" "$@" ;;
+    esac
+    # The first is nobody's: whoever does not answer is passed over.
+    ORDERSCHED_URLS=http://127.0.0.1:1,http://127.0.0.1:$http exec "$@" 2>>"$log"
+}
+says() { { (client "$@"); echo "exit $?"; } | sed -E 's/ [0-9]+ ms/ N ms/' | paste -sd ' '; }
+
+# How often a worker released the stock of an order.
+worked() { # LANGUAGE ORDER
+    case $1 in
+    Python | PHP)
+        python3 -c 'import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT COUNT(*) FROM released WHERE id = ?",
+                                           sys.argv[2:]).fetchone()[0])' "$dir/work-$1" "$2"
+        ;;
+    Node) grep -cF "\"id\":\"$2\"" "$dir/work-$1" ;;
+    Java | Go) grep -cP "^osd_[0-9a-f]*\texpired\t\Q$2\E\$" "$dir/work-$1" ;;
+    esac
+}
+
+shop_and_worker() { # LANGUAGE
+    local l=$1 order="$1/bill 7 单" started=$SECONDS
+    ctl route put "work-$l" --kind worker --timeout 30s >/dev/null
+    is "$l: the shop schedules" "$(says "$l" schedule "$order" 30m "work-$l" '{"sku":7}')" \
+        "PENDING N ms left exit 0"
+    is "$l: ... the order of that name" "$(state "$order")" PENDING
+    is "$l: ... and may say so again" "$(says "$l" schedule "$order" 30m "work-$l" '{"sku":7}')" \
+        "PENDING N ms left exit 0"
+    is "$l: ... but not otherwise" "$(says "$l" schedule "$order" 31m "work-$l" '{"sku":7}')" \
+        "EXISTS the order is PENDING exit 1"
+    is "$l: the shop pays" "$(says "$l" pay "$order")" "PAID exit 0"
+    is "$l: ... also twice" "$(says "$l" pay "$order")" "PAID exit 0"
+    is "$l: ... what there is" "$(says "$l" pay nothing)" "NOT_FOUND the order is not known exit 1"
+    client "$l" work "work-$l" "$dir/work-$l" >"$dir/work-$l.log" &
+    receiver=$!
+    ctl schedule "$l-job" --in 1s --route "work-$l" >/dev/null
+    wait_for all_expired "$l-job"
+    is "$l: the worker cancels what is due" "$(state "$l-job")" EXPIRED
+    wait_for grep -q . "$dir/work-$l.log"
+    is "$l: ... and says so" "$(cat "$dir/work-$l.log")" "$l-job EXPIRED"
+    is "$l: ... with one effect" "$(worked "$l" "$l-job")" 1
+    is "$l: ... and then it cannot be paid" "$(says "$l" pay "$l-job")" "TOO_LATE the order is EXPIRED exit 1"
+    started=$SECONDS
+    stop_receiver
+    is "$l: the worker ends when it is asked to" "$((SECONDS - started < 10))" 1
 }
 
 # ---- the run ----
 
-has_python=$(command -v python3)
-has_node=$(command -v node)
-if [ -z "$has_python$has_node" ]; then
+if ! command -v python3 >/dev/null && ! command -v node >/dev/null; then
     echo "1..0 # SKIP neither python3 nor node is installed"
     exit 0
 fi
-port=$(free_port 3)
-sink=$((port + 2))
+port=$(free_port 9)
+http=$((port + 2))
 mkdir "$dir/payments"
 export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))
 "$build/orderschedd" --id 1 --data "$dir/data" --address "127.0.0.1:$port" 2>"$dir/node.log" &
@@ -283,12 +356,57 @@ if ! wait_for listens $((port + 1)); then
     echo 1..1
     exit 1
 fi
-if [ -n "$has_python" ]; then try Python; else skip Python "python3 is not installed"; fi
-if [ -n "$has_node" ]; then try Node && public_key_alone; else skip Node "node is not installed"; fi
-missing=
-for program in systemd-socket-activate openssl jq; do
-    command -v $program >/dev/null || missing="$missing $program"
+# What is missing of what a language needs; empty: nothing.
+lacks() { # LANGUAGE
+    local missing='' program
+    case $1 in
+    Python) set -- python3 ;;
+    Node) set -- node ;;
+    PHP) set -- php python3 ;;
+    Java) set -- javac java ;;
+    Go) set -- go ;;
+    shell) set -- systemd-socket-activate openssl jq ;;
+    esac
+    for program in "$@"; do
+        command -v "$program" >/dev/null || missing="$missing $program"
+    done
+    if [ "$1" = php ] && [ -z "$missing" ] && ! php -m | grep -qx pdo_sqlite; then
+        missing=" php's pdo_sqlite"
+    fi
+    echo "$missing"
+}
+compiled() { # LANGUAGE
+    case $1 in
+    Java) javac -d "$dir/classes" "$examples"/java/*.java ;;
+    Go) (cd "$examples/go" && GOCACHE=$dir/go GOFLAGS=-buildvcs=false go build -o "$dir/shop" .) ;;
+    esac >>"$log" 2>&1
+}
+
+examples_in() { # LANGUAGE
+    local language=$1 missing
+    trap stop_receiver EXIT
+    trap exit TERM
+    missing=$(lacks "$language")
+    if [ -n "$missing" ]; then
+        skip "$language" "not installed:$missing"
+    elif ! compiled "$language"; then
+        report "not ok" "$language: it compiles"
+        sed 's/^/# /' "$log"
+    else
+        try "$language"
+        [ "$language" != Node ] || public_key_alone
+        [ "$language" = shell ] || shop_and_worker "$language"
+    fi
+}
+
+sink=$http
+for language in Python Node PHP Java Go shell; do
+    sink=$((sink + 1))
+    log=$dir/$language.log
+    examples_in $language >"$dir/$language.tap" &
+    runs+=($!)
 done
-if [ -z "$missing" ]; then try shell; else skip shell "not installed:$missing"; fi
-echo "1..$tests"
-[ "$failed" = 0 ]
+wait "${runs[@]}"
+runs=()
+cat "$dir"/*.tap | awk '/^(not )?ok [0-9]+/ { sub(/[0-9]+/, ++n) } /^not ok/ { failed = 1 } { print }
+    END { print "1.." n + 0; exit failed }'

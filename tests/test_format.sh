@@ -13,7 +13,7 @@ trap 'rm -rf "$scratch"' EXIT
 # shellcheck source=tests/support/tap.sh
 . tests/support/tap.sh
 
-sources() { find client raft node jepsen tests -name '*.[ch]'; }
+sources() { find client raft node jepsen tests packaging -name '*.[ch]'; }
 texts() {
     find client raft node jepsen tests docs packaging .ci -type f \
         -not -name '*.osd' -not -name '*.edn' -not -name '*.html' \

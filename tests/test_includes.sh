@@ -36,7 +36,7 @@ only_the_http_callback_includes_curl() {
     includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
 }
 only_http_servers_include_microhttpd() {
-    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/admin_http\.c|tests/.*'
+    includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
 }
 only_tls_includes_ssl() {
     includes_elsewhere '<openssl/ssl\.h>' 'raft/tls/[a-z_]*\.[ch]|node/callback/http_transfer\.c|tests/.*'
@@ -59,8 +59,9 @@ arrows=(
     'client/wire: client'
     'client/cert: client/base client/text client/wire'
     'client/callback: client/text client/wire'
+    'client/json: client/callback client/text client/wire'
     'client/lib: client client/base client/text client/wire'
-    'client/ctl: client/base client/callback client/cert client/lib client/text client/wire'
+    'client/ctl: client/base client/callback client/cert client/json client/lib client/text client/wire'
     'client/sink: client/base client/callback client/text client/wire'
     'client/bench/measure: client client/base client/callback client/lib client/text client/wire'
     'client/bench/replay: client client/base client/bench/measure client/text client/wire'
@@ -75,14 +76,17 @@ arrows=(
     'raft/tls: client/base client/wire raft/loop'
     'raft/transport: client/base client/wire raft raft/loop raft/peer raft/tls'
     'raft/disk: client raft raft/peer raft/transport'
-    'node/host: client/base client/text client/wire raft'
+    'node/metrics: client/base client/wire'
+    'node/host: client/base client/text client/wire node/metrics raft'
     'node/commit: client/base client/callback client/wire raft raft/core'
-    'node/dispatch: client/base client/wire node/commit node/host raft raft/core'
+    'node/dispatch: client/base client/wire node/commit node/host node/metrics raft raft/core'
     'node/callback: client/base client/callback client/text client/wire node/commit node/dispatch node/host raft raft/core raft/loop'
-    'node/api: client/base client/text node/commit node/host raft/loop raft/tls'
+    'node/api: client/base client/text node/commit node/host node/metrics raft/loop raft/tls'
     'node/config: client/text client/wire node/host raft/transport'
-    'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host raft raft/consensus raft/core raft/peer'
-    'node: client/base client/text node/api node/callback node/config node/host node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
+    'node/resource: client client/base client/json client/text client/wire node/metrics'
+    'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
+    'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft/loop raft/tls'
+    'node: client/base client/text node/api node/callback node/config node/front node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
 arrows_there() {
@@ -157,7 +161,7 @@ nothing_but_tests_includes_tests() {
 # All of it but raft/memory/pages, which asks the system for memory as malloc does, and
 # raft/core/secret, which asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -v '/secret\.'
+    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -vE '/(secret|seal)\.'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |

@@ -121,6 +121,10 @@ expect "unknown state" 2 - '--state must be' $ctl list --state frozen
 expect "limit of zero" 2 - 'must be a number' $ctl list --limit 0
 expect "limit with a sign" 2 - 'must be a number' $ctl list --limit=-5
 expect "limit beyond all numbers" 2 - 'must be a number' $ctl list --limit 99999999999999999999999
+expect "list with a bad bound" 2 - 'must be an RFC 3339 time' $ctl list --due-after tomorrow
+expect "list with another" 2 - 'due-before must be an RFC 3339 time' $ctl list --due-before 1970-01-01T00:00:00Z
+expect "list with a prefix longer than any id" 2 - 'at most 128 bytes' \
+    $ctl list --prefix "$(printf '%0129d' 0)"
 expect "bad -w" 2 - 'neither table nor json' $ctl status -w yaml
 expect "bad timeout" 2 - 'must be a duration' $ctl --timeout soon status
 expect "bad endpoints" 2 - 'must be a list HOST:PORT' $ctl --endpoints nowhere status

@@ -18,7 +18,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
-PAGES = ["README.md", "docs/callbacks.md", "docs/client.md", "docs/workers.md"]
+PAGES = ["README.md", "docs/callbacks.md", "docs/client.md", "docs/workers.md", "README.zh-CN.md",
+         "docs/zh/api.md", "docs/zh/receivers.md"]
 # What a line of a block begins with that is for a terminal.
 COMMAND = re.compile(r"(order(schedd|ctl|bench|sink)|export|make|cc|curl|cat|sleep|mkdir|mv|kill|"
                      r"python3|node|systemd-socket-activate|printf|echo|chmod|for|\./shop|"
@@ -28,7 +29,7 @@ SURELY_COMMAND = re.compile(r"^(order(schedd|ctl|bench|sink)|curl)\s", re.M)
 # Other tests run these (tests/test_tls.sh those with several machines), or another of the alternatives is run.
 ELSEWHERE = re.compile(r"make (demo|check)\b|node |systemd-socket-activate |"
                        r"(?s:.*)(10\.0\.0\.|ORDERSCHED_TLS|cert (create-ca|client)|--cluster shop|--local /var)")
-SHOWN = re.compile(r"[A-Z][A-Z_]{2,}\b|\d{3}\b|closed|order-\d+|leads|paid")
+SHOWN = re.compile(r"[A-Z][A-Z_]{2,}\b|\d{3}\b|closed|order-\d+|job-\d+|scheduled|leads|paid")
 SECONDS = 150
 
 

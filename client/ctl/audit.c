@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "../json/json_rows.h"
 #include "../text/table.h"
 #include "../text/units.h"
 #include "orderctl.h"
@@ -54,33 +55,6 @@ static int check_audit(struct ctl *ctl)
     return CTL_DONE;
 }
 
-static const char *kind_name(enum caller_kind kind)
-{
-    static const char *const names[] = {"nobody", "token", "certificate", "owner"};
-
-    return names[kind];
-}
-
-static json_t *row_as_json(const struct audit_row *r)
-{
-    struct slice who = audit_who(r);
-    json_t *row = json_object();
-
-    json_object_set_new(row, "number", json_integer((json_int_t)r->number));
-    ctl_json_time(row, "time_ms", "time", r->time_ms);
-    ctl_json_bytes(row, "who", who.data, who.len);
-    json_object_set_new(row, "kind", json_string(kind_name(r->kind)));
-    ctl_json_bytes(row, "from", r->from.data, r->from.len);
-    json_object_set_new(row, "operation", json_string(audit_name(r->code)));
-    ctl_json_bytes(row, "about", r->about.data, r->about.len);
-    ctl_json_bytes(row, "detail", r->detail.data, r->detail.len);
-    json_object_set_new(row, "result", json_string(ordersched_error_name(r->error)));
-    json_object_set_new(row, "count", json_integer((json_int_t)r->count));
-    ctl_json_time(row, "first_ms", "first", r->first_ms);
-    json_object_set_new(row, "index", json_integer((json_int_t)r->index));
-    return row;
-}
-
 static void cell(struct table *t, struct slice s)
 {
     table_bytes(t, s.len > 0 ? s.data : (const uint8_t *)"-", s.len > 0 ? s.len : 1);
@@ -126,7 +100,7 @@ static bool take_page(const struct ctl *ctl, struct trail *t, const struct ask_r
             return false;
         }
         if (ctl->json) {
-            json_array_append_new(t->rows, row_as_json(&r));
+            json_array_append_new(t->rows, json_audit_row(&r));
         } else {
             row_as_cells(&r, &t->table);
         }

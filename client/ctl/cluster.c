@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "orderctl.h"
 #include "lateness.h"
+#include "../json/json_rows.h"
 #include "../lib/survey.h"
 #include "../text/table.h"
 #include "../text/units.h"
@@ -412,27 +413,16 @@ static bool take_members(const struct ask_reply *reply, json_t *members, struct 
     cursor_init(&c, reply->body, reply->body_len);
     uint32_t n = cursor_array(&c);
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t fields = cursor_array(&c);
-        uint64_t id = cursor_uint(&c);
-        struct slice address = cursor_bytes(&c);
-        struct slice kind = cursor_bytes(&c);
-        bool leads = cursor_bool(&c);
-        uint64_t match = cursor_uint(&c);
-        if (!cursor_ok(&c) || fields != 5) {
+        struct member_row m;
+        if (!member_row_read(&c, &m)) {
             return false;
         }
-        json_t *member = json_object();
-        json_number(member, "id", true, id);
-        ctl_json_bytes(member, "address", address.data, address.len);
-        ctl_json_bytes(member, "member", kind.data, kind.len);
-        json_object_set_new(member, "leads", json_boolean(leads));
-        json_number(member, "match", true, match);
-        json_array_append_new(members, member);
-        table_printf(t, "%llu", (unsigned long long)id);
-        table_bytes(t, address.data, address.len);
-        table_bytes(t, kind.data, kind.len);
-        table_text(t, leads ? "yes" : "no");
-        table_printf(t, "%llu", (unsigned long long)match);
+        json_array_append_new(members, json_member_row(&m));
+        table_printf(t, "%llu", (unsigned long long)m.id);
+        table_bytes(t, m.address.data, m.address.len);
+        table_bytes(t, m.kind.data, m.kind.len);
+        table_text(t, m.leads ? "yes" : "no");
+        table_printf(t, "%llu", (unsigned long long)m.match);
     }
     return cursor_ok(&c);
 }

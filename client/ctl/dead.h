@@ -3,6 +3,7 @@
 #ifndef ORDERCTL_DEAD_H
 #define ORDERCTL_DEAD_H
 
+#include "../wire/list.h"
 #include "orderctl.h"
 
 /* Which dead letters are meant: of a route, or that died in a span of time. */
@@ -10,16 +11,6 @@ struct dead_filter {
     struct slice route; /* empty: all */
     uint64_t after_ms;  /* died at this time or later */
     uint64_t before_ms; /* died before this time */
-};
-
-/* One of them. Slices point into the page's answer. */
-struct dead_letter {
-    struct slice id;
-    struct slice route;
-    struct slice reason;
-    uint64_t deadline_ms;
-    uint64_t attempts;
-    uint64_t died_ms; /* 0: not known, it was before histories were kept */
 };
 
 /* Read --route, --after and --before. CTL_DONE, or CTL_USAGE after ctl_usage(). */

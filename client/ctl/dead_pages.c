@@ -31,20 +31,6 @@ int dead_read_filter(struct ctl *ctl, struct dead_filter *filter)
     return CTL_DONE;
 }
 
-/* [id, deadline_ms, route, attempts, died_ms, reason] */
-static bool read_letter(struct cursor *c, struct dead_letter *letter)
-{
-    uint32_t fields = cursor_array(c);
-
-    letter->id = cursor_bytes(c);
-    letter->deadline_ms = cursor_uint(c);
-    letter->route = cursor_bytes(c);
-    letter->attempts = cursor_uint(c);
-    letter->died_ms = cursor_uint(c);
-    letter->reason = cursor_bytes(c);
-    return cursor_ok(c) && fields == 6 && letter->id.len > 0;
-}
-
 /* [cursor or "", [letter, ...]] */
 static bool read_page(const struct dead_filter *filter, struct dead_page *page)
 {
@@ -57,7 +43,7 @@ static bool read_page(const struct dead_filter *filter, struct dead_page *page)
     page->n = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct dead_letter *letter = &page->letters[page->n];
-        if (page->n == PROTOCOL_LIST_MAX || !read_letter(&c, letter)) {
+        if (page->n == PROTOCOL_LIST_MAX || !list_read_letter(&c, letter)) {
             return false;
         }
         page->n += letter->died_ms >= filter->after_ms && letter->died_ms < filter->before_ms;

@@ -68,38 +68,6 @@ int ctl_history_ask(struct ctl *ctl, const char *id, const char *target, struct 
     return reply->error;
 }
 
-static const char *kind_name(enum history_kind kind)
-{
-    switch (kind) {
-        case HISTORY_SCHEDULED: return "scheduled";
-        case HISTORY_EXTENDED: return "extended";
-        case HISTORY_DUE: return "due";
-        case HISTORY_ATTEMPT: return "attempt";
-        case HISTORY_REDRIVEN: return "redriven";
-        case HISTORY_DECIDED: return "decided";
-        case HISTORY_GAP: return "gap";
-    }
-    return "?";
-}
-
-static const char *outcome_name(uint8_t outcome)
-{
-    switch (outcome) {
-        case OUTCOME_EXPIRED: return "expired";
-        case OUTCOME_PAID: return "paid";
-        case OUTCOME_LATER: return "later";
-        case OUTCOME_FAILED: return "failed";
-        case OUTCOME_BATCH_FAILED: return "failed with its batch";
-        default: return "?";
-    }
-}
-
-/* A failed attempt after which no other is due was the last: the order is, or was, DEAD. */
-static bool was_last(const struct history_event *e)
-{
-    return e->outcome == OUTCOME_FAILED && e->value == 0;
-}
-
 static void add_number(json_t *object, const char *key, uint64_t n)
 {
     json_object_set_new(object, key, json_integer((json_int_t)n));
@@ -109,7 +77,7 @@ static json_t *event_as_json(const struct history_event *e)
 {
     json_t *object = json_object();
 
-    json_object_set_new(object, "event", json_string(kind_name(e->kind)));
+    json_object_set_new(object, "event", json_string(history_kind_name(e->kind)));
     if (e->kind == HISTORY_GAP) {
         add_number(object, "events_not_kept", e->value);
         return object;
@@ -123,8 +91,8 @@ static json_t *event_as_json(const struct history_event *e)
     } else if (e->kind == HISTORY_ATTEMPT) {
         add_number(object, "attempt", e->attempt);
         add_number(object, "node", e->node);
-        json_object_set_new(object, "outcome", json_string(outcome_name(e->outcome)));
-        json_object_set_new(object, "dead", json_boolean(was_last(e)));
+        json_object_set_new(object, "outcome", json_string(history_outcome_name(e->outcome)));
+        json_object_set_new(object, "dead", json_boolean(history_event_was_last(e)));
         if (e->value != 0) {
             ctl_json_time(object, "next_attempt_ms", "next_attempt", e->value);
         }
@@ -162,12 +130,15 @@ static void what_happened(const struct history_event *e, struct table *t)
     units_format_time(e->value, time, sizeof time);
     switch (e->kind) {
         case HISTORY_SCHEDULED:
-        case HISTORY_EXTENDED: table_printf(t, "%s, deadline %s", kind_name(e->kind), time); break;
+        case HISTORY_EXTENDED:
+            table_printf(t, "%s, deadline %s", history_kind_name(e->kind), time);
+            break;
         case HISTORY_ATTEMPT:
-            table_printf(t, "attempt %u %s%s%s", (unsigned)e->attempt, outcome_name(e->outcome),
-                         was_last(e)     ? ": DEAD"
-                         : e->value != 0 ? ", next at "
-                                         : "",
+            table_printf(t, "attempt %u %s%s%s", (unsigned)e->attempt,
+                         history_outcome_name(e->outcome),
+                         history_event_was_last(e) ? ": DEAD"
+                         : e->value != 0           ? ", next at "
+                                                   : "",
                          e->value != 0 ? time : "");
             break;
         case HISTORY_DECIDED:
@@ -177,7 +148,7 @@ static void what_happened(const struct history_event *e, struct table *t)
             table_printf(t, "... %llu events that are no longer kept",
                          (unsigned long long)e->value);
             break;
-        default: table_text(t, kind_name(e->kind));
+        default: table_text(t, history_kind_name(e->kind));
     }
 }
 

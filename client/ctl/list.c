@@ -1,4 +1,4 @@
-/* list.c - orders, by state and route: the command list. */
+/* list.c - orders, by state, route, id and deadline: the command list. */
 #include <string.h>
 
 #include "../text/table.h"
@@ -11,6 +11,9 @@
 static const struct flag list_flags[] = {
     {CTL_STATE, "state", 0, "STATE", "pending, closing, paid, cancelled, expired or dead"},
     {CTL_ROUTE, "route", 0, "NAME", "only orders of this route"},
+    {CTL_PREFIX, "prefix", 0, "TEXT", "whose ids begin so"},
+    {CTL_DUE_AFTER, "due-after", 0, "TIME", "whose deadline is this time or later"},
+    {CTL_DUE_BEFORE, "due-before", 0, "TIME", "whose deadline is before this time"},
     {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000)"},
     {0},
 };
@@ -35,8 +38,41 @@ static bool parse_state(const char *text, uint32_t *state)
     return false;
 }
 
+static int read_bound(struct ctl *ctl, enum ctl_flag flag, const char *name, uint64_t *ms)
+{
+    const char *text = ctl_value(ctl, flag);
+
+    if (text != NULL && (!units_parse_time(text, ms) || *ms == 0)) {
+        return ctl_usage(ctl,
+                         "--%s must be an RFC 3339 time such as 2026-11-23T12:00:00Z, not \"%s\"",
+                         name, text);
+    }
+    return CTL_DONE;
+}
+
+/* What an older node does not know is asked for only where it is needed. */
+static int read_filters(struct ctl *ctl, struct operation *op)
+{
+    const char *prefix = ctl_value(ctl, CTL_PREFIX);
+    int rv = read_bound(ctl, CTL_DUE_AFTER, "due-after", &op->time_ms);
+
+    if (rv == CTL_DONE) {
+        rv = read_bound(ctl, CTL_DUE_BEFORE, "due-before", &op->since_ms);
+    }
+    if (prefix != NULL) {
+        op->id = (struct slice){(const uint8_t *)prefix, strlen(prefix)};
+    }
+    if (rv == CTL_DONE && op->id.len > ORDERSCHED_ID_MAX) {
+        return ctl_usage(ctl, "--prefix: an id has at most %d bytes", ORDERSCHED_ID_MAX);
+    }
+    op->code = op->id.len > 0 || op->time_ms > 0 || op->since_ms > 0 ? OPERATION_FILTERED_LIST
+                                                                     : OPERATION_LIST;
+    return rv;
+}
+
 static int check_list(struct ctl *ctl)
 {
+    struct operation op = {0};
     const char *state = ctl_value(ctl, CTL_STATE);
     const char *limit = ctl_value(ctl, CTL_LIMIT);
     const char *route = ctl_value(ctl, CTL_ROUTE);
@@ -54,7 +90,7 @@ static int check_list(struct ctl *ctl)
     if (route != NULL && strlen(route) > ORDERSCHED_ROUTE_NAME_MAX) {
         return ctl_usage(ctl, "--route: a name has at most %d bytes", ORDERSCHED_ROUTE_NAME_MAX);
     }
-    return CTL_DONE;
+    return read_filters(ctl, &op);
 }
 
 static void list_add(const struct ctl *ctl, struct listing *l, struct slice id, uint64_t state,
@@ -154,7 +190,7 @@ static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
 
 static int run_list(struct ctl *ctl)
 {
-    struct operation op = {.code = OPERATION_LIST};
+    struct operation op = {0};
     struct listing l = {.left = LIST_LIMIT_DEFAULT, .orders = json_array()};
     const char *route = ctl_value(ctl, CTL_ROUTE);
 
@@ -167,6 +203,7 @@ static int run_list(struct ctl *ctl)
     if (route != NULL) {
         op.route = (struct slice){(const uint8_t *)route, strlen(route)};
     }
+    (void)read_filters(ctl, &op); /* it was checked */
     table_init(&l.table, (const char *const[]){"ORDER", "STATE", "DEADLINE", "ROUTE", NULL});
     int rv = list_pages(ctl, &l, &op);
     table_free(&l.table);
@@ -176,7 +213,7 @@ static int run_list(struct ctl *ctl)
 
 const struct ctl_command ctl_list_commands[] = {
     {.name = "list",
-     .summary = "Show orders, by state and route",
+     .summary = "Show orders, by state, route, id and deadline",
      .flags = list_flags,
      .check = check_list,
      .run = run_list},

@@ -78,6 +78,8 @@ enum ctl_flag {
     CTL_WHO,
     CTL_WHAT,
     CTL_CURSOR,
+    CTL_DUE_AFTER,
+    CTL_DUE_BEFORE,
     CTL_FLAGS
 };
 

@@ -1,71 +1,14 @@
 /* principals_list.c - the principals, as a table or as JSON. */
 #include <string.h>
 
+#include "../json/json_rows.h"
 #include "../text/table.h"
 #include "../text/units.h"
 #include "../wire/principal.h"
 #include "principals.h"
 
-/* [name, kind, index, [grant, ...], [[created_ms, expires_ms], ...]] */
-struct row {
-    struct slice name;
-    uint64_t kind, index;
-    uint32_t n_grants, n_tokens;
-    struct grant grants[GRANT_MAX];
-    uint64_t expires_ms; /* of the newest token */
-    json_t *tokens;
-};
-
-static bool decode_row(struct cursor *c, struct row *r)
-{
-    uint32_t fields = cursor_array(c);
-
-    r->name = cursor_bytes(c);
-    r->kind = cursor_uint(c);
-    r->index = cursor_uint(c);
-    r->n_grants = cursor_array(c);
-    if (!cursor_ok(c) || fields != 5 || r->n_grants > GRANT_MAX) {
-        return false;
-    }
-    for (uint32_t i = 0; i < r->n_grants; i++) {
-        grant_read(c, &r->grants[i]);
-    }
-    r->n_tokens = cursor_array(c);
-    for (uint32_t i = 0; i < r->n_tokens && cursor_ok(c); i++) {
-        (void)cursor_array(c);
-        uint64_t created_ms = cursor_uint(c), expires_ms = cursor_uint(c);
-        json_t *token = json_object();
-        ctl_json_time(token, "created_ms", "created", created_ms);
-        ctl_json_time(token, "expires_ms", "expires", expires_ms);
-        json_array_append_new(r->tokens, token);
-        r->expires_ms = i == 0 ? expires_ms : r->expires_ms;
-    }
-    return cursor_ok(c);
-}
-
-static json_t *row_as_json(const struct row *r)
-{
-    json_t *object = json_object(), *grants = json_array();
-
-    for (uint32_t i = 0; i < r->n_grants; i++) {
-        const struct grant *g = &r->grants[i];
-        json_t *grant = json_object();
-        json_object_set_new(grant, "role", json_string(grant_role_name(g->role)));
-        ctl_json_bytes(grant, "routes", g->routes.data, g->routes.len);
-        ctl_json_bytes(grant, "prefix", g->prefix.data, g->prefix.len);
-        json_array_append_new(grants, grant);
-    }
-    ctl_json_bytes(object, "name", r->name.data, r->name.len);
-    json_object_set_new(object, "kind",
-                        json_string(principal_kind_name((enum principal_kind)r->kind)));
-    json_object_set_new(object, "grants", grants);
-    json_object_set(object, "tokens", r->tokens);
-    json_object_set_new(object, "index", json_integer((json_int_t)r->index));
-    return object;
-}
-
 /* A line for each grant; the name is said once. */
-static void row_as_cells(const struct row *r, struct table *t)
+static void row_as_cells(const struct principal_row *r, struct table *t)
 {
     char expires[32] = "never";
 
@@ -105,10 +48,10 @@ static bool take_page(const struct ask_reply *reply, json_t *rows, struct table 
     }
     snprintf(after, GRANT_NAME_MAX + 1, "%.*s", (int)next.len, (const char *)next.data);
     for (uint32_t i = 0; i < n; i++) {
-        struct row r = {.tokens = json_array()};
-        bool ok = decode_row(&c, &r);
+        struct principal_row r = {.tokens = json_array()};
+        bool ok = principal_row_read(&c, &r);
         if (ok) {
-            json_array_append_new(rows, row_as_json(&r));
+            json_array_append_new(rows, json_principal_row(&r));
             row_as_cells(&r, t);
         }
         json_decref(r.tokens);

@@ -106,6 +106,7 @@ static const char *advice(int error, int state)
             return "Nothing was done; an admin sees what you may with: orderctl token list";
         case ORDERSCHED_NO_ADMIN:
             return "Make one first: orderctl token create NAME --role admin --expires DURATION";
+        case ORDERSCHED_VERSION_CHANGED: return "Nothing was done; see how it stands: orderctl get";
         case ORDERSCHED_TOO_MANY_PRINCIPALS:
             return "Nothing was done; take others away with: orderctl token revoke NAME";
         case ORDERSCHED_INSECURE_TOKEN:

@@ -4,115 +4,35 @@
 
 #include "../wire/cursor.h"
 #include "route.h"
+#include "../json/json_rows.h"
 #include "../text/table.h"
 #include "../text/units.h"
 
-/* [name, {settings without secrets}, number of secrets, paused, orders, revision] */
-struct route_row {
-    struct slice name;
-    json_t *settings; /* owned */
-    uint64_t secrets;
-    bool paused;
-    uint64_t orders;
-    uint64_t revision;
-};
-
-/* A setting is a number, a string, or a list of such. */
-static json_t *decode_setting(struct cursor *c)
+static uint64_t number_in(const json_t *route, const char *key)
 {
-    struct cursor peek = *c;
-
-    uint64_t number = cursor_uint(&peek);
-    if (cursor_ok(&peek)) {
-        *c = peek;
-        return json_integer((json_int_t)number);
-    }
-    peek = *c;
-    struct slice text = cursor_bytes(&peek);
-    if (cursor_ok(&peek)) {
-        *c = peek;
-        return json_stringn((const char *)text.data, text.len);
-    }
-    json_t *list = json_array();
-    uint32_t n = cursor_array(c);
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        peek = *c;
-        if (cursor_array(&peek) > 0) {
-            (void)cursor_skip(c); /* of a newer node */
-            continue;
-        }
-        json_array_append_new(list, decode_setting(c));
-    }
-    return list;
+    return (uint64_t)json_integer_value(json_object_get(route, key));
 }
 
-static json_t *decode_settings(struct cursor *c)
+static const char *text_in(const json_t *route, const char *key)
 {
-    json_t *object = json_object();
-    uint32_t n = cursor_map(c);
-
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        struct slice key = cursor_bytes(c);
-        char name[64];
-        snprintf(name, sizeof name, "%.*s", (int)key.len, (const char *)key.data);
-        json_object_set_new(object, name, decode_setting(c));
-    }
-    json_t *http2 = json_object_get(object, "http2");
-    json_object_set_new(object, "http2", json_boolean(json_integer_value(http2) != 0));
-    return object;
-}
-
-static bool decode_route(struct cursor *c, struct route_row *r)
-{
-    uint32_t fields = cursor_array(c);
-
-    r->name = cursor_bytes(c);
-    r->settings = decode_settings(c);
-    r->secrets = cursor_uint(c);
-    r->paused = cursor_bool(c);
-    r->orders = cursor_uint(c);
-    r->revision = cursor_uint(c);
-    return cursor_ok(c) && fields == 6;
-}
-
-static json_t *route_as_json(const struct route_row *r)
-{
-    json_t *object = json_object();
-
-    ctl_json_bytes(object, "name", r->name.data, r->name.len);
-    json_object_set_new(object, "paused", json_boolean(r->paused));
-    json_object_update(object, r->settings);
-    json_object_set_new(object, "secrets", json_integer((json_int_t)r->secrets));
-    json_object_set_new(object, "orders", json_integer((json_int_t)r->orders));
-    json_object_set_new(object, "revision", json_integer((json_int_t)r->revision));
-    return object;
-}
-
-static uint64_t number_in(const struct route_row *r, const char *key)
-{
-    return (uint64_t)json_integer_value(json_object_get(r->settings, key));
-}
-
-static const char *text_in(const struct route_row *r, const char *key)
-{
-    const char *text = json_string_value(json_object_get(r->settings, key));
+    const char *text = json_string_value(json_object_get(route, key));
 
     return text != NULL ? text : "";
 }
 
-static void route_as_row(const struct route_row *r, struct table *t)
+static void route_as_row(const json_t *r, struct table *t)
 {
-    const json_t *command = json_array_get(json_object_get(r->settings, "command"), 0);
+    const json_t *command = json_array_get(json_object_get(r, "command"), 0);
     const char *target = command != NULL ? json_string_value(command) : text_in(r, "url");
     char timeout[32];
 
     units_format_duration(number_in(r, "timeout_ms"), timeout, sizeof timeout);
-    table_bytes(t, r->name.data, r->name.len);
+    table_text(t, text_in(r, "name"));
     table_text(t, text_in(r, "kind"));
     table_text(t, target != NULL ? target : "");
-    table_text(t, r->paused ? "paused" : "open");
-    table_printf(t, "%llu", (unsigned long long)r->secrets);
-    table_printf(t, "%zu", json_array_size(json_object_get(r->settings, "public_keys")));
+    table_text(t, json_is_true(json_object_get(r, "paused")) ? "paused" : "open");
+    table_printf(t, "%llu", (unsigned long long)number_in(r, "secrets"));
+    table_printf(t, "%zu", json_array_size(json_object_get(r, "public_keys")));
     table_text(t, timeout);
     table_printf(t, "%llu", (unsigned long long)number_in(r, "window"));
     if (number_in(r, "rate_per_s") == 0) {
@@ -121,8 +41,8 @@ static void route_as_row(const struct route_row *r, struct table *t)
         table_printf(t, "%llu/s", (unsigned long long)number_in(r, "rate_per_s"));
     }
     table_printf(t, "%llu", (unsigned long long)number_in(r, "batch"));
-    table_printf(t, "%zu", json_array_size(json_object_get(r->settings, "retries_ms")));
-    table_printf(t, "%llu", (unsigned long long)r->orders);
+    table_printf(t, "%zu", json_array_size(json_object_get(r, "retries_ms")));
+    table_printf(t, "%llu", (unsigned long long)number_in(r, "orders"));
 }
 
 static bool take_routes(const struct ask_reply *reply, json_t *routes, struct table *t)
@@ -132,16 +52,12 @@ static bool take_routes(const struct ask_reply *reply, json_t *routes, struct ta
     cursor_init(&c, reply->body, reply->body_len);
     uint32_t n = cursor_array(&c);
     for (uint32_t i = 0; i < n; i++) {
-        struct route_row r;
-        bool ok = decode_route(&c, &r);
-        if (ok) {
-            json_array_append_new(routes, route_as_json(&r));
-            route_as_row(&r, t);
-        }
-        json_decref(r.settings);
-        if (!ok) {
+        json_t *route = json_route_read(&c);
+        if (route == NULL) {
             return false;
         }
+        route_as_row(route, t);
+        json_array_append_new(routes, route);
     }
     return cursor_ok(&c);
 }

@@ -94,7 +94,26 @@ void call_free(struct call *call)
 
     budget_give(call->budget, call_cost(call->len, target_len));
     free(call->last_text);
+    free(call->caller);
     free(call);
+}
+
+bool call_ask_for(struct call *call, const struct call_caller *caller)
+{
+    assert(call->state == CALL_NEW && call->caller == NULL && caller->kind != CALLER_OWNER);
+    call->caller = malloc(sizeof *call->caller);
+    if (call->caller != NULL) {
+        *call->caller = *caller;
+    }
+    return call->caller != NULL;
+}
+
+bool call_caller_is(const struct call_caller *a, const struct call_caller *b)
+{
+    if (a == NULL || b == NULL) {
+        return a == b;
+    }
+    return a->kind == b->kind && strcmp(a->name, b->name) == 0 && strcmp(a->from, b->from) == 0;
 }
 
 void call_queue_push(struct call_queue *q, struct call *call)

@@ -16,7 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../wire/protocol.h"
+#include "../wire/grant.h"
+
+/* Who asks, of a call that brings that itself. */
+struct call_caller {
+    enum caller_kind kind;            /* nobody, a token or a certificate */
+    char name[GRANT_NAME_MAX + 1];    /* the token's text, or the certificate's name; else "" */
+    char from[PROTOCOL_FROM_MAX + 1]; /* the address it asks from, or "": nobody wants to know */
+};
+_Static_assert(TOKEN_TEXT_LEN <= GRANT_NAME_MAX, "a name has room for a token");
 
 /* How many calls, and bytes of them, may exist at once. Shared by all threads that make calls. */
 struct call_budget {
@@ -56,6 +64,8 @@ struct call {
     uint64_t not_before_ms; /* DELAYED: when it may be sent again */
     size_t agenda_at;       /* place in the agenda */
 
+    struct call_caller *caller; /* the call's own; NULL: whoever the client is */
+
     int slot;                /* the node to ask and no other, or -1: the leader */
     struct message *message; /* SENT */
     uint32_t position;       /* in that message */
@@ -72,6 +82,10 @@ int call_new(struct call_budget *budget, const void *operation, size_t len, bool
              const char *target, ordersched_cb cb, void *arg,
              struct call **call) ORDERSCHED_MUST_CHECK;
 void call_free(struct call *call);
+/* Not the client asks, but this one (copied). Before it is submitted; false: no memory. */
+bool call_ask_for(struct call *call, const struct call_caller *caller) ORDERSCHED_MUST_CHECK;
+/* Are these (NULL: the client itself) the same? Then their calls may stand in one message. */
+bool call_caller_is(const struct call_caller *a, const struct call_caller *b);
 
 /* First in, first out. */
 struct call_queue {

@@ -54,6 +54,8 @@ void client_expire(struct client_logic *l, struct call *call);
 void client_cut_off(struct client_logic *l, struct call *call, int definite);
 /* End every call that waits in this queue: no node will ever take it. */
 void client_refuse_waiting(struct client_logic *l, struct call_queue *queue, int error);
+/* Of those in this queue, the calls of the first one's caller. */
+void client_refuse_same(struct client_logic *l, struct call_queue *queue, int error);
 
 /* Does anybody wait for a leader, or for the cluster's time? */
 bool client_search_wanted(const struct client_logic *l, uint64_t now_ms);

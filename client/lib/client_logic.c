@@ -13,6 +13,10 @@
 #define MESSAGE_HEAD_MAX 96 /* the envelope of a request takes less */
 #define TARGET_WINDOW 2     /* messages in flight to a node that was asked for by name */
 #define STARVED_RETRY_MS 50
+#define GATHER_LOOK_MAX 4096 /* calls that are looked at for others of the same caller */
+
+/* Who asks, behind the operations: at most what is written for somebody vouched for. */
+#define MESSAGE_CALLER_MAX (4 + sizeof(struct call_caller))
 
 /* Two arrays, three numbers that are small, and the cluster's name behind its head. */
 static_assert(2 * 5 + 3 * 5 + 2 + PROTOCOL_CLUSTER_MAX <= MESSAGE_HEAD_MAX, "the envelope fits");
@@ -70,15 +74,24 @@ static uint32_t client_flags_of(const struct call *call)
     return call->slot >= 0 && !call->mutating ? PROTOCOL_LOCAL : 0;
 }
 
-/* Move calls from the queue to l->batch, as many as one message takes. */
+/* Move calls from the queue to l->batch, as many as one message takes: of one caller, the first one's. Those of
+ * others keep their places. */
 static uint32_t client_gather(struct client_logic *l, struct call_queue *queue, uint64_t now_ms)
 {
-    size_t bytes = MESSAGE_HEAD_MAX + sizeof l->config.token;
+    const struct call_caller *caller = queue->first->caller;
+    size_t bytes = MESSAGE_HEAD_MAX +
+                   (caller != NULL ? MESSAGE_CALLER_MAX : sizeof l->config.token);
+    unsigned looks = 0;
     uint32_t n = 0;
 
-    while (n < l->config.operations_max && queue->first != NULL) {
-        struct call *call = queue->first;
+    for (struct call *call = queue->first, *next;
+         n < l->config.operations_max && call != NULL && looks < GATHER_LOOK_MAX; call = next) {
         const struct call *head = n > 0 ? l->batch[0] : call;
+        next = call->next;
+        looks++;
+        if (!call_caller_is(call->caller, caller)) {
+            continue;
+        }
         bool fits = bytes + call->len <= PROTOCOL_MESSAGE_MAX &&
                     client_flags_of(call) == client_flags_of(head) &&
                     (n == 0 || !(call->alone || head->alone));
@@ -86,7 +99,8 @@ static uint32_t client_gather(struct client_logic *l, struct call_queue *queue, 
             break;
         }
         bytes += call->len;
-        l->batch[n++] = call_queue_pop(queue);
+        call_queue_remove(queue, call);
+        l->batch[n++] = call;
     }
     return n;
 }
@@ -108,26 +122,50 @@ static unsigned client_timeout_of_batch(const struct client_logic *l, uint32_t n
     return (unsigned)(longest < attempt_ms ? longest : attempt_ms);
 }
 
-/* A token is not for whoever listens on the way. */
-static bool client_may_send(const struct client_logic *l, unsigned slot)
+/* How a message says who asks. */
+struct client_saying {
+    uint32_t flag;     /* PROTOCOL_TOKEN, PROTOCOL_FOR, or 0: nobody */
+    const char *token; /* with PROTOCOL_TOKEN */
+};
+
+/* False: it cannot be said there. A token is not for whoever listens on the way, and a certificate's name is
+ * worth nothing to whom we may not vouch for it. */
+static bool client_say(const struct client_logic *l, unsigned slot, const struct call *call,
+                       struct client_saying *saying)
 {
-    return l->config.token[0] == '\0' || l->config.token_anywhere ||
-           units_is_loopback(l->endpoints[slot].address) ||
-           units_local_path(l->endpoints[slot].address) != NULL;
+    const char *address = l->endpoints[slot].address;
+    const struct call_caller *caller = call->caller;
+
+    *saying = (struct client_saying){.token = l->config.token};
+    if (caller != NULL && l->io.vouches != NULL && l->io.vouches(l->io.arg, address)) {
+        saying->flag = PROTOCOL_FOR;
+        return true;
+    }
+    if (caller != NULL && caller->kind == CALLER_CERTIFICATE) {
+        return false;
+    }
+    if (caller != NULL) {
+        saying->token = caller->name;
+    }
+    saying->flag = saying->token[0] != '\0' ? PROTOCOL_TOKEN : 0;
+    return saying->flag == 0 || l->config.token_anywhere || units_is_loopback(address) ||
+           units_local_path(address) != NULL;
 }
 
-static void client_compose(struct client_logic *l, uint32_t n)
+static void client_compose(struct client_logic *l, uint32_t n, const struct client_saying *saying)
 {
-    uint32_t flags = client_flags_of(l->batch[0]);
-    bool named = l->config.token[0] != '\0';
+    const struct call_caller *caller = l->batch[0]->caller;
+    uint32_t flags = client_flags_of(l->batch[0]) | saying->flag;
 
     buffer_reset(&l->out);
-    request_encode_head(&l->out, l->config.cluster, named ? flags | PROTOCOL_TOKEN : flags, n);
+    request_encode_head(&l->out, l->config.cluster, flags, n);
     for (uint32_t i = 0; i < n; i++) {
         buffer_append(&l->out, l->batch[i]->bytes, l->batch[i]->len);
     }
-    if (named) {
-        request_encode_token(&l->out, l->config.token);
+    if (saying->flag == PROTOCOL_TOKEN) {
+        request_encode_token(&l->out, saying->token);
+    } else if (saying->flag == PROTOCOL_FOR) {
+        request_encode_for(&l->out, caller->kind, caller->name, caller->from);
     }
 }
 
@@ -135,15 +173,17 @@ static void client_compose(struct client_logic *l, uint32_t n)
 static bool client_send_batch(struct client_logic *l, struct call_queue *queue,
                               enum message_kind kind, unsigned slot, uint64_t now_ms)
 {
-    if (!client_may_send(l, slot)) {
-        client_refuse_waiting(l, queue, ORDERSCHED_INSECURE_TOKEN);
-        return false;
+    struct client_saying saying;
+
+    if (!client_say(l, slot, queue->first, &saying)) {
+        client_refuse_same(l, queue, ORDERSCHED_INSECURE_TOKEN);
+        return queue->first != NULL;
     }
     uint32_t n = client_gather(l, queue, now_ms);
     if (n == 0) {
         return false;
     }
-    client_compose(l, n);
+    client_compose(l, n, &saying);
     struct message *m = client_message_send(l, kind, slot, n,
                                             client_timeout_of_batch(l, n, now_ms));
     if (m == NULL) {

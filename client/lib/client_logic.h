@@ -50,6 +50,8 @@ struct client_io {
     /* Why there is no connection to a node, a sentence for a call that fails by it. False: not known. May
      * be NULL. */
     bool (*explain)(void *arg, unsigned slot, const char *address, char *text, size_t size);
+    /* Does the node at this address take our word for whom we ask (PROTOCOL_FOR)? May be NULL: none does. */
+    bool (*vouches)(void *arg, const char *address);
 };
 
 struct client_logic_config {
@@ -140,6 +142,10 @@ void client_logic_close(struct client_logic *l);
  * BUSY (too many different targets in use) it stays the caller's. */
 int client_logic_submit(struct client_logic *l, struct call *call,
                         uint64_t deadline_ms) ORDERSCHED_MUST_CHECK;
+/* End a call that was submitted, wherever it is, without its cb: nobody waits for it any more. An attempt that
+ * was sent may still take effect. Returns the handle of a message in flight that had no other call, of which no
+ * report is needed any more (one is ignored), or 0. */
+uint64_t client_logic_drop(struct client_logic *l, struct call *call);
 /* Find out the cluster's time, even without a call, but not after `until_ms`. */
 void client_logic_want_time(struct client_logic *l, uint64_t until_ms);
 

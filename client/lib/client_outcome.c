@@ -19,13 +19,9 @@ struct call_queue *client_queue_of(struct client_logic *l, const struct call *ca
     return call->slot < 0 ? &l->calls : &l->endpoints[call->slot].calls;
 }
 
-/* The end of a call: take it from wherever it is, free it, tell its owner. */
-static void client_finish(struct client_logic *l, struct call *call,
-                          struct ordersched_answer *answer, struct slice text)
+/* Take a call from wherever it is, and free it. */
+static void client_remove(struct client_logic *l, struct call *call)
 {
-    char sentence[TEXT_MAX];
-    size_t len = text.len < sizeof sentence ? text.len : sizeof sentence - 1;
-
     assert(call->state != CALL_NEW);
     if (call->state == CALL_QUEUED) {
         call_queue_remove(client_queue_of(l, call), call);
@@ -41,10 +37,37 @@ static void client_finish(struct client_logic *l, struct call *call,
     if (call->slot >= 0) {
         l->endpoints[call->slot].targeted--;
     }
+    call_free(call);
+}
+
+uint64_t client_logic_drop(struct client_logic *l, struct call *call)
+{
+    struct message *m = call->state == CALL_SENT ? call->message : NULL;
+
+    client_remove(l, call);
+    for (uint32_t i = 0; m != NULL && i < m->n_calls; i++) {
+        if (m->calls[i] != NULL) {
+            return 0;
+        }
+    }
+    if (m == NULL) {
+        return 0;
+    }
+    uint64_t handle = m->handle;
+    free(client_message_take(l, handle));
+    return handle;
+}
+
+/* The end of a call: its owner is told. */
+static void client_finish(struct client_logic *l, struct call *call,
+                          struct ordersched_answer *answer, struct slice text)
+{
+    char sentence[TEXT_MAX];
+    size_t len = text.len < sizeof sentence ? text.len : sizeof sentence - 1;
     ordersched_cb cb = call->cb;
     void *arg = call->arg;
-    call_free(call);
 
+    client_remove(l, call);
     if (answer->error != ORDERSCHED_OK && len > 0) {
         memcpy(sentence, text.data, len);
         sentence[len] = '\0';
@@ -85,6 +108,22 @@ void client_refuse_waiting(struct client_logic *l, struct call_queue *queue, int
     /* Counted beforehand: a cb may submit the next call. */
     for (size_t n = queue->n; n > 0; n--) {
         client_finish_refused(l, queue->first, error, no_text);
+    }
+}
+
+void client_refuse_same(struct client_logic *l, struct call_queue *queue, int error)
+{
+    struct call *call = queue->first;
+    bool own = call->caller == NULL;
+    struct call_caller who = own ? (struct call_caller){0} : *call->caller;
+
+    /* Counted beforehand: a cb may submit the next call. */
+    for (size_t n = queue->n; n > 0; n--) {
+        struct call *next = call->next;
+        if (call_caller_is(call->caller, own ? NULL : &who)) {
+            client_finish_refused(l, call, error, no_text);
+        }
+        call = next;
     }
 }
 

@@ -29,6 +29,8 @@ static const struct error_entry error_table[] = {
      "the cluster has as many principals, or bytes of grants, as it may"},
     {ORDERSCHED_NO_ADMIN, "NO_ADMIN",
      "no admin would be left who can get in: an admin's grant for everything, and a token"},
+    {ORDERSCHED_VERSION_CHANGED, "VERSION_CHANGED",
+     "the order's version is not the one expected; read it again"},
 
     {ORDERSCHED_INVALID, "INVALID", "the message or operation is malformed"},
     {ORDERSCHED_UNSUPPORTED_VERSION, "UNSUPPORTED_VERSION",

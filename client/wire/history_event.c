@@ -1,4 +1,4 @@
-/* history_event.c - one event in the history of an order: its bytes. */
+/* history_event.c - one event in the history of an order: its bytes, its names. */
 #include "cursor.h"
 #include "protocol.h"
 
@@ -40,4 +40,35 @@ void history_event_encode(struct buffer *b, const struct history_event *event)
     write_uint(b, event->outcome);
     write_uint(b, event->value);
     write_str(b, event->reason.data, event->reason.len);
+}
+
+const char *history_kind_name(enum history_kind kind)
+{
+    switch (kind) {
+        case HISTORY_SCHEDULED: return "scheduled";
+        case HISTORY_EXTENDED: return "extended";
+        case HISTORY_DUE: return "due";
+        case HISTORY_ATTEMPT: return "attempt";
+        case HISTORY_REDRIVEN: return "redriven";
+        case HISTORY_DECIDED: return "decided";
+        case HISTORY_GAP: return "gap";
+    }
+    return "?";
+}
+
+const char *history_outcome_name(uint8_t outcome)
+{
+    switch (outcome) {
+        case OUTCOME_EXPIRED: return "expired";
+        case OUTCOME_PAID: return "paid";
+        case OUTCOME_LATER: return "later";
+        case OUTCOME_FAILED: return "failed";
+        case OUTCOME_BATCH_FAILED: return "failed with its batch";
+        default: return "?";
+    }
+}
+
+bool history_event_was_last(const struct history_event *event)
+{
+    return event->outcome == OUTCOME_FAILED && event->value == 0;
 }

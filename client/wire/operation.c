@@ -3,6 +3,7 @@
 
 #include "audit.h"
 #include "cursor.h"
+#include "list.h"
 #include "principal.h"
 #include "protocol.h"
 #include "route_secrets.h"
@@ -95,21 +96,14 @@ static int decode_extend(struct cursor *c, struct operation *op)
     return rv;
 }
 
-static int decode_list(struct cursor *c, struct operation *op)
+static int decode_extend_version(struct cursor *c, struct operation *op)
 {
-    int rv = decode_u32(c, &op->state);
+    int rv = decode_extend(c, op);
 
-    op->route = cursor_bytes(c);
     if (rv == ORDERSCHED_OK) {
-        rv = decode_u32(c, &op->limit);
+        rv = decode_u32(c, &op->version);
     }
-    op->cursor = cursor_bytes(c);
-    if (rv == ORDERSCHED_OK &&
-        (op->state > ORDERSCHED_DEAD || op->route.len > ORDERSCHED_ROUTE_NAME_MAX ||
-         op->cursor.len > PROTOCOL_CURSOR_MAX)) {
-        rv = ORDERSCHED_INVALID;
-    }
-    return rv;
+    return rv == ORDERSCHED_OK && op->version == 0 ? ORDERSCHED_INVALID : rv;
 }
 
 static int refuse_secret(struct operation *op)
@@ -312,18 +306,6 @@ static int decode_outcome_reason(struct cursor *c, struct operation *op)
     return rv == ORDERSCHED_OK && op->reason.len > PROTOCOL_REASON_MAX ? ORDERSCHED_INVALID : rv;
 }
 
-static int decode_dead_list(struct cursor *c, struct operation *op)
-{
-    op->route = cursor_bytes(c);
-    int rv = decode_u32(c, &op->limit);
-    op->cursor = cursor_bytes(c);
-    if (rv == ORDERSCHED_OK &&
-        (op->route.len > ORDERSCHED_ROUTE_NAME_MAX || op->cursor.len > PROTOCOL_CURSOR_MAX)) {
-        rv = ORDERSCHED_INVALID;
-    }
-    return rv;
-}
-
 /* The shape of each operation: how many elements its array has, and who reads them. The first of
  * a code is the one that is written; others are in old logs, or tell more of who asks. */
 struct shape {
@@ -375,13 +357,15 @@ static const struct shape shapes[] = {
     {OPERATION_PAY, 3, decode_order},
     {OPERATION_CANCEL, 3, decode_order},
     {OPERATION_EXTEND, 5, decode_extend},
+    {OPERATION_EXTEND, 6, decode_extend_version},
     {OPERATION_GET, 2, decode_order_id},
-    {OPERATION_LIST, 5, decode_list},
+    {OPERATION_LIST, 5, list_decode},
     {OPERATION_STATUS, 1, NULL},
     {OPERATION_ROUTE_LIST, 1, NULL},
     {OPERATION_DIGEST, 1, NULL},
     {OPERATION_HISTORY, 2, decode_order_id},
-    {OPERATION_DEAD_LIST, 4, decode_dead_list},
+    {OPERATION_DEAD_LIST, 4, list_decode},
+    {OPERATION_FILTERED_LIST, 8, list_decode},
     {OPERATION_ROUTE_PUT, 4, decode_route_put},
     {OPERATION_ROUTE_PUT, 8, decode_route_put_old},
     {OPERATION_ROUTE_DELETE, 3, decode_route_delete},
@@ -465,14 +449,21 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
     return ORDERSCHED_OK;
 }
 
+/* Elements behind those of its first shape. */
+static uint32_t more_elements(const struct operation *op)
+{
+    switch (op->code) {
+        case OPERATION_EXTEND: return op->version != 0;
+        case OPERATION_CALLER: return op->address.data != NULL ? 1 : 0;
+        case OPERATION_SET_BACK: return op->address.data != NULL ? 3 : 0;
+        default: return 0;
+    }
+}
+
 static void encode_head(struct buffer *b, const struct operation *op)
 {
-    uint32_t more = op->address.data == NULL         ? 0
-                    : op->code == OPERATION_CALLER   ? 1
-                    : op->code == OPERATION_SET_BACK ? 3
-                                                     : 0;
 
-    write_array(b, shape_of(op->code)->elements + more);
+    write_array(b, shape_of(op->code)->elements + more_elements(op));
     write_uint(b, op->code);
     if (op->request_id != NULL) {
         write_bin(b, op->request_id, ORDERSCHED_REQUEST_ID_SIZE);
@@ -518,18 +509,13 @@ void operation_encode(struct buffer *b, const struct operation *op)
         case OPERATION_EXTEND:
             write_bin(b, op->id.data, op->id.len);
             encode_when(b, op);
+            if (op->version != 0) {
+                write_uint(b, op->version);
+            }
             break;
         case OPERATION_LIST:
-            write_uint(b, op->state);
-            write_str(b, op->route.data, op->route.len);
-            write_uint(b, op->limit);
-            write_bin(b, op->cursor.data, op->cursor.len);
-            break;
         case OPERATION_DEAD_LIST:
-            write_str(b, op->route.data, op->route.len);
-            write_uint(b, op->limit);
-            write_bin(b, op->cursor.data, op->cursor.len);
-            break;
+        case OPERATION_FILTERED_LIST: list_encode(b, op); break;
         case OPERATION_ROUTE_PUT:
             write_str(b, op->id.data, op->id.len);
             route_settings_encode(b, &op->settings);

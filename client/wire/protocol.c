@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cursor.h"
+#include "grant.h"
 
 bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
 {
@@ -31,17 +32,45 @@ void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t no
     memcpy(request_id + 6, random, 10);
 }
 
+/* [kind, name, from]: who is vouched for. */
+static bool take_for(struct cursor *c, struct request *request)
+{
+    uint32_t n = cursor_array(c);
+    uint64_t kind = cursor_uint(c);
+
+    request->for_name = cursor_bytes(c);
+    request->for_from = cursor_bytes(c);
+    request->for_kind = (uint32_t)kind;
+    switch (kind) {
+        case CALLER_NOBODY: break;
+        case CALLER_TOKEN: break; /* whatever it is: one that is not known is DENIED */
+        case CALLER_CERTIFICATE:
+            if (!grant_name_is_good(request->for_name)) {
+                return false;
+            }
+            break;
+        default: return false;
+    }
+    return cursor_ok(c) && n == 3 && (kind != CALLER_NOBODY || request->for_name.len == 0) &&
+           request->for_from.len <= PROTOCOL_FROM_MAX;
+}
+
 /* It stands behind the operations, and is all that does. */
-static int take_token(struct cursor c, struct request *request)
+static int take_caller(struct cursor c, struct request *request)
 {
     const uint8_t *begin = c.at;
+    bool good = true;
 
     for (uint32_t i = 0; i < request->n_operations; i++) {
         (void)cursor_skip(&c);
     }
     request->operations = (struct slice){begin, (size_t)(c.at - begin)};
-    request->token = cursor_bytes(&c);
-    return cursor_ok(&c) && c.at == c.end ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+    if ((request->flags & PROTOCOL_FOR) != 0) {
+        good = take_for(&c, request);
+    } else {
+        request->token = cursor_bytes(&c);
+    }
+    return good && cursor_ok(&c) && c.at == c.end ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
 int request_decode(const uint8_t *data, size_t len, struct request *request)
@@ -63,7 +92,8 @@ int request_decode(const uint8_t *data, size_t len, struct request *request)
     request->cluster = cursor_bytes(&c);
     uint64_t flags = cursor_uint(&c);
     request->n_operations = cursor_array(&c);
-    if (!cursor_ok(&c) || n != ((flags & PROTOCOL_TOKEN) != 0 ? 5 : 4) ||
+    const uint64_t callers = PROTOCOL_TOKEN | PROTOCOL_FOR; /* not both of them */
+    if (!cursor_ok(&c) || n != ((flags & callers) != 0 ? 5 : 4) || (flags & callers) == callers ||
         request->cluster.len > PROTOCOL_CLUSTER_MAX || flags > UINT32_MAX) {
         return ORDERSCHED_INVALID;
     }
@@ -72,14 +102,15 @@ int request_decode(const uint8_t *data, size_t len, struct request *request)
     }
     request->flags = (uint32_t)flags;
     request->operations = (struct slice){c.at, (size_t)(c.end - c.at)};
-    request->token = (struct slice){NULL, 0};
-    return (flags & PROTOCOL_TOKEN) != 0 ? take_token(c, request) : ORDERSCHED_OK;
+    request->token = request->for_name = request->for_from = (struct slice){NULL, 0};
+    request->for_kind = CALLER_NOBODY;
+    return (flags & callers) != 0 ? take_caller(c, request) : ORDERSCHED_OK;
 }
 
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations)
 {
-    write_array(b, (flags & PROTOCOL_TOKEN) != 0 ? 5 : 4);
+    write_array(b, (flags & (PROTOCOL_TOKEN | PROTOCOL_FOR)) != 0 ? 5 : 4);
     write_uint(b, PROTOCOL_VERSION);
     write_str(b, cluster, strlen(cluster));
     write_uint(b, flags);
@@ -89,6 +120,14 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
 void request_encode_token(struct buffer *b, const char *token)
 {
     write_str(b, token, strlen(token));
+}
+
+void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const char *from)
+{
+    write_array(b, 3);
+    write_uint(b, kind);
+    write_str(b, name, strlen(name));
+    write_str(b, from, strlen(from));
 }
 
 void result_encode_head(struct buffer *b, const struct result *result)

@@ -8,7 +8,8 @@
  * because msgpack-c's unpacker allocates what a hostile array header claims (24 bytes for each
  * announced element) before it has seen one of them.
  *
- *   request  = [version, cluster, flags, [operation, ...]], and token if its flag is set
+ *   request  = [version, cluster, flags, [operation, ...]], and behind it token, or for = [kind, name,
+ *               from], if its flag is set
  *   answer   = [version, error, node_id, leader_id, leader_address, term, now_ms, applied,
  *               [result, ...], text], and identity if the request asked for it
  *   result   = [error, state, deadline_ms, remaining_ms, index, body]
@@ -66,8 +67,10 @@
 #define PROTOCOL_LOCAL 1u    /* reads only: answer from this node's state, without the log */
 #define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
 #define PROTOCOL_TOKEN 4u    /* a fifth element of the request: the token of who asks */
+#define PROTOCOL_FOR 8u      /* instead of it: who asks, as a node of the cluster vouches for it */
 /* A flag changes what a request means: one that is not known here refuses it. */
-#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY | PROTOCOL_TOKEN)
+#define PROTOCOL_FLAGS (PROTOCOL_LOCAL | PROTOCOL_IDENTIFY | PROTOCOL_TOKEN | PROTOCOL_FOR)
+#define PROTOCOL_FROM_MAX 63 /* bytes of the address that somebody vouched for asks from */
 
 /* Operation codes. 1-15 mutate an order, 16-31 and 48 read, 32-47 are an operator's: routes,
  * dead letters, clocks, principals;
@@ -77,7 +80,8 @@ enum operation_code {
     OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
     OPERATION_PAY = 2,      /* [2, request_id, id] */
     OPERATION_CANCEL = 3,   /* [3, request_id, id] */
-    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms] */
+    OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms], or with the expected version,
+                               which is not 0, behind it */
 
     OPERATION_GET = 16,        /* [16, id] */
     OPERATION_LIST = 17,       /* [17, state or 0 = all, route or "", limit, cursor] */
@@ -89,6 +93,9 @@ enum operation_code {
     OPERATION_GRANT_LIST = 23, /* [23, name or ""]: principals behind this name */
 
     OPERATION_AUDIT_LIST = 24, /* [24, since_ms, who, what, limit, behind this row's number] */
+    OPERATION_FILTERED_LIST =
+        25, /* [25, state or 0 = all, route or "", beginning of the ids, due_after_ms, due_before_ms
+               or 0 = no bound, limit, cursor]: deadlines from the first on, before the second */
 
     OPERATION_ROUTE_PUT = 32,    /* [32, request_id, name, {settings}]; once, and still decoded:
                                     [32, request_id, name, url, [secret...], timeout_ms, window,
@@ -231,6 +238,11 @@ struct history_event {
 /* ORDERSCHED_OK and the size in *used, or ORDERSCHED_INVALID. The reason points into `data`. */
 int history_event_decode(const uint8_t *data, size_t len, struct history_event *event,
                          size_t *used) ORDERSCHED_MUST_CHECK;
+/* "scheduled" and so on; "expired" and so on, of an attempt's outcome. Never NULL. */
+const char *history_kind_name(enum history_kind kind);
+const char *history_outcome_name(uint8_t outcome);
+/* A failed attempt after which no other is due: the order is, or was, DEAD. */
+bool history_event_was_last(const struct history_event *event);
 
 /* One decoded operation. Slices point into the message. Only the fields of its code are set. */
 struct operation {
@@ -242,7 +254,8 @@ struct operation {
     uint64_t time_ms;
     struct slice route;
     struct slice payload;
-    /* list */
+    /* lists; of a filtered one `id` is how the orders' begin, `time_ms` and `since_ms` are the bounds
+     * of their deadlines */
     uint32_t state;
     uint32_t limit;
     struct slice cursor;
@@ -273,7 +286,7 @@ struct operation {
     struct slice identity; /* empty, or PROTOCOL_IDENTITY_SIZE bytes */
     /* outcome */
     uint64_t epoch;
-    uint32_t version;
+    uint32_t version; /* also of an extend: the expected one; 0: any */
     uint32_t attempt;
     enum outcome outcome;
     uint64_t delay_ms;
@@ -377,20 +390,27 @@ struct request {
     uint32_t n_operations;
     struct slice operations; /* the bytes of all operations, back to back */
     struct slice token;      /* with PROTOCOL_TOKEN */
+    /* With PROTOCOL_FOR: one of grant.h's kinds of callers, but for the owner; a token's text or a
+     * certificate's name; and the address without its port, or empty. */
+    uint32_t for_kind;
+    struct slice for_name;
+    struct slice for_from;
 };
 /* Decode the envelope of a request; the operations are walked with operation_decode(). Returns
  * ORDERSCHED_OK, INVALID, UNSUPPORTED_VERSION or TOO_MANY_OPERATIONS. */
 int request_decode(const uint8_t *data, size_t len, struct request *request) ORDERSCHED_MUST_CHECK;
 /* Start a request; append exactly n_operations encoded operations behind it. With PROTOCOL_TOKEN
- * request_encode_token() ends it. */
+ * request_encode_token() ends it, with PROTOCOL_FOR request_encode_for(). */
 void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
                          uint32_t n_operations);
 void request_encode_token(struct buffer *b, const char *token);
+void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const char *from);
 
 /* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
  *
  *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
  *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
+ *   FILTERED_LIST  the same
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
  *                "follower" "removed") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"

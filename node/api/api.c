@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -159,6 +160,43 @@ static void api_answered_cb(void *arg)
     api_connections_resume(a);
 }
 
+static void api_knocks_cb(void *arg)
+{
+    struct api *a = arg;
+    int fds[API_INSIDE_MAX];
+
+    uv_mutex_lock(&a->mutex);
+    unsigned n = a->n_inside;
+    memcpy(fds, a->inside, n * sizeof fds[0]);
+    a->n_inside = 0;
+    uv_mutex_unlock(&a->mutex);
+    for (unsigned i = 0; i < n; i++) {
+        api_connection_accept(a, fds[i], API_INSIDE);
+    }
+}
+
+int api_inside(struct api *a)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
+        return -1;
+    }
+    uv_mutex_lock(&a->mutex);
+    bool room = a->n_inside < API_INSIDE_MAX;
+    if (room) {
+        a->inside[a->n_inside++] = pair[0];
+    }
+    uv_mutex_unlock(&a->mutex);
+    if (!room) {
+        close(pair[0]);
+        close(pair[1]);
+        return -1;
+    }
+    wakeup_send(&a->knocks);
+    return pair[1];
+}
+
 static void api_patience_cb(uv_timer_t *timer)
 {
     api_connections_check(timer->data);
@@ -166,7 +204,7 @@ static void api_patience_cb(uv_timer_t *timer)
 
 static void api_came_cb(struct listening *listening, int fd)
 {
-    api_connection_accept(listening->data, fd, false);
+    api_connection_accept(listening->data, fd, API_STRANGERS);
 }
 
 static void api_owner_came_cb(struct listening *listening, int fd)
@@ -174,7 +212,7 @@ static void api_owner_came_cb(struct listening *listening, int fd)
     struct api *a = listening->data;
 
     if (api_is_owner(fd)) {
-        api_connection_accept(a, fd, true);
+        api_connection_accept(a, fd, API_OWNER);
         return;
     }
     close(fd);
@@ -214,7 +252,7 @@ static bool api_start_relay(struct api *a, char *errbuf, size_t errbuf_len)
 {
     struct tls_relay_config config = {.files = a->config.tls,
                                       .cluster = a->config.cluster,
-                                      .accepts = TLS_ACCEPT_CLIENT,
+                                      .accepts = TLS_ACCEPT_EITHER,
                                       .shaking_max = API_SHAKING_MAX,
                                       .max_age_ms = a->config.tls_max_age_ms,
                                       .accepted = api_arrived,
@@ -243,6 +281,7 @@ static void api_end_thread(struct api *a)
         listening_close(&a->local, NULL);
     }
     wakeup_close(&a->answered, NULL);
+    wakeup_close(&a->knocks, NULL);
     uv_close((uv_handle_t *)&a->patience, NULL);
     wakeup_close(&a->stop, NULL);
 }
@@ -376,6 +415,7 @@ static void api_init_handles(struct api *a, uv_loop_t *loop)
         wakeup_init(&a->arrived, loop, api_arrived_cb, a) != 0 ||
         wakeup_init(&a->ended, loop, api_ended_cb, a) != 0 ||
         wakeup_init(&a->answered, &a->loop, api_answered_cb, a) != 0 ||
+        wakeup_init(&a->knocks, &a->loop, api_knocks_cb, a) != 0 ||
         wakeup_init(&a->stop, &a->loop, api_stop_cb, a) != 0) {
         abort(); /* no descriptors at the very start */
     }
@@ -451,6 +491,9 @@ void api_free(struct api *a)
         api_slot_end(slot);
         slot = next;
     }
+    for (unsigned i = 0; i < a->n_inside; i++) {
+        close(a->inside[i]);
+    }
     assert(a->connections == NULL && a->n_writing == 0 && a->paused_first == NULL);
     int rv = uv_loop_close(&a->loop);
     assert(rv == 0);
@@ -460,6 +503,7 @@ void api_free(struct api *a)
     wakeup_free(&a->arrived);
     wakeup_free(&a->ended);
     wakeup_free(&a->answered);
+    wakeup_free(&a->knocks);
     wakeup_free(&a->stop);
     uv_mutex_destroy(&a->mutex);
     free(a);

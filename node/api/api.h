@@ -10,6 +10,8 @@
  * Owns a thread with a uv loop of its own, where messages are received and checked; they cross to
  * the raft loop through a queue with a wakeup, are answered there, and go back the same way.
  *
+ * This process's own HTTP server (node/front) asks over connections that it has from api_inside().
+ *
  * With TLS a relay (tls_relay.h) shakes hands and ciphers on a thread of its own; a connection is one,
  * and has a seat, once its client's certificate is verified.
  *
@@ -41,6 +43,7 @@
 #include "../commit/client_load.h"
 #include "../commit/inbound.h"
 #include "../host/log.h"
+#include "../metrics/metrics.h"
 
 #define API_PATIENCE_MS 10000
 #define API_LOOK_MS 250
@@ -66,6 +69,7 @@ struct api_config {
     const struct log *log;    /* may be NULL */
     /* TLS on every connection, of clients that have a certificate; NULL: plain TCP. Outlives the
      * server. */
+    struct metrics *metrics; /* requests' times go there; NULL: nowhere */
     struct tls_files *tls;
     uint64_t tls_max_age_ms; /* of a connection; 0: none */
     /* Raft loop: a checked message (error OK), or one to refuse with error and text. Exactly one
@@ -82,6 +86,10 @@ struct api_config {
 struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errbuf,
                     size_t errbuf_len);
 void api_load(const struct api *a, struct client_load *load); /* any thread */
+/* Any thread, until api_close() is called: a connection from inside this process, over which the caller may say
+ * for whom it asks (PROTOCOL_FOR). Takes no stranger's seat and gives its own to nobody. Returns the
+ * caller's end of it, non-blocking; -1: there is no descriptor. */
+int api_inside(struct api *a);
 /* Raft loop, when every message handed over has been replied to: stop listening, let answers on
  * their way go out (at most API_CLOSE_TIMEOUT_MS), close. What had not reached the raft loop is
  * dropped. cb runs on the raft loop; then api_free. */

@@ -30,6 +30,8 @@ struct api_connection {
     uv_write_t greeting;
     enum phase phase;
     bool local;    /* the owner's, over the Unix socket */
+    bool inside;   /* this process's own */
+    bool node;     /* another node's: it asks on behalf of others, and nothing for itself */
     bool nameless; /* in TLS, without a certificate: each message needs a token */
     uint8_t
         head[1 + API_LENGTH_SIZE]; /* of the greeting or, locally with a byte in front, a length */

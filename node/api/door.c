@@ -36,6 +36,10 @@ static bool connection_sit_down(struct api_connection *c)
 
     api_seats_take(&a->seats, &c->seat, (struct sockaddr *)&c->from);
     c->source.address = api_seats_address(&c->seat);
+    if (c->inside) { /* it neither takes anybody's, nor is it ever idle */
+        api_seats_busy(&a->seats, &c->seat);
+        return true;
+    }
     struct api_seat *victim = api_seats_victim(&a->seats, &c->seat);
     if (victim == &c->seat) {
         api_load_add(&a->load_refused, 1);
@@ -61,13 +65,14 @@ bool api_is_owner(int fd)
 }
 
 /* In the list, with a handle that is not open yet. */
-static struct api_connection *connection_new(struct api *a, bool local)
+static struct api_connection *connection_new(struct api *a, enum api_door door)
 {
     struct api_connection *c = must_have(calloc(1, sizeof *c));
 
     c->api = a;
-    c->local = local;
-    if (a->relay != NULL && !local) {
+    c->local = door == API_OWNER;
+    c->inside = door == API_INSIDE;
+    if (a->relay != NULL && door == API_STRANGERS) {
         uv_pipe_init(&a->loop, &c->wire.pipe, 0);
     } else {
         uv_tcp_init(&a->loop, &c->wire.tcp);
@@ -88,7 +93,7 @@ static void connection_name(struct api_connection *c)
 {
     const struct sockaddr *from = (const struct sockaddr *)&c->from;
 
-    if (c->local) {
+    if (c->local || c->inside) {
         snprintf(c->from_text, sizeof c->from_text, "local");
     } else if (uv_ip_name(from, c->from_text, sizeof c->from_text) != 0) {
         c->from_text[0] = '\0';
@@ -112,13 +117,13 @@ static void connection_begin(struct api_connection *c)
     }
 }
 
-void api_connection_accept(struct api *a, int fd, bool local)
+void api_connection_accept(struct api *a, int fd, enum api_door door)
 {
-    if (a->relay != NULL && !local) {
+    if (a->relay != NULL && door == API_STRANGERS) {
         tls_relay_accept(a->relay, fd);
         return;
     }
-    struct api_connection *c = connection_new(a, local);
+    struct api_connection *c = connection_new(a, door);
     int len = sizeof c->from;
     if (uv_tcp_open(&c->wire.tcp, fd) != 0) {
         close(fd);
@@ -127,7 +132,8 @@ void api_connection_accept(struct api *a, int fd, bool local)
     }
     /* On a failure: of no family. */
     (void)uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&c->from, &len);
-    if (!local) { /* to libuv a Unix socket is as good as any other, but has no such options */
+    if (door ==
+        API_STRANGERS) { /* to libuv a Unix socket is as good as any other, but has no such options */
         uv_tcp_nodelay(&c->wire.tcp, 1);
         uv_tcp_keepalive(&c->wire.tcp, 1, API_KEEPALIVE_S);
     }
@@ -141,10 +147,13 @@ void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
                         "TLS", arrival->why);
         return;
     }
-    struct api_connection *c = connection_new(a, false);
+    struct api_connection *c = connection_new(a, API_STRANGERS);
     c->from = arrival->from;
-    c->nameless = arrival->peer.kind != CERTIFICATE_CLIENT;
-    memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
+    c->node = arrival->peer.kind == CERTIFICATE_NODE;
+    c->nameless = arrival->peer.kind != CERTIFICATE_CLIENT && !c->node;
+    if (!c->node) {
+        memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
+    }
     if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
         close(arrival->fd);
         api_connection_close(c);

@@ -14,6 +14,7 @@
 #define API_LENGTH_SIZE 8
 #define API_LOGGED_MAX 8
 #define API_IPC_MESSAGE 1 /* the byte in front of it, over a Unix socket */
+#define API_INSIDE_MAX 64 /* connections from inside that wait to be taken in */
 #define API_HEADER_MAX 32 /* a request number behind at most 7 hops of SP devices */
 
 struct api_connection;
@@ -25,9 +26,11 @@ struct api_slot {
     struct api_connection *connection; /* api thread only; it waits for its slots */
     uint8_t header[API_HEADER_MAX];    /* goes back in front of the answer */
     size_t header_len;
-    uint8_t *message;             /* what in.message points into; owned */
-    size_t counted;               /* bytes counted in api.bytes */
-    bool local;                   /* came over the Unix socket */
+    uint8_t *message;  /* what in.message points into; owned */
+    size_t counted;    /* bytes counted in api.bytes */
+    bool local;        /* came over the Unix socket */
+    uint64_t began_us; /* when it was complete; 0: it is not measured */
+    enum metrics_request kind;
     struct api_address *reads_of; /* a read in hand: counted for this address; else NULL */
     struct inbound in;
     int error;
@@ -44,6 +47,8 @@ struct api {
     struct api_slot *arrived_first, **arrived_last;
     struct api_slot *answered_first, **answered_last;
     bool over;
+    int inside[API_INSIDE_MAX]; /* the same: ends of connections from inside, to be taken in */
+    unsigned n_inside;
     /* raft loop */
     struct wakeup arrived, ended;
     struct api_slot *taken; /* of the arrived ones, not looked at yet */
@@ -53,7 +58,7 @@ struct api {
     uv_thread_t thread;
     /* api thread */
     uv_loop_t loop;
-    struct wakeup answered, stop;
+    struct wakeup answered, stop, knocks;
     struct listening listening, local; /* the latter is not always open */
     struct tls_relay *relay;           /* NULL: plain TCP */
     uv_timer_t patience;
@@ -86,7 +91,9 @@ void api_hand_over(struct api_slot *slot);
 void api_log_refused(struct api *a, const char *what, const struct sockaddr *from,
                      const char *error, const char *reason);
 /* door.c: */
-void api_connection_accept(struct api *a, int fd, bool local); /* takes the descriptor over */
+enum api_door { API_STRANGERS, API_OWNER, API_INSIDE };
+void api_connection_accept(struct api *a, int fd,
+                           enum api_door door); /* takes the descriptor over */
 /* With TLS: somebody has come through the handshake, or has not. */
 void api_connection_arrived(struct api *a, const struct tls_arrival *arrival);
 /* Is this user at the other end of a Unix socket one that may come in? */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/base/clocks.h"
 #include "connection.h"
 
 static const uint8_t greeting_theirs[8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0}; /* REQ */
@@ -160,6 +161,21 @@ static struct caller connection_caller(const struct api_connection *c)
     return caller;
 }
 
+/* From here to its answer. What waits for something else than this node (a worker's reserve, a change of
+ * members) tells nothing of how fast it is. */
+static void connection_time(struct api_slot *slot)
+{
+    const struct inbound *in = &slot->in;
+
+    if (slot->api->config.metrics == NULL || slot->error != ORDERSCHED_OK || in->n_items == 0 ||
+        (in->administers && in->items[0].code != OPERATION_LEASE &&
+         in->items[0].code != OPERATION_SETTLE)) {
+        return;
+    }
+    slot->kind = in->administers ? METRICS_WORK : in->n_logged > 0 ? METRICS_WRITE : METRICS_READ;
+    slot->began_us = clocks_running_us();
+}
+
 /* The body is complete: make it a slot and hand it over. */
 static void connection_submit(struct api_connection *c)
 {
@@ -194,8 +210,9 @@ static void connection_submit(struct api_connection *c)
     slot->in.owner = slot;
     slot->in.source = &c->source;
     slot->in.gone = &c->gone;
+    slot->in.vouched = c->inside || c->node;
     api_connection_end_unfinished(c);
-    if (c->n_slots++ == 0) {
+    if (c->n_slots++ == 0 && !c->inside) {
         api_seats_busy(&a->seats, &c->seat);
     }
     slot->error = a->bytes + slot->counted > a->config.bytes_max
@@ -207,9 +224,16 @@ static void connection_submit(struct api_connection *c)
                  "who asks is not told: neither by a client's "
                  "certificate, nor by a token");
     }
+    if (slot->error == ORDERSCHED_OK && c->node && slot->in.n_items > 0 &&
+        (slot->in.flags & PROTOCOL_FOR) == 0) {
+        inbound_release(&slot->in);
+        slot->error = ORDERSCHED_DENIED;
+        snprintf(slot->text, sizeof slot->text, "a node asks here on behalf of others alone");
+    }
     if (slot->error != ORDERSCHED_OK && slot->error != ORDERSCHED_BUSY) {
         api_connection_log(c, ordersched_error_name(slot->error), slot->text);
     }
+    connection_time(slot);
     if (!connection_park(c, slot)) {
         connection_hand_over(c, slot);
     }
@@ -435,7 +459,7 @@ void api_slot_end(struct api_slot *slot)
 
     assert(c->n_slots > 0 && c->bytes >= slot->counted);
     assert(a->n_slots > 0 && a->bytes >= slot->counted);
-    if (--c->n_slots == 0 && !c->closing) {
+    if (--c->n_slots == 0 && !c->closing && !c->inside) {
         api_seats_idle(&a->seats, &c->seat);
     }
     a->n_slots--;
@@ -475,6 +499,9 @@ void api_connection_answer(struct api_slot *slot)
     uv_buf_t buf = uv_buf_init((char *)slot->answer, (unsigned)slot->answer_len);
 
     slot->write.data = slot;
+    if (slot->began_us != 0 && slot->answer != NULL) {
+        metrics_note_request(a->config.metrics, slot->kind, clocks_running_us() - slot->began_us);
+    }
     if (c->closing || slot->answer == NULL ||
         uv_write(&slot->write, &c->wire.stream, &buf, 1, connection_written_cb) != 0) {
         api_slot_end(slot);

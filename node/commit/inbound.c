@@ -100,12 +100,27 @@ static int inbound_check_items(struct inbound *in, const struct request *request
 }
 
 /* The token itself goes no further than this. */
-static void take_token(struct inbound *in, const struct request *request)
+static void take_token(struct inbound *in, struct slice token)
+{
+    token_hash(token, in->token_hash);
+    in->caller.kind = CALLER_TOKEN;
+    in->caller.who = (struct slice){in->token_hash, sizeof in->token_hash};
+}
+
+/* Who asks, where the message says it. */
+static void take_caller(struct inbound *in, const struct request *request)
 {
     if ((request->flags & PROTOCOL_TOKEN) != 0) {
-        token_hash(request->token, in->token_hash);
-        in->caller.kind = CALLER_TOKEN;
-        in->caller.who = (struct slice){in->token_hash, sizeof in->token_hash};
+        take_token(in, request->token);
+    }
+    if ((request->flags & PROTOCOL_FOR) == 0) {
+        return;
+    }
+    in->caller = (struct caller){.kind = (enum caller_kind)request->for_kind,
+                                 .who = request->for_name, /* in the message, which stays */
+                                 .from = request->for_from};
+    if (request->for_kind == CALLER_TOKEN) {
+        take_token(in, request->for_name);
     }
 }
 
@@ -133,8 +148,12 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
                  request.flags & ~PROTOCOL_FLAGS);
         return ORDERSCHED_INVALID;
     }
+    if ((request.flags & PROTOCOL_FOR) != 0 && !in->vouched) {
+        snprintf(text, text_len, "only a node of the cluster may say for whom it asks");
+        return ORDERSCHED_DENIED;
+    }
     in->flags = request.flags;
-    take_token(in, &request);
+    take_caller(in, &request);
     in->n_items = request.n_operations;
     if (in->n_items > 0) {
         in->items = calloc(in->n_items, sizeof *in->items);

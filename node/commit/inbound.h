@@ -47,10 +47,12 @@ struct inbound {
      * before inbound_check(), and from where; a token that the message states counts instead. */
     struct caller caller;
     uint8_t token_hash[TOKEN_HASH_SIZE];
-    bool named;                    /* the batcher's: its entry says who asks in front of it */
-    bool secret;                   /* holds secrets of a route: to be wiped at its end */
-    bool is_administrative;        /* holds an operation of the log that is audited (audit.h) */
-    bool administers;              /* holds an operation beside the log (alone in its message) */
+    bool vouched;           /* its connection may say for whom it asks (PROTOCOL_FOR); set before
+                                      inbound_check() */
+    bool named;             /* the batcher's: its entry says who asks in front of it */
+    bool secret;            /* holds secrets of a route: to be wiped at its end */
+    bool is_administrative; /* holds an operation of the log that is audited (audit.h) */
+    bool administers;       /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */
     const atomic_bool *gone;       /* set once nobody is left to read the answer; NULL: not known */

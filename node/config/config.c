@@ -14,7 +14,7 @@
 #include "parts.h"
 
 #define DEFAULT_ADDRESS "127.0.0.1:7400"
-#define PORT_MAX 65533    /* PORT+1 for clients, PORT+2 is reserved */
+#define PORT_MAX 65533    /* PORT+1 for clients, PORT+2 for HTTP */
 #define TRAILING_MIN 1024 /* fewer, and a follower that blinks needs a whole snapshot */
 #define ELECTION_HEARTBEATS_MIN 3
 
@@ -62,7 +62,7 @@ static enum config_status check_address(const char *origin, const char *address)
     }
     if (port > PORT_MAX) {
         return config_complain("%s: the port must be from 1 to %d, not %u: PORT+1 is for clients, "
-                               "PORT+2 is reserved",
+                               "PORT+2 for HTTP",
                                origin, PORT_MAX, port);
     }
     if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0) {
@@ -224,6 +224,10 @@ static enum config_status check_loopback(const struct config_draft *draft)
             return complain_insecure(origin, c->bind);
         }
     }
+    if (c->http != NULL && strcmp(c->http, "off") != 0 && !transport_is_loopback(c->http)) {
+        config_origin_format(draft, "http", origin, sizeof origin);
+        return complain_insecure(origin, c->http);
+    }
     for (unsigned i = 0; i < c->n_peers && config_is_set(draft, "peers"); i++) {
         if (!transport_is_loopback(c->peers[i].address)) {
             peer_origin(draft, i, origin, sizeof origin);
@@ -277,6 +281,18 @@ static enum config_status settle_bind(struct config_draft *draft)
     return CONFIG_OK;
 }
 
+static enum config_status check_http(const struct config_draft *draft)
+{
+    const char *http = draft->config->http;
+    char host[256];
+    unsigned port;
+    if (http == NULL || strcmp(http, "off") == 0 ||
+        units_split_address(http, host, sizeof host, &port)) {
+        return CONFIG_OK;
+    }
+    return config_complain_of(draft, "http", "must be HOST:PORT, or off, not \"%s\"", http);
+}
+
 /* The cluster's name appears in handshakes, certificates, logs and URLs: one plain word. */
 static enum config_status check_cluster(const struct config_draft *draft)
 {
@@ -320,8 +336,9 @@ static enum config_status config_check(struct config_draft *draft)
     config_origin_format(draft, "address", origin, sizeof origin);
     if ((c->address != NULL && check_address(origin, c->address) != CONFIG_OK) ||
         check_peers(draft) != CONFIG_OK || settle_bind(draft) != CONFIG_OK ||
-        check_cluster(draft) != CONFIG_OK || check_timing(draft) != CONFIG_OK ||
-        check_tls(draft) != CONFIG_OK || settle_identity(draft) != CONFIG_OK) {
+        check_http(draft) != CONFIG_OK || check_cluster(draft) != CONFIG_OK ||
+        check_timing(draft) != CONFIG_OK || check_tls(draft) != CONFIG_OK ||
+        settle_identity(draft) != CONFIG_OK) {
         return CONFIG_ERROR;
     }
     settle_callbacks(draft);
@@ -361,6 +378,7 @@ void config_free(struct config *c)
     free(c->cluster);
     free(c->address);
     free(c->bind);
+    free(c->http);
     free(c->tls_cert);
     free(c->tls_key);
     free(c->tls_ca);

@@ -20,7 +20,7 @@ enum config_clients {
 
 struct config_peer {
     uint64_t id;
-    char *address; /* HOST:PORT of Raft; client API PORT+1, PORT+2 is reserved */
+    char *address; /* HOST:PORT of Raft; client API PORT+1, HTTP PORT+2 */
 };
 
 struct config {
@@ -39,6 +39,7 @@ struct config {
     enum config_clients tls_clients; /* --tls-clients certificate|token */
     char *bind; /* --bind HOST: listen there instead of on the own address's host; as it
                            * stands before ":PORT" (IPv6 in brackets), or NULL */
+    char *http; /* --http HOST:PORT, or "off"; NULL: PORT+2, where the other two listen */
     enum log_level log_level;     /* --log-level debug|info|warn|error */
     enum log_format log_format;   /* --log-format logfmt|json */
     unsigned election_timeout_ms; /* --election-timeout 500ms */

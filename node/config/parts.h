@@ -61,6 +61,9 @@ enum config_status config_complain_of(const struct config_draft *draft, const ch
 /* The flag or file:line that gave the setting. */
 void config_origin_format(const struct config_draft *draft, const char *name, char *out,
                           size_t len);
+/* "FILE:LINE: name" or "--name". */
+void config_origin_name(const struct config_origin *origin, const char *name, char *out,
+                        size_t len);
 bool config_is_set(const struct config_draft *draft, const char *name);
 
 /* Take a setting's value from its text. CONFIG_OK, or complained with the origin. */

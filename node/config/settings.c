@@ -4,7 +4,6 @@
  * docs/configuration.md; flags, file, help and checks follow from the table. */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +59,7 @@ static const struct setting settings[] = {
      .max = PROTOCOL_ADDRESS_MAX - 1,
      .argument = "HOST:PORT",
      .help = "where the others reach this node: PORT is for the other nodes, PORT+1 for clients,\n"
-             "PORT+2 is reserved (default: from --peers, or 127.0.0.1:7400)"},
+             "PORT+2 for HTTP (default: from --peers, or 127.0.0.1:7400)"},
     {.name = "bind",
      .kind = SETTING_TEXT,
      FIELD(bind),
@@ -68,6 +67,13 @@ static const struct setting settings[] = {
      .max = 255,
      .argument = "HOST",
      .help = "listen on this address instead of the address's own host, such as 0.0.0.0"},
+    {.name = "http",
+     .kind = SETTING_TEXT,
+     FIELD(http),
+     .min = 1,
+     .max = PROTOCOL_ADDRESS_MAX - 1,
+     .argument = "HOST:PORT|off",
+     .help = "where to serve HTTP (default: PORT+2, where the other two listen), or off"},
 
     {.name = "cluster",
      .kind = SETTING_TEXT,
@@ -351,60 +357,6 @@ const char *config_setting_guess(const char *name)
     return best;
 }
 
-static const struct config_origin *origin_of(const struct config_draft *draft, const char *name)
-{
-    return &draft->origins[config_setting_find(name) - settings];
-}
-
-bool config_is_set(const struct config_draft *draft, const char *name)
-{
-    return origin_of(draft, name)->line > 0;
-}
-
-static void origin_format(const struct config_origin *origin, const char *name, char *out,
-                          size_t len)
-{
-    if (origin->file != NULL) {
-        snprintf(out, len, "%s:%u: %s", origin->file, origin->line, name);
-    } else {
-        snprintf(out, len, "--%s", name);
-    }
-}
-
-void config_origin_format(const struct config_draft *draft, const char *name, char *out, size_t len)
-{
-    origin_format(origin_of(draft, name), name, out, len);
-}
-
-static enum config_status settings_complain(const char *origin, const char *format, va_list args)
-{
-    char sentence[2048];
-    vsnprintf(sentence, sizeof sentence, format, args);
-    fprintf(stderr, "orderschedd: %s%s%s\n", origin, origin[0] != '\0' ? ": " : "", sentence);
-    return CONFIG_ERROR;
-}
-
-enum config_status config_complain(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    enum config_status status = settings_complain("", format, args);
-    va_end(args);
-    return status;
-}
-
-enum config_status config_complain_of(const struct config_draft *draft, const char *name,
-                                      const char *format, ...)
-{
-    char origin[1024];
-    config_origin_format(draft, name, origin, sizeof origin);
-    va_list args;
-    va_start(args, format);
-    enum config_status status = settings_complain(origin, format, args);
-    va_end(args);
-    return status;
-}
-
 static bool number_parse(const char *text, uint64_t *value)
 {
     size_t len = strlen(text);
@@ -533,7 +485,7 @@ enum config_status config_peer_add(struct config_draft *draft, const char *id, c
     char where[1024], host[256];
     unsigned port;
     uint64_t number;
-    origin_format(&origin, "peers", where, sizeof where);
+    config_origin_name(&origin, "peers", where, sizeof where);
     if (c->n_peers == CONFIG_PEERS_MAX) {
         return config_complain("%s: more than %d members", where, CONFIG_PEERS_MAX);
     }

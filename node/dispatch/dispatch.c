@@ -142,6 +142,16 @@ static uint64_t dispatch_company_delay_ms(const struct dispatch *d, const struct
     return v->delay_ms > delay_ms ? v->delay_ms : delay_ms;
 }
 
+static void dispatch_measure(struct dispatch *d, const struct delivery *v, enum outcome outcome)
+{
+    struct metrics_route *r = metrics_route(d->metrics, v->route_slot, v->route);
+
+    if (r != NULL) {
+        r->outcomes[outcome]++;
+        lateness_measure(r->lateness, &v->times, v->attempt == 1);
+    }
+}
+
 static void dispatch_report(struct dispatch *d, const struct delivery *v, uint32_t company)
 {
     struct slice id = {v->id, v->id_len};
@@ -172,6 +182,7 @@ static void dispatch_report(struct dispatch *d, const struct delivery *v, uint32
         op.jitter_ms = 0; /* the halves stay together */
     }
     dispatch_set_company(o, v, company);
+    dispatch_measure(d, v, op.outcome);
     batcher_submit_internal(d->batcher, &op);
     if (v->outcome == OUTCOME_FAILED && d->machine->routes[o->route].hurry_index > v->fence_index) {
         hurry_order(d->machine, d->batcher, o, v->attempt); /* it does not go there any more */

@@ -25,6 +25,7 @@
 #include "../host/environment.h"
 #include "lane.h"
 #include "../host/log.h"
+#include "../metrics/metrics.h"
 #include "receiver.h"
 
 #define DISPATCH_BYTES_MAX (64ull * 1024 * 1024) /* of deliveries in flight, by default */
@@ -40,7 +41,8 @@ struct dispatch {
     struct batcher *batcher;
     struct receiver *receiver;
     const struct environment *environment;
-    const struct log *log; /* may be NULL */
+    const struct log *log;   /* may be NULL */
+    struct metrics *metrics; /* may be NULL */
     const char *cluster;
     struct delivery_keys keys;     /* since dispatch_open */
     uint64_t true_ms;              /* the time as well as it is known, when it runs */

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "../../client/base/histogram.h"
+#include "../metrics/metrics.h"
 
 enum lateness_part {
     LATENESS_TIMER,
@@ -37,5 +38,8 @@ struct lateness_times {
 
 /* A delivery ended. `first`: of its order. */
 void lateness_add(struct lateness *l, const struct lateness_times *t, bool first);
+/* The same in the fixed buckets that are scraped. */
+void lateness_measure(struct metrics_histogram parts[LATENESS_PARTS],
+                      const struct lateness_times *t, bool first);
 
 #endif

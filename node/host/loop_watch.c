@@ -72,23 +72,34 @@ static void loop_watch_prepare_cb(uv_prepare_t *prepare)
     uint64_t processor_ns = thread_processor_ns();
 
     if (w->began_ns != 0) {
-        loop_watch_note(w, now_ns, passed_ns > slept_ns ? passed_ns - slept_ns : 0,
-                        processor_ns - w->processor_ns);
+        uint64_t busy_ns = passed_ns > slept_ns ? passed_ns - slept_ns : 0;
+        loop_watch_note(w, now_ns, busy_ns, processor_ns - w->processor_ns);
+        if (w->rounds != NULL) {
+            metrics_histogram_add(w->rounds, &metrics_scale_fine, busy_ns / 1000);
+        }
     }
+    atomic_store_explicit(&w->beat_ns, now_ns, memory_order_relaxed);
     w->began_ns = now_ns;
     w->idle_ns = idle_ns;
     w->processor_ns = processor_ns;
 }
 
-void loop_watch_start(struct loop_watch *w, uv_loop_t *loop)
+void loop_watch_start(struct loop_watch *w, uv_loop_t *loop, struct metrics_histogram *rounds)
 {
-    *w = (struct loop_watch){.second = clocks_running_ns() / NS_PER_S};
+    memset(w, 0, sizeof *w);
+    w->second = clocks_running_ns() / NS_PER_S;
+    w->rounds = rounds;
     int rv = uv_loop_configure(loop, UV_METRICS_IDLE_TIME);
     assert(rv == 0);
     uv_prepare_init(loop, &w->prepare);
     w->prepare.data = w;
     uv_prepare_start(&w->prepare, loop_watch_prepare_cb);
     uv_unref((uv_handle_t *)&w->prepare);
+}
+
+uint64_t loop_watch_beat_ns(const struct loop_watch *w)
+{
+    return atomic_load_explicit(&w->beat_ns, memory_order_relaxed);
 }
 
 void loop_watch_close(struct loop_watch *w)

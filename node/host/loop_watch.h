@@ -9,7 +9,7 @@
  *
  * Kept is the longest round, and the most processor time that one took, of each of the last
  * LOOP_WATCH_SECONDS, by the second in which it ended: so that whoever looks can choose how far back, and the start of the node is forgotten.
- * Loop's thread only. */
+ * Loop's thread only, but for the beat: when it turned last, which tells others whether it does. */
 #ifndef LOOP_WATCH_H
 #define LOOP_WATCH_H
 
@@ -17,21 +17,26 @@
 #include <uv.h>
 
 #include "../../client/wire/protocol.h"
+#include "../metrics/metrics_histogram.h"
 
 #define LOOP_WATCH_SECONDS PROTOCOL_STALL_SECONDS
 
 struct loop_watch {
     uv_prepare_t prepare;
-    uint64_t began_ns;                         /* of the round under way; 0: none yet */
-    uint64_t idle_ns;                          /* of the loop, until then */
-    uint64_t second;                           /* the newest one */
-    uint64_t processor_ns;                     /* of the thread, until then */
+    struct metrics_histogram *rounds; /* each is added there; NULL: none */
+    atomic_ullong beat_ns;            /* when the newest round began, by clocks_running_ns() */
+    uint64_t began_ns;                /* of the round under way; 0: none yet */
+    uint64_t idle_ns;                 /* of the loop, until then */
+    uint64_t second;                  /* the newest one */
+    uint64_t processor_ns;            /* of the thread, until then */
     uint32_t longest_us[LOOP_WATCH_SECONDS];   /* of second % LOOP_WATCH_SECONDS... */
     uint32_t processor_us[LOOP_WATCH_SECONDS]; /* ...likewise */
 };
 
-/* Watch `loop`, which has not run yet. Does not keep it alive. */
-void loop_watch_start(struct loop_watch *w, uv_loop_t *loop);
+/* Watch `loop`, which has not run yet. Does not keep it alive. `rounds` may be NULL. */
+void loop_watch_start(struct loop_watch *w, uv_loop_t *loop, struct metrics_histogram *rounds);
+/* Any thread: when the newest round began; 0: none has. */
+uint64_t loop_watch_beat_ns(const struct loop_watch *w);
 /* The handle is gone when the loop has run out. */
 void loop_watch_close(struct loop_watch *w);
 /* Fill in the longest rounds, and the most processor time of one, in us, of the last

@@ -114,6 +114,10 @@ void scheduler_write_logged(struct scheduler *s, const struct inbound *in,
                             const struct inbound_item *item, const struct result *result,
                             struct buffer *out)
 {
+    metrics_note_operation(s->config.metrics, item->code, result->error);
+    if (result->error == ORDERSCHED_BUSY) {
+        metrics_note_busy(s->config.metrics, METRICS_BUSY_REQUESTS);
+    }
     if (result->error == ORDERSCHED_DENIED && result->state == ORDERSCHED_STATE_NONE) {
         write_denied(s, &in->caller, (enum lack)result->lacks, (enum role)result->role, item->code,
                      out);

@@ -83,6 +83,7 @@ void scheduler_reply_composed(struct scheduler *s, struct inbound *in, struct bu
 
 void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const char *text)
 {
+    scheduler_count_refused(s, in, error);
     buffer_reset(&s->results);
     scheduler_reply(s, in, error, text != NULL ? text : ordersched_error_text(error), 0);
 }
@@ -387,6 +388,7 @@ void scheduler_answer_logged(struct scheduler *s, struct inbound *in, const stru
 
 void scheduler_answer_one(struct scheduler *s, struct inbound *in, const struct result *result)
 {
+    metrics_note_operation(s->config.metrics, in->items[0].code, result->error);
     buffer_reset(&s->results);
     result_encode(&s->results, result);
     scheduler_reply(s, in, ORDERSCHED_OK, NULL, 1);

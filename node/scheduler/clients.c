@@ -272,6 +272,10 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         int error = in->items[i].error == ORDERSCHED_OK
                         ? scheduler_judge(s, in, &in->items[i], greed, &actor)
                         : ORDERSCHED_OK;
+        if (error == ORDERSCHED_BUSY) {
+            bool no_time = scheduler_awaits_time(s, (enum operation_code)in->items[i].code);
+            metrics_note_busy(s->config.metrics, no_time ? METRICS_BUSY_TIME : METRICS_BUSY_SHARE);
+        }
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
         }
@@ -283,6 +287,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
             scheduler_administer(s, in);
         }
     } else if (!batcher_submit(&s->batcher, in)) {
+        metrics_note_busy(s->config.metrics, METRICS_BUSY_QUEUE);
         scheduler_refuse(s, in, ORDERSCHED_BUSY, NULL);
     }
 }

@@ -19,6 +19,8 @@
  *   owner.c       what it tells whoever runs it
  *   time.c        clocks
  *   lone.c        log lines about the wall clock of a leader that is alone
+ *   sample.c      what is told of it all as metrics
+ *   meter.c       what is counted for them
  *
  * No two of them call each other. */
 #ifndef SCHEDULER_INTERNAL_H
@@ -237,6 +239,16 @@ void scheduler_end_reads(struct scheduler *s);
  * machine's n_routes at the end. */
 uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max, struct buffer *b,
                                 uint32_t *n);
+
+/* meter.c */
+/* An entry of ours ended; began_us: when it was proposed. */
+void scheduler_count_proposal(struct scheduler *s, uint64_t began_us, bool committed);
+/* Who leads, and in which term, as far as this node knows now. */
+void scheduler_watch_leader(struct scheduler *s);
+/* What the replica shall measure. */
+struct replica_meter scheduler_meter(struct scheduler *s);
+/* All operations of a message that was refused as a whole. */
+void scheduler_count_refused(struct scheduler *s, const struct inbound *in, int error);
 
 /* dead.c */
 /* An entry of ours was applied with these results: a line for each order that is DEAD since. */

@@ -153,6 +153,7 @@ uint64_t scheduler_run(struct scheduler *s)
     uint64_t now_us = scheduler_monotonic_us(s);
     uint64_t next_ms = scheduler_round(s, now_us);
     scheduler_watch_clock(s, now_us);
+    scheduler_watch_leader(s);
     scheduler_set_back_step(s, now_us);
     scheduler_administer_step(s);
     scheduler_drain_step(s, now_us);

@@ -44,6 +44,7 @@ struct composition {
     /* the item under way */
     bool begun;
     size_t before; /* out.len in front of its result */
+    int error;     /* of it, so far */
     struct machine_reading read;
     size_t count_at;       /* rows: where their number goes, */
     uint32_t slot, n;      /* the route to go on with, and how many there are so far, */
@@ -56,6 +57,7 @@ static void answer_error(struct composition *c, int error)
 {
     struct result result = {.error = error};
 
+    c->error = error;
     result_encode(&c->out, &result);
 }
 
@@ -212,6 +214,7 @@ static bool compose_machine_read(struct scheduler *s, struct composition *c,
         return false;
     }
     result_encode(&c->out, &result);
+    c->error = result.error;
     c->read = (struct machine_reading){0};
     return true;
 }
@@ -248,7 +251,18 @@ static void compose_denied(struct scheduler *s, struct composition *c, const str
     c->begun = false;
     c->read = (struct machine_reading){0};
     scheduler_write_denied(s, actor, c->reading.in, item, &c->out);
+    c->error = ORDERSCHED_DENIED;
     budget_spend(budget_ns, COMPOSE_REFUSED_NS);
+}
+
+/* Its result is written. What was refused with BUSY before it came here was counted then. */
+static void count_item(struct scheduler *s, const struct composition *c,
+                       const struct inbound_item *item)
+{
+    metrics_note_operation(s->config.metrics, item->code, c->error);
+    if (c->error == ORDERSCHED_BUSY && item->error != ORDERSCHED_BUSY) {
+        metrics_note_busy(s->config.metrics, METRICS_BUSY_ANSWER);
+    }
 }
 
 static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *budget_ns)
@@ -258,6 +272,7 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
     reads_reserve(c);
     if (!c->begun) {
         c->before = c->out.len;
+        c->error = ORDERSCHED_OK;
     }
     if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
         assert(c->used < c->reading.in->n_logged);
@@ -270,6 +285,7 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
         c->begun = false;
         answer_error(c, item->error != ORDERSCHED_OK ? item->error : ORDERSCHED_BUSY);
         budget_spend(budget_ns, COMPOSE_BUSY_NS);
+        count_item(s, c, item);
         return true;
     }
     struct actor actor = machine_actor(&s->machine, c->reading.in->caller);
@@ -279,11 +295,13 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
         answer_error(c, ORDERSCHED_BUSY);
     } else if (item->error != ORDERSCHED_OK) {
         scheduler_refused_item(s, c->reading.in, item, &c->out);
+        c->error = item->error;
         budget_spend(budget_ns, COMPOSE_REFUSED_NS);
     } else if (!compose_read(s, c, item, budget_ns)) {
         return false;
     }
     end_item(c, budget_ns);
+    count_item(s, c, item);
     return true;
 }
 

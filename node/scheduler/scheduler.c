@@ -51,12 +51,14 @@ static uint8_t *host_alloc(void *arg, size_t len)
 struct proposal {
     struct scheduler *scheduler;
     void *entry;
+    uint64_t began_us; /* for the metrics */
 };
 
 static void host_settled(void *arg, enum replica_status status)
 {
     struct proposal *p = arg;
 
+    scheduler_count_proposal(p->scheduler, p->began_us, status == REPLICA_COMMITTED);
     batcher_settled(&p->scheduler->batcher, p->entry, status == REPLICA_COMMITTED);
     p->scheduler->again = true;
     free(p);
@@ -69,6 +71,7 @@ static bool host_propose(void *arg, uint8_t *data, size_t len, void *entry)
 
     p->scheduler = s;
     p->entry = entry;
+    p->began_us = s->config.metrics != NULL ? scheduler_monotonic_us(s) : 0;
     if (replica_propose(s->replica, data, len, host_settled, p) != 0) {
         free(p);
         replica_dealloc(data);
@@ -215,6 +218,7 @@ static void scheduler_init_parts(struct scheduler *s, struct receiver *receiver)
     s->dispatch.receiver = &s->receivers.receiver;
     s->dispatch.environment = s->environment;
     s->dispatch.log = s->config.log;
+    s->dispatch.metrics = s->config.metrics;
     s->dispatch.cluster = s->config.cluster;
     s->dispatch.node_id = s->config.replica.id;
     s->dispatch.inflight.max = s->config.max_deliveries;
@@ -254,7 +258,8 @@ struct scheduler *scheduler_new(const struct scheduler_config *config, struct ra
     s->config = *config;
     s->environment = environment;
     scheduler_init_parts(s, receiver);
-    s->replica = replica_new(&config->replica, io, &callbacks, errbuf, errbuf_len);
+    s->config.replica.meter = scheduler_meter(s);
+    s->replica = replica_new(&s->config.replica, io, &callbacks, errbuf, errbuf_len);
     if (s->replica == NULL) {
         machine_close(&s->machine);
         free(s);

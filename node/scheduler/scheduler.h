@@ -24,6 +24,7 @@
 #include "../commit/inbound.h"
 #include "../host/lone_clock.h"
 #include "../host/log.h"
+#include "../metrics/metrics_sample.h"
 
 struct raft_io;
 
@@ -116,6 +117,8 @@ struct scheduler_config {
     /* What clients take of the server that gives us their messages. NULL: STATUS does not say. */
     void (*client_load)(void *arg, struct client_load *load);
     void *client_load_arg;
+    /* What is counted and measured; outlives the scheduler. NULL: nothing. */
+    struct metrics *metrics;
 };
 
 struct scheduler; /* opaque */
@@ -148,6 +151,14 @@ void scheduler_drain(struct scheduler *s, unsigned timeout_ms, void (*cb)(void *
 /* Close the replica; every pending message is answered; cb; then scheduler_free. */
 void scheduler_close(struct scheduler *s, void (*cb)(void *arg), void *arg);
 void scheduler_free(struct scheduler *s);
+
+/* Fill in what the scheduler knows of itself, all but the routes; what is in `out` is zero. Bounded: some
+ * ten microseconds. */
+void scheduler_sample(struct scheduler *s, struct metrics_sample *out);
+/* Append rows of the routes in up to `max` slots from `slot` on. Returns the slot to go on with; 0: all are
+ * there. */
+uint32_t scheduler_sample_routes(struct scheduler *s, uint32_t slot, uint32_t max,
+                                 struct metrics_sample *out);
 
 const struct machine *scheduler_machine(const struct scheduler *s);
 struct replica *scheduler_replica(struct scheduler *s);

@@ -61,6 +61,7 @@ int scheduler_told_snapshot(void *arg, struct snapshot_part **parts, unsigned *n
         if (snapshot == NULL) {
             return -1;
         }
+        metrics_note_snapshot_begun(s->config.metrics, scheduler_monotonic_us(s));
         build_slice(s, scheduler_monotonic_us(s));
     }
     if (!snapshot_is_complete(snapshot)) {

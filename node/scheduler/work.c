@@ -24,6 +24,11 @@ static void work_answer(void *arg, struct inbound *in, const struct result *resu
 
 static void work_refuse(void *arg, struct inbound *in, int error, const char *text)
 {
+    const struct scheduler *s = arg;
+
+    if (error == ORDERSCHED_BUSY) {
+        metrics_note_busy(s->config.metrics, METRICS_BUSY_RESERVES);
+    }
     scheduler_refuse(arg, in, error, text);
 }
 

@@ -10,6 +10,7 @@ enum reach {
     REACH_ALL,   /* every route and every order */
     REACH_ROUTE, /* the route that is its id, and all of its orders */
     REACH_NAMED, /* the same, of op->route; empty: all */
+    REACH_BEGUN, /* of it those orders whose ids begin with op->id */
     REACH_NEW,   /* the order of its id, on op->route */
     REACH_ORDER, /* the order of its id */
     REACH_LEASE, /* what its own tokens name: who has them was given them */
@@ -39,6 +40,7 @@ static struct rule rule_of(enum operation_code code)
             return (struct rule){ROLE_OBSERVER, READERS | BIT(PRODUCER), REACH_ORDER};
         case OPERATION_LIST:
         case OPERATION_DEAD_LIST: return (struct rule){ROLE_OBSERVER, READERS, REACH_NAMED};
+        case OPERATION_FILTERED_LIST: return (struct rule){ROLE_OBSERVER, READERS, REACH_BEGUN};
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:
         case OPERATION_DIGEST:
@@ -70,6 +72,7 @@ static bool covers_route(const struct grant *g, const struct rule *rule, const s
         case REACH_ROUTE: return grant_covers_route(g, op->id);
         case REACH_NEW: return grant_covers_route(g, op->route);
         case REACH_NAMED:
+        case REACH_BEGUN:
             return op->route.len > 0 ? grant_covers_route(g, op->route)
                                      : g->routes.len == 1 && g->routes.data[0] == '*';
         case REACH_ALL: return g->routes.len == 1 && g->routes.data[0] == '*';
@@ -83,6 +86,7 @@ static bool covers_ids(const struct grant *g, const struct rule *rule, const str
 {
     switch (rule->reach) {
         case REACH_NEW:
+        case REACH_BEGUN:
         case REACH_ORDER: return grant_covers_id(g, op->id);
         case REACH_ALL:
         case REACH_ROUTE:
@@ -144,13 +148,16 @@ void roles_explain(enum lack lack, enum role role, enum operation_code code, cha
         case LACK_ROLE: snprintf(text, len, "it needs a grant of the role %s", name); return;
         case LACK_ROUTE:
             snprintf(text, len, "no grant of the role %s is for %s", name,
-                     reach == REACH_ALL || reach == REACH_NAMED ? "all routes, or for the one named"
-                                                                : "this route");
+                     reach == REACH_ALL || reach == REACH_NAMED || reach == REACH_BEGUN
+                         ? "all routes, or for the one named"
+                         : "this route");
             return;
         case LACK_PREFIX:
             snprintf(text, len, "no grant of the role %s is for %s", name,
                      reach == REACH_ORDER || reach == REACH_NEW
                          ? "order ids that begin like this one"
+                     : reach == REACH_BEGUN
+                         ? "order ids that begin so: name its prefix, or a longer one"
                          : "orders of any id, which this needs");
             return;
     }

@@ -184,7 +184,13 @@ struct guard_append {
     struct raft_io_append request; /* the inner one */
     struct raft_io_append *outer;
     struct guard *guard;
+    uint64_t began_us; /* if it is measured */
 };
+
+static uint64_t meter_now_us(const struct guard *g)
+{
+    return g->meter.now_us != NULL ? g->meter.now_us(g->meter.arg) : 0;
+}
 
 static void guard_append_cb(struct raft_io_append *req, int status)
 {
@@ -192,6 +198,9 @@ static void guard_append_cb(struct raft_io_append *req, int status)
     struct guard *g = append->guard;
     struct raft_io_append *outer = append->outer;
 
+    if (status == 0 && g->meter.now_us != NULL) {
+        g->meter.log_written(g->meter.arg, meter_now_us(g) - append->began_us);
+    }
     free(append);
     if (status != 0 && status != RAFT_CANCELED) {
         /* libraft would go on as if nothing had been asked of the disk. */
@@ -224,6 +233,7 @@ static int guard_append(struct raft_io *io, struct raft_io_append *req,
     }
     append->outer = req;
     append->guard = g;
+    append->began_us = meter_now_us(g);
     append->request.data = append;
     req->cb = cb;
     rv = g->inner->append(g->inner, &append->request, entries, n, guard_append_cb);
@@ -272,6 +282,9 @@ static void guard_put_cb(struct raft_io_snapshot_put *req, int status)
 
     assert(put->busy && g->own.busy != g->install.busy);
     put->busy = false;
+    if (status == 0 && put == &g->own && g->meter.now_us != NULL) {
+        g->meter.snapshot_stored(g->meter.arg);
+    }
     if (status != 0 && status != RAFT_CANCELED) {
         guard_fail(g,
                    put == &g->own ? "cannot store a snapshot"
@@ -494,4 +507,14 @@ void guard_on_loaded(struct guard *g, guard_loaded_cb loaded, void *arg)
 {
     g->loaded = loaded;
     g->loaded_arg = arg;
+}
+
+void guard_meter_by(struct guard *g, const struct guard_meter *meter)
+{
+    g->meter = *meter;
+}
+
+raft_index guard_heard_commit(const struct guard *g)
+{
+    return g->heard_commit > g->raft->commit_index ? g->heard_commit : g->raft->commit_index;
 }

@@ -100,6 +100,17 @@ struct guard_judge {
     void (*log)(void *arg, const char *level, const char *sentence);
 };
 void guard_judge_by(struct guard *g, const struct guard_judge *judge);
+/* What is measured of the disk, for people alone. */
+struct guard_meter {
+    void *arg;
+    uint64_t (*now_us)(void *arg);               /* NULL: nothing is measured */
+    void (*log_written)(void *arg, uint64_t us); /* entries are durable, after so long */
+    void (*snapshot_stored)(void *arg);          /* one of our own is durable */
+};
+void guard_meter_by(struct guard *g, const struct guard_meter *meter);
+/* What the leader of the newest term had committed, when it was last heard; never below what is
+ * committed here. */
+raft_index guard_heard_commit(const struct guard *g);
 /* In the newest configuration, until it changes; or NULL. */
 struct raft_server *guard_server(const struct guard *g, raft_id id);
 /* Is this a member that lost what it had confirmed, as far as this node has seen? */

@@ -138,6 +138,8 @@ struct guard {
     struct raft_message held_message;
 
     struct guard_judge judge;
+    struct guard_meter meter;
+    raft_index heard_commit; /* as the leader said last */
     struct guard_unknown unknown;
     struct guard_stuck stuck;
     struct guard_gone gone;

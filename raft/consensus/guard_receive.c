@@ -182,6 +182,14 @@ static void entries_mark_past(const struct guard *g, struct raft_append_entries 
     }
 }
 
+/* For whoever wants to know how far this node is behind. */
+static void entries_hear_commit(struct guard *g, const struct raft_append_entries *args)
+{
+    if (args->term >= g->raft->current_term) {
+        g->heard_commit = args->leader_commit;
+    }
+}
+
 static void guard_receive_entries(struct guard *g, struct raft_message *message)
 {
     struct raft_message part = *message;
@@ -193,6 +201,7 @@ static void guard_receive_entries(struct guard *g, struct raft_message *message)
     }
     entries_mark_past(g, &part.append_entries);
     entries_bound_commit(g, &part);
+    entries_hear_commit(g, &part.append_entries);
     entries_skip_known(g, &part.append_entries);
     for (;;) {
         struct raft_append_entries *args = &part.append_entries;

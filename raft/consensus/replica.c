@@ -84,6 +84,7 @@ static int replica_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[]
     }
     *n_bufs = r->n_snapshot;
     size_t len = replica_show_parts(r->snapshot, r->n_snapshot, *bufs);
+    r->snapshot_bytes = len;
     raft_set_snapshot_trailing(&r->raft, replica_log_trailing(r));
     replica_log_begins(r, len);
     return 0;
@@ -114,6 +115,9 @@ static int replica_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     rv = r->callbacks.restore(r->callbacks.arg, buf->base, buf->len);
     r->stepping = false;
     replica_log_begins(r, buf->len);
+    if (rv == 0 && r->meter.now_us != NULL) {
+        r->meter.snapshot_stored(r->meter.arg, buf->len);
+    }
     if (rv == 0 || !r->starting) {
         raft_free(buf->base);
     }
@@ -160,6 +164,40 @@ static void replica_trace(struct raft_tracer *tracer, int type, const void *info
         snprintf(sentence, sizeof sentence, "the leader contradicts a committed entry:%.400s",
                  i->diagnostic.message + 1);
         replica_fatal(r, sentence);
+    }
+}
+
+/* --- what is measured --- */
+
+static void meter_snapshot_stored(void *arg)
+{
+    struct replica *r = arg;
+
+    r->meter.snapshot_stored(r->meter.arg, r->snapshot_bytes);
+}
+
+static uint64_t meter_now_us(void *arg)
+{
+    const struct replica *r = arg;
+
+    return r->meter.now_us(r->meter.arg);
+}
+
+static void meter_log_written(void *arg, uint64_t us)
+{
+    const struct replica *r = arg;
+
+    r->meter.log_written(r->meter.arg, us);
+}
+
+static void replica_measure(struct replica *r, const struct replica_meter *meter)
+{
+    r->meter = *meter;
+    if (meter->now_us != NULL) {
+        guard_meter_by(r->guard, &(struct guard_meter){.arg = r,
+                                                       .now_us = meter_now_us,
+                                                       .log_written = meter_log_written,
+                                                       .snapshot_stored = meter_snapshot_stored});
     }
 }
 
@@ -244,6 +282,7 @@ struct replica *replica_new(const struct replica_config *config, struct raft_io 
                                                    .command = r->callbacks.check_entry,
                                                    .snapshot = r->callbacks.check_snapshot,
                                                    .log = r->callbacks.log});
+    replica_measure(r, &config->meter);
     rv = raft_init(&r->raft, &r->io, &r->fsm, config->id, config->address);
     if (rv != 0) {
         snprintf(errbuf, errbuf_len, "%s: %s", raft_strerror(rv), r->raft.errmsg);

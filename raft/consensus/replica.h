@@ -51,6 +51,16 @@ struct replica_callbacks {
     void (*fatal)(void *arg, const char *sentence);
 };
 
+/* What is measured, for people alone: nothing follows from it. */
+struct replica_meter {
+    void *arg;
+    uint64_t (*now_us)(void *arg); /* a clock that never goes back; NULL: nothing is measured */
+    /* Entries were handed to the disk, and were durable after so long. */
+    void (*log_written)(void *arg, uint64_t us);
+    /* A snapshot of so many bytes is durable: this node's own, or one that it loaded or was sent. */
+    void (*snapshot_stored)(void *arg, uint64_t bytes);
+};
+
 struct replica_config {
     uint64_t id;
     const char *address;          /* HOST:PORT, as in --peers */
@@ -61,6 +71,7 @@ struct replica_config {
     unsigned snapshot_trailing;    /* entries; 0 = default; never below 1024 in production */
     unsigned random_seed;          /* for election timers */
     unsigned add_patience_ms;      /* replica_add gives up on a silent member; 0 = 60000 */
+    struct replica_meter meter;
 };
 
 struct replica_member {
@@ -95,8 +106,9 @@ void replica_free(struct replica *r);
  * leadership is being transferred); the buffer stays the caller's. Any other failure is fatal. */
 int replica_propose(struct replica *r, uint8_t *data, size_t len, replica_propose_cb cb, void *arg)
     __attribute__((warn_unused_result));
-/* Bytes of the log since the last snapshot. */
+/* Bytes, and entries, of the log since the last snapshot. */
 uint64_t replica_log_bytes(const struct replica *r);
+uint64_t replica_log_entries(const struct replica *r);
 /* Hardly anything has been logged for a while: take a snapshot now if much of the log is left. */
 void replica_log_is_quiet(struct replica *r);
 uint8_t *replica_alloc(size_t len);
@@ -105,6 +117,8 @@ void replica_dealloc(uint8_t *data);
 enum replica_role replica_role(const struct replica *r);
 uint64_t replica_term(const struct replica *r);
 uint64_t replica_commit_index(const struct replica *r);
+/* What the leader had committed when it was heard last; on the leader what it has. */
+uint64_t replica_heard_commit_index(const struct replica *r);
 uint64_t replica_applied_index(const struct replica *r);
 uint64_t replica_last_index(const struct replica *r);
 /* 0 when unknown, or no member as far as this node knows. *address stays valid until the next event. */

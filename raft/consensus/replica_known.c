@@ -25,6 +25,11 @@ uint64_t replica_commit_index(const struct replica *r)
     return raft_commit_index(&r->raft);
 }
 
+uint64_t replica_heard_commit_index(const struct replica *r)
+{
+    return guard_heard_commit(r->guard);
+}
+
 uint64_t replica_applied_index(const struct replica *r)
 {
     return r->raft.last_applied > r->ahead.index ? r->raft.last_applied : r->ahead.index;

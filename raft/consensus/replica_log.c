@@ -79,6 +79,11 @@ uint64_t replica_log_bytes(const struct replica *r)
     return r->log.bytes;
 }
 
+uint64_t replica_log_entries(const struct replica *r)
+{
+    return r->log.entries;
+}
+
 void replica_log_is_quiet(struct replica *r)
 {
     bool worth = r->log.threshold == 0 ? r->log.bytes >= r->log.target / QUIET_PART

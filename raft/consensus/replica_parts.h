@@ -68,11 +68,13 @@ struct replica {
     struct raft_tracer tracer;
     struct guard *guard;
     struct replica_callbacks callbacks;
+    struct replica_meter meter;
     unsigned add_patience_ms;
     struct replica_log log;
     struct replica_ahead ahead;
     struct snapshot_part *snapshot; /* that is being stored; n_snapshot parts */
     unsigned n_snapshot;
+    uint64_t snapshot_bytes;
     bool starting;
     bool closing;
     bool stepping;          /* inside a callback of libraft's step */

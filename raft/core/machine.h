@@ -225,8 +225,9 @@ void machine_read(const struct machine *m, const struct operation *op, struct bu
  * is taken off *budget_ns, in nominal ns. */
 struct machine_reading {
     uint32_t looked; /* orders */
-    uint16_t cursor_len;
-    uint8_t cursor[PROTOCOL_CURSOR_MAX]; /* where a list goes on */
+    bool keyed;      /* where a list goes on: behind this order of this table */
+    uint8_t id_len;
+    uint8_t id[ORDERSCHED_ID_MAX];
 };
 bool machine_read_step(const struct machine *m, const struct operation *op,
                        struct machine_reading *reading, struct buffer *body, struct result *result,

@@ -27,6 +27,7 @@ struct census {
     uint64_t in_terminal;
     size_t memory;
     uint64_t of_route[MACHINE_ROUTES_MAX];
+    uint64_t dead_of_route[MACHINE_ROUTES_MAX];
 };
 
 static bool belongs_in_wheel(const struct order *o)
@@ -87,6 +88,7 @@ static void count_order(const struct order *o, struct census *c)
     c->n++;
     c->memory += order_memory(o);
     c->of_route[o->route]++;
+    c->dead_of_route[o->route] += o->state == ORDERSCHED_DEAD;
     c->in_wheel += belongs_in_wheel(o);
     c->in_ready += o->ready;
     c->in_closing += o->due;
@@ -166,7 +168,7 @@ static uint64_t check_routes(const struct machine *m, const struct census *c)
     for (uint32_t i = 0; i < m->n_routes; i++) {
         const struct route *r = &m->routes[i];
 
-        CHECK(r->orders == c->of_route[i]);
+        CHECK(r->orders == c->of_route[i] && r->dead == c->dead_of_route[i]);
         if (!r->used) {
             CHECK(r->orders == 0 && !r->bytes);
             continue;

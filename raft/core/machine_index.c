@@ -56,7 +56,7 @@ void machine_index_empty(struct machine *m)
             link_head_init(&r->ready[which]);
             r->n_ready[which] = 0;
         }
-        r->orders = 0;
+        r->orders = r->dead = 0;
     }
     machine_index_reset(m);
 }
@@ -184,17 +184,28 @@ void machine_index_make_due(struct machine *m, struct order *o)
     }
 }
 
+/* Its route's share of the dead letters; before and after its state changes. */
+static void count_dead(struct machine *m, const struct order *o, int by)
+{
+    if (o->state == ORDERSCHED_DEAD) {
+        assert(by > 0 || m->routes[o->route].dead > 0);
+        m->routes[o->route].dead += (uint64_t)by;
+    }
+}
+
 void machine_index_settle(struct machine *m, struct order *o, enum ordersched_state state)
 {
     assert(!o->in_flight && !o->ready && !link_linked(&o->link));
     assert(state != ORDERSCHED_PENDING && *machine_count_of(m, o) > 0);
     machine_touch(m, o);
     --*machine_count_of(m, o);
+    count_dead(m, o, -1);
     if (o->due) {
         leave_closing(o);
     }
     order_move(o, state);
     ++*machine_count_of(m, o);
+    count_dead(m, o, 1);
     if (order_is_terminal(o)) {
         struct order_extra *extra = machine_extra(m, o);
         extra->decided_ms = m->now_ms;
@@ -212,6 +223,7 @@ void machine_index_revive(struct machine *m, struct order *o)
     assert(m->stored.dead > 0);
     machine_touch(m, o);
     --*machine_count_of(m, o);
+    count_dead(m, o, -1);
     order_move(o, ORDERSCHED_PENDING);
     ++*machine_count_of(m, o);
     o->extra->failures = 0;

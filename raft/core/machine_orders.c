@@ -143,6 +143,9 @@ static struct verdict judge_extend(const struct machine *m, const struct order *
 {
     uint64_t deadline_ms = deadline_of(m, op);
 
+    if (op->version != 0 && op->version != o->version) {
+        return (struct verdict){.error = ORDERSCHED_VERSION_CHANGED};
+    }
     if (!machine_keeps_old_rules(m) && !order_has_room(o, ORDER_CHANGE_EXTEND)) {
         return (struct verdict){.error = ORDERSCHED_EXHAUSTED};
     }

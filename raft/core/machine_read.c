@@ -4,9 +4,11 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "../access/seal.h"
 #include "../mutant.h"
 #include "budget.h"
 #include "machine_parts.h"
+#include "secret.h"
 
 #define LIST_SCAN_MAX 4096u /* orders looked at for one page: a page may be empty, not slow */
 #define LIST_STEP PROTOCOL_LIST_MAX /* of them at a time */
@@ -15,6 +17,7 @@
 #define READ_NS 1000u
 #define READ_HISTORY_NS 3000u
 #define READ_LOOK_NS 250u
+#define READ_PAGE_NS 5000u /* its cursors, opened and sealed */
 #define READ_BYTES_A_NS 4u
 
 static void write_route_name(struct buffer *body, const struct route *r)
@@ -159,10 +162,21 @@ struct page {
     const struct order *last; /* looked at last, to go on behind it; NULL at the end */
 };
 
+/* How its id begins, and between which bounds its deadline is. */
+static bool passes_filters(const struct operation *op, const struct order *o)
+{
+    return o->id_len >= op->id.len &&
+           (op->id.len == 0 || memcmp(order_id(o), op->id.data, op->id.len) == 0) &&
+           o->deadline_ms >= op->time_ms && (op->since_ms == 0 || o->deadline_ms < op->since_ms);
+}
+
 static bool is_listed(const struct machine *m, const struct operation *op,
                       const struct route *route, const struct order *o)
 {
     if (op->code == OPERATION_DEAD_LIST && o->state != ORDERSCHED_DEAD) {
+        return false;
+    }
+    if (op->code == OPERATION_FILTERED_LIST && !passes_filters(op, o)) {
         return false;
     }
     return !machine_is_forgotten(m, o) &&
@@ -170,11 +184,19 @@ static bool is_listed(const struct machine *m, const struct operation *op,
            (!route || route == &m->routes[o->route]);
 }
 
-/* --- cursors: the table of the order looked at last, a check, its id --- */
+/* --- cursors: the table of the order looked at last, and its id ---
+ *
+ * What a client is given is sealed: the order may be one that it may not see. A cluster that has no secret
+ * yet gives them out open, with a check; these are still good when it has one. */
 
-#define CURSOR_HEAD 5u
-static_assert(CURSOR_HEAD + ORDERSCHED_ID_MAX <= PROTOCOL_CURSOR_MAX, "every id has a cursor");
-enum { CURSOR_SEEDED = 's', CURSOR_KEYED = 'k' };
+enum { CURSOR_SEEDED = 's', CURSOR_KEYED = 'k' }; /* open */
+enum { CURSOR_SEALED_SEEDED = 'S', CURSOR_SEALED_KEYED = 'K' };
+#define CURSOR_HEAD 5u /* of an open one */
+#define CURSOR_SEALED_HEAD (1 + SEAL_TAG_SIZE)
+static_assert(CURSOR_SEALED_HEAD + ORDERSCHED_ID_MAX <= PROTOCOL_CURSOR_MAX,
+              "every id has a cursor");
+static_assert(CURSOR_HEAD <= CURSOR_SEALED_HEAD && ORDERSCHED_ID_MAX <= SEAL_TEXT_MAX,
+              "an open one is no longer");
 
 /* What tells cursors of ours from others, those of older versions above all. */
 static uint32_t cursor_check(uint8_t table, struct slice id)
@@ -182,19 +204,17 @@ static uint32_t cursor_check(uint8_t table, struct slice id)
     return (uint32_t)XXH3_64bits_withSeed(id.data, id.len, table);
 }
 
-static bool read_position(struct slice cursor, struct store_position *position)
+/* Under which clients keep them; the same on all replicas. */
+static void cursor_key(const struct machine *m, uint8_t key[SEAL_KEY_SIZE])
+{
+    secret_derive(m->secret, "cursors", key, SEAL_KEY_SIZE);
+}
+
+static bool read_open(struct slice cursor, struct store_position *position)
 {
     uint32_t check = 0;
-    uint8_t table;
+    uint8_t table = cursor.data[0];
 
-    *position = (struct store_position){0};
-    if (cursor.len == 0) {
-        return true;
-    }
-    if (cursor.len <= CURSOR_HEAD) {
-        return false;
-    }
-    table = cursor.data[0];
     for (unsigned i = 1; i < CURSOR_HEAD; i++) {
         check = check << 8 | cursor.data[i];
     }
@@ -204,24 +224,78 @@ static bool read_position(struct slice cursor, struct store_position *position)
            check == cursor_check(table, position->id);
 }
 
-/* Returns its length; 0 at the end. */
-static size_t make_cursor(const struct machine *m, const struct order *last,
-                          uint8_t cursor[PROTOCOL_CURSOR_MAX])
+/* The position points into `id`, or into the cursor. */
+static bool read_position(const struct machine *m, struct slice cursor, uint8_t id[SEAL_TEXT_MAX],
+                          struct store_position *position)
 {
-    struct store_position position;
-    uint32_t check;
+    uint8_t key[SEAL_KEY_SIZE];
 
-    if (!last) {
-        return 0;
+    *position = (struct store_position){0};
+    if (cursor.len == 0) {
+        return true;
     }
-    position = store_position_of(&m->store, last);
-    cursor[0] = position.keyed ? CURSOR_KEYED : CURSOR_SEEDED;
-    check = cursor_check(cursor[0], position.id);
+    uint8_t table = cursor.data[0];
+    if (table != CURSOR_SEALED_SEEDED && table != CURSOR_SEALED_KEYED) {
+        return cursor.len > CURSOR_HEAD && read_open(cursor, position);
+    }
+    if (m->secret_index == 0 || cursor.len <= CURSOR_SEALED_HEAD) {
+        return false;
+    }
+    cursor_key(m, key);
+    position->keyed = table == CURSOR_SEALED_KEYED;
+    position->id = (struct slice){id, cursor.len - CURSOR_SEALED_HEAD};
+    return seal_open(key, table, cursor.data + 1, cursor.len - 1, id);
+}
+
+static void write_open_cursor(struct buffer *body, struct store_position position)
+{
+    uint8_t cursor[CURSOR_HEAD + ORDERSCHED_ID_MAX];
+    uint8_t table = position.keyed ? CURSOR_KEYED : CURSOR_SEEDED;
+    uint32_t check = cursor_check(table, position.id);
+
+    cursor[0] = table;
     for (unsigned i = 1; i < CURSOR_HEAD; i++) {
         cursor[i] = (uint8_t)(check >> (32 - 8 * i));
     }
     memcpy(cursor + CURSOR_HEAD, position.id.data, position.id.len);
-    return CURSOR_HEAD + position.id.len;
+    write_bin(body, cursor, CURSOR_HEAD + position.id.len);
+}
+
+static void write_cursor(const struct machine *m, struct store_position position,
+                         struct buffer *body)
+{
+    uint8_t cursor[PROTOCOL_CURSOR_MAX];
+    uint8_t key[SEAL_KEY_SIZE];
+
+    if (position.id.len == 0) { /* the end */
+        write_bin(body, NULL, 0);
+    } else if (m->secret_index == 0) {
+        write_open_cursor(body, position);
+    } else {
+        cursor[0] = position.keyed ? CURSOR_SEALED_KEYED : CURSOR_SEALED_SEEDED;
+        cursor_key(m, key);
+        seal_make(key, cursor[0], position.id.data, position.id.len, cursor + 1);
+        write_bin(body, cursor, CURSOR_SEALED_HEAD + position.id.len);
+    }
+}
+
+/* Where it goes on between its steps. */
+static void keep_position(const struct machine *m, const struct order *last,
+                          struct machine_reading *reading)
+{
+    struct store_position position = last ? store_position_of(&m->store, last)
+                                          : (struct store_position){0};
+
+    reading->keyed = position.keyed;
+    reading->id_len = (uint8_t)position.id.len;
+    if (position.id.len > 0) {
+        memcpy(reading->id, position.id.data, position.id.len);
+    }
+}
+
+static struct store_position kept_position(const struct machine_reading *reading)
+{
+    return (struct store_position){.keyed = reading->keyed, .id = {reading->id, reading->id_len}};
 }
 
 static void fill_page(const struct machine *m, const struct operation *op,
@@ -279,15 +353,13 @@ static int read_list(const struct machine *m, const struct operation *op,
 {
     const struct route *route = op->route.len > 0 ? machine_find_route(m, op->route) : NULL;
     struct page page = {.limit = PROTOCOL_LIST_MAX};
-    struct store_position position;
+    struct store_position position = kept_position(reading);
+    uint8_t id[SEAL_TEXT_MAX];
 
     if (op->route.len > 0 && !route) {
         return ORDERSCHED_UNKNOWN_ROUTE;
     }
-    struct slice cursor = reading->looked == 0
-                              ? op->cursor
-                              : (struct slice){reading->cursor, reading->cursor_len};
-    if (!read_position(cursor, &position)) {
+    if (reading->looked == 0 && !read_position(m, op->cursor, id, &position)) {
         return ORDERSCHED_INVALID;
     }
     if (op->limit > 0 && op->limit < page.limit) {
@@ -295,12 +367,12 @@ static int read_list(const struct machine *m, const struct operation *op,
     }
     fill_page(m, op, route, position, &page);
     reading->looked += page.seen;
-    reading->cursor_len = (uint16_t)make_cursor(m, page.last, reading->cursor);
+    keep_position(m, page.last, reading);
     if (page.n == 0 && page.last && reading->looked < LIST_SCAN_MAX) {
         return LIST_GOES_ON;
     }
     write_array(body, 2);
-    write_bin(body, reading->cursor, reading->cursor_len);
+    write_cursor(m, kept_position(reading), body);
     write_array(body, page.n);
     for (uint32_t i = 0; i < page.n; i++) {
         if (op->code == OPERATION_DEAD_LIST) {
@@ -441,7 +513,11 @@ static int read_audit(const struct machine *m, const struct operation *op,
 /* What a step took: the orders it looked at, the bytes it wrote. */
 static uint64_t cost_of(const struct operation *op, uint32_t looked, size_t written)
 {
-    uint64_t ns = op->code == OPERATION_HISTORY ? READ_HISTORY_NS : READ_NS;
+    bool page = op->code == OPERATION_LIST || op->code == OPERATION_FILTERED_LIST ||
+                op->code == OPERATION_DEAD_LIST;
+    uint64_t ns = op->code == OPERATION_HISTORY ? READ_HISTORY_NS
+                  : page && written > 0         ? READ_PAGE_NS
+                                                : READ_NS;
 
     return ns + (uint64_t)looked * READ_LOOK_NS + written / READ_BYTES_A_NS;
 }
@@ -458,6 +534,7 @@ bool machine_read_step(const struct machine *m, const struct operation *op,
         case OPERATION_GET: result->error = read_get(m, op, body, result); break;
         case OPERATION_HISTORY: result->error = read_history(m, op, body, result); break;
         case OPERATION_LIST:
+        case OPERATION_FILTERED_LIST:
         case OPERATION_DEAD_LIST: result->error = read_list(m, op, reading, body); break;
         case OPERATION_ROUTE_LIST: result->error = read_routes(m, body); break;
         case OPERATION_DIGEST: result->error = read_digest(m, body); break;

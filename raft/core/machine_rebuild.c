@@ -122,6 +122,7 @@ void machine_rebuild_commit(struct machine *m, struct machine_rebuild *rebuild)
             wheel_insert(&m->wheel, o);
         }
         m->routes[o->route].orders++;
+        m->routes[o->route].dead += o->state == ORDERSCHED_DEAD;
         ++*machine_count_of(m, o);
     }
     assert(m->stored.closing == rebuild->n_due);

@@ -30,7 +30,8 @@ struct route {
     uint64_t revision;              /* log index of the last put, rotate, pause or resume */
     /* derived */
     uint64_t hurry_index; /* log index since which its orders wait no longer; 0: none known */
-    uint64_t orders;      /* orders that point here */
+    uint64_t orders;      /* orders that point here, */
+    uint64_t dead;        /* and of them those that are DEAD */
     struct link ready[ROUTE_READY_LISTS]; /* closing orders to deliver now, oldest first */
     uint32_t n_ready[ROUTE_READY_LISTS];
 };

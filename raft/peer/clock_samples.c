@@ -127,3 +127,17 @@ bool clock_samples_look(const struct clock_samples *s, uint64_t id, uint64_t mon
     }
     return best_us != INT64_MAX;
 }
+
+bool clock_samples_newest(const struct clock_samples *s, uint64_t id, uint64_t *at_us,
+                          uint64_t *round_trip_us)
+{
+    const struct clock_peer *p = peer_find(s, id);
+
+    if (p == NULL || p->n == 0) {
+        return false;
+    }
+    const struct clock_sample *newest = &p->window[(p->next + CLOCK_WINDOW - 1) % CLOCK_WINDOW];
+    *at_us = newest->at_us;
+    *round_trip_us = (uint64_t)(newest->high_us - newest->low_us);
+    return true;
+}

@@ -54,4 +54,8 @@ bool clock_samples_take(struct clock_samples *s, uint64_t id, uint64_t monotonic
 bool clock_samples_look(const struct clock_samples *s, uint64_t id, uint64_t monotonic_us,
                         uint64_t wall_us, int64_t *low_us, int64_t *high_us);
 
+/* The newest round trip to `id`, and when it ended (of this node's monotonic clock). False: there is none. */
+bool clock_samples_newest(const struct clock_samples *s, uint64_t id, uint64_t *at_us,
+                          uint64_t *round_trip_us);
+
 #endif

@@ -355,7 +355,8 @@ static bool context_limit_groups(SSL_CTX *ctx)
 static SSL_CTX *context_new(const struct draft *d, enum tls_use use)
 {
     SSL_CTX *ctx = SSL_CTX_new(use == TLS_DIAL_NODE ? TLS_client_method() : TLS_server_method());
-    int oldest = use == TLS_ACCEPT_CLIENT ? TLS1_2_VERSION : TLS1_3_VERSION;
+    bool clients = use == TLS_ACCEPT_CLIENT || use == TLS_ACCEPT_EITHER;
+    int oldest = clients ? TLS1_2_VERSION : TLS1_3_VERSION;
 
     if (ctx == NULL) {
         return NULL;
@@ -366,7 +367,7 @@ static SSL_CTX *context_new(const struct draft *d, enum tls_use use)
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
-    bool nameless = use == TLS_ACCEPT_CLIENT && d->files->takes_nameless;
+    bool nameless = clients && d->files->takes_nameless;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (nameless ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
                        NULL);
     if (SSL_CTX_set_min_proto_version(ctx, oldest) != 1 ||

@@ -25,6 +25,7 @@ enum tls_use {
     TLS_DIAL_NODE,   /* to another node: TLS 1.3, its certificate must be a node's */
     TLS_ACCEPT_NODE, /* from another node: the same */
     TLS_ACCEPT_CLIENT, /* from a client: TLS 1.2 or 1.3, its certificate, if any, must be a client's */
+    TLS_ACCEPT_EITHER, /* from a client, as above, or from another node that asks on behalf of one */
     TLS_USES
 };
 

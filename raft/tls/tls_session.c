@@ -40,7 +40,7 @@ static bool fits(struct tls_session *s, X509 *certificate)
     tls_certificate_whose(&name, whose);
     if (strcmp(name.cluster, s->cluster) != 0) {
         snprintf(s->why, sizeof s->why, "its certificate is of %s, another cluster's", whose);
-    } else if (name.kind != wanted) {
+    } else if (name.kind != wanted && s->use != TLS_ACCEPT_EITHER) {
         snprintf(s->why, sizeof s->why, "its certificate is of %s; %s may come here", whose,
                  wanted == CERTIFICATE_NODE ? "only nodes" : "only clients");
     } else if (s->expected != 0 && name.node != s->expected) {

@@ -61,6 +61,64 @@ static void a_schedule_comes_back_as_it_was(void **state)
     buffer_free(&b);
 }
 
+static void an_extend_may_name_the_version_that_it_expects(void **state)
+{
+    struct buffer b = {0};
+    struct operation out;
+    struct operation op = {.code = OPERATION_EXTEND,
+                           .request_id = request_id,
+                           .id = text("a"),
+                           .time_ms = 7};
+
+    (void)state;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(b.data[0], 0x95);
+    assert_int_equal(out.version, 0);
+    op.version = 300;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(b.data[0], 0x96);
+    assert_int_equal(out.version, 300);
+    assert_int_equal(out.time_ms, 7);
+    op.version = 1;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    b.data[b.len - 1] = 0;
+    assert_int_equal(operation_decode(b.data, b.len, &out), ORDERSCHED_INVALID);
+    buffer_free(&b);
+}
+
+static void a_list_with_filters_comes_back_as_it_was(void **state)
+{
+    uint8_t long_prefix[ORDERSCHED_ID_MAX + 1] = {0};
+    struct buffer b = {0};
+    struct operation out;
+    struct operation op = {.code = OPERATION_FILTERED_LIST,
+                           .state = ORDERSCHED_PAID,
+                           .route = text("shop"),
+                           .id = text("eu/"),
+                           .time_ms = 5,
+                           .since_ms = 6,
+                           .limit = 7,
+                           .cursor = text("c")};
+
+    (void)state;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.state, ORDERSCHED_PAID);
+    assert_int_equal(out.route.len, 4);
+    assert_memory_equal(out.id.data, "eu/", 3);
+    assert_int_equal(out.time_ms, 5);
+    assert_int_equal(out.since_ms, 6);
+    assert_int_equal(out.limit, 7);
+    assert_int_equal(out.cursor.len, 1);
+    op.id = (struct slice){long_prefix, ORDERSCHED_ID_MAX};
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    op.id.len++;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
+    op.id.len = 0;
+    op.state = ORDERSCHED_DEAD + 1;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
+    buffer_free(&b);
+}
+
 static void a_route_comes_back_as_it_was(void **state)
 {
     struct buffer b = {0};
@@ -360,6 +418,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
+        cmocka_unit_test(an_extend_may_name_the_version_that_it_expects),
+        cmocka_unit_test(a_list_with_filters_comes_back_as_it_was),
         cmocka_unit_test(a_route_comes_back_as_it_was),
         cmocka_unit_test(a_put_of_old_logs_is_still_read),
         cmocka_unit_test(an_epoch_comes_back_as_it_was_and_those_of_old_logs_are_read),

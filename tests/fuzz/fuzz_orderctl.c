@@ -42,6 +42,7 @@ static char *const commands[][6] = {
     {"clock", "set-back"},
     {"pay", "a"},
     {"-w", "json", "digest"},
+    {"list", "--prefix", "a", "--due-after", "2026-11-23T12:00:00Z"},
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

@@ -101,6 +101,26 @@ static void kill_leader(struct cluster *c)
     cluster_start(c, leader);
 }
 
+/* Whoever may see a prefix lists what begins so, and no more. */
+static void expect_lists_of_a_prefix(const struct cluster *c)
+{
+    char eye[TOKEN_TEXT_LEN + 1], words[256], line[1024];
+
+    make_token(c, "create eye --role observer --prefix eu/ --expires 1h", eye);
+    snprintf(words, sizeof words,
+             "--token %s list --prefix eu/ --due-after 2020-01-01T00:00:00Z | grep -c /", eye);
+    assert_int_equal(orderctl(c, words, line, sizeof line), 0);
+    assert_string_equal(line, "2"); /* eu/1 and eu/3 */
+    snprintf(words, sizeof words,
+             "--token %s list --prefix eu/ --due-before 2020-01-02T00:00:00Z | grep -c /", eye);
+    assert_int_equal(orderctl(c, words, line, sizeof line), 1);
+    assert_string_equal(line, "0");
+    snprintf(words, sizeof words, "--token %s list --prefix us/", eye);
+    expect(c, 1, words);
+    snprintf(words, sizeof words, "--token %s list", eye);
+    expect(c, 1, words);
+}
+
 static void grants_hold_over_failovers_and_restarts(void **state)
 {
     struct cluster c;
@@ -123,6 +143,8 @@ static void grants_hold_over_failovers_and_restarts(void **state)
     ordersched_client *second = client_of(&c, rotated);
     assert_int_equal(ordersched_pay(second, "eu/1", &answer), ORDERSCHED_OK);
     assert_int_equal(ordersched_get(client, "eu/1", &answer), ORDERSCHED_OK);
+    expect(&c, 0, "schedule us/2 --in 1h --route other");
+    expect_lists_of_a_prefix(&c);
     expect(&c, 0, "token revoke shop");
     kill_leader(&c);
     assert_int_equal(ordersched_get(client, "eu/1", &answer), ORDERSCHED_DENIED);

@@ -210,8 +210,13 @@ static void a_flag_that_is_not_known_is_refused(void **state)
         if (1u << bit == PROTOCOL_TOKEN) {
             request_encode_token(&b, "osdt_x");
         }
+        if (1u << bit == PROTOCOL_FOR) {
+            request_encode_for(&b, CALLER_NOBODY, "", "");
+        }
         int error = check_bytes(&in, b.data, b.len, why, sizeof why);
-        assert_int_equal(error, known ? ORDERSCHED_OK : ORDERSCHED_INVALID);
+        assert_int_equal(error, 1u << bit == PROTOCOL_FOR ? ORDERSCHED_DENIED
+                                : known                   ? ORDERSCHED_OK
+                                                          : ORDERSCHED_INVALID);
         assert_true(known || strstr(why, "flag") != NULL);
         drop(&in);
         buffer_free(&b);
@@ -248,6 +253,66 @@ static void a_token_that_is_stated_says_who_asks(void **state)
     assert_int_equal(in.caller.kind, CALLER_NOBODY);
     drop(&in);
     buffer_free(&b);
+}
+
+static int check_for(struct inbound *in, bool vouched, uint32_t kind, const char *name,
+                     const char *from)
+{
+    struct operation get = op_get("a");
+    struct buffer b = {0};
+    char why[128];
+    uint8_t *copy;
+
+    encode(&b, PROTOCOL_FOR, &get, 1);
+    request_encode_for(&b, kind, name, from);
+    copy = malloc(b.len);
+    memcpy(copy, b.data, b.len);
+    *in = (struct inbound){.message = copy, .message_len = b.len, .vouched = vouched};
+    int error = inbound_check(in, "shop", why, sizeof why);
+    buffer_free(&b);
+    return error;
+}
+
+static void who_is_vouched_for_asks_where_that_may_be(void **state)
+{
+    struct inbound in;
+    uint8_t hash[TOKEN_HASH_SIZE];
+    char long_from[PROTOCOL_FROM_MAX + 2] = "";
+
+    (void)state;
+    assert_int_equal(check_for(&in, true, CALLER_CERTIFICATE, "till-3", "10.0.0.7"), ORDERSCHED_OK);
+    assert_int_equal(in.caller.kind, CALLER_CERTIFICATE);
+    assert_int_equal(in.caller.who.len, 6);
+    assert_memory_equal(in.caller.who.data, "till-3", 6);
+    assert_int_equal(in.caller.from.len, 8);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_TOKEN, "osdt_abc", ""), ORDERSCHED_OK);
+    token_hash((struct slice){(const uint8_t *)"osdt_abc", 8}, hash);
+    assert_int_equal(in.caller.kind, CALLER_TOKEN);
+    assert_memory_equal(in.caller.who.data, hash, sizeof hash);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_NOBODY, "", "::1"), ORDERSCHED_OK);
+    assert_int_equal(in.caller.kind, CALLER_NOBODY);
+    drop(&in);
+    /* The owner is nobody's to vouch for, and neither is who has no name. */
+    assert_int_equal(check_for(&in, true, CALLER_OWNER, "", ""), ORDERSCHED_INVALID);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_OWNER + 1, "", ""), ORDERSCHED_INVALID);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_CERTIFICATE, "", ""), ORDERSCHED_INVALID);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_CERTIFICATE, "a b", ""), ORDERSCHED_INVALID);
+    drop(&in);
+    assert_int_equal(check_for(&in, true, CALLER_NOBODY, "x", ""), ORDERSCHED_INVALID);
+    drop(&in);
+    memset(long_from, '1', PROTOCOL_FROM_MAX + 1);
+    assert_int_equal(check_for(&in, true, CALLER_NOBODY, "", long_from), ORDERSCHED_INVALID);
+    drop(&in);
+    for (uint32_t kind = CALLER_NOBODY; kind <= CALLER_CERTIFICATE; kind++) {
+        assert_int_equal(check_for(&in, false, kind, kind == CALLER_NOBODY ? "" : "x", ""),
+                         ORDERSCHED_DENIED);
+        drop(&in);
+    }
 }
 
 static void too_many_operations_are_refused_before_memory_is_taken(void **state)
@@ -386,6 +451,7 @@ int main(void)
         cmocka_unit_test(a_local_message_only_reads),
         cmocka_unit_test(a_flag_that_is_not_known_is_refused),
         cmocka_unit_test(a_token_that_is_stated_says_who_asks),
+        cmocka_unit_test(who_is_vouched_for_asks_where_that_may_be),
         cmocka_unit_test(too_many_operations_are_refused_before_memory_is_taken),
         cmocka_unit_test(a_message_that_is_cut_or_goes_on_is_refused),
         cmocka_unit_test(refusing_an_item_takes_it_out_of_the_log_once),

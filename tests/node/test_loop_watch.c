@@ -107,7 +107,7 @@ static void a_callback_that_blocks_is_a_long_round_and_sleep_is_none(void **stat
 
     (void)state;
     assert_int_equal(uv_loop_init(&loop), 0);
-    loop_watch_start(&w, &loop);
+    loop_watch_start(&w, &loop, NULL);
     uv_timer_init(&loop, &timer);
     uv_timer_start(&timer, stall_cb, IDLE_MS, 0);
     uv_run(&loop, UV_RUN_DEFAULT); /* ends: the watch does not keep the loop alive */

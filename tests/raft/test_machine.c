@@ -305,6 +305,34 @@ static void an_extend_never_moves_the_deadline_forward_or_too_far(void **state)
     assert_int_equal(bed_apply(b, T, bed_extend(b, "a", far)).error, ORDERSCHED_OK);
 }
 
+static struct operation extend_of(struct bed *b, uint32_t version, uint64_t deadline_ms)
+{
+    struct operation op = bed_extend(b, "a", deadline_ms);
+
+    op.version = version;
+    return op;
+}
+
+static void an_extend_of_another_version_than_the_expected_one_is_refused(void **state)
+{
+    struct bed *b = *state;
+
+    assert_int_equal(bed_apply(b, T, extend_of(b, 1, T + 1000)).error, ORDERSCHED_NOT_FOUND);
+    bed_apply(b, T, bed_schedule(b, "a", T + 100));
+    struct operation stale = extend_of(b, 2, T + 1000);
+    struct result refused = bed_apply(b, T, stale);
+    assert_answer(refused, ORDERSCHED_VERSION_CHANGED, ORDERSCHED_PENDING, T + 100, 0);
+    assert_answer(bed_apply(b, T, extend_of(b, 1, T + 200)), ORDERSCHED_OK, ORDERSCHED_PENDING,
+                  T + 200, 0);
+    bed_apply_copy(b, T, stale, refused); /* though the version has come by now */
+    assert_int_equal(bed_apply(b, T, extend_of(b, 1, T + 300)).error, ORDERSCHED_VERSION_CHANGED);
+    assert_int_equal(bed_apply(b, T, extend_of(b, 1, T + 1)).error, ORDERSCHED_VERSION_CHANGED);
+    assert_int_equal(bed_apply(b, T, extend_of(b, 2, T + 1)).error, ORDERSCHED_BAD_DEADLINE);
+    assert_int_equal(bed_order(b, "a")->version, 2);
+    /* An order that is due, or decided, says so whatever the version. */
+    assert_int_equal(bed_apply(b, T + 200, extend_of(b, 9, T + 900)).error, ORDERSCHED_TOO_LATE);
+}
+
 static void a_known_order_has_the_remaining_time_in_each_answer(void **state)
 {
     struct bed *b = *state;
@@ -484,6 +512,7 @@ int main(void)
         TEST(a_relative_deadline_does_not_overflow),
         TEST(an_extend_moves_the_deadline_and_raises_the_version),
         TEST(an_extend_never_moves_the_deadline_forward_or_too_far),
+        TEST(an_extend_of_another_version_than_the_expected_one_is_refused),
         TEST(a_known_order_has_the_remaining_time_in_each_answer),
         TEST(a_decision_is_never_undone),
         TEST(an_entry_that_is_not_whole_is_refused),

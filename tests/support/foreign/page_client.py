@@ -17,11 +17,12 @@ import socket
 import struct
 import time
 
-LOCAL, IDENTIFY, TOKEN = 1, 2, 4
+LOCAL, IDENTIFY, TOKEN, FOR = 1, 2, 4, 8
 MESSAGE_MAX, ANSWER_MAX, OPERATIONS_MAX = 1 << 20, 4 << 20, 1024
 
 (SCHEDULE, PAY, CANCEL, EXTEND) = range(1, 5)
-(GET, LIST, STATUS, ROUTE_LIST, DIGEST, HISTORY, DEAD_LIST, GRANT_LIST, AUDIT_LIST) = range(16, 25)
+(GET, LIST, STATUS, ROUTE_LIST, DIGEST, HISTORY, DEAD_LIST, GRANT_LIST, AUDIT_LIST,
+ FILTERED_LIST) = range(16, 26)
 (ROUTE_PUT, ROUTE_DELETE, ROUTE_PAUSE, ROUTE_ROTATE, REDRIVE, DROP, ROUTE_SET, ROUTE_RETRY,
  CLOCK_TRUST, GRANT_PUT, GRANT_REVOKE, TOKEN_CREATE, TOKEN_ROTATE, AUTHORIZE) = range(32, 46)
 (MEMBER_LIST, MEMBER_ADD, MEMBER_REMOVE, TRANSFER, RESERVE, LEASE, SETTLE, SET_BACK) = range(48, 56)
@@ -34,7 +35,8 @@ SAYS_EXPIRED, SAYS_PAID, SAYS_LATER, SAYS_FAILED = 1, 2, 3, 4
 ERRORS = {
     0: "OK", 1: "EXISTS", 2: "NOT_FOUND", 3: "TOO_LATE", 4: "DECIDED", 5: "STALE_REQUEST",
     6: "EXHAUSTED", 7: "UNKNOWN_ROUTE", 8: "ROUTE_IN_USE", 9: "BAD_DEADLINE", 10: "TOO_MANY_ROUTES",
-    11: "STALE_RESERVATION", 12: "NOT_DEAD", 13: "TOO_MANY_PRINCIPALS", 14: "NO_ADMIN", 32: "INVALID", 33: "UNSUPPORTED_VERSION",
+    11: "STALE_RESERVATION", 12: "NOT_DEAD", 13: "TOO_MANY_PRINCIPALS", 14: "NO_ADMIN",
+    15: "VERSION_CHANGED", 32: "INVALID", 33: "UNSUPPORTED_VERSION",
     34: "UNKNOWN_OPERATION", 35: "WRONG_CLUSTER", 36: "BAD_ID", 37: "PAYLOAD_TOO_LARGE",
     38: "TOO_MANY_OPERATIONS", 39: "BUSY", 40: "FULL", 41: "NOT_LEADER", 42: "NO_SPACE",
     43: "SHUTTING_DOWN", 44: "EARLY_REQUEST", 45: "MEMBER_CHANGE", 46: "EXEC_NOT_ALLOWED",
@@ -160,7 +162,9 @@ def _read(data, at):
 
 # ---- one node
 
-def request(operations=(), cluster="orderschedd", flags=0, version=1, token=None):
+def request(operations=(), cluster="orderschedd", flags=0, version=1, token=None, whom=None):
+    if whom is not None:
+        return [version, cluster, flags | FOR, list(operations), whom]
     if token is None:
         return [version, cluster, flags, list(operations)]
     return [version, cluster, flags | TOKEN, list(operations), token]

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "../support/book.h"
+#include "../../support/book.h"
 
 #define T BED_T0
 
@@ -64,6 +64,7 @@ static void each_role_may_do_what_the_table_says(void **state)
         {OPERATION_GRANT_PUT, ""},       {OPERATION_GRANT_REVOKE, ""},
         {OPERATION_TOKEN_CREATE, ""},    {OPERATION_TOKEN_ROTATE, ""},
         {OPERATION_AUTHORIZE, ""},       {OPERATION_GRANT_LIST, ""},
+        {OPERATION_FILTERED_LIST, "oO"},
     };
     static const char letters[] = {
         [ROLE_OBSERVER] = 'o', [ROLE_PRODUCER] = 'p', [ROLE_WORKER] = 'w', [ROLE_OPERATOR] = 'O'};
@@ -88,6 +89,7 @@ static void a_grant_covers_an_operation_as_a_whole(void **state)
                             .grants = {{ROLE_PRODUCER, bed_text("a"), bed_text("x")},
                                        {ROLE_PRODUCER, bed_text("b"), bed_text("y")}}};
     struct operation list = {.code = OPERATION_LIST};
+    struct operation filtered = {.code = OPERATION_FILTERED_LIST};
     struct operation pause = {.code = OPERATION_ROUTE_PAUSE, .id = bed_text("a1")};
     struct operation status = {.code = OPERATION_STATUS};
     struct operation order = {.code = OPERATION_SCHEDULE,
@@ -102,6 +104,17 @@ static void a_grant_covers_an_operation_as_a_whole(void **state)
     assert_int_equal(roles_decide(&few, &list, &role), LACK_PREFIX);
     assert_int_equal(roles_decide(&some, &pause, &role), LACK_NOTHING);
     assert_int_equal(roles_decide(&few, &pause, &role), LACK_PREFIX);
+    filtered.route = bed_text("x");
+    assert_int_equal(roles_decide(&some, &filtered, &role), LACK_ROUTE);
+    filtered.route = bed_text("");
+    assert_int_equal(roles_decide(&some, &filtered, &role), LACK_ROUTE);
+    assert_int_equal(roles_decide(&few, &filtered, &role), LACK_PREFIX);
+    filtered.id = bed_text("q");
+    assert_int_equal(roles_decide(&few, &filtered, &role), LACK_PREFIX);
+    filtered.id = bed_text("p");
+    assert_int_equal(roles_decide(&few, &filtered, &role), LACK_NOTHING);
+    filtered.id = bed_text("p/1");
+    assert_int_equal(roles_decide(&few, &filtered, &role), LACK_NOTHING);
     pause.id = bed_text("b");
     assert_int_equal(roles_decide(&some, &pause, &role), LACK_ROUTE);
     assert_int_equal(roles_decide(&some, &status, &role), LACK_ROUTE);

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../raft/core/snapshot.h"
-#include "../support/bench/snapshot_bench.h"
-#include "../support/book.h"
+#include "../../../raft/core/snapshot.h"
+#include "../../support/bench/snapshot_bench.h"
+#include "../../support/book.h"
 
 #define DAY_MS (24u * 3600 * 1000)
 

@@ -1,0 +1,133 @@
+/* json_write.c - see json_write.h. */
+#include "json_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RAW_MARK '\xff'
+
+json_t *json_raw(const void *text, size_t len)
+{
+    char *marked = malloc(len + 1);
+    json_t *value = NULL;
+
+    if (marked != NULL) {
+        marked[0] = RAW_MARK;
+        memcpy(marked + 1, text, len);
+        value = json_stringn_nocheck(marked, len + 1);
+    }
+    free(marked);
+    return value;
+}
+
+bool json_raw_is(const json_t *value, struct slice *text)
+{
+    const char *marked = json_string_value(value);
+
+    if (marked == NULL || marked[0] != RAW_MARK) {
+        return false;
+    }
+    *text = (struct slice){(const uint8_t *)marked + 1, json_string_length(value) - 1};
+    return true;
+}
+
+static void append_text(struct buffer *b, const char *text)
+{
+    buffer_append(b, text, strlen(text));
+}
+
+/* Only what RFC 8259 wants escaped is. */
+static void write_string(struct buffer *b, const char *text, size_t len)
+{
+    static const char shorts[UINT8_MAX + 1] = {
+        ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+        ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
+    };
+    size_t plain = 0; /* what is not written yet begins here */
+    char escape[8];
+
+    append_text(b, "\"");
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x20 && c != '"' && c != '\\') {
+            continue;
+        }
+        buffer_append(b, text + plain, i - plain);
+        plain = i + 1;
+        if (shorts[c] != 0) {
+            snprintf(escape, sizeof escape, "\\%c", shorts[c]);
+        } else {
+            snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
+        }
+        append_text(b, escape);
+    }
+    buffer_append(b, text + plain, len - plain);
+    append_text(b, "\"");
+}
+
+static void write_real(struct buffer *b, const json_t *value)
+{
+    char text[64];
+    size_t len = json_dumpb(value, text, sizeof text, JSON_ENCODE_ANY);
+
+    buffer_append(b, text, len < sizeof text ? len : 0);
+    b->failed = b->failed || len == 0 || len >= sizeof text;
+}
+
+static void write_object(struct buffer *b, const json_t *object)
+{
+    json_t *members = (json_t *)(uintptr_t)object; /* jansson's iterators take no const */
+    const char *comma = "";
+
+    append_text(b, "{");
+    for (void *at = json_object_iter(members); at != NULL;
+         at = json_object_iter_next(members, at)) {
+        append_text(b, comma);
+        write_string(b, json_object_iter_key(at), json_object_iter_key_len(at));
+        append_text(b, ":");
+        json_write(b, json_object_iter_value(at));
+        comma = ",";
+    }
+    append_text(b, "}");
+}
+
+static void write_array_of(struct buffer *b, const json_t *array)
+{
+    append_text(b, "[");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        append_text(b, i > 0 ? "," : "");
+        json_write(b, json_array_get(array, i));
+    }
+    append_text(b, "]");
+}
+
+void json_write(struct buffer *b, const json_t *value)
+{
+    struct slice raw;
+    char number[32];
+
+    if (value == NULL) { /* what built it ran out of memory */
+        b->failed = true;
+        return;
+    }
+    switch (json_typeof(value)) {
+        case JSON_OBJECT: write_object(b, value); break;
+        case JSON_ARRAY: write_array_of(b, value); break;
+        case JSON_STRING:
+            if (json_raw_is(value, &raw)) {
+                buffer_append(b, raw.data, raw.len);
+            } else {
+                write_string(b, json_string_value(value), json_string_length(value));
+            }
+            break;
+        case JSON_INTEGER:
+            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+            append_text(b, number);
+            break;
+        case JSON_REAL: write_real(b, value); break;
+        case JSON_TRUE: append_text(b, "true"); break;
+        case JSON_FALSE: append_text(b, "false"); break;
+        case JSON_NULL: append_text(b, "null"); break;
+    }
+}

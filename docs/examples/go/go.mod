@@ -1,0 +1,3 @@
+module orderschedd.example
+
+go 1.19

@@ -1,0 +1,388 @@
+/* exchange.c - one request and its response: see exchange.h for what resources may do with it. */
+#include "../resource/exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "../../client/base/clocks.h"
+#include "../../client/base/must.h"
+#include "../../client/json/json_write.h"
+#include "../resource/problem.h"
+#include "../resource/request_key.h"
+#include "entity_tag.h"
+#include "front_internal.h"
+
+#define EXCHANGE_PATIENCE_MS 5000u
+#define EXCHANGE_PATIENCE_MAX_S 60u
+#define PROBLEM_TYPE "urn:orderschedd:error:"
+
+/* --- the request --- */
+
+struct front_exchange *exchange_new(struct front *f, struct visitor *v,
+                                    struct MHD_Connection *connection, const char *target)
+{
+    struct front_exchange *e = calloc(1, sizeof *e);
+
+    if (e == NULL || (e->target = strdup(target)) == NULL) {
+        free(e);
+        return NULL;
+    }
+    assert(v->exchange == NULL);
+    e->front = f;
+    e->visitor = v;
+    e->connection = connection;
+    v->exchange = e;
+    return e;
+}
+
+static const char *request_header(const struct front_exchange *e, const char *name)
+{
+    return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
+}
+
+/* "wait=5", alone or among other preferences (RFC 7240). */
+static void take_patience(struct front_exchange *e)
+{
+    const char *at = request_header(e, "Prefer");
+    unsigned seconds = 0;
+
+    e->x.patience_ms = EXCHANGE_PATIENCE_MS;
+    while (at != NULL && *at != '\0') {
+        at += strspn(at, " \t,");
+        if (strncasecmp(at, "wait=", 5) == 0 && at[5] >= '0' && at[5] <= '9') {
+            for (at += 5; *at >= '0' && *at <= '9'; at++) {
+                seconds = seconds * 10 + (unsigned)(*at - '0');
+                seconds = seconds < EXCHANGE_PATIENCE_MAX_S ? seconds : EXCHANGE_PATIENCE_MAX_S;
+            }
+            char applied[24];
+            snprintf(applied, sizeof applied, "wait=%u", seconds);
+            exchange_header(&e->x, "Preference-Applied", applied);
+            e->x.patience_ms = seconds * 1000;
+            break;
+        }
+        at += strcspn(at, ",");
+    }
+    e->x.patience_until_ms = clocks_running_ms() + e->x.patience_ms;
+}
+
+/* Who asks: by a token, or by the connection. */
+static void take_caller(struct front_exchange *e)
+{
+    const struct visitor *v = e->visitor;
+    const char *text = request_header(e, "Authorization");
+
+    e->caller.kind = CALLER_NOBODY;
+    memcpy(e->caller.from, v->from_text, sizeof e->caller.from);
+    if (v->certificate[0] != '\0') {
+        e->caller.kind = CALLER_CERTIFICATE;
+        memcpy(e->caller.name, v->certificate, sizeof v->certificate);
+    }
+    if (text == NULL) {
+        return;
+    }
+    if (strncasecmp(text, "Bearer ", 7) != 0) {
+        e->refused_token = ORDERSCHED_DENIED;
+        return;
+    }
+    text += 7 + strspn(text + 7, " ");
+    struct slice token = {(const uint8_t *)text, strlen(text)};
+    if (!token_is_wellformed(token)) {
+        e->refused_token = ORDERSCHED_DENIED;
+    } else if (!v->tls && !v->loopback) {
+        e->refused_token = ORDERSCHED_INSECURE_TOKEN;
+    } else {
+        e->caller.kind = CALLER_TOKEN;
+        memcpy(e->caller.name, text, token.len + 1);
+    }
+}
+
+void exchange_begin(struct front_exchange *e, const char *method)
+{
+    e->begun = true;
+    e->head = strcmp(method, "HEAD") == 0;
+    e->x.method = e->head ? "GET" : method; /* the library's, as long as the exchange */
+    take_patience(e);
+    take_caller(e);
+}
+
+bool exchange_take_body(struct front_exchange *e, const char *data, size_t len)
+{
+    struct front *f = e->front;
+    size_t want = e->x.body_len + len;
+
+    assert(want <= HTTP_BODY_MAX); /* the guard has counted */
+    if (want > e->body_cap && !e->too_large) {
+        size_t cap = e->body_cap == 0 ? 1024 : e->body_cap;
+        while (cap < want) {
+            cap *= 2;
+        }
+        e->too_large = f->bodies + cap - e->body_cap > FRONT_BODIES_MAX;
+        if (!e->too_large) {
+            e->body = must_have(realloc(e->body, cap));
+            f->bodies += cap - e->body_cap;
+            e->body_cap = cap;
+        }
+    }
+    if (!e->too_large) {
+        memcpy(e->body + e->x.body_len, data, len);
+        e->x.body_len += len;
+        e->x.body = e->body;
+    }
+    return true;
+}
+
+/* What the head says of the body, of the order's version and of the request's key. False: it is answered. */
+static bool exchange_take_conditions(struct front_exchange *e)
+{
+    const char *type = request_header(e, "Content-Type");
+    const char *match = request_header(e, "If-Match");
+    const char *key = request_header(e, "Idempotency-Key");
+
+    if (type != NULL && e->x.body_len > 0) {
+        size_t len = strcspn(type, "; \t");
+        if (len != strlen("application/json") || strncasecmp(type, "application/json", len) != 0) {
+            exchange_refuse(&e->x, 415, "UNSUPPORTED_MEDIA_TYPE",
+                            "A body must be application/json.", NULL);
+            return false;
+        }
+    }
+    if (match != NULL && strcmp(match, "*") != 0) {
+        e->x.has_if_match = entity_tag_version(match, &e->x.if_match);
+        if (!e->x.has_if_match) {
+            exchange_refuse(&e->x, 412, "VERSION_CHANGED",
+                            "If-Match must be one entity tag, as an order's ETag is.", NULL);
+            return false;
+        }
+    }
+    if (key != NULL) {
+        size_t len = strlen(key);
+        bool quoted = len >= 2 && key[0] == '"' && key[len - 1] == '"';
+        size_t from = quoted ? 1 : 0, n = len - 2 * from;
+        bool good = request_key_is_good((struct slice){(const uint8_t *)key + from, n});
+        if (!good) {
+            exchange_refuse(
+                &e->x, 400, "BAD_IDEMPOTENCY_KEY",
+                "An Idempotency-Key has 1 to 128 visible ASCII characters, which may be "
+                "between quotes.",
+                NULL);
+            return false;
+        }
+        e->x.idempotency_key = must_have(strndup(key + from, n));
+    }
+    return true;
+}
+
+void exchange_handle(struct front_exchange *e)
+{
+    size_t at;
+
+    e->complete = true;
+    if (e->visitor->seat.address != NULL) {
+        api_seats_busy(&e->front->seats, &e->visitor->seat);
+    }
+    if (e->front->stopping) {
+        exchange_problem(&e->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
+        return;
+    }
+    if (e->too_large) {
+        exchange_problem(&e->x, ORDERSCHED_BUSY, "The bodies of other requests take all the room.",
+                         NULL);
+        return;
+    }
+    bool all = strcmp(e->target, "*") == 0; /* OPTIONS * */
+    enum query_error error = all ? QUERY_OK
+                                 : query_parse(e->target, strlen(e->target), &e->query, &at);
+    if (error != QUERY_OK && error != QUERY_TOO_DEEP) {
+        exchange_refuse(&e->x, 400, "BAD_REQUEST", query_error_text(error), NULL);
+        return;
+    }
+    if (error == QUERY_TOO_DEEP) {
+        exchange_refuse(&e->x, 404, "NO_SUCH_RESOURCE", query_error_text(error), NULL);
+        return;
+    }
+    e->x.n_segments = e->query.n_segments;
+    memcpy(e->x.segments, e->query.segments, sizeof e->x.segments);
+    e->x.n_params = e->query.n_params;
+    e->x.params = e->query.params;
+    if (exchange_take_conditions(e)) {
+        resources_handle(e);
+    }
+}
+
+void exchange_end(struct front_exchange *e)
+{
+    exchange_drop_asks(e);
+    if (e->x.free_state != NULL) {
+        e->x.free_state(e->x.state);
+    }
+    for (unsigned i = 0; i < e->n_headers; i++) {
+        free(e->headers[i].name);
+        free(e->headers[i].value);
+    }
+    if (e->response != NULL) {
+        MHD_destroy_response(e->response);
+    }
+    e->front->bodies -= e->body_cap;
+    visitor_exchange_ended(e->visitor);
+    explicit_bzero(&e->caller, sizeof e->caller);
+    free((char *)e->x.idempotency_key);
+    free(e->body);
+    free(e->target);
+    free(e);
+}
+
+/* --- the response --- */
+
+void exchange_header(struct exchange *x, const char *name, const char *value)
+{
+    struct front_exchange *e = exchange_of(x);
+
+    assert(!e->answered && e->n_headers < EXCHANGE_HEADERS_MAX);
+    e->headers[e->n_headers].name = must_have(strdup(name));
+    e->headers[e->n_headers].value = must_have(strdup(value));
+    e->n_headers++;
+}
+
+/* Is it what the client has already? */
+static bool is_known(const struct front_exchange *e)
+{
+    const char *known = request_header(e, "If-None-Match");
+
+    for (unsigned i = 0; known != NULL && i < e->n_headers; i++) {
+        if (strcasecmp(e->headers[i].name, "ETag") == 0) {
+            return e->status == 200 && strcmp(e->x.method, "GET") == 0 &&
+                   entity_tag_is_among(e->headers[i].value, known);
+        }
+    }
+    return false;
+}
+
+static void response_header(struct front_exchange *e, const char *name, const char *value)
+{
+    must_hold(MHD_add_response_header(e->response, name, value) == MHD_YES);
+}
+
+void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
+                          size_t len)
+{
+    struct front_exchange *e = exchange_of(x);
+    char node[24];
+
+    assert(!e->answered);
+    e->answered = true;
+    e->answered_ms = clocks_running_ms();
+    e->status = status;
+    if (is_known(e)) {
+        e->status = 304;
+        free(text);
+        text = NULL;
+        len = 0;
+    }
+    e->response_len = len;
+    e->response = must_have(MHD_create_response_from_buffer(len, text,
+                                                            text != NULL ? MHD_RESPMEM_MUST_FREE
+                                                                         : MHD_RESPMEM_PERSISTENT));
+    if (len > 0) {
+        response_header(e, "Content-Type", type);
+    }
+    response_header(e, "Cache-Control", "no-store");
+    response_header(e, "X-Content-Type-Options", "nosniff");
+    snprintf(node, sizeof node, "%llu", (unsigned long long)e->front->config.node);
+    response_header(e, "Orderschedd-Node", node);
+    for (unsigned i = 0; i < e->n_headers; i++) {
+        response_header(e, e->headers[i].name, e->headers[i].value);
+    }
+    if (e->front->stopping) {
+        response_header(e, "Connection", "close");
+    }
+    if (e->suspended) {
+        e->suspended = false;
+        MHD_resume_connection(e->connection);
+        e->front->daemon_ready = true;
+    }
+}
+
+static void exchange_answer_json(struct exchange *x, unsigned status, const char *type,
+                                 json_t *body)
+{
+    struct buffer text = {0};
+
+    if (body != NULL) {
+        json_write(&text, body);
+        must_hold(!text.failed);
+        json_decref(body);
+    }
+    exchange_answer_text(x, status, type, (char *)text.data, text.len); /* which frees it */
+}
+
+void exchange_answer(struct exchange *x, unsigned status, json_t *body)
+{
+    exchange_answer_json(x, status, "application/json", body);
+}
+
+/* What is wrong is who asks, and not what for. */
+static bool is_of_caller(const struct front_exchange *e, const char *detail)
+{
+    return e->caller.kind == CALLER_NOBODY ||
+           (detail != NULL && strncmp(detail, "the token", strlen("the token")) == 0);
+}
+
+static void problem_answer(struct exchange *x, unsigned status, json_t *body)
+{
+    unsigned retry_s = problem_retry_after_s(status);
+    char seconds[16];
+
+    if (retry_s != 0) {
+        snprintf(seconds, sizeof seconds, "%u", retry_s);
+        exchange_header(x, "Retry-After", seconds);
+    }
+    exchange_answer_json(x, status, "application/problem+json", body);
+}
+
+void exchange_problem(struct exchange *x, int error, const char *detail, json_t *order)
+{
+    unsigned status;
+
+    /* It is this node's own client that was closed, and this node that ends. */
+    error = error == ORDERSCHED_CLOSED ? ORDERSCHED_SHUTTING_DOWN : error;
+    json_t *body = problem_of(error, detail, order, &status);
+    if (error == ORDERSCHED_DENIED && is_of_caller(exchange_of(x), detail)) {
+        status = 401;
+        (void)json_object_set_new(body, "status", json_integer(status));
+        exchange_header(x, "WWW-Authenticate", "Bearer");
+    }
+    problem_answer(x, status, body);
+}
+
+void exchange_refuse(struct exchange *x, unsigned status, const char *name, const char *detail,
+                     json_t *extra)
+{
+    problem_answer(x, status, problem_named(status, name, detail, extra));
+}
+
+size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
+                          size_t size)
+{
+    char body[512];
+    int len = snprintf(body, sizeof body,
+                       "{\"type\":\"" PROBLEM_TYPE "%s\",\"title\":\"%s\",\"status\":%u,"
+                       "\"error\":\"%s\",\"class\":\"definite\",\"detail\":\"%s\"}",
+                       flaw->name, flaw->detail, flaw->status, flaw->name, flaw->detail);
+    int n = snprintf(out, size,
+                     "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\n"
+                     "Content-Length: %d\r\nCache-Control: no-store\r\n"
+                     "X-Content-Type-Options: nosniff\r\nOrderschedd-Node: %llu\r\n"
+                     "Connection: close\r\n\r\n%s",
+                     flaw->status, MHD_get_reason_phrase_for(flaw->status), len,
+                     (unsigned long long)f->config.node, body);
+
+    return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+struct metrics_view *exchange_metrics(struct exchange *x)
+{
+    return exchange_of(x)->front->config.metrics;
+}

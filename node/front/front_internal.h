@@ -1,0 +1,146 @@
+/* front_internal.h - the HTTP server's inside: front.c (its thread and its life), visitors.c (connections),
+ * server.c (the HTTP library), exchange.c (one request and its response), resources.c (who answers it). */
+#ifndef FRONT_INTERNAL_H
+#define FRONT_INTERNAL_H
+
+#include <microhttpd.h>
+
+#include "../../raft/loop/listening.h"
+#include "../../raft/loop/wakeup.h"
+#include "../../raft/tls/tls_relay.h"
+#include "../api/seats.h"
+#include "../resource/query.h"
+#include "front.h"
+#include "gateway.h"
+#include "http_guard.h"
+
+struct resource;
+
+/* A connection. */
+struct visitor {
+    struct front *front;
+    struct visitor *next, **at; /* of all; `at` points here */
+    int fd;                     /* the library's, which closes it */
+    struct sockaddr_storage from;
+    char from_text[PROTOCOL_FROM_MAX + 1];
+    bool loopback, tls;
+    bool nameless; /* in TLS, without a certificate: what it asks needs a token */
+    char certificate[CERTIFICATE_CLIENT_MAX + 1]; /* the client's name, verified; "": it has none */
+    struct api_seat seat;
+    struct http_guard guard;
+    uint64_t answered;               /* of the guard's requests: they have come to their end */
+    struct front_exchange *exchange; /* the one in hand */
+    uint64_t since_ms; /* idle since, or when the request began that is not complete */
+    bool refused;      /* it was told a flaw; what it sends is thrown away... */
+    uint64_t until_ms; /* ...until then; 0: it goes on */
+};
+
+#define EXCHANGE_HEADERS_MAX 8
+
+/* One of the things an exchange has asked. */
+struct exchange_ask {
+    struct exchange_ask *next;
+    struct front_exchange *exchange;
+    struct gateway_ask *ask;
+    void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
+    uint64_t node;           /* to be asked, when it is known where it is; else 0 */
+    struct buffer operation; /* what it is to be asked */
+};
+
+struct front_exchange {
+    struct exchange x; /* first */
+    struct front *front;
+    struct visitor *visitor;
+    struct MHD_Connection *connection;
+    char *target; /* taken apart in place by `query` */
+    struct query query;
+    uint8_t *body;
+    size_t body_cap;
+    bool begun, complete, suspended, answered, head;
+    bool waits;     /* it may wait long for somebody who has gone */
+    bool too_large; /* more bodies than there is room for */
+    struct call_caller caller;
+    int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
+    struct exchange_ask *asks;
+    unsigned n_headers;
+    struct {
+        char *name, *value;
+    } headers[EXCHANGE_HEADERS_MAX];
+    unsigned status;
+    struct MHD_Response *response;
+    size_t response_len;
+    uint64_t answered_ms;
+};
+
+struct front {
+    struct front_config config;
+    uv_thread_t thread;
+    uv_loop_t loop;
+    struct wakeup stop;
+    struct listening listening;
+    struct tls_relay *relay; /* NULL: plain */
+    uv_check_t check;
+    uv_idle_t again; /* runs while there is more to do at once */
+    uv_timer_t wake;
+    uv_timer_t tick;
+    struct MHD_Daemon *daemon;
+    uv_poll_t poll; /* the daemon's epoll descriptor */
+    bool daemon_ready;
+    struct gateway gateway;
+    struct api_seats seats;
+    struct visitor *visitors;
+    unsigned n_visitors;
+    struct visitor *arriving; /* being handed to the library */
+    struct visitor **by_fd;
+    unsigned n_by_fd;
+    size_t bodies; /* bytes */
+    bool stopping, ended;
+    uint64_t stop_until_ms;
+    uint64_t rested_ms, logged_ms;
+    unsigned n_logged;
+};
+
+/* visitors.c */
+/* Takes the descriptor over. `arrival`: through TLS; NULL: plain. */
+void visitor_accept(struct front *f, int fd, const struct tls_arrival *arrival);
+void visitor_gone(struct visitor *v); /* the library closes its descriptor now: frees it */
+/* As recv(2): what the library may see of it (front_recv.h). */
+ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags);
+void visitor_exchange_ended(struct visitor *v);
+void visitors_tick(struct front *f, uint64_t now_ms);
+void visitors_close_idle(struct front *f);
+void visitors_close(struct front *f);
+void front_log_refused(struct front *f, const char *what, const struct sockaddr *from,
+                       const char *error, const char *reason);
+
+/* server.c */
+bool server_start(struct front *f);
+void server_stop(struct front *f); /* all connections end */
+void server_run(struct front *f);
+bool server_has_more(const struct front *f);
+/* False: the library did not take it, and has closed its descriptor. */
+bool server_add(struct front *f, struct visitor *v);
+
+/* exchange.c */
+struct front_exchange *exchange_new(struct front *f, struct visitor *v,
+                                    struct MHD_Connection *connection, const char *target);
+void exchange_begin(struct front_exchange *e, const char *method); /* its head is known */
+bool exchange_take_body(struct front_exchange *e, const char *data, size_t len);
+void exchange_handle(struct front_exchange *e); /* it is complete */
+void exchange_end(struct front_exchange *e);    /* answered, or its connection is gone */
+/* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
+size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
+                          size_t size);
+
+/* front_ask.c */
+void exchange_drop_asks(struct front_exchange *e);
+
+/* resources.c */
+void resources_handle(struct front_exchange *e);
+
+static inline struct front_exchange *exchange_of(struct exchange *x)
+{
+    return (struct front_exchange *)(void *)x;
+}
+
+#endif

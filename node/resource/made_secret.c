@@ -1,0 +1,74 @@
+/* made_secret.c - see made_secret.h. */
+#include "made_secret.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../../client/json/base64.h"
+#include "../../client/wire/token.h"
+
+#define ROUTE_SECRET_BYTES 32 /* Standard Webhooks: 24 to 64 */
+
+static void wipe(void *secret)
+{
+    OPENSSL_cleanse(secret, MADE_SECRET_SIZE);
+    free(secret);
+}
+
+static char *keep(struct exchange *x, uint8_t *random, size_t len)
+{
+    char *secret = getrandom(random, len, 0) == (ssize_t)len ? calloc(1, MADE_SECRET_SIZE) : NULL;
+
+    if (secret == NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node has no random bytes, or no memory", NULL);
+        return NULL;
+    }
+    x->state = secret;
+    x->free_state = wipe;
+    return secret;
+}
+
+char *made_secret_route(struct exchange *x)
+{
+    uint8_t random[ROUTE_SECRET_BYTES];
+    char *secret = keep(x, random, sizeof random);
+    char *base64 = secret != NULL ? base64_encode((struct slice){random, sizeof random}) : NULL;
+
+    if (base64 != NULL) {
+        snprintf(secret, MADE_SECRET_SIZE, "whsec_%s", base64);
+        OPENSSL_cleanse(base64, strlen(base64));
+    } else if (secret != NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
+        secret = NULL;
+    }
+    free(base64);
+    OPENSSL_cleanse(random, sizeof random);
+    return secret;
+}
+
+char *made_secret_token(struct exchange *x)
+{
+    uint8_t random[TOKEN_RANDOM_SIZE];
+    char *secret = keep(x, random, sizeof random);
+
+    if (secret != NULL) {
+        token_make(random, secret);
+    }
+    OPENSSL_cleanse(random, sizeof random);
+    return secret;
+}
+
+void made_secret_shown_before(struct exchange *x, const char *what)
+{
+    char detail[160];
+
+    snprintf(
+        detail, sizeof detail,
+        "this was done before, with this Idempotency-Key; the %s was shown in that answer alone: "
+        "ask for another one with a new key",
+        what);
+    exchange_refuse(x, 409, "SHOWN_ONCE", detail, NULL);
+}

@@ -1,0 +1,19 @@
+/* made_secret.h - secrets that the front makes for a client, shown once: of routes, and principals' tokens.
+ *
+ * The cluster keeps of a token its hash alone, and shows no route's secret. So the front keeps what it made until
+ * the answer comes, and no longer; an answer that was given before was to another one. */
+#ifndef FRONT_MADE_SECRET_H
+#define FRONT_MADE_SECRET_H
+
+#include "exchange.h"
+
+#define MADE_SECRET_SIZE 128 /* a token, and the name of who it is for */
+
+/* A string that is wiped and freed with the exchange, whose state it is. NULL: no random bytes, or no memory, and
+ * the exchange is answered. */
+char *made_secret_route(struct exchange *x); /* "whsec_..." */
+char *made_secret_token(struct exchange *x); /* "osdt_..." */
+/* Of a repeated request: say that what was made is shown in its first answer alone. */
+void made_secret_shown_before(struct exchange *x, const char *what);
+
+#endif

@@ -1,0 +1,65 @@
+/* out_order.c - see out_order.h. */
+#include "out_order.h"
+
+#include <stdio.h>
+#include <xxhash.h>
+
+#include "../../client/wire/cursor.h"
+
+json_t *out_order(struct slice id, const struct ordersched_answer *answer)
+{
+    json_t *order = answer->state != ORDERSCHED_STATE_NONE ? json_object() : NULL;
+
+    if (order != NULL) {
+        out_id(order, id);
+        out_text(order, "state", ordersched_state_name(answer->state));
+        out_time(order, "deadline", answer->deadline_ms);
+        out_number(order, "remaining_ms", answer->remaining_ms);
+        out_number(order, "index", answer->index);
+    }
+    return order;
+}
+
+/* [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms], and maybe more to come */
+#define DETAILS 7
+
+bool out_order_details(json_t *order, const struct ordersched_answer *answer)
+{
+    struct cursor c;
+
+    cursor_init(&c, answer->body, answer->body_len);
+    uint32_t n = cursor_array(&c);
+    struct slice route = cursor_bytes(&c);
+    uint64_t attempts = cursor_uint(&c);
+    uint64_t next_attempt_ms = cursor_uint(&c);
+    struct slice payload = cursor_bytes(&c);
+    uint64_t version = cursor_uint(&c);
+    uint64_t schedule_index = cursor_uint(&c);
+    uint64_t decided_ms = cursor_uint(&c);
+    if (!cursor_ok(&c) || n < DETAILS) {
+        return false;
+    }
+    out_bytes(order, "route", route);
+    out_number(order, "version", version);
+    out_number(order, "attempts", attempts);
+    out_time(order, "next_attempt", next_attempt_ms);
+    out_payload(order, payload);
+    out_number(order, "schedule_index", schedule_index);
+    out_time(order, "decided", decided_ms);
+    return true;
+}
+
+void out_order_etag(const struct ordersched_answer *answer, char etag[32])
+{
+    struct cursor c;
+
+    cursor_init(&c, answer->body, answer->body_len);
+    (void)cursor_array(&c);
+    for (int i = 0; i < 4; i++) {
+        (void)cursor_skip(&c);
+    }
+    uint64_t version = cursor_uint(&c);
+    XXH64_hash_t hash = XXH64(answer->body, answer->body_len,
+                              (uint64_t)answer->state << 56 ^ answer->index);
+    snprintf(etag, 32, "\"%u-%08x\"", (unsigned)version, (unsigned)(hash & UINT32_MAX));
+}

@@ -1,0 +1,228 @@
+/* resource_batch.c - see resource_handlers.h.
+ *
+ * What is wrong with one operation is that operation's answer; the others go on. They are asked all
+ * at once and are concurrent, as the operations of a message are (docs/protocol.md). */
+#include "resource_handlers.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../client/json/json_out.h"
+#include "out_order.h"
+#include "order_request.h"
+#include "problem.h"
+#include "request_key.h"
+#include "resource.h"
+
+struct batch {
+    unsigned n;
+    struct buffer bytes; /* of the operations that are asked, back to back */
+    unsigned n_asked;
+    struct front_operation asked[PROTOCOL_OPERATIONS_MAX];
+    json_t *refused[PROTOCOL_OPERATIONS_MAX]; /* by place: the problem of one that is not asked */
+};
+
+static void batch_free(void *state)
+{
+    struct batch *b = state;
+
+    for (unsigned i = 0; i < b->n; i++) {
+        json_decref(b->refused[i]);
+    }
+    buffer_free(&b->bytes);
+    free(b);
+}
+
+/* --- the answer --- */
+
+static json_t *result_of_problem(unsigned status, json_t *problem)
+{
+    json_t *result = json_object();
+
+    out_number(result, "status", status);
+    json_object_set_new(result, "problem", problem);
+    return result;
+}
+
+static json_t *result_of(const struct front_operation *asked,
+                         const struct ordersched_answer *answer)
+{
+    struct operation op;
+    unsigned status = 200;
+
+    int rv = operation_decode(asked->bytes, asked->len, &op);
+    assert(rv == ORDERSCHED_OK || answer->error != ORDERSCHED_OK); /* it was encoded here */
+    json_t *order = rv == ORDERSCHED_OK ? out_order(op.id, answer) : NULL;
+    if (answer->error != ORDERSCHED_OK) {
+        json_t *problem = problem_of(answer->error, answer->text, order, &status);
+        return result_of_problem(status, problem);
+    }
+    if (op.code == OPERATION_GET && !out_order_details(order, answer)) {
+        json_decref(order);
+        return result_of_problem(500, problem_named(500, "MALFORMED_ANSWER",
+                                                    "what a node said cannot be read", NULL));
+    }
+    status = op.code == OPERATION_SCHEDULE && !resource_repeated(answer) ? 201 : 200;
+    json_t *result = json_object();
+    out_number(result, "status", status);
+    json_object_set_new(result, "order", order);
+    return result;
+}
+
+static void answer_batch_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
+{
+    struct batch *b = x->state;
+    json_t *results = json_array();
+    unsigned at = 0;
+
+    assert(n == b->n_asked);
+    for (unsigned i = 0; i < b->n; i++) {
+        if (b->refused[i] != NULL) {
+            json_t *problem = b->refused[i];
+            json_int_t status = json_integer_value(json_object_get(problem, "status"));
+            json_array_append_new(results,
+                                  result_of_problem((unsigned)status, json_incref(problem)));
+        } else {
+            json_array_append_new(results, result_of(&b->asked[at], &answers[at]));
+            at++;
+        }
+    }
+    json_t *body = json_object();
+    json_object_set_new(body, "results", results);
+    exchange_answer(x, 200, body);
+}
+
+/* --- the request --- */
+
+static const char *const words[] = {"schedule", "pay", "cancel", "extend", "get", NULL};
+static const enum operation_code codes[] = {OPERATION_SCHEDULE, OPERATION_PAY, OPERATION_CANCEL,
+                                            OPERATION_EXTEND, OPERATION_GET};
+
+/* Each with what it has; "op" is asked for first. */
+#define ALL "op", "id", "id_base64"
+static const char *const names_any[] = {ALL, "idempotency_key", ORDER_REQUEST_SCHEDULE, NULL};
+static const char *const names_schedule[] = {ALL, "idempotency_key", ORDER_REQUEST_SCHEDULE, NULL};
+static const char *const names_decide[] = {ALL, "idempotency_key", NULL};
+static const char *const names_extend[] = {ALL, "idempotency_key", ORDER_REQUEST_WHEN, NULL};
+static const char *const names_get[] = {ALL, NULL};
+static const char *const *const names_of[] = {names_schedule, names_decide, names_decide,
+                                              names_extend, names_get};
+
+static void read_key(const struct exchange *x, struct order_request *r, struct fields *f,
+                     unsigned place)
+{
+    struct slice key;
+
+    if (r->op.code == OPERATION_GET) {
+        return;
+    }
+    r->op.request_id = r->request_id;
+    if (fields_text(f, "idempotency_key", &key)) {
+        if (!request_key_is_good(key)) {
+            fields_refuse(f, "idempotency_key", "INVALID", "must be 1 to 128 printable ASCII");
+        }
+        request_key_of_key(x, key, r->request_id);
+    } else if (x->idempotency_key == NULL && r->op.code == OPERATION_SCHEDULE) {
+        request_key_of_content(&r->op, r->request_id);
+    } else {
+        struct slice about = {(const uint8_t *)&place, sizeof place};
+        request_key_make(x, &about, r->request_id);
+    }
+}
+
+static void read_operation(const struct exchange *x, const json_t *value, unsigned place,
+                           struct order_request *r, struct flaw *flaw)
+{
+    char at[32];
+    unsigned which = 0;
+
+    snprintf(at, sizeof at, "/operations/%u", place);
+    struct fields f = fields_of(value, at, names_any, flaw);
+    fields_need(&f, "op");
+    if (!fields_word(&f, "op", words, &which)) {
+        return;
+    }
+    f = fields_of(value, at, names_of[which], flaw);
+    r->op.code = codes[which];
+    order_request_read_id(r, &f);
+    if (r->op.code == OPERATION_SCHEDULE) {
+        order_request_read_schedule(r, &f);
+    } else if (r->op.code == OPERATION_EXTEND) {
+        order_request_read_extend(r, &f);
+    }
+    read_key(x, r, &f, place);
+}
+
+/* One operation into the batch: among those that are asked, or refused. */
+static void take_operation(const struct exchange *x, struct batch *b, const json_t *value,
+                           unsigned place)
+{
+    struct order_request r = {0};
+    struct flaw flaw = {0};
+
+    read_operation(x, value, place, &r, &flaw);
+    if (flaw.name != NULL) {
+        b->refused[place] = problem_of_flaw(&flaw);
+    } else {
+        size_t before = b->bytes.len;
+        operation_encode(&b->bytes, &r.op);
+        b->asked[b->n_asked++].len = b->bytes.len - before;
+    }
+    order_request_free(&r);
+}
+
+/* The buffer moves no more. */
+static void settle_places(struct batch *b)
+{
+    const uint8_t *at = b->bytes.data;
+
+    for (unsigned i = 0; i < b->n_asked; i++) {
+        b->asked[i].bytes = at;
+        at += b->asked[i].len;
+    }
+}
+
+static void ask(struct exchange *x, const json_t *operations)
+{
+    struct batch *b = calloc(1, sizeof *b);
+
+    if (b == NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
+        return;
+    }
+    x->state = b;
+    x->free_state = batch_free;
+    b->n = (unsigned)json_array_size(operations);
+    for (unsigned i = 0; i < b->n; i++) {
+        take_operation(x, b, json_array_get(operations, i), i);
+    }
+    if (b->bytes.failed) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
+        return;
+    }
+    settle_places(b);
+    if (b->n_asked == 0) {
+        answer_batch_cb(x, NULL, 0);
+    } else {
+        front_ask(x, b->asked, b->n_asked, answer_batch_cb);
+    }
+}
+
+void resource_batch(struct exchange *x)
+{
+    static const char *const names[] = {"operations", NULL};
+    struct flaw flaw = {0};
+    json_t *body;
+
+    if (!resource_body(x, &body)) {
+        return;
+    }
+    struct fields f = fields_of(body, "", names, &flaw);
+    fields_need(&f, "operations");
+    const json_t *operations = fields_array(&f, "operations", 0, PROTOCOL_OPERATIONS_MAX);
+    if (resource_sound(x, &flaw)) {
+        ask(x, operations);
+    }
+    json_decref(body);
+}

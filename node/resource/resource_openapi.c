@@ -1,0 +1,23 @@
+/* resource_openapi.c - see resource_openapi.h. */
+#include "resource_openapi.h"
+
+#include <string.h>
+
+#include "../../client/base/must.h"
+#include "../../client/json/json_write.h"
+
+/* docs/openapi.yaml, of which packaging/yaml_json.c makes JSON at the build. */
+__asm__(".section .rodata\n"
+        ".global resource_openapi_text\n"
+        ".hidden resource_openapi_text\n"
+        "resource_openapi_text:\n"
+        ".incbin \"" OPENAPI_JSON "\"\n"
+        ".byte 0\n"
+        ".previous\n");
+
+void resource_openapi(struct exchange *x)
+{
+    size_t len = strlen(resource_openapi_text);
+
+    exchange_answer(x, 200, must_have(json_raw(resource_openapi_text, len)));
+}
