@@ -11,9 +11,9 @@ export const view = {
     const rows = [];
     let cursor = '';
     let more = true;
-    const since = Date.now() - DAYS * 86400000;
+    const since = encodeURIComponent(new Date(Date.now() - DAYS * 86400000).toISOString());
     for (let i = 0; more && i < 40; i++) { // the trail holds 10,000
-      const page = await get(`/v1/audit?since_ms=${since}&limit=256${cursor !== '' ? `&cursor=${cursor}` : ''}`);
+      const page = await get(`/v1/audit?since=${since}&limit=256${cursor !== '' ? `&cursor=${cursor}` : ''}`);
       rows.push(...page.rows);
       ({ cursor, more } = page);
     }
@@ -22,11 +22,11 @@ export const view = {
   render(state, rows) {
     return [el('h2', { text: t('audit') }), table(t('audit'), [
       [t('time'), (r) => moment(r.time_ms)],
-      [t('who'), (r) => r.name || r.kind],
+      [t('who'), (r) => r.who || r.kind],
       [t('from'), (r) => r.from],
-      [t('what'), (r) => r.operation ?? r.what],
+      [t('what'), (r) => r.operation],
       [t('about'), (r) => r.about ?? '', 'id'],
-      [t('result'), (r) => el('span', { class: r.error === 'OK' ? 'good' : 'warn', text: r.error })],
+      [t('result'), (r) => el('span', { class: r.result === 'OK' ? 'good' : 'warn', text: r.result })],
       [t('detail'), (r) => r.detail || '', 'id'],
       [t('count'), (r) => number(r.count), 'n'],
     ], rows.slice(0, 500), t('none'))];

@@ -16,8 +16,8 @@ export function keep(cluster) {
   const last = seen[seen.length - 1];
   const at = performance.now();
   const rate = last ? Math.max(0, (total - last.total) * 1000 / (at - last.at)) : 0;
-  const lateness = (s.routes || []).find((r) => r[0] === '');
-  seen.push({ at, total, rate, late: lateness ? lateness[5][4][2] / 1000 : 0 });
+  const all = (s.routes || []).find((r) => r.route === '');
+  seen.push({ at, total, rate, late: all ? all.lateness.total.p90_us / 1000 : 0 });
   if (seen.length > KEPT) seen.shift();
 }
 

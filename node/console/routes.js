@@ -4,22 +4,18 @@ import { get, post, path } from './api.js';
 import { leaderOf } from './overview.js';
 import { t, number } from './words.js';
 
-const TIMER = 0, QUEUE = 2, CALLBACK = 3, TOTAL = 4; // of a row's lateness
-const P50 = 1, P99 = 3;
 const ms = (us) => (us / 1000 < 10 ? (us / 1000).toFixed(1) : String(Math.round(us / 1000)));
 
 /** Where most of the time goes, in words. */
 export function whyLate(route, live) {
   if (route.paused) return t('late_paused');
   if (!live) return t('late_not');
-  const [, inFlight, ready, window, silence, lateness] = live;
-  if (silence > 0) return t('late_silence', Math.ceil(silence / 1000));
-  if (ready > 0 && inFlight >= window) return t('late_window');
-  if (ready > 0) return t('late_queue', number(ready));
-  const callback = lateness[CALLBACK][P99];
-  const total = lateness[TOTAL][P99];
-  if (total > 1000000 && callback > total / 2) return t('late_callback', ms(callback));
-  if (total > 1000000 && lateness[QUEUE][P99] > lateness[TIMER][P99]) return t('late_window');
+  const { callback, queue, timer, total } = live.lateness;
+  if (live.silent_ms > 0) return t('late_silence', Math.ceil(live.silent_ms / 1000));
+  if (live.ready > 0 && live.deliveries >= live.window) return t('late_window');
+  if (live.ready > 0) return t('late_queue', number(live.ready));
+  if (total.p99_us > 1000000 && callback.p99_us > total.p99_us / 2) return t('late_callback', ms(callback.p99_us));
+  if (total.p99_us > 1000000 && queue.p99_us > timer.p99_us) return t('late_window');
   return t('late_not');
 }
 
@@ -29,7 +25,7 @@ export const view = {
   async load() { return (await get('/v1/routes')).routes; },
   render(state, routes, again) {
     const leader = state.cluster && leaderOf(state.cluster);
-    const live = new Map(((leader && leader.status.routes) || []).map((r) => [r[0], r]));
+    const live = new Map(((leader && leader.status.routes) || []).map((r) => [r.route, r]));
     const act = async (route, verb, sure) => {
       if (await ask(`${t(verb)}: ${route.name}`, el('p', { text: t(sure, route.name) }), t(verb), t('leave'), verb === 'pause') === null) return;
       try {
@@ -46,10 +42,10 @@ export const view = {
       [t('kind'), (r) => r.kind || 'http'],
       [t('url'), (r) => r.url || (r.command ? r.command[0] : ''), 'id'],
       [t('orders'), (r) => number(r.orders), 'n'],
-      [t('inflight'), (r) => number(live.get(r.name)?.[1]), 'n'],
-      [t('ready'), (r) => number(live.get(r.name)?.[2]), 'n'],
-      [t('window'), (r) => `${number(live.get(r.name)?.[3] ?? r.window)}`, 'n'],
-      [`${t('lateness')} ${t('p50')} / ${t('p99')}`, (r) => (live.has(r.name) ? `${ms(live.get(r.name)[5][TOTAL][P50])} / ${ms(live.get(r.name)[5][TOTAL][P99])} ms` : ''), 'n'],
+      [t('inflight'), (r) => number(live.get(r.name)?.deliveries), 'n'],
+      [t('ready'), (r) => number(live.get(r.name)?.ready), 'n'],
+      [t('window'), (r) => number(live.get(r.name)?.window ?? r.window), 'n'],
+      [`${t('lateness')} ${t('p50')} / ${t('p99')}`, (r) => (live.has(r.name) ? `${ms(live.get(r.name).lateness.total.p50_us)} / ${ms(live.get(r.name).lateness.total.p99_us)} ms` : ''), 'n'],
       [t('why'), (r) => whyLate(r, live.get(r.name))],
       ['', (r) => [r.paused ? button(r, 'resume', 'sureresume', 'act') : button(r, 'pause', 'surepause', 'danger'), ' ', button(r, 'retry', 'sureretry'), ' ',
         (r.kind || 'http') === 'http' ? button(r, 'rotate', 'surerotate') : null]],
