@@ -274,6 +274,7 @@ $(BUILD)/openapi.json: docs/openapi.yaml $(BUILD)/yaml_json
 	$(Q)$(BUILD)/yaml_json $< $@
 $(BUILD)/obj/node/resource/resource_openapi.o: $(BUILD)/openapi.json
 $(BUILD)/obj/node/resource/resource_openapi.o: ALL_CFLAGS += -DOPENAPI_JSON='"$(BUILD)/openapi.json"'
+$(BUILD)/obj/node/resource/resource_console.o: $(wildcard node/console/*)
 $(BUILD)/orderctl: $(call objs,$(CTL_SRC)) $(LIBCLIENT)
 $(BUILD)/orderbench: $(call objs,$(BENCH_SRC)) $(LIBCLIENT)
 $(BUILD)/ordersink: $(call objs,$(SINK_SRC)) $(LIBCLIENT)

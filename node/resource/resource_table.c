@@ -1,10 +1,14 @@
 /* resource_table.c - see resource_table.h. */
 #include "resource_table.h"
 
+#include "resource_console.h"
 #include "resource_handlers.h"
 #include "resource_openapi.h"
 
 const struct resource resource_table[] = {
+    {"GET", "/", resource_console, NULL},
+    {"GET", "/console/{part}", resource_console_part, NULL},
+
     {"GET", "/livez", resource_livez, NULL},
     {"GET", "/readyz", resource_readyz, NULL},
     {"GET", "/metrics", resource_metrics, NULL},

@@ -1,0 +1,76 @@
+// dom.js - elements, made without any HTML text: what an order or a receiver says is only ever text.
+
+/** An element: `of` may have "class", "text", "on" (listeners by event), properties and attributes. */
+export function el(name, of = {}, ...children) {
+  const node = document.createElement(name);
+  return fill(node, of, children);
+}
+
+const SVG = 'http://www.w3.org/2000/svg';
+export function svg(name, of = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), of, children);
+}
+
+function fill(node, of, children) {
+  for (const [key, value] of Object.entries(of)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (key === 'on') for (const [event, run] of Object.entries(value)) node.addEventListener(event, run);
+    else if (key === 'text') node.textContent = value;
+    else if (key === 'value') node.value = value;
+    else node.setAttribute(key, value === true ? '' : String(value));
+  }
+  for (const child of children.flat()) {
+    if (child !== undefined && child !== null && child !== false) {
+      node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    }
+  }
+  return node;
+}
+
+/** A table; a column is [title, row => cell, class]. */
+export function table(caption, columns, rows, none) {
+  if (rows.length === 0) return el('p', { class: 'quiet', text: none });
+  return el('div', { class: 'wide' },
+    el('table', { 'aria-label': caption },
+      el('thead', {}, el('tr', {}, columns.map(([title, , cls]) => el('th', { scope: 'col', class: cls, text: title })))),
+      el('tbody', {}, rows.map((row) => el('tr', {},
+        columns.map(([, cell, cls]) => el('td', { class: cls }, cell(row))))))));
+}
+
+/** A modal question. Resolves to what the form holds, or null: it was left. */
+export function ask(title, body, yes, no, danger) {
+  return new Promise((resolve) => {
+    const form = el('form', { method: 'dialog' }, el('h2', { text: title }), body,
+      el('div', { class: 'row' },
+        el('button', { type: 'button', text: no, on: { click: () => dialog.close('') } }),
+        el('button', { value: 'yes', class: danger ? 'danger' : 'act', text: yes })));
+    const dialog = el('dialog', { 'aria-label': title }, form);
+    dialog.addEventListener('close', () => {
+      const given = dialog.returnValue === 'yes' ? Object.fromEntries(new FormData(form)) : null;
+      dialog.remove();
+      resolve(given);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+let hide;
+/** One sentence for everybody, a screen reader included. */
+export function say(sentence) {
+  const said = document.getElementById('said');
+  said.textContent = sentence;
+  said.className = 'shown';
+  clearTimeout(hide);
+  hide = setTimeout(() => { said.textContent = ''; said.className = ''; }, 8000);
+}
+
+/** Bars over equal steps; `label` says the picture in words. */
+export function plot(values, label, left, right) {
+  const most = Math.max(1, ...values);
+  const w = 1000 / Math.max(1, values.length);
+  return svg('svg', { class: 'plot', viewBox: '0 0 1000 120', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
+    values.map((v, i) => svg('rect', { x: i * w, y: 105 - 95 * v / most, width: Math.max(0.5, w - 1), height: 95 * v / most })),
+    svg('text', { x: 4, y: 117 }, left), svg('text', { x: 996, y: 117, 'text-anchor': 'end' }, right),
+    svg('text', { x: 4, y: 12 }, String(Math.round(most * 10) / 10)));
+}
