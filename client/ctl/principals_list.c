@@ -1,4 +1,5 @@
 /* principals_list.c - the principals, as a table or as JSON. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "../text/table.h"
@@ -6,15 +7,31 @@
 #include "../wire/principal.h"
 #include "principals.h"
 
-/* [name, kind, index, [grant, ...], [[created_ms, expires_ms], ...]] */
+/* [name, kind, index, [grant, ...], [[created_ms, expires_ms], ...]], and maybe [[orders, bytes], ...] */
 struct row {
     struct slice name;
     uint64_t kind, index;
     uint32_t n_grants, n_tokens;
     struct grant grants[GRANT_MAX];
+    struct usage {
+        uint64_t orders, bytes;
+    } used[GRANT_MAX];   /* of their quotas */
     uint64_t expires_ms; /* of the newest token */
     json_t *tokens;
 };
+
+static bool decode_usage(struct cursor *c, struct row *r)
+{
+    if (cursor_array(c) != r->n_grants) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->n_grants; i++) {
+        (void)cursor_array(c);
+        r->used[i].orders = cursor_uint(c);
+        r->used[i].bytes = cursor_uint(c);
+    }
+    return cursor_ok(c);
+}
 
 static bool decode_row(struct cursor *c, struct row *r)
 {
@@ -24,7 +41,7 @@ static bool decode_row(struct cursor *c, struct row *r)
     r->kind = cursor_uint(c);
     r->index = cursor_uint(c);
     r->n_grants = cursor_array(c);
-    if (!cursor_ok(c) || fields != 5 || r->n_grants > GRANT_MAX) {
+    if (!cursor_ok(c) || (fields != 5 && fields != 6) || r->n_grants > GRANT_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < r->n_grants; i++) {
@@ -40,7 +57,36 @@ static bool decode_row(struct cursor *c, struct row *r)
         json_array_append_new(r->tokens, token);
         r->expires_ms = i == 0 ? expires_ms : r->expires_ms;
     }
-    return cursor_ok(c);
+    return cursor_ok(c) && (fields == 5 || decode_usage(c, r));
+}
+
+static json_t *quota_as_json(const struct quota *q, const struct usage *used)
+{
+    return json_pack("{sI, sI, sI, sI, sI}", "operations_per_s", (json_int_t)q->operations_per_s,
+                     "pending_orders", (json_int_t)q->pending_orders, "bytes", (json_int_t)q->bytes,
+                     "pending_orders_used", (json_int_t)used->orders, "bytes_used",
+                     (json_int_t)used->bytes);
+}
+
+/* "500/s, 12 of 1000 orders, 88 of 4096 bytes" */
+static void quota_as_cell(const struct quota *q, const struct usage *used, struct table *t)
+{
+    char text[160] = "";
+    size_t len = 0;
+
+    if (q->operations_per_s > 0) {
+        len = (size_t)snprintf(text, sizeof text, "%" PRIu64 "/s", q->operations_per_s);
+    }
+    if (q->pending_orders > 0) {
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "%s%" PRIu64 " of %" PRIu64 " orders", len > 0 ? ", " : "",
+                                used->orders, q->pending_orders);
+    }
+    if (q->bytes > 0) {
+        snprintf(text + len, sizeof text - len, "%s%" PRIu64 " of %" PRIu64 " bytes",
+                 len > 0 ? ", " : "", used->bytes, q->bytes);
+    }
+    table_text(t, quota_is_set(q) ? text : "-");
 }
 
 static json_t *row_as_json(const struct row *r)
@@ -53,6 +99,9 @@ static json_t *row_as_json(const struct row *r)
         json_object_set_new(grant, "role", json_string(grant_role_name(g->role)));
         ctl_json_bytes(grant, "routes", g->routes.data, g->routes.len);
         ctl_json_bytes(grant, "prefix", g->prefix.data, g->prefix.len);
+        if (quota_is_set(&g->quota)) {
+            json_object_set_new(grant, "quota", quota_as_json(&g->quota, &r->used[i]));
+        }
         json_array_append_new(grants, grant);
     }
     ctl_json_bytes(object, "name", r->name.data, r->name.len);
@@ -80,6 +129,7 @@ static void row_as_cells(const struct row *r, struct table *t)
         table_bytes(t, g->routes.data, g->routes.len);
         table_bytes(t, g->prefix.len > 0 ? g->prefix.data : (const uint8_t *)"-",
                     g->prefix.len > 0 ? g->prefix.len : 1);
+        quota_as_cell(&g->quota, &r->used[i], t);
         if (i > 0 || r->kind != PRINCIPAL_TOKEN) {
             table_text(t, i > 0 ? "" : "-");
             table_text(t, i > 0 ? "" : "-");
@@ -146,8 +196,8 @@ int ctl_principals_run_list(struct ctl *ctl)
     struct table t;
     int rv;
 
-    table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "TOKENS",
-                                         "EXPIRES", NULL});
+    table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "QUOTA",
+                                         "TOKENS", "EXPIRES", NULL});
     read_pages(ctl, rows, &t, &reply);
     if (reply.error != ORDERSCHED_OK) {
         rv = ctl_fail(ctl, NULL, NULL, &reply);

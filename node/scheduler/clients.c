@@ -233,8 +233,15 @@ static int scheduler_judge(struct scheduler *s, const struct inbound *in,
     if (scheduler_denies(s, actor, in, item)) {
         return ORDERSCHED_DENIED;
     }
+    if (scheduler_is_over_quota(s, actor, in, item)) {
+        return ORDERSCHED_QUOTA;
+    }
     int error = scheduler_admit(s, in, item, greed, actor);
-    return error != ORDERSCHED_OK ? error : scheduler_watch_request(s, in, item, actor);
+    error = error != ORDERSCHED_OK ? error : scheduler_watch_request(s, in, item, actor);
+    if (error == ORDERSCHED_OK) {
+        scheduler_charge(s, actor, in, item);
+    }
+    return error;
 }
 
 /* The deliberate bug: no entry of the message's own shows whether there is another leader by now. */

@@ -106,6 +106,8 @@ struct scheduler {
     void (*drain_cb)(void *arg);
     void *drain_arg;
     bool transfer_tried;
+    struct quota_bucket
+        *gates;            /* of what this leader let into the log: access.c; NULL: nothing yet */
     uint64_t denied;       /* operations, since the last line about them, */
     uint64_t denied_at_us; /* which was then */
     uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
@@ -207,6 +209,17 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b);
 /* Would this item, which changes something, be denied as things are? */
 bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
                       const struct inbound *in, const struct inbound_item *item);
+/* Is a quota of whoever asks used up, so that the log would refuse this item, which is not denied? */
+bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
+                             const struct inbound *in, const struct inbound_item *item);
+/* It goes into the log. */
+void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
+                      const struct inbound_item *item);
+/* What was let in before does not count: this node begins to lead. */
+void scheduler_open_gates(struct scheduler *s);
+/* Append the result of an item that was refused so, with which quota it is and when to come again. */
+void scheduler_write_over_quota(struct scheduler *s, const struct inbound *in,
+                                const struct inbound_item *item, struct buffer *out);
 /* Its message's turn in the log has come: is this item, which reads or was denied before, denied? */
 bool scheduler_denies_now(const struct scheduler *s, const struct actor *actor,
                           const struct inbound *in, const struct inbound_item *item);

@@ -233,6 +233,7 @@ void grants_set(struct grants *g, struct principal *p, uint32_t n, struct slice 
         grant_read(&c, &p->grants[i]);
     }
     assert(cursor_ok(&c) && c.at == c.end); /* grants_decode() has read the very bytes */
+    grants_empty_buckets(g, p);
     g->bytes += principal_bytes(p);
     g->revision++;
 }
@@ -300,6 +301,7 @@ void grants_remove(struct grants *g, struct principal *p)
     g->n--;
     memmove(&g->principals[place], &g->principals[place + 1],
             (g->n - place) * sizeof(struct principal *));
+    grants_leave_slot(g, p);
     free_principal(p);
     if (g->cells != NULL) {
         index_tokens(g);
@@ -313,5 +315,7 @@ void grants_clear(struct grants *g)
     }
     free(g->principals);
     free(g->cells);
+    free(g->accounts);
+    free(g->slots);
     *g = (struct grants){0};
 }

@@ -6,6 +6,8 @@
 
 #define GRANTS_FIELDS 3u
 #define PRINCIPAL_FIELDS 6u
+#define QUOTA_FIELDS 2u
+#define BUCKET_FIELDS 2u
 #define TOKEN_FIELDS 3u
 #define UINT_BOUND 9u /* most bytes of a number... */
 #define HEAD_BOUND 5u /* ...and in front of an array or a byte string */
@@ -14,8 +16,10 @@ static size_t bound_of_principal(const struct principal *p)
 {
     size_t token = 2 * HEAD_BOUND + TOKEN_HASH_SIZE + 2 * UINT_BOUND;
 
+    size_t bucket = HEAD_BOUND + BUCKET_FIELDS * UINT_BOUND;
+
     return 5 * HEAD_BOUND + 2 * UINT_BOUND + p->name_len + GRANTS_MARK_SIZE + p->len +
-           GRANTS_TOKENS_MAX * token;
+           GRANTS_TOKENS_MAX * token + 2 * HEAD_BOUND + UINT_BOUND + GRANT_MAX * bucket;
 }
 
 size_t grants_bound(const struct grants *g)
@@ -28,9 +32,29 @@ size_t grants_bound(const struct grants *g)
     return bound;
 }
 
-static void write_principal(struct buffer *b, const struct principal *p)
+static void write_quota(struct buffer *b, const struct grants *g, const struct principal *p)
 {
-    write_array(b, PRINCIPAL_FIELDS);
+    const struct quota_account *accounts = grants_accounts(g, p);
+
+    if (accounts == NULL) {
+        write_nil(b);
+        return;
+    }
+    write_array(b, QUOTA_FIELDS);
+    write_uint(b, p->slot);
+    write_array(b, p->n_grants);
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        write_array(b, BUCKET_FIELDS);
+        write_uint(b, accounts[i].bucket.time_ms);
+        write_uint(b, accounts[i].bucket.level);
+    }
+}
+
+static void write_principal(struct buffer *b, const struct grants *g, const struct principal *p)
+{
+    bool quotas = grants_have_quotas(g);
+
+    write_array(b, PRINCIPAL_FIELDS + quotas);
     write_str(b, p->name, p->name_len);
     write_uint(b, p->kind);
     write_bin(b, p->mark, sizeof p->mark);
@@ -44,6 +68,9 @@ static void write_principal(struct buffer *b, const struct principal *p)
         write_uint(b, p->tokens[i].created_ms);
         write_uint(b, p->tokens[i].expires_ms);
     }
+    if (quotas) {
+        write_quota(b, g, p);
+    }
 }
 
 void grants_write(struct buffer *b, const struct grants *g)
@@ -53,7 +80,7 @@ void grants_write(struct buffer *b, const struct grants *g)
     write_uint(b, g->made);
     write_array(b, g->n);
     for (uint32_t i = 0; i < g->n; i++) {
-        write_principal(b, g->principals[i]);
+        write_principal(b, g, g->principals[i]);
     }
 }
 
@@ -96,6 +123,37 @@ static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
     return true;
 }
 
+static bool read_bucket(struct cursor *c, struct quota_bucket *bucket, const struct quota *quota)
+{
+    if (!read_array_of(c, BUCKET_FIELDS)) {
+        return false;
+    }
+    uint64_t time_ms = cursor_uint(c), level = cursor_uint(c);
+    if (!cursor_ok(c) || level > UINT32_MAX - 1000 ||
+        (quota->operations_per_s == 0 && (time_ms != 0 || level != 0))) {
+        return false;
+    }
+    *bucket = (struct quota_bucket){time_ms, (uint32_t)level};
+    return true;
+}
+
+static bool read_quota(struct cursor *c, struct grants *g, struct principal *p)
+{
+    if (cursor_nil(c)) {
+        return !principal_has_quota(p); /* else it has a slot */
+    }
+    if (!read_array_of(c, QUOTA_FIELDS) || !grants_take_slot_again(g, p, cursor_uint(c)) ||
+        !read_array_of(c, p->n_grants)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        if (!read_bucket(c, &grants_accounts(g, p)[i].bucket, &p->grants[i].quota)) {
+            return false;
+        }
+    }
+    return cursor_ok(c);
+}
+
 /* They come in order of their names, each once. */
 static bool is_next(const struct grants *g, struct slice name)
 {
@@ -105,13 +163,13 @@ static bool is_next(const struct grants *g, struct slice name)
            grants_after(g, name, &at) == NULL;
 }
 
-static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max)
+static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max, bool quotas)
 {
     struct problem problem;
     struct slice elements;
     uint32_t n;
 
-    if (!read_array_of(c, PRINCIPAL_FIELDS)) {
+    if (!read_array_of(c, PRINCIPAL_FIELDS + quotas)) {
         return false;
     }
     struct slice name = cursor_bytes(c);
@@ -127,10 +185,10 @@ static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_ma
     struct principal *p = grants_add(g, name, (enum principal_kind)kind, mark.data);
     p->index = index;
     grants_set(g, p, n, elements);
-    return read_tokens(c, g, p);
+    return read_tokens(c, g, p) && (quotas ? read_quota(c, g, p) : !principal_has_quota(p));
 }
 
-bool grants_read(struct cursor *c, struct grants *g, uint64_t index)
+bool grants_read(struct cursor *c, struct grants *g, uint64_t index, bool quotas)
 {
     if (!read_array_of(c, GRANTS_FIELDS)) {
         return false;
@@ -142,7 +200,7 @@ bool grants_read(struct cursor *c, struct grants *g, uint64_t index)
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_principal(c, g, index)) {
+        if (!read_principal(c, g, index, quotas)) {
             return false;
         }
     }

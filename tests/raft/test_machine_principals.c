@@ -233,7 +233,7 @@ static void damaged_principals_are_refused(void **state)
         struct grants g = {0};
         struct cursor c;
         cursor_init(&c, b.data, len);
-        assert_false(grants_read(&c, &g, UINT64_MAX));
+        assert_false(grants_read(&c, &g, UINT64_MAX, false));
         grants_clear(&g);
     }
     for (size_t at = 0; at < b.len; at++) {
@@ -242,7 +242,7 @@ static void damaged_principals_are_refused(void **state)
             struct cursor c;
             b.data[at] ^= (uint8_t)(1u << bit);
             cursor_init(&c, b.data, b.len);
-            refused += !grants_read(&c, &g, UINT64_MAX);
+            refused += !grants_read(&c, &g, UINT64_MAX, false);
             grants_clear(&g);
             b.data[at] ^= (uint8_t)(1u << bit);
         }
@@ -251,7 +251,7 @@ static void damaged_principals_are_refused(void **state)
     struct grants g = {0};
     struct cursor c;
     cursor_init(&c, b.data, b.len);
-    assert_false(grants_read(&c, &g, 1)); /* changed after the snapshot's index */
+    assert_false(grants_read(&c, &g, 1, false)); /* changed after the snapshot's index */
     grants_clear(&g);
     buffer_free(&b);
 }

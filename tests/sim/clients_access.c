@@ -238,7 +238,8 @@ static void encode_change(struct clients *s, struct buffer *bytes)
 
     snprintf(name, sizeof name, change->principal == CHECK_ADMIN ? CHECK_ADMIN_NAME : "c%u",
              change->principal);
-    grant_write(&grant, &(struct grant){g->role, text_slice(g->routes), text_slice(g->prefix)});
+    grant_write(&grant,
+                &(struct grant){g->role, text_slice(g->routes), text_slice(g->prefix), {0}});
     token_hash(text_slice(a->token), hash);
     struct operation op = {
         .code = change->code,

@@ -46,7 +46,7 @@ static struct operation create(struct stage *t, const char *name, const char *to
 
     token_hash(stage_text(token), hash);
     buffer_reset(&grant);
-    grant_write(&grant, &(struct grant){role, stage_text("*"), stage_text("")});
+    grant_write(&grant, &(struct grant){role, stage_text("*"), stage_text(""), {0}});
     return (struct operation){.code = OPERATION_TOKEN_CREATE,
                               .request_id = stage_request_id(t),
                               .id = stage_text(name),
