@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "../mutant.h"
+
 #define OPERATION 1000u /* thousandths */
 #define FULL_MS \
     1000u /* in which an empty bucket fills: a thousandth a millisecond and operation a second */
@@ -37,6 +39,7 @@ void quota_bucket_take(struct quota_bucket *b, uint64_t operations_per_s, uint64
 {
     uint64_t level = quota_bucket_level(b, operations_per_s, now_ms);
 
+    assert(level >= OPERATION || MUTANT(QUOTA_CHECKED_BEFORE_LOG));
     b->level = (uint32_t)(level < OPERATION ? 0 : level - OPERATION);
     b->time_ms = now_ms;
 }

@@ -225,12 +225,19 @@ static bool is_admitted(const struct machine *m, const struct actor *actor, stru
     return true;
 }
 
-/* Is there room in the quotas of whoever asks? Else it is answered. A copy of a request needs none. */
-static bool has_quota(const struct machine *m, const struct claim *claim, const struct step *step,
+/* Is there room in the quotas of whoever asks? Else it is answered. A copy of a request needs none, and is
+ * charged to nobody. */
+static bool has_quota(const struct machine *m, struct claim *claim, const struct step *step,
                       struct result *result)
 {
-    if (claim->shortage.kind == QUOTA_NONE || MUTANT(QUOTA_CHECKED_BEFORE_LOG) ||
-        machine_knows_request(m, &step->op)) {
+    if (claim->shortage.kind == QUOTA_NONE) {
+        return true;
+    }
+    if (machine_knows_request(m, &step->op)) {
+        *claim = (struct claim){0};
+        return true;
+    }
+    if (MUTANT(QUOTA_CHECKED_BEFORE_LOG)) {
         return true;
     }
     machine_describe(m, NULL, ORDERSCHED_QUOTA, result);

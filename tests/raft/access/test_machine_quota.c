@@ -113,6 +113,8 @@ static void a_copy_is_charged_once_and_answered_without_room(void **state)
     assert_quota(book_ask(k, SHOP, bed_pay(k->b, "s1")), QUOTA_OPERATIONS, 500);
     assert_int_equal(error_of(k, make), ORDERSCHED_OK);
     assert_int_equal(error_of(k, lost), ORDERSCHED_NOT_FOUND);
+    /* nor is it given anything back */
+    assert_quota(book_ask(k, SHOP, bed_pay(k->b, "s1")), QUOTA_OPERATIONS, 500);
 }
 
 static void what_was_refused_by_a_quota_may_come_again_as_it_is(void **state)
