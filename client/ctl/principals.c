@@ -417,7 +417,8 @@ const struct ctl_command ctl_principal_commands[] = {
      .check = check_name,
      .run = run_revoke},
     {.name = "token list",
-     .summary = "Show the principals, their grants and quotas, and when their tokens expire",
+     .summary =
+         "Show the principals, their grants and quotas, when their tokens expire and were used",
      .run = ctl_principals_run_list},
     {.name = "grant put",
      NAMED,

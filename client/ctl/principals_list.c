@@ -7,7 +7,8 @@
 #include "../wire/principal.h"
 #include "principals.h"
 
-/* [name, kind, index, [grant, ...], [[created_ms, expires_ms], ...]], and maybe [[orders, bytes], ...] */
+/* [name, kind, index, [grant, ...], [[created_ms, expires_ms, and maybe used_ms, from], ...]], and maybe
+ * [[orders, bytes], ...] */
 struct row {
     struct slice name;
     uint64_t kind, index;
@@ -17,6 +18,8 @@ struct row {
         uint64_t orders, bytes;
     } used[GRANT_MAX];   /* of their quotas */
     uint64_t expires_ms; /* of the newest token */
+    uint64_t used_ms;    /* of the one that was used last; 0: none was */
+    struct slice from;
     json_t *tokens;
 };
 
@@ -49,11 +52,19 @@ static bool decode_row(struct cursor *c, struct row *r)
     }
     r->n_tokens = cursor_array(c);
     for (uint32_t i = 0; i < r->n_tokens && cursor_ok(c); i++) {
-        (void)cursor_array(c);
+        uint32_t parts = cursor_array(c);
         uint64_t created_ms = cursor_uint(c), expires_ms = cursor_uint(c);
         json_t *token = json_object();
         ctl_json_time(token, "created_ms", "created", created_ms);
         ctl_json_time(token, "expires_ms", "expires", expires_ms);
+        if (parts == 4) {
+            uint64_t used_ms = cursor_uint(c);
+            struct slice from = cursor_bytes(c);
+            ctl_json_time(token, "used_ms", "used", used_ms);
+            ctl_json_bytes(token, "from", from.data, from.len);
+            r->from = used_ms > r->used_ms ? from : r->from;
+            r->used_ms = used_ms > r->used_ms ? used_ms : r->used_ms;
+        }
         json_array_append_new(r->tokens, token);
         r->expires_ms = i == 0 ? expires_ms : r->expires_ms;
     }
@@ -116,10 +127,13 @@ static json_t *row_as_json(const struct row *r)
 /* A line for each grant; the name is said once. */
 static void row_as_cells(const struct row *r, struct table *t)
 {
-    char expires[32] = "never";
+    char expires[32] = "never", used[32] = "-";
 
     if (r->expires_ms != 0) {
         units_format_time(r->expires_ms, expires, sizeof expires);
+    }
+    if (r->used_ms != 0) {
+        units_format_time(r->used_ms, used, sizeof used);
     }
     for (uint32_t i = 0; i < r->n_grants; i++) {
         const struct grant *g = &r->grants[i];
@@ -131,11 +145,15 @@ static void row_as_cells(const struct row *r, struct table *t)
                     g->prefix.len > 0 ? g->prefix.len : 1);
         quota_as_cell(&g->quota, &r->used[i], t);
         if (i > 0 || r->kind != PRINCIPAL_TOKEN) {
-            table_text(t, i > 0 ? "" : "-");
-            table_text(t, i > 0 ? "" : "-");
+            for (unsigned k = 0; k < 4; k++) {
+                table_text(t, i > 0 ? "" : "-");
+            }
         } else {
             table_printf(t, "%u", r->n_tokens);
             table_text(t, r->n_tokens > 0 ? expires : "-");
+            table_text(t, used);
+            table_bytes(t, r->from.len > 0 ? r->from.data : (const uint8_t *)"-",
+                        r->from.len > 0 ? r->from.len : 1);
         }
     }
 }
@@ -197,7 +215,7 @@ int ctl_principals_run_list(struct ctl *ctl)
     int rv;
 
     table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "QUOTA",
-                                         "TOKENS", "EXPIRES", NULL});
+                                         "TOKENS", "EXPIRES", "USED", "FROM", NULL});
     read_pages(ctl, rows, &t, &reply);
     if (reply.error != ORDERSCHED_OK) {
         rv = ctl_fail(ctl, NULL, NULL, &reply);

@@ -12,6 +12,7 @@
 #define GRANT_RATE_MAX 1000000u                           /* operations a second */
 #define GRANT_ORDERS_MAX 1000000000ull                    /* pending orders */
 #define GRANT_ORDER_BYTES_MAX (1ull << 50)                /* of pending orders */
+#define CALLER_FROM_MAX 64                                /* bytes of a client's address */
 #define TOKEN_HASH_SIZE 32                                /* SHA-256 */
 #define TOKEN_PREFIX "osdt_"
 #define TOKEN_TEXT_LEN 48 /* the prefix, and the base64url of 32 bytes */

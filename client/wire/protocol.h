@@ -141,6 +141,7 @@ enum operation_code {
                               it; without the address where none of them is administrative */
     OPERATION_NOTE = 69,   /* [69, code, what it is about, detail, error, count, kind, hash or name,
                               address]: a row of the audit trail, of what is not in the log */
+    OPERATION_TOKEN_USED = 70, /* [70, hash, address]: a token was used from there */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -417,7 +418,8 @@ void request_encode_token(struct buffer *b, const char *token);
  *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
  *                 ...]]
  *   GRANT_LIST   [name to go on behind, or "" at the end, [[name, kind, changed at this log index,
- *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]; of whom has, or had, a
+ *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]; a token that was used has
+ *                 two elements more, used_ms and the address from where; of whom has, or had, a
  *                 quota one element more, [[orders, bytes], ...]: what is used of each grant's
  *   AUDIT_LIST   [number of the row to go on behind, are there more, [row, ...]], the oldest first; a
  *                row is that of audit.h: [number, time_ms, index, code, error, kind of caller, name of

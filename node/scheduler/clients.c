@@ -272,6 +272,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
         return;
     }
+    scheduler_note_use(s, &in->caller);
     struct greed greed = greed_of(s, in);
     struct actor actor = machine_actor(&s->machine, in->caller);
     for (uint32_t i = 0; i < in->n_items; i++) {

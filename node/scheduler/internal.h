@@ -10,7 +10,8 @@
  *   work.c        workers
  *   reads.c       answers; those that hold reads are composed in slices
  *   answers.c     replies
- *   access.c      who may do what
+ *   access.c      who may do what, and how much
+ *   uses.c        when tokens were last used
  *   routes.c      how the routes are doing, for STATUS
  *   snapshot.c    snapshots
  *   verify.c      is what a leader sends whole?
@@ -51,6 +52,13 @@ struct set_back {
     struct caller caller; /* who asked, for the audit trail */
     uint64_t from_ms, to_ms;
     struct machine_set_back foreseen;
+};
+
+/* A token whose use was noted in the log. */
+#define SCHEDULER_USES 64u
+struct scheduler_use {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    uint64_t at_us; /* monotonic */
 };
 
 struct scheduler {
@@ -107,10 +115,11 @@ struct scheduler {
     void *drain_arg;
     bool transfer_tried;
     struct quota_bucket
-        *gates;            /* of what this leader let into the log: access.c; NULL: nothing yet */
-    uint64_t denied;       /* operations, since the last line about them, */
-    uint64_t denied_at_us; /* which was then */
-    uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
+        *gates; /* of what this leader let into the log: access.c; NULL: nothing yet */
+    struct scheduler_use uses[SCHEDULER_USES]; /* the last ones, by hash */
+    uint64_t denied;                           /* operations, since the last line about them, */
+    uint64_t denied_at_us;                     /* which was then */
+    uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
     struct notes notes;            /* what was refused, for the audit trail */
     unsigned administering;        /* membership operations not answered yet, */
@@ -264,7 +273,11 @@ void scheduler_administer_noted(struct scheduler *s, uint64_t ticket);
 void scheduler_administer_step(struct scheduler *s);
 void scheduler_administer_end(struct scheduler *s); /* the leadership is lost */
 
+/* uses.c: this caller sent a message to the leader. */
+void scheduler_note_use(struct scheduler *s, const struct caller *caller);
+
 /* audit.c */
+bool scheduler_may_note(const struct scheduler *s); /* Does a note find its way into the log? */
 /* This was refused, and nothing in the log tells of it: note that soon. */
 void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
                             enum operation_code code, int error);

@@ -144,14 +144,14 @@ const struct principal *grants_after(const struct grants *g, struct slice name, 
 
 size_t principal_bytes(const struct principal *p)
 {
-    return p->name_len + p->len + GRANTS_TOKENS_MAX * sizeof *p->tokens;
+    return p->name_len + p->len + GRANTS_TOKENS_MAX * GRANTS_TOKEN_BYTES;
 }
 
 bool grants_have_room(const struct grants *g, const struct principal *present, size_t name_len,
                       size_t grants_len)
 {
     size_t before = present != NULL ? principal_bytes(present) : 0;
-    size_t after = name_len + grants_len + GRANTS_TOKENS_MAX * sizeof(struct token);
+    size_t after = name_len + grants_len + GRANTS_TOKENS_MAX * GRANTS_TOKEN_BYTES;
 
     return (present != NULL || g->n < GRANTS_PRINCIPALS_MAX) &&
            g->bytes - before + after <= GRANTS_BYTES_MAX;
@@ -278,6 +278,25 @@ void grants_append_token(struct grants *g, struct principal *p, const struct tok
         index_tokens(g);
     } else {
         index_token(g, p, token);
+    }
+}
+
+void grants_use_token(struct grants *g, struct slice hash, uint64_t now_ms, struct slice from)
+{
+    const struct token *found;
+    const struct principal *p = grants_find_token(g, hash, &found);
+
+    assert(from.len <= CALLER_FROM_MAX);
+    if (p == NULL) {
+        return;
+    }
+    struct token *t = &grants_find(g, (struct slice){(const uint8_t *)p->name, p->name_len})
+                           ->tokens[found - p->tokens];
+    t->used_ms = now_ms;
+    t->from_len = (uint8_t)from.len;
+    memset(t->from, 0, sizeof t->from);
+    if (from.len > 0) {
+        memcpy(t->from, from.data, from.len);
     }
 }
 

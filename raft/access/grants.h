@@ -20,7 +20,13 @@ struct token {
     uint8_t hash[TOKEN_HASH_SIZE];
     uint64_t created_ms;
     uint64_t expires_ms; /* 0: never */
+    /* The last use that was noted (docs/roles.md, "Last used"); 0: none was. */
+    uint64_t used_ms;
+    uint8_t from_len;
+    char from[CALLER_FROM_MAX]; /* the client's address */
 };
+/* What one takes of GRANTS_BYTES_MAX, as ever. */
+#define GRANTS_TOKEN_BYTES 48u
 
 struct principal {
     enum principal_kind kind;
@@ -91,6 +97,9 @@ void grants_add_token(struct grants *g, struct principal *p, const struct token 
 /* Behind those that it has, as they are read back. There is room, and the hash is no other's. */
 void grants_append_token(struct grants *g, struct principal *p, const struct token *token);
 void grants_remove(struct grants *g, struct principal *p);
+/* The token of this hash, if there is one, was used at `now_ms`, from that address of at most
+ * CALLER_FROM_MAX bytes. */
+void grants_use_token(struct grants *g, struct slice hash, uint64_t now_ms, struct slice from);
 
 /* --- quotas: grants_quota.c --- */
 /* The principal's grants have changed: what has no quota of operations has no bucket. */
@@ -113,13 +122,15 @@ void grants_count_order(struct grants *g, uint16_t charge, uint64_t bytes);
 void grants_uncount_order(struct grants *g, uint16_t charge, uint64_t bytes);
 
 /* --- in snapshots: [on, made, [[name, kind, mark, index, [grant, ...], [[hash, created_ms,
- * expires_ms], ...]], ...]], the principals in order of their names. Where grants_have_quotas() each
- * has one element more: nil, or [slot, [[time_ms, level], ...]], a bucket for each grant --- */
+ * expires_ms], ...]], ...]], the principals in order of their names. Where grants_are_extended() each
+ * has one element more: nil, or [slot, [[time_ms, level], ...]], a bucket for each grant; and a token that
+ * was used has used_ms and from --- */
+bool grants_are_extended(const struct grants *g); /* Is there a quota, or was a token used? */
 size_t grants_bound(const struct grants *g); /* at least as many bytes as grants_write() writes */
 void grants_write(struct buffer *b, const struct grants *g);
-/* Into an empty table, from bytes that nobody vouches for; `quotas`: with the element more. No change is
+/* Into an empty table, from bytes that nobody vouches for; `extended`: as above. No change is
  * later than `index`. False: they are not sound. */
 bool grants_read(struct cursor *c, struct grants *g, uint64_t index,
-                 bool quotas) ORDERSCHED_MUST_CHECK;
+                 bool extended) ORDERSCHED_MUST_CHECK;
 
 #endif

@@ -9,12 +9,13 @@
 #define QUOTA_FIELDS 2u
 #define BUCKET_FIELDS 2u
 #define TOKEN_FIELDS 3u
+#define TOKEN_FIELDS_USED 5u
 #define UINT_BOUND 9u /* most bytes of a number... */
 #define HEAD_BOUND 5u /* ...and in front of an array or a byte string */
 
 static size_t bound_of_principal(const struct principal *p)
 {
-    size_t token = 2 * HEAD_BOUND + TOKEN_HASH_SIZE + 2 * UINT_BOUND;
+    size_t token = 3 * HEAD_BOUND + TOKEN_HASH_SIZE + 3 * UINT_BOUND + CALLER_FROM_MAX;
 
     size_t bucket = HEAD_BOUND + BUCKET_FIELDS * UINT_BOUND;
 
@@ -30,6 +31,30 @@ size_t grants_bound(const struct grants *g)
         bound += bound_of_principal(g->principals[i]);
     }
     return bound;
+}
+
+bool grants_are_extended(const struct grants *g)
+{
+    for (uint32_t i = 0; i < g->n; i++) {
+        for (uint32_t k = 0; k < g->principals[i]->n_tokens; k++) {
+            if (g->principals[i]->tokens[k].used_ms != 0) {
+                return true;
+            }
+        }
+    }
+    return grants_have_quotas(g);
+}
+
+static void write_token(struct buffer *b, const struct token *t)
+{
+    write_array(b, t->used_ms != 0 ? TOKEN_FIELDS_USED : TOKEN_FIELDS);
+    write_bin(b, t->hash, sizeof t->hash);
+    write_uint(b, t->created_ms);
+    write_uint(b, t->expires_ms);
+    if (t->used_ms != 0) {
+        write_uint(b, t->used_ms);
+        write_str(b, t->from, t->from_len);
+    }
 }
 
 static void write_quota(struct buffer *b, const struct grants *g, const struct principal *p)
@@ -52,9 +77,9 @@ static void write_quota(struct buffer *b, const struct grants *g, const struct p
 
 static void write_principal(struct buffer *b, const struct grants *g, const struct principal *p)
 {
-    bool quotas = grants_have_quotas(g);
+    bool extended = grants_are_extended(g);
 
-    write_array(b, PRINCIPAL_FIELDS + quotas);
+    write_array(b, PRINCIPAL_FIELDS + extended);
     write_str(b, p->name, p->name_len);
     write_uint(b, p->kind);
     write_bin(b, p->mark, sizeof p->mark);
@@ -63,12 +88,9 @@ static void write_principal(struct buffer *b, const struct grants *g, const stru
     buffer_append(b, p->bytes, p->len);
     write_array(b, p->n_tokens);
     for (uint32_t i = 0; i < p->n_tokens; i++) {
-        write_array(b, TOKEN_FIELDS);
-        write_bin(b, p->tokens[i].hash, sizeof p->tokens[i].hash);
-        write_uint(b, p->tokens[i].created_ms);
-        write_uint(b, p->tokens[i].expires_ms);
+        write_token(b, &p->tokens[i]);
     }
-    if (quotas) {
+    if (extended) {
         write_quota(b, g, p);
     }
 }
@@ -89,17 +111,32 @@ static bool read_array_of(struct cursor *c, uint32_t n)
     return cursor_array(c) == n && cursor_ok(c);
 }
 
-static bool read_token(struct cursor *c, struct grants *g, struct principal *p)
+static bool read_use(struct cursor *c, struct token *t)
 {
-    const struct token *other;
-    struct token t;
-
-    if (!read_array_of(c, TOKEN_FIELDS)) {
+    t->used_ms = cursor_uint(c);
+    struct slice from = cursor_bytes(c);
+    if (!cursor_ok(c) || t->used_ms == 0 || from.len > sizeof t->from) {
         return false;
     }
+    t->from_len = (uint8_t)from.len;
+    if (from.len > 0) {
+        memcpy(t->from, from.data, from.len);
+    }
+    return true;
+}
+
+static bool read_token(struct cursor *c, struct grants *g, struct principal *p, bool extended)
+{
+    const struct token *other;
+    struct token t = {0};
+
+    uint32_t fields = cursor_array(c);
     struct slice hash = cursor_bytes(c);
     t.created_ms = cursor_uint(c);
     t.expires_ms = cursor_uint(c);
+    if (fields != TOKEN_FIELDS && (!extended || fields != TOKEN_FIELDS_USED || !read_use(c, &t))) {
+        return false;
+    }
     if (!cursor_ok(c) || hash.len != sizeof t.hash || grants_find_token(g, hash, &other) != NULL) {
         return false;
     }
@@ -108,7 +145,7 @@ static bool read_token(struct cursor *c, struct grants *g, struct principal *p)
     return true;
 }
 
-static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
+static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p, bool extended)
 {
     uint32_t n = cursor_array(c);
 
@@ -116,7 +153,7 @@ static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_token(c, g, p)) {
+        if (!read_token(c, g, p, extended)) {
             return false;
         }
     }
@@ -163,13 +200,13 @@ static bool is_next(const struct grants *g, struct slice name)
            grants_after(g, name, &at) == NULL;
 }
 
-static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max, bool quotas)
+static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max, bool extended)
 {
     struct problem problem;
     struct slice elements;
     uint32_t n;
 
-    if (!read_array_of(c, PRINCIPAL_FIELDS + quotas)) {
+    if (!read_array_of(c, PRINCIPAL_FIELDS + extended)) {
         return false;
     }
     struct slice name = cursor_bytes(c);
@@ -185,10 +222,11 @@ static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_ma
     struct principal *p = grants_add(g, name, (enum principal_kind)kind, mark.data);
     p->index = index;
     grants_set(g, p, n, elements);
-    return read_tokens(c, g, p) && (quotas ? read_quota(c, g, p) : !principal_has_quota(p));
+    return read_tokens(c, g, p, extended) &&
+           (extended ? read_quota(c, g, p) : !principal_has_quota(p));
 }
 
-bool grants_read(struct cursor *c, struct grants *g, uint64_t index, bool quotas)
+bool grants_read(struct cursor *c, struct grants *g, uint64_t index, bool extended)
 {
     if (!read_array_of(c, GRANTS_FIELDS)) {
         return false;
@@ -200,7 +238,7 @@ bool grants_read(struct cursor *c, struct grants *g, uint64_t index, bool quotas
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_principal(c, g, index, quotas)) {
+        if (!read_principal(c, g, index, extended)) {
             return false;
         }
     }

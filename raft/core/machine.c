@@ -306,6 +306,9 @@ static int carry_out(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
         case OPERATION_NOTE: apply_note(m, op, result); return 0;
+        case OPERATION_TOKEN_USED:
+            grants_use_token(&m->grants, op->secret, m->now_ms, op->address);
+            return 0;
         case OPERATION_SET_BACK: apply_set_back(m, e, op, result); return 0;
         default: return -1;
     }

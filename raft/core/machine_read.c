@@ -384,9 +384,14 @@ static void write_principal(struct buffer *body, const struct grants *g, const s
     buffer_append(body, p->bytes, p->len);
     write_array(body, p->n_tokens);
     for (uint32_t i = 0; i < p->n_tokens; i++) {
-        write_array(body, 2);
-        write_uint(body, p->tokens[i].created_ms);
-        write_uint(body, p->tokens[i].expires_ms);
+        const struct token *t = &p->tokens[i];
+        write_array(body, t->used_ms != 0 ? 4 : 2);
+        write_uint(body, t->created_ms);
+        write_uint(body, t->expires_ms);
+        if (t->used_ms != 0) {
+            write_uint(body, t->used_ms);
+            write_str(body, t->from, t->from_len);
+        }
     }
     if (accounts != NULL) {
         write_usage(body, p, accounts);
@@ -394,7 +399,7 @@ static void write_principal(struct buffer *body, const struct grants *g, const s
 }
 
 /* The principals behind a name, whether or not it is there any more. Nothing of their tokens but when
- * they were made and expire. */
+ * they were made, expire and were used. */
 static int read_grants(const struct machine *m, const struct operation *op, struct buffer *body)
 {
     const struct grants *g = &m->grants;

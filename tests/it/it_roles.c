@@ -274,6 +274,7 @@ static void a_quota_holds_over_failovers(void **state)
     assert_int_equal(schedule(client, "d", "other"), ORDERSCHED_QUOTA);
     assert_int_equal(orderctl(&c, "token list | grep shop", line, sizeof line), 0);
     assert_non_null(strstr(line, "2 of 2 orders, 2 of 1024 bytes"));
+    assert_non_null(strstr(line, "127.0.0.1")); /* whence it was used last */
     /* A rate so low that the second cannot have filled it again, however slow the machine. */
     expect(&c, 0, "grant put shop --kind token --role producer --max-rate 1");
     int error = ORDERSCHED_OK;

@@ -153,6 +153,8 @@ static void put_grants(struct pen *p, const struct grants *g)
             put(p, one->tokens[k].hash, sizeof one->tokens[k].hash);
             put_number(p, one->tokens[k].created_ms);
             put_number(p, one->tokens[k].expires_ms);
+            put_number(p, one->tokens[k].used_ms);
+            put_string(p, one->tokens[k].from, one->tokens[k].from_len);
         }
         put_quota(p, g, one);
     }
@@ -293,6 +295,11 @@ static const char *look_at_principal(const struct machine *m, struct principal *
         LOOK(p->tokens[0].hash[0]);
         LOOK(p->tokens[0].created_ms);
         LOOK(p->tokens[0].expires_ms);
+    }
+    if (p->n_tokens > 0 && p->tokens[0].used_ms > 1) {
+        LOOK(p->tokens[0].used_ms);
+        LOOK(p->tokens[0].from_len);
+        LOOK(p->tokens[0].from[0]);
     }
     if (p->slot != 0) {
         struct quota_bucket *bucket = &grants_accounts(&m->grants, p)->bucket;
