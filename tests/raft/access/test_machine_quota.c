@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,37 @@ static void who_is_named_again_begins_anew(void **state)
     machine_check(&k->b->m);
 }
 
+static int put_limited(struct book *k, const char *name, uint64_t orders)
+{
+    k->quota = (struct quota){0, orders, 0};
+    struct result r = book_ask(k, ROOT,
+                               book_put(k, name, PRINCIPAL_CERTIFICATE, ROLE_PRODUCER, "*", ""));
+    k->quota = (struct quota){0};
+    return r.error;
+}
+
+static void there_are_2047_slots_and_each_is_used_again_once_its_orders_are_decided(void **state)
+{
+    struct book *k = *state;
+    char name[16];
+
+    for (unsigned i = 1; i < QUOTA_SLOTS; i++) {
+        snprintf(name, sizeof name, "q%u", i);
+        assert_int_equal(put_limited(k, name, 1), ORDERSCHED_OK);
+        struct operation op = bed_schedule(k->b, name, FAR);
+        assert_int_equal(book_ask_as_certificate(k, name, op).error, ORDERSCHED_OK);
+        op = book_change(k, OPERATION_GRANT_REVOKE, name);
+        assert_int_equal(book_ask(k, ROOT, op).error, ORDERSCHED_OK);
+    }
+    assert_int_equal(put_limited(k, "more", 1), ORDERSCHED_TOO_MANY_PRINCIPALS);
+    assert_int_equal(put_limited(k, "more", 0), ORDERSCHED_OK);
+    assert_int_equal(put_limited(k, "more", 1), ORDERSCHED_TOO_MANY_PRINCIPALS);
+    assert_int_equal(book_ask(k, ROOT, bed_pay(k->b, "q1000")).error, ORDERSCHED_OK);
+    assert_int_equal(put_limited(k, "more", 1), ORDERSCHED_OK);
+    assert_int_equal(principal(k, "more")->slot, 1000);
+    machine_check(&k->b->m);
+}
+
 static void while_authorisation_is_off_nothing_is_charged(void **state)
 {
     struct book *k = *state;
@@ -452,6 +484,7 @@ int main(void)
         TEST(of_two_shortages_the_one_that_is_over_first_is_told),
         TEST(a_changed_grant_keeps_what_was_counted),
         TEST(who_is_named_again_begins_anew),
+        TEST(there_are_2047_slots_and_each_is_used_again_once_its_orders_are_decided),
         TEST(while_authorisation_is_off_nothing_is_charged),
         TEST(an_administrators_changes_are_charged_too),
         TEST(a_time_set_back_fills_the_bucket),
