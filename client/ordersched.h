@@ -82,6 +82,9 @@ enum ordersched_error {
     ORDERSCHED_EXEC_NOT_ALLOWED = 46, /* route put: the leader runs no programs (--allow-exec) */
     ORDERSCHED_REQUEST_ID_USED = 47,  /* for another operation, or another order or route */
     ORDERSCHED_DENIED = 48, /* the caller may not do this; the text says what is missing */
+    ORDERSCHED_QUOTA =
+        49, /* a quota of the caller's grant is used up; the text says which, and when
+                               to come again */
 
     /* Unknown: may have happened. */
     ORDERSCHED_UNKNOWN_OUTCOME = 64, /* the leader lost its leadership with it in the log */
@@ -123,7 +126,8 @@ struct ordersched_answer {
     int error;             /* enum ordersched_error */
     int state;             /* enum ordersched_state, NONE where there is no order */
     uint64_t deadline_ms;  /* 0 where there is no order */
-    uint64_t remaining_ms; /* until the deadline, by the cluster's time; 0 once past */
+    uint64_t remaining_ms; /* until the deadline, by the cluster's time; 0 once past; with QUOTA:
+                              until there is room, 0: not before orders are decided */
     uint64_t index;        /* log index of the decision, 0 while undecided */
     const uint8_t *body;   /* operation-specific msgpack value (docs/protocol.md), or NULL */
     size_t body_len;

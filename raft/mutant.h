@@ -59,9 +59,12 @@ enum mutant {
     MUTANT_LATER_OF_TWO,         /* two clocks that disagree have the time of the later */
     MUTANT_ROLE_CHECKED_BEFORE_LOG, /* the leader denies, and what it lets in is carried out */
     MUTANT_REVOKED_TOKEN_COUNTS,
-    MUTANT_DENIED_TELLS_OF_ORDER, /* a denied answer has the order's state */
-    MUTANT_AUDIT_LEAVES_ONE_OUT,  /* a kind of administrative operation leaves no row */
-    MUTANT_KEYED_BY_TIME,         /* copies of a keyed request that differ in time are two */
+    MUTANT_DENIED_TELLS_OF_ORDER,    /* a denied answer has the order's state */
+    MUTANT_AUDIT_LEAVES_ONE_OUT,     /* a kind of administrative operation leaves no row */
+    MUTANT_QUOTA_CHECKED_BEFORE_LOG, /* what the leader lets in is carried out, whatever the quota */
+    MUTANT_QUOTA_NOT_GIVEN_BACK,     /* of an order that is decided */
+    MUTANT_QUOTA_CHARGED_AGAIN,      /* for a copy of a request */
+    MUTANT_KEYED_BY_TIME,            /* copies of a keyed request that differ in time are two */
     MUTANT_COUNT
 };
 

@@ -1177,6 +1177,31 @@ def who_may_do_what(cluster):
     new, new_hash = page.make_token()
     error_of(one(root, TOKEN_ROTATE, fresh(), "shop", new_hash, 0, 0), OK)
     error_of(one(new, GET, "eu/1"), OK)
+    used = one(root, GRANT_LIST, "root").body[1][0][4][0]
+    same((len(used), used[3], used[2] >= used[0]), (4, "127.0.0.1", True), "when it was used, whence")
+    # quotas
+    quota = lambda *numbers, role=producer: [[role, "*", b"", *numbers]]
+    for bad in (quota(0, 0, 0), quota(1000001, 0, 0), quota(0, 10**9 + 1, 0), quota(0, 0, 2**50 + 1),
+                quota(1, 0, 0, role=observer), quota(1, 0, 0, role=3), quota(1, 1, 0, role=4)):
+        error_of(one(root, GRANT_PUT, fresh(), "shop", 1, bad), INVALID, bad)
+    error_of(one(root, GRANT_PUT, fresh(), "shop", 1, quota(0, 1, 64)), OK)
+    schedule = lambda number: [SCHEDULE, fresh(), "q/%d" % number, True, 3600000, "other", b""]
+    first, second = schedule(1), schedule(2)
+    error_of(one(new, *first), OK)
+    full = one(new, *second)
+    error_of(full, QUOTA)
+    same(tuple(full[1:5]), (NONE, 0, 0, 0), "until one is decided")
+    assert "grant 1" in full.body and "pending" in full.body, full
+    error_of(one(new, *first), OK, "a copy")
+    same(one(root, GRANT_LIST, "root").body[1][0][5], [[1, 3]])
+    error_of(one(new, PAY, fresh(), "q/1"), OK)
+    error_of(one(new, *second), OK, "under the same request id")
+    error_of(one(root, GRANT_PUT, fresh(), "shop", 1, quota(1, 0, 0)), OK)
+    answer = page.Node(leader.address, token=new).ask([[PAY, fresh(), "none"] for _ in range(200)])
+    errors = [r.error for r in answer.results]
+    same((errors[0], set(errors)), (NOT_FOUND, {NOT_FOUND, QUOTA}))
+    over = answer.results[1]
+    assert 1 <= over[3] <= 1000 or over[3] == 0 and "room" in over.body, over
     error_of(one(root, GRANT_REVOKE, fresh(), "shop"), OK)
     error_of(one(new, GET, "eu/1"), DENIED)
     error_of(one(root, GRANT_REVOKE, fresh(), "root"), NO_ADMIN)

@@ -82,6 +82,15 @@ expect "a token without an end" 2 - '--expires is missing' $ctl token create bob
 expect "a role that there is not" 2 - 'not "boss"' $ctl token create bob --role admin,boss --expires 1d
 expect "a pattern with a star inside" 2 - '--routes must be' $ctl token create bob --role admin --routes 'a*b' --expires 1d
 expect "a worker of some ids" 2 - 'not for a worker' $ctl token create bob --role worker --prefix x --expires 1d
+expect "a rate of nothing" 2 - '--max-rate must be operations a second' \
+    $ctl token create bob --role producer --max-rate 0/s --expires 1d
+expect "a rate a minute" 2 - '--max-rate must be operations a second' \
+    $ctl token create bob --role producer --max-rate 5/m --expires 1d
+expect "no orders at all" 2 - '--max-pending must be a number' $ctl grant put bob --role producer --max-pending 0
+expect "bytes that are none" 2 - '--max-bytes must be a size' $ctl grant put bob --role producer --max-bytes much
+expect "a quota of an observer" 2 - '--max-rate is for a producer' $ctl grant put bob --role observer --max-rate 5/s
+expect "orders of an operator" 2 - 'are for a producer or an admin' \
+    $ctl grant put bob --role operator,observer --max-pending 5
 expect "a principal's name with a space" 2 - 'the name must be' $ctl token revoke 'b b'
 expect "a token of eleven years" 2 - '--expires must be a duration' $ctl token create b --role admin --expires 4000d
 expect "a token that is none" 2 - 'what --token says is no token' $ctl --token secret status

@@ -51,12 +51,76 @@ static int read_roles(struct ctl *ctl, struct grant grants[GRANT_MAX], uint32_t 
     return ctl_usage(ctl, "--role has more than %d roles", GRANT_MAX);
 }
 
+/* "500/s", or "500". */
+static bool parse_rate(const char *text, uint64_t *per_s)
+{
+    char digits[16];
+    size_t len = strcspn(text, "/");
+
+    if (len >= sizeof digits || (text[len] != '\0' && strcmp(text + len, "/s") != 0)) {
+        return false;
+    }
+    memcpy(digits, text, len);
+    digits[len] = '\0';
+    return ctl_parse_number(digits, 1, GRANT_RATE_MAX, per_s);
+}
+
+static int read_quota(struct ctl *ctl, struct quota *q)
+{
+    const char *rate = ctl_value(ctl, CTL_MAX_RATE);
+    const char *pending = ctl_value(ctl, CTL_MAX_PENDING);
+    const char *bytes = ctl_value(ctl, CTL_MAX_BYTES);
+
+    *q = (struct quota){0};
+    if (rate != NULL && !parse_rate(rate, &q->operations_per_s)) {
+        return ctl_usage(ctl,
+                         "--max-rate must be operations a second, from 1/s to %u/s, not \"%s\"",
+                         GRANT_RATE_MAX, rate);
+    }
+    if (pending != NULL && !ctl_parse_number(pending, 1, GRANT_ORDERS_MAX, &q->pending_orders)) {
+        return ctl_usage(ctl, "--max-pending must be a number from 1 to %llu, not \"%s\"",
+                         GRANT_ORDERS_MAX, pending);
+    }
+    if (bytes != NULL && (!units_parse_size(bytes, &q->bytes) || q->bytes == 0 ||
+                          q->bytes > GRANT_ORDER_BYTES_MAX)) {
+        return ctl_usage(ctl, "--max-bytes must be a size such as 64MiB, not \"%s\"", bytes);
+    }
+    return CTL_DONE;
+}
+
+/* Each grant whose role can have it gets the quota, as far as it can; one must. */
+static int give_quota(struct ctl *ctl, const struct quota *q, struct grant *grants, uint32_t n)
+{
+    bool rate = false, orders = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        bool has_rate = grant_role_has_rate(grants[i].role);
+        bool has_orders = grant_role_has_orders(grants[i].role);
+        grants[i].quota = (struct quota){
+            .operations_per_s = has_rate ? q->operations_per_s : 0,
+            .pending_orders = has_orders ? q->pending_orders : 0,
+            .bytes = has_orders ? q->bytes : 0,
+        };
+        rate = rate || has_rate;
+        orders = orders || has_orders;
+    }
+    if (q->operations_per_s > 0 && !rate) {
+        return ctl_usage(ctl, "--max-rate is for a producer, an operator or an admin");
+    }
+    if ((q->pending_orders > 0 || q->bytes > 0) && !orders) {
+        return ctl_usage(ctl, "--max-pending and --max-bytes are for a producer or an admin");
+    }
+    return CTL_DONE;
+}
+
 static int read_grants(struct ctl *ctl, struct grant grants[GRANT_MAX], uint32_t *n)
 {
     const char *routes = ctl_value(ctl, CTL_ROUTES);
     const char *prefix = ctl_value(ctl, CTL_PREFIX);
+    struct quota quota;
 
     int rv = read_roles(ctl, grants, n);
+    rv = rv == CTL_DONE ? read_quota(ctl, &quota) : rv;
     if (rv != CTL_DONE) {
         return rv;
     }
@@ -77,7 +141,7 @@ static int read_grants(struct ctl *ctl, struct grant grants[GRANT_MAX], uint32_t
                                   "its routes");
         }
     }
-    return CTL_DONE;
+    return give_quota(ctl, &quota, grants, *n);
 }
 
 static int read_duration(struct ctl *ctl, enum ctl_flag flag, const char *name, uint64_t *ms)
@@ -305,8 +369,11 @@ static int run_off(struct ctl *ctl)
 #define GRANT_FLAGS                                                                              \
     {CTL_ROLE, "role", 0, "ROLE,...", "observer, producer, worker, operator or admin"},          \
         {CTL_ROUTES, "routes", 0, "PATTERN", "a route, or the beginning of its name and * (*)"}, \
+        {CTL_PREFIX, "prefix", 0, "TEXT", "for order ids that begin so (all)"},                  \
+        {CTL_MAX_RATE, "max-rate", 0, "N/s", "operations a second, at most (any number)"},       \
+        {CTL_MAX_PENDING, "max-pending", 0, "N", "orders of its own that are pending (any)"},    \
     {                                                                                            \
-        CTL_PREFIX, "prefix", 0, "TEXT", "for order ids that begin so (all)"                     \
+        CTL_MAX_BYTES, "max-bytes", 0, "SIZE", "of these, ids and payloads (any)"                \
     }
 #define EXPIRES_FLAG                                                                           \
     {                                                                                          \
@@ -350,7 +417,8 @@ const struct ctl_command ctl_principal_commands[] = {
      .check = check_name,
      .run = run_revoke},
     {.name = "token list",
-     .summary = "Show the principals, their grants, and when their tokens expire",
+     .summary =
+         "Show the principals, their grants and quotas, when their tokens expire and were used",
      .run = ctl_principals_run_list},
     {.name = "grant put",
      NAMED,

@@ -1,4 +1,5 @@
 /* principals_list.c - the principals, as a table or as JSON. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "../json/json_rows.h"
@@ -7,13 +8,37 @@
 #include "../wire/principal.h"
 #include "principals.h"
 
+/* "500/s, 12 of 1000 orders, 88 of 4096 bytes" */
+static void quota_as_cell(const struct quota *q, const struct principal_usage *used, struct table *t)
+{
+    char text[160] = "";
+    size_t len = 0;
+
+    if (q->operations_per_s > 0) {
+        len = (size_t)snprintf(text, sizeof text, "%" PRIu64 "/s", q->operations_per_s);
+    }
+    if (q->pending_orders > 0) {
+        len += (size_t)snprintf(text + len, sizeof text - len,
+                                "%s%" PRIu64 " of %" PRIu64 " orders", len > 0 ? ", " : "",
+                                used->orders, q->pending_orders);
+    }
+    if (q->bytes > 0) {
+        snprintf(text + len, sizeof text - len, "%s%" PRIu64 " of %" PRIu64 " bytes",
+                 len > 0 ? ", " : "", used->bytes, q->bytes);
+    }
+    table_text(t, quota_is_set(q) ? text : "-");
+}
+
 /* A line for each grant; the name is said once. */
 static void row_as_cells(const struct principal_row *r, struct table *t)
 {
-    char expires[32] = "never";
+    char expires[32] = "never", used[32] = "-";
 
     if (r->expires_ms != 0) {
         units_format_time(r->expires_ms, expires, sizeof expires);
+    }
+    if (r->used_ms != 0) {
+        units_format_time(r->used_ms, used, sizeof used);
     }
     for (uint32_t i = 0; i < r->n_grants; i++) {
         const struct grant *g = &r->grants[i];
@@ -23,12 +48,17 @@ static void row_as_cells(const struct principal_row *r, struct table *t)
         table_bytes(t, g->routes.data, g->routes.len);
         table_bytes(t, g->prefix.len > 0 ? g->prefix.data : (const uint8_t *)"-",
                     g->prefix.len > 0 ? g->prefix.len : 1);
+        quota_as_cell(&g->quota, &r->used[i], t);
         if (i > 0 || r->kind != PRINCIPAL_TOKEN) {
-            table_text(t, i > 0 ? "" : "-");
-            table_text(t, i > 0 ? "" : "-");
+            for (unsigned k = 0; k < 4; k++) {
+                table_text(t, i > 0 ? "" : "-");
+            }
         } else {
             table_printf(t, "%u", r->n_tokens);
             table_text(t, r->n_tokens > 0 ? expires : "-");
+            table_text(t, used);
+            table_bytes(t, r->from.len > 0 ? r->from.data : (const uint8_t *)"-",
+                        r->from.len > 0 ? r->from.len : 1);
         }
     }
 }
@@ -89,8 +119,8 @@ int ctl_principals_run_list(struct ctl *ctl)
     struct table t;
     int rv;
 
-    table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "TOKENS",
-                                         "EXPIRES", NULL});
+    table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "QUOTA",
+                                         "TOKENS", "EXPIRES", "USED", "FROM", NULL});
     read_pages(ctl, rows, &t, &reply);
     if (reply.error != ORDERSCHED_OK) {
         rv = ctl_fail(ctl, NULL, NULL, &reply);

@@ -104,6 +104,7 @@ static const char *advice(int error, int state)
         case ORDERSCHED_NO_SPACE: return "Nothing was done; make room first, see: orderctl status";
         case ORDERSCHED_DENIED:
             return "Nothing was done; an admin sees what you may with: orderctl token list";
+        case ORDERSCHED_QUOTA: return "Nothing was done; how much is used: orderctl token list";
         case ORDERSCHED_NO_ADMIN:
             return "Make one first: orderctl token create NAME --role admin --expires DURATION";
         case ORDERSCHED_VERSION_CHANGED: return "Nothing was done; see how it stands: orderctl get";

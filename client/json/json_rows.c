@@ -78,6 +78,41 @@ json_t *json_route_read(struct cursor *c)
 
 /* --- principals --- */
 
+static bool read_usage(struct cursor *c, struct principal_row *r)
+{
+    if (cursor_array(c) != r->n_grants) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->n_grants; i++) {
+        (void)cursor_array(c);
+        r->used[i].orders = cursor_uint(c);
+        r->used[i].bytes = cursor_uint(c);
+    }
+    return cursor_ok(c);
+}
+
+static void read_token(struct cursor *c, struct principal_row *r)
+{
+    uint32_t parts = cursor_array(c);
+    uint64_t created_ms = cursor_uint(c), expires_ms = cursor_uint(c);
+    json_t *token = json_object();
+
+    out_time(token, "created", created_ms);
+    out_time(token, "expires", expires_ms);
+    if (parts == 4) {
+        uint64_t used_ms = cursor_uint(c);
+        struct slice from = cursor_bytes(c);
+        out_time(token, "used", used_ms);
+        out_bytes(token, "from", from);
+        r->from = used_ms > r->used_ms ? from : r->from;
+        r->used_ms = used_ms > r->used_ms ? used_ms : r->used_ms;
+    }
+    json_array_append_new(r->tokens, token);
+    if (r->n_tokens++ == 0) {
+        r->expires_ms = expires_ms;
+    }
+}
+
 bool principal_row_read(struct cursor *c, struct principal_row *r)
 {
     uint32_t fields = cursor_array(c);
@@ -86,23 +121,30 @@ bool principal_row_read(struct cursor *c, struct principal_row *r)
     r->kind = cursor_uint(c);
     r->index = cursor_uint(c);
     r->n_grants = cursor_array(c);
-    if (!cursor_ok(c) || fields != 5 || r->n_grants > GRANT_MAX) {
+    if (!cursor_ok(c) || (fields != 5 && fields != 6) || r->n_grants > GRANT_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < r->n_grants; i++) {
         grant_read(c, &r->grants[i]);
     }
-    r->n_tokens = cursor_array(c);
-    for (uint32_t i = 0; i < r->n_tokens && cursor_ok(c); i++) {
-        (void)cursor_array(c);
-        uint64_t created_ms = cursor_uint(c), expires_ms = cursor_uint(c);
-        json_t *token = json_object();
-        out_time(token, "created", created_ms);
-        out_time(token, "expires", expires_ms);
-        json_array_append_new(r->tokens, token);
-        r->expires_ms = i == 0 ? expires_ms : r->expires_ms;
+    uint32_t n = cursor_array(c);
+    r->n_tokens = 0;
+    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
+        read_token(c, r);
     }
-    return cursor_ok(c);
+    return cursor_ok(c) && (fields == 5 || read_usage(c, r));
+}
+
+static json_t *quota_row(const struct quota *q, const struct principal_usage *used)
+{
+    json_t *row = json_object();
+
+    out_number(row, "operations_per_s", q->operations_per_s);
+    out_number(row, "pending_orders", q->pending_orders);
+    out_number(row, "bytes", q->bytes);
+    out_number(row, "pending_orders_used", used->orders);
+    out_number(row, "bytes_used", used->bytes);
+    return row;
 }
 
 json_t *json_principal_row(const struct principal_row *r)
@@ -115,6 +157,9 @@ json_t *json_principal_row(const struct principal_row *r)
         out_text(grant, "role", grant_role_name(g->role));
         out_bytes(grant, "routes", g->routes);
         out_bytes(grant, "prefix", g->prefix);
+        if (quota_is_set(&g->quota)) {
+            json_object_set_new(grant, "quota", quota_row(&g->quota, &r->used[i]));
+        }
         json_array_append_new(grants, grant);
     }
     out_bytes(object, "name", r->name);

@@ -13,13 +13,19 @@
  * malformed. */
 json_t *json_route_read(struct cursor *c);
 
-/* A principal as GRANT_LIST has it: [name, kind, index, [grant, ...], [[created_ms, expires_ms], ...]] */
+/* A principal as GRANT_LIST has it: [name, kind, index, [grant, ...], [[created_ms, expires_ms, and maybe used_ms,
+ * from], ...]], and maybe [[orders, bytes], ...] */
 struct principal_row {
     struct slice name;
     uint64_t kind, index;
     uint32_t n_grants, n_tokens;
     struct grant grants[GRANT_MAX];
+    struct principal_usage {
+        uint64_t orders, bytes;
+    } used[GRANT_MAX];   /* of their quotas */
     uint64_t expires_ms; /* of the newest token */
+    uint64_t used_ms;    /* of the one that was used last; 0: none was */
+    struct slice from;
     json_t *tokens;      /* an array of the caller's, to which they are appended */
 };
 /* False: malformed. */

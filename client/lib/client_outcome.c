@@ -103,6 +103,19 @@ static void client_finish_refused(struct client_logic *l, struct call *call, int
     }
 }
 
+/* The same, and the answer tells after how long there is room. */
+static void client_finish_over_quota(struct client_logic *l, struct call *call,
+                                     const struct result *result, struct slice text)
+{
+    struct ordersched_answer answer = {
+        .error = ORDERSCHED_QUOTA,
+        .remaining_ms = result->remaining_ms,
+    };
+
+    assert(!call->maybe_done); /* else it is asked again */
+    client_finish(l, call, &answer, text);
+}
+
 void client_refuse_waiting(struct client_logic *l, struct call_queue *queue, int error)
 {
     /* Counted beforehand: a cb may submit the next call. */
@@ -256,6 +269,7 @@ static bool error_is_for_now(const struct call *call, int error)
         case ORDERSCHED_NOT_LEADER: /* who asks one node by name wants to hear that */
             return call->slot < 0;
         case ORDERSCHED_FULL:
+        case ORDERSCHED_QUOTA:
         case ORDERSCHED_NO_SPACE: /* nothing to wait for, but for the fate of an earlier copy */
             return call->maybe_done;
         default: return false;
@@ -277,6 +291,8 @@ void client_judge(struct client_logic *l, struct call *call, const struct result
             client_renew_id(l, call);
         }
         client_refused_for_now(l, call, error, text, now_ms);
+    } else if (error == ORDERSCHED_QUOTA) {
+        client_finish_over_quota(l, call, result, text);
     } else if (error < ORDERSCHED_UNKNOWN_OUTCOME) {
         client_finish_refused(l, call, error, text);
     } else {

@@ -7,7 +7,7 @@
 #include "grant.h"
 
 #define AUDIT_DETAIL_MAX 160u /* bytes: what it did besides; longer ones are cut */
-#define AUDIT_FROM_MAX 64u    /* bytes of a client's address */
+#define AUDIT_FROM_MAX CALLER_FROM_MAX
 #define AUDIT_ABOUT_MAX ORDERSCHED_ID_MAX
 #define AUDIT_WHAT_MAX AUDIT_ABOUT_MAX
 

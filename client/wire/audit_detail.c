@@ -91,6 +91,14 @@ static void tell_changes(struct text *t, const struct operation *op)
     tell_url(t, op->settings.url);
 }
 
+static void tell_quota(struct text *t, uint64_t quota, const char *unit)
+{
+    if (quota > 0) {
+        add_number(t, quota);
+        add(t, unit, strlen(unit));
+    }
+}
+
 static void tell_grants(struct text *t, const struct operation *op)
 {
     struct cursor c;
@@ -109,6 +117,9 @@ static void tell_grants(struct text *t, const struct operation *op)
             begin_word(t);
             add_slice(t, g.prefix);
         }
+        tell_quota(t, g.quota.operations_per_s, "/s");
+        tell_quota(t, g.quota.pending_orders, " orders");
+        tell_quota(t, g.quota.bytes, " bytes");
     }
 }
 

@@ -54,6 +54,7 @@ static const struct error_entry error_table[] = {
     {ORDERSCHED_REQUEST_ID_USED, "REQUEST_ID_USED",
      "the request id was used before, for another operation or another order"},
     {ORDERSCHED_DENIED, "DENIED", "the caller may not do this"},
+    {ORDERSCHED_QUOTA, "QUOTA", "a quota of the caller's grant is used up"},
 
     {ORDERSCHED_UNKNOWN_OUTCOME, "UNKNOWN_OUTCOME",
      "the operation may or may not have happened: its answer was lost for good"},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define GRANT_ELEMENTS 3
+#define GRANT_ELEMENTS_QUOTA 6
 
 static const char *const role_names[] = {
     [ROLE_OBSERVER] = "observer", [ROLE_PRODUCER] = "producer", [ROLE_WORKER] = "worker",
@@ -139,11 +140,52 @@ bool grant_is_for_all(const struct grant *g)
     return g->routes.len == 1 && is_open(g->routes) && g->prefix.len == 0;
 }
 
+bool quota_is_set(const struct quota *q)
+{
+    return q->operations_per_s > 0 || q->pending_orders > 0 || q->bytes > 0;
+}
+
+/* Reads, and what workers do, are no operations of the log. */
+bool grant_role_has_rate(enum role role)
+{
+    return role == ROLE_PRODUCER || role == ROLE_OPERATOR || role == ROLE_ADMIN;
+}
+
+bool grant_role_has_orders(enum role role)
+{
+    return role == ROLE_PRODUCER || role == ROLE_ADMIN;
+}
+
 static int refuse(struct problem *problem, const char *key, const char *why)
 {
     problem->key = (struct slice){(const uint8_t *)key, strlen(key)};
     problem->why = why;
     return ORDERSCHED_INVALID;
+}
+
+static int check_quota(const struct grant *g, struct problem *problem)
+{
+    const struct quota *q = &g->quota;
+
+    if (!quota_is_set(q)) { /* a grant without one has one form */
+        return refuse(problem, "quota", "must not be 0 throughout: it is left out then");
+    }
+    if (q->operations_per_s > GRANT_RATE_MAX) {
+        return refuse(problem, "operations_per_s", "must be at most 1000000");
+    }
+    if (q->pending_orders > GRANT_ORDERS_MAX) {
+        return refuse(problem, "pending_orders", "must be at most 1000000000");
+    }
+    if (q->bytes > GRANT_ORDER_BYTES_MAX) {
+        return refuse(problem, "bytes", "must be at most 1 PiB");
+    }
+    if (!grant_role_has_rate(g->role)) {
+        return refuse(problem, "quota", "is not for an observer or a worker");
+    }
+    if (!grant_role_has_orders(g->role) && (q->pending_orders > 0 || q->bytes > 0)) {
+        return refuse(problem, "quota", "of orders or bytes is not for an operator");
+    }
+    return ORDERSCHED_OK;
 }
 
 static int check_grant(const struct grant *g, uint64_t role, struct problem *problem)
@@ -165,6 +207,24 @@ static int check_grant(const struct grant *g, uint64_t role, struct problem *pro
     return ORDERSCHED_OK;
 }
 
+/* Returns how many fields it has. */
+static uint32_t read_grant(struct cursor *c, struct grant *g, uint64_t *role)
+{
+    uint32_t fields = cursor_array(c);
+
+    *role = cursor_uint(c);
+    g->role = (enum role) * role;
+    g->routes = cursor_bytes(c);
+    g->prefix = cursor_bytes(c);
+    g->quota = (struct quota){0};
+    if (fields == GRANT_ELEMENTS_QUOTA) {
+        g->quota.operations_per_s = cursor_uint(c);
+        g->quota.pending_orders = cursor_uint(c);
+        g->quota.bytes = cursor_uint(c);
+    }
+    return fields;
+}
+
 int grants_decode(struct cursor *c, uint32_t *n, struct slice *elements, struct problem *problem)
 {
     *n = cursor_array(c);
@@ -174,15 +234,15 @@ int grants_decode(struct cursor *c, uint32_t *n, struct slice *elements, struct 
     elements->data = c->at;
     for (uint32_t i = 0; i < *n; i++) {
         struct grant g;
-        uint32_t fields = cursor_array(c);
-        uint64_t role = cursor_uint(c);
-        g.role = (enum role)role;
-        g.routes = cursor_bytes(c);
-        g.prefix = cursor_bytes(c);
-        if (!cursor_ok(c) || fields != GRANT_ELEMENTS) {
+        uint64_t role;
+        uint32_t fields = read_grant(c, &g, &role);
+        if (!cursor_ok(c) || (fields != GRANT_ELEMENTS && fields != GRANT_ELEMENTS_QUOTA)) {
             return ORDERSCHED_INVALID;
         }
         int rv = check_grant(&g, role, problem);
+        if (rv == ORDERSCHED_OK && fields == GRANT_ELEMENTS_QUOTA) {
+            rv = check_quota(&g, problem);
+        }
         if (rv != ORDERSCHED_OK) {
             return rv;
         }
@@ -193,16 +253,22 @@ int grants_decode(struct cursor *c, uint32_t *n, struct slice *elements, struct 
 
 void grant_read(struct cursor *c, struct grant *g)
 {
-    (void)cursor_array(c);
-    g->role = (enum role)cursor_uint(c);
-    g->routes = cursor_bytes(c);
-    g->prefix = cursor_bytes(c);
+    uint64_t role;
+
+    (void)read_grant(c, g, &role);
 }
 
 void grant_write(struct buffer *b, const struct grant *g)
 {
-    write_array(b, GRANT_ELEMENTS);
+    bool has_quota = quota_is_set(&g->quota);
+
+    write_array(b, has_quota ? GRANT_ELEMENTS_QUOTA : GRANT_ELEMENTS);
     write_uint(b, g->role);
     write_str(b, g->routes.data, g->routes.len);
     write_bin(b, g->prefix.data, g->prefix.len);
+    if (has_quota) {
+        write_uint(b, g->quota.operations_per_s);
+        write_uint(b, g->quota.pending_orders);
+        write_uint(b, g->quota.bytes);
+    }
 }

@@ -402,6 +402,7 @@ static const struct shape shapes[] = {
     {OPERATION_CALLER, 3, principal_decode},
     {OPERATION_CALLER, 4, principal_decode_caller_from},
     {OPERATION_NOTE, 9, audit_decode_note},
+    {OPERATION_TOKEN_USED, 3, principal_decode_used},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -577,6 +578,7 @@ void operation_encode(struct buffer *b, const struct operation *op)
         case OPERATION_TOKEN_CREATE:
         case OPERATION_TOKEN_ROTATE:
         case OPERATION_AUTHORIZE:
+        case OPERATION_TOKEN_USED:
         case OPERATION_CALLER: principal_encode(b, op); break;
         case OPERATION_STATUS:
         case OPERATION_ROUTE_LIST:

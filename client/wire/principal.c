@@ -80,6 +80,15 @@ int principal_decode_caller_from(struct cursor *c, struct operation *op)
     return rv == ORDERSCHED_OK && op->address.len > AUDIT_FROM_MAX ? ORDERSCHED_INVALID : rv;
 }
 
+int principal_decode_used(struct cursor *c, struct operation *op)
+{
+    op->secret = cursor_bytes(c);
+    op->address = cursor_bytes(c);
+    return cursor_ok(c) && op->secret.len == TOKEN_HASH_SIZE && op->address.len <= CALLER_FROM_MAX
+               ? ORDERSCHED_OK
+               : ORDERSCHED_INVALID;
+}
+
 void principal_encode_caller(struct buffer *b, const struct operation *op)
 {
     write_uint(b, op->kind);
@@ -152,6 +161,11 @@ void principal_encode(struct buffer *b, const struct operation *op)
 {
     if (op->code == OPERATION_CALLER) {
         principal_encode_caller(b, op);
+        return;
+    }
+    if (op->code == OPERATION_TOKEN_USED) {
+        write_bin(b, op->secret.data, op->secret.len);
+        write_str(b, op->address.data, op->address.len);
         return;
     }
     if (op->code == OPERATION_AUTHORIZE) {

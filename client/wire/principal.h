@@ -17,6 +17,9 @@ int principal_decode_caller(struct cursor *c, struct operation *op) ORDERSCHED_M
 int principal_decode_caller_from(struct cursor *c, struct operation *op) ORDERSCHED_MUST_CHECK;
 void principal_encode_caller(struct buffer *b, const struct operation *op);
 
+/* TOKEN_USED: op->secret is the token's hash, op->address from where. */
+int principal_decode_used(struct cursor *c, struct operation *op) ORDERSCHED_MUST_CHECK;
+
 /* The caller that such an operation names; its slices point into the operation's bytes. */
 struct caller caller_of(const struct operation *op);
 

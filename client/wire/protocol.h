@@ -150,6 +150,7 @@ enum operation_code {
                               it; without the address where none of them is administrative */
     OPERATION_NOTE = 69,   /* [69, code, what it is about, detail, error, count, kind, hash or name,
                               address]: a row of the audit trail, of what is not in the log */
+    OPERATION_TOKEN_USED = 70, /* [70, hash, address]: a token was used from there */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -455,7 +456,9 @@ void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const
  *   DEAD_LIST    [cursor or "" at the end, [[id, deadline_ms, route, attempts, died_ms, reason],
  *                 ...]]
  *   GRANT_LIST   [name to go on behind, or "" at the end, [[name, kind, changed at this log index,
- *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]
+ *                 [grant, ...], [[created_ms, expires_ms or 0], ...]], ...]]; a token that was used has
+ *                 two elements more, used_ms and the address from where; of whom has, or had, a
+ *                 quota one element more, [[orders, bytes], ...]: what is used of each grant's
  *   AUDIT_LIST   [number of the row to go on behind, are there more, [row, ...]], the oldest first; a
  *                row is that of audit.h: [number, time_ms, index, code, error, kind of caller, name of
  *                principal or "", address, what it is about, detail, count, first_ms]
@@ -475,6 +478,8 @@ struct result {
     bool in_vain;  /* ...and nothing was changed */
     uint8_t lacks; /* DENIED: what is missing (raft/access/roles.h) */
     uint8_t role;  /* ...of this role */
+    uint8_t quota; /* QUOTA: which (raft/access/quota.h) */
+    uint8_t grant; /* ...of the grant at this place, from 0 */
     bool repeated; /* a copy of a request: what it is answered was decided before */
 };
 void result_encode(struct buffer *b, const struct result *result);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/json/json_in.h"
 #include "../../client/json/json_out.h"
 #include "../../client/json/json_rows.h"
 #include "../../client/wire/token.h"
@@ -72,6 +73,30 @@ void resource_principal_list(struct exchange *x)
 
 /* --- grants --- */
 
+/* How much its holder may do, where that is bounded. */
+static void read_quota(struct fields *f, struct grant *g)
+{
+    static const char *const names[] = {"operations_per_s", "pending_orders", "bytes", NULL};
+    const json_t *quota = json_object_get(f->object, "quota");
+    char at[sizeof f->at + sizeof "/quota"];
+
+    if (quota == NULL) {
+        return;
+    }
+    snprintf(at, sizeof at, "%s/quota", f->at);
+    struct fields q = fields_of(quota, at, names, f->flaw);
+    (void)fields_number(&q, names[0], 1, JSON_IN_INTEGER_MAX, &g->quota.operations_per_s);
+    (void)fields_number(&q, names[1], 1, JSON_IN_INTEGER_MAX, &g->quota.pending_orders);
+    (void)fields_number(&q, names[2], 1, JSON_IN_INTEGER_MAX, &g->quota.bytes);
+    if (!quota_is_set(&g->quota)) {
+        fields_refuse(f, "quota", "INVALID", "must name operations_per_s, pending_orders or bytes");
+    } else if (g->quota.operations_per_s > 0 && !grant_role_has_rate(g->role)) {
+        fields_refuse(f, "quota", "INVALID", "is not for this role");
+    } else if ((g->quota.pending_orders > 0 || g->quota.bytes > 0) && !grant_role_has_orders(g->role)) {
+        fields_refuse(f, "quota", "INVALID", "of orders and their bytes is not for this role");
+    }
+}
+
 static void read_grant(struct fields *f, struct grant *g)
 {
     struct slice role;
@@ -94,12 +119,13 @@ static void read_grant(struct fields *f, struct grant *g)
                           "is not for a worker, who is given whatever is due on its routes");
         }
     }
+    read_quota(f, g);
 }
 
 /* The elements of op->tokens, in *b. */
 static void read_grants(struct fields *f, struct buffer *b, struct operation *op)
 {
-    static const char *const names[] = {"role", "routes", "prefix", NULL};
+    static const char *const names[] = {"role", "routes", "prefix", "quota", NULL};
     struct grant g;
     char at[32];
 

@@ -1,8 +1,10 @@
-/* access.c - who may do what, as a node decides it: what is denied before it is in the log, reads, and
- * what is said of a denial. What is in the log is decided by the machine alone (docs/roles.md). */
+/* access.c - who may do what, and how much, as a node decides it: what is refused before it is in the log,
+ * reads, and what is said of a refusal. What is in the log is decided by the machine alone (docs/roles.md). */
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "../../client/base/must.h"
 #include "internal.h"
 
 /* Nobody is denied anything, nor was made to say who it is: nothing need be looked at. */
@@ -110,6 +112,90 @@ void scheduler_write_denied(struct scheduler *s, const struct actor *actor,
     write_denied(s, &in->caller, lack, role, op.code, out);
 }
 
+/* --- quotas ---
+ *
+ * What is let into the log is charged there, when it is applied. So that one who asks for far too much does
+ * not fill the log meanwhile, what the leader lets in is counted here as well, by buckets of its own, which
+ * fill by its clock. */
+
+static bool has_quota(const struct scheduler *s, const struct actor *actor,
+                      enum operation_code code)
+{
+    return s->machine.grants.on && actor->principal != NULL && actor->principal->slot != 0 &&
+           operation_is_logged(code);
+}
+
+static struct claim claim_of(struct scheduler *s, const struct actor *actor,
+                             const struct operation *op)
+{
+    return machine_claim(&s->machine, actor, op, scheduler_now_ms(s), s->gates);
+}
+
+bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
+                             const struct inbound *in, const struct inbound_item *item)
+{
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+
+    if (!has_quota(s, actor, item->code)) {
+        return false;
+    }
+    struct operation op = operation_of(in, item);
+    if (claim_of(s, actor, &op).shortage.kind == QUOTA_NONE) {
+        return false;
+    }
+    machine_mark_request(actor, &op, id);
+    return !machine_knows_request(&s->machine, &op);
+}
+
+void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
+                      const struct inbound_item *item)
+{
+    if (!has_quota(s, actor, item->code)) {
+        return;
+    }
+    struct operation op = operation_of(in, item);
+    struct claim claim = claim_of(s, actor, &op);
+    if (!claim.takes || claim.shortage.kind != QUOTA_NONE) {
+        return;
+    }
+    if (s->gates == NULL) {
+        s->gates = must_have(calloc(QUOTA_CHARGES, sizeof *s->gates));
+    }
+    quota_bucket_take(&s->gates[claim.charge], claim.quota.operations_per_s, scheduler_now_ms(s));
+}
+
+void scheduler_open_gates(struct scheduler *s)
+{
+    free(s->gates);
+    s->gates = NULL;
+}
+
+static void write_over_quota(struct scheduler *s, const struct quota_shortage *shortage,
+                             struct buffer *out)
+{
+    char text[160];
+
+    quota_explain(shortage, text, sizeof text);
+    buffer_reset(&s->body);
+    write_str(&s->body, text, strlen(text));
+    struct result result = {
+        .error = ORDERSCHED_QUOTA,
+        .remaining_ms = shortage->wait_ms,
+        .body = {s->body.data, s->body.len},
+    };
+    result_encode(out, &result);
+}
+
+void scheduler_write_over_quota(struct scheduler *s, const struct inbound *in,
+                                const struct inbound_item *item, struct buffer *out)
+{
+    struct actor actor = machine_actor(&s->machine, in->caller);
+    struct operation op = operation_of(in, item);
+    struct claim claim = claim_of(s, &actor, &op); /* as things are now */
+
+    write_over_quota(s, &claim.shortage, out);
+}
+
 void scheduler_write_logged(struct scheduler *s, const struct inbound *in,
                             const struct inbound_item *item, const struct result *result,
                             struct buffer *out)
@@ -121,6 +207,13 @@ void scheduler_write_logged(struct scheduler *s, const struct inbound *in,
     if (result->error == ORDERSCHED_DENIED && result->state == ORDERSCHED_STATE_NONE) {
         write_denied(s, &in->caller, (enum lack)result->lacks, (enum role)result->role, item->code,
                      out);
+    } else if (result->error == ORDERSCHED_QUOTA && result->state == ORDERSCHED_STATE_NONE) {
+        struct quota_shortage shortage = {
+            .kind = (enum quota_kind)result->quota,
+            .place = result->grant,
+            .wait_ms = result->remaining_ms,
+        };
+        write_over_quota(s, &shortage, out);
     } else {
         result_encode(out, result);
     }

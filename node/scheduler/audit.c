@@ -4,8 +4,7 @@
 
 #include "internal.h"
 
-/* Does a note find its way into the log? */
-static bool may_note(const struct scheduler *s)
+bool scheduler_may_note(const struct scheduler *s)
 {
     return s->state == SCHEDULER_LEADING && s->batcher.open && !scheduler_is_setting_back(s);
 }
@@ -20,7 +19,7 @@ void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
 
 uint64_t scheduler_note_due_us(const struct scheduler *s)
 {
-    return may_note(s) ? notes_due_us(&s->notes) : UINT64_MAX;
+    return scheduler_may_note(s) ? notes_due_us(&s->notes) : UINT64_MAX;
 }
 
 void scheduler_note_step(struct scheduler *s, uint64_t now_us)
@@ -41,7 +40,7 @@ uint64_t scheduler_note(struct scheduler *s, const struct caller *caller,
 {
     char detail[AUDIT_DETAIL_MAX];
 
-    if (caller->from.data == NULL || !may_note(s)) {
+    if (caller->from.data == NULL || !scheduler_may_note(s)) {
         return 0;
     }
     assert(audit_covers(done->code));

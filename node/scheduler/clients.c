@@ -233,8 +233,15 @@ static int scheduler_judge(struct scheduler *s, const struct inbound *in,
     if (scheduler_denies(s, actor, in, item)) {
         return ORDERSCHED_DENIED;
     }
+    if (scheduler_is_over_quota(s, actor, in, item)) {
+        return ORDERSCHED_QUOTA;
+    }
     int error = scheduler_admit(s, in, item, greed, actor);
-    return error != ORDERSCHED_OK ? error : scheduler_watch_request(s, in, item, actor);
+    error = error != ORDERSCHED_OK ? error : scheduler_watch_request(s, in, item, actor);
+    if (error == ORDERSCHED_OK) {
+        scheduler_charge(s, actor, in, item);
+    }
+    return error;
 }
 
 /* The deliberate bug: no entry of the message's own shows whether there is another leader by now. */
@@ -265,6 +272,7 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         scheduler_refuse(s, in, ORDERSCHED_NOT_LEADER, NULL);
         return;
     }
+    scheduler_note_use(s, &in->caller);
     struct greed greed = greed_of(s, in);
     struct actor actor = machine_actor(&s->machine, in->caller);
     for (uint32_t i = 0; i < in->n_items; i++) {

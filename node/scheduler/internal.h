@@ -10,7 +10,8 @@
  *   work.c        workers
  *   reads.c       answers; those that hold reads are composed in slices
  *   answers.c     replies
- *   access.c      who may do what
+ *   access.c      who may do what, and how much
+ *   uses.c        when tokens were last used
  *   routes.c      how the routes are doing, for STATUS
  *   snapshot.c    snapshots
  *   verify.c      is what a leader sends whole?
@@ -53,6 +54,13 @@ struct set_back {
     struct caller caller; /* who asked, for the audit trail */
     uint64_t from_ms, to_ms;
     struct machine_set_back foreseen;
+};
+
+/* A token whose use was noted in the log. */
+#define SCHEDULER_USES 64u
+struct scheduler_use {
+    uint8_t hash[TOKEN_HASH_SIZE];
+    uint64_t at_us; /* monotonic */
 };
 
 struct scheduler {
@@ -108,9 +116,12 @@ struct scheduler {
     void (*drain_cb)(void *arg);
     void *drain_arg;
     bool transfer_tried;
-    uint64_t denied;       /* operations, since the last line about them, */
-    uint64_t denied_at_us; /* which was then */
-    uint64_t dead_second;  /* orders that died in this second, to bound the lines about them */
+    struct quota_bucket
+        *gates; /* of what this leader let into the log: access.c; NULL: nothing yet */
+    struct scheduler_use uses[SCHEDULER_USES]; /* the last ones, by hash */
+    uint64_t denied;                           /* operations, since the last line about them, */
+    uint64_t denied_at_us;                     /* which was then */
+    uint64_t dead_second; /* orders that died in this second, to bound the lines about them */
     uint32_t dead_lines;
     struct notes notes;            /* what was refused, for the audit trail */
     unsigned administering;        /* membership operations not answered yet, */
@@ -209,6 +220,17 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b);
 /* Would this item, which changes something, be denied as things are? */
 bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
                       const struct inbound *in, const struct inbound_item *item);
+/* Is a quota of whoever asks used up, so that the log would refuse this item, which is not denied? */
+bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
+                             const struct inbound *in, const struct inbound_item *item);
+/* It goes into the log. */
+void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
+                      const struct inbound_item *item);
+/* What was let in before does not count: this node begins to lead. */
+void scheduler_open_gates(struct scheduler *s);
+/* Append the result of an item that was refused so, with which quota it is and when to come again. */
+void scheduler_write_over_quota(struct scheduler *s, const struct inbound *in,
+                                const struct inbound_item *item, struct buffer *out);
 /* Its message's turn in the log has come: is this item, which reads or was denied before, denied? */
 bool scheduler_denies_now(const struct scheduler *s, const struct actor *actor,
                           const struct inbound *in, const struct inbound_item *item);
@@ -263,7 +285,11 @@ void scheduler_administer_noted(struct scheduler *s, uint64_t ticket);
 void scheduler_administer_step(struct scheduler *s);
 void scheduler_administer_end(struct scheduler *s); /* the leadership is lost */
 
+/* uses.c: this caller sent a message to the leader. */
+void scheduler_note_use(struct scheduler *s, const struct caller *caller);
+
 /* audit.c */
+bool scheduler_may_note(const struct scheduler *s); /* Does a note find its way into the log? */
 /* This was refused, and nothing in the log tells of it: note that soon. */
 void scheduler_note_refused(struct scheduler *s, const struct caller *caller,
                             enum operation_code code, int error);

@@ -47,6 +47,7 @@ void scheduler_take_over(struct scheduler *s)
     assert(s->state == SCHEDULER_FOLLOWING && !s->transfer_tried);
     scheduler_begin_time(s);
     batcher_open(&s->batcher);
+    scheduler_open_gates(s);
     s->state = SCHEDULER_TAKING_OVER;
     /* Leading from our own entry on: what was proposed before it, under a leadership of the same
      * term that a transfer interrupted, is applied by then, and can decide no order behind the back

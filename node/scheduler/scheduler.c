@@ -319,6 +319,7 @@ void scheduler_free(struct scheduler *s)
     buffer_free(&s->answer);
     buffer_free(&s->results);
     buffer_free(&s->body);
+    scheduler_open_gates(s);
     free(s);
 }
 

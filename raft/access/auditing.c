@@ -40,7 +40,7 @@ void auditing_end(const struct auditing *a, struct audit_trail *trail, const str
     struct audit_row row = row_of(a, op->code);
     char detail[AUDIT_DETAIL_MAX];
 
-    if (result->repeated || result->error == ORDERSCHED_BUSY) {
+    if (result->repeated || result->error == ORDERSCHED_BUSY || result->error == ORDERSCHED_QUOTA) {
         return;
     }
     row.error = result->error;

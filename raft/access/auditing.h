@@ -18,8 +18,8 @@ struct auditing {
 /* `p`: whose token or certificate the caller's is, or NULL. */
 struct auditing auditing_begin(const struct caller *caller, const struct principal *p,
                                uint64_t time_ms, uint64_t index);
-/* It was carried out, or refused. A copy of a request has a row already; one that was answered BUSY will
- * have one. */
+/* It was carried out, or refused. A copy of a request has a row already; one that was answered BUSY or
+ * QUOTA will have one. */
 void auditing_end(const struct auditing *a, struct audit_trail *trail, const struct operation *op,
                   const struct result *result);
 /* What a NOTE says of something that is not in the log. */

@@ -144,14 +144,14 @@ const struct principal *grants_after(const struct grants *g, struct slice name, 
 
 size_t principal_bytes(const struct principal *p)
 {
-    return p->name_len + p->len + GRANTS_TOKENS_MAX * sizeof *p->tokens;
+    return p->name_len + p->len + GRANTS_TOKENS_MAX * GRANTS_TOKEN_BYTES;
 }
 
 bool grants_have_room(const struct grants *g, const struct principal *present, size_t name_len,
                       size_t grants_len)
 {
     size_t before = present != NULL ? principal_bytes(present) : 0;
-    size_t after = name_len + grants_len + GRANTS_TOKENS_MAX * sizeof(struct token);
+    size_t after = name_len + grants_len + GRANTS_TOKENS_MAX * GRANTS_TOKEN_BYTES;
 
     return (present != NULL || g->n < GRANTS_PRINCIPALS_MAX) &&
            g->bytes - before + after <= GRANTS_BYTES_MAX;
@@ -233,6 +233,7 @@ void grants_set(struct grants *g, struct principal *p, uint32_t n, struct slice 
         grant_read(&c, &p->grants[i]);
     }
     assert(cursor_ok(&c) && c.at == c.end); /* grants_decode() has read the very bytes */
+    grants_empty_buckets(g, p);
     g->bytes += principal_bytes(p);
     g->revision++;
 }
@@ -280,6 +281,25 @@ void grants_append_token(struct grants *g, struct principal *p, const struct tok
     }
 }
 
+void grants_use_token(struct grants *g, struct slice hash, uint64_t now_ms, struct slice from)
+{
+    const struct token *found;
+    const struct principal *p = grants_find_token(g, hash, &found);
+
+    assert(from.len <= CALLER_FROM_MAX);
+    if (p == NULL) {
+        return;
+    }
+    struct token *t = &grants_find(g, (struct slice){(const uint8_t *)p->name, p->name_len})
+                           ->tokens[found - p->tokens];
+    t->used_ms = now_ms;
+    t->from_len = (uint8_t)from.len;
+    memset(t->from, 0, sizeof t->from);
+    if (from.len > 0) {
+        memcpy(t->from, from.data, from.len);
+    }
+}
+
 static void free_principal(struct principal *p)
 {
     free(p->bytes);
@@ -300,6 +320,7 @@ void grants_remove(struct grants *g, struct principal *p)
     g->n--;
     memmove(&g->principals[place], &g->principals[place + 1],
             (g->n - place) * sizeof(struct principal *));
+    grants_leave_slot(g, p);
     free_principal(p);
     if (g->cells != NULL) {
         index_tokens(g);
@@ -313,5 +334,7 @@ void grants_clear(struct grants *g)
     }
     free(g->principals);
     free(g->cells);
+    free(g->accounts);
+    free(g->slots);
     *g = (struct grants){0};
 }

@@ -6,16 +6,21 @@
 
 #define GRANTS_FIELDS 3u
 #define PRINCIPAL_FIELDS 6u
+#define QUOTA_FIELDS 2u
+#define BUCKET_FIELDS 2u
 #define TOKEN_FIELDS 3u
+#define TOKEN_FIELDS_USED 5u
 #define UINT_BOUND 9u /* most bytes of a number... */
 #define HEAD_BOUND 5u /* ...and in front of an array or a byte string */
 
 static size_t bound_of_principal(const struct principal *p)
 {
-    size_t token = 2 * HEAD_BOUND + TOKEN_HASH_SIZE + 2 * UINT_BOUND;
+    size_t token = 3 * HEAD_BOUND + TOKEN_HASH_SIZE + 3 * UINT_BOUND + CALLER_FROM_MAX;
+
+    size_t bucket = HEAD_BOUND + BUCKET_FIELDS * UINT_BOUND;
 
     return 5 * HEAD_BOUND + 2 * UINT_BOUND + p->name_len + GRANTS_MARK_SIZE + p->len +
-           GRANTS_TOKENS_MAX * token;
+           GRANTS_TOKENS_MAX * token + 2 * HEAD_BOUND + UINT_BOUND + GRANT_MAX * bucket;
 }
 
 size_t grants_bound(const struct grants *g)
@@ -28,9 +33,52 @@ size_t grants_bound(const struct grants *g)
     return bound;
 }
 
-static void write_principal(struct buffer *b, const struct principal *p)
+bool grants_are_extended(const struct grants *g)
 {
-    write_array(b, PRINCIPAL_FIELDS);
+    for (uint32_t i = 0; i < g->n; i++) {
+        for (uint32_t k = 0; k < g->principals[i]->n_tokens; k++) {
+            if (g->principals[i]->tokens[k].used_ms != 0) {
+                return true;
+            }
+        }
+    }
+    return grants_have_quotas(g);
+}
+
+static void write_token(struct buffer *b, const struct token *t)
+{
+    write_array(b, t->used_ms != 0 ? TOKEN_FIELDS_USED : TOKEN_FIELDS);
+    write_bin(b, t->hash, sizeof t->hash);
+    write_uint(b, t->created_ms);
+    write_uint(b, t->expires_ms);
+    if (t->used_ms != 0) {
+        write_uint(b, t->used_ms);
+        write_str(b, t->from, t->from_len);
+    }
+}
+
+static void write_quota(struct buffer *b, const struct grants *g, const struct principal *p)
+{
+    const struct quota_account *accounts = grants_accounts(g, p);
+
+    if (accounts == NULL) {
+        write_nil(b);
+        return;
+    }
+    write_array(b, QUOTA_FIELDS);
+    write_uint(b, p->slot);
+    write_array(b, p->n_grants);
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        write_array(b, BUCKET_FIELDS);
+        write_uint(b, accounts[i].bucket.time_ms);
+        write_uint(b, accounts[i].bucket.level);
+    }
+}
+
+static void write_principal(struct buffer *b, const struct grants *g, const struct principal *p,
+                            bool extended)
+{
+    write_array(b, PRINCIPAL_FIELDS + extended);
     write_str(b, p->name, p->name_len);
     write_uint(b, p->kind);
     write_bin(b, p->mark, sizeof p->mark);
@@ -39,21 +87,21 @@ static void write_principal(struct buffer *b, const struct principal *p)
     buffer_append(b, p->bytes, p->len);
     write_array(b, p->n_tokens);
     for (uint32_t i = 0; i < p->n_tokens; i++) {
-        write_array(b, TOKEN_FIELDS);
-        write_bin(b, p->tokens[i].hash, sizeof p->tokens[i].hash);
-        write_uint(b, p->tokens[i].created_ms);
-        write_uint(b, p->tokens[i].expires_ms);
+        write_token(b, &p->tokens[i]);
+    }
+    if (extended) {
+        write_quota(b, g, p);
     }
 }
 
-void grants_write(struct buffer *b, const struct grants *g)
+void grants_write(struct buffer *b, const struct grants *g, bool extended)
 {
     write_array(b, GRANTS_FIELDS);
     write_uint(b, g->on);
     write_uint(b, g->made);
     write_array(b, g->n);
     for (uint32_t i = 0; i < g->n; i++) {
-        write_principal(b, g->principals[i]);
+        write_principal(b, g, g->principals[i], extended);
     }
 }
 
@@ -62,17 +110,32 @@ static bool read_array_of(struct cursor *c, uint32_t n)
     return cursor_array(c) == n && cursor_ok(c);
 }
 
-static bool read_token(struct cursor *c, struct grants *g, struct principal *p)
+static bool read_use(struct cursor *c, struct token *t)
 {
-    const struct token *other;
-    struct token t;
-
-    if (!read_array_of(c, TOKEN_FIELDS)) {
+    t->used_ms = cursor_uint(c);
+    struct slice from = cursor_bytes(c);
+    if (!cursor_ok(c) || t->used_ms == 0 || from.len > sizeof t->from) {
         return false;
     }
+    t->from_len = (uint8_t)from.len;
+    if (from.len > 0) {
+        memcpy(t->from, from.data, from.len);
+    }
+    return true;
+}
+
+static bool read_token(struct cursor *c, struct grants *g, struct principal *p, bool extended)
+{
+    const struct token *other;
+    struct token t = {0};
+
+    uint32_t fields = cursor_array(c);
     struct slice hash = cursor_bytes(c);
     t.created_ms = cursor_uint(c);
     t.expires_ms = cursor_uint(c);
+    if (fields != TOKEN_FIELDS && (!extended || fields != TOKEN_FIELDS_USED || !read_use(c, &t))) {
+        return false;
+    }
     if (!cursor_ok(c) || hash.len != sizeof t.hash || grants_find_token(g, hash, &other) != NULL) {
         return false;
     }
@@ -81,7 +144,7 @@ static bool read_token(struct cursor *c, struct grants *g, struct principal *p)
     return true;
 }
 
-static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
+static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p, bool extended)
 {
     uint32_t n = cursor_array(c);
 
@@ -89,11 +152,42 @@ static bool read_tokens(struct cursor *c, struct grants *g, struct principal *p)
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_token(c, g, p)) {
+        if (!read_token(c, g, p, extended)) {
             return false;
         }
     }
     return true;
+}
+
+static bool read_bucket(struct cursor *c, struct quota_bucket *bucket, const struct quota *quota)
+{
+    if (!read_array_of(c, BUCKET_FIELDS)) {
+        return false;
+    }
+    uint64_t time_ms = cursor_uint(c), level = cursor_uint(c);
+    if (!cursor_ok(c) || level > UINT32_MAX - 1000 ||
+        (quota->operations_per_s == 0 && (time_ms != 0 || level != 0))) {
+        return false;
+    }
+    *bucket = (struct quota_bucket){time_ms, (uint32_t)level};
+    return true;
+}
+
+static bool read_quota(struct cursor *c, struct grants *g, struct principal *p)
+{
+    if (cursor_nil(c)) {
+        return !principal_has_quota(p); /* else it has a slot */
+    }
+    if (!read_array_of(c, QUOTA_FIELDS) || !grants_take_slot_again(g, p, cursor_uint(c)) ||
+        !read_array_of(c, p->n_grants)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        if (!read_bucket(c, &grants_accounts(g, p)[i].bucket, &p->grants[i].quota)) {
+            return false;
+        }
+    }
+    return cursor_ok(c);
 }
 
 /* They come in order of their names, each once. */
@@ -105,13 +199,13 @@ static bool is_next(const struct grants *g, struct slice name)
            grants_after(g, name, &at) == NULL;
 }
 
-static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max)
+static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_max, bool extended)
 {
     struct problem problem;
     struct slice elements;
     uint32_t n;
 
-    if (!read_array_of(c, PRINCIPAL_FIELDS)) {
+    if (!read_array_of(c, PRINCIPAL_FIELDS + extended)) {
         return false;
     }
     struct slice name = cursor_bytes(c);
@@ -127,10 +221,11 @@ static bool read_principal(struct cursor *c, struct grants *g, uint64_t index_ma
     struct principal *p = grants_add(g, name, (enum principal_kind)kind, mark.data);
     p->index = index;
     grants_set(g, p, n, elements);
-    return read_tokens(c, g, p);
+    return read_tokens(c, g, p, extended) &&
+           (extended ? read_quota(c, g, p) : !principal_has_quota(p));
 }
 
-bool grants_read(struct cursor *c, struct grants *g, uint64_t index)
+bool grants_read(struct cursor *c, struct grants *g, uint64_t index, bool extended)
 {
     if (!read_array_of(c, GRANTS_FIELDS)) {
         return false;
@@ -142,7 +237,7 @@ bool grants_read(struct cursor *c, struct grants *g, uint64_t index)
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (!read_principal(c, g, index)) {
+        if (!read_principal(c, g, index, extended)) {
             return false;
         }
     }

@@ -96,6 +96,15 @@ static bool covers_ids(const struct grant *g, const struct rule *rule, const str
     return true;
 }
 
+bool roles_grant_covers(const struct principal *p, uint32_t place, const struct operation *op)
+{
+    struct rule rule = rule_of(op->code);
+    const struct grant *g = &p->grants[place];
+
+    return (rule.roles & 1u << g->role) != 0 && covers_route(g, &rule, op) &&
+           covers_ids(g, &rule, op);
+}
+
 enum lack roles_decide(const struct principal *p, const struct operation *op, enum role *role)
 {
     struct rule rule = rule_of(op->code);

@@ -22,6 +22,8 @@ enum lack roles_decide(const struct principal *p, const struct operation *op, en
 /* Does a grant for this operation cover the order of this id, on this route? */
 bool roles_cover_order(const struct principal *p, enum operation_code code, struct slice id,
                        struct slice route);
+/* Does the grant at this place cover the operation, as far as roles_decide() looks? */
+bool roles_grant_covers(const struct principal *p, uint32_t place, const struct operation *op);
 /* One sentence about what is missing. */
 void roles_explain(enum lack lack, enum role role, enum operation_code code, char *text,
                    size_t len);

@@ -17,7 +17,7 @@
 #define STEPS 6
 
 static_assert((MACHINE_STAMPS & (MACHINE_STAMPS - 1)) == 0, "stamps are found by their number");
-static_assert(MACHINE_ROUTES_MAX <= ORDER_ROUTE_NONE, "order.route is two bytes");
+static_assert(MACHINE_ROUTES_MAX <= 1u << ORDER_ROUTE_BITS, "order.route has so many bits");
 
 void machine_init(struct machine *m)
 {
@@ -226,6 +226,28 @@ static bool is_admitted(const struct machine *m, const struct actor *actor, stru
     return true;
 }
 
+/* Is there room in the quotas of whoever asks? Else it is answered. A copy of a request needs none, and is
+ * charged to nobody. */
+static bool has_quota(const struct machine *m, struct claim *claim, const struct step *step,
+                      struct result *result)
+{
+    if (claim->shortage.kind == QUOTA_NONE) {
+        return true;
+    }
+    if (machine_knows_request(m, &step->op)) {
+        *claim = (struct claim){0};
+        return true;
+    }
+    if (MUTANT(QUOTA_CHECKED_BEFORE_LOG)) {
+        return true;
+    }
+    machine_describe(m, NULL, ORDERSCHED_QUOTA, result);
+    result->remaining_ms = claim->shortage.wait_ms;
+    result->quota = (uint8_t)claim->shortage.kind;
+    result->grant = claim->shortage.place;
+    return false;
+}
+
 /* --- the audit trail --- */
 
 static struct auditing auditing_of(const struct machine *m, const struct actor *a)
@@ -255,16 +277,12 @@ static void apply_set_back(struct machine *m, const struct entry *e, const struc
     }
 }
 
-/* Operation number `i` of the entry. 0, or -1 for one that no log of ours holds. */
-static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
-                           const struct actor *actor, struct step *step, struct result *result)
+/* Operation number `i` of the entry, which is admitted. 0, or -1 for one that no log of ours holds. */
+static int carry_out(struct machine *m, const struct entry *e, uint32_t i,
+                     const struct actor *actor, const struct step *step, struct result *result)
 {
     const struct operation *op = &step->op;
 
-    memset(result, 0, sizeof *result);
-    if (!is_admitted(m, actor, step, result)) {
-        return 0;
-    }
     switch (op->code) {
         case OPERATION_SCHEDULE:
         case OPERATION_PAY:
@@ -289,9 +307,33 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
         case OPERATION_NOTE: apply_note(m, op, result); return 0;
+        case OPERATION_TOKEN_USED:
+            grants_use_token(&m->grants, op->secret, m->now_ms, op->address);
+            return 0;
         case OPERATION_SET_BACK: apply_set_back(m, e, op, result); return 0;
         default: return -1;
     }
+}
+
+/* The same, if it may be carried out. */
+static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
+                           const struct actor *actor, struct step *step, struct result *result)
+{
+    memset(result, 0, sizeof *result);
+    if (!is_admitted(m, actor, step, result)) {
+        return 0;
+    }
+    if (actor->principal == NULL || actor->principal->slot == 0 || is_the_leaders(step->op.code)) {
+        return carry_out(m, e, i, actor, step, result);
+    }
+    struct claim claim = machine_claim(m, actor, &step->op, m->now_ms, NULL);
+    if (!has_quota(m, &claim, step, result)) {
+        return 0;
+    }
+    machine_charge(m, &claim);
+    int rv = carry_out(m, e, i, actor, step, result);
+    machine_end_charge(m, &claim, &step->op, step->place, result);
+    return rv;
 }
 
 /* The same, and what it leaves in the audit trail. */

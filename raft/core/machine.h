@@ -16,7 +16,7 @@
 #define MACHINE_H
 
 #include "../access/audit_trail.h"
-#include "../access/roles.h"
+#include "../access/claim.h"
 #include "entry.h"
 #include "order.h"
 #include "route.h"
@@ -166,6 +166,13 @@ enum lack machine_may(const struct machine *m, const struct actor *a, const stru
 /* Is this order, for this operation of this caller, as if it were not there? */
 bool machine_hides(const struct machine *m, const struct actor *a, enum operation_code code,
                    const struct order *o);
+/* The quotas that an operation which machine_may() lets in would be charged to at this time. `gates`: see
+ * claim.h. */
+struct claim machine_claim(const struct machine *m, const struct actor *a,
+                           const struct operation *op, uint64_t now_ms,
+                           const struct quota_bucket *gates);
+/* Is it a copy of a request that was answered, and so is charged to nobody? Its id is as it is kept. */
+bool machine_knows_request(const struct machine *m, const struct operation *op);
 /* Let the operation's request id be its caller's own, as it is kept: made in `id`. */
 void machine_mark_request(const struct actor *a, struct operation *op,
                           uint8_t id[ORDERSCHED_REQUEST_ID_SIZE]);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../client/base/must.h"
+#include "../mutant.h"
 #include "machine_parts.h"
 #include "recent.h"
 
@@ -28,6 +30,7 @@ struct census {
     size_t memory;
     uint64_t of_route[MACHINE_ROUTES_MAX];
     uint64_t dead_of_route[MACHINE_ROUTES_MAX];
+    struct quota_account *accounts; /* QUOTA_CHARGES of them; NULL: nobody ever had a quota */
 };
 
 static bool belongs_in_wheel(const struct order *o)
@@ -82,6 +85,7 @@ static void check_order(const struct machine *m, const struct order *o)
         CHECK(order_decision_index(o) >= o->schedule_index);
         CHECK(order_decision_index(o) <= m->applied);
         CHECK(order_decided_ms(o) <= m->now_ms);
+        CHECK(order_charge(o) == 0);
     } else {
         CHECK(order_decision_index(o) == 0 && order_decided_ms(o) == 0);
     }
@@ -97,6 +101,11 @@ static void count_order(const struct order *o, struct census *c)
     c->in_ready += o->ready;
     c->in_closing += o->due;
     c->in_terminal += order_is_terminal(o);
+    if (order_charge(o) != 0) {
+        CHECK(c->accounts != NULL);
+        c->accounts[order_charge(o)].orders++;
+        c->accounts[order_charge(o)].bytes += (uint64_t)o->id_len + o->payload_len;
+    }
     c->counts.pending += o->state == ORDERSCHED_PENDING && !o->due;
     c->counts.closing += o->state == ORDERSCHED_PENDING && o->due;
     c->counts.paid += o->state == ORDERSCHED_PAID;
@@ -251,6 +260,32 @@ static void check_principal(const struct machine *m, const struct principal *p)
     }
 }
 
+/* What is counted in the accounts, is. */
+static void check_quotas(const struct grants *g, const struct census *c)
+{
+    uint32_t n_slots = 0, n_owned = 0;
+
+    for (uint32_t slot = 1; g->slots != NULL && slot < QUOTA_SLOTS; slot++) {
+        uint64_t orders = 0;
+        for (uint32_t i = 0; i < GRANT_MAX; i++) {
+            uint16_t charge = quota_charge((uint16_t)slot, i);
+            CHECK(g->accounts[charge].orders == c->accounts[charge].orders);
+            CHECK(g->accounts[charge].bytes == c->accounts[charge].bytes);
+            CHECK(g->slots[slot].is_owned || g->accounts[charge].bucket.time_ms == 0);
+            orders += c->accounts[charge].orders;
+        }
+        CHECK(g->slots[slot].orders == orders);
+        n_slots += g->slots[slot].is_owned || orders > 0;
+        n_owned += g->slots[slot].is_owned;
+    }
+    for (uint32_t i = 0; i < g->n; i++) {
+        const struct principal *p = g->principals[i];
+        CHECK(p->slot != 0 ? g->slots[p->slot].is_owned : !principal_has_quota(p));
+        n_owned -= p->slot != 0;
+    }
+    CHECK(n_slots == g->n_slots && n_owned == 0);
+}
+
 static void check_grants(const struct machine *m)
 {
     size_t bytes = 0;
@@ -270,6 +305,9 @@ void machine_check(const struct machine *m)
     const struct order *o;
 
     memset(&c, 0, sizeof c);
+    if (m->grants.accounts != NULL) {
+        c.accounts = must_have(calloc(QUOTA_CHARGES, sizeof *c.accounts));
+    }
     while ((o = machine_walk_next(m, &walk))) {
         check_order(m, o);
         count_order(o, &c);
@@ -285,4 +323,8 @@ void machine_check(const struct machine *m)
     CHECK(check_terminal(m) == c.in_terminal);
     check_recent(m);
     check_grants(m);
+    if (!MUTANT(QUOTA_NOT_GIVEN_BACK)) { /* it must show in what is asked for */
+        check_quotas(&m->grants, &c);
+    }
+    free(c.accounts);
 }

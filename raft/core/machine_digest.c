@@ -134,6 +134,9 @@ static uint64_t hash_order(const struct order *o)
 
         add_answer(&hash, r->id, r->error, r->state, r->deadline_ms, r->index);
     }
+    if (order_charge(o) != 0) { /* else as it was before there was such a thing */
+        add_uint(&hash, order_charge(o));
+    }
     return canon_end(&hash);
 }
 
@@ -165,6 +168,32 @@ static void add_secret(struct canon *hash, const struct machine *m)
     add_uint(hash, m->secret_index);
 }
 
+static void add_token(struct canon *hash, const struct token *t)
+{
+    add_data(hash, t->hash, sizeof t->hash);
+    add_uint(hash, t->created_ms);
+    add_uint(hash, t->expires_ms);
+    if (t->used_ms != 0) { /* as with all that came later */
+        add_uint(hash, t->used_ms);
+        add_bytes(hash, t->from, t->from_len);
+    }
+}
+
+/* How many orders are counted in its accounts, the orders say. */
+static void add_quota(struct canon *hash, const struct grants *g, const struct principal *p)
+{
+    const struct quota_account *accounts = grants_accounts(g, p);
+
+    if (accounts == NULL) { /* it never had one */
+        return;
+    }
+    add_uint(hash, p->slot);
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        add_uint(hash, accounts[i].bucket.time_ms);
+        add_uint(hash, accounts[i].bucket.level);
+    }
+}
+
 /* The principals, in order of their names. */
 static void add_grants(struct canon *hash, const struct grants *g)
 {
@@ -180,10 +209,9 @@ static void add_grants(struct canon *hash, const struct grants *g)
         add_data(hash, p->bytes, p->len);
         add_uint(hash, p->n_tokens);
         for (uint32_t k = 0; k < p->n_tokens; k++) {
-            add_data(hash, p->tokens[k].hash, sizeof p->tokens[k].hash);
-            add_uint(hash, p->tokens[k].created_ms);
-            add_uint(hash, p->tokens[k].expires_ms);
+            add_token(hash, &p->tokens[k]);
         }
+        add_quota(hash, g, p);
     }
 }
 

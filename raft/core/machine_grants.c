@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../mutant.h"
 #include "machine_parts.h"
+#include "recent.h"
 #include "secret.h"
 
 #define RANDOM_AT (ORDERSCHED_REQUEST_ID_SIZE - GRANTS_MARK_SIZE) /* of a request id */
@@ -113,9 +115,81 @@ void machine_mark_request(const struct actor *a, struct operation *op,
     op->request_id = id;
 }
 
+/* --- quotas --- */
+
+struct claim machine_claim(const struct machine *m, const struct actor *a,
+                           const struct operation *op, uint64_t now_ms,
+                           const struct quota_bucket *gates)
+{
+    return claim_make(&m->grants, m->grants.on ? a->principal : NULL, op, now_ms, gates);
+}
+
+bool machine_knows_request(const struct machine *m, const struct operation *op)
+{
+    const struct order *o = store_find(&m->store, op->id);
+    struct order_request scratch;
+
+    return (o != NULL && order_find_request(o, op->request_id, &scratch) != NULL) ||
+           recent_find(m->recent, op->request_id) != NULL;
+}
+
+static struct quota_bucket *bucket_of(struct machine *m, const struct claim *claim)
+{
+    return &m->grants.accounts[claim->charge].bucket;
+}
+
+void machine_charge(struct machine *m, const struct claim *claim)
+{
+    if (claim->takes) {
+        quota_bucket_take(bucket_of(m, claim), claim->quota.operations_per_s, m->now_ms);
+    }
+}
+
+/* What is not remembered may come again, and is charged then. */
+static bool is_remembered(const struct result *result)
+{
+    return result->error != ORDERSCHED_BUSY && result->error != ORDERSCHED_STALE_REQUEST &&
+           result->error != ORDERSCHED_EARLY_REQUEST &&
+           (!result->repeated || MUTANT(QUOTA_CHARGED_AGAIN));
+}
+
+static uint64_t bytes_of(const struct order *o)
+{
+    return (uint64_t)o->id_len + o->payload_len;
+}
+
+void machine_end_charge(struct machine *m, const struct claim *claim, const struct operation *op,
+                        struct store_place place, const struct result *result)
+{
+    bool remembered = is_remembered(result);
+
+    if (claim->takes && !remembered) {
+        quota_bucket_return(bucket_of(m, claim));
+    }
+    if (claim->counts && remembered && !result->repeated && result->error == ORDERSCHED_OK) {
+        struct order *o = store_find_at(&m->store, op->id, place);
+        assert(o->schedule_index == m->applied && order_charge(o) == 0);
+        order_set_charge(o, claim->charge);
+        grants_count_order(&m->grants, claim->charge, bytes_of(o));
+    }
+}
+
+void machine_uncharge(struct machine *m, struct order *o)
+{
+    uint16_t charge = order_charge(o);
+
+    if (charge != 0) {
+        order_set_charge(o, 0);
+        if (!MUTANT(QUOTA_NOT_GIVEN_BACK)) {
+            grants_uncount_order(&m->grants, charge, bytes_of(o));
+        }
+    }
+}
+
 /* --- judging: nothing has been changed yet --- */
 
-static bool makes_admin(const struct operation *op)
+/* Whoever has the operation's grants, as far as these go. */
+static struct principal principal_with(const struct operation *op)
 {
     struct principal p = {.n_grants = op->n_tokens};
     struct cursor c;
@@ -124,7 +198,24 @@ static bool makes_admin(const struct operation *op)
     for (uint32_t i = 0; i < op->n_tokens; i++) {
         grant_read(&c, &p.grants[i]);
     }
+    return p;
+}
+
+static bool makes_admin(const struct operation *op)
+{
+    struct principal p = principal_with(op);
+
     return principal_is_admin(&p);
+}
+
+/* Is there a slot, if it is to have its first quota? */
+static bool is_slot_there(const struct machine *m, const struct principal *p,
+                          const struct operation *op)
+{
+    struct principal with = principal_with(op);
+
+    return (p != NULL && p->slot != 0) || !principal_has_quota(&with) ||
+           grants_have_slot(&m->grants);
 }
 
 static bool is_token_taken(const struct machine *m, struct slice hash)
@@ -148,7 +239,7 @@ static int judge_put(const struct machine *m, const struct principal *p, const s
     if (p != NULL && p->kind != op->kind) {
         return ORDERSCHED_EXISTS;
     }
-    if (!grants_have_room(&m->grants, p, op->id.len, op->tokens.len)) {
+    if (!grants_have_room(&m->grants, p, op->id.len, op->tokens.len) || !is_slot_there(m, p, op)) {
         return ORDERSCHED_TOO_MANY_PRINCIPALS;
     }
     return p != NULL && locks_out(m, p) && !makes_admin(op) ? ORDERSCHED_NO_ADMIN : ORDERSCHED_OK;
@@ -160,7 +251,8 @@ static int judge_create(const struct machine *m, const struct principal *p,
     if (p != NULL || is_token_taken(m, op->secret)) {
         return ORDERSCHED_EXISTS;
     }
-    return grants_have_room(&m->grants, NULL, op->id.len, op->tokens.len)
+    return grants_have_room(&m->grants, NULL, op->id.len, op->tokens.len) &&
+                   is_slot_there(m, NULL, op)
                ? ORDERSCHED_OK
                : ORDERSCHED_TOO_MANY_PRINCIPALS;
 }
@@ -234,17 +326,25 @@ static void add_token(struct machine *m, struct principal *p, const struct opera
     grants_add_token(&m->grants, p, &token, others_until_ms, m->now_ms);
 }
 
+static void set_grants(struct machine *m, struct principal *p, const struct operation *op)
+{
+    grants_set(&m->grants, p, op->n_tokens, op->tokens);
+    if (p->slot == 0 && principal_has_quota(p)) {
+        grants_take_slot(&m->grants, p);
+    }
+}
+
 static void carry_out(struct machine *m, struct principal *p, const struct operation *op)
 {
     switch (op->code) {
         case OPERATION_GRANT_PUT:
             p = p != NULL ? p : add(m, op, PRINCIPAL_CERTIFICATE);
-            grants_set(&m->grants, p, op->n_tokens, op->tokens);
+            set_grants(m, p, op);
             break;
         case OPERATION_GRANT_REVOKE: grants_remove(&m->grants, p); return;
         case OPERATION_TOKEN_CREATE:
             p = add(m, op, PRINCIPAL_TOKEN);
-            grants_set(&m->grants, p, op->n_tokens, op->tokens);
+            set_grants(m, p, op);
             add_token(m, p, op, UINT64_MAX);
             break;
         case OPERATION_TOKEN_ROTATE:

@@ -208,6 +208,7 @@ void machine_index_settle(struct machine *m, struct order *o, enum ordersched_st
     count_dead(m, o, 1);
     if (order_is_terminal(o)) {
         struct order_extra *extra = machine_extra(m, o);
+        machine_uncharge(m, o);
         extra->decided_ms = m->now_ms;
         extra->decision_index = m->applied;
         /* Forgetting goes from the first to the last, and ends at one that is still known. */

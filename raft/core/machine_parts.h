@@ -6,7 +6,7 @@
  *   machine_requests.c  one effect for each request id
  *   machine_routes.c    the callback routes
  *   machine_clock.c     whose clock is trusted; a time that is ahead is put right
- *   machine_grants.c    the principals, and who may do what
+ *   machine_grants.c    the principals, who may do what, and how much of it
  *   machine_vain.c      would a request change nothing?
  *   machine_index.c     the derived lists
  *   machine_rebuild.c   the derived lists, made anew after a restore
@@ -79,6 +79,13 @@ bool machine_keeps_old_rules(const struct machine *m);
 void machine_apply_order(struct machine *m, const struct actor *actor, const struct operation *op,
                          struct store_place place, struct result *result);
 void machine_apply_grant(struct machine *m, const struct operation *op, struct result *result);
+/* Charge an operation that is to be carried out now; and once it was, take back what does not count, and
+ * count the order that it made. `place` is that of its id. */
+void machine_charge(struct machine *m, const struct claim *claim);
+void machine_end_charge(struct machine *m, const struct claim *claim, const struct operation *op,
+                        struct store_place place, const struct result *result);
+/* The order is decided: it counts no more. */
+void machine_uncharge(struct machine *m, struct order *o);
 void machine_apply_hurry(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_outcome(struct machine *m, const struct operation *op, struct result *result);
 void machine_apply_route(struct machine *m, const struct operation *op, struct result *result);

@@ -432,9 +432,23 @@ static int read_digest(const struct machine *m, struct buffer *body)
 /* So many principals at a time that a page is not slow. */
 #define GRANTS_PAGE 64u
 
-static void write_principal(struct buffer *body, const struct principal *p)
+/* What is used of the quotas of each grant. */
+static void write_usage(struct buffer *body, const struct principal *p,
+                        const struct quota_account *accounts)
 {
-    write_array(body, 5);
+    write_array(body, p->n_grants);
+    for (uint32_t i = 0; i < p->n_grants; i++) {
+        write_array(body, 2);
+        write_uint(body, accounts[i].orders);
+        write_uint(body, accounts[i].bytes);
+    }
+}
+
+static void write_principal(struct buffer *body, const struct grants *g, const struct principal *p)
+{
+    const struct quota_account *accounts = grants_accounts(g, p);
+
+    write_array(body, accounts != NULL ? 6 : 5);
     write_str(body, p->name, p->name_len);
     write_uint(body, p->kind);
     write_uint(body, p->index);
@@ -442,14 +456,22 @@ static void write_principal(struct buffer *body, const struct principal *p)
     buffer_append(body, p->bytes, p->len);
     write_array(body, p->n_tokens);
     for (uint32_t i = 0; i < p->n_tokens; i++) {
-        write_array(body, 2);
-        write_uint(body, p->tokens[i].created_ms);
-        write_uint(body, p->tokens[i].expires_ms);
+        const struct token *t = &p->tokens[i];
+        write_array(body, t->used_ms != 0 ? 4 : 2);
+        write_uint(body, t->created_ms);
+        write_uint(body, t->expires_ms);
+        if (t->used_ms != 0) {
+            write_uint(body, t->used_ms);
+            write_str(body, t->from, t->from_len);
+        }
+    }
+    if (accounts != NULL) {
+        write_usage(body, p, accounts);
     }
 }
 
 /* The principals behind a name, whether or not it is there any more. Nothing of their tokens but when
- * they were made and expire. */
+ * they were made, expire and were used. */
 static int read_grants(const struct machine *m, const struct operation *op, struct buffer *body)
 {
     const struct grants *g = &m->grants;
@@ -462,7 +484,7 @@ static int read_grants(const struct machine *m, const struct operation *op, stru
     write_str(body, last ? last->name : "", last ? last->name_len : 0);
     write_array(body, n);
     for (uint32_t i = 0; i < n; i++) {
-        write_principal(body, g->principals[at + i]);
+        write_principal(body, g, g->principals[at + i]);
     }
     return ORDERSCHED_OK;
 }

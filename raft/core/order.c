@@ -137,7 +137,7 @@ void order_move(struct order *o, enum ordersched_state to)
 {
     assert(o->state <= ORDERSCHED_DEAD && (unsigned)to <= ORDERSCHED_DEAD);
     assert((moves[o->state] & TO(to)) != 0);
-    o->state = (uint8_t)to;
+    o->state = (unsigned)to & 7;
 }
 
 /* --- requests --- */

@@ -33,6 +33,7 @@
 #define ORDER_REFUSALS_MAX 32      /* while it is not decided */
 #define ORDER_REQUESTS_MAX_ONCE 64 /* of any kind, before there was room for each */
 #define ORDER_ROUTE_NONE UINT16_MAX
+#define ORDER_ROUTE_BITS 10
 
 /* The answer once given to a mutating request: a copy of the request gets it again. */
 struct order_request {
@@ -79,10 +80,12 @@ struct order {
     uint64_t deadline_ms : ORDER_BITS; /* while PENDING or CLOSING; the last one afterwards */
     uint64_t payload_len : 16;
     uint64_t schedule_index : ORDER_BITS; /* log index of the schedule */
-    uint64_t route : 16;                  /* slot of the route in the machine */
+    uint64_t route : ORDER_ROUTE_BITS;    /* slot of the route in the machine */
+    uint64_t charge_high : 6;             /* order_charge(): the upper bits... */
+    uint8_t charge_low;                   /* ...and the lower */
     uint8_t version;                      /* deadline version: 1, and one more at each extend */
     uint8_t id_len;
-    uint8_t state;         /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
+    uint8_t state : 3;     /* stored: PENDING, PAID, CANCELLED, EXPIRED or DEAD */
     uint8_t in_flight : 1; /* derived: the dispatcher holds it */
     uint8_t due : 1;       /* derived: in machine.closing */
     uint8_t observed : 1;  /* derived: machine.observed_mark, once its observer has seen it */
@@ -101,6 +104,17 @@ static inline const uint8_t *order_id(const struct order *o)
 static inline const uint8_t *order_payload(const struct order *o)
 {
     return o->bytes + o->id_len;
+}
+
+/* Whose quota it is counted against (quota.h), until it is decided; 0: nobody's. */
+static inline uint16_t order_charge(const struct order *o)
+{
+    return (uint16_t)((unsigned)o->charge_high << 8 | o->charge_low);
+}
+static inline void order_set_charge(struct order *o, uint16_t charge)
+{
+    o->charge_high = (charge >> 8) & 0x3f;
+    o->charge_low = (uint8_t)charge;
 }
 
 /* Make an order in `slab` with its id and payload copied in, PENDING, everything else 0.

@@ -41,6 +41,7 @@ static size_t bound_of_machine(void)
 static uint32_t version_of(const struct machine *m)
 {
     return m->keyed                        ? SNAPSHOT_VERSION
+           : grants_are_extended(&m->grants) ? SNAPSHOT_VERSION_QUOTAS
            : m->audit.made > 0             ? SNAPSHOT_VERSION_AUDIT
            : grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION_GRANTS
                                            : SNAPSHOT_VERSION_PLAIN;
@@ -149,7 +150,8 @@ static void write_history(struct buffer *b, const struct history *h)
 size_t snapshot_bound_of_order(const struct order *o)
 {
     size_t bound = HEAD_BOUND + HEAD_BOUND + o->id_len + HEAD_BOUND + o->payload_len + HEAD_BOUND +
-                   ORDERSCHED_REQUEST_ID_SIZE + (SNAPSHOT_ORDER_FIELDS - 3) * UINT_BOUND;
+                   ORDERSCHED_REQUEST_ID_SIZE + (SNAPSHOT_ORDER_FIELDS - 3) * UINT_BOUND +
+                   UINT_BOUND;
 
     if (has_extra(o)) {
         bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
@@ -162,8 +164,9 @@ size_t snapshot_bound_of_order(const struct order *o)
 void snapshot_write_order(struct buffer *b, const struct order *o)
 {
     bool extra = has_extra(o);
+    bool charged = order_charge(o) != 0;
 
-    write_array(b, SNAPSHOT_ORDER_FIELDS + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
+    write_array(b, SNAPSHOT_ORDER_FIELDS + charged + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
     write_bin(b, order_id(o), o->id_len);
     write_uint(b, o->state);
     write_uint(b, o->deadline_ms);
@@ -174,6 +177,9 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
     write_uint(b, o->version);
     write_uint(b, o->route);
     write_bin(b, order_payload(o), o->payload_len);
+    if (charged) {
+        write_uint(b, order_charge(o));
+    }
     if (!extra) {
         return;
     }
@@ -208,7 +214,7 @@ void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_r
     write_machine(b, m);
     write_routes(b, m);
     if (version_of(m) >= SNAPSHOT_VERSION_GRANTS) {
-        grants_write(b, &m->grants);
+        grants_write(b, &m->grants, version_of(m) >= SNAPSHOT_VERSION_QUOTAS);
     }
     if (version_of(m) >= SNAPSHOT_VERSION_AUDIT) {
         audit_write(b, &m->audit);

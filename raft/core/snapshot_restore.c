@@ -16,8 +16,7 @@
 
 #define PROGRESS_ORDERS 32768
 
-static_assert(SNAPSHOT_ANSWER_FIELDS != SNAPSHOT_ORDER_FIELDS &&
-                  SNAPSHOT_ANSWER_FIELDS != SNAPSHOT_ORDER_FIELDS + SNAPSHOT_EXTRA_FIELDS,
+static_assert(SNAPSHOT_ANSWER_FIELDS < SNAPSHOT_ORDER_FIELDS && SNAPSHOT_EXTRA_FIELDS > 1,
               "the number of its fields tells what a record is");
 
 static bool is_text(struct slice s, size_t max)
@@ -83,7 +82,7 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->secret_index = read_at_most(c, m->applied);
         c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
     }
-    m->keyed = version > SNAPSHOT_VERSION_AUDIT;
+    m->keyed = version > SNAPSHOT_VERSION_QUOTAS;
     m->epoch_ms = m->now_ms; /* it was not told */
     if (version >= 5) {
         m->epoch_ms = read_at_most(c, m->now_ms);
@@ -352,19 +351,41 @@ static bool read_fields(struct cursor *c, const struct machine *m, struct order_
            is_stored_state(f->state);
 }
 
+/* Against whose quota it is counted; false: that cannot be. */
+static bool read_charge(struct cursor *c, struct order *o)
+{
+    uint64_t charge = read_at_most(c, QUOTA_CHARGES - 1);
+
+    if (!cursor_ok(c) || quota_slot_of((uint16_t)charge) == 0 || order_is_terminal(o)) {
+        return false;
+    }
+    order_set_charge(o, (uint16_t)charge);
+    return true;
+}
+
+static void count_charge(struct machine *m, const struct order *o)
+{
+    if (order_charge(o) != 0) {
+        grants_count_order(&m->grants, order_charge(o), (uint64_t)o->id_len + o->payload_len);
+    }
+}
+
 /* One order, behind the array of `n` that it is. */
 static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t version)
 {
     uint32_t more = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
+    bool charged = version >= SNAPSHOT_VERSION_QUOTAS &&
+                   (n == SNAPSHOT_ORDER_FIELDS + 1 || n == SNAPSHOT_ORDER_FIELDS + 1 + more);
     struct order_fields f;
     struct order *o;
 
+    n -= charged;
     if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
         !read_fields(c, m, &f)) {
         return false;
     }
     o = must_have(order_new(&m->slab, f.id, f.payload));
-    o->state = (uint8_t)f.state;
+    o->state = f.state & 7; /* is_stored_state() */
     o->deadline_ms = f.deadline_ms;
     if (order_is_terminal(o) || f.decided_ms != 0 || f.decision_index != 0) {
         struct order_extra *extra = must_have(order_extra(o));
@@ -373,13 +394,15 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t
     }
     o->schedule_index = f.schedule_index;
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
-    o->version = (uint32_t)f.version;
+    o->version = (uint8_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, m, o, version)) || !is_consistent(m, o) ||
+    if ((charged && !read_charge(c, o)) ||
+        (n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, m, o, version)) || !is_consistent(m, o) ||
         !store_insert(&m->store, o)) {
         order_free(&m->slab, o);
         return false;
     }
+    count_charge(m, o);
     return true;
 }
 
@@ -508,7 +531,7 @@ enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *d
     }
     machine_init(fresh);
     if (!read_machine(&e.base, fresh, e.version) || !read_routes(&e.base, fresh, e.version) ||
-        (e.version >= 6 && !grants_read(&e.base, &fresh->grants, fresh->applied)) ||
+        (e.version >= 6 && !grants_read(&e.base, &fresh->grants, fresh->applied, e.version >= SNAPSHOT_VERSION_QUOTAS)) ||
         (e.version >= 7 && !audit_read(&e.base, &fresh->audit, fresh->applied)) ||
         (e.version < 4 && !read_all_recent(&e.base, fresh)) ||
         !read_records(&e.base, fresh, e.version, progress) ||

@@ -88,6 +88,52 @@ static void what_is_denied_is_not_repeated(void **state)
     world_free(w);
 }
 
+static void what_is_over_a_quota_is_not_repeated_and_tells_when_there_is_room(void **state)
+{
+    struct world *w = world_new(&named, HERE, NULL);
+    struct result over = {.error = ORDERSCHED_QUOTA, .remaining_ms = 250};
+    struct ending o = {0};
+
+    (void)state;
+    world_pay(w, &o);
+    world_tick(w);
+    world_answer(w, world_last(w), &leads_here, NULL);
+    world_tick(w);
+    world_answer(w, world_last(w), &leads_here, &over);
+    assert_int_equal(o.calls, 1);
+    assert_int_equal(o.error, ORDERSCHED_QUOTA);
+    assert_int_equal(ordersched_error_class(o.error), ORDERSCHED_DEFINITE);
+    assert_int_equal(o.remaining_ms, 250);
+    world_free(w);
+}
+
+/* A copy of what was carried out gets its answer whatever the quota: it is worth asking again. */
+static void what_is_over_a_quota_after_a_lost_attempt_is_asked_again(void **state)
+{
+    struct world *w = world_new(&named, HERE, NULL);
+    struct result over = {.error = ORDERSCHED_QUOTA}, paid = {.state = ORDERSCHED_PAID};
+    unsigned asked = 0;
+    struct ending o = {0};
+
+    (void)state;
+    world_pay(w, &o);
+    world_tick(w);
+    world_answer(w, world_last(w), &leads_here, NULL);
+    world_tick(w);
+    world_drop(w, world_last(w), true);
+    while (o.calls == 0) {
+        world_pass(w, 50);
+        struct sent *s = world_last(w);
+        if (!s->ended) {
+            asked += s->n > 0;
+            world_answer(w, s, &leads_here, s->n == 0 ? NULL : asked == 1 ? &over : &paid);
+        }
+    }
+    assert_int_equal(asked, 2);
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    world_free(w);
+}
+
 /* An earlier copy may have been carried out before the token was revoked. */
 static void what_is_denied_after_a_lost_attempt_is_unknown(void **state)
 {
@@ -146,6 +192,8 @@ int main(void)
         cmocka_unit_test(each_message_but_those_of_the_search_states_the_token),
         cmocka_unit_test(a_leader_elsewhere_is_not_told_the_token),
         cmocka_unit_test(what_is_denied_is_not_repeated),
+        cmocka_unit_test(what_is_over_a_quota_is_not_repeated_and_tells_when_there_is_room),
+        cmocka_unit_test(what_is_over_a_quota_after_a_lost_attempt_is_asked_again),
         cmocka_unit_test(what_is_denied_after_a_lost_attempt_is_unknown),
         cmocka_unit_test(a_client_opens_with_a_token_for_the_loopback_alone),
     };

@@ -108,22 +108,24 @@ static bool names(const struct operation *op, const char *key)
 
 static void grants_come_back_as_they_were_written(void **state)
 {
-    struct grant two[] = {{ROLE_PRODUCER, text("shop-*"), text("eu/")},
-                          {ROLE_WORKER, text("w"), text("")}};
+    struct grant two[] = {{ROLE_PRODUCER, text("shop-*"), text("eu/"), {0}},
+                          {ROLE_WORKER, text("w"), text(""), {0}},
+                          {ROLE_ADMIN, text("*"), text(""), {500, 0, 1u << 26}}};
     struct operation op;
     struct cursor c;
     struct grant g;
 
     (void)state;
-    assert_int_equal(put("bob", two, 2, &op), ORDERSCHED_OK);
-    assert_int_equal(op.n_tokens, 2);
+    assert_int_equal(put("bob", two, 3, &op), ORDERSCHED_OK);
+    assert_int_equal(op.n_tokens, 3);
     cursor_init(&c, op.tokens.data, op.tokens.len);
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         grant_read(&c, &g);
         assert_int_equal(g.role, two[i].role);
         assert_int_equal(g.routes.len, two[i].routes.len);
         assert_memory_equal(g.routes.data, two[i].routes.data, g.routes.len);
         assert_int_equal(g.prefix.len, two[i].prefix.len);
+        assert_memory_equal(&g.quota, &two[i].quota, sizeof g.quota);
     }
     assert_true(cursor_ok(&c) && c.at == c.end);
 }
@@ -137,7 +139,7 @@ static void what_is_wrong_with_a_grant_is_named(void **state)
     (void)state;
     memset(prefix, 'p', sizeof prefix);
     for (unsigned i = 0; i <= GRANT_MAX; i++) {
-        many[i] = (struct grant){ROLE_OBSERVER, text("*"), text("")};
+        many[i] = (struct grant){.role = ROLE_OBSERVER, .routes = text("*")};
     }
     assert_int_equal(put("a", many, GRANT_MAX, &op), ORDERSCHED_OK);
     assert_int_equal(put("a", many, GRANT_MAX + 1, &op), ORDERSCHED_INVALID);
@@ -147,17 +149,72 @@ static void what_is_wrong_with_a_grant_is_named(void **state)
     many[0].role = (enum role)6;
     assert_int_equal(put("a", many, 1, &op), ORDERSCHED_INVALID);
     assert_true(names(&op, "role"));
-    many[0] = (struct grant){ROLE_OBSERVER, text("a*b"), text("")};
+    many[0] = (struct grant){.role = ROLE_OBSERVER, .routes = text("a*b")};
     assert_int_equal(put("a", many, 1, &op), ORDERSCHED_INVALID);
     assert_true(names(&op, "routes"));
-    many[0] = (struct grant){ROLE_OBSERVER, text("*"), {(uint8_t *)prefix, ORDERSCHED_ID_MAX + 1}};
+    many[0] =
+        (struct grant){ROLE_OBSERVER, text("*"), {(uint8_t *)prefix, ORDERSCHED_ID_MAX + 1}, {0}};
     assert_int_equal(put("a", many, 1, &op), ORDERSCHED_INVALID);
     assert_true(names(&op, "prefix"));
-    many[0] = (struct grant){ROLE_WORKER, text("*"), text("x")};
+    many[0] = (struct grant){ROLE_WORKER, text("*"), text("x"), {0}};
     assert_int_equal(put("a", many, 1, &op), ORDERSCHED_INVALID);
     assert_true(names(&op, "prefix"));
     assert_int_equal(put("a b", &many[1], 1, &op), ORDERSCHED_INVALID);
     assert_true(names(&op, "name"));
+}
+
+static void a_grant_without_a_quota_is_written_as_ever(void **state)
+{
+    static const uint8_t three[] = {0x93, 2, 0xa1, '*', 0xc4, 0};
+    struct buffer b = {0};
+
+    (void)state;
+    grant_write(&b, &(struct grant){ROLE_PRODUCER, text("*"), text(""), {0}});
+    assert_int_equal(b.len, sizeof three);
+    assert_memory_equal(b.data, three, sizeof three);
+    buffer_free(&b);
+}
+
+static void what_is_wrong_with_a_quota_is_named(void **state)
+{
+    static const struct {
+        struct grant grant;
+        const char *key;
+    } cases[] = {
+        {{ROLE_PRODUCER, {0}, {0}, {GRANT_RATE_MAX, GRANT_ORDERS_MAX, GRANT_ORDER_BYTES_MAX}},
+         NULL},
+        {{ROLE_OPERATOR, {0}, {0}, {1, 0, 0}}, NULL},
+        {{ROLE_PRODUCER, {0}, {0}, {GRANT_RATE_MAX + 1, 0, 0}}, "operations_per_s"},
+        {{ROLE_ADMIN, {0}, {0}, {0, GRANT_ORDERS_MAX + 1, 0}}, "pending_orders"},
+        {{ROLE_ADMIN, {0}, {0}, {0, 0, GRANT_ORDER_BYTES_MAX + 1}}, "bytes"},
+        {{ROLE_OBSERVER, {0}, {0}, {1, 0, 0}}, "quota"},
+        {{ROLE_WORKER, {0}, {0}, {1, 0, 0}}, "quota"},
+        {{ROLE_OPERATOR, {0}, {0}, {1, 1, 0}}, "quota"},
+    };
+    struct operation op;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct grant g = cases[i].grant;
+        g.routes = text("*");
+        int rv = put("a", &g, 1, &op);
+        assert_int_equal(rv, cases[i].key != NULL ? ORDERSCHED_INVALID : ORDERSCHED_OK);
+        assert_true(cases[i].key == NULL || names(&op, cases[i].key));
+    }
+}
+
+static void a_quota_of_nothing_is_left_out(void **state)
+{
+    static const uint8_t zeros[] = {0x91, 0x96, 2, 0xa1, '*', 0xc4, 0, 0, 0, 0};
+    struct problem problem = {0};
+    struct slice elements;
+    struct cursor c;
+    uint32_t n;
+
+    (void)state;
+    cursor_init(&c, zeros, sizeof zeros);
+    assert_int_equal(grants_decode(&c, &n, &elements, &problem), ORDERSCHED_INVALID);
+    assert_memory_equal(problem.key.data, "quota", problem.key.len);
 }
 
 static void a_caller_is_nobody_a_hash_or_a_name(void **state)
@@ -217,6 +274,9 @@ int main(void)
         cmocka_unit_test(a_grant_covers_what_its_pattern_and_prefix_say),
         cmocka_unit_test(grants_come_back_as_they_were_written),
         cmocka_unit_test(what_is_wrong_with_a_grant_is_named),
+        cmocka_unit_test(a_grant_without_a_quota_is_written_as_ever),
+        cmocka_unit_test(what_is_wrong_with_a_quota_is_named),
+        cmocka_unit_test(a_quota_of_nothing_is_left_out),
         cmocka_unit_test(a_caller_is_nobody_a_hash_or_a_name),
         cmocka_unit_test(a_token_is_48_characters_and_kept_as_its_sha_256),
     };

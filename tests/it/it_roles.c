@@ -274,10 +274,47 @@ static void another_user_is_turned_away_at_the_owners_socket(void **state)
     cluster_close(&c, false);
 }
 
+/* Grants are counted by the log: the quota holds for whoever leads. */
+static void a_quota_holds_over_failovers(void **state)
+{
+    struct cluster c;
+    struct ordersched_answer answer;
+    char shop[TOKEN_TEXT_LEN + 1], line[1024];
+
+    (void)state;
+    begin(&c, 3);
+    make_token(&c, "create shop --role producer --max-pending 2 --max-bytes 1KiB --expires 1h",
+               shop);
+    ordersched_client *client = client_of(&c, shop);
+    assert_int_equal(schedule(client, "a", "other"), ORDERSCHED_OK);
+    assert_int_equal(schedule(client, "b", "other"), ORDERSCHED_OK);
+    assert_int_equal(schedule(client, "c", "other"), ORDERSCHED_QUOTA);
+    kill_leader(&c);
+    assert_int_equal(schedule(client, "c", "other"), ORDERSCHED_QUOTA);
+    assert_int_equal(ordersched_pay(client, "a", &answer), ORDERSCHED_OK);
+    assert_int_equal(schedule(client, "c", "other"), ORDERSCHED_OK);
+    assert_int_equal(schedule(client, "d", "other"), ORDERSCHED_QUOTA);
+    assert_int_equal(orderctl(&c, "token list | grep shop", line, sizeof line), 0);
+    assert_non_null(strstr(line, "2 of 2 orders, 2 of 1024 bytes"));
+    assert_non_null(strstr(line, "127.0.0.1")); /* whence it was used last */
+    /* A rate so low that the second cannot have filled it again, however slow the machine. */
+    expect(&c, 0, "grant put shop --kind token --role producer --max-rate 1");
+    int error = ORDERSCHED_OK;
+    for (unsigned i = 0; i < 1000 && error != ORDERSCHED_QUOTA; i++) {
+        error = ordersched_pay(client, "none", &answer);
+    }
+    assert_int_equal(error, ORDERSCHED_QUOTA);
+    assert_in_range(answer.remaining_ms, 1, 1000);
+    cluster_expect_equal_digests(&c, 20000);
+    ordersched_close(client);
+    cluster_close(&c, false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grants_hold_over_failovers_and_restarts),
+        cmocka_unit_test(a_quota_holds_over_failovers),
         cmocka_unit_test(a_worker_takes_the_orders_of_its_route_alone),
         cmocka_unit_test(who_has_the_directory_gets_in_without_a_token),
         cmocka_unit_test(another_user_is_turned_away_at_the_owners_socket),

@@ -89,7 +89,9 @@ static void each_field_of_an_order_counts(void **state)
     FLIP_BITS(b, o->route);
     FLIP(b, o->version);
     FLIP_BITS(b, o->id_len);
-    FLIP(b, o->state);
+    FLIP_BITS(b, o->state);
+    FLIP_BITS(b, o->charge_low);
+    FLIP_BITS(b, o->charge_high);
     FLIP(b, o->schedule_request);
     FLIP(b, extra->next_ms);
     FLIP(b, extra->first_deadline_ms);

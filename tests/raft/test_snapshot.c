@@ -132,7 +132,7 @@ static void restore_version(struct machine *m, unsigned version)
     assert_int_equal(snapshot_restore(m, data, len), SNAPSHOT_OK);
     machine_check(m);
     assert_int_equal(m->now_ms, T + 1000);
-    assert_int_equal(m->store.n, 12);
+    assert_int_equal(m->store.n, version < 8 ? 12 : 13);
     assert_int_equal(m->stored.dead, 1);
     assert_int_equal(m->stored.paid, 2);
     assert_int_equal(m->stored.closing, 6 - 1);
@@ -156,7 +156,8 @@ static void goes_on_in_the_form_of(struct machine *m, unsigned version)
     machine_close(m);
 }
 
-/* 6 only once there was a principal, 7 once something was administered. */
+/* 6 only once there was a principal, 7 once something was administered, 8 once there was a quota, or the use
+ * of a token was noted. */
 static void goes_on_in_the_present_form(struct machine *m)
 {
     goes_on_in_the_form_of(m, 5);
@@ -224,6 +225,28 @@ static void a_snapshot_of_version_7_has_the_audit_trail(void **state)
     assert_int_equal(refused->error, ORDERSCHED_DENIED);
     assert_int_equal(refused->count, 3);
     goes_on_in_the_form_of(&m, 7);
+}
+
+static void a_snapshot_of_version_8_has_quotas_and_uses(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 8);
+    assert_int_equal(audit_count(&m.audit), 2);
+    const struct principal *shop = grants_find(&m.grants, bed_text("shop"));
+    assert_non_null(shop);
+    assert_int_equal(shop->slot, 1);
+    assert_int_equal(shop->grants[0].quota.operations_per_s, 5);
+    assert_int_equal(shop->tokens[0].used_ms, T + 1000);
+    assert_memory_equal(shop->tokens[0].from, "192.0.2.8", shop->tokens[0].from_len);
+    assert_int_equal(grants_find(&m.grants, bed_text("root"))->slot, 0);
+    const struct quota_account *account = grants_accounts(&m.grants, shop);
+    assert_int_equal(account->bucket.level, 4000);
+    assert_int_equal(account->bucket.time_ms, T + 1000);
+    assert_int_equal(account->orders, 1);
+    assert_int_equal(order_charge(machine_find(&m, bed_text("quoted"))), quota_charge(1, 0));
+    goes_on_in_the_form_of(&m, 8);
 }
 
 static void whose_clock_is_trusted_comes_back(void **state)
@@ -349,6 +372,7 @@ int main(void)
         cmocka_unit_test(snapshots_of_versions_2_to_5_are_read),
         cmocka_unit_test(a_snapshot_of_version_6_has_principals),
         cmocka_unit_test(a_snapshot_of_version_7_has_the_audit_trail),
+        cmocka_unit_test(a_snapshot_of_version_8_has_quotas_and_uses),
         cmocka_unit_test(whose_clock_is_trusted_comes_back),
         cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),

@@ -32,19 +32,39 @@ static void draw_token(struct clients *s, char token[TOKEN_TEXT_LEN + 1])
 
 /* --- what to change --- */
 
-static const struct check_grant everything = {ROLE_ADMIN, "*", ""};
+static const struct check_grant everything = {ROLE_ADMIN, "*", "", 0, 0};
 
-static struct check_grant draw_grant(struct clients *s)
+static struct check_grant draw_grant_of_role(struct clients *s)
 {
     static const struct check_grant grants[] = {
-        {ROLE_PRODUCER, "*", ""},  {ROLE_PRODUCER, "*", "o0"}, {ROLE_PRODUCER, "r0", ""},
-        {ROLE_PRODUCER, "*", "o"}, {ROLE_OBSERVER, "*", ""},   {ROLE_OPERATOR, "*", ""},
-        {ROLE_WORKER, "*", ""},    {ROLE_ADMIN, "r0", ""},     {ROLE_ADMIN, "*", "o1"},
+        {ROLE_PRODUCER, "*", "", 0, 0},  {ROLE_PRODUCER, "*", "o0", 0, 0},
+        {ROLE_PRODUCER, "r0", "", 0, 0}, {ROLE_PRODUCER, "*", "o", 0, 0},
+        {ROLE_OBSERVER, "*", "", 0, 0},  {ROLE_OPERATOR, "*", "", 0, 0},
+        {ROLE_WORKER, "*", "", 0, 0},    {ROLE_ADMIN, "r0", "", 0, 0},
+        {ROLE_ADMIN, "*", "o1", 0, 0},
     };
 
     return loop_random_bool(s->loop, 400)
                ? everything
                : grants[loop_below(s->loop, sizeof grants / sizeof *grants)];
+}
+
+/* Quotas that clients of the usual pace run into. */
+static struct check_grant draw_grant(struct clients *s)
+{
+    struct check_grant g = draw_grant_of_role(s);
+
+    if (!s->options->quotas || !loop_random_bool(s->loop, 700)) {
+        return g;
+    }
+    if (grant_role_has_rate(g.role) && loop_random_bool(s->loop, 700)) {
+        g.rate = (unsigned)loop_between(s->loop, 1, 20);
+    }
+    if (grant_role_has_orders(g.role) && loop_random_bool(s->loop, 700)) {
+        g.orders = (unsigned)loop_between(s->loop, 1, 6);
+    }
+    s->coverage->quotas_given += g.rate > 0 || g.orders > 0;
+    return g;
 }
 
 static bool is_everything(const struct check_grant *g)
@@ -240,7 +260,10 @@ static void encode_change(struct clients *s, struct buffer *bytes)
 
     snprintf(name, sizeof name, change->principal == CHECK_ADMIN ? CHECK_ADMIN_NAME : "c%u",
              change->principal);
-    grant_write(&grant, &(struct grant){g->role, text_slice(g->routes), text_slice(g->prefix)});
+    grant_write(&grant, &(struct grant){g->role,
+                                        text_slice(g->routes),
+                                        text_slice(g->prefix),
+                                        {g->rate, g->orders, 0}});
     token_hash(text_slice(a->token), hash);
     struct operation op = {
         .code = change->code,

@@ -38,8 +38,8 @@
     X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \
     X(lists_checked) X(lists_of_pages) X(orders_listed) X(histories_checked)                    \
     X(histories_with_events) X(extended_late) X(reads_checked) X(reads_local) X(forgotten)      \
-    X(calls_denied) X(effects_allowed) X(grants_changed) X(authorised) X(principals_made)       \
-    X(principals_revoked) X(tokens_rotated) X(audited) X(refusals_audited)                                                     \
+    X(calls_over_quota) X(quotas_given) X(calls_denied) X(effects_allowed) X(grants_changed) X(authorised) X(principals_made)       \
+    X(principals_revoked) X(tokens_used) X(tokens_rotated) X(audited) X(refusals_audited)                                                     \
     X(id_used_again) X(set_back) X(recalled) X(kept_due)                                                                            \
     /* deliveries */                                                                            \
     X(deliveries) X(redelivered) X(retries) X(later) X(vetoes) X(dead) X(expired) X(effects)    \

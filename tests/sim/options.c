@@ -319,6 +319,7 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "access", 200, &stream)) {
         o->access = true;
         o->access_every_ms = loop_between(&stream, 20, 600);
+        o->quotas = loop_random_bool(&stream, 600);
     }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
@@ -403,7 +404,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
             " wrong_clocks=%u/%u/%u two=%u silence=%u set_back=%" PRIu64
-            "ms turns=%u clients_waiting=%u access=%" PRIu64 "ms keyed=%u with=%s\n",
+            "ms turns=%u clients_waiting=%u access=%" PRIu64 "ms/%u keyed=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -416,6 +417,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
             o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->set_back_every_ms,
-            o->take_turns, o->clients_waiting, o->access_every_ms, o->keyed_per_mille,
+            o->take_turns, o->clients_waiting, o->access_every_ms, o->quotas, o->keyed_per_mille,
             o->extras[0] != '\0' ? o->extras : "none");
 }

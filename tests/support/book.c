@@ -19,7 +19,7 @@ struct slice book_hash(struct book *k, uint8_t n)
 struct slice book_grants(struct book *k, enum role role, const char *routes, const char *prefix)
 {
     buffer_reset(&k->elements);
-    grant_write(&k->elements, &(struct grant){role, bed_text(routes), bed_text(prefix)});
+    grant_write(&k->elements, &(struct grant){role, bed_text(routes), bed_text(prefix), k->quota});
     return (struct slice){k->elements.data, k->elements.len};
 }
 

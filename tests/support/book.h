@@ -8,6 +8,7 @@
 struct book {
     struct bed *b;
     struct buffer elements; /* of the grants under way */
+    struct quota quota;     /* of grants from now on */
     uint8_t hashes[256][TOKEN_HASH_SIZE];
 };
 

@@ -221,6 +221,7 @@ void world_ended(void *arg, const struct ordersched_answer *answer)
     o->error = answer->error;
     o->state = answer->state;
     o->index = answer->index;
+    o->remaining_ms = answer->remaining_ms;
     o->at_ms = o->world->now_ms;
     o->body_len = answer->body_len;
     assert_true(answer->body_len <= sizeof o->body);

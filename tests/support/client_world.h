@@ -34,6 +34,7 @@ struct ending {
     int error;
     int state;
     uint64_t index;
+    uint64_t remaining_ms;
     uint64_t at_ms;
     char body[64];
     size_t body_len;

@@ -23,8 +23,8 @@ static struct operation op_on(struct stage *t, enum operation_code code, const c
 }
 
 /* What it points to is good until the next. */
-static struct operation op_create(struct stage *t, const char *name, const char *token,
-                                  enum role role, const char *routes, const char *prefix)
+static struct operation op_create_with(struct stage *t, const char *name, const char *token,
+                                       struct grant g)
 {
     static uint8_t hash[TOKEN_HASH_SIZE];
     static struct buffer grant;
@@ -33,11 +33,19 @@ static struct operation op_create(struct stage *t, const char *name, const char 
     token_hash(stage_text(token), hash);
     buffer_free(&grant);
     grant = (struct buffer){0};
-    grant_write(&grant, &(struct grant){role, stage_text(routes), stage_text(prefix)});
+    grant_write(&grant, &g);
     op.secret = (struct slice){hash, sizeof hash};
     op.n_tokens = 1;
     op.tokens = (struct slice){grant.data, grant.len};
     return op;
+}
+
+static struct operation op_create(struct stage *t, const char *name, const char *token,
+                                  enum role role, const char *routes, const char *prefix)
+{
+    struct grant g = {role, stage_text(routes), stage_text(prefix), {0}};
+
+    return op_create_with(t, name, token, g);
 }
 
 static struct operation op_authorize(struct stage *t, bool on)
@@ -319,6 +327,104 @@ static void a_token_must_be_good_though_nothing_is_decided_by_it(void **state)
     close_guarded(&t);
 }
 
+/* --- quotas --- */
+
+#define LIMITED "osdt_limited"
+
+static void open_limited(struct stage *t, struct quota quota)
+{
+    struct grant g = {ROLE_PRODUCER, stage_text(ALL), stage_text(""), quota};
+
+    open_guarded(t);
+    assert_int_equal(error_by(t, ROOT, op_create_with(t, "limited", LIMITED, g)), ORDERSCHED_OK);
+}
+
+static void what_is_over_a_rate_is_not_in_the_log_and_says_when_to_come_again(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_limited(&t, (struct quota){4, 0, 0});
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(error_by(&t, LIMITED, op_on(&t, OPERATION_PAY, "none")),
+                         ORDERSCHED_NOT_FOUND);
+    }
+    struct stage_message *m = send_by(&t, LIMITED, op_schedule(&t, "b", 60000));
+    assert_int_equal(m->in.n_logged, 0);
+    assert_int_equal(m->replies, 1); /* at once */
+    assert_int_equal(m->results[0].error, ORDERSCHED_QUOTA);
+    uint64_t wait_ms = m->results[0].remaining_ms;
+    assert_in_range(wait_ms, 1, 250);
+    assert_non_null(strstr(m->first_body, "grant 1"));
+    assert_non_null(strstr(m->first_body, "come again in"));
+    stage_message_free(m);
+    stage_pass(&t, wait_ms);
+    assert_int_equal(error_by(&t, LIMITED, op_schedule(&t, "b", 60000)), ORDERSCHED_OK);
+    close_guarded(&t);
+}
+
+static void no_more_of_a_rate_is_let_into_the_log_than_it_allows(void **state)
+{
+    struct stage_message *m[6];
+    struct stage t;
+
+    (void)state;
+    open_limited(&t, (struct quota){4, 0, 0});
+    for (unsigned i = 0; i < 6; i++) { /* nothing of them is applied yet */
+        m[i] = send_by(&t, LIMITED, op_on(&t, OPERATION_PAY, "none"));
+        assert_int_equal(m[i]->in.n_logged, i < 4);
+    }
+    stage_settle(&t);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(m[i]->results[0].error, i < 4 ? ORDERSCHED_NOT_FOUND : ORDERSCHED_QUOTA);
+        stage_message_free(m[i]);
+    }
+    close_guarded(&t);
+}
+
+static void the_log_decides_what_was_let_in_over_a_quota(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_limited(&t, (struct quota){0, 1, 0});
+    struct stage_message *first = send_by(&t, LIMITED, op_schedule(&t, "b", 60000));
+    struct stage_message *second = send_by(&t, LIMITED, op_schedule(&t, "c", 60000));
+    assert_int_equal(second->in.n_logged, 1); /* there was room when it came */
+    stage_settle(&t);
+    assert_int_equal(first->results[0].error, ORDERSCHED_OK);
+    assert_int_equal(second->results[0].error, ORDERSCHED_QUOTA);
+    assert_non_null(strstr(second->first_body, "pending orders"));
+    assert_int_equal(second->results[0].remaining_ms, 0);
+    stage_message_free(first);
+    stage_message_free(second);
+    second = send_by(&t, LIMITED, op_schedule(&t, "c", 60000));
+    assert_int_equal(second->in.n_logged, 0);
+    assert_int_equal(second->results[0].error, ORDERSCHED_QUOTA);
+    assert_non_null(strstr(second->first_body, "pending orders"));
+    stage_message_free(second);
+    assert_int_equal(error_by(&t, LIMITED, op_on(&t, OPERATION_PAY, "b")), ORDERSCHED_OK);
+    assert_int_equal(error_by(&t, LIMITED, op_schedule(&t, "c", 60000)), ORDERSCHED_OK);
+    close_guarded(&t);
+}
+
+static void a_copy_gets_its_answer_whatever_the_quota(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_limited(&t, (struct quota){1, 1, 0});
+    struct operation make = op_schedule(&t, "b", 60000);
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
+    memcpy(id, make.request_id, sizeof id);
+    make.request_id = id;
+    assert_int_equal(error_by(&t, LIMITED, make), ORDERSCHED_OK);
+    assert_int_equal(error_by(&t, LIMITED, op_on(&t, OPERATION_PAY, "b")), ORDERSCHED_QUOTA);
+    assert_int_equal(error_by(&t, LIMITED, make), ORDERSCHED_OK);
+    assert_int_equal(error_by(&t, LIMITED, op_get("b")), ORDERSCHED_OK); /* reads are not counted */
+    close_guarded(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +437,10 @@ int main(void)
         cmocka_unit_test(an_order_that_may_not_be_seen_reads_as_none),
         cmocka_unit_test(beside_the_log_the_leader_decides),
         cmocka_unit_test(a_greeting_needs_no_token),
+        cmocka_unit_test(what_is_over_a_rate_is_not_in_the_log_and_says_when_to_come_again),
+        cmocka_unit_test(no_more_of_a_rate_is_let_into_the_log_than_it_allows),
+        cmocka_unit_test(the_log_decides_what_was_let_in_over_a_quota),
+        cmocka_unit_test(a_copy_gets_its_answer_whatever_the_quota),
         cmocka_unit_test(a_token_must_be_good_though_nothing_is_decided_by_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,7 @@ static struct operation create(struct stage *t, const char *name, const char *to
 
     token_hash(stage_text(token), hash);
     buffer_reset(&grant);
-    grant_write(&grant, &(struct grant){role, stage_text("*"), stage_text("")});
+    grant_write(&grant, &(struct grant){role, stage_text("*"), stage_text(""), {0}});
     return (struct operation){.code = OPERATION_TOKEN_CREATE,
                               .request_id = stage_request_id(t),
                               .id = stage_text(name),
@@ -222,6 +222,79 @@ static void a_member_is_told_removed_once_that_is_noted(void **state)
     close_guarded(&t);
 }
 
+/* --- when tokens were last used --- */
+
+#define ELSEWHERE "198.51.100.9"
+
+static const struct token *token_of(const struct stage *t, const char *name)
+{
+    return &grants_find(&t->s->machine.grants, stage_text(name))->tokens[0];
+}
+
+static struct operation reading(void)
+{
+    return op_get("a");
+}
+
+static void a_tokens_use_is_noted_and_not_again_within_an_hour(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_guarded(&t);
+    assert_int_equal(token_of(&t, "shop")->used_ms, 0); /* so far it was not told from where */
+    assert_int_equal(error_from(&t, SHOP, HERE, reading()), ORDERSCHED_OK);
+    uint64_t used_ms = token_of(&t, "shop")->used_ms;
+    assert_int_equal(used_ms, t.s->machine.now_ms);
+    assert_int_equal(token_of(&t, "shop")->from_len, strlen(HERE));
+    assert_memory_equal(token_of(&t, "shop")->from, HERE, strlen(HERE));
+    assert_int_equal(token_of(&t, "root")->used_ms, 0);
+    stage_pass(&t, 3599000);
+    assert_int_equal(error_from(&t, SHOP, HERE, reading()), ORDERSCHED_OK);
+    assert_int_equal(token_of(&t, "shop")->used_ms, used_ms);
+    stage_pass(&t, 2000);
+    assert_int_equal(error_from(&t, SHOP, HERE, reading()), ORDERSCHED_OK);
+    assert_in_range(token_of(&t, "shop")->used_ms, used_ms + 3600000, UINT64_MAX);
+    close_guarded(&t);
+}
+
+static void from_another_address_it_is_noted_within_a_minute(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_guarded(&t);
+    assert_int_equal(error_from(&t, SHOP, HERE, reading()), ORDERSCHED_OK);
+    stage_pass(&t, 50000);
+    assert_int_equal(error_from(&t, SHOP, ELSEWHERE, reading()), ORDERSCHED_OK);
+    assert_int_equal(token_of(&t, "shop")->from_len, strlen(HERE));
+    stage_pass(&t, 11000);
+    assert_int_equal(error_from(&t, SHOP, ELSEWHERE, reading()), ORDERSCHED_OK);
+    assert_int_equal(token_of(&t, "shop")->from_len, strlen(ELSEWHERE));
+    assert_memory_equal(token_of(&t, "shop")->from, ELSEWHERE, strlen(ELSEWHERE));
+    close_guarded(&t);
+}
+
+static void the_note_is_in_the_messages_own_entry_and_once(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    open_guarded(&t);
+    uint64_t applied = t.r->applied;
+    struct stage_message *first = send_from(&t, SHOP, HERE, reading());
+    struct stage_message *second = send_from(&t, SHOP, HERE, reading());
+    assert_int_equal(t.s->batcher.n_internal, 1);
+    stage_settle(&t);
+    assert_in_range(t.r->applied, applied + 1, applied + 2);
+    stage_message_free(first);
+    stage_message_free(second);
+    /* what is no token of anybody's leaves nothing */
+    assert_int_equal(error_from(&t, "osdt_guess", HERE, reading()), ORDERSCHED_DENIED);
+    assert_int_equal(t.s->batcher.n_internal, 0);
+    close_guarded(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +304,9 @@ int main(void)
         cmocka_unit_test(strangers_of_many_addresses_are_counted_together),
         cmocka_unit_test(what_nobody_administers_is_denied_without_a_row),
         cmocka_unit_test(a_member_is_told_removed_once_that_is_noted),
+        cmocka_unit_test(a_tokens_use_is_noted_and_not_again_within_an_hour),
+        cmocka_unit_test(from_another_address_it_is_noted_within_a_minute),
+        cmocka_unit_test(the_note_is_in_the_messages_own_entry_and_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -220,6 +220,49 @@ static void the_digest_and_snapshots_have_all_of_it(void **state)
     machine_close(&copy);
 }
 
+static struct operation use(struct book *k, uint8_t token, const char *from)
+{
+    return (struct operation){
+        .code = OPERATION_TOKEN_USED,
+        .secret = book_hash(k, token),
+        .address = bed_text(from),
+    };
+}
+
+static void when_a_token_was_used_last_is_kept_with_it(void **state)
+{
+    struct book *k = *state;
+    struct machine *m = &k->b->m, copy;
+    struct buffer body = {0};
+    struct result result;
+
+    uint64_t digest = machine_digest(m);
+    bed_apply(k->b, T + 5, use(k, 9, "192.0.2.7")); /* nobody's: it was revoked meanwhile */
+    bed_apply(k->b, T, use(k, SHOP, "192.0.2.7"));
+    assert_int_not_equal(machine_digest(m), digest);
+    const struct token *t = &grants_find(&m->grants, bed_text("shop"))->tokens[0];
+    assert_int_equal(t->used_ms, T + 5);
+    bed_apply(k->b, T + 9, use(k, SHOP, ""));
+    assert_int_equal(t->used_ms, T + 9);
+    assert_int_equal(t->from_len, 0);
+    bed_apply(k->b, T + 9, use(k, SHOP, "192.0.2.8"));
+    digest = machine_digest(m);
+    struct snapshot_bytes snapshot = snapshot_of(m);
+    assert_int_equal(snapshot.data[8], 8);
+    machine_init(&copy);
+    assert_int_equal(snapshot_restore(&copy, snapshot.data, snapshot.len), SNAPSHOT_OK);
+    machine_check(&copy);
+    assert_int_equal(machine_digest(&copy), digest);
+    machine_close(&copy);
+    free(snapshot.data);
+    machine_read(m, &(struct operation){.code = OPERATION_GRANT_LIST}, &body, &result);
+    assert_non_null(memmem(result.body.data, result.body.len, "192.0.2.8", 9));
+    buffer_free(&body);
+    assert_int_equal(book_ask(k, ROOT, book_rotate(k, "shop", 9, 1000)).error, ORDERSCHED_OK);
+    assert_int_equal(t->used_ms, 0); /* the new one */
+    assert_int_equal(grants_find(&m->grants, bed_text("shop"))->tokens[1].used_ms, T + 9);
+}
+
 static void damaged_principals_are_refused(void **state)
 {
     struct book *k = *state;
@@ -227,13 +270,16 @@ static void damaged_principals_are_refused(void **state)
     unsigned refused = 0;
 
     book_ask(k, ROOT, book_put(k, "cert", PRINCIPAL_CERTIFICATE, ROLE_OBSERVER, "a*", "p"));
+    bed_apply(k->b, T, use(k, SHOP, "192.0.2.7"));
+    k->quota = (struct quota){5, 6, 7};
+    book_ask(k, ROOT, book_put(k, "limited", PRINCIPAL_CERTIFICATE, ROLE_PRODUCER, "a*", "p"));
     grants_write(&b, &k->b->m.grants);
     assert_true(b.len <= grants_bound(&k->b->m.grants));
     for (size_t len = 0; len < b.len; len++) {
         struct grants g = {0};
         struct cursor c;
         cursor_init(&c, b.data, len);
-        assert_false(grants_read(&c, &g, UINT64_MAX));
+        assert_false(grants_read(&c, &g, UINT64_MAX, true));
         grants_clear(&g);
     }
     for (size_t at = 0; at < b.len; at++) {
@@ -242,7 +288,7 @@ static void damaged_principals_are_refused(void **state)
             struct cursor c;
             b.data[at] ^= (uint8_t)(1u << bit);
             cursor_init(&c, b.data, b.len);
-            refused += !grants_read(&c, &g, UINT64_MAX);
+            refused += !grants_read(&c, &g, UINT64_MAX, true);
             grants_clear(&g);
             b.data[at] ^= (uint8_t)(1u << bit);
         }
@@ -251,7 +297,7 @@ static void damaged_principals_are_refused(void **state)
     struct grants g = {0};
     struct cursor c;
     cursor_init(&c, b.data, b.len);
-    assert_false(grants_read(&c, &g, 1)); /* changed after the snapshot's index */
+    assert_false(grants_read(&c, &g, 1, true)); /* changed after the snapshot's index */
     grants_clear(&g);
     buffer_free(&b);
 }
@@ -318,6 +364,7 @@ int main(void)
         TEST(a_copy_of_a_change_has_no_second_effect),
         TEST(there_are_at_most_1024_principals),
         TEST(the_digest_and_snapshots_have_all_of_it),
+        TEST(when_a_token_was_used_last_is_kept_with_it),
         TEST(damaged_principals_are_refused),
         TEST(a_cluster_without_principals_is_as_it_was),
         TEST(the_list_has_every_principal_once_and_no_hash),

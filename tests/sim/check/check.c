@@ -494,6 +494,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
     if (index > c->max_index) {
         check_access_applied(c, index, m);
         chronicle_write(c, node, index, m);
+        check_quota_applied(c, index, m);
         c->max_index = index;
         if (c->epoch != m->epoch) {
             c->epoch = m->epoch;

@@ -6,6 +6,8 @@
  *
  *   AUTH      what the log carries out, and what is answered, is what the grants of that moment allow;
  *             a denial tells nothing of an order; what was administered is in the audit trail
+ *   QUOTA     no more is charged to a grant than its quota, each request once, and what is decided is
+ *             given back
  *   LEADER    one leader a term                        PREFIX  equal digest at equal index
  *   STARTS    who is not what was seen of its id is not heard, and nobody else is refused for it
  *   CLOCK     now never decreases, never runs ahead of every clock that ever led, and keeps pace
@@ -132,6 +134,7 @@ struct check_grant {
     enum role role;
     char routes[8];
     char prefix[8];
+    unsigned rate, orders; /* its quota; 0: none */
 };
 /* What the administrator changes: one thing at a time, until the log has it. */
 struct check_change {

@@ -278,13 +278,14 @@ any_policy(const struct check *c, uint64_t from, uint64_t to, const struct reque
     return false;
 }
 
-void check_access_effect(struct check *c, const struct request_record *r, uint64_t index, int route)
+void check_access_effect(struct check *c, struct request_record *r, uint64_t index, int route)
 {
     struct request_ask ask = {r->principal, r->code, r->order, route};
 
     if (!c->options->access) {
         return;
     }
+    check_quota_recorded(c, r);
     c->coverage->effects_allowed++;
     if (!any_policy(c, index - 1, index, &ask, may)) {
         check_fail(c, "AUTH", (int)r->order,
@@ -322,10 +323,10 @@ static void check_denied(struct check *c, const struct check_call *call,
 
 void check_result(struct check *c, const struct result *r)
 {
-    if (r->error == ORDERSCHED_DENIED &&
+    if ((r->error == ORDERSCHED_DENIED || r->error == ORDERSCHED_QUOTA) &&
         (r->state != ORDERSCHED_STATE_NONE || r->deadline_ms != 0 || r->index != 0)) {
         check_fail(c, "AUTH", -1,
-                   "a denial tells of the order:\n  %s, deadline %" PRIu64 ", log index %" PRIu64
+                   "a refusal tells of the order:\n  %s, deadline %" PRIu64 ", log index %" PRIu64
                    "\n  its caller may not know whether there is one",
                    ordersched_state_name(r->state), r->deadline_ms, r->index);
     }
@@ -342,6 +343,8 @@ void check_access_answered(struct check *c, const struct check_call *call,
     }
     if (a->error == ORDERSCHED_DENIED) {
         check_denied(c, call, &ask, floor);
+    } else if (a->error == ORDERSCHED_QUOTA) {
+        check_quota_answered(c, call, floor);
     } else if (a->error < ORDERSCHED_INVALID && !any_policy(c, floor, c->max_index, &ask, may)) {
         check_fail(c, "AUTH", (int)call->id,
                    "a %s of principal %u is answered %s:\n"

@@ -93,10 +93,34 @@ static bool is_clients(enum operation_code code)
     return operation_is_logged(code) && !operation_is_on_principal(code);
 }
 
+/* When tokens were last used, and from where. */
+static void check_uses(struct check *c, const struct machine *m)
+{
+    for (uint32_t i = 0; i < m->grants.n; i++) {
+        const struct principal *p = m->grants.principals[i];
+        for (uint32_t k = 0; k < p->n_tokens; k++) {
+            const struct token *t = &p->tokens[k];
+            bool known = t->from_len == strlen(SIM_CLIENT_ADDRESS) &&
+                         memcmp(t->from, SIM_CLIENT_ADDRESS, t->from_len) == 0;
+            bool timely = t->used_ms >= t->created_ms && t->used_ms <= m->now_ms;
+            c->coverage->tokens_used += t->used_ms == m->now_ms;
+            if (t->used_ms != 0 && (!known || (!timely && m->era == 0))) {
+                check_fail(c, "AUTH", -1,
+                           "a token of %s was used at %" PRIu64 " ms, from \"%.*s\":\n"
+                           "  it was made at %" PRIu64 " ms, all clients are at " SIM_CLIENT_ADDRESS
+                           ", and now is %" PRIu64 " ms",
+                           p->name, t->used_ms, (int)t->from_len, t->from, t->created_ms,
+                           m->now_ms);
+            }
+        }
+    }
+}
+
 void check_audit_applied(struct check *c, const struct machine *m)
 {
     const struct audit_row *row;
 
+    check_uses(c, m);
     while (check_is_alive(c) && (row = audit_after(&m->audit, c->trail.seen)) != NULL) {
         c->trail.seen = row->number;
         keep_row(c, row);

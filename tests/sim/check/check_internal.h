@@ -2,7 +2,7 @@
  * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
  * check_lists.c (lists, histories), check_deliveries.c (deliveries, effects), check_end.c (after
  * healing), check_state.c (the state, field by field), check_access.c (who may do what),
- * check_audit.c (who did). */
+ * check_quota.c (how much of it), check_audit.c (who did). */
 #ifndef SIM_CHECK_INTERNAL_H
 #define SIM_CHECK_INTERNAL_H
 
@@ -72,7 +72,8 @@ struct life {
     unsigned effects;
     char effect_key[37];
     struct sent *sent;
-    int route; /* its number */
+    int route;            /* its number */
+    unsigned counted_for; /* against the quota of this principal; CHECK_NOBODY */
     struct happening *events;
     size_t n_events, cap_events;
 };
@@ -94,6 +95,7 @@ struct request_record {
     uint64_t delay_ms; /* of a relative deadline; 0: it has none */
     uint64_t floor;    /* when it was first sent: log index... */
     uint64_t asked_ms; /* ...and true time */
+    bool charged;      /* the log remembers it: check_quota.c has it */
     bool failed;       /* ended definitely, and nobody sent it again */
     uint64_t done;     /* log index at which it was recorded with its order; 0 */
     struct life *life;
@@ -140,6 +142,18 @@ struct access {
     uint8_t sent[CHECK_SENT_MAX][ORDERSCHED_REQUEST_ID_SIZE];
     unsigned n_sent;
     bool applied;
+};
+
+/* Of the quotas of clients' principals, as of the last entry. */
+struct quotas {
+    struct quota_model {
+        unsigned principal; /* 0: it has none */
+        uint64_t level;     /* thousandths of an operation, */
+        uint64_t time_ms;   /* then */
+        /* of the entry that is looked at */
+        uint64_t recorded, scheduled;
+    } of[SIM_CLIENTS_MAX];
+    uint8_t newest[ORDERSCHED_REQUEST_ID_SIZE]; /* of the recent requests */
 };
 
 /* Of the audit trail, with authorisation. */
@@ -215,6 +229,7 @@ struct check {
         uint64_t monotonic_ms;
     } installs[SIM_NODES_MAX][SIM_NODES_MAX];
     struct access access;
+    struct quotas quotas;
     struct trail trail;
     /* the end */
     bool healed;
@@ -241,13 +256,19 @@ void check_access_free(struct check *c);
 /* A new log index, before anything else is made of it. */
 void check_access_applied(struct check *c, uint64_t index, const struct machine *m);
 /* A request was recorded with its order by this entry. */
-void check_access_effect(struct check *c, const struct request_record *r, uint64_t index,
-                         int route);
+void check_access_effect(struct check *c, struct request_record *r, uint64_t index, int route);
 void check_access_answered(struct check *c, const struct check_call *call,
                            const struct ordersched_answer *a);
 /* May this answer, which tells of no order, be about one that its caller may not see? */
 bool check_access_hides(const struct check *c, const struct check_call *call,
                         const struct ordersched_answer *a);
+/* check_quota.c */
+/* The log remembers this request from now on. */
+void check_quota_recorded(struct check *c, struct request_record *r);
+/* A new log index, once the chronicle has it. */
+void check_quota_applied(struct check *c, uint64_t index, const struct machine *m);
+/* A call is refused by a quota. */
+void check_quota_answered(struct check *c, const struct check_call *call, uint64_t floor);
 /* check_audit.c */
 void check_audit_free(struct check *c);
 /* A new log index: its rows. */

@@ -91,6 +91,9 @@ static uint64_t order_hash(struct pen *p, const struct order *o)
     put_number(p, order_decision_index(o));
     put_number(p, o->extra != NULL ? o->extra->first_deadline_ms : o->deadline_ms);
     put_extra(p, o->extra != NULL ? o->extra : &none);
+    if (order_charge(o) != 0) {
+        put_number(p, order_charge(o));
+    }
     return XXH3_64bits(p->bytes, p->n);
 }
 
@@ -122,6 +125,19 @@ static void put_recent(struct pen *p, const struct machine *m)
     }
 }
 
+static void put_quota(struct pen *p, const struct grants *g, const struct principal *one)
+{
+    const struct quota_account *accounts = grants_accounts(g, one);
+
+    for (uint32_t i = 0; accounts != NULL && i < GRANT_MAX; i++) {
+        put_number(p, one->slot);
+        put_number(p, accounts[i].bucket.time_ms);
+        put_number(p, accounts[i].bucket.level);
+        put_number(p, accounts[i].orders);
+        put_number(p, accounts[i].bytes);
+    }
+}
+
 static void put_grants(struct pen *p, const struct grants *g)
 {
     put_number(p, g->on);
@@ -137,7 +153,10 @@ static void put_grants(struct pen *p, const struct grants *g)
             put(p, one->tokens[k].hash, sizeof one->tokens[k].hash);
             put_number(p, one->tokens[k].created_ms);
             put_number(p, one->tokens[k].expires_ms);
+            put_number(p, one->tokens[k].used_ms);
+            put_string(p, one->tokens[k].from, one->tokens[k].from_len);
         }
+        put_quota(p, g, one);
     }
 }
 
@@ -256,6 +275,8 @@ static const char *look_at_order(const struct machine *m, struct order *o, uint6
     LOOK(o->schedule_index);
     LOOK(o->route);
     LOOK(o->version);
+    LOOK(o->charge_low);
+    LOOK(o->charge_high);
     LOOK(o->schedule_request[15]);
     if (o->payload_len > 0) {
         LOOK(o->bytes[o->id_len]);
@@ -277,6 +298,17 @@ static const char *look_at_principal(const struct machine *m, struct principal *
         LOOK(p->tokens[0].hash[0]);
         LOOK(p->tokens[0].created_ms);
         LOOK(p->tokens[0].expires_ms);
+    }
+    if (p->n_tokens > 0 && p->tokens[0].used_ms > 1) {
+        LOOK(p->tokens[0].used_ms);
+        LOOK(p->tokens[0].from_len);
+        LOOK(p->tokens[0].from[0]);
+    }
+    if (p->slot != 0) {
+        struct quota_bucket *bucket = &grants_accounts(&m->grants, p)->bucket;
+        LOOK(p->slot);
+        LOOK(bucket->time_ms);
+        LOOK(bucket->level);
     }
     return missing;
 }
