@@ -312,7 +312,7 @@ static void bad_principals_are_refused(void **state)
 
 static void principals_are_listed_in_pages(void **state)
 {
-    struct grant g = {ROLE_ADMIN, {(const uint8_t *)"*", 1}, {NULL, 0}};
+    struct grant g = {.role = ROLE_ADMIN, .routes = {(const uint8_t *)"*", 1}};
 
     (void)state;
     write_array(&b, 2);

@@ -273,7 +273,7 @@ static void damaged_principals_are_refused(void **state)
     bed_apply(k->b, T, use(k, SHOP, "192.0.2.7"));
     k->quota = (struct quota){5, 6, 7};
     book_ask(k, ROOT, book_put(k, "limited", PRINCIPAL_CERTIFICATE, ROLE_PRODUCER, "a*", "p"));
-    grants_write(&b, &k->b->m.grants);
+    grants_write(&b, &k->b->m.grants, true);
     assert_true(b.len <= grants_bound(&k->b->m.grants));
     for (size_t len = 0; len < b.len; len++) {
         struct grants g = {0};
