@@ -58,7 +58,8 @@ static json_t *map_of(struct cursor *c, unsigned depth)
     for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
         struct slice key = cursor_bytes(c);
         json_t *value = value_of(c, depth - 1);
-        if (cursor_ok(c) && key.len > 0) {
+        bool good = cursor_ok(c) && key.len > 0 && memchr(key.data, '\0', key.len) == NULL;
+        if (good) { /* and UTF-8: else jansson does not take it */
             json_object_setn_new(object, (const char *)key.data, key.len, value);
         } else {
             json_decref(value);

@@ -8,8 +8,8 @@
 #include "../wire/cursor.h"
 
 /* The next value: nil, booleans, integers (beyond 63 bits cut to them), strings and bytes (base64 where they are not
- * UTF-8, or have a NUL), arrays, maps with strings as keys; of any other kind, null. Nested to at most 8
- * levels. NULL: malformed. */
+ * UTF-8, or have a NUL), arrays, maps (without what has another key than a string of UTF-8 without NUL); of any
+ * other kind, null. Nested to at most 8 levels. NULL: malformed. */
 json_t *json_of_msgpack(struct cursor *c);
 
 #endif

@@ -48,6 +48,9 @@ void out_id(json_t *object, struct slice id)
     struct buffer url = {0};
 
     out_bytes(object, "id", id);
+    if (id.len == 0) {
+        return; /* which no order has */
+    }
     percent_encode(&url, id);
     bool same = url.len == id.len && memcmp(url.data, id.data, id.len) == 0;
     if (!same && !url.failed && memchr(id.data, '\0', id.len) == NULL) {

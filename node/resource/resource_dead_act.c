@@ -177,8 +177,9 @@ static bool take_page(const struct exchange *x, struct acting *a,
             cut = cut || is_meant(a, &letter);
         }
     }
-    bool stands = next.len == a->cursor_len && memcmp(next.data, a->cursor, next.len) == 0;
-    if (!cursor_ok(&c) || next.len > sizeof a->cursor || (next.len > 0 && stands)) {
+    bool stands = next.len > 0 && next.len == a->cursor_len &&
+                  memcmp(next.data, a->cursor, next.len) == 0;
+    if (!cursor_ok(&c) || next.len > sizeof a->cursor || stands) {
         return false; /* the same place again would never end */
     }
     a->more = cut || next.len > 0;

@@ -190,12 +190,15 @@ static bool take_page(const struct ordersched_answer *answer, json_t *orders, st
     (void)cursor_array(&c);
     *next = cursor_bytes(&c);
     uint32_t n = cursor_array(&c);
-    for (uint32_t i = 0; i < n && cursor_ok(&c); i++) {
+    for (uint32_t i = 0; i < n; i++) {
         (void)cursor_array(&c);
         struct slice id = cursor_bytes(&c);
         uint64_t state = cursor_uint(&c);
         uint64_t deadline_ms = cursor_uint(&c);
         struct slice route = cursor_bytes(&c);
+        if (!cursor_ok(&c)) {
+            return false;
+        }
         json_t *order = json_object();
         out_id(order, id);
         out_text(order, "state", ordersched_state_name((int)state));
