@@ -111,6 +111,7 @@ struct sim_options {
     bool access;                /* "access": authorisation is on, and grants change; */
     uint64_t access_every_ms;   /* mean time between two changes */
     bool clock_silence;         /* none comes through any more, long after the faults have ended */
+    uint64_t canary_ms;         /* "canary": a leader's so often; 0: none */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras
