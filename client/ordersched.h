@@ -149,7 +149,9 @@ struct ordersched_operation {
     const void *payload; /* schedule: 0..ORDERSCHED_PAYLOAD_MAX bytes handed to the callback */
     size_t payload_len;
     /* NULL: the client makes one. Otherwise a request id of an earlier call (see
-     * ordersched_request_id), to repeat that call safely. ORDERSCHED_REQUEST_ID_SIZE bytes. */
+     * ordersched_request_id), to repeat that call safely. ORDERSCHED_REQUEST_ID_SIZE bytes. Or a keyed
+     * one (docs/protocol.md, "Request ids"): 80 00 00 00 00 00, for the client to fill in the time,
+     * and 10 bytes that are the same for each copy of the request, whoever sends it. */
     const uint8_t *request_id;
 };
 

@@ -61,6 +61,7 @@ enum mutant {
     MUTANT_REVOKED_TOKEN_COUNTS,
     MUTANT_DENIED_TELLS_OF_ORDER, /* a denied answer has the order's state */
     MUTANT_AUDIT_LEAVES_ONE_OUT,  /* a kind of administrative operation leaves no row */
+    MUTANT_KEYED_BY_TIME,         /* copies of a keyed request that differ in time are two */
     MUTANT_COUNT
 };
 

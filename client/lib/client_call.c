@@ -10,7 +10,14 @@
 /* It reads every order; asked again too early, a node would do it twice. */
 #define DIGEST_WAIT_MS 60000
 
-static const uint8_t no_request_id[ORDERSCHED_REQUEST_ID_SIZE];
+/* It has no time: a keyed one has all else already. */
+static bool is_unmade(const uint8_t *request_id)
+{
+    static const uint8_t none[ORDERSCHED_REQUEST_ID_SIZE];
+
+    return request_id_is_keyed(request_id) ? request_id_time_ms(request_id) == 0
+                                           : memcmp(request_id, none, sizeof none) == 0;
+}
 
 static bool budget_take(struct call_budget *b, size_t bytes)
 {
@@ -50,7 +57,8 @@ static void call_describe(struct call *call, const struct operation *op)
     call->alone = op->code >= OPERATION_MEMBER_LIST && op->code < OPERATION_EPOCH;
     if (op->request_id != NULL) {
         call->id_offset = (size_t)(op->request_id - op->bytes.data);
-        call->own_id = memcmp(op->request_id, no_request_id, sizeof no_request_id) == 0;
+        call->own_id = is_unmade(op->request_id);
+        call->keyed = request_id_is_keyed(op->request_id);
     }
 }
 

@@ -52,6 +52,7 @@ struct call {
     bool polls;       /* its answer may wait at the leader, for... */
     unsigned wait_ms; /* ...so long */
     bool own_id;      /* the client makes the request id... */
+    bool keyed;       /* ...no more of it than its time... */
     bool id_made;     /* ...and has made it */
     size_t id_offset; /* of the request id in bytes */
 
@@ -76,7 +77,7 @@ struct call {
 };
 
 /* Make a call of one encoded operation (copied). A mutating operation whose request id is 16 zero
- * bytes gets a real one when it is first sent. Any thread. Returns ORDERSCHED_OK, ARGUMENT (does
+ * bytes gets a real one when it is first sent; of a keyed one whose time is 0 only the time is filled in. Any thread. Returns ORDERSCHED_OK, ARGUMENT (does
  * not decode, or belongs into the log only), BUSY (the budget is used up) or NO_MEMORY. */
 int call_new(struct call_budget *budget, const void *operation, size_t len, bool mutating,
              const char *target, ordersched_cb cb, void *arg,

@@ -60,8 +60,12 @@ static bool client_prepare(struct client_logic *l, struct call *call, uint64_t n
     if (!client_logic_time(l, now_ms, &cluster_ms)) {
         return false;
     }
-    l->io.random(l->io.arg, random_bytes, sizeof random_bytes);
-    request_id_make(call->bytes + call->id_offset, cluster_ms, random_bytes);
+    if (call->keyed) {
+        request_id_set_time(call->bytes + call->id_offset, cluster_ms);
+    } else {
+        l->io.random(l->io.arg, random_bytes, sizeof random_bytes);
+        request_id_make(call->bytes + call->id_offset, cluster_ms, random_bytes);
+    }
     call->id_made = true;
     assert(l->need_time > 0);
     l->need_time--;

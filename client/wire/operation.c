@@ -17,6 +17,7 @@ static int decode_request_id(struct cursor *c, struct operation *op)
         return ORDERSCHED_INVALID;
     }
     op->request_id = s.data;
+    op->keyed = request_id_is_keyed(s.data);
     return ORDERSCHED_OK;
 }
 

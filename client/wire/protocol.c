@@ -13,25 +13,6 @@ bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE])
     return memcmp(identity, none, sizeof none) != 0;
 }
 
-uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE])
-{
-    uint64_t ms = 0;
-
-    for (unsigned i = 0; i < 6; i++) {
-        ms = ms << 8 | request_id[i];
-    }
-    return ms;
-}
-
-void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
-                     const uint8_t random[10])
-{
-    for (unsigned i = 0; i < 6; i++) {
-        request_id[i] = (uint8_t)(now_ms >> (40 - 8 * i));
-    }
-    memcpy(request_id + 6, random, 10);
-}
-
 /* [kind, name, from]: who is vouched for. */
 static bool take_for(struct cursor *c, struct request *request)
 {

@@ -59,7 +59,9 @@
 #define PROTOCOL_CLUSTER_SECRET_SIZE 32 /* random bytes that never leave the cluster */
 
 /* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
- * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). */
+ * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). Of a keyed one the
+ * topmost bit is set, and the 10 bytes are the hash of a key: whoever makes another copy of the
+ * request, at another time, makes the same ones. */
 #define PROTOCOL_REQUEST_LIFETIME_MS (600u * 1000) /* an unseen id older than this is STALE */
 #define PROTOCOL_REQUEST_AHEAD_MS (10u * 1000)     /* further ahead of now: EARLY_REQUEST */
 
@@ -254,6 +256,7 @@ struct operation {
     enum operation_code code;
     struct slice bytes;        /* the whole operation, as it came */
     const uint8_t *request_id; /* 16 bytes, or NULL */
+    bool keyed;                /* it is a keyed one, and was taken for one where it was logged */
     struct slice id;           /* order id, or route name for route operations */
     bool relative;
     uint64_t time_ms;
@@ -323,9 +326,23 @@ bool identity_is_known(const uint8_t identity[PROTOCOL_IDENTITY_SIZE]);
 
 /* The time part of a request id, in milliseconds of the cluster's time. */
 uint64_t request_id_time_ms(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
-/* Make a request id from a time and 10 random bytes. */
+/* Make a request id from a time (until the year 6429: later ones are taken for that) and 10 random
+ * bytes. */
 void request_id_make(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
                      const uint8_t random[10]);
+/* The same of a keyed one, from 10 bytes of a hash of all that makes the request what it is. With a time
+ * of 0 libordersched fills in the cluster's when it sends it. */
+void request_id_make_keyed(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms,
+                           const uint8_t hash[10]);
+bool request_id_is_keyed(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
+/* Give it another time; the rest stays. */
+void request_id_set_time(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms);
+/* Are they ids of one request? Of keyed ones whatever their times are. */
+bool request_id_is_same(const uint8_t a[ORDERSCHED_REQUEST_ID_SIZE],
+                        const uint8_t b[ORDERSCHED_REQUEST_ID_SIZE]);
+/* What all ids of one request have in common, for a table: `out` may not be `request_id`. */
+void request_id_normalise(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
+                          uint8_t out[ORDERSCHED_REQUEST_ID_SIZE]);
 
 /* A growing byte buffer for encoders. Zero it to start. On lack of memory `failed` is set and
  * further writes do nothing; check it once at the end. Owned by who zeroed it. */
@@ -411,7 +428,8 @@ void request_encode_head(struct buffer *b, const char *cluster, uint32_t flags,
 void request_encode_token(struct buffer *b, const char *token);
 void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const char *from);
 
-/* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil):
+/* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil; of all that
+ * have a request id, where that is a keyed one: true if it is a copy's, answered as the first was):
  *
  *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
  *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]

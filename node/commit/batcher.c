@@ -161,6 +161,7 @@ struct choice {
     uint32_t operations; /* in all */
     uint32_t reads;
     size_t bytes;
+    bool keyed; /* a request id among them is */
 };
 
 /* A thousand callbacks that end at once do not make one huge entry. */
@@ -270,6 +271,7 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
         choice->operations += in->n_logged + named;
         caller = named ? word : caller;
         choice->reads += reads_of(in);
+        choice->keyed = choice->keyed || in->keyed;
         choice->n_messages++;
     }
 }
@@ -312,6 +314,7 @@ static void batcher_compose(struct batcher *b, uint8_t *data, const struct choic
         .epoch = batch->epoch,
         .sequence = batch->sequence,
         .era = b->host.era != NULL ? b->host.era(b->host.arg) : 0,
+        .keyed = choice->keyed,
         .n_operations = choice->operations,
         .committed = (uint32_t)b->host.committed(b->host.arg),
         .operations = {data + ENTRY_HEADER_SIZE, choice->bytes},

@@ -65,6 +65,7 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
         /* It is behind two heads and the code, in whichever forms these came. */
         assert((size_t)(op.request_id - op.bytes.data) <= UINT8_MAX);
         item->request_id_at = (uint8_t)(op.request_id - op.bytes.data);
+        in->keyed = in->keyed || op.keyed;
     }
     in->administers = in->administers || operation_administers(op.code);
     return true;
@@ -132,7 +133,7 @@ int inbound_check(struct inbound *in, const char *cluster, char *text, size_t te
     in->items = NULL;
     in->n_items = in->n_logged = 0;
     in->logged_bytes = 0;
-    in->administers = in->is_administrative = in->secret = false;
+    in->administers = in->is_administrative = in->secret = in->keyed = false;
     int error = request_decode(in->message, in->message_len, &request);
     if (error != ORDERSCHED_OK) {
         snprintf(text, text_len, "%s", ordersched_error_text(error));

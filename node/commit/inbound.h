@@ -52,6 +52,7 @@ struct inbound {
     bool named;             /* the batcher's: its entry says who asks in front of it */
     bool secret;            /* holds secrets of a route: to be wiped at its end */
     bool is_administrative; /* holds an operation of the log that is audited (audit.h) */
+    bool keyed;             /* holds a request id that is */
     bool administers;       /* holds an operation beside the log (alone in its message) */
     struct inbound_item *items;    /* malloc'ed by inbound_check */
     struct inbound_source *source; /* NULL: not known, as all others of the kind */

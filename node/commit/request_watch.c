@@ -36,7 +36,7 @@ bool request_watch_note(struct request_watch *w, const uint8_t id[ORDERSCHED_REQ
 {
     struct request_watch_cell *cell = &w->cells[cell_of(id)];
 
-    if (cell->target != 0 && memcmp(cell->id, id, sizeof cell->id) == 0) {
+    if (cell->target != 0 && request_id_is_same(cell->id, id)) {
         return cell->target == target;
     }
     memcpy(cell->id, id, sizeof cell->id);

@@ -171,6 +171,7 @@ void front_ask_node(struct exchange *x, uint64_t node, const struct front_operat
     must_hold(!b.failed && !a->operation.failed);
     a->node = node;
     struct front_operation members = {b.data, b.len};
-    ask_begin(a, &members, 1, NULL, members_done);
+    ask_begin(a, &members, 1, f->config.self,
+              members_done); /* it knows them without a leader, too */
     buffer_free(&b);
 }

@@ -65,7 +65,8 @@ struct front_operation {
 void front_ask(struct exchange *x, const struct front_operation *operations, unsigned n,
                void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                unsigned n));
-/* The same of this node itself, from its own state (reads with the local flag), or of another node by id. 0: this one. */
+/* The same of this node itself, from its own state (reads with the local flag), or of another node by id. 0: this one.
+ * Several may be asked at a time; on_done is called for each. */
 void front_ask_node(struct exchange *x, uint64_t node, const struct front_operation *operation,
                     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                     unsigned n));

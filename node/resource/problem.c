@@ -70,7 +70,7 @@ static json_t *problem_make(unsigned status, const char *name, const char *title
     out_number(problem, "status", status);
     out_text(problem, "error", name);
     out_text(problem, "class", class);
-    if (detail != NULL && detail[0] != '\0') {
+    if (detail != NULL && detail[0] != '\0' && strcmp(detail, title) != 0) {
         out_text(problem, "detail", detail);
     }
     return problem;

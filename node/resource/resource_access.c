@@ -121,7 +121,10 @@ static void read_grants(struct fields *f, struct buffer *b, struct operation *op
 static void answer_named_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
     (void)n;
-    if (resource_done_well(x, &answers[0], (struct slice){0})) {
+    if (answers[0].error == ORDERSCHED_EXISTS) {
+        exchange_problem(x, ORDERSCHED_EXISTS, "the principal of this name is of the other kind",
+                         NULL);
+    } else if (resource_done_well(x, &answers[0], (struct slice){0})) {
         json_t *principal = json_object();
         out_bytes(principal, "name", x->segments[2]);
         exchange_answer(x, 200, principal);
@@ -209,6 +212,10 @@ static void answer_token_cb(struct exchange *x, const struct ordersched_answer *
     const char *token = x->state;
 
     (void)n;
+    if (answers[0].error == ORDERSCHED_EXISTS) { /* of which the error's own text says "order" */
+        exchange_problem(x, ORDERSCHED_EXISTS, "there is a principal of this name", NULL);
+        return;
+    }
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
         return;
     }

@@ -112,23 +112,18 @@ static const char *const *const names_of[] = {names_schedule, names_decide, name
 static void read_key(const struct exchange *x, struct order_request *r, struct fields *f,
                      unsigned place)
 {
-    struct slice key;
+    struct slice key = {NULL, 0};
 
     if (r->op.code == OPERATION_GET) {
         return;
     }
-    r->op.request_id = r->request_id;
-    if (fields_text(f, "idempotency_key", &key)) {
-        if (!request_key_is_good(key)) {
-            fields_refuse(f, "idempotency_key", "INVALID", "must be 1 to 128 printable ASCII");
-        }
-        request_key_of_key(x, key, r->request_id);
-    } else if (x->idempotency_key == NULL && r->op.code == OPERATION_SCHEDULE) {
-        request_key_of_content(&r->op, r->request_id);
-    } else {
-        struct slice about = {(const uint8_t *)&place, sizeof place};
-        request_key_make(x, &about, r->request_id);
+    if (fields_text(f, "idempotency_key", &key) && !request_key_is_good(key)) {
+        fields_refuse(f, "idempotency_key", "INVALID", "must be 1 to 128 printable ASCII");
     }
+    if (f->flaw->name == NULL) {
+        request_key_of_operation(x, key, place, &r->op, r->request_id);
+    }
+    r->op.request_id = r->request_id;
 }
 
 static void read_operation(const struct exchange *x, const json_t *value, unsigned place,

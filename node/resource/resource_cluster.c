@@ -158,7 +158,13 @@ void resource_transfer(struct exchange *x)
 static void answer_status_cb(struct exchange *x, const struct ordersched_answer *answers,
                              unsigned n)
 {
+    bool unreachable = answers[0].error == ORDERSCHED_UNREACHABLE;
+
     (void)n;
+    if (unreachable && x->n_params > 0) {
+        exchange_refuse(x, 503, "NODE_UNREACHABLE", "the member did not answer", NULL);
+        return;
+    }
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
         return;
     }
@@ -197,31 +203,28 @@ static void looking_free(void *state)
     free(l);
 }
 
-/* A status says whose it is. */
-static void take_status(const struct looking *l, json_t *status)
+static json_int_t id_of(const json_t *row)
 {
-    json_int_t id = json_integer_value(json_object_get(status, "id"));
+    return json_integer_value(json_object_get(row, "id"));
+}
 
-    for (size_t i = 0; i < json_array_size(l->members); i++) {
+/* A status says whose it is. */
+static void take_status_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
+{
+    struct looking *l = x->state;
+    json_t *status = answers[0].error == ORDERSCHED_OK ? out_status(&answers[0]) : NULL;
+
+    (void)n;
+    assert(l->left > 0);
+    for (size_t i = 0; status != NULL && i < json_array_size(l->members); i++) {
         json_t *member = json_array_get(l->members, i);
-        if (json_integer_value(json_object_get(member, "id")) == id) {
+        if (id_of(member) == id_of(status)) {
             json_object_set_new(member, "up", json_true());
             json_object_set(member, "status", status);
         }
     }
     json_decref(status);
-}
-
-static void take_status_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
-{
-    struct looking *l = x->state;
-
-    (void)n;
-    assert(l->left > 0);
     l->left--;
-    if (answers[0].error == ORDERSCHED_OK) {
-        take_status(l, out_status(&answers[0]));
-    }
     if (l->left == 0) {
         answer_members(x, json_incref(l->members));
     }
@@ -239,35 +242,39 @@ static void ask_all(struct exchange *x, struct looking *l)
         json_t *member = json_array_get(l->members, i);
         json_object_set_new(member, "up", json_false());
         json_object_set_new(member, "status", json_null());
-        uint64_t id = (uint64_t)json_integer_value(json_object_get(member, "id"));
-        resource_ask_node(x, id, &(struct operation){.code = OPERATION_STATUS}, take_status_cb);
+        resource_ask_node(x, (uint64_t)id_of(member), &(struct operation){.code = OPERATION_STATUS},
+                          take_status_cb);
     }
     if (l->left == 0) {
         answer_members(x, json_incref(l->members));
     }
 }
 
-static void answer_members_cb(struct exchange *x, const struct ordersched_answer *answers,
-                              unsigned n)
+static void take_members_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
+    struct looking *l = x->state;
+
     (void)n;
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
         return;
     }
-    struct looking *l = calloc(1, sizeof *l);
-    json_t *members = l != NULL ? read_members(&answers[0]) : NULL;
-    if (members == NULL) {
-        free(l);
+    l->members = read_members(&answers[0]);
+    if (l->members == NULL) {
         resource_malformed(x);
-        return;
+    } else {
+        ask_all(x, l);
     }
-    l->members = members;
-    x->state = l;
-    x->free_state = looking_free;
-    ask_all(x, l);
 }
 
 void resource_cluster(struct exchange *x)
 {
-    resource_ask_node(x, 0, &(struct operation){.code = OPERATION_MEMBER_LIST}, answer_members_cb);
+    struct looking *l = calloc(1, sizeof *l);
+
+    if (l == NULL) {
+        exchange_problem(x, ORDERSCHED_BUSY, "the node is out of memory", NULL);
+        return;
+    }
+    x->state = l;
+    x->free_state = looking_free;
+    resource_ask_node(x, 0, &(struct operation){.code = OPERATION_MEMBER_LIST}, take_members_cb);
 }

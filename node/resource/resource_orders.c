@@ -56,11 +56,7 @@ void resource_order_put(struct exchange *x)
         struct fields f = fields_of(body, "", names, &flaw);
         order_request_read_schedule(&r, &f);
         if (resource_sound(x, &flaw)) {
-            if (x->idempotency_key != NULL) {
-                request_key_make(x, NULL, r.request_id);
-            } else {
-                request_key_of_content(&r.op, r.request_id);
-            }
+            request_key_of_put(x, &r.op, r.request_id);
             r.op.request_id = r.request_id;
             resource_ask(x, &r.op, answer_put_cb);
         }

@@ -25,6 +25,7 @@ static_assert(ENTRY_HEADER_SIZE % ENTRY_ALIGNMENT == 0, "an entry without operat
 
 static const uint8_t magic[4] = {'O', 'S', 'E', '1'};
 static const uint8_t magic_era[4] = {'O', 'S', 'E', '2'};
+static const uint8_t magic_keyed[4] = {'O', 'S', 'E', '3'};
 
 static void put(uint8_t *out, uint64_t value, unsigned bytes)
 {
@@ -68,9 +69,9 @@ void entry_encode(const struct entry *e, uint8_t *out)
     size_t used = ENTRY_HEADER_SIZE + e->operations.len;
     assert(e->n_operations <= e->operations.len); /* the decoder refuses it */
     assert(e->now_ms <= ENTRY_TIME_MAX_MS && e->era <= ENTRY_ERA_MAX);
-    assert(e->era == 0 || e->epoch <= ENTRY_EPOCH_MAX);
+    assert((e->era == 0 && !e->keyed) || e->epoch <= ENTRY_EPOCH_MAX);
     memset(out, 0, ENTRY_HEADER_SIZE);
-    memcpy(out + AT_MAGIC, e->era > 0 ? magic_era : magic, sizeof magic);
+    memcpy(out + AT_MAGIC, e->keyed ? magic_keyed : e->era > 0 ? magic_era : magic, sizeof magic);
     put(out + AT_N_OPERATIONS, e->n_operations, 4);
     put(out + AT_NOW, e->now_ms, 8);
     put(out + AT_EPOCH, e->epoch, 8);
@@ -98,9 +99,15 @@ static bool is_padded(const uint8_t *data, size_t used, size_t len)
     return true;
 }
 
+static bool is_keyed(const uint8_t *data)
+{
+    return memcmp(data + AT_MAGIC, magic_keyed, sizeof magic_keyed) == 0;
+}
+
+/* Is there room for one? */
 static bool has_era(const uint8_t *data)
 {
-    return memcmp(data + AT_MAGIC, magic_era, sizeof magic_era) == 0;
+    return is_keyed(data) || memcmp(data + AT_MAGIC, magic_era, sizeof magic_era) == 0;
 }
 
 static bool is_ours(const uint8_t *data, size_t len)
@@ -120,13 +127,14 @@ int entry_decode(const uint8_t *data, size_t len, struct entry *e)
         !is_padded(data, ENTRY_HEADER_SIZE + (size_t)operations_len, len) ||
         get(data + AT_NOW, 8) > ENTRY_TIME_MAX_MS ||
         get(data + AT_CHECKSUM, 8) != checksum(data, len) ||
-        (has_era(data) && get(data + AT_ERA, 2) == 0)) {
+        (has_era(data) && !is_keyed(data) && get(data + AT_ERA, 2) == 0)) {
         return -1;
     }
     *e = (struct entry){
         .now_ms = get(data + AT_NOW, 8),
         .epoch = get(data + AT_EPOCH, has_era(data) ? 6 : 8),
         .era = has_era(data) ? (uint32_t)get(data + AT_ERA, 2) : 0,
+        .keyed = is_keyed(data),
         .sequence = get(data + AT_SEQUENCE, 8),
         .n_operations = n_operations,
         .committed = (uint32_t)get(data + AT_COMMITTED, 4),

@@ -5,7 +5,8 @@
  *   0  u32 magic "OSE1"     4  u32 n_operations
  *   8  u64 now_ms           at most ENTRY_TIME_MAX_MS; the leader's clock reading
  *  16  u64 epoch            the proposer's term
- *                          with magic "OSE2": u48 epoch, u16 era, which is not 0
+ *                          with magic "OSE2": u48 epoch, u16 era, which is not 0;
+ *                          with magic "OSE3": u48 epoch, u16 era, and some request ids are keyed
  *  24  u64 sequence         the proposer's count, to recognise its own entry
  *  32  u64 checksum         XXH3-64 of the whole entry with this field 0
  *  40  u32 length           bytes of operations that follow
@@ -15,6 +16,10 @@
  *
  * The era counts how often the cluster's time was set back, as far as the proposer knew: a reading
  * from an earlier era is no time of this one.
+ *
+ * Keyed request ids are told from others by a bit that older versions took for a part of their time. So
+ * they count as keyed in an entry that says so alone, at which older versions stop; in others they are what
+ * they were: too early.
  *
  * Changing this: a new magic; both decoded for one release; docs/semantics.md. */
 #ifndef ENTRY_H
@@ -26,13 +31,14 @@
 /* The year 6429. A deadline is at most 400 days later, so that all times fit ORDER_BITS. */
 #define ENTRY_TIME_MAX_MS ((UINT64_C(1) << 47) - 1)
 #define ENTRY_ERA_MAX UINT16_MAX
-#define ENTRY_EPOCH_MAX ((UINT64_C(1) << 48) - 1) /* of an entry with an era */
+#define ENTRY_EPOCH_MAX ((UINT64_C(1) << 48) - 1) /* of an entry with an era, or keyed */
 
 struct entry {
     uint64_t now_ms;
     uint64_t epoch;
     uint64_t sequence;
     uint32_t era; /* at most ENTRY_ERA_MAX */
+    bool keyed;   /* its request ids may be keyed */
     uint32_t n_operations;
     uint32_t committed;
     struct slice operations;

@@ -96,6 +96,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->era = fresh->era;
     m->set_back_ms = fresh->set_back_ms;
     m->clock_trusted = fresh->clock_trusted;
+    m->keyed = fresh->keyed;
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;
@@ -387,6 +388,7 @@ static size_t decode_steps(const struct machine *m, const struct entry *e, size_
             return 0;
         }
         at += s->op.bytes.len;
+        s->op.keyed = s->op.keyed && e->keyed;
         mutant_take_clock(e, &s->op);
         s->place = (struct store_place){0};
         if (is_on_order(s->op.code)) {
@@ -410,6 +412,7 @@ int machine_apply_entry(struct machine *m, uint64_t index, const struct entry *e
     }
     m->applied = index;
     advance_now(m, e->now_ms, e->era);
+    m->keyed = m->keyed || e->keyed;
     if (e->n_operations > 0) {
         machine_follow_now(m, e->n_operations);
     }

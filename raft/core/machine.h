@@ -109,6 +109,7 @@ struct machine {
     uint32_t era;           /* how often the time was set back, */
     uint64_t set_back_ms;   /* last to this; 0: never */
     uint64_t clock_trusted; /* the node whose clock counts where no majority agrees; 0: none */
+    bool keyed;             /* there was an entry with keyed request ids */
     struct store store;
     struct slab slab;      /* the orders' memory */
     struct route *routes;  /* MACHINE_ROUTES_MAX slots that never move */
@@ -147,7 +148,7 @@ struct actor {
 /* Results of the operations of one entry, in their order. Zero it to start; `results` grows as
  * needed, and is the caller's to free(). */
 struct machine_results {
-    struct result *results; /* n_operations of them; bodies empty */
+    struct result *results; /* n_operations of them; bodies empty, or of static memory */
     uint32_t n;
     uint32_t cap;
 };

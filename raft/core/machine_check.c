@@ -46,6 +46,9 @@ static void check_extra(const struct machine *m, const struct order *o)
     CHECK(extra->order == (o->due ? o : NULL));
     CHECK(extra->first_deadline_ms <= o->deadline_ms || m->era > 0);
     CHECK(extra->n_requests <= ORDER_REQUESTS_MAX && extra->n_requests <= extra->cap_requests);
+    for (unsigned i = 0; i < extra->n_requests; i++) {
+        CHECK(m->keyed || !request_id_is_keyed(extra->requests[i].id));
+    }
     CHECK(extra->failures <= extra->attempts && extra->failures <= PROTOCOL_ATTEMPTS_MAX);
     CHECK(extra->attempts == 0 || o->deadline_ms <= m->now_ms);
     CHECK(extra->next_ms == 0 || (o->state == ORDERSCHED_PENDING && extra->attempts > 0));
@@ -59,6 +62,7 @@ static void check_order(const struct machine *m, const struct order *o)
     int state = order_state(o, m->now_ms);
 
     CHECK(o->id_len > 0 && o->id_len <= ORDERSCHED_ID_MAX);
+    CHECK(m->keyed || !request_id_is_keyed(o->schedule_request));
     CHECK(o->payload_len <= ORDERSCHED_PAYLOAD_MAX);
     CHECK(store_find(&m->store, id) == o);
     CHECK(o->route < m->n_routes && m->routes[o->route].used);
@@ -226,6 +230,7 @@ static void check_recent(const struct machine *m)
         const struct recent_request *r = recent_at(m->recent, i);
 
         CHECK(recent_find(m->recent, r->id) == r);
+        CHECK(m->keyed || !request_id_is_keyed(r->id));
     }
     CHECK(recent_digest(m->recent) == recent_digest_anew(m->recent));
     CHECK(audit_is_sound(&m->audit));

@@ -26,7 +26,7 @@ void machine_apply_clock(struct machine *m, const struct operation *op, struct r
 {
     bool changes = !machine_clock_is_in_vain(m, op);
 
-    if (machine_answer_early(m, NULL, op->request_id, result)) {
+    if (machine_answer_early(m, NULL, op, result)) {
         return;
     }
     if (!machine_recent_has_room(m, changes)) {

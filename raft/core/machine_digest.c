@@ -215,6 +215,9 @@ static uint64_t hash_rest(const struct machine *m)
         add_uint(&hash, m->audit.made);
         add_uint(&hash, m->audit.sum);
     }
+    if (m->keyed) { /* and again */
+        add_uint(&hash, m->keyed);
+    }
     return canon_end(&hash);
 }
 

@@ -268,7 +268,7 @@ void machine_apply_grant(struct machine *m, const struct operation *op, struct r
 {
     struct principal *p = grants_find(&m->grants, op->id);
 
-    if (machine_answer_early(m, NULL, op->request_id, result)) {
+    if (machine_answer_early(m, NULL, op, result)) {
         return;
     }
     int error = judge(m, p, op);

@@ -83,7 +83,7 @@ static struct order *orders_schedule(struct machine *m, const struct operation *
 
     o->deadline_ms = deadline_of(m, op);
     o->schedule_index = m->applied;
-    memcpy(o->schedule_request, op->request_id, sizeof o->schedule_request);
+    machine_keep_request(m, op->request_id, o->schedule_request);
     o->version = 1;
     o->route = (uint16_t)(route - m->routes);
     machine_index_add(m, o, place);
@@ -272,7 +272,7 @@ static void apply_to_hidden(struct machine *m, const struct operation *op, struc
 static bool answer_early(const struct machine *m, const struct order *o, bool hidden,
                          const struct operation *op, struct result *result)
 {
-    bool early = machine_answer_early(m, o, op->request_id, result);
+    bool early = machine_answer_early(m, o, op, result);
 
     if (early && hidden &&
         (result->error == ORDERSCHED_STALE_REQUEST || result->error == ORDERSCHED_EARLY_REQUEST)) {
@@ -303,6 +303,7 @@ void machine_apply_order(struct machine *m, const struct actor *actor, const str
         if (result->error == ORDERSCHED_OK && result->state == ORDERSCHED_STATE_NONE &&
             !machine_keeps_old_rules(m)) {
             result->error = ORDERSCHED_REQUEST_ID_USED;
+            result->body = (struct slice){NULL, 0};
         }
         return;
     }

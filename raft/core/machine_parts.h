@@ -15,8 +15,7 @@
  *   machine_read.c      reads
  *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants
- *   machine_observer.c  who hears of a change before it comes
- *   machine_common.c    what all of them reckon, find and walk with
+ *   machine_common.c    what all of them reckon, find and walk with, and tell before a change
  *
  * No two of them call each other. Only these files and snapshot_*.c include it. */
 #ifndef MACHINE_PARTS_H
@@ -48,8 +47,11 @@ void machine_index_route(struct machine *m, const struct route *r);
 /* --- requests --- */
 /* Steps 1 to 4 of "Requests": true when they gave the answer, and the operation is not carried
  * out. `o` is the order, known or forgotten, or NULL. */
-bool machine_answer_early(const struct machine *m, const struct order *o, const uint8_t *request_id,
-                          struct result *result);
+bool machine_answer_early(const struct machine *m, const struct order *o,
+                          const struct operation *op, struct result *result);
+/* The id under which a request is recorded: a keyed one's time is that of its recording. */
+void machine_keep_request(const struct machine *m, const uint8_t *request_id,
+                          uint8_t kept[ORDERSCHED_REQUEST_ID_SIZE]);
 /* Is there room among the recent for one answer more? `spare`: also in the part that is kept for
  * what operators change. Without it the operation must not be carried out: BUSY. */
 bool machine_recent_has_room(struct machine *m, bool spare);

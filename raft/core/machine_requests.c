@@ -27,8 +27,42 @@ void machine_describe(const struct machine *m, const struct order *o, int error,
     }
 }
 
-static void give_again(const struct machine *m, int error, int state, uint64_t deadline_ms,
-                       uint64_t index, struct result *result)
+/* It lies further ahead than any id that is taken: it comes from before a set-back. */
+static bool is_from_before(const struct machine *m, const uint8_t *request_id)
+{
+    return request_id_time_ms(request_id) > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS);
+}
+
+/* When it gets stale, as a time of request ids. What comes from before a set-back may lie years ahead:
+ * past a day it goes as if it were of the moment of that. A keyed one is recorded with the time of its
+ * recording: copies that were made until then, by whosever clock, are to be stale as well. */
+static uint64_t staleness_ms(const struct machine *m, const uint8_t *request_id)
+{
+    uint64_t time_ms = request_id_time_ms(request_id);
+    bool is_far = time_ms > machine_add_ms(m->set_back_ms, MACHINE_SET_BACK_KEPT_MS);
+
+    time_ms = is_far && is_from_before(m, request_id) ? m->set_back_ms : time_ms;
+    return request_id_is_keyed(request_id) ? machine_add_ms(time_ms, PROTOCOL_REQUEST_AHEAD_MS)
+                                           : time_ms;
+}
+
+/* The same of a request recorded with an order that was decided: of a keyed one more copies may have been
+ * made until that. */
+static uint64_t staleness_with_ms(const struct machine *m, const struct order *o,
+                                  const uint8_t *request_id)
+{
+    uint64_t stale_ms = staleness_ms(m, request_id);
+    uint64_t decided_ms = machine_add_ms(order_decided_ms(o), PROTOCOL_REQUEST_AHEAD_MS);
+
+    return request_id_is_keyed(request_id) && decided_ms > stale_ms ? decided_ms : stale_ms;
+}
+
+/* The body that tells a copy of a keyed request from the first: its client does not know which it
+ * is. */
+static const uint8_t is_a_copy[] = {0xc3}; /* msgpack: true */
+
+static void give_again(const struct machine *m, const struct operation *op, int error, int state,
+                       uint64_t deadline_ms, uint64_t index, struct result *result)
 {
     memset(result, 0, sizeof *result);
     result->error = error;
@@ -37,28 +71,53 @@ static void give_again(const struct machine *m, int error, int state, uint64_t d
     result->remaining_ms = remaining_ms(m, deadline_ms);
     result->index = index;
     result->repeated = true;
+    if (op->keyed && error == ORDERSCHED_OK) {
+        result->body = (struct slice){is_a_copy, sizeof is_a_copy};
+    }
 }
 
-bool machine_answer_early(const struct machine *m, const struct order *o, const uint8_t *request_id,
-                          struct result *result)
+/* An id that looks keyed, of a log that was written when none was. */
+static bool is_of_old_log(const struct operation *op)
+{
+    return request_id_is_keyed(op->request_id) && !op->keyed;
+}
+
+/* The answer that the order keeps for this request, or NULL. Of an order that is forgotten a keyed request
+ * is no copy of one that is stale: whoever makes the order anew says the same as the first time. */
+static const struct order_request *kept_answer(const struct machine *m, const struct order *o,
+                                               const struct operation *op,
+                                               struct order_request *scratch)
+{
+    const struct order_request *kept = o ? order_find_request(o, op->request_id, scratch) : NULL;
+
+    return kept && op->keyed && machine_is_forgotten(m, o) &&
+                   staleness_with_ms(m, o, kept->id) <= m->request_floor_ms
+               ? NULL
+               : kept;
+}
+
+bool machine_answer_early(const struct machine *m, const struct order *o,
+                          const struct operation *op, struct result *result)
 {
     struct order_request scratch;
-    const struct order_request *with_order = o ? order_find_request(o, request_id, &scratch) : NULL;
     const struct order *known = o && !machine_is_forgotten(m, o) ? o : NULL;
-    const struct recent_request *recent;
-    uint64_t time_ms;
 
+    if (is_of_old_log(op)) {
+        machine_describe(m, known, ORDERSCHED_EARLY_REQUEST, result);
+        return true;
+    }
+    const struct order_request *with_order = kept_answer(m, o, op, &scratch);
     if (with_order) {
-        give_again(m, with_order->error, with_order->state, with_order->deadline_ms,
+        give_again(m, op, with_order->error, with_order->state, with_order->deadline_ms,
                    with_order->index, result);
         return true;
     }
-    recent = recent_find(m->recent, request_id);
+    const struct recent_request *recent = recent_find(m->recent, op->request_id);
     if (recent) {
-        give_again(m, recent->error, recent->state, recent->deadline_ms, recent->index, result);
+        give_again(m, op, recent->error, recent->state, recent->deadline_ms, recent->index, result);
         return true;
     }
-    time_ms = request_id_time_ms(request_id);
+    uint64_t time_ms = request_id_time_ms(op->request_id);
     if (time_ms <= m->request_floor_ms) {
         machine_describe(m, known, ORDERSCHED_STALE_REQUEST, result);
         return true;
@@ -68,22 +127,6 @@ bool machine_answer_early(const struct machine *m, const struct order *o, const 
         return true;
     }
     return false;
-}
-
-/* It lies further ahead than any id that is taken: it comes from before a set-back. */
-static bool is_from_before(const struct machine *m, const uint8_t *request_id)
-{
-    return request_id_time_ms(request_id) > machine_add_ms(m->now_ms, PROTOCOL_REQUEST_AHEAD_MS);
-}
-
-/* When it gets stale, as a time of request ids. What comes from before a set-back may lie years ahead:
- * past a day it goes as if it were of the moment of that. */
-static uint64_t staleness_ms(const struct machine *m, const uint8_t *request_id)
-{
-    uint64_t time_ms = request_id_time_ms(request_id);
-    bool is_far = time_ms > machine_add_ms(m->set_back_ms, MACHINE_SET_BACK_KEPT_MS);
-
-    return is_far && is_from_before(m, request_id) ? m->set_back_ms : time_ms;
 }
 
 /* --- the floor --- */
@@ -218,7 +261,17 @@ static void add_recent(struct machine *m, const struct order_request *answer)
     recent_add(m->recent, &request);
 }
 
-static struct order_request answer_of(const uint8_t *request_id, const struct result *result)
+void machine_keep_request(const struct machine *m, const uint8_t *request_id,
+                          uint8_t kept[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    memcpy(kept, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    if (request_id_is_keyed(request_id)) {
+        request_id_set_time(kept, m->now_ms);
+    }
+}
+
+static struct order_request answer_of(const struct machine *m, const uint8_t *request_id,
+                                      const struct result *result)
 {
     struct order_request answer = {
         .index = result->index,
@@ -228,14 +281,14 @@ static struct order_request answer_of(const uint8_t *request_id, const struct re
     };
 
     assert((unsigned)result->error <= UINT8_MAX && (unsigned)result->state <= ORDERSCHED_DEAD);
-    memcpy(answer.id, request_id, sizeof answer.id);
+    machine_keep_request(m, request_id, answer.id);
     return answer;
 }
 
 void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
                            struct result *result)
 {
-    struct order_request answer = answer_of(request_id, result);
+    struct order_request answer = answer_of(m, request_id, result);
 
     add_recent(m, &answer);
     result->recent = true;
@@ -247,7 +300,7 @@ void machine_record_recent(struct machine *m, const uint8_t *request_id, bool ch
 void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,
                     const struct result *result)
 {
-    struct order_request answer = answer_of(request_id, result);
+    struct order_request answer = answer_of(m, request_id, result);
     size_t before;
 
     machine_touch(m, o);
@@ -257,40 +310,49 @@ void machine_record(struct machine *m, struct order *o, const uint8_t *request_i
 }
 
 /* Must the request outlive its order? */
-static bool has_to_move(const struct machine *m, const uint8_t *request_id)
+static bool has_to_move(const struct machine *m, const struct order *o, const uint8_t *request_id)
 {
-    return staleness_ms(m, request_id) > m->request_floor_ms &&
+    return staleness_with_ms(m, o, request_id) > m->request_floor_ms &&
            recent_find(m->recent, request_id) == NULL;
+}
+
+/* It is known as long as it would have been with its order. */
+static void move_request(struct machine *m, const struct order *o, struct order_request answer)
+{
+    if (!has_to_move(m, o, answer.id)) {
+        return;
+    }
+    if (request_id_is_keyed(answer.id) &&
+        staleness_ms(m, answer.id) < staleness_with_ms(m, o, answer.id)) {
+        request_id_set_time(answer.id, order_decided_ms(o));
+    }
+    add_recent(m, &answer);
 }
 
 bool machine_move_requests(struct machine *m, const struct order *o)
 {
     struct order_request scratch;
-    uint32_t n = has_to_move(m, o->schedule_request);
+    uint32_t n = has_to_move(m, o, o->schedule_request);
 
     for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
-        n += has_to_move(m, o->extra->requests[i].id);
+        n += has_to_move(m, o, o->extra->requests[i].id);
     }
     if (!has_room(m, n, false)) {
         return false;
     }
-    if (has_to_move(m, o->schedule_request)) {
-        add_recent(m, order_find_request(o, o->schedule_request, &scratch));
-    }
+    move_request(m, o, *order_find_request(o, o->schedule_request, &scratch));
     for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
-        if (has_to_move(m, o->extra->requests[i].id)) {
-            add_recent(m, &o->extra->requests[i]);
-        }
+        move_request(m, o, o->extra->requests[i]);
     }
     return true;
 }
 
 uint64_t machine_latest_request_ms(const struct machine *m, const struct order *o)
 {
-    uint64_t latest_ms = staleness_ms(m, o->schedule_request);
+    uint64_t latest_ms = staleness_with_ms(m, o, o->schedule_request);
 
     for (unsigned i = 0; o->extra && i < o->extra->n_requests; i++) {
-        uint64_t time_ms = staleness_ms(m, o->extra->requests[i].id);
+        uint64_t time_ms = staleness_with_ms(m, o, o->extra->requests[i].id);
 
         if (latest_ms < time_ms) {
             latest_ms = time_ms;

@@ -227,7 +227,7 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
     int error = judge(m, r, op);
     bool changes = error == ORDERSCHED_OK && !is_idle(r, op);
 
-    if (machine_answer_early(m, NULL, op->request_id, result)) {
+    if (machine_answer_early(m, NULL, op, result)) {
         return;
     }
     if (!machine_recent_has_room(m, changes)) {

@@ -12,7 +12,7 @@ bool machine_is_in_vain(const struct machine *m, const struct operation *op)
     struct result copy;
     const struct order *o = is_on_order(op->code) ? store_find(&m->store, op->id) : NULL;
 
-    if (machine_answer_early(m, o, op->request_id, &copy)) {
+    if (machine_answer_early(m, o, op, &copy)) {
         return false;
     }
     if (operation_is_on_clock(op->code)) {

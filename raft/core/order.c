@@ -144,7 +144,7 @@ void order_move(struct order *o, enum ordersched_state to)
 
 static bool same_request(const uint8_t *a, const uint8_t *b)
 {
-    return memcmp(a, b, ORDERSCHED_REQUEST_ID_SIZE) == 0;
+    return request_id_is_same(a, b) && (!MUTANT(KEYED_BY_TIME) || memcmp(a, b, 6) == 0);
 }
 
 /* A schedule that made an order has but one possible answer, so that it need not be stored. */

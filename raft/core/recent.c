@@ -59,7 +59,10 @@ static uint32_t place_of(const struct recent *r, uint32_t i)
 
 static uint32_t *bucket_of(const struct recent *r, const uint8_t *request_id)
 {
-    uint32_t hash = (uint32_t)siphash(r->key, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    uint8_t common[ORDERSCHED_REQUEST_ID_SIZE];
+
+    request_id_normalise(request_id, common);
+    uint32_t hash = (uint32_t)siphash(r->key, common, sizeof common);
     uint32_t bucket = hash & (2 * r->mask + 1);
 
     return &r->buckets[bucket < r->n_buckets ? bucket : bucket & r->mask];
@@ -255,7 +258,7 @@ const struct recent_request *recent_find(const struct recent *r, const uint8_t *
          place = at_place(r, place)->next) {
         const struct recent_request *request = at_place(r, place);
 
-        if (memcmp(request->id, request_id, ORDERSCHED_REQUEST_ID_SIZE) == 0) {
+        if (request_id_is_same(request->id, request_id)) {
             return request;
         }
     }

@@ -40,7 +40,8 @@ static size_t bound_of_machine(void)
 /* The oldest that can hold it: so nodes of older versions can read what they know. */
 static uint32_t version_of(const struct machine *m)
 {
-    return m->audit.made > 0               ? SNAPSHOT_VERSION
+    return m->keyed                        ? SNAPSHOT_VERSION
+           : m->audit.made > 0             ? SNAPSHOT_VERSION_AUDIT
            : grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION_GRANTS
                                            : SNAPSHOT_VERSION_PLAIN;
 }
@@ -209,7 +210,7 @@ void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_r
     if (version_of(m) >= SNAPSHOT_VERSION_GRANTS) {
         grants_write(b, &m->grants);
     }
-    if (version_of(m) == SNAPSHOT_VERSION) {
+    if (version_of(m) >= SNAPSHOT_VERSION_AUDIT) {
         audit_write(b, &m->audit);
     }
     write_uint(b, n_recent);

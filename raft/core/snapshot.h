@@ -23,7 +23,7 @@
 #include "snapshot_part.h"
 
 #define SNAPSHOT_MAGIC "OSDSNAP1"
-#define SNAPSHOT_VERSION 7
+#define SNAPSHOT_VERSION 8
 
 struct snapshot_build; /* opaque; a machine has one at most, as its observer */
 

@@ -83,6 +83,7 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->secret_index = read_at_most(c, m->applied);
         c->failed = c->failed || (m->secret_index == 0 && has_secret(m));
     }
+    m->keyed = version > SNAPSHOT_VERSION_AUDIT;
     m->epoch_ms = m->now_ms; /* it was not told */
     if (version >= 5) {
         m->epoch_ms = read_at_most(c, m->now_ms);
@@ -179,11 +180,18 @@ static bool read_routes(struct cursor *c, struct machine *m, uint32_t version)
 
 /* --- requests --- */
 
-static bool read_answer_fields(struct cursor *c, struct order_request *request)
+/* Is it a request id that the machine may hold? */
+static bool is_request_id(const struct machine *m, struct slice id)
+{
+    return id.len == ORDERSCHED_REQUEST_ID_SIZE && (m->keyed || !request_id_is_keyed(id.data));
+}
+
+static bool read_answer_fields(struct cursor *c, const struct machine *m,
+                               struct order_request *request)
 {
     struct slice id = cursor_bytes(c);
 
-    if (!cursor_ok(c) || id.len != sizeof request->id) {
+    if (!cursor_ok(c) || !is_request_id(m, id)) {
         return false;
     }
     memcpy(request->id, id.data, sizeof request->id);
@@ -200,7 +208,7 @@ static bool read_recent(struct cursor *c, struct machine *m)
     struct recent_request recent;
     struct order_request r;
 
-    if (!read_answer_fields(c, &r) || recent_find(m->recent, r.id) ||
+    if (!read_answer_fields(c, m, &r) || recent_find(m->recent, r.id) ||
         recent_count(m->recent) == MACHINE_RECENT_MAX) {
         return false;
     }
@@ -293,7 +301,7 @@ static bool read_history(struct cursor *c, struct order_extra *extra)
     return cursor_ok(c) && history_restore(&extra->history, (uint32_t)dropped, reason, n, events);
 }
 
-static bool read_extra(struct cursor *c, struct order *o, uint32_t version)
+static bool read_extra(struct cursor *c, const struct machine *m, struct order *o, uint32_t version)
 {
     struct order_extra *extra = must_have(order_extra(o));
     uint32_t n;
@@ -309,7 +317,7 @@ static bool read_extra(struct cursor *c, struct order *o, uint32_t version)
     for (uint32_t i = 0; i < n; i++) {
         struct order_request request;
 
-        if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS) || !read_answer_fields(c, &request)) {
+        if (!read_array_of(c, SNAPSHOT_ANSWER_FIELDS) || !read_answer_fields(c, m, &request)) {
             return false;
         }
         order_add_request(o, &request);
@@ -327,7 +335,7 @@ struct order_fields {
     uint64_t state, deadline_ms, decided_ms, decision_index, schedule_index, version, route;
 };
 
-static bool read_fields(struct cursor *c, struct order_fields *f)
+static bool read_fields(struct cursor *c, const struct machine *m, struct order_fields *f)
 {
     f->id = cursor_bytes(c);
     f->state = cursor_uint(c);
@@ -340,8 +348,8 @@ static bool read_fields(struct cursor *c, struct order_fields *f)
     f->route = read_at_most(c, MACHINE_ROUTES_MAX - 1);
     f->payload = cursor_bytes(c);
     return cursor_ok(c) && f->id.len > 0 && f->id.len <= ORDERSCHED_ID_MAX &&
-           f->payload.len <= ORDERSCHED_PAYLOAD_MAX &&
-           f->schedule_request.len == ORDERSCHED_REQUEST_ID_SIZE && is_stored_state(f->state);
+           f->payload.len <= ORDERSCHED_PAYLOAD_MAX && is_request_id(m, f->schedule_request) &&
+           is_stored_state(f->state);
 }
 
 /* One order, behind the array of `n` that it is. */
@@ -351,7 +359,8 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t
     struct order_fields f;
     struct order *o;
 
-    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) || !read_fields(c, &f)) {
+    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
+        !read_fields(c, m, &f)) {
         return false;
     }
     o = must_have(order_new(&m->slab, f.id, f.payload));
@@ -366,7 +375,7 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
     o->version = (uint32_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, o, version)) || !is_consistent(m, o) ||
+    if ((n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, m, o, version)) || !is_consistent(m, o) ||
         !store_insert(&m->store, o)) {
         order_free(&m->slab, o);
         return false;

@@ -268,6 +268,38 @@ static void a_stale_id_of_our_own_making_is_replaced_by_a_fresh_one(void **state
     world_free(w);
 }
 
+static void a_keyed_id_gets_its_time_and_keeps_its_key(void **state)
+{
+    (void)state;
+    static const uint8_t hash[10] = "ten bytes";
+    struct world *w = world_with_leader(NULL);
+    struct ending o = {0};
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE], wanted[sizeof id];
+
+    request_id_make_keyed(id, 0, hash);
+    assert_int_equal(world_submit(w, &o, OPERATION_PAY, id, NULL, 10000), ORDERSCHED_OK);
+    world_tick(w);
+    request_id_make_keyed(wanted, request_id_time_ms(world_last(w)->op.request_id), hash);
+    assert_memory_equal(world_last(w)->op.request_id, wanted, sizeof id);
+    assert_in_range(request_id_time_ms(wanted), NOW, NOW + 10000);
+    struct said later = from_leader_a;
+    later.now_ms = NOW + 3600000;
+    struct result stale = {.error = ORDERSCHED_STALE_REQUEST};
+    world_answer(w, world_last(w), &later, &stale);
+    request_id_make_keyed(wanted, NOW + 3600000, hash);
+    assert_memory_equal(world_last(w)->op.request_id, wanted, sizeof id);
+    world_answer_ok(w, world_last(w));
+    assert_int_equal(o.error, ORDERSCHED_OK);
+    /* one that has a time is its caller's */
+    request_id_make_keyed(id, 5, hash);
+    assert_int_equal(world_submit(w, &o, OPERATION_PAY, id, NULL, 10000), ORDERSCHED_OK);
+    world_tick(w);
+    assert_memory_equal(world_last(w)->op.request_id, id, sizeof id);
+    world_answer(w, world_last(w), &later, &stale);
+    assert_int_equal(o.error, ORDERSCHED_STALE_REQUEST);
+    world_free(w);
+}
+
 static void an_early_id_is_made_anew_from_the_leaders_time(void **state)
 {
     (void)state;
@@ -427,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_outcome_of_every_sequence_of_attempts_is_as_the_table_says),
         cmocka_unit_test(a_stale_id_of_our_own_making_is_replaced_by_a_fresh_one),
+        cmocka_unit_test(a_keyed_id_gets_its_time_and_keeps_its_key),
         cmocka_unit_test(an_early_id_is_made_anew_from_the_leaders_time),
         cmocka_unit_test(a_follower_does_not_set_the_time_back),
         cmocka_unit_test(the_sentence_of_an_error_is_handed_on),

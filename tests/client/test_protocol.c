@@ -61,6 +61,43 @@ static void a_schedule_comes_back_as_it_was(void **state)
     buffer_free(&b);
 }
 
+static void a_keyed_request_id_has_its_time_below_the_topmost_bit(void **state)
+{
+    uint8_t a[ORDERSCHED_REQUEST_ID_SIZE], b[sizeof a], common[2][sizeof a];
+    const uint8_t hash[10] = "ten bytes", other[10] = "ten other";
+    const uint64_t max_ms = (UINT64_C(1) << 47) - 1;
+
+    (void)state;
+    request_id_make_keyed(a, 0, hash);
+    assert_memory_equal(a, "\x80\0\0\0\0\0ten bytes", 15);
+    assert_true(request_id_is_keyed(a));
+    assert_int_equal(request_id_time_ms(a), 0);
+    request_id_set_time(a, max_ms);
+    assert_true(request_id_is_keyed(a));
+    assert_int_equal(request_id_time_ms(a), max_ms);
+    request_id_make(b, UINT64_MAX, hash); /* no time makes one keyed */
+    assert_false(request_id_is_keyed(b));
+    assert_int_equal(request_id_time_ms(b), max_ms);
+    request_id_set_time(b, UINT64_MAX);
+    assert_false(request_id_is_keyed(b));
+    assert_false(request_id_is_same(a, b));
+    assert_false(request_id_is_same(b, a));
+    request_id_make_keyed(b, 5, hash);
+    assert_true(request_id_is_same(a, b));
+    request_id_normalise(a, common[0]);
+    request_id_normalise(b, common[1]);
+    assert_memory_equal(common[0], common[1], sizeof a);
+    request_id_make_keyed(b, max_ms, other);
+    assert_false(request_id_is_same(a, b));
+    request_id_make(a, 5, hash);
+    request_id_make(b, 6, hash);
+    assert_false(request_id_is_same(a, b));
+    request_id_normalise(a, common[0]);
+    assert_memory_equal(common[0], a, sizeof a);
+    request_id_set_time(b, 5);
+    assert_true(request_id_is_same(a, b));
+}
+
 static void an_extend_may_name_the_version_that_it_expects(void **state)
 {
     struct buffer b = {0};
@@ -418,6 +455,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
+        cmocka_unit_test(a_keyed_request_id_has_its_time_below_the_topmost_bit),
         cmocka_unit_test(an_extend_may_name_the_version_that_it_expects),
         cmocka_unit_test(a_list_with_filters_comes_back_as_it_was),
         cmocka_unit_test(a_route_comes_back_as_it_was),

@@ -44,6 +44,36 @@ static void message_from(struct message *m, bool administrative, const char *fro
     m->in.is_administrative = administrative;
 }
 
+static void an_entry_says_that_it_has_keyed_request_ids(void **state)
+{
+    struct message m[3];
+    struct bench t;
+    struct entry e;
+
+    (void)state;
+    batcher_bench_init(&t, 100, 1 << 20);
+    for (unsigned i = 0; i < 3; i++) {
+        bench_message_init(&m[i], 1, 0);
+        m[i].in.keyed = i == 1;
+        assert_true(batcher_submit(&t.batcher, &m[i].in));
+        if (i != 1) {
+            batcher_pump(&t.batcher);
+        }
+    }
+    for (unsigned i = 0; i < t.n_proposed; i++) {
+        assert_int_equal(entry_decode(t.proposed[i].data, t.proposed[i].len, &e), 0);
+        assert_int_equal(e.keyed, i == 1); /* with the message behind it */
+        assert_int_equal(e.n_operations, 1 + i);
+    }
+    assert_int_equal(t.n_proposed, 2);
+    batcher_bench_commit(&t);
+    batcher_bench_commit(&t);
+    for (unsigned i = 0; i < 3; i++) {
+        bench_message_free(&m[i]);
+    }
+    batcher_close(&t.batcher);
+}
+
 static void whence_it_is_asked_stands_in_front_of_what_is_administrative(void **state)
 {
     uint8_t a[TOKEN_HASH_SIZE] = "a";
@@ -146,6 +176,7 @@ static void a_full_entry_has_room_for_who_asks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_entry_says_that_it_has_keyed_request_ids),
         cmocka_unit_test(who_asks_stands_in_front_of_what_another_asks),
         cmocka_unit_test(whence_it_is_asked_stands_in_front_of_what_is_administrative),
         cmocka_unit_test(a_full_entry_has_room_for_who_asks),

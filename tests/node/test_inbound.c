@@ -73,6 +73,22 @@ static int check(struct inbound *in, uint32_t flags, const struct operation *ops
     return error;
 }
 
+static void a_keyed_request_id_is_noticed(void **state)
+{
+    static const uint8_t key[ORDERSCHED_REQUEST_ID_SIZE] = {0x81, 2, 3};
+    struct operation ops[] = {op_pay("a"), op_get("b"), op_pay("c")};
+    struct inbound in;
+
+    (void)state;
+    assert_int_equal(check(&in, 0, ops, 3), ORDERSCHED_OK);
+    assert_false(in.keyed);
+    drop(&in);
+    ops[0].request_id = key;
+    assert_int_equal(check(&in, 0, ops, 3), ORDERSCHED_OK);
+    assert_true(in.keyed);
+    drop(&in);
+}
+
 static void items_are_found_and_counted(void **state)
 {
     struct operation ops[] = {op_pay("a"),
@@ -443,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_are_found_and_counted),
+        cmocka_unit_test(a_keyed_request_id_is_noticed),
         cmocka_unit_test(an_empty_message_is_sound),
         cmocka_unit_test(a_wrong_operation_is_refused_alone),
         cmocka_unit_test(operations_of_the_log_alone_do_not_come_from_outside),

@@ -50,6 +50,24 @@ static void a_copy_is_let_through_and_another_use_is_not(void **state)
     free(w);
 }
 
+static void a_copy_of_a_keyed_request_may_have_another_time(void **state)
+{
+    struct request_watch *w = calloc(1, sizeof *w);
+    uint8_t id[ORDERSCHED_REQUEST_ID_SIZE], copy[sizeof id], plain[sizeof id];
+    uint8_t hash[10] = "ten bytes";
+
+    (void)state;
+    assert_non_null(w);
+    request_id_make_keyed(id, 1000, hash);
+    request_id_make_keyed(copy, 2000, hash);
+    request_id_make(plain, 1000, hash);
+    assert_true(request_watch_note(w, id, 7));
+    assert_true(request_watch_note(w, copy, 7));
+    assert_false(request_watch_note(w, copy, 8));
+    assert_true(request_watch_note(w, plain, 8));
+    free(w);
+}
+
 static void the_latest_are_remembered_whatever_their_ids(void **state)
 {
     struct request_watch *w = calloc(1, sizeof *w);
@@ -80,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_differs_in_code_or_name_differs),
         cmocka_unit_test(a_copy_is_let_through_and_another_use_is_not),
+        cmocka_unit_test(a_copy_of_a_keyed_request_may_have_another_time),
         cmocka_unit_test(the_latest_are_remembered_whatever_their_ids),
     };
 

@@ -128,6 +128,26 @@ static void an_entry_with_an_era_comes_back_and_is_laid_out_as_documented(void *
     free(data);
 }
 
+static void an_entry_with_keyed_request_ids_says_so(void **state)
+{
+    (void)state;
+    for (uint32_t era = 0; era <= ENTRY_ERA_MAX; era += ENTRY_ERA_MAX) {
+        struct entry e = example("abc");
+        struct entry back;
+        size_t len;
+        e.epoch = ENTRY_EPOCH_MAX;
+        e.era = era;
+        e.keyed = true;
+        uint8_t *data = encode(&e, &len);
+        assert_memory_equal(data, "OSE3", 4);
+        assert_int_equal(entry_decode(data, len, &back), 0);
+        assert_true(back.keyed && back.epoch == e.epoch && back.era == era);
+        assert_true(back.sequence == e.sequence && back.now_ms == e.now_ms);
+        assert_int_equal(entry_committed(data, len, 0x80000009), 0x80000005);
+        free(data);
+    }
+}
+
 static void an_entry_with_any_bit_changed_is_refused(void **state)
 {
     (void)state;
@@ -243,6 +263,7 @@ int main(void)
         cmocka_unit_test(the_length_is_a_multiple_of_eight_and_no_longer_than_needed),
         cmocka_unit_test(the_bytes_are_laid_out_as_documented),
         cmocka_unit_test(an_entry_with_an_era_comes_back_and_is_laid_out_as_documented),
+        cmocka_unit_test(an_entry_with_keyed_request_ids_says_so),
         cmocka_unit_test(an_entry_with_any_bit_changed_is_refused),
         cmocka_unit_test(an_entry_cut_short_or_with_bytes_behind_is_refused),
         cmocka_unit_test(fields_that_lie_are_refused_whatever_the_checksum_says),

@@ -157,6 +157,7 @@ struct operation bed_outcome(struct bed *b, const char *id, uint32_t version, ui
 void bed_add(struct bed *b, const struct operation *op)
 {
     operation_encode(&b->operations, op);
+    b->keyed = b->keyed || (op->request_id != NULL && request_id_is_keyed(op->request_id));
     assert_false(b->operations.failed);
     b->n++;
 }
@@ -168,6 +169,7 @@ const struct result *bed_commit(struct bed *b, uint64_t now_ms)
         .epoch = b->epoch,
         .sequence = b->index,
         .era = b->m.era,
+        .keyed = b->keyed && !b->before_keyed,
         .n_operations = b->n,
         .operations = {b->operations.data, b->operations.len},
     };
@@ -184,6 +186,7 @@ const struct result *bed_commit(struct bed *b, uint64_t now_ms)
     assert_int_equal(b->results.n, b->n);
     buffer_reset(&b->operations);
     b->n = 0;
+    b->keyed = false;
     return b->results.results;
 }
 

@@ -15,6 +15,8 @@ struct bed {
     uint64_t epoch; /* the proposer's term */
     uint64_t serial;
     uint32_t n;
+    bool keyed;        /* a request id of the operations gathered is */
+    bool before_keyed; /* set it: entries are as they were when no request id was keyed */
     struct buffer operations;
     struct buffer entry; /* the last one applied */
     struct machine_results results;

@@ -106,17 +106,29 @@ static uint64_t ceiling(const struct model *m)
 /* The time that a request id is counted as having: of what lies far ahead since a set-back, that. */
 static uint64_t age(const struct model *m, const struct model_answer *a)
 {
-    return a->time_ms > m->now_ms + 10000 && a->time_ms > m->set_back_ms + MODEL_DAY_MS
-               ? m->set_back_ms
-               : a->time_ms;
+    uint64_t ms = a->time_ms > m->now_ms + 10000 && a->time_ms > m->set_back_ms + MODEL_DAY_MS
+                      ? m->set_back_ms
+                      : a->time_ms;
+
+    return a->keyed ? ms + 10000 : ms; /* whoever makes a copy may be so far ahead */
+}
+
+/* Of one that is kept with a decided order: of a key there may be copies from before the decision. */
+static uint64_t age_with(const struct model *m, const struct model_order *o,
+                         const struct model_answer *a)
+{
+    uint64_t ms = age(m, a);
+
+    return a->keyed && o->decided_ms + 10000 > ms ? o->decided_ms + 10000 : ms;
 }
 
 static uint64_t latest_request(const struct model *m, const struct model_order *o)
 {
-    uint64_t ms = age(m, &o->schedule);
+    uint64_t ms = age_with(m, o, &o->schedule);
 
     for (unsigned i = 0; i < o->n_requests; i++) {
-        ms = age(m, &o->requests[i]) > ms ? age(m, &o->requests[i]) : ms;
+        uint64_t one_ms = age_with(m, o, &o->requests[i]);
+        ms = one_ms > ms ? one_ms : ms;
     }
     return ms;
 }
@@ -250,11 +262,8 @@ static void remember_recent(struct model *m, struct model_answer a)
     append_recent(m, a);
 }
 
-static const struct model_answer *recall(const struct model *m, const struct model_order *o,
-                                         uint64_t serial)
+static const struct model_answer *recall_of_order(const struct model_order *o, uint64_t serial)
 {
-    uint64_t place = serial < m->cap_serial ? m->recent_of_serial[serial] : 0;
-
     if (o && o->schedule.serial == serial) {
         return &o->schedule;
     }
@@ -263,7 +272,45 @@ static const struct model_answer *recall(const struct model *m, const struct mod
             return &o->requests[i];
         }
     }
+    return NULL;
+}
+
+static const struct model_answer *recall(const struct model *m, const struct model_order *o,
+                                         uint64_t serial)
+{
+    uint64_t place = serial < m->cap_serial ? m->recent_of_serial[serial] : 0;
+    const struct model_answer *of_order = recall_of_order(o, serial);
+
+    if (of_order) {
+        return of_order;
+    }
     return place > m->first_recent ? &m->recent[place - 1] : NULL;
+}
+
+static bool has_key(const struct operation *op)
+{
+    return op->request_id[0] >= 128;
+}
+
+/* Which request it is the answer to. */
+static void sign(const struct model *m, struct model_answer *a, const struct operation *op)
+{
+    a->serial = noise_serial(op->request_id);
+    a->keyed = has_key(op);
+    a->time_ms = a->keyed ? m->now_ms : request_id_time_ms(op->request_id);
+}
+
+/* What counts as said before: of a key that only a forgotten order remembers, no longer than other requests
+ * are remembered. */
+static const struct model_answer *recall_for(const struct model *m, const struct model_order *o,
+                                             const struct operation *op)
+{
+    const struct model_answer *a = recall_of_order(o, noise_serial(op->request_id));
+
+    if (a && has_key(op) && is_forgotten(m, o) && age_with(m, o, a) <= m->floor_ms) {
+        o = NULL;
+    }
+    return recall(m, o, noise_serial(op->request_id));
 }
 
 /* The requests of an order that leaves before they are stale. */
@@ -275,8 +322,12 @@ static bool move_requests(struct model *m, const struct model_order *o)
     for (unsigned i = 0; i <= o->n_requests; i++) {
         const struct model_answer *a = i == 0 ? &o->schedule : &o->requests[i - 1];
 
-        if (age(m, a) > m->floor_ms && !recall(m, NULL, a->serial)) {
-            moved[n++] = *a;
+        if (age_with(m, o, a) > m->floor_ms && !recall(m, NULL, a->serial)) {
+            moved[n] = *a;
+            if (age_with(m, o, a) > age(m, a)) {
+                moved[n].time_ms = o->decided_ms;
+            }
+            n++;
         }
     }
     if (!has_room(m, n, false)) {
@@ -292,18 +343,20 @@ static bool move_requests(struct model *m, const struct model_order *o)
 static bool answered_before(struct model *m, const struct model_order *o,
                             const struct operation *op, struct result *result)
 {
-    const struct model_answer *a = recall(m, o, noise_serial(op->request_id));
+    const struct model_answer *a = recall_for(m, o, op);
     uint64_t time_ms = request_id_time_ms(op->request_id);
     struct model_answer refused;
+    bool unheard_of = has_key(op) && !m->knows_keys; /* a time in the far future */
 
-    if (a) {
+    if (a && !unheard_of) {
         give(m, a, result);
+        result->body.len = has_key(op) && a->error == ORDERSCHED_OK;
         return true;
     }
-    if (time_ms <= m->floor_ms || time_ms > m->now_ms + 10000) {
+    if (time_ms <= m->floor_ms || time_ms > m->now_ms + 10000 || unheard_of) {
+        bool stale = time_ms <= m->floor_ms && !unheard_of;
         refused = describe(m, o && !is_forgotten(m, o) ? o : NULL,
-                           time_ms <= m->floor_ms ? ORDERSCHED_STALE_REQUEST
-                                                  : ORDERSCHED_EARLY_REQUEST);
+                           stale ? ORDERSCHED_STALE_REQUEST : ORDERSCHED_EARLY_REQUEST);
         give(m, &refused, result);
         return true;
     }
@@ -352,6 +405,7 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
         bool of_a_route = result->error == ORDERSCHED_OK && result->state == 0;
         if (of_a_route && !model_is_old(m)) {
             result->error = ORDERSCHED_REQUEST_ID_USED;
+            result->body.len = 0;
         }
         return;
     }
@@ -373,8 +427,7 @@ static void do_order(struct model *m, const struct operation *op, unsigned id, u
     struct model_order before = after;
     error = model_carry_out(m, &after, op, route);
     a = describe(m, after.exists ? &after : NULL, error);
-    a.serial = noise_serial(op->request_id);
-    a.time_ms = request_id_time_ms(op->request_id);
+    sign(m, &a, op);
     bool creates = error == ORDERSCHED_OK && op->code == OPERATION_SCHEDULE;
     bool with_order = creates || stays_with_order(m, &before, &after, op, error);
     bool redriven = error == ORDERSCHED_OK && op->code == OPERATION_DEAD_REDRIVE;
@@ -418,8 +471,7 @@ void model_apply(struct model *m, uint64_t epoch, const struct operation *op, un
         case OPERATION_ROUTE_ROTATE:
         case OPERATION_CLOCK_TRUST:
             if (!answered_before(m, NULL, op, result)) {
-                a.serial = noise_serial(op->request_id);
-                a.time_ms = request_id_time_ms(op->request_id);
+                sign(m, &a, op);
                 bool changes = model_may_change(m, op, route);
                 if (!has_room(m, 1, changes)) {
                     a.error = ORDERSCHED_BUSY;

@@ -11,6 +11,7 @@
 struct model_answer {
     uint64_t serial; /* of the request */
     uint64_t time_ms;
+    bool keyed; /* the time is that of its recording */
     int error;
     int state;
     uint64_t deadline_ms;
@@ -78,6 +79,7 @@ struct model {
     uint8_t secret;
     uint64_t secret_index;
     unsigned n_operations; /* of this entry so far */
+    bool knows_keys;       /* set it: this entry's request ids may be keyed */
     uint64_t retention_ms;
     uint64_t floor_ms;
     unsigned era;

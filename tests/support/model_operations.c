@@ -106,6 +106,9 @@ static int do_extend(struct model *m, struct model_order *o, const struct operat
     if (state != ORDERSCHED_PENDING) {
         return ORDERSCHED_TOO_LATE;
     }
+    if (op->version > 0 && op->version != o->version) {
+        return ORDERSCHED_VERSION_CHANGED;
+    }
     if (!model_is_old(m) &&
         (model_count_requests(o, true) >= 62 || o->n_requests >= MODEL_REQUESTS_MAX - 2)) {
         return ORDERSCHED_EXHAUSTED;

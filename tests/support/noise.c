@@ -145,6 +145,16 @@ static void choose_route(struct noise *n, struct operation *op)
     s->attempts = (uint32_t)noise_below(n, 6);
 }
 
+/* Without a draw: at times what it is, or another one. */
+static void choose_version(const struct noise *n, const struct machine *m, struct operation *op)
+{
+    const struct order *o = machine_find(m, op->id);
+
+    if (n->serial % 5 == 0 && !n->is_calm) {
+        op->version = (o ? o->version : 1) + (n->serial % 15 == 0);
+    }
+}
+
 static void choose_outcome(struct noise *n, const struct machine *m, struct operation *op)
 {
     static const char reason[] =
@@ -215,6 +225,23 @@ static enum operation_code choose_code(struct noise *n)
                          : OPERATION_EPOCH;
 }
 
+/* A copy that somebody else makes. */
+static const struct operation *copy_of(struct noise *n, const struct machine *m,
+                                       const struct noise_past *first)
+{
+    struct noise_past copy = *first;
+    struct noise_past *past;
+
+    if (first->op.request_id == NULL || !request_id_is_keyed(first->request)) {
+        return &first->op;
+    }
+    past = &n->past[n->n_past++ % NOISE_PAST];
+    *past = copy;
+    request_id_set_time(past->request, request_time(n, m->now_ms));
+    past->op.request_id = past->request;
+    return &past->op;
+}
+
 const struct operation *noise_operation(struct noise *n, const struct machine *m)
 {
     static const uint8_t payload[] = "payload";
@@ -227,7 +254,7 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
 
         /* Half of the copies come at once, the others much later. */
         kept = noise_below(n, 2) == 0 && kept > 8 ? 8 : kept;
-        return &n->past[(n->n_past - 1 - noise_below(n, kept)) % NOISE_PAST].op;
+        return copy_of(n, m, &n->past[(n->n_past - 1 - noise_below(n, kept)) % NOISE_PAST]);
     }
     past = &n->past[n->n_past++ % NOISE_PAST];
     op = &past->op;
@@ -238,7 +265,9 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
 
         n->serial++;
         memcpy(random, &n->serial, sizeof n->serial);
-        request_id_make(past->request, request_time(n, m->now_ms), random);
+        bool is_keyed = n->has_keyed && n->serial % 3 == 0;
+        (is_keyed ? request_id_make_keyed : request_id_make)(past->request,
+                                                             request_time(n, m->now_ms), random);
         op->request_id = past->request;
     }
     switch (op->code) {
@@ -247,7 +276,10 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
             op->payload = (struct slice){payload, noise_below(n, sizeof payload)};
             choose_deadline(n, m, op);
             break;
-        case OPERATION_EXTEND: choose_deadline(n, m, op); break;
+        case OPERATION_EXTEND:
+            choose_deadline(n, m, op);
+            choose_version(n, m, op);
+            break;
         case OPERATION_OUTCOME: choose_outcome(n, m, op); break;
         case OPERATION_ROUTE_PUT:
         case OPERATION_ROUTE_DELETE:

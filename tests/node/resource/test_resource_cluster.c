@@ -171,7 +171,10 @@ static void a_status_is_of_the_node_that_is_asked(void **state)
     assert_int_equal(front_desk_asked(&desk, 0).code, OPERATION_STATUS);
     assert_true(desk.of_node);
     assert_int_equal(desk.node, 3);
+    done_with(ORDERSCHED_UNREACHABLE);
+    refused(503, "NODE_UNREACHABLE", "");
     ask("GET", "/v1/status", NULL);
+    assert_true(desk.of_node);
     assert_int_equal(desk.node, 0);
     write_status(1);
     front_desk_answer_one(&desk, body_of(&b));

@@ -191,6 +191,9 @@ uint64_t check_state_hash(const struct machine *m)
     if (m->clock_trusted != 0) { /* the traces of all other runs stay as they were */
         put_number(&p, m->clock_trusted);
     }
+    if (m->keyed) { /* the same */
+        put_number(&p, m->keyed);
+    }
     if (m->grants.made > 0) { /* the same */
         put_grants(&p, &m->grants);
     }
@@ -316,6 +319,7 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
     LOOK(m->secret[0]);
     LOOK(m->secret_index);
     LOOK(m->clock_trusted);
+    LOOK(m->keyed);
     LOOK(m->era);
     LOOK(m->set_back_ms);
     for (uint32_t i = 0; i < m->n_routes; i++) {

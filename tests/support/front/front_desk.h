@@ -17,8 +17,8 @@ struct front_desk {
     /* what was asked and is not answered yet */
     unsigned n_asked;
     struct buffer *asked; /* one each */
-    bool of_node;         /* front_ask_node: each apart, of nodes of which this is the last */
-    uint64_t node;
+    bool of_node;         /* front_ask_node: each apart... */
+    uint64_t node;        /* ...of nodes of which this is the last; 0: this one */
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
     unsigned rounds; /* how often was asked */
     struct metrics_view *metrics;
