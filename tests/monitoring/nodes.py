@@ -490,6 +490,31 @@ def a_certificate_that_ends(place):
         globals()["told"] = plain
 
 
+@test
+def a_cluster_that_stops_is_noticed_by_its_canary(place):
+    processes, ports = place.cluster(3, lambda id: ("--canary", "1s"))
+    eventually("all see canaries", lambda: all("orderschedd_canary_age_seconds" in told(p) for p in ports))
+    eventually("the leader has settled some", lambda: any(
+        told(p).get("orderschedd_canary_lateness_seconds_count", 0) >= 2 for p in ports))
+    for port in ports:
+        counted = {series: value for series, value in told(port).items()
+                   if re.match(r"orderschedd_(orders|route_orders|ready|deliveries_total)\b", series) and value != 0}
+        if counted:
+            raise Wrong("a canary is counted as an order: %s" % counted)
+    scraper = Scraper(ports)
+    scraper.scrape(4)
+    scraper.expect([], alerts("CanaryLate"))
+    for process in processes[:2]:
+        process.kill()
+        process.wait()
+    eventually("the one that is left misses its canary", lambda: told(ports[2])["orderschedd_canary_age_seconds"] > 6)
+    scraper.scrape(4)
+    scraper.expect(alerts("CanaryLate", "NoMajority"))
+    status, body = get(ports[2], "/readyz")
+    if status != 503 or json.loads(body)["checks"]["canary"]["ok"]:
+        raise Wrong("readyz without canaries: %s %s" % (status, body))
+
+
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 
 
