@@ -10,8 +10,8 @@
  * Owns a thread with a uv loop of its own, where messages are received and checked; they cross to
  * the raft loop through a queue with a wakeup, are answered there, and go back the same way.
  *
- * With TLS a relay (tls_relay.h) shakes hands and ciphers on a thread of its own; a connection is one,
- * and has a seat, once its client's certificate is verified.
+ * With TLS a relay (tls_relay.h) shakes hands on a thread of its own, and a connection's wire (wire.h) ciphers;
+ * a connection is one, and has a seat, once its client's certificate is verified.
  *
  * Bounds, so that no client grows us or starves the others:
  *  - API_CONNECTIONS_MAX connections; one more takes the seat of an idle one (seats.h).
