@@ -18,7 +18,7 @@
  *  - `slots` messages between receipt and answer. Further ones wait in their connections, which
  *    take turns, a message each, in the order in which they began to wait.
  *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
- *    closes its connection); 64 KiB of what a connection that waits had sent besides.
+ *    closes its connection); 64 KiB of what a connection that waits had sent besides, with TLS twice that.
  *    One connection has at most three quarters of the slots, and of the bytes; reads as a class
  *    have three eighths of the slots (api_reads.h).
  *  - `bytes_max` bytes and a message more of messages that have begun and are not complete: past

@@ -31,8 +31,8 @@
 
 /* What comes of a handshake. */
 struct tls_arrival {
-    struct tls_line
-        *line;  /* for wire_take() or tls_pair_open(), else it is closed; NULL: it failed */
+    /* For wire_take() or tls_pair_open() within the callback, else it is closed; NULL: it failed. */
+    struct tls_line *line;
     int status; /* a UV_ error, if the address could not even be reached; else 0 */
     struct certificate_name peer; /* of kind 0: a client without a certificate, where that may be */
     struct sockaddr_storage from; /* or to */
@@ -64,7 +64,8 @@ struct tls_dial;
 struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
                                 size_t why_size);
 /* Ends the thread, which takes a ms or two, then the lines: what was written to wires that the owner has
- * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be NULL, follows from the loop: then tls_relay_free(). */
+ * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be
+ * NULL, follows from the loop: then tls_relay_free(). */
 void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg);
 void tls_relay_free(struct tls_relay *r);
 

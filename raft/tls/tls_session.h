@@ -45,8 +45,9 @@ void tls_session_move(struct tls_session *to, struct tls_session *from);
 int tls_session_feed(struct tls_session *s, const uint8_t *data, size_t len);
 /* One step of the handshake: at most one signature made and one chain verified, about a ms. */
 enum tls_step tls_session_shake(struct tls_session *s);
-/* Plain bytes that came, of one record at most. 0: none for now. -1, from then on: the peer has said goodbye, or, with `why` not empty,
- * what it sends is not TLS any more, or it replaces its keys 64 times and more than once a MiB. */
+/* Plain bytes that came, of one record at most. 0: none for now. -1, from then on: the peer has said
+ * goodbye, or, with `why` not empty, what it sends is not TLS any more, or it replaces its keys 64 times
+ * and more than once a MiB. */
 ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len);
 /* Is there something that tls_session_read() has not looked at? */
 bool tls_session_has_more(const struct tls_session *s);
