@@ -157,7 +157,13 @@ static void api_answered_cb(void *arg)
         slot = next;
     }
     api_connections_relieve(a);
-    api_connections_resume(a);
+}
+
+/* Once a turn, when all that came was read: who has used up what was read of it waits at its place again, before
+ * others get what has become free. */
+static void api_turn_cb(uv_check_t *turn)
+{
+    api_connections_resume(turn->data);
 }
 
 static void api_knocks_cb(void *arg)
@@ -283,6 +289,7 @@ static void api_end_thread(struct api *a)
     wakeup_close(&a->answered, NULL);
     wakeup_close(&a->knocks, NULL);
     uv_close((uv_handle_t *)&a->patience, NULL);
+    uv_close((uv_handle_t *)&a->turn, NULL);
     wakeup_close(&a->stop, NULL);
 }
 
@@ -422,7 +429,9 @@ static void api_init_handles(struct api *a, uv_loop_t *loop)
     a->listening = (struct listening){.came = api_came_cb, .rests = api_rests_cb, .data = a};
     a->local = (struct listening){.came = api_owner_came_cb, .rests = api_rests_cb, .data = a};
     uv_timer_init(&a->loop, &a->patience);
-    a->patience.data = a;
+    uv_check_init(&a->loop, &a->turn);
+    a->patience.data = a->turn.data = a;
+    uv_check_start(&a->turn, api_turn_cb);
     uv_timer_start(&a->patience, api_patience_cb, API_LOOK_MS, API_LOOK_MS);
 }
 

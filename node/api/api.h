@@ -12,15 +12,15 @@
  *
  * This process's own HTTP server (node/front) asks over connections that it has from api_inside().
  *
- * With TLS a relay (tls_relay.h) shakes hands and ciphers on a thread of its own; a connection is one,
- * and has a seat, once its client's certificate is verified.
+ * With TLS a relay (tls_relay.h) shakes hands on a thread of its own, and a connection's wire (wire.h) ciphers;
+ * a connection is one, and has a seat, once its client's certificate is verified.
  *
  * Bounds, so that no client grows us or starves the others:
  *  - API_CONNECTIONS_MAX connections; one more takes the seat of an idle one (seats.h).
  *  - `slots` messages between receipt and answer. Further ones wait in their connections, which
  *    take turns, a message each, in the order in which they began to wait.
  *  - `bytes_max` bytes of them (BUSY beyond), and PROTOCOL_MESSAGE_MAX a message (a larger one
- *    closes its connection); 64 KiB of what a connection that waits had sent besides.
+ *    closes its connection); 64 KiB of what a connection that waits had sent besides, with TLS twice that.
  *    One connection has at most three quarters of the slots, and of the bytes; reads as a class
  *    have three eighths of the slots (api_reads.h).
  *  - `bytes_max` bytes and a message more of messages that have begun and are not complete: past

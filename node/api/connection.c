@@ -93,9 +93,9 @@ void api_connection_release(struct api_connection *c)
     }
 }
 
-static void connection_closed_cb(uv_handle_t *handle)
+static void connection_closed_cb(struct wire *w)
 {
-    struct api_connection *c = handle->data;
+    struct api_connection *c = w->data;
 
     c->closed = true;
     api_connection_release(c);
@@ -148,5 +148,5 @@ void api_connection_close(struct api_connection *c)
     api_load_add(&a->load_connections, -1);
     api_connection_end_pause(c);
     connection_drop_parked(c);
-    uv_close(&c->wire.handle, connection_closed_cb);
+    wire_close(&c->wire, connection_closed_cb);
 }

@@ -19,15 +19,10 @@ enum pause {
 struct api_connection {
     struct api *api;
     struct api_connection *next, *prev;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;   /* plain TCP */
-        uv_pipe_t pipe; /* the relay's end is TLS */
-    } wire;
+    struct wire wire; /* plain TCP, the owner's Unix socket, or of the relay */
     struct sockaddr_storage from;
     char certificate[CERTIFICATE_CLIENT_MAX + 1]; /* the client's name, verified; "": it has none */
-    uv_write_t greeting;
+    struct wire_write greeting;
     enum phase phase;
     bool local;    /* the owner's, over the Unix socket */
     bool inside;   /* this process's own */

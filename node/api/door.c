@@ -20,9 +20,9 @@ static struct api_connection *connection_of_seat(struct api_seat *seat)
 
 /* --- coming --- */
 
-static void connection_greeted_cb(uv_write_t *write, int status)
+static void connection_greeted_cb(struct wire_write *write, int status)
 {
-    struct api_connection *c = write->data;
+    struct api_connection *c = write->arg;
 
     if (status != 0) {
         api_connection_close(c);
@@ -64,7 +64,7 @@ bool api_is_owner(int fd)
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
-/* In the list, with a handle that is not open yet. */
+/* In the list, with a wire that is not open yet. */
 static struct api_connection *connection_new(struct api *a, enum api_door door)
 {
     struct api_connection *c = must_have(calloc(1, sizeof *c));
@@ -72,13 +72,8 @@ static struct api_connection *connection_new(struct api *a, enum api_door door)
     c->api = a;
     c->local = door == API_OWNER;
     c->inside = door == API_INSIDE;
-    if (a->relay != NULL && door == API_STRANGERS) {
-        uv_pipe_init(&a->loop, &c->wire.pipe, 0);
-    } else {
-        uv_tcp_init(&a->loop, &c->wire.tcp);
-    }
-    c->wire.handle.data = c;
-    c->greeting.data = c;
+    wire_init(&c->wire, &a->loop, c);
+    c->greeting.arg = c;
     c->next = a->connections;
     if (c->next != NULL) {
         c->next->prev = c;
@@ -103,15 +98,14 @@ static void connection_name(struct api_connection *c)
 /* Its wire is open: a seat, and the greeting. */
 static void connection_begin(struct api_connection *c)
 {
-    uv_buf_t greeting = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
-
     connection_name(c);
     if (!connection_sit_down(c)) {
         api_connection_close(c);
         return;
     }
     c->waiting_since_ms = uv_now(&c->api->loop);
-    if (uv_write(&c->greeting, &c->wire.stream, &greeting, 1, connection_greeted_cb) != 0 ||
+    if (wire_write(&c->wire, &c->greeting, greeting_ours, sizeof greeting_ours,
+                   connection_greeted_cb) < 0 ||
         api_connection_read(c) != 0) {
         api_connection_close(c);
     }
@@ -125,24 +119,24 @@ void api_connection_accept(struct api *a, int fd, enum api_door door)
     }
     struct api_connection *c = connection_new(a, door);
     int len = sizeof c->from;
-    if (uv_tcp_open(&c->wire.tcp, fd) != 0) {
+    if (wire_open(&c->wire, fd) != 0) {
         close(fd);
         api_connection_close(c);
         return;
     }
     /* On a failure: of no family. */
-    (void)uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&c->from, &len);
+    (void)uv_tcp_getpeername(&c->wire.socket.tcp, (struct sockaddr *)&c->from, &len);
     if (door ==
         API_STRANGERS) { /* to libuv a Unix socket is as good as any other, but has no such options */
-        uv_tcp_nodelay(&c->wire.tcp, 1);
-        uv_tcp_keepalive(&c->wire.tcp, 1, API_KEEPALIVE_S);
+        uv_tcp_nodelay(&c->wire.socket.tcp, 1);
+        uv_tcp_keepalive(&c->wire.socket.tcp, 1, API_KEEPALIVE_S);
     }
     connection_begin(c);
 }
 
 void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
 {
-    if (arrival->fd < 0) {
+    if (arrival->line == NULL) {
         api_log_refused(a, "client connection refused", (const struct sockaddr *)&arrival->from,
                         "TLS", arrival->why);
         return;
@@ -154,11 +148,7 @@ void api_connection_arrived(struct api *a, const struct tls_arrival *arrival)
     if (!c->node) {
         memcpy(c->certificate, arrival->peer.client, sizeof c->certificate);
     }
-    if (uv_pipe_open(&c->wire.pipe, arrival->fd) != 0) {
-        close(arrival->fd);
-        api_connection_close(c);
-        return;
-    }
+    wire_take(&c->wire, arrival->line);
     connection_begin(c);
 }
 
@@ -179,8 +169,8 @@ static struct api_connection *connections_notice_ends(struct api_connection *c)
     unsigned n = 0;
 
     for (; c != NULL && n < ENDS_LOOK; c = c->next) {
-        uv_os_fd_t fd;
-        if (c->pause != PAUSE_NONE && uv_fileno(&c->wire.handle, &fd) == 0) {
+        int fd;
+        if (c->pause != PAUSE_NONE && wire_fileno(&c->wire, &fd) == 0) {
             looked_at[n] = c;
             fds[n++] = (struct pollfd){.fd = fd, .events = POLLRDHUP};
         }

@@ -38,7 +38,7 @@ struct api_slot {
     uint8_t *answer_memory; /* owned; the answer lies in it */
     uint8_t *answer;
     size_t answer_len;
-    uv_write_t write;
+    struct wire_write write;
 };
 
 struct api {
@@ -62,6 +62,7 @@ struct api {
     struct listening listening, local; /* the latter is not always open */
     struct tls_relay *relay;           /* NULL: plain TCP */
     uv_timer_t patience;
+    uv_check_t turn;
     struct api_connection *connections;
     struct api_seats seats;
     struct api_reads reads;

@@ -367,14 +367,15 @@ static size_t connection_take(struct api_connection *c, const uint8_t *data, siz
 
 /* --- reading --- */
 
-static void connection_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+/* One chunk for all: it is used up before the next read. */
+static void connection_alloc_cb(struct wire *w, uint8_t **room, size_t *len)
 {
-    struct api_connection *c = handle->data;
+    struct api_connection *c = w->data;
 
-    (void)suggested; /* one chunk for all: it is used up before the next read */
     /* Where others wait, what it sends will have to as well: then it stays in the kernel. */
     bool wait = c->api->paused_first != NULL && c->phase != PHASE_BODY;
-    *buf = uv_buf_init((char *)c->api->chunk, wait ? 4096 : sizeof c->api->chunk);
+    *room = c->api->chunk;
+    *len = wait ? 4096 : sizeof c->api->chunk;
 }
 
 /* Keep what could not be taken until a slot is free, and read no more. */
@@ -389,7 +390,7 @@ static void connection_pause(struct api_connection *c, const uint8_t *rest, size
     c->rest_len = len;
     c->waiting_since_ms = 0;
     api_connection_begin_pause(c, connection_must_pause(c));
-    uv_read_stop(&c->wire.stream);
+    wire_read_stop(&c->wire);
 }
 
 /* Take bytes in, and note since when the rest of a message is awaited. */
@@ -412,20 +413,20 @@ static void connection_feed(struct api_connection *c, const uint8_t *data, size_
     }
 }
 
-static void connection_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void connection_read_cb(struct wire *w, const uint8_t *data, ssize_t n)
 {
-    struct api_connection *c = stream->data;
+    struct api_connection *c = w->data;
 
     if (n < 0) {
         api_connection_close(c);
     } else {
-        connection_feed(c, (const uint8_t *)buf->base, (size_t)n);
+        connection_feed(c, data, (size_t)n);
     }
 }
 
 int api_connection_read(struct api_connection *c)
 {
-    return uv_read_start(&c->wire.stream, connection_alloc_cb, connection_read_cb);
+    return wire_read_start(&c->wire, connection_alloc_cb, connection_read_cb);
 }
 
 static void connection_resume(struct api_connection *c)
@@ -475,9 +476,9 @@ void api_slot_end(struct api_slot *slot)
     connections_unpark(a);
 }
 
-static void connection_written_cb(uv_write_t *write, int status)
+static void connection_written_cb(struct wire_write *write, int status)
 {
-    struct api_slot *slot = write->data;
+    struct api_slot *slot = write->arg;
     struct api_connection *c = slot->connection;
     struct api *a = slot->api;
 
@@ -496,14 +497,19 @@ void api_connection_answer(struct api_slot *slot)
 {
     struct api_connection *c = slot->connection;
     struct api *a = slot->api;
-    uv_buf_t buf = uv_buf_init((char *)slot->answer, (unsigned)slot->answer_len);
 
-    slot->write.data = slot;
+    slot->write.arg = slot;
     if (slot->began_us != 0 && slot->answer != NULL) {
         metrics_note_request(a->config.metrics, slot->kind, clocks_running_us() - slot->began_us);
     }
-    if (c->closing || slot->answer == NULL ||
-        uv_write(&slot->write, &c->wire.stream, &buf, 1, connection_written_cb) != 0) {
+    int rv = c->closing || slot->answer == NULL
+                 ? 1
+                 : wire_write(&c->wire, &slot->write, slot->answer, slot->answer_len,
+                              connection_written_cb);
+    if (rv < 0) {
+        api_connection_close(c);
+    }
+    if (rv != 0) { /* most are taken at once */
         api_slot_end(slot);
         return;
     }

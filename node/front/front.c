@@ -11,6 +11,7 @@
 
 #include "../../client/base/clocks.h"
 #include "../../client/text/units.h"
+#include "../../raft/tls/tls_pair.h"
 #include "front_internal.h"
 #include "front_recv.h"
 
@@ -113,12 +114,15 @@ static void front_arrived_cb(void *arg, struct tls_arrival *arrival)
 {
     struct front *f = arg;
 
-    if (arrival->fd < 0) {
+    int fd = arrival->line != NULL ? tls_pair_open(arrival, &f->loop) : -1;
+
+    if (fd < 0) {
         front_log_refused(f, "HTTP connection refused", (const struct sockaddr *)&arrival->from,
-                          "TLS", arrival->why);
+                          "TLS",
+                          arrival->line != NULL ? "no descriptor is left" : arrival->why);
         return;
     }
-    visitor_accept(f, arrival->fd, arrival);
+    visitor_accept(f, fd, arrival);
 }
 
 static void front_relay_tells_cb(void *arg, const char *level, const struct sockaddr *from,

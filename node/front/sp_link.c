@@ -2,7 +2,7 @@
  *
  *   DOWN ── first request ──► DIALS ── connected ──► GREETS ── their greeting ──► UP
  *     ▲                         │                      │                          │
- *     └───────── wire_broken(): what waited or was under way is reported ─────────┘
+ *     └───────── sp_wire_broken(): what waited or was under way is reported ─────────┘
  *
  * A wire is one attempt at a connection. Its memory stays until libuv has let go of it, while the link may dial
  * the next one. */
@@ -16,6 +16,7 @@
 
 #include "../../client/base/clocks.h"
 #include "../../client/text/units.h"
+#include "../../raft/tls/tls_pair.h"
 
 #define SP_HEAD_SIZE 8
 #define SP_ID_SIZE 4
@@ -120,7 +121,7 @@ static void message_written_cb(uv_write_t *write, int status)
 
 /* --- wires --- */
 
-static void wire_closed_cb(uv_handle_t *handle)
+static void sp_wire_closed_cb(uv_handle_t *handle)
 {
     struct sp_wire *wire = handle->data;
 
@@ -129,7 +130,7 @@ static void wire_closed_cb(uv_handle_t *handle)
 }
 
 /* The link has no more to do with it. */
-static void wire_give_up(struct sp_wire *wire)
+static void sp_wire_give_up(struct sp_wire *wire)
 {
     wire->link->wire = NULL;
     wire->link->state = SP_DOWN;
@@ -142,7 +143,7 @@ static void wire_give_up(struct sp_wire *wire)
         wire->dial = NULL;
     }
     if (wire->has_handle) {
-        uv_close(&wire->handle.any, wire_closed_cb);
+        uv_close(&wire->handle.any, sp_wire_closed_cb);
     } else if (wire->resolves) {
         (void)uv_cancel((uv_req_t *)&wire->resolving); /* or it comes to its end by itself */
     } else {
@@ -152,13 +153,13 @@ static void wire_give_up(struct sp_wire *wire)
 }
 
 /* No answer comes over it any more. */
-static void wire_broken(struct sp_link *link)
+static void sp_wire_broken(struct sp_link *link)
 {
     enum client_failure failure = link->state == SP_UP ? CLIENT_LOST : CLIENT_UNSENT;
     struct sp_message *last = NULL;
 
     if (link->wire != NULL) {
-        wire_give_up(link->wire);
+        sp_wire_give_up(link->wire);
     }
     link->state = SP_DOWN;
     link->broken = false;
@@ -230,7 +231,7 @@ static bool link_take(struct sp_link *link, const uint8_t *data, size_t len)
     return true;
 }
 
-static void wire_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void sp_wire_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct sp_wire *wire = handle->data;
 
@@ -238,7 +239,7 @@ static void wire_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init((char *)wire->link->chunk, sizeof wire->link->chunk);
 }
 
-static void wire_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+static void sp_wire_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct sp_wire *wire = stream->data;
     struct sp_link *link = wire->link;
@@ -247,12 +248,12 @@ static void wire_read_cb(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     if (n < 0) {
-        wire_broken(link);
+        sp_wire_broken(link);
         return;
     }
     link->heard_ms = clocks_running_ms();
     if (!link_take(link, (const uint8_t *)buf->base, (size_t)n)) {
-        wire_broken(link);
+        sp_wire_broken(link);
     }
 }
 
@@ -311,19 +312,19 @@ static bool link_head(struct sp_link *link)
 /* --- dialling --- */
 
 /* Its handle is connected. */
-static void wire_greet(struct sp_wire *wire)
+static void sp_wire_greet(struct sp_wire *wire)
 {
     uv_buf_t buf = uv_buf_init((char *)greeting_ours, sizeof greeting_ours);
 
     wire->link->state = SP_GREETS;
     if (uv_try_write(&wire->handle.stream, &buf, 1) != (int)sizeof greeting_ours ||
-        uv_read_start(&wire->handle.stream, wire_alloc_cb, wire_read_cb) != 0) {
+        uv_read_start(&wire->handle.stream, sp_wire_alloc_cb, sp_wire_read_cb) != 0) {
         wire->link->broken = true;
     }
 }
 
 /* One end of a pair of sockets. */
-static void wire_open_pair(struct sp_wire *wire, int fd)
+static void sp_wire_open_pair(struct sp_wire *wire, int fd)
 {
     uv_pipe_init(wire->links->loop, &wire->handle.pipe, 0);
     wire->handle.any.data = wire;
@@ -333,26 +334,27 @@ static void wire_open_pair(struct sp_wire *wire, int fd)
         wire->link->broken = true;
         return;
     }
-    wire_greet(wire);
+    sp_wire_greet(wire);
 }
 
-static void wire_shaken_cb(void *arg, struct tls_arrival *arrival)
+static void sp_wire_shaken_cb(void *arg, struct tls_arrival *arrival)
 {
     struct sp_wire *wire = arg;
     struct sp_link *link = wire->link;
 
     wire->dial = NULL;
-    if (arrival->fd < 0) {
-        wire_broken(link);
+    int fd = arrival->line != NULL ? tls_pair_open(arrival, wire->links->loop) : -1;
+    if (fd < 0) {
+        sp_wire_broken(link);
         return;
     }
-    wire_open_pair(wire, arrival->fd);
+    sp_wire_open_pair(wire, fd);
     if (link->broken) {
-        wire_broken(link);
+        sp_wire_broken(link);
     }
 }
 
-static void wire_connected_cb(uv_connect_t *connecting, int status)
+static void sp_wire_connected_cb(uv_connect_t *connecting, int status)
 {
     struct sp_wire *wire = connecting->data;
     struct sp_link *link = wire->link;
@@ -363,10 +365,10 @@ static void wire_connected_cb(uv_connect_t *connecting, int status)
     if (status == 0) {
         uv_tcp_nodelay(&wire->handle.tcp, 1);
         uv_tcp_keepalive(&wire->handle.tcp, 1, SP_KEEPALIVE_S);
-        wire_greet(wire);
+        sp_wire_greet(wire);
     }
     if (status != 0 || link->broken) {
-        wire_broken(link);
+        sp_wire_broken(link);
     }
 }
 
@@ -376,7 +378,7 @@ static void wire_connect(struct sp_wire *wire)
     const struct sockaddr *address = (const struct sockaddr *)&wire->address;
 
     if (wire->links->relay != NULL) {
-        wire->dial = tls_relay_dial(wire->links->relay, address, 0, wire_shaken_cb, wire);
+        wire->dial = tls_relay_dial(wire->links->relay, address, 0, sp_wire_shaken_cb, wire);
         wire->link->broken = wire->dial == NULL;
         return;
     }
@@ -384,7 +386,7 @@ static void wire_connect(struct sp_wire *wire)
     wire->handle.any.data = wire;
     wire->has_handle = true;
     wire->connecting.data = wire;
-    if (uv_tcp_connect(&wire->connecting, &wire->handle.tcp, address, wire_connected_cb) != 0) {
+    if (uv_tcp_connect(&wire->connecting, &wire->handle.tcp, address, sp_wire_connected_cb) != 0) {
         wire->link->broken = true;
     }
 }
@@ -409,7 +411,7 @@ static void wire_resolved_cb(uv_getaddrinfo_t *resolving, int status, struct add
     }
     uv_freeaddrinfo(found);
     if (link->broken) {
-        wire_broken(link);
+        sp_wire_broken(link);
     }
 }
 
@@ -458,7 +460,7 @@ static void link_dial(struct sp_link *link, uint64_t now_ms)
         link->broken = true;
         return;
     }
-    wire_open_pair(wire, fd);
+    sp_wire_open_pair(wire, fd);
 }
 
 /* --- for the owner --- */
@@ -479,7 +481,7 @@ struct sp_link *sp_link_new(struct sp_links *links, const char *address)
 void sp_link_free(struct sp_link *link)
 {
     if (link->wire != NULL) {
-        wire_give_up(link->wire);
+        sp_wire_give_up(link->wire);
     }
     while (link->messages != NULL) {
         struct sp_message *m = link->messages;
@@ -536,7 +538,7 @@ uint64_t sp_link_tick(struct sp_link *link, uint64_t now_ms)
     bool dials = link->state == SP_DIALS || link->state == SP_GREETS;
 
     if (link->broken || (dials && now_ms - link->dialled_ms >= SP_DIAL_MS)) {
-        wire_broken(link);
+        sp_wire_broken(link);
         dials = false;
     }
     for (struct sp_message *m = link->messages, *next; m != NULL; m = next) {
@@ -545,7 +547,7 @@ uint64_t sp_link_tick(struct sp_link *link, uint64_t now_ms)
             bool silent = link_is_silent(link, m);
             message_report(link, m, link->state == SP_UP ? CLIENT_SILENT : CLIENT_UNSENT, NULL, 0);
             if (silent) {
-                wire_broken(link);
+                sp_wire_broken(link);
                 next = NULL;
             }
         } else if (m->until_ms < wake_ms) {

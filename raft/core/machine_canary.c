@@ -45,7 +45,6 @@ void machine_apply_canary(struct machine *m, const struct operation *op, struct 
     if (c->order == NULL) {
         c->order = must_have(calloc(1, sizeof *c->order));
         c->order->state = ORDERSCHED_PENDING;
-        c->order->route = ORDER_ROUTE_NONE;
     }
     c->deadline_ms = op->time_ms;
     c->order->deadline_ms = op->time_ms;

@@ -3,6 +3,8 @@
  *   relay's thread                                    owner's loop
  *   tls_guest.c  one handshake              ────────► tls_line.c  one connection that stands
  *   tls_door.c   who may shake hands, and how long    tls_stay.c  which of them may stay
+ *                                                     wire.c      what its owner has of it
+ *                                                     tls_pair.c  an owner who needs a descriptor
  *   tls_relay.c  what crosses between the two, and the life of both */
 #ifndef TLS_INTERNAL_H
 #define TLS_INTERNAL_H
@@ -13,14 +15,18 @@
 #include "../loop/wakeup.h"
 #include "tls_relay.h"
 #include "tls_session.h"
+#include "wire.h"
 
-/* Read at once, from either side. libuv reads on while this much comes, 32 times at most: half a
- * MiB, and a fraction of a ms. */
-#define TLS_CHUNK (16u * 1024)
+/* Read at once. Of a line libuv reads on while this much comes, 32 times at most: 2 MiB, some 600 us. */
+#define TLS_CHUNK (64u * 1024)
+/* Ciphered before the socket is asked whether it takes it. */
+#define TLS_AHEAD_MAX (64u * 1024)
+/* Ciphered in one go: some 200 us. */
+#define TLS_TURN_MAX (512u * 1024)
 /* Ciphertext that nobody asked for, such as answers to key updates, and that is not taken: more of it
  * stops the reading. */
 #define TLS_UNASKED_MAX (256u * 1024)
-/* In one read: after more, however small, the others of the loop have their turn. */
+/* Deciphered in one go: after more, however small, the others of the loop have their turn. */
 #define TLS_RECORDS_MAX 128u
 /* Priority of the relay's thread: where the processor is short, strangers who shake hands without end get a
  * quarter of what a loop gets, and who is to come in waits some ms longer. */
@@ -84,20 +90,19 @@ struct tls_guest {
 struct tls_line {
     struct tls_relay *relay;
     struct tls_line *next, **at; /* of all; `at` points here */
-    bool ending;                 /* what is still to be written, and no more */
+    struct tls_line *due_next;   /* of those with something to be done in the next turn */
+    bool due;
+    bool failed; /* writing did; its owner is still to hear of the end */
+    bool ending; /* what is ciphered is to be sent, and no more */
     bool closing;
-    unsigned handles; /* not closed yet */
+    bool hears;        /* the socket is read from */
+    struct wire *wire; /* its owner's; NULL: nobody's yet, or any more */
     uv_tcp_t tcp;
-    uv_pipe_t near; /* the other end is the owner's */
-    bool hears_peer, hears_owner;
-    unsigned writes; /* under way, to either side */
+    unsigned writes; /* under way */
     struct tls_session session;
     struct sockaddr_storage peer;
-    bool rests;        /* what was just read took long: nothing more in this turn */
     uint64_t begun_ms; /* of the owner's loop, as all here */
     uint64_t ending_ms;
-    uint64_t written_ms; /* when a side last took what it had not at once */
-    uint64_t left_ms;    /* when its owner was seen to have gone, while the peer took nothing */
     uint64_t age_max_ms; /* 0: it may stay */
     uint64_t generation; /* of the files, by which it was judged */
     struct silence silence;
@@ -117,8 +122,10 @@ struct tls_relay {
     /* owner */
     uv_loop_t *home;
     struct wakeup told;
-    uv_timer_t stay; /* looks after the lines */
+    uv_timer_t stay;    /* looks after the lines */
+    uv_idle_t due_idle; /* runs while a line is due */
     struct tls_line *lines;
+    struct tls_line *due, **due_end;
     uint64_t n_begun; /* lines, ever */
     uv_thread_t thread;
     bool closing;
@@ -127,7 +134,6 @@ struct tls_relay {
     void (*closed)(void *arg);
     void *closed_arg;
     uint8_t home_chunk[TLS_CHUNK]; /* what was just read, of whichever line */
-    uint8_t home_plain[TLS_CHUNK + 1024];
     /* relay */
     uv_loop_t loop;
     struct wakeup asked;
@@ -151,11 +157,17 @@ void tls_door_make_room(struct tls_relay *r); /* somebody has come */
 void tls_door_tick(struct tls_relay *r);      /* whose time is over */
 
 /* tls_line.c, tls_stay.c: on the owner's loop */
-/* A line for somebody who is through; takes the note's socket and session over. Returns the owner's
- * end of its stream; -1: there is no descriptor for it. */
-int tls_line_open(struct tls_relay *r, struct tls_note *note);
+/* A line for somebody who is through; takes the note's socket and session over. NULL: it did not come to
+ * that. */
+struct tls_line *tls_line_open(struct tls_relay *r, struct tls_note *note);
 /* Over, at once. The log is told `why`; NULL: it need not be. */
 void tls_line_close(struct tls_line *line, const char *why);
+/* Of its wire (wire.c): somebody has taken it; may read or not any more; has left. */
+void tls_line_take(struct tls_line *line, struct wire *wire);
+void tls_line_flow(struct tls_line *line);
+void tls_line_leave(struct tls_line *line);
+/* Ciphers and sends: how many bytes, UV_EAGAIN, or UV_EPIPE. */
+ssize_t tls_line_put(struct tls_line *line, const uint8_t *data, size_t len);
 void tls_stay_begin(struct tls_line *line); /* how old may it become? */
 void tls_stay_tick(struct tls_relay *r);    /* who has to go */
 

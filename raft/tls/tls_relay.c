@@ -90,23 +90,23 @@ static struct tls_note *relay_take_notes(struct tls_relay *r)
 /* Somebody is through, or is not. */
 static void relay_pass_arrival(struct tls_relay *r, struct tls_note *note)
 {
-    struct tls_arrival arrival = {.fd = -1,
-                                  .status = note->status,
-                                  .from = note->peer,
-                                  .why = note->why};
+    struct tls_arrival arrival = {.status = note->status, .from = note->peer, .why = note->why};
 
     if (note->dial != NULL && note->dial->cancelled) {
         return;
     }
     if (note->socket >= 0) {
         arrival.peer = note->session.peer;
-        arrival.fd = tls_line_open(r, note);
-        arrival.why = arrival.fd >= 0 ? "" : "no descriptor is left in this process";
+        arrival.line = tls_line_open(r, note);
+        arrival.why = arrival.line != NULL ? "" : "its socket cannot be used";
     }
     if (note->accepted) {
         r->config.accepted(r->config.arg, &arrival);
     } else {
         note->dial->done(note->dial->arg, &arrival);
+    }
+    if (arrival.line != NULL && arrival.line->wire == NULL && !arrival.line->ending) {
+        tls_line_close(arrival.line, NULL); /* nobody took it */
     }
 }
 
@@ -359,6 +359,7 @@ struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t
     r->jobs_end = &r->jobs;
     r->notes_end = &r->notes;
     r->ready_end = &r->ready;
+    r->due_end = &r->due;
     if (uv_mutex_init(&r->mutex) != 0 || uv_loop_init(&r->loop) != 0 ||
         wakeup_init(&r->told, loop, relay_told_cb, r) != 0 ||
         wakeup_init(&r->asked, &r->loop, relay_asked_cb, r) != 0) {
@@ -369,7 +370,8 @@ struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t
     r->stepping.data = r->tick.data = r;
     uv_timer_start(&r->tick, relay_tick_cb, TLS_TICK_MS, TLS_TICK_MS);
     uv_timer_init(loop, &r->stay);
-    r->stay.data = r;
+    uv_idle_init(loop, &r->due_idle);
+    r->stay.data = r->due_idle.data = r;
     uv_timer_start(&r->stay, relay_stay_cb, TLS_TICK_MS, TLS_TICK_MS);
     /* On a failure the caller ends the process: the handles stay with their loops. */
     if (uv_thread_create(&r->thread, relay_thread, r) != 0) {
@@ -388,7 +390,7 @@ static void relay_closed_cb(void *arg)
     }
 }
 
-static void stay_closed_cb(uv_handle_t *handle)
+static void handle_closed_cb(uv_handle_t *handle)
 {
     relay_closed_cb(handle->data);
 }
@@ -397,9 +399,10 @@ static void stay_closed_cb(uv_handle_t *handle)
 static void relay_finish(struct tls_relay *r)
 {
     assert(r->closing && r->lines == NULL && r->handles == 0);
-    r->handles = 2;
+    r->handles = 3;
     wakeup_close(&r->told, relay_closed_cb);
-    uv_close((uv_handle_t *)&r->stay, stay_closed_cb);
+    uv_close((uv_handle_t *)&r->stay, handle_closed_cb);
+    uv_close((uv_handle_t *)&r->due_idle, handle_closed_cb);
 }
 
 void tls_relay_line_gone(struct tls_relay *r)

@@ -2,13 +2,13 @@
  *
  *   relay's thread:  guest ◄── handshake ──► peer
  *                      │ through
- *   owner's loop:      └──► line:  stream ◄── socketpair ──► session ◄── TCP ──► peer
+ *   owner's loop:      └──► line:  the owner's wire ◄── session ◄── TCP ──► peer
  *
- * The owner hands over sockets that it accepted, and addresses to dial. What comes back is a stream
- * of plain bytes (one end of a socketpair) and the verified name of the peer, once the handshake is
- * through: before that no stranger has anything of the owner's. Handshakes, a ms each, never run on
- * the owner's loop. What follows does: a record of 16 KiB takes some 10 us to cipher, and a hop to
- * another thread and back would cost each message more than that.
+ * The owner hands over sockets that it accepted, and addresses to dial. What comes back is a line, to be
+ * taken by a wire (wire.h), and the verified name of the peer, once the handshake is through: before that
+ * no stranger has anything of the owner's. Handshakes, a ms each, never run on the owner's loop. What
+ * follows does: a record of 16 KiB takes some 10 us to cipher, and a hop to another thread and back would
+ * cost each message more than that.
  *
  * Guests, who have not shaken hands, are at most `shaking_max`, for TLS_SHAKING_MS each; a further one
  * takes the place of the oldest of the address that has most of them. One step of one handshake is
@@ -25,12 +25,14 @@
 #include <uv.h>
 
 #include "tls_files.h"
+#include "wire.h"
 
 #define TLS_SHAKING_MS 5000
 
 /* What comes of a handshake. */
 struct tls_arrival {
-    int fd;     /* the stream, non-blocking, the callee's; -1: it failed */
+    /* For wire_take() or tls_pair_open() within the callback, else it is closed; NULL: it failed. */
+    struct tls_line *line;
     int status; /* a UV_ error, if the address could not even be reached; else 0 */
     struct certificate_name peer; /* of kind 0: a client without a certificate, where that may be */
     struct sockaddr_storage from; /* or to */
@@ -61,8 +63,9 @@ struct tls_dial;
  * `why` says why not. */
 struct tls_relay *tls_relay_new(const struct tls_relay_config *config, uv_loop_t *loop, char *why,
                                 size_t why_size);
-/* Ends the thread, which takes a ms or two, then the lines: what was written to streams that the owner has
- * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be NULL, follows from the loop: then tls_relay_free(). */
+/* Ends the thread, which takes a ms or two, then the lines: what was written to wires that the owner has
+ * closed is still sent, for 300 ms at most. Dials are to be cancelled before. closed(arg), which may be
+ * NULL, follows from the loop: then tls_relay_free(). */
 void tls_relay_close(struct tls_relay *r, void (*closed)(void *arg), void *arg);
 void tls_relay_free(struct tls_relay *r);
 

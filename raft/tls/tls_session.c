@@ -14,6 +14,7 @@
  * all, and once for so many bytes besides. GnuTLS does it after 2^24 records, OpenSSL never by itself. */
 #define MESSAGES_MAX 64u
 #define MESSAGES_BYTES (1u << 20)
+#define BIO_KEEP (16u * 1024) /* bytes of room */
 
 static pthread_once_t index_once = PTHREAD_ONCE_INIT;
 static int session_index; /* of the session, among an SSL's own data */
@@ -211,8 +212,34 @@ enum tls_step tls_session_shake(struct tls_session *s)
     return TLS_FAILED;
 }
 
+/* A memory BIO keeps the room of the most that was ever in it; thousands of connections would, too. */
+static void trim(BIO *bio)
+{
+    BUF_MEM *mem = NULL;
+
+    (void)BIO_get_mem_ptr(bio, &mem);
+    if (mem->max > BIO_KEEP && BIO_ctrl_pending(bio) == 0) {
+        BUF_MEM *fresh = BUF_MEM_new();
+        if (fresh != NULL) {
+            (void)BIO_set_mem_buf(bio, fresh, BIO_CLOSE); /* and frees the old one */
+        }
+    }
+}
+
+bool tls_session_has_more(const struct tls_session *s)
+{
+    return s->over || BIO_ctrl_pending(s->in) > 0 || SSL_pending(s->ssl) > 0;
+}
+
 ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len)
 {
+    if (s->over) {
+        return -1;
+    }
+    if (!tls_session_has_more(s)) {
+        trim(s->in);
+        return 0; /* to find that out, OpenSSL takes as long as for a small record */
+    }
     ERR_clear_error();
     int rv = SSL_read(s->ssl, data, (int)len);
 
@@ -220,17 +247,16 @@ ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len)
         s->plain += (uint64_t)rv;
         return rv;
     }
+    int error = SSL_get_error(s->ssl, rv);
+    if (!s->restless && error == SSL_ERROR_WANT_READ) {
+        return 0;
+    }
+    s->over = true;
     if (s->restless) {
         snprintf(s->why, sizeof s->why, "it replaces its keys again and again");
-        ERR_clear_error();
-        return -1;
+    } else if (error != SSL_ERROR_ZERO_RETURN) {
+        explain(s);
     }
-    switch (SSL_get_error(s->ssl, rv)) {
-        case SSL_ERROR_WANT_READ: return 0;
-        case SSL_ERROR_ZERO_RETURN: return -1;
-        default: break;
-    }
-    explain(s);
     ERR_clear_error();
     return -1;
 }
@@ -267,4 +293,5 @@ size_t tls_session_to_send(const struct tls_session *s, uint8_t **data)
 void tls_session_sent(struct tls_session *s)
 {
     (void)BIO_reset(s->out);
+    trim(s->out);
 }

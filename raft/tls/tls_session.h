@@ -19,6 +19,7 @@ struct tls_session {
     const char *cluster; /* the caller's */
     uint64_t expected;   /* the node that must answer; 0: any, or a client */
     bool named;          /* `peer` is verified */
+    bool over;           /* nothing more will be read */
     bool restless;       /* it replaces its keys more often than anybody has to */
     unsigned messages;   /* of the handshake's kind, since it was named */
     uint64_t plain;      /* bytes read */
@@ -44,9 +45,12 @@ void tls_session_move(struct tls_session *to, struct tls_session *from);
 int tls_session_feed(struct tls_session *s, const uint8_t *data, size_t len);
 /* One step of the handshake: at most one signature made and one chain verified, about a ms. */
 enum tls_step tls_session_shake(struct tls_session *s);
-/* Plain bytes that came. 0: none for now. -1: the peer has said goodbye, or, with `why` not empty,
- * what it sends is not TLS any more, or it replaces its keys 64 times and more than once a MiB. */
+/* Plain bytes that came, of one record at most. 0: none for now. -1, from then on: the peer has said
+ * goodbye, or, with `why` not empty, what it sends is not TLS any more, or it replaces its keys 64 times
+ * and more than once a MiB. */
 ssize_t tls_session_read(struct tls_session *s, uint8_t *data, size_t len);
+/* Is there something that tls_session_read() has not looked at? */
+bool tls_session_has_more(const struct tls_session *s);
 /* Plain bytes to be sent: all are taken. 0, or -1 with `why`. */
 int tls_session_write(struct tls_session *s, const uint8_t *data, size_t len);
 /* Says goodbye: there is something to be sent then. */

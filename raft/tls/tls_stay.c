@@ -1,13 +1,12 @@
 /* tls_stay.c - which connections may stay: not those that are too old, whose peer acknowledges nothing, or
  * whose certificate would not be taken any more. */
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 
 #include "../loop/tcp_watch.h"
 #include "tls_internal.h"
 
-#define ENDING_MAX_MS 2000u /* for what is still to be written, or until some of it is taken */
+#define ENDING_MAX_MS 2000u /* for what is still to be sent */
 #define JUDGING_TICKS 64u   /* in which all are judged again; a chain takes a fraction of a ms */
 #define AGE_STEPS 16u
 
@@ -34,23 +33,6 @@ static void judge_again(struct tls_line *line)
     }
 }
 
-/* Nobody reads from its owner while the peer takes nothing, nor hears then that the owner has gone: without
- * this look a peer that does not read would keep two descriptors for as long as it likes. */
-static bool is_left(struct tls_line *line, uint64_t now_ms)
-{
-    struct pollfd p = {.events = POLLRDHUP};
-
-    if (line->hears_owner || uv_fileno((uv_handle_t *)&line->near, &p.fd) != 0 ||
-        poll(&p, 1, 0) <= 0) {
-        line->left_ms = 0;
-        return false;
-    }
-    if (line->left_ms == 0 || line->left_ms < line->written_ms) {
-        line->left_ms = now_ms;
-    }
-    return now_ms - line->left_ms >= ENDING_MAX_MS;
-}
-
 static void check_standing(struct tls_line *line, uint64_t now_ms, unsigned *may_judge)
 {
     struct tls_relay *r = line->relay;
@@ -60,8 +42,6 @@ static void check_standing(struct tls_line *line, uint64_t now_ms, unsigned *may
     if (line->age_max_ms != 0 && now_ms - line->begun_ms >= line->age_max_ms) {
         tls_relay_tell(r, "info", &line->peer, "closed, as old as --tls-max-age lets it be");
         tls_line_close(line, NULL);
-    } else if (is_left(line, now_ms)) {
-        tls_line_close(line, NULL); /* its owner knows */
     } else if (limit_ms != 0 && line->session.use == TLS_DIAL_NODE &&
                tcp_watch_is_silent(&line->tcp, &line->silence, limit_ms)) {
         snprintf(why, sizeof why, "no acknowledgement for %u ms", limit_ms);

@@ -53,9 +53,9 @@ static struct connection *connection_of(uv_handle_t *handle, size_t offset)
     return (struct connection *)((char *)handle - offset);
 }
 
-static void wire_close_cb(uv_handle_t *handle)
+static void wire_close_cb(struct wire *w)
 {
-    handle_closed(connection_of(handle, offsetof(struct connection, wire)));
+    handle_closed((struct connection *)((char *)w - offsetof(struct connection, wire)));
 }
 
 static void timer_close_cb(uv_handle_t *handle)
@@ -63,9 +63,9 @@ static void timer_close_cb(uv_handle_t *handle)
     handle_closed(connection_of(handle, offsetof(struct connection, timer)));
 }
 
-static void near_close_cb(uv_handle_t *handle)
+static void near_close_cb(struct wire *w)
 {
-    handle_closed(connection_of(handle, offsetof(struct connection, pump.near)));
+    handle_closed((struct connection *)((char *)w - offsetof(struct connection, pump.near)));
 }
 
 void connection_close(struct connection *c, const char *reason)
@@ -79,11 +79,11 @@ void connection_close(struct connection *c, const char *reason)
         tls_dial_cancel(c->relayed);
         c->relayed = NULL;
     }
-    uv_close(&c->wire.handle, wire_close_cb);
+    wire_close(&c->wire, wire_close_cb);
     uv_close((uv_handle_t *)&c->timer, timer_close_cb);
     if (c->pump.near_open) {
         c->handles++;
-        uv_close((uv_handle_t *)&c->pump.near, near_close_cb);
+        wire_close(&c->pump.near, near_close_cb);
     }
     struct connector *k = c->connector;
     if (k != NULL) {
@@ -143,7 +143,7 @@ static void watch_cb(uv_timer_t *timer)
     struct connection *c = timer->data;
     char reason[64];
     uint64_t limit_ms = c->t->user_timeout_ms;
-    if (!c->closing && tcp_watch_is_silent(&c->wire.tcp, &c->silence, limit_ms)) {
+    if (!c->closing && tcp_watch_is_silent(&c->wire.socket.tcp, &c->silence, limit_ms)) {
         snprintf(reason, sizeof reason, "no acknowledgement for %" PRIu64 " ms", limit_ms);
         pump_ended(&c->pump, reason);
     }
@@ -161,8 +161,8 @@ void connection_establish(struct connection *c, const struct handshake *peer)
     assert(!c->established && !c->closing && c->peer_id == peer->sender);
     int rv = uv_timer_stop(&c->timer);
     assert(rv == 0);
-    uv_read_stop(&c->wire.stream);
-    rv = pump_start(&c->pump, c->t->loop, &c->wire.stream, c->incoming, c->peer_id, &c->t->scratch,
+    wire_read_stop(&c->wire);
+    rv = pump_start(&c->pump, c->t->loop, &c->wire, c->incoming, c->peer_id, &c->t->scratch,
                     pump_ended, &stream);
     if (rv != 0) {
         connection_refuse(c, uv_strerror(rv));
@@ -204,7 +204,7 @@ static void dial_cb(uv_connect_t *request, int status)
         return;
     }
     if (status == 0) {
-        status = tcp_watch_options(&c->wire.tcp, c->t->user_timeout_ms);
+        status = tcp_watch_options(&c->wire.socket.tcp, c->t->user_timeout_ms);
     }
     if (status == 0) {
         status = connection_speak_first(c);
@@ -214,15 +214,10 @@ static void dial_cb(uv_connect_t *request, int status)
     }
 }
 
-/* The stream of a relay becomes the wire. It is the connection's, or closed. */
-static int take_stream(struct connection *c, const struct tls_arrival *arrival)
+static void take_line(struct connection *c, const struct tls_arrival *arrival)
 {
-    int rv = uv_pipe_open(&c->wire.pipe, arrival->fd);
-    if (rv != 0) {
-        close(arrival->fd);
-    }
+    wire_take(&c->wire, arrival->line);
     c->certificate = arrival->peer.node;
-    return rv;
 }
 
 static void relayed_cb(void *arg, struct tls_arrival *arrival)
@@ -230,15 +225,15 @@ static void relayed_cb(void *arg, struct tls_arrival *arrival)
     struct connection *c = arg;
     c->relayed = NULL;
     assert(!c->closing);
-    if (arrival->fd < 0) {
+    if (arrival->line == NULL) {
         if (arrival->status == 0 && c->connector != NULL) {
             connector_misfit(c->connector); /* somebody is there, who does not belong here */
         }
         dial_failed(c, arrival->status, arrival->why);
         return;
     }
-    int rv = take_stream(c, arrival);
-    rv = rv != 0 ? rv : connection_speak_first(c);
+    take_line(c, arrival);
+    int rv = connection_speak_first(c);
     if (rv != 0) {
         connection_refuse(c, uv_strerror(rv));
     }
@@ -253,14 +248,11 @@ static struct connection *connection_new(struct transport *t, bool incoming)
     }
     int rv = uv_timer_init(t->loop, &c->timer);
     assert(rv == 0); /* libuv: never fails */
-    rv = t->relay != NULL ? uv_pipe_init(t->loop, &c->wire.pipe, 0)
-                          : uv_tcp_init(t->loop, &c->wire.tcp);
-    assert(rv == 0); /* no socket is made yet: never fails */
     rv = uv_timer_start(&c->timer, deadline_cb, TRANSPORT_HANDSHAKE_MS, 0);
     assert(rv == 0);
     c->t = t;
     c->incoming = incoming;
-    c->wire.handle.data = c;
+    wire_init(&c->wire, t->loop, c);
     c->timer.data = c;
     c->handles = 2;
     c->prev = t->connections == NULL ? NULL
@@ -285,7 +277,7 @@ int connection_dial(struct connector *k, const struct sockaddr *sa, struct conne
         c->relayed = tls_relay_dial(c->t->relay, sa, c->peer_id, relayed_cb, c);
         rv = c->relayed != NULL ? 0 : UV_ENOMEM;
     } else {
-        rv = uv_tcp_connect(&c->dialing, &c->wire.tcp, sa, dial_cb);
+        rv = uv_tcp_connect(&c->dialing, &c->wire.socket.tcp, sa, dial_cb);
     }
     if (rv != 0) {
         connection_close(c, NULL);
@@ -296,12 +288,11 @@ int connection_dial(struct connector *k, const struct sockaddr *sa, struct conne
     return 0;
 }
 
-static struct connection *incoming_new(struct transport *t, int fd)
+static struct connection *incoming_new(struct transport *t)
 {
     struct connection *c = connection_new(t, true);
     if (c == NULL) {
         transport_log(t, "error", "out of memory: an incoming connection is closed");
-        close(fd);
         return NULL;
     }
     snprintf(c->remote, sizeof c->remote, "unknown address");
@@ -316,18 +307,19 @@ void connection_accept(struct transport *t, int fd)
         tls_relay_accept(t->relay, fd);
         return;
     }
-    struct connection *c = incoming_new(t, fd);
+    struct connection *c = incoming_new(t);
     if (c == NULL) {
+        close(fd);
         return;
     }
-    int rv = uv_tcp_open(&c->wire.tcp, fd);
+    int rv = wire_open(&c->wire, fd);
     if (rv != 0) {
         close(fd);
     } else {
-        rv = uv_tcp_getpeername(&c->wire.tcp, (struct sockaddr *)&sa, &len);
+        rv = uv_tcp_getpeername(&c->wire.socket.tcp, (struct sockaddr *)&sa, &len);
     }
     if (rv == 0) {
-        rv = tcp_watch_options(&c->wire.tcp, t->user_timeout_ms);
+        rv = tcp_watch_options(&c->wire.socket.tcp, t->user_timeout_ms);
     }
     if (rv == 0) {
         rv = connection_listen_first(c, (struct sockaddr *)&sa);
@@ -340,20 +332,18 @@ void connection_accept(struct transport *t, int fd)
 void connection_arrived(struct transport *t, const struct tls_arrival *arrival)
 {
     char remote[TRANSPORT_NAME_SIZE];
-    if (arrival->fd < 0) {
+    if (arrival->line == NULL) {
         transport_sockaddr_name((const struct sockaddr *)&arrival->from, remote);
         transport_log_limited(t, &t->strangers, "warn", "connection from %s refused: %s", remote,
                               arrival->why);
         return;
     }
-    struct connection *c = incoming_new(t, arrival->fd);
+    struct connection *c = incoming_new(t);
     if (c == NULL) {
         return;
     }
-    int rv = take_stream(c, arrival);
-    if (rv == 0) {
-        rv = connection_listen_first(c, (const struct sockaddr *)&arrival->from);
-    }
+    take_line(c, arrival);
+    int rv = connection_listen_first(c, (const struct sockaddr *)&arrival->from);
     if (rv != 0) {
         connection_refuse(c, uv_strerror(rv));
     }

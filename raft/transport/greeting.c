@@ -46,9 +46,8 @@ static int send_hello(struct connection *c, uint8_t flags)
     struct handshake h;
     own_hello(c, c->peer_id, flags, &h);
     size_t len = handshake_encode(&h, bytes);
-    uv_buf_t buf = uv_buf_init((char *)bytes, (unsigned)len);
-    int n = uv_try_write(&c->wire.stream, &buf, 1);
-    return n < 0 ? n : (size_t)n == len ? 0 : UV_EAGAIN;
+    ssize_t n = wire_try_write(&c->wire, bytes, len);
+    return n < 0 ? (int)n : (size_t)n == len ? 0 : UV_EAGAIN;
 }
 
 /* This node is of the peer's cluster from now on. False: that cannot be made durable. */
@@ -255,29 +254,28 @@ static void finish_handshake(struct connection *c, const struct handshake *peer,
     connection_establish(c, peer);
 }
 
-static void hello_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void hello_alloc_cb(struct wire *w, uint8_t **room, size_t *len)
 {
-    struct connection *c = handle->data;
-    (void)suggested;
-    buf->base = (char *)c->hello + c->hello_len;
-    buf->len = sizeof c->hello - c->hello_len;
+    struct connection *c = w->data;
+    *room = c->hello + c->hello_len;
+    *len = sizeof c->hello - c->hello_len;
 }
 
-static void hello_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+static void hello_read_cb(struct wire *w, const uint8_t *data, ssize_t n)
 {
-    struct connection *c = stream->data;
+    struct connection *c = w->data;
     char reason[TRANSPORT_SENTENCE_MAX];
     struct handshake peer;
     size_t used;
-    (void)buf;
-    if (nread < 0) {
-        connection_refuse(c, nread != UV_EOF ? uv_strerror((int)nread)
+    (void)data;
+    if (n < 0) {
+        connection_refuse(c, n != UV_EOF ? uv_strerror((int)n)
                              : c->incoming
                                  ? "closed before its handshake was whole"
                                  : "closed during the handshake; the peer's log says why");
         return;
     }
-    c->hello_len += (size_t)nread;
+    c->hello_len += (size_t)n;
     switch (handshake_decode(c->hello, c->hello_len, &peer, &used, reason, sizeof reason)) {
         case HANDSHAKE_BAD: connection_refuse(c, reason); break;
         case HANDSHAKE_DONE: finish_handshake(c, &peer, used); break;
@@ -291,12 +289,12 @@ int connection_speak_first(struct connection *c)
 {
     bool asks = c->connector != NULL && connector_asks(c->connector);
     int rv = send_hello(c, asks ? HANDSHAKE_ASKS : 0);
-    return rv != 0 ? rv : uv_read_start(&c->wire.stream, hello_alloc_cb, hello_read_cb);
+    return rv != 0 ? rv : wire_read_start(&c->wire, hello_alloc_cb, hello_read_cb);
 }
 
 int connection_listen_first(struct connection *c, const struct sockaddr *from)
 {
     transport_sockaddr_name(from, c->remote);
     seats_make_room(c->t);
-    return uv_read_start(&c->wire.stream, hello_alloc_cb, hello_read_cb);
+    return wire_read_start(&c->wire, hello_alloc_cb, hello_read_cb);
 }

@@ -58,12 +58,7 @@ struct connection {
     uint64_t peer_id; /* 0 = not known yet */
     char remote[TRANSPORT_NAME_SIZE];
     char address[HANDSHAKE_ADDRESS_MAX + 1]; /* as the peer says, once it is established */
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;   /* plain TCP */
-        uv_pipe_t pipe; /* the relay's end is TLS */
-    } wire;
+    struct wire wire;                        /* plain TCP, or of the relay */
     uint64_t certificate; /* the node whose certificate it is; 0: plain TCP, or not known yet */
     uv_timer_t timer;     /* the handshake's deadline */
     uv_connect_t dialing;

@@ -8,7 +8,7 @@
 
 /* What could not be written at once. */
 struct pump_write {
-    uv_write_t request;
+    struct wire_write request;
     struct pump *pump;
     uint8_t data[];
 };
@@ -16,14 +16,14 @@ struct pump_write {
 static_assert(sizeof((struct pump_scratch *)NULL)->frame == FRAME_HEADER_SIZE + TRANSPORT_FRAME_MAX,
               "a run is read to behind the room for its header");
 
-static uv_stream_t *source_of(struct pump *p)
+static struct wire *source_of(struct pump *p)
 {
-    return p->incoming ? p->wire : (uv_stream_t *)&p->near;
+    return p->incoming ? p->wire : &p->near;
 }
 
-static uv_stream_t *sink_of(struct pump *p)
+static struct wire *sink_of(struct pump *p)
 {
-    return p->incoming ? (uv_stream_t *)&p->near : p->wire;
+    return p->incoming ? &p->near : p->wire;
 }
 
 static void pump_end(struct pump *p, const char *reason)
@@ -35,28 +35,27 @@ static void pump_end(struct pump *p, const char *reason)
 }
 
 /* One side failed or ended. libraft closing its stream is the ordinary end. */
-static void pump_end_side(struct pump *p, const uv_stream_t *side, int status)
+static void pump_end_side(struct pump *p, const struct wire *side, int status)
 {
-    if (side == (uv_stream_t *)&p->near) {
+    if (side == &p->near) {
         pump_end(p, NULL);
     } else {
         pump_end(p, status == UV_EOF ? "closed by the peer" : uv_strerror(status));
     }
 }
 
-static void source_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void source_alloc_cb(struct wire *w, uint8_t **room, size_t *len)
 {
-    struct pump *p = handle->data;
-    (void)suggested;
-    buf->base = (char *)p->scratch->frame + (p->incoming ? 0 : FRAME_HEADER_SIZE);
-    buf->len = TRANSPORT_FRAME_MAX;
+    struct pump *p = w->data;
+    *room = p->scratch->frame + (p->incoming ? 0 : FRAME_HEADER_SIZE);
+    *len = TRANSPORT_FRAME_MAX;
 }
 
-static void source_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf);
+static void source_read_cb(struct wire *w, const uint8_t *data, ssize_t n);
 
-static void write_cb(uv_write_t *request, int status)
+static void written_cb(struct wire_write *request, int status)
 {
-    struct pump_write *write = request->data;
+    struct pump_write *write = request->arg;
     struct pump *p = write->pump;
     free(write);
     if (p->ended) {
@@ -66,9 +65,9 @@ static void write_cb(uv_write_t *request, int status)
         pump_end_side(p, sink_of(p), status);
         return;
     }
-    if (p->paused && uv_stream_get_write_queue_size(sink_of(p)) <= PUMP_QUEUE_MAX / 2) {
+    if (p->paused && wire_queue_size(sink_of(p)) <= PUMP_QUEUE_MAX / 2) {
         p->paused = false;
-        int rv = uv_read_start(source_of(p), source_alloc_cb, source_read_cb);
+        int rv = wire_read_start(source_of(p), source_alloc_cb, source_read_cb);
         if (rv != 0) {
             pump_end_side(p, source_of(p), rv);
         }
@@ -82,17 +81,16 @@ static int pump_queue(struct pump *p, const uint8_t *data, size_t len)
     if (write == NULL) {
         return UV_ENOMEM;
     }
-    write->request.data = write;
+    write->request.arg = write;
     write->pump = p;
     memcpy(write->data, data, len);
-    uv_buf_t buf = uv_buf_init((char *)write->data, (unsigned)len);
-    int rv = uv_write(&write->request, sink_of(p), &buf, 1, write_cb);
+    int rv = wire_write(sink_of(p), &write->request, write->data, len, written_cb);
     if (rv != 0) {
         free(write);
-        return rv;
+        return rv < 0 ? rv : 0;
     }
-    if (uv_stream_get_write_queue_size(sink_of(p)) > PUMP_QUEUE_MAX) {
-        uv_read_stop(source_of(p));
+    if (wire_queue_size(sink_of(p)) > PUMP_QUEUE_MAX) {
+        wire_read_stop(source_of(p));
         p->paused = true;
     }
     return 0;
@@ -100,12 +98,11 @@ static int pump_queue(struct pump *p, const uint8_t *data, size_t len)
 
 static void pump_write(struct pump *p, const uint8_t *data, size_t len)
 {
-    uv_buf_t buf = uv_buf_init((char *)data, (unsigned)len);
-    int written = uv_try_write(sink_of(p), &buf, 1);
+    ssize_t written = wire_try_write(sink_of(p), data, len);
     if (written == UV_EAGAIN) {
         written = 0;
     }
-    int rv = written;
+    int rv = (int)written;
     if (written >= 0) {
         rv = (size_t)written == len ? 0 : pump_queue(p, data + written, len - (size_t)written);
     }
@@ -156,36 +153,35 @@ static void take_incoming(struct pump *p, const uint8_t *data, size_t len)
     }
 }
 
-static void source_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+static void source_read_cb(struct wire *w, const uint8_t *data, ssize_t n)
 {
-    struct pump *p = stream->data;
-    if (nread < 0) {
-        pump_end_side(p, stream, (int)nread);
-    } else if (nread > 0 && p->incoming) {
-        take_incoming(p, (const uint8_t *)buf->base, (size_t)nread);
-    } else if (nread > 0) {
-        frame_seal(p->scratch->frame, (size_t)nread, p->frames_sent);
+    struct pump *p = w->data;
+    if (n < 0) {
+        pump_end_side(p, w, (int)n);
+    } else if (p->incoming) {
+        take_incoming(p, data, (size_t)n);
+    } else {
+        frame_seal(p->scratch->frame, (size_t)n, p->frames_sent);
         p->frames_sent++;
-        pump_write(p, p->scratch->frame, FRAME_HEADER_SIZE + (size_t)nread);
+        pump_write(p, p->scratch->frame, FRAME_HEADER_SIZE + (size_t)n);
     }
 }
 
-static void sink_alloc_cb(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+static void sink_alloc_cb(struct wire *w, uint8_t **room, size_t *len)
 {
-    struct pump *p = handle->data;
-    (void)suggested;
-    buf->base = (char *)p->scratch->frame;
-    buf->len = 1;
+    struct pump *p = w->data;
+    *room = p->scratch->frame;
+    *len = 1;
 }
 
 /* The sink is read only to see it end. */
-static void sink_read_cb(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
+static void sink_read_cb(struct wire *w, const uint8_t *data, ssize_t n)
 {
-    struct pump *p = stream->data;
-    (void)buf;
-    if (nread < 0) {
-        pump_end_side(p, stream, (int)nread);
-    } else if (nread > 0) {
+    struct pump *p = w->data;
+    (void)data;
+    if (n < 0) {
+        pump_end_side(p, w, (int)n);
+    } else {
         pump_end(p, p->incoming ? "libraft wrote on a connection it only reads"
                                 : "the peer sent bytes on a connection it only reads");
     }
@@ -227,17 +223,13 @@ static int make_stream(uv_loop_t *loop, int fd, uv_stream_t **stream)
 static int pump_open_pair(struct pump *p, uv_loop_t *loop, uv_stream_t **stream)
 {
     int fds[2];
-    int rv = uv_pipe_init(loop, &p->near, 0);
-    if (rv != 0) {
-        return rv;
-    }
+    wire_init(&p->near, loop, p);
     p->near_open = true;
-    p->near.data = p;
-    rv = uv_socketpair(SOCK_STREAM, 0, fds, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
+    int rv = uv_socketpair(SOCK_STREAM, 0, fds, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE);
     if (rv != 0) {
         return rv;
     }
-    rv = uv_pipe_open(&p->near, fds[0]);
+    rv = wire_open(&p->near, fds[0]);
     if (rv != 0) {
         close(fds[0]);
         close(fds[1]);
@@ -250,7 +242,7 @@ static int pump_open_pair(struct pump *p, uv_loop_t *loop, uv_stream_t **stream)
     return rv;
 }
 
-int pump_start(struct pump *p, uv_loop_t *loop, uv_stream_t *wire, bool incoming, uint64_t peer_id,
+int pump_start(struct pump *p, uv_loop_t *loop, struct wire *wire, bool incoming, uint64_t peer_id,
                struct pump_scratch *scratch, pump_end_cb end, uv_stream_t **stream)
 {
     memset(p, 0, sizeof *p);
@@ -264,9 +256,9 @@ int pump_start(struct pump *p, uv_loop_t *loop, uv_stream_t *wire, bool incoming
         return rv;
     }
     wire->data = p;
-    rv = uv_read_start(source_of(p), source_alloc_cb, source_read_cb);
+    rv = wire_read_start(source_of(p), source_alloc_cb, source_read_cb);
     if (rv == 0) {
-        rv = uv_read_start(sink_of(p), sink_alloc_cb, sink_read_cb);
+        rv = wire_read_start(sink_of(p), sink_alloc_cb, sink_read_cb);
     }
     if (rv != 0) {
         p->ended = true;
@@ -280,7 +272,7 @@ void pump_tell_clock(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE])
     uint8_t frame[FRAME_HEADER_SIZE + CLOCK_TOLD_SIZE];
 
     assert(!p->incoming);
-    if (p->ended || uv_stream_get_write_queue_size(p->wire) > 0) {
+    if (p->ended || wire_queue_size(p->wire) > 0) {
         return;
     }
     memcpy(frame + FRAME_HEADER_SIZE, told, CLOCK_TOLD_SIZE);

@@ -1,4 +1,4 @@
-/* pump.h - moves bytes between a member's TCP socket and libraft, one way, checked.
+/* pump.h - moves bytes between a member's wire and libraft, one way, checked.
  *
  *   outgoing:  libraft's stream ─socketpair─► near ─ frames ─► wire
  *   incoming:  wire ─ frames verified, messages parsed ─► near ─socketpair─► libraft's stream
@@ -11,8 +11,7 @@
 #ifndef TRANSPORT_PUMP_H
 #define TRANSPORT_PUMP_H
 
-#include <uv.h>
-
+#include "../tls/wire.h"
 #include "frame.h"
 #include "parser.h"
 
@@ -32,8 +31,8 @@ typedef void (*pump_end_cb)(struct pump *p, const char *reason);
 typedef void (*pump_clock_cb)(struct pump *p, const uint8_t told[CLOCK_TOLD_SIZE]);
 
 struct pump {
-    uv_stream_t *wire; /* the owner's; its `data` is the pump's from pump_start on */
-    uv_pipe_t near;    /* to be closed by the owner if near_open */
+    struct wire *wire; /* the owner's; its `data` is the pump's from pump_start on */
+    struct wire near;  /* to be closed by the owner if near_open */
     bool near_open;
     bool incoming;
     bool paused; /* the source is not being read: the sink's queue is long */
@@ -48,7 +47,7 @@ struct pump {
 
 /* Make the socketpair and start. On success *stream is raft_malloc'ed and the caller's, to be
  * given to libraft. Else a libuv error; near may be open all the same. */
-int pump_start(struct pump *p, uv_loop_t *loop, uv_stream_t *wire, bool incoming, uint64_t peer_id,
+int pump_start(struct pump *p, uv_loop_t *loop, struct wire *wire, bool incoming, uint64_t peer_id,
                struct pump_scratch *scratch, pump_end_cb end, uv_stream_t **stream)
     __attribute__((warn_unused_result));
 /* Tell this node's clock, on an outgoing one. Not done while something waits to be written: it would come

@@ -1,9 +1,9 @@
 /* transport.h - connections between the members (a raft_uv_transport).
  *
  * libraft's own parser trusts every byte, so nothing reaches it before the handshake, and then
- * only whole, checked frames: each connection has a TCP socket, or a TLS relay's stream
- * (tls_relay.h), on the wire side and one end of a socketpair on libraft's side, with a pump between
- * them. With TLS who says that it is a node must have this node's certificate, in both directions.
+ * only whole, checked frames: each connection has a wire (wire.h), plain TCP or inside TLS, on one side
+ * and one end of a socketpair on libraft's side, with a pump between them. With TLS who says that it is a
+ * node must have this node's certificate, in both directions.
  *
  *   handshake (both ways): magic, protocol version, cluster, sender's id, expected receiver's
  *     id, sender's address, and the sender's standing in its cluster. acquaintance.h judges; who

@@ -72,8 +72,7 @@ static struct api_connection *server_accept(struct server *s)
     struct api_connection *c = must_have(calloc(1, sizeof *c));
 
     c->api = &s->api;
-    uv_tcp_init(&s->api.loop, &c->wire.tcp);
-    c->wire.handle.data = c;
+    wire_init(&c->wire, &s->api.loop, c);
     c->from.ss_family = AF_INET;
     s->api.connections = c;
     api_load_add(&s->api.load_connections, 1);

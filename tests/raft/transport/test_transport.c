@@ -38,8 +38,8 @@ static size_t longest_queue(const struct side *s)
     size_t longest = 0;
     for (const struct connection *c = t->connections; c != NULL; c = c->next) {
         if (c->established && !c->closing) {
-            size_t wire = uv_stream_get_write_queue_size((const uv_stream_t *)&c->wire.tcp);
-            size_t near = uv_stream_get_write_queue_size((const uv_stream_t *)&c->pump.near);
+            size_t wire = wire_queue_size(&c->wire);
+            size_t near = wire_queue_size(&c->pump.near);
             longest = wire > longest ? wire : longest;
             longest = near > longest ? near : longest;
         }

@@ -23,7 +23,7 @@ static void accepted(void *arg, struct tls_arrival *a)
 {
     struct tls_side *side = arg;
 
-    if (a->fd < 0) {
+    if (a->line == NULL) {
         side->n_refused++;
         snprintf(side->why, sizeof side->why, "%s", a->why);
         assert_int_equal(a->from.ss_family, AF_INET);
@@ -31,10 +31,15 @@ static void accepted(void *arg, struct tls_arrival *a)
     }
     side->n_accepted++;
     side->peer = a->peer;
+    if (side->wire != NULL) {
+        wire_take(side->wire, a->line);
+        return;
+    }
     if (side->fd >= 0) {
         close(side->fd);
     }
-    side->fd = a->fd;
+    side->fd = tls_pair_open(a, &side->scene->loop);
+    assert_true(side->fd >= 0);
 }
 
 static void tells(void *arg, const char *level, const struct sockaddr *from, const char *sentence)
@@ -174,7 +179,11 @@ static void done(void *arg, struct tls_arrival *a)
 
     assert_false(s->done);
     s->done = true;
-    s->fd = a->fd;
+    if (a->line != NULL && s->wire != NULL) {
+        wire_take(s->wire, a->line);
+    } else {
+        s->fd = a->line != NULL ? tls_pair_open(a, &s->loop) : -1;
+    }
     s->status = a->status;
     s->peer = a->peer;
     snprintf(s->why, sizeof s->why, "%s", a->why);
@@ -197,7 +206,7 @@ void tls_sides_meet(struct tls_sides *s)
     tls_sides_dial(s, s->side[1].port, 2);
     UNTIL(s, s->done && s->side[1].n_accepted == 1);
     assert_string_equal(s->why, "");
-    assert_true(s->fd >= 0 && s->side[1].fd >= 0);
+    assert_true((s->wire != NULL || s->fd >= 0) && (s->side[1].wire != NULL || s->side[1].fd >= 0));
 }
 
 void tls_sides_renew(struct tls_sides *s)

@@ -7,7 +7,7 @@
 #include <uv.h>
 
 #include "../../../raft/loop/listening.h"
-#include "../../../raft/tls/tls_relay.h"
+#include "../../../raft/tls/tls_pair.h"
 #include "../certificates.h"
 #include "../tls_stranger.h"
 
@@ -21,7 +21,8 @@ struct tls_side {
     struct listening listening;
     unsigned port;
     char cert[64], key[64];
-    int fd; /* the last stream that was accepted */
+    struct wire *wire; /* to be it, if not NULL, or else: */
+    int fd;            /* the last stream that was accepted */
     struct certificate_name peer;
     unsigned n_accepted, n_refused;
     char why[TLS_SENTENCE_MAX];  /* of the last that was refused */
@@ -38,6 +39,7 @@ struct tls_sides {
     struct tls_side side[2];
     /* of a dial */
     bool done;
+    struct wire *wire; /* to be it, if not NULL; else `fd` is */
     int fd, status;
     struct certificate_name peer;
     char why[TLS_SENTENCE_MAX];
@@ -71,7 +73,7 @@ int tls_sides_begin_aging(void **state);
 int tls_sides_end(void **state);
 /* Node 1 dials; what comes of it is in `done` and what follows it. */
 struct tls_dial *tls_sides_dial(struct tls_sides *s, unsigned port, uint64_t expected);
-/* Node 1 dials node 2, and both have a stream. */
+/* Node 1 dials node 2, and both have a stream, or their wire. */
 void tls_sides_meet(struct tls_sides *s);
 /* For the end: a test has closed node 1's relay itself. */
 void tls_sides_renew(struct tls_sides *s);
