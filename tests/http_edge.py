@@ -560,7 +560,7 @@ def a_leader_falls_in_the_middle_and_all_requests_are_decided():
         t.join()
     true(len(answers) > before + 200, "it went on: %d, %d" % (before, len(answers)))
     kinds = {status for _, status in answers}
-    same(kinds, {201}, "answers")
+    same(kinds - {200, 201}, set(), "answers")  # 200: the node had to repeat it, and it was done already
     for i in others:
         for name, _ in answers[:: max(1, len(answers) // 50)]:
             same(ask(c.http(i), "GET", "/v1/orders/" + name).status, 200, name)
