@@ -101,6 +101,8 @@ class Cluster:
         until = time.monotonic() + 30
         while time.monotonic() < until:
             for i in range(3):
+                if self.pids[i] and self.pids[i].poll() is not None:
+                    raise Wrong("node %d has ended: %s" % (i + 1, self.logs()))
                 try:
                     if self.pids[i] and ask(self.http(i), "GET", "/v1/status",
                                             **more).json()["role"] == "leader":
@@ -231,7 +233,7 @@ def bodies_in_chunks_in_drops_and_after_a_question():
     line = Line(port)
     line.send("PUT /v1/orders/chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     for i in range(0, len(body), 5):
-        line.send(b"%x;x=y\r\n%s\r\n" % (len(body[i:i + 5]), body[i:i + 5]))
+        line.send(b"%x\r\n%s\r\n" % (len(body[i:i + 5]), body[i:i + 5]))
     line.send("0\r\n\r\n")
     same(line.answer().status, 201, "chunks")
     for byte in request("PUT", "/v1/orders/drops", body):
@@ -317,6 +319,7 @@ SHAPES = [
     ("a chunk's size of many digits", PAY + "Transfer-Encoding: chunked\r\n\r\n0000000002\r\n{}\r\n", 400),
     ("a chunk that is longer", PAY + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n", 400),
     ("bare LFs between chunks", PAY + "Transfer-Encoding: chunked\r\n\r\n2\n{}\n0\n\n", 400),
+    ("extensions of chunks", PAY + "Transfer-Encoding: chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\n\r\n", 400),
     ("trailers", PAY + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nContent-Length: 9\r\n\r\n", 400),
     ("an expectation", PAY + "Expect: the-unexpected\r\n\r\n", 417),
     ("a long target", "GET /" + 65536 * "a" + " HTTP/1.1\r\nHost: a\r\n\r\n", 414),
@@ -560,7 +563,7 @@ def a_leader_falls_in_the_middle_and_all_requests_are_decided():
         t.join()
     true(len(answers) > before + 200, "it went on: %d, %d" % (before, len(answers)))
     kinds = {status for _, status in answers}
-    same(kinds - {200, 201}, set(), "answers")  # 200: the node had to repeat it, and it was done already
+    true(kinds <= {200, 201}, "answers: %r" % kinds)  # 200: what was sent to the fallen one was done
     for i in others:
         for name, _ in answers[:: max(1, len(answers) // 50)]:
             same(ask(c.http(i), "GET", "/v1/orders/" + name).status, 200, name)

@@ -32,18 +32,18 @@ checker=(valgrind --quiet --error-exitcode=99 --leak-check=full
 if ldd "$build/orderschedd" | grep -qE 'lib[atu]*san'; then
     checker=()
 fi
-port=$(free_port 3)
+port=$(free_port 4)
 secret=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLjSw
 export ORDERSCHED_ENDPOINTS=127.0.0.1:$((port + 1))
 "${checker[@]}" "$build/orderschedd" --id 1 --data "$dir/data" --address "127.0.0.1:$port" \
     2>"$dir/node.log" &
 node=$!
-"$build/ordersink" --listen "127.0.0.1:$((port + 2))" --secret $secret \
+"$build/ordersink" --listen "127.0.0.1:$((port + 3))" --secret $secret \
     --journal "$dir/journal" --quiet 2>"$dir/sink.log" &
 sink=$!
 
 ctl() { timeout 60 "$build/orderctl" --timeout 50s "$@" >>"$dir/ctl.log" 2>&1; }
-ctl route put shop --url "http://127.0.0.1:$((port + 2))/" --secret $secret || fail "route put"
+ctl route put shop --url "http://127.0.0.1:$((port + 3))/" --secret $secret || fail "route put"
 for i in 1 2 3 4 5; do
     ctl schedule "order-$i" --in 1s --route shop --payload '{"sku":1}' || fail "schedule"
 done

@@ -21,6 +21,7 @@ struct visitor {
     struct front *front;
     struct visitor *next, **at; /* of all; `at` points here */
     int fd;                     /* the library's, which closes it */
+    bool arriving; /* the library has it, and has not begun: it need not tell its end */
     struct sockaddr_storage from;
     char from_text[PROTOCOL_FROM_MAX + 1];
     bool loopback, tls;
@@ -90,7 +91,7 @@ struct front {
     struct api_seats seats;
     struct visitor *visitors;
     unsigned n_visitors;
-    struct visitor *arriving; /* being handed to the library */
+    unsigned n_arriving; /* handed to the library, which has not begun with them */
     struct visitor **by_fd;
     unsigned n_by_fd;
     size_t bodies; /* bytes */
@@ -104,6 +105,10 @@ struct front {
 /* Takes the descriptor over. `arrival`: through TLS; NULL: plain. */
 void visitor_accept(struct front *f, int fd, const struct tls_arrival *arrival);
 void visitor_gone(struct visitor *v); /* the library closes its descriptor now: frees it */
+/* The library begins with the connection of this descriptor. */
+struct visitor *visitor_started(struct front *f, int fd);
+/* Those with which it would have begun by now: it has closed them. */
+void visitors_forget_arriving(struct front *f);
 /* As recv(2): what the library may see of it (front_recv.h). */
 ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags);
 void visitor_exchange_ended(struct visitor *v);
@@ -118,7 +123,7 @@ bool server_start(struct front *f);
 void server_stop(struct front *f); /* all connections end */
 void server_run(struct front *f);
 bool server_has_more(const struct front *f);
-/* False: the library did not take it, and has closed its descriptor. */
+/* False: the library did not take it, and has closed its descriptor; it may have told the end already. */
 bool server_add(struct front *f, struct visitor *v);
 
 /* exchange.c */

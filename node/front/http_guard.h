@@ -21,7 +21,6 @@
 #define HTTP_HEAD_MAX 16384u             /* bytes, the request line included */
 #define HTTP_FIELDS_MAX 64u              /* lines of a head */
 #define HTTP_BODY_MAX (1024u * 1024)     /* bytes, of all chunks together where there are chunks */
-#define HTTP_EXTENSION_MAX 64u           /* bytes behind a chunk's size, which are ignored */
 #define HTTP_CHUNKS_OVERHEAD_MAX 131072u /* bytes of a body that are not its content */
 
 /* Why a request is refused, and its connection with it. */

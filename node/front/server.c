@@ -73,11 +73,11 @@ static void server_connection_cb(void *arg, struct MHD_Connection *connection, v
                                  enum MHD_ConnectionNotificationCode what)
 {
     struct front *f = arg;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-    (void)connection;
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = f->arriving;
-        f->arriving = NULL;
+        *context = info != NULL ? visitor_started(f, info->connect_fd) : NULL;
     } else if (*context != NULL) {
         visitor_gone(*context);
         *context = NULL;
@@ -132,6 +132,9 @@ void server_run(struct front *f)
 {
     f->daemon_ready = false;
     (void)MHD_run(f->daemon);
+    if (f->n_arriving > 0) {
+        visitors_forget_arriving(f);
+    }
 }
 
 bool server_add(struct front *f, struct visitor *v)
@@ -144,10 +147,9 @@ bool server_add(struct front *f, struct visitor *v)
                     : v->from.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                                     : sizeof(struct sockaddr_in);
 
-    f->arriving = v;
-    bool added = MHD_add_connection(f->daemon, v->fd, from, len) == MHD_YES;
-    bool known = f->arriving == NULL; /* then it has been freed, if it was not added */
-    f->arriving = NULL;
+    /* Some versions begin with it at once, others when they are run. */
+    v->arriving = true;
+    f->n_arriving++;
     f->daemon_ready = true;
-    return added || known;
+    return MHD_add_connection(f->daemon, v->fd, from, len) == MHD_YES;
 }

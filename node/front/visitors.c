@@ -144,9 +144,32 @@ void visitor_accept(struct front *f, int fd, const struct tls_arrival *arrival)
         close(fd);
         return;
     }
-    if (!server_add(f, v)) {
+    if (!server_add(f, v) && f->by_fd[fd] == v) {
         visitor_gone(v);
     }
+}
+
+struct visitor *visitor_started(struct front *f, int fd)
+{
+    struct visitor *v = (unsigned)fd < f->n_by_fd ? f->by_fd[fd] : NULL;
+
+    if (v != NULL) {
+        assert(v->arriving && f->n_arriving > 0);
+        v->arriving = false;
+        f->n_arriving--;
+    }
+    return v;
+}
+
+void visitors_forget_arriving(struct front *f)
+{
+    for (struct visitor *v = f->visitors, *next; v != NULL; v = next) {
+        next = v->next;
+        if (v->arriving) {
+            visitor_gone(v);
+        }
+    }
+    assert(f->n_arriving == 0);
 }
 
 void visitor_gone(struct visitor *v)
@@ -160,6 +183,7 @@ void visitor_gone(struct visitor *v)
         v->next->at = v->at;
     }
     f->n_visitors--;
+    f->n_arriving -= v->arriving;
     api_seats_leave(&f->seats, &v->seat);
     free(v);
 }

@@ -60,8 +60,8 @@ port_busy() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 BASE=
 for base in 17400 18400 19400 21400 22400 23400; do
     busy=
-    for port in "$base" $((base + 1)) $((base + 10)) $((base + 11)) $((base + 20)) \
-        $((base + 21)) $((base + 90)); do
+    for port in "$base" $((base + 1)) $((base + 2)) $((base + 10)) $((base + 11)) $((base + 12)) \
+        $((base + 20)) $((base + 21)) $((base + 22)) $((base + 90)); do
         if port_busy "$port"; then busy=yes; fi
     done
     if [ -z "$busy" ]; then BASE=$base && break; fi

@@ -358,6 +358,23 @@ static void a_bind_host_is_kept_as_it_stands_before_a_port(void **state)
     assert_config_refused(f, "--data d --bind a/b", "must be a host");
 }
 
+static void http_is_served_off_the_loopback_as_the_other_ports_are(void **state)
+{
+    struct config_bench *f = *state;
+    assert_config_parsed(f, "--data d");
+    assert_null(f->config.http); /* PORT+2 */
+    assert_config_parsed(f, "--data d --http off");
+    assert_string_equal(f->config.http, "off");
+    assert_config_parsed(f, "--data d --http [::1]:8080");
+    assert_string_equal(f->config.http, "[::1]:8080");
+    assert_config_refused(f, "--data d --http 8080", "--http: must be HOST:PORT, or off");
+    assert_config_refused(f, "--data d --http on", "--http: must be HOST:PORT, or off");
+    assert_config_refused(f, "--data d --http 10.0.0.1:80",
+                          "--http: 10.0.0.1:80 is not on the loopback");
+    assert_config_parsed(f, "--data d --http 10.0.0.1:80 --insecure");
+    assert_config_parsed(f, "--data d --http 0.0.0.0:80 --tls-cert a --tls-key b --tls-ca c");
+}
+
 static void help_and_version_are_printed_to_stdout(void **state)
 {
     struct config_bench *f = *state;
@@ -371,6 +388,7 @@ static void help_and_version_are_printed_to_stdout(void **state)
         "--join",
         "--insecure",
         "--bind HOST",
+        "--http HOST:PORT|off",
         "--address HOST:PORT",
         "--config FILE",
         "--election-timeout",
@@ -440,6 +458,7 @@ int main(void)
         on_config_bench(addresses_off_the_loopback_need_tls_or_insecure),
         on_config_bench(tls_takes_all_its_files_or_none),
         on_config_bench(a_bind_host_is_kept_as_it_stands_before_a_port),
+        on_config_bench(http_is_served_off_the_loopback_as_the_other_ports_are),
         on_config_bench(help_and_version_are_printed_to_stdout),
         on_config_bench(every_setting_is_in_the_documentation),
     };

@@ -72,7 +72,7 @@ static void sound_requests_pass_whole_and_in_parts(void **state)
     expect_good(HEAD "X: \xc3\xa9 \t y\r\nEmpty:\r\n\r\n", 1);
     expect_good(HEAD "Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n", 1);
     expect_good(HEAD "Transfer-Encoding: "
-                     "chunked\r\n\r\n2\r\n{}\r\n00a;x=\"y\"\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n",
+                     "chunked\r\n\r\n2\r\n{}\r\n00a\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n",
                 1);
     expect_good(HEAD "Expect: 100-Continue\r\nContent-Length: 1\r\n\r\nx", 1);
     expect_good("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n" HEAD
@@ -105,6 +105,7 @@ static void what_two_readers_might_take_for_two_things_stops_at_its_byte(void **
     expect_flaw("POST / HTTP/1.0\r\nTransfer-Encoding: chunked", "\r\n\r\n", 400);
     expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n", ";x\r\n", 400);
     expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n2", "\n{}\r\n", 400);
+    expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n2", ";x=y\r\n{}\r\n", 400);
     expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n2\r\n{}", "x", 400);
     expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n10000", "1\r\n", 413);
     expect_flaw(HEAD "Transfer-Encoding: chunked\r\n\r\n00000000", "1\r\n", 400);
@@ -145,8 +146,6 @@ static void nothing_goes_on_without_end(void **state)
     assert_in_range(pour(&g, HEAD "Transfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n"),
                     HTTP_CHUNKS_OVERHEAD_MAX, HTTP_BODY_MAX + HTTP_CHUNKS_OVERHEAD_MAX + 200);
     assert_int_equal(g.flaw->status, 413);
-    pour(&g, HEAD "Transfer-Encoding: chunked\r\n\r\n1;", "x");
-    assert_int_equal(g.flaw->status, 400);
 }
 
 /* What passes is the same however it is cut, and the flaw is at the same byte. */
