@@ -8,7 +8,9 @@
 #include <sys/random.h>
 
 #include "../../client/json/base64.h"
+#include "../../client/json/json_out.h"
 #include "../../client/wire/token.h"
+#include "resource.h"
 
 #define ROUTE_SECRET_BYTES 32 /* Standard Webhooks: 24 to 64 */
 
@@ -59,6 +61,21 @@ char *made_secret_token(struct exchange *x)
     }
     OPENSSL_cleanse(random, sizeof random);
     return secret;
+}
+
+bool made_secret_taken(struct exchange *x, const struct ordersched_answer *answer,
+                       const char *member, const char *secret)
+{
+    if (secret == NULL || ordersched_error_class(answer->error) != ORDERSCHED_UNKNOWN) {
+        return resource_done_well(x, answer, (struct slice){0});
+    }
+    json_t *extra = json_object();
+    out_text(extra, "title", ordersched_error_text(answer->error));
+    out_text(extra, "class", "unknown");
+    out_text(extra, member, secret);
+    exchange_refuse(x, 504, ordersched_error_name(answer->error),
+                    "it may be in place, and this is what it would be", extra);
+    return false;
 }
 
 void made_secret_shown_before(struct exchange *x, const char *what)

@@ -242,7 +242,7 @@ static void answer_token_cb(struct exchange *x, const struct ordersched_answer *
         exchange_problem(x, ORDERSCHED_EXISTS, "there is a principal of this name", NULL);
         return;
     }
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
+    if (!made_secret_taken(x, &answers[0], "token", token)) {
         return;
     }
     if (resource_repeated(&answers[0])) {

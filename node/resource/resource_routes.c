@@ -176,7 +176,7 @@ static void answer_rotated_cb(struct exchange *x, const struct ordersched_answer
     const char *made = x->state;
 
     (void)n;
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
+    if (!made_secret_taken(x, &answers[0], "secret", made)) {
         return;
     }
     if (made != NULL && resource_repeated(&answers[0])) {

@@ -254,6 +254,20 @@ static void a_rotation_makes_a_secret_or_takes_one(void **state)
     refused(422, "INVALID", "as well");
 }
 
+/* It may be in place: whoever asked needs it. */
+static void a_rotation_whose_outcome_is_unknown_shows_its_secret(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/routes/shop/rotate", NULL);
+    done_with(ORDERSCHED_TIMEOUT);
+    refused(504, "TIMEOUT", "\"class\":\"unknown\"");
+    assert_non_null(strstr(text(), "\"secret\":\"whsec_"));
+    ask("POST", "/v1/routes/shop/rotate", NULL);
+    done_with(ORDERSCHED_NOT_FOUND);
+    refused(404, "NOT_FOUND", "definite");
+    assert_null(strstr(text(), "whsec_"));
+}
+
 /* What was made this time is not what the first one made. */
 static void a_repeated_rotation_does_not_show_another_secret(void **state)
 {
@@ -329,6 +343,7 @@ int main(void)
         RESOURCE_TEST(a_route_of_another_kind_stays),
         RESOURCE_TEST(routes_are_paused_resumed_retried_deleted),
         RESOURCE_TEST(a_rotation_makes_a_secret_or_takes_one),
+        RESOURCE_TEST(a_rotation_whose_outcome_is_unknown_shows_its_secret),
         RESOURCE_TEST(a_repeated_rotation_does_not_show_another_secret),
         RESOURCE_TEST(routes_are_shown_without_their_secrets),
     };
