@@ -1,6 +1,6 @@
 #!/bin/bash
 # test_alerts.sh - what real nodes tell as metrics, and that real faults bring the alerts (monitoring/nodes.py).
-# Runs beside others: waits 60 s.
+# Runs beside others: waits 65 s.
 #
 #   tests/test_alerts.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

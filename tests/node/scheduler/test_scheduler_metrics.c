@@ -64,7 +64,7 @@ static void the_leadership_is_told(void **state)
     assert_true(s->proposals_committed >= 1);
     assert_int_equal(n_of(&s->commit), s->proposals_committed);
     sample_free(s);
-    (void)stage_send(&t, op_route(&t, "lost"));
+    struct stage_message *lost = stage_send(&t, op_route(&t, "lost"));
     (void)stage_run(&t);
     stage_changed(&t, REPLICA_FOLLOWER, 4);
     fake_replica_lose_all(t.r);
@@ -74,6 +74,7 @@ static void the_leadership_is_told(void **state)
     assert_int_equal(s->leader, 0);
     assert_int_equal(s->proposals_failed, 1);
     sample_free(s);
+    stage_message_free(lost);
     stage_close(&t);
     metrics_free(m);
 }
