@@ -1,6 +1,6 @@
 #!/bin/bash
-# test_walkthrough.sh - a newcomer pastes every command of README.md, docs/callbacks.md, docs/client.md and
-# docs/workers.md, and of the Chinese pages, into a terminal, page by page, in a fresh directory; and the configuration
+# test_walkthrough.sh - a newcomer pastes every command of README.md, docs/http.md, docs/callbacks.md,
+# docs/client.md and docs/workers.md, and of the Chinese pages, into a terminal, page by page, in a fresh directory; and the configuration
 # that a new service starts with leads.
 # Runs beside others: waits 60 s.
 #

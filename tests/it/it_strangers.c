@@ -256,14 +256,12 @@ static void no_stranger_gets_in(void **state)
 static void no_client_gets_in_at_the_port_of_nodes(void **state)
 {
     struct world *w = *state;
-    struct tls_stranger client = {.cert = w->tls.client_cert, .key = w->tls.client_key};
-    struct tls_stranger node = {.cert = w->node_cert, .key = w->node_key};
+    struct tls_stranger who = {.cert = w->tls.client_cert, .key = w->tls.client_key};
 
     measure_all(w);
-    shut_out(w, false, client,
-             "is of client till of cluster orderschedd; only nodes may come here");
-    node.port = port_of(w, true);
-    assert_int_equal(tls_stranger_try(&node, 500, NULL), STRANGER_IN);
+    shut_out(w, false, who, "is of client till of cluster orderschedd; only nodes may come here");
+    who = (struct tls_stranger){.cert = w->node_cert, .key = w->node_key, .port = port_of(w, true)};
+    assert_int_equal(tls_stranger_try(&who, 500, NULL), STRANGER_IN);
     expect_unharmed(w);
 }
 
