@@ -453,6 +453,39 @@ def a_request_id_has_one_effect_and_one_answer(cluster):
     error_of(c.do(PAY, leader_id(cluster, ahead_ms=9000), "once-2"), OK)
 
 
+@test
+def a_keyed_request_is_one_whoever_sends_it_and_when(cluster):
+    c = cluster.client
+    other = Client([client_port(a) for a in cluster.addresses.values()])
+    worker_route(c, "key")
+    make = lambda client, **ahead: error_of(client.do(
+        SCHEDULE, client.keyed_id(b"PUT key-1", **ahead), "key-1", True, 60000, "key", b""), OK)
+    first = make(c)
+    same((first.body, make(c).body), (None, True), "a copy is told so")
+    same(make(other, ahead_ms=-5000)[:3], first[:3], "another client, another time")
+    old = cluster.leader_id()
+    cluster.signal(old, signal.SIGKILL)
+    cluster.running[old].wait()
+    same(make(other)[:3], first[:3], "another leader")
+    cluster.start(old)
+    paid = error_of(c.do(PAY, c.keyed_id(b"pay key-1"), "key-1"), OK)
+    again = error_of(other.do(PAY, other.keyed_id(b"pay key-1", ahead_ms=-9000), "key-1"), OK)
+    same((again.index, paid.body, again.body), (paid.index, None, True))
+    same((make(c).state, c.do(GET, "key-1").state), (PENDING, PAID), "the first answer's state")
+    refused = error_of(c.do(CANCEL, c.keyed_id(b"cancel key-2"), "key-2"), NOT_FOUND)
+    error_of(c.do(SCHEDULE, None, "key-2", True, 60000, "key", b""), OK)
+    same(error_of(other.do(CANCEL, other.keyed_id(b"cancel key-2"), "key-2"), NOT_FOUND).body,
+         refused.body, "a refusal is remembered")
+    error_of(c.do(PAY, c.keyed_id(b"pay key-1"), "key-2"), REQUEST_ID_USED, "another order")
+    error_of(c.do(PAY, c.keyed_id(b"x", ahead_ms=-601000), "key-2"), STALE_REQUEST)
+    error_of(cluster.leader().one(PAY, c.keyed_id(b"x", ahead_ms=15000), "key-2"), EARLY_REQUEST)
+    error_of(c.do(ROUTE_PUT, c.keyed_id(b"route"), "key-r", {"kind": "worker"}), OK)
+    same(error_of(other.do(ROUTE_PUT, other.keyed_id(b"route"), "key-r", {"kind": "worker"}), OK).body,
+         True)
+    eventually("three nodes", lambda: all(r[4] > 0 for r in c.do(MEMBER_LIST).body))
+    other.close()
+
+
 # ---- reads
 
 @test

@@ -62,6 +62,7 @@ static bool next_make(struct next *next, struct input *in, const struct machine 
     struct entry e = {.now_ms = (m->now_ms > T0 ? m->now_ms : T0) + steps_ms[next->how & 7],
                       .epoch = m->epoch + (next->how >> 3 & 1),
                       .era = m->era,
+                      .keyed = (next->how >> 6 & 1) != 0,
                       .n_operations = next->n = count(operations),
                       .operations = operations};
 

@@ -213,8 +213,10 @@ static void access_answered(void *arg, const struct ordersched_answer *answer)
     a->call = NULL;
     loop_trace(s->loop, "admin: %u of principal %u -> %s", (unsigned)a->change.code,
                a->change.principal, ordersched_error_name(answer->error));
-    /* A copy of what may have been done; of what was not, another. */
-    a->has_request = ordersched_error_class(answer->error) == ORDERSCHED_UNKNOWN;
+    /* A copy of what may have been done, or may be yet, also where this attempt of it was not; else
+     * another. */
+    bool unknown = ordersched_error_class(answer->error) == ORDERSCHED_UNKNOWN;
+    a->has_request = unknown || (a->has_request && answer->error >= ORDERSCHED_INVALID);
     if (s->closing) {
         return;
     }

@@ -58,13 +58,56 @@ static enum operation_code draw_code(struct sim_loop *l)
                     : OPERATION_GET;
 }
 
+/* --- keyed requests --- */
+
+/* Now and then somebody has a key for what is asked, and an id of it without a time. */
+static bool draw_key(struct clients *s, uint8_t id[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    uint8_t hash[10];
+
+    if (s->options->keyed_per_mille == 0 ||
+        !loop_random_bool(s->loop, s->options->keyed_per_mille)) {
+        return false;
+    }
+    for (unsigned i = 0; i < sizeof hash; i++) {
+        hash[i] = (uint8_t)loop_random(s->loop);
+    }
+    request_id_make_keyed(id, 0, hash);
+    return true;
+}
+
+/* A copy by whoever it is: it gets a time of its own when it is sent. */
+static void make_copy(struct job *j, const uint8_t id[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    memcpy(j->check.request, id, sizeof j->check.request);
+    j->check.has_request = true;
+    j->resent = true;
+}
+
+/* Somebody else asks for the same, at about the same time. */
+static void ask_twice(struct job *j, const struct operation *op)
+{
+    struct clients *s = j->client->clients;
+    struct sim_client *other = &s->client[loop_below(s->loop, s->options->clients)];
+
+    if (other->muted || other->n_jobs >= CLIENT_JOBS_MAX || !loop_random_bool(s->loop, 400)) {
+        return;
+    }
+    struct job *copy = job_new(other, op, j->check.id);
+    copy->check.delay_ms = j->check.delay_ms;
+    make_copy(j, op->request_id);
+    make_copy(copy, op->request_id);
+    s->coverage->resent++;
+    job_plan(copy, loop_below(s->loop, 3000000));
+}
+
 static struct job *order_job(struct sim_client *c, enum operation_code code, unsigned id,
                              unsigned route)
 {
     struct clients *s = c->clients;
     char name[16];
     char route_name[16];
-    uint8_t payload[64];
+    uint8_t payload[64], key[ORDERSCHED_REQUEST_ID_SIZE];
     size_t len = check_order_name(s->check, id, name);
     struct operation op = {
         .code = code,
@@ -81,7 +124,13 @@ static struct job *order_job(struct sim_client *c, enum operation_code code, uns
     if (code == OPERATION_SCHEDULE || code == OPERATION_EXTEND) {
         draw_time(c, &op, id);
     }
-    return job_new(c, &op, id);
+    bool keyed = op.request_id != NULL && !s->healed && draw_key(s, key);
+    op.request_id = keyed ? key : op.request_id;
+    struct job *j = job_new(c, &op, id);
+    if (keyed) {
+        ask_twice(j, &op);
+    }
+    return j;
 }
 
 /* Until shortly before the order's deadline, as far as the shops know it. */
@@ -168,6 +217,9 @@ static void ask_again(struct sim_client *c)
     struct job *j = job_new(c, &op, p->check.id);
     j->check = p->check;
     j->check.principal = c->principal; /* another's copy is a request of its own */
+    if (request_id_is_keyed(op.request_id)) {
+        request_id_set_time(j->bytes.data + j->request_at, 0);
+    }
     j->resent = true;
     s->coverage->resent++;
     job_plan(j, 0);

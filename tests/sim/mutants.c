@@ -68,6 +68,7 @@ static const struct expectation expectations[] = {
     {"revoked-token-counts", MUTANT_REVOKED_TOKEN_COUNTS, "AUTH", 100, false, "access"},
     {"denied-tells-of-order", MUTANT_DENIED_TELLS_OF_ORDER, "AUTH", 100, false, "access"},
     {"audit-leaves-one-out", MUTANT_AUDIT_LEAVES_ONE_OUT, "AUTH", 20, false, "access"},
+    {"keyed-by-time", MUTANT_KEYED_BY_TIME, "I10", 20, false, "keyed"},
     {"later-of-two", MUTANT_LATER_OF_TWO, "CLOCK", 50, false, "wrong-clocks,two-clocks"},
     {"hazard-grouped-apply", MUTANT_HAZARD_GROUPED_APPLY, "LIVENESS", 20, false, NULL},
     {"hazard-capacity", MUTANT_HAZARD_CAPACITY, "LIVENESS", 20, false, NULL},

@@ -336,6 +336,23 @@ static void draw_set_back(struct sim_options *o)
     }
 }
 
+/* As long as nothing is forgotten, and time does not leap: a keyed request that nobody remembers is another
+ * one. */
+static void draw_keyed(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (o->set_back_every_ms != 0 || o->wrong_clocks || o->run_ms >= HOUR_MS ||
+        o->max_recent != 0 || o->settings_differ || !options_extra(o, "keyed", 250, &stream)) {
+        return;
+    }
+    o->keyed_per_mille = (unsigned)loop_between(&stream, 100, 900);
+    o->resend_per_mille = (unsigned)loop_between(&stream, 50, 300);
+    o->retention_ms = 24 * HOUR_MS;
+    o->clock_offset_max_ms = o->clock_offset_max_ms < 5000 ? o->clock_offset_max_ms : 5000;
+    o->clock_step_max_ms = o->clock_step_max_ms < 10000 ? o->clock_step_max_ms : 10000;
+}
+
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
 {
     memset(o, 0, sizeof *o);
@@ -354,6 +371,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     draw_lies(o);
     draw_clocks(o);
     draw_set_back(o);
+    draw_keyed(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
@@ -385,7 +403,7 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
             " wrong_clocks=%u/%u/%u two=%u silence=%u set_back=%" PRIu64
-            "ms turns=%u clients_waiting=%u access=%" PRIu64 "ms with=%s\n",
+            "ms turns=%u clients_waiting=%u access=%" PRIu64 "ms keyed=%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -398,6 +416,6 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->starts, o->repeat_per_mille, o->local_per_mille, o->told_per_mille,
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
             o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->set_back_every_ms,
-            o->take_turns, o->clients_waiting, o->access_every_ms,
+            o->take_turns, o->clients_waiting, o->access_every_ms, o->keyed_per_mille,
             o->extras[0] != '\0' ? o->extras : "none");
 }

@@ -110,6 +110,7 @@ struct sim_options {
     uint64_t set_back_every_ms; /* "set-back": mean time until an operator has the time set back */
     bool access;                /* "access": authorisation is on, and grants change; */
     uint64_t access_every_ms;   /* mean time between two changes */
+    unsigned keyed_per_mille;   /* "keyed": of requests: made by whoever, without knowing when */
     bool clock_silence;         /* none comes through any more, long after the faults have ended */
 };
 

@@ -187,12 +187,26 @@ static size_t request_place(const struct check *c, const uint8_t *id)
     return at;
 }
 
+/* Of a keyed one whatever its time is: the first byte's topmost bit, and the last ten. Not by what the
+ * product has for it. */
+static void without_time(const uint8_t *id, uint8_t out[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    memcpy(out, id, ORDERSCHED_REQUEST_ID_SIZE);
+    if (id[0] >= 0x80) {
+        memset(out, 0, 6);
+        out[0] = 0x80;
+    }
+}
+
 struct request_record *check_request(struct check *c, const uint8_t *id)
 {
+    uint8_t common[ORDERSCHED_REQUEST_ID_SIZE];
+
     if (c->cap_requests == 0) {
         return NULL;
     }
-    struct request_record *r = &c->requests[request_place(c, id)];
+    without_time(id, common);
+    struct request_record *r = &c->requests[request_place(c, common)];
     return r->used ? r : NULL;
 }
 
@@ -219,10 +233,12 @@ struct request_record *check_request_add(struct check *c, const uint8_t *id)
     if (2 * (c->n_requests + 1) > c->cap_requests) {
         requests_double(c);
     }
-    struct request_record *r = &c->requests[request_place(c, id)];
+    uint8_t common[ORDERSCHED_REQUEST_ID_SIZE];
+    without_time(id, common);
+    struct request_record *r = &c->requests[request_place(c, common)];
     assert(!r->used);
     r->used = true;
-    memcpy(r->id, id, sizeof r->id);
+    memcpy(r->id, common, sizeof r->id);
     c->n_requests++;
     return r;
 }

@@ -296,9 +296,28 @@ static void check_unrecorded(struct check *c, const struct check_call *call,
     }
 }
 
+/* Of a keyed request one client at most is told that it made the first copy. Of others nobody is told
+ * anything. */
+static void check_told_copy(struct check *c, const struct check_call *call,
+                            struct request_record *r, const struct ordersched_answer *a)
+{
+    bool keyed = call->request[0] >= 0x80;
+    bool first = keyed && a->error == ORDERSCHED_OK && a->body_len == 0;
+
+    if ((!keyed && a->body_len > 0) || (first && r->told_first)) {
+        check_fail(c, "I10", (int)call->id,
+                   keyed ? "two clients were told that theirs is the first %s"
+                         : "a %s without a key is said to be a copy",
+                   check_code_name(call->code));
+    }
+    r->told_first = r->told_first || first;
+    c->coverage->keyed_copies += a->body_len > 0;
+}
+
 static void check_write(struct check *c, const struct check_call *call, struct request_record *r,
                         const struct ordersched_answer *a)
 {
+    check_told_copy(c, call, r, a);
     bool of_order = check_changes_order(call->code);
 
     if (r->answered) {

@@ -98,6 +98,7 @@ struct request_record {
     uint64_t done;     /* log index at which it was recorded with its order; 0 */
     struct life *life;
     struct order_request answer; /* as recorded with the order */
+    bool told_first;             /* a client was told that its copy of a keyed one is the first */
     bool answered;               /* a client has an answer: */
     int error;
     int state;

@@ -333,6 +333,11 @@ class Client:
     def request_id(self, ahead_ms=0):
         return struct.pack(">Q", self.now_ms() + ahead_ms)[2:] + os.urandom(10)
 
+    def keyed_id(self, key, ahead_ms=0):
+        """An id of this time that is one request with all others of this key."""
+        return (struct.pack(">Q", 1 << 47 | self.now_ms() + ahead_ms)[2:]
+                + hashlib.sha256(key).digest()[:10])
+
     def attempt(self, operations, until, patience):
         """A Result for each operation: the leader's, or that the message was not sent, or lost."""
         try:
