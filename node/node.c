@@ -314,6 +314,7 @@ static int node_start_scheduler(struct node *n, struct raft_io *io)
         .client_load = node_client_load,
         .client_load_arg = n,
         .metrics = n->metrics,
+        .canary_ms = c->canary_ms,
     };
 
     node_cluster_serve_scheduler(n, &config);

@@ -56,3 +56,21 @@ apt_end() {
     [ ${#missing[@]} -eq 0 ] || fail "still missing after the installation: ${missing[*]}"
     say "Everything is there."
 }
+
+# Debian's packages ask this program before they start a service, of which $1 is one; 101 means no. The
+# administrator may have one already, which stays as it is. It is gone when the script ends.
+POLICY=${SYSROOT:-}/usr/sbin/policy-rc.d
+services_deny() {
+    local answer=0
+    if [ -e "$POLICY" ]; then
+        "$POLICY" "$1" start >/dev/null 2>&1 || answer=$?
+        [ "$answer" -eq 101 ] || fail "$POLICY is there and lets services start; it is not" \
+            "overwritten. Install these by hand: ${missing[*]}"
+        return 0
+    fi
+    trap 'as_root rm -f "$POLICY"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\n# Of %s.sh, while it installs: no service starts.\nexit 101\n' "$self" |
+        as_root tee "$POLICY" >/dev/null || fail "$POLICY could not be written."
+    as_root chmod 755 "$POLICY"
+}

@@ -9,8 +9,6 @@ set -euo pipefail
 export LC_ALL=C
 PATH=$PATH:/usr/sbin:/sbin
 
-POLICY=${SYSROOT:-}/usr/sbin/policy-rc.d
-
 # Each line: a package, and a file of it; * stands for a version or an architecture.
 requirements() {
     cat <<'END'
@@ -37,28 +35,11 @@ missing_packages() {
     done < <(requirements)
 }
 
-# Debian's packages ask this program before they start a service; 101 means no. The administrator
-# may have one already, which stays as it is.
-services_deny() {
-    local answer=0
-    if [ -e "$POLICY" ]; then
-        "$POLICY" redis-server start >/dev/null 2>&1 || answer=$?
-        [ "$answer" -eq 101 ] || fail "$POLICY is there and lets services start; it is not" \
-            "overwritten. Install these by hand: ${missing[*]}"
-        return 0
-    fi
-    trap 'as_root rm -f "$POLICY"' EXIT
-    trap 'exit 130' INT TERM
-    printf '#!/bin/sh\n# Of deps-peers.sh, while it installs: no service starts.\nexit 101\n' |
-        as_root tee "$POLICY" >/dev/null || fail "$POLICY could not be written."
-    as_root chmod 755 "$POLICY"
-}
-
 apt_look "$@"
 apt_begin "make bench-peers needs" "there is no apt-get here."
 say "No service is started now; Debian enables each to start at the next boot" \
     "(systemctl disable NAME)."
 apt_update
-services_deny
+services_deny redis-server
 apt_install "${missing[@]}"
 apt_end

@@ -51,6 +51,7 @@ clang                 command clang
 libclang-rt-dev       fuzzer libclang_rt.fuzzer
 php-cli               command php
 php-sqlite3           php pdo_sqlite
+prometheus            command promtool
 END
 }
 
@@ -250,6 +251,9 @@ apt_update
 packages=()
 raft=''
 for package in "${missing[@]}"; do
+    if [ "$package" = prometheus ]; then # its promtool is wanted, and no server of it
+        services_deny prometheus
+    fi
     if [ "$package" = libraft-dev ]; then
         raft=yes
     else

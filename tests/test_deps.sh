@@ -17,6 +17,7 @@ tool() {
 tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
 tool clang 'echo "$SYSROOT/clang"'
 tool php 'echo pdo_sqlite'
+tool promtool 'true'
 tool id 'cat "$SYSROOT/uid"'
 tool sudo 'echo "sudo $*" >>"$CALLS"; exec "$@"'
 # A mirror whose Debian has libraft 0.15, and 0.22 in the suites of $SYSROOT/mirror only.
@@ -181,6 +182,18 @@ run --build
 check what_only_tests_need_is_not_needed_for_the_programs [ "$rc-$output" = 0- ]
 run --missing
 check and_is_for_the_tests [ "$rc-$output" = 1-libcmocka-dev ]
+
+# Only where promtool is not installed can it be missing.
+fresh
+touch "$SYSROOT/installed"
+rm "$scratch/bin/promtool"
+if ! command -v promtool >/dev/null; then
+    mkdir -p "$SYSROOT/usr/sbin"
+    tool apt-get 'case "$*" in *install*prometheus*) "$SYSROOT/usr/sbin/policy-rc.d"; echo "policy $?" >>"$CALLS" ;; esac'
+    run
+    check no_server_is_started_for_promtool called 'policy 101'
+    check and_the_denial_ends_with_the_installation [ ! -e "$SYSROOT/usr/sbin/policy-rc.d" ]
+fi
 
 echo "1..$number"
 [ "$failures" -eq 0 ]

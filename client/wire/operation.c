@@ -321,6 +321,13 @@ static int decode_clock_set_back(struct cursor *c, struct operation *op)
     return ORDERSCHED_OK;
 }
 
+static int decode_canary(struct cursor *c, struct operation *op)
+{
+    op->time_ms = cursor_uint(c);
+    op->on = cursor_bool(c);
+    return op->time_ms <= PROTOCOL_TIME_MAX_MS ? ORDERSCHED_OK : ORDERSCHED_INVALID;
+}
+
 static int decode_set_back(struct cursor *c, struct operation *op)
 {
     op->time_ms = cursor_uint(c);
@@ -402,6 +409,7 @@ static const struct shape shapes[] = {
     {OPERATION_CALLER, 3, principal_decode},
     {OPERATION_CALLER, 4, principal_decode_caller_from},
     {OPERATION_NOTE, 9, audit_decode_note},
+    {OPERATION_CANARY, 3, decode_canary},
 };
 
 static const struct shape *shape_of(uint64_t code)
@@ -571,6 +579,10 @@ void operation_encode(struct buffer *b, const struct operation *op)
             break;
         case OPERATION_AUDIT_LIST: audit_encode_list(b, op); break;
         case OPERATION_NOTE: audit_encode_note(b, op); break;
+        case OPERATION_CANARY:
+            write_uint(b, op->time_ms);
+            write_uint(b, op->on ? 1 : 0);
+            break;
         case OPERATION_GRANT_LIST:
         case OPERATION_GRANT_PUT:
         case OPERATION_GRANT_REVOKE:

@@ -65,6 +65,8 @@
 #define PROTOCOL_REQUEST_LIFETIME_MS (600u * 1000) /* an unseen id older than this is STALE */
 #define PROTOCOL_REQUEST_AHEAD_MS (10u * 1000)     /* further ahead of now: EARLY_REQUEST */
 
+#define PROTOCOL_TIME_MAX_MS ((UINT64_C(1) << 47) - 1) /* no entry tells a later time */
+
 /* Flags of a request. */
 #define PROTOCOL_LOCAL 1u    /* reads only: answer from this node's state, without the log */
 #define PROTOCOL_IDENTIFY 2u /* the answer's envelope ends with the cluster's identity */
@@ -150,6 +152,9 @@ enum operation_code {
                               it; without the address where none of them is administrative */
     OPERATION_NOTE = 69,   /* [69, code, what it is about, detail, error, count, kind, hash or name,
                               address]: a row of the audit trail, of what is not in the log */
+    OPERATION_CANARY =
+        70, /* [70, time_ms, settled]: the canary is due at this time, or it was settled
+                              (raft/core/machine_canary.c); changes nothing that is replicated */
 };
 
 /* What a callback said of an order (OPERATION_OUTCOME). */
@@ -278,7 +283,7 @@ struct operation {
      * count in `version`; of a list of the trail `id` is who, `route` what, `time_ms` since when, and
      * `since_ms` the row to go on behind */
     uint32_t kind;
-    bool on;
+    bool on; /* of a canary: it was settled */
     /* workers: reserve uses route, limit and time_ms too */
     struct slice worker;
     uint32_t n_tokens;

@@ -3,7 +3,8 @@
  * An order becomes due when an entry with a time at or past its deadline is applied. While
  * clients write, their entries carry the time; otherwise the leader wakes at the exact time of
  * the wheel's next order and proposes an entry just for its time. An idle cluster with nothing
- * due writes nothing, but for a leader that is alone (expiry_plan_note). */
+ * due writes nothing, but for a leader that is alone (expiry_plan_note), and for the canary
+ * (scheduler/canary.c). */
 #ifndef EXPIRY_H
 #define EXPIRY_H
 

@@ -60,6 +60,7 @@ struct config {
     uint64_t max_delivery_bytes;  /* --max-delivery-bytes 64MiB, memory of these */
     bool allow_exec;              /* --allow-exec: routes of kind exec run programs here */
     unsigned max_exec;            /* --max-exec 64 of them at a time */
+    uint64_t canary_ms;           /* --canary 5s|off (0) */
     bool allow_private_callbacks; /* --allow-private-callbacks: to addresses that are not public;
                                     * default: when all peers are on the loopback */
 };

@@ -25,6 +25,7 @@ struct setting {
     size_t width;
     uint64_t min;
     uint64_t max;
+    bool may_be_off;      /* or "off", which is 0 */
     const char *fallback; /* the default, as text; NULL = none, or it depends on others */
     const char *const *choices;
     const char *argument; /* for the help: "DIR" */

@@ -242,6 +242,17 @@ static const struct setting settings[] = {
      .help = "let callbacks go to loopback, private and other addresses that are not public\n"
              "(default: only when all peers are on the loopback)"},
 
+    {.name = "canary",
+     .kind = SETTING_DURATION,
+     FIELD(canary_ms),
+     .min = SECOND_MS,
+     .max = 3600 * SECOND_MS,
+     .may_be_off = true,
+     .fallback = "5s",
+     .argument = "DURATION|off",
+     .help = "how often a leader sends something due through log, wheel and dispatcher, so that\n"
+             "metrics show a cluster that silently stops (default 5s)"},
+
     {.name = "min-free",
      .kind = SETTING_SIZE,
      FIELD(min_free_bytes),
@@ -402,10 +413,12 @@ static enum config_status set_number(struct config_draft *draft, const struct se
             wanted = "a whole number";
             break;
     }
-    if (!read) {
-        return config_complain_of(draft, setting->name, "must be %s, not \"%s\"", wanted, text);
+    bool off = setting->may_be_off && strcmp(text, "off") == 0;
+    if (!read && !off) {
+        return config_complain_of(draft, setting->name, "must be %s%s, not \"%s\"", wanted,
+                                  setting->may_be_off ? ", or off" : "", text);
     }
-    if (value < setting->min || value > setting->max) {
+    if (!off && (value < setting->min || value > setting->max)) {
         char min[40], max[40];
         number_format(setting, setting->min, min, sizeof min);
         number_format(setting, setting->max, max, sizeof max);

@@ -486,11 +486,24 @@ static uint32_t dispatch_turns(struct dispatch *d, struct dispatch_round *r)
     return started;
 }
 
+/* It has no receiver. */
+static void dispatch_settle_canary(struct dispatch *d)
+{
+    struct operation op = {.code = OPERATION_CANARY, .on = true};
+
+    if (machine_take_canary(d->machine, &op.time_ms)) {
+        batcher_submit_internal(d->batcher, &op);
+    }
+}
+
 bool dispatch_run(struct dispatch *d, uint64_t clock_us)
 {
     struct dispatch_round r;
 
     d->wake_us = UINT64_MAX;
+    if (d->active) {
+        dispatch_settle_canary(d);
+    }
     if (!d->active || d->machine->n_routes == 0) {
         return false;
     }

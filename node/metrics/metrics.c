@@ -165,6 +165,7 @@ static const char *const operation_names[METRICS_CODES_MAX] = {
     [OPERATION_DEAD_LIST] = "dead_list",
     [OPERATION_GRANT_LIST] = "grant_list",
     [OPERATION_AUDIT_LIST] = "audit_list",
+    [OPERATION_FILTERED_LIST] = "filtered_list",
     [OPERATION_ROUTE_PUT] = "route_put",
     [OPERATION_ROUTE_DELETE] = "route_delete",
     [OPERATION_ROUTE_PAUSE] = "route_pause",

@@ -67,9 +67,10 @@ struct metrics {
     struct metrics_histogram log_write; /* entries handed to the disk until they are durable */
     struct metrics_histogram snapshot;  /* begun until it is durable */
     struct metrics_histogram loop_rounds;
-    uint64_t snapshot_began_us; /* 0: none is under way */
-    uint64_t snapshot_ended_us; /* when the newest was stored or loaded; 0: never */
-    uint64_t snapshot_bytes;    /* of it */
+    struct metrics_histogram canary; /* its lateness, while this node led */
+    uint64_t snapshot_began_us;      /* 0: none is under way */
+    uint64_t snapshot_ended_us;      /* when the newest was stored or loaded; 0: never */
+    uint64_t snapshot_bytes;         /* of it */
     uint64_t operations[METRICS_CODES_MAX][METRICS_CLASSES];
     uint64_t busy[METRICS_BUSY_CAUSES];
     struct metrics_histogram requests[METRICS_REQUESTS]; /* the client server's thread writes it */

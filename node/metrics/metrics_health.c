@@ -10,7 +10,8 @@
 
 const char *health_check_name(enum health_check check)
 {
-    static const char *const names[HEALTH_CHECKS] = {"loop", "leader", "log", "disk", "time"};
+    static const char *const names[HEALTH_CHECKS] = {"loop", "leader", "log",
+                                                     "disk", "time",   "canary"};
 
     return names[check];
 }
@@ -98,6 +99,23 @@ static void check_time(const struct metrics_sample *s, struct health *h)
                              "agrees, or this node has heard of none since it started");
 }
 
+/* One that never came says nothing: whoever leads may send none. */
+static void check_canary(const struct metrics_sample *s, struct health *h)
+{
+    uint64_t age_s = s->canary_age_us / 1000000;
+
+    if (s->canary_interval_us == 0) {
+        conclude(h, HEALTH_CANARY, true, "off");
+    } else if (!s->canary_seen) {
+        conclude(h, HEALTH_CANARY, true, "none has come yet");
+    } else if (s->canary_age_us > HEALTH_CANARIES_MISSED * s->canary_interval_us) {
+        conclude(h, HEALTH_CANARY, false,
+                 "the cluster has settled no canary for %" PRIu64 " s: orders do not fire", age_s);
+    } else {
+        conclude(h, HEALTH_CANARY, true, "one was settled %" PRIu64 " s ago", age_s);
+    }
+}
+
 bool health_is_ready(const struct metrics_sample *s, uint64_t now_ns, uint64_t beat_ns,
                      struct health *out)
 {
@@ -108,6 +126,7 @@ bool health_is_ready(const struct metrics_sample *s, uint64_t now_ns, uint64_t b
     check_log(s, out);
     check_disk(s, out);
     check_time(s, out);
+    check_canary(s, out);
     for (unsigned i = 0; i < HEALTH_CHECKS; i++) {
         ready = ready && out->ok[i];
     }

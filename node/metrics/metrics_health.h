@@ -8,8 +8,9 @@
 
 #include "metrics_sample.h"
 
-#define HEALTH_BEAT_MAX_S 5    /* between two turns of the raft loop */
-#define HEALTH_BEHIND_MAX 1000 /* entries that a node that is ready may be behind its leader */
+#define HEALTH_BEAT_MAX_S 5      /* between two turns of the raft loop */
+#define HEALTH_BEHIND_MAX 1000   /* entries that a node that is ready may be behind its leader */
+#define HEALTH_CANARIES_MISSED 6 /* so many intervals without one are too long */
 #define HEALTH_REASON_MAX 160
 
 enum health_check {
@@ -18,6 +19,7 @@ enum health_check {
     HEALTH_LOG,    /* what the leader had committed is applied here, but for HEALTH_BEHIND_MAX */
     HEALTH_DISK,   /* the data disk is not full */
     HEALTH_TIME,   /* what time it is is known */
+    HEALTH_CANARY, /* a canary was settled lately, if any ever was */
     HEALTH_CHECKS
 };
 

@@ -211,6 +211,22 @@ static void render_orders(struct buffer *b, const struct metrics_sample *s)
           s->deliveries_limit);
 }
 
+static void render_canary(struct buffer *b, const struct metrics_sample *s)
+{
+    gauge_seconds(b, "orderschedd_canary_interval_seconds",
+                  "How often this node sends a canary while it leads; 0: never.", true,
+                  (int64_t)s->canary_interval_us);
+    gauge_seconds(b, "orderschedd_canary_age_seconds",
+                  "Since this node saw a canary settled, of whichever leader.", s->canary_seen,
+                  (int64_t)s->canary_age_us);
+    gauge_seconds(b, "orderschedd_canary_last_lateness_seconds",
+                  "How late the newest canary was settled, by the times of the log.",
+                  s->canary_seen, (int64_t)s->canary_lateness_us);
+    histogram(b, "orderschedd_canary_lateness_seconds",
+              "From a canary's deadline until it was settled, while this node led.",
+              &metrics_scale_coarse, &s->canary);
+}
+
 struct route_family {
     struct metrics_family family;
     bool leader_only;
@@ -493,6 +509,7 @@ void metrics_render(struct buffer *b, const struct metrics_sample *s,
     render_log(b, s);
     render_peers(b, s);
     render_orders(b, s);
+    render_canary(b, s);
     render_route_numbers(b, s);
     render_silence(b, s);
     render_deliveries(b, s);

@@ -55,7 +55,7 @@ struct metrics_sample {
     uint64_t voters, standbys, lost;
     uint64_t proposals_pending, proposals_committed, proposals_failed;
     uint64_t queued_messages, queued_bytes;
-    struct metrics_counts commit, log_write, snapshot, loop_rounds;
+    struct metrics_counts commit, log_write, snapshot, loop_rounds, canary;
     uint64_t log_bytes, log_entries; /* since the last snapshot */
     bool has_snapshot;               /* the next two hold */
     uint64_t snapshot_bytes, snapshot_age_us;
@@ -68,6 +68,11 @@ struct metrics_sample {
     uint64_t deliveries_in_flight, deliveries_limit;
     uint32_t n_routes;
     struct metrics_sample_route *routes; /* METRICS_ROUTES_MAX */
+    /* the canary */
+    uint64_t canary_interval_us; /* 0: off */
+    bool canary_seen;            /* one was settled since the node started: the next two hold */
+    uint64_t canary_age_us;      /* since then */
+    uint64_t canary_lateness_us;
     /* clients */
     uint64_t operations[METRICS_CODES_MAX][METRICS_CLASSES];
     uint64_t busy[METRICS_BUSY_CAUSES];

@@ -62,7 +62,11 @@ void resource_authorisation_put(struct exchange *x);
 /* /v1/audit: who administered the cluster, and what became of it. */
 void resource_audit_list(struct exchange *x);
 
-/* /livez: that the node's loop turns. */
+/* What a node tells whoever watches it, from its newest sample (node/metrics/), whatever the raft loop is doing.
+ * Nobody has to say who asks: no order, client or secret is told. /metrics, /livez: that the node's loop turns,
+ * /readyz: that clients may be sent to it (docs/metrics.md). */
+void resource_metrics(struct exchange *x);
 void resource_livez(struct exchange *x);
+void resource_readyz(struct exchange *x);
 
 #endif

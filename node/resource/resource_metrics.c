@@ -1,5 +1,5 @@
-/* resource_metrics.c - see resource_metrics.h. */
-#include "resource_metrics.h"
+/* resource_metrics.c - what a node shows of itself: metrics, that it lives, that it is ready. See resource_handlers.h. */
+#include "resource_handlers.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,6 @@
 #include "resource_table.h"
 
 #include "resource_handlers.h"
-#include "resource_metrics.h"
 #include "resource_openapi.h"
 
 const struct resource resource_table[] = {

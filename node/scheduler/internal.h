@@ -18,6 +18,7 @@
  *   dead.c        log lines about orders that die
  *   owner.c       what it tells whoever runs it
  *   time.c        clocks
+ *   canary.c      does it fire?
  *   lone.c        log lines about the wall clock of a leader that is alone
  *   sample.c      what is told of it all as metrics
  *   meter.c       what is counted for them
@@ -116,10 +117,14 @@ struct scheduler {
     unsigned administering;        /* membership operations not answered yet, */
     struct administration *noting; /* and of these: those that wait for their note in the log */
     struct set_back set_back;
-    uint32_t era;            /* the machine's that the clock is of */
-    struct reader reader;    /* messages with reads that are being answered */
-    uint64_t digests_wanted; /* digests asked for, begun and made: all that are asked for... */
-    uint64_t digests_begun;  /* ...before one is begun share it */
+    uint64_t canary_next_us;    /* not before: another canary */
+    uint64_t canary_ticket;     /* of the one that is not in the log yet; 0: there is none */
+    uint64_t canary_settled;    /* as many the machine knew of, */
+    uint64_t canary_settled_us; /* when the last of them was applied here */
+    uint32_t era;               /* the machine's that the clock is of */
+    struct reader reader;       /* messages with reads that are being answered */
+    uint64_t digests_wanted;    /* digests asked for, begun and made: all that are asked for... */
+    uint64_t digests_begun;     /* ...before one is begun share it */
     uint64_t digests_made;
     uint64_t digest_applied; /* the newest that was made */
     uint64_t digest;
@@ -239,6 +244,13 @@ void scheduler_end_reads(struct scheduler *s);
  * machine's n_routes at the end. */
 uint32_t scheduler_write_routes(struct scheduler *s, uint32_t slot, uint32_t max, struct buffer *b,
                                 uint32_t *n);
+
+/* canary.c */
+void scheduler_canary_step(struct scheduler *s, uint64_t now_us);
+/* An operation of our own was applied: is it the canary? 0: none is known of any more. */
+void scheduler_canary_ticket(struct scheduler *s, uint64_t ticket);
+/* An entry was applied; `own`: of this leadership. */
+void scheduler_canary_applied(struct scheduler *s, bool own);
 
 /* meter.c */
 /* An entry of ours ended; began_us: when it was proposed. */

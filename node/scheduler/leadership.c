@@ -73,6 +73,7 @@ void scheduler_lose_leadership(struct scheduler *s, int error)
     scheduler_set_back_end(s, error);
     batcher_end_leadership(&s->batcher, error, NULL);
     s->notes.n = 0;
+    s->canary_ticket = 0;
     scheduler_administer_end(s);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "leadership lost", LOG_U64("term", s->term));

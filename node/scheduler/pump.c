@@ -79,6 +79,7 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         }
     }
     scheduler_note_step(s, now_us);
+    scheduler_canary_step(s, now_us);
     s->worker_wake_us = callback_worker_run(&s->worker);
     scheduler_watch_quiet(s, now_us);
     scheduler_build_snapshot(s, now_us);

@@ -82,6 +82,7 @@ static void sample_counts(struct scheduler *s, struct metrics_sample *out)
     metrics_histogram_read(&m->log_write, &out->log_write);
     metrics_histogram_read(&m->snapshot, &out->snapshot);
     metrics_histogram_read(&m->loop_rounds, &out->loop_rounds);
+    metrics_histogram_read(&m->canary, &out->canary);
     out->has_snapshot = m->snapshot_ended_us != 0;
     out->snapshot_bytes = m->snapshot_bytes;
     out->snapshot_age_us = scheduler_monotonic_us(s) - m->snapshot_ended_us;
@@ -100,7 +101,18 @@ static uint64_t oldest_overdue_us(struct scheduler *s)
                                        : machine_next_ms(&s->machine);
     uint64_t told_ms = scheduler_told_ms(s);
 
+    if (overdue_ms == 0 && s->machine.stored.pending == 0) {
+        return 0; /* what is in the wheel is the canary */
+    }
     return told_ms > since_ms ? (told_ms - since_ms) * 1000 : 0;
+}
+
+static void sample_canary(struct scheduler *s, struct metrics_sample *out)
+{
+    out->canary_interval_us = s->config.canary_ms * 1000;
+    out->canary_seen = s->canary_settled_us != 0;
+    out->canary_age_us = scheduler_monotonic_us(s) - s->canary_settled_us;
+    out->canary_lateness_us = s->machine.canary.lateness_ms * 1000;
 }
 
 static void sample_orders(struct scheduler *s, struct metrics_sample *out)
@@ -190,6 +202,7 @@ void scheduler_sample(struct scheduler *s, struct metrics_sample *out)
     sample_raft(s, out);
     sample_counts(s, out);
     sample_orders(s, out);
+    sample_canary(s, out);
     sample_clients(s, out);
     sample_clocks(s, out);
     sample_doors(s, out);

@@ -98,6 +98,7 @@ static void host_internal(void *arg, uint64_t ticket, const struct result *resul
     callback_worker_ticket(&s->worker, ticket, result);
     scheduler_set_back_applied(s, ticket, result);
     scheduler_administer_noted(s, ticket);
+    scheduler_canary_ticket(s, ticket);
 }
 
 /* --- what the replica tells --- */
@@ -139,6 +140,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         batcher_applied(&s->batcher);
         callback_worker_applied(&s->worker);
     }
+    scheduler_canary_applied(s, results != NULL);
     s->again = true;
     if (s->state == SCHEDULER_TAKING_OVER && results != NULL &&
         s->batcher.applied_sequence >= s->leadership_sequence) {

@@ -70,6 +70,7 @@ struct scheduler_config {
     const char *(*refuse_address)(const char *address);
     bool allow_exec;    /* routes of kind exec may be put while this node leads */
     uint32_t max_polls; /* workers that wait for orders; more: BUSY */
+    uint64_t canary_ms; /* a canary so often, while this node leads; 0: none */
     /* Refused requests remembered, on all nodes alike; 0 = MACHINE_RECENT_MAX. */
     uint32_t max_recent;
     uint64_t read_turn_ns;   /* nominal time for reading between two events; 0 = READER_TURN_NS */

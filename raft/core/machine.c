@@ -68,6 +68,7 @@ void machine_close(struct machine *m)
         m->observer->machine_ends(m->observer);
     }
     free_state(m);
+    machine_canary_close(m);
     memset(m, 0, sizeof *m);
 }
 
@@ -75,6 +76,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
 {
     assert(m->observer == NULL && fresh->observer == NULL);
     /* Heads of lists do not move: nothing is linked yet. */
+    assert(!machine_canary_is_out(fresh));
     assert(fresh->wheel.n == 0 && link_empty(&fresh->closing) && link_empty(&fresh->terminal));
     recent_set_limit(fresh->recent, recent_limit(m->recent));
     m->purge_wait_ms = 0;
@@ -289,6 +291,7 @@ static int apply_operation(struct machine *m, const struct entry *e, uint32_t i,
         case OPERATION_OUTCOME: machine_apply_outcome(m, op, result); return 0;
         case OPERATION_HURRY: machine_apply_hurry(m, op, result); return 0;
         case OPERATION_NOTE: apply_note(m, op, result); return 0;
+        case OPERATION_CANARY: machine_apply_canary(m, op, result); return 0;
         case OPERATION_SET_BACK: apply_set_back(m, e, op, result); return 0;
         default: return -1;
     }

@@ -83,6 +83,16 @@ struct machine_digest {
     uint64_t value;   /* once it is made */
 };
 
+/* Due every few seconds, and no order: machine_canary.c. */
+struct machine_canary {
+    enum { CANARY_NONE, CANARY_WAITS, CANARY_DUE, CANARY_IN_FLIGHT } phase;
+    struct order *order; /* its place in the wheel, while it waits; made on first use */
+    uint64_t deadline_ms;
+    uint64_t settled;             /* how many the log told of, in the life of this process... */
+    uint64_t settled_deadline_ms; /* ...and of the last of them: when it was due, */
+    uint64_t lateness_ms;         /* and how much later, by the log, it was settled */
+};
+
 struct machine {
     /* replicated */
     uint64_t now_ms;
@@ -120,7 +130,8 @@ struct machine {
     uint64_t clock_us;
     struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
     uint64_t n_stamps;                           /* ever; the newest is the one before */
-    struct machine_observer *observer;           /* or NULL */
+    struct machine_canary canary;
+    struct machine_observer *observer; /* or NULL */
     uint8_t observed_mark; /* orders that carry another were not seen by the observer yet */
     struct machine_digest digest;
 };
@@ -210,8 +221,13 @@ struct order *machine_peek_ready(const struct machine *m, uint16_t route, enum r
 uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which);
 /* Put an order in flight back to the head of the ready list it belongs in. */
 void machine_put_back(struct machine *m, struct order *o);
-/* Put all orders in flight back (the leadership is lost). O(closing). */
+/* Put all orders in flight back (the leadership is lost), and the canary. O(closing). */
 void machine_put_back_all(struct machine *m);
+/* Is there a canary that was not settled yet? */
+bool machine_canary_is_out(const struct machine *m);
+/* Leader only. Take the canary, if it is due: it is in flight until an entry says that it was settled, or
+ * it is put back. */
+bool machine_take_canary(struct machine *m, uint64_t *deadline_ms);
 
 /* Reads. The order as seen at now, or NULL also when it is past its retention. */
 struct order *machine_find(const struct machine *m, struct slice id);

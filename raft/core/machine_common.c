@@ -1,4 +1,5 @@
-/* machine_common.c - what all parts of the state machine reckon, find and walk with. */
+/* machine_common.c - what all parts of the state machine reckon, find and walk with, and tell before they change
+ * an order. */
 #include "machine_parts.h"
 
 uint64_t machine_add_ms(uint64_t time_ms, uint64_t delay_ms)
@@ -35,4 +36,15 @@ struct order *machine_find(const struct machine *m, struct slice id)
     struct order *o = store_find(&m->store, id);
 
     return o && !machine_is_forgotten(m, o) ? o : NULL;
+}
+
+/* Before it changes: the observer and the digest hear of it. */
+void machine_touch(struct machine *m, struct order *o)
+{
+    if (m->observer != NULL && o->observed != m->observed_mark) {
+        m->observer->order_changes(m->observer, o);
+    }
+    if (m->digest.running && o->digest != m->digest.mark) {
+        machine_digest_add(m, o);
+    }
 }

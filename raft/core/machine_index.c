@@ -31,6 +31,7 @@ struct order *machine_order_of_closing(const struct link *link)
 void machine_index_reset(struct machine *m)
 {
     wheel_init(&m->wheel, m->now_ms);
+    machine_canary_forget(m);
     link_head_init(&m->closing);
     link_head_init(&m->terminal);
     memset(&m->stored, 0, sizeof m->stored);
@@ -244,6 +245,10 @@ bool machine_advance(struct machine *m, unsigned max)
         struct order *o = order_of_link(due.next);
 
         link_remove(&o->link);
+        if (o == m->canary.order) {
+            m->canary.phase = CANARY_DUE;
+            continue;
+        }
         if (!o->due) {
             enter_closing(m, o);
         }
@@ -292,6 +297,7 @@ void machine_put_back(struct machine *m, struct order *o)
 
 void machine_put_back_all(struct machine *m)
 {
+    machine_canary_put_back(m);
     /* From the newest to the oldest, so that the oldest ends up at the head. */
     for (struct link *link = m->closing.prev; link != &m->closing; link = link->prev) {
         struct order *o = machine_order_of_closing(link);

@@ -9,13 +9,13 @@
  *   machine_grants.c    the principals, and who may do what
  *   machine_vain.c      would a request change nothing?
  *   machine_index.c     the derived lists
+ *   machine_canary.c    by which a cluster notices that it has silently stopped
  *   machine_rebuild.c   the derived lists, made anew after a restore
  *   machine_purge.c     giving back the memory of forgotten orders
  *   machine_read.c      reads
  *   machine_digest.c    digest, at once and in slices
  *   machine_check.c     invariants
- *   machine_observer.c  who hears of a change before it comes
- *   machine_common.c    what all of them reckon, find and walk with
+ *   machine_common.c    what all of them reckon, find and walk with, and tell before a change
  *
  * No two of them call each other. Only these files and snapshot_*.c include it. */
 #ifndef MACHINE_PARTS_H
@@ -74,7 +74,13 @@ void machine_follow_now(struct machine *m, uint32_t n_operations);
  * until the first that brings one, so that all replicas go over to the others at the same entry. */
 bool machine_keeps_old_rules(const struct machine *m);
 
+/* --- the canary --- */
+void machine_canary_put_back(struct machine *m); /* its leader leads no more */
+void machine_canary_forget(struct machine *m);   /* the wheel begins anew */
+void machine_canary_close(struct machine *m);
+
 /* --- operations: op has been decoded; result is filled --- */
+void machine_apply_canary(struct machine *m, const struct operation *op, struct result *result);
 /* `place` is that of the operation's id; it is admitted, but may not see every order. */
 void machine_apply_order(struct machine *m, const struct actor *actor, const struct operation *op,
                          struct store_place place, struct result *result);

@@ -211,6 +211,7 @@ static void an_idle_node_writes_down_what_it_accepted(void **state)
 
     (void)state;
     start(&b, -8 * DAY_US, UNSYNCHRONIZED);
+    b.cluster.nodes[0].args[1] = "--canary=off"; /* nor that */
     restart(&b, 0, "--accept-clock");
     for (uint64_t until_ms = monotonic_ms() + 10000;
          cluster_status(&b.cluster, 0).now_ms + DAY_US / 1000 < wall_ms();) {

@@ -34,6 +34,7 @@ static void the_defaults_are_those_of_the_design(void **state)
     assert_int_equal(c->snapshot_threshold, 0);
     assert_int_equal(c->snapshot_trailing, 0);
     assert_int_equal(c->snapshot_slice, 0);
+    assert_int_equal(c->canary_ms, 5000);
     assert_int_equal(c->log_level, LOG_INFO);
     assert_int_equal(c->log_format, LOG_LOGFMT);
     assert_false(c->join);
@@ -58,16 +59,15 @@ static void without_peers_it_is_a_cluster_of_one(void **state)
 static void every_flag_is_taken(void **state)
 {
     struct config_bench *f = *state;
-    assert_config_parsed(
-        f,
-        "--id 2 --data=/var/d --cluster shop-1 --bind 127.0.0.2 --insecure "
-        "--peers 1=127.0.0.1:7410,2=10.0.0.2:7420,3=[::1]:7430 "
-        "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
-        "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
-        "--snapshot-trailing 1024 --snapshot-slice 3 --max-deliveries 8 --max-delivery-bytes 2MiB "
-        "--clock-wait 3s --max-clock-jump 2d --accept-clock "
-        "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
-        "--log-format json");
+    assert_config_parsed(f, "--id 2 --data=/var/d --cluster shop-1 --bind 127.0.0.2 --insecure "
+                            "--peers 1=127.0.0.1:7410,2=10.0.0.2:7420,3=[::1]:7430 "
+                            "--election-timeout 1s --heartbeat 100ms --retention 7d --max-orders 5 "
+                            "--max-bytes 1MiB --min-free 0 --max-requests 6 --snapshot-threshold 7 "
+                            "--snapshot-trailing 1024 --snapshot-slice 3 --canary off "
+                            "--max-deliveries 8 --max-delivery-bytes 2MiB "
+                            "--clock-wait 3s --max-clock-jump 2d --accept-clock "
+                            "--allow-exec --max-exec 9 --allow-private-callbacks --log-level debug "
+                            "--log-format json");
     const struct config *c = &f->config;
     assert_int_equal(c->id, 2);
     assert_string_equal(c->data, "/var/d");
@@ -91,6 +91,7 @@ static void every_flag_is_taken(void **state)
     assert_int_equal(c->snapshot_threshold, 7);
     assert_int_equal(c->snapshot_trailing, 1024);
     assert_int_equal(c->snapshot_slice, 3);
+    assert_int_equal(c->canary_ms, 0);
     assert_int_equal(c->max_deliveries, 8);
     assert_int_equal(c->max_delivery_bytes, 2u << 20);
     assert_true(c->allow_exec);
@@ -183,6 +184,10 @@ static void values_out_of_range_or_kind_are_refused(void **state)
     assert_config_refused(f, "--data d --max-clock-jump", "--max-clock-jump needs a value");
     assert_config_refused(f, "--data d --accept-clock=yes",
                           "--accept-clock: must be true or false, not \"yes\"");
+    assert_config_refused(
+        f, "--data d --canary never",
+        "--canary: must be a duration such as 500ms, 30m or 24h, or off, not \"never\"");
+    assert_config_refused(f, "--data d --canary 10ms", "must be from 1.00s to 1h 0m, not 10ms");
     assert_config_refused(f, "--data d --retention 401d", "must be from 1.00s to 400d 0h");
     assert_config_refused(
         f, "--data d --max-bytes 8G",

@@ -320,6 +320,9 @@ static void draw_extras(struct sim_options *o)
         o->access = true;
         o->access_every_ms = loop_between(&stream, 20, 600);
     }
+    if (options_extra(o, "canary", 50, &stream)) {
+        o->canary_ms = ONE_OF(&stream, 20, 200, 5000);
+    }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
     }

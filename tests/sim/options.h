@@ -112,6 +112,7 @@ struct sim_options {
     uint64_t access_every_ms;   /* mean time between two changes */
     unsigned keyed_per_mille;   /* "keyed": of requests: made by whoever, without knowing when */
     bool clock_silence;         /* none comes through any more, long after the faults have ended */
+    uint64_t canary_ms;         /* "canary": a leader's so often; 0: none */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras

@@ -87,6 +87,30 @@ static void each_check_can_fail(void **state)
     s = well();
     s.time_known = false;
     expect_unready(&s, NOW, HEALTH_TIME, "what time it is");
+    s = well();
+    s.canary_interval_us = 5000000;
+    s.canary_seen = true;
+    s.canary_age_us = 31000000;
+    expect_unready(&s, NOW, HEALTH_CANARY, "no canary for 31 s");
+}
+
+/* Whoever leads may send none, and a node that has just started has seen none. */
+static void a_canary_that_never_came_says_nothing(void **state)
+{
+    struct metrics_sample s = well();
+    struct health h;
+
+    (void)state;
+    s.canary_interval_us = 5000000;
+    s.canary_age_us = 1000000000;
+    assert_true(health_is_ready(&s, NOW, NOW, &h));
+    s.canary_seen = true;
+    s.canary_age_us = 30000000;
+    assert_true(health_is_ready(&s, NOW, NOW, &h));
+    s.canary_age_us = 1000000000;
+    s.canary_interval_us = 0;
+    assert_true(health_is_ready(&s, NOW, NOW, &h));
+    assert_string_equal(h.reasons[HEALTH_CANARY], "off");
 }
 
 int main(void)
@@ -95,6 +119,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_turns_is_alive),
         cmocka_unit_test(a_node_that_is_well_is_ready),
         cmocka_unit_test(each_check_can_fail),
+        cmocka_unit_test(a_canary_that_never_came_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,6 +241,111 @@ static void members_and_their_lag_are_told(void **state)
     metrics_free(m);
 }
 
+/* --- the canary --- */
+
+static struct metrics *canary_open(struct stage *t)
+{
+    struct metrics *m = metrics_open(t);
+
+    t->s->config.canary_ms = 5000;
+    return m;
+}
+
+/* Until now has come, a second at a time, everything committed. */
+static void let_pass(struct stage *t, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        stage_settle(t);
+        stage_pass(t, 1000);
+        stage_settle(t);
+    }
+}
+
+static void a_canary_is_settled_every_few_seconds(void **state)
+{
+    struct stage t;
+    struct metrics *m = canary_open(&t);
+
+    (void)state;
+    let_pass(&t, 31);
+    struct metrics_sample *s = sample_of(&t);
+    assert_in_range(t.s->machine.canary.settled, 6, 7);
+    assert_int_equal(n_of(&s->canary), t.s->machine.canary.settled);
+    assert_true(s->canary_seen);
+    assert_in_range(s->canary_age_us, 0, 5000000);
+    assert_in_range(s->canary.sum_us, 0, 7 * 1000000);
+    assert_int_equal(s->orders[0] + s->orders[1], 0);
+    assert_int_equal(s->oldest_overdue_us, 0);
+    assert_int_equal(t.receiver.n_held, 0);
+    sample_free(s);
+    stage_close(&t);
+    metrics_free(m);
+}
+
+static void none_is_sent_where_it_is_off_or_another_leads(void **state)
+{
+    struct stage t;
+    struct metrics *m = metrics_open(&t);
+
+    (void)state;
+    let_pass(&t, 20);
+    assert_int_equal(t.s->machine.canary.settled, 0);
+    t.s->config.canary_ms = 5000;
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    let_pass(&t, 20);
+    assert_int_equal(t.s->machine.canary.settled, 0);
+    stage_close(&t);
+    metrics_free(m);
+}
+
+/* The log stands still: one canary is out, no other is sent, and its age grows. */
+static void where_nothing_is_committed_its_age_grows(void **state)
+{
+    struct stage t;
+    struct metrics *m = canary_open(&t);
+
+    (void)state;
+    let_pass(&t, 12);
+    uint64_t settled = t.s->machine.canary.settled;
+    assert_true(settled >= 2);
+    (void)stage_run(&t);
+    for (unsigned i = 0; i < 60; i++) {
+        stage_pass(&t, 1000);
+        (void)stage_run(&t);
+    }
+    assert_true(t.r->n_proposed <= 3);
+    struct metrics_sample *s = sample_of(&t);
+    assert_int_equal(t.s->machine.canary.settled, settled);
+    assert_in_range(s->canary_age_us, 60000000, 66000000);
+    sample_free(s);
+    stage_settle(&t);
+    assert_true(t.s->machine.canary.settled > settled);
+    assert_in_range(t.s->machine.canary.lateness_ms, 50000, 66000);
+    stage_close(&t);
+    metrics_free(m);
+}
+
+/* What the leader before sent is settled by the next one. */
+static void a_canary_survives_its_leader(void **state)
+{
+    struct stage t;
+    struct metrics *m = canary_open(&t);
+
+    (void)state;
+    stage_settle(&t);
+    assert_true(machine_canary_is_out(&t.s->machine));
+    stage_changed(&t, REPLICA_FOLLOWER, 4);
+    fake_replica_lose_all(t.r);
+    (void)stage_run(&t);
+    stage_pass(&t, 3000);
+    stage_lead(&t, 5);
+    stage_settle(&t);
+    assert_int_equal(t.s->machine.canary.settled, 1);
+    assert_in_range(t.s->machine.canary.lateness_ms, 1000, 3000);
+    stage_close(&t);
+    metrics_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +356,10 @@ int main(void)
         cmocka_unit_test(what_is_overdue_grows_without_an_entry),
         cmocka_unit_test(dead_letters_are_counted_by_route),
         cmocka_unit_test(members_and_their_lag_are_told),
+        cmocka_unit_test(a_canary_is_settled_every_few_seconds),
+        cmocka_unit_test(none_is_sent_where_it_is_off_or_another_leads),
+        cmocka_unit_test(where_nothing_is_committed_its_age_grows),
+        cmocka_unit_test(a_canary_survives_its_leader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -168,6 +168,7 @@ const char *check_code_name(enum operation_code code)
         case OPERATION_ROUTE_RETRY: return "route retry";
         case OPERATION_CLOCK_TRUST: return "clock trust";
         case OPERATION_HURRY: return "hurry";
+        case OPERATION_CANARY: return "canary";
         case OPERATION_DEAD_REDRIVE: return "redrive";
         case OPERATION_DEAD_DROP: return "drop";
         default: return "operation";

@@ -28,10 +28,24 @@ void check_audit_free(struct check *c)
     free(c->trail.asked);
 }
 
+/* Of more than NOTES_MAX callers that were refused in a second the rest is told together. */
+static bool is_of_others(const struct audit_row *row)
+{
+    static const char begins[] = "and others";
+
+    return row->error != ORDERSCHED_OK && row->kind == CALLER_NOBODY && row->from.len == 0 &&
+           row->detail.len > sizeof begins &&
+           memcmp(row->detail.data, begins, sizeof begins - 1) == 0;
+}
+
 static void keep_row(struct check *c, const struct audit_row *row)
 {
     struct trail *t = &c->trail;
 
+    if (is_of_others(row)) {
+        c->coverage->refusals_audited++;
+        return;
+    }
     if (row->from.len != strlen(SIM_CLIENT_ADDRESS) ||
         memcmp(row->from.data, SIM_CLIENT_ADDRESS, row->from.len) != 0) {
         check_fail(c, "AUTH", -1,

@@ -355,6 +355,7 @@ static struct scheduler *node_make(struct sim_node *n)
         .snapshot_slice = o->snapshot_slice,
         .max_recent = o->max_recent,
         .read_turn_ns = o->read_turn_ns,
+        .canary_ms = o->canary_ms,
         .max_orders = o->max_orders,
         .max_bytes = UINT64_C(1) << 30,
         .max_deliveries = o->max_deliveries,
