@@ -49,9 +49,9 @@ valgrind              command valgrind
 nghttp2-server        sbin nghttpd
 clang                 command clang
 libclang-rt-dev       fuzzer libclang_rt.fuzzer
-prometheus            command promtool
 php-cli               command php
 php-sqlite3           php pdo_sqlite
+prometheus            command promtool
 END
 }
 

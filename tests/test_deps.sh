@@ -16,8 +16,8 @@ tool() {
 }
 tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
 tool clang 'echo "$SYSROOT/clang"'
-tool promtool 'true'
 tool php 'echo pdo_sqlite'
+tool promtool 'true'
 tool id 'cat "$SYSROOT/uid"'
 tool sudo 'echo "sudo $*" >>"$CALLS"; exec "$@"'
 # A mirror whose Debian has libraft 0.15, and 0.22 in the suites of $SYSROOT/mirror only.

@@ -1,7 +1,7 @@
 #!/bin/bash
 # test_walkthrough.sh - a newcomer pastes every command of README.md, docs/http.md, docs/callbacks.md,
-# docs/client.md and docs/workers.md, and of the Chinese pages, into a terminal, page by page, in a fresh directory; and
-# the configuration that a new service starts with leads.
+# docs/client.md and docs/workers.md, and of the Chinese pages, into a terminal, page by page, in a fresh
+# directory; and the configuration that a new service starts with leads.
 # Runs beside others: waits 60 s.
 #
 #   tests/test_walkthrough.sh [BUILD]     the directory with the programs, default: $BUILD or build

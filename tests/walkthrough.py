@@ -18,8 +18,8 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
-PAGES = ["README.md", "docs/http.md", "docs/callbacks.md", "docs/client.md", "docs/workers.md", "README.zh-CN.md",
-         "docs/zh/api.md", "docs/zh/receivers.md"]
+PAGES = ["README.md", "docs/http.md", "docs/callbacks.md", "docs/client.md", "docs/workers.md",
+         "README.zh-CN.md", "docs/zh/api.md", "docs/zh/receivers.md"]
 # What a line of a block begins with that is for a terminal.
 COMMAND = re.compile(r"(order(schedd|ctl|bench|sink)|export|make|cc|curl|cat|sleep|mkdir|mv|kill|"
                      r"python3|node|systemd-socket-activate|printf|echo|chmod|for|\./shop|"

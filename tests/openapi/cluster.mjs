@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const listens = (port) => new Promise((resolve) => {
@@ -17,6 +18,12 @@ export class Cluster {
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'openapi-'));
     this.children = [];
     this.turn = 0;
+    const endAll = () => {
+      this.children.forEach((c) => c.kill('SIGKILL'));
+      fs.rmSync(this.dir, { recursive: true, force: true });
+    };
+    process.on('exit', endAll); // however this one ends
+    for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
     this.nodes = 3;
     this.token = undefined;
   }
@@ -41,14 +48,23 @@ export class Cluster {
 
   run(program, args, log) {
     const out = fs.openSync(path.join(this.dir, `${log}.log`), 'a');
-    this.children.push(spawn(path.join(this.build, program), args, { stdio: ['ignore', out, out] }));
+    const child = spawn(path.join(this.build, program), args, { stdio: ['ignore', out, out] });
+    child.log = log;
+    child.on('error', () => {}); // it has no exit code then, and so did not end well
+    this.children.push(child);
   }
 
+  /* Ends what was started; what did not end well (with a sanitizer: a leak, say), with its last words. */
   async stop() {
-    for (const child of this.children) if (child.exitCode === null) child.kill('SIGKILL');
-    await Promise.all(this.children.map((c) => c.exitCode !== null || c.signalCode !== null ||
-        new Promise((resolve) => c.on('exit', resolve))));
+    const ended = (c) => c.pid === undefined || c.exitCode !== null || c.signalCode !== null;
+    for (const child of this.children) if (!ended(child)) child.kill('SIGTERM');
+    for (let tries = 0; tries < 300 && !this.children.every(ended); tries++) await sleep(100);
+    const unwell = this.children.filter((c) => c.exitCode !== 0 && c.log !== 'node-4'); // which was removed
+    for (const child of this.children) if (!ended(child)) child.kill('SIGKILL');
+    const words = unwell.map((c) => `${c.log} ended with ${c.exitCode ?? c.signalCode}: ` +
+        fs.readFileSync(path.join(this.dir, `${c.log}.log`), 'utf8').slice(-1500));
     fs.rmSync(this.dir, { recursive: true, force: true });
+    return words;
   }
 
   /* Of the nodes the next one: {status, headers, text}. */

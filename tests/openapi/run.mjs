@@ -156,7 +156,7 @@ try {
 } catch (why) {
   report('the run ends', [why.stack]);
 } finally {
-  await cluster.stop();
+  report('the programs end well', await cluster.stop());
 }
 console.log(`1..${tests}`);
 process.exitCode = failed ? 1 : 0;
