@@ -9,8 +9,8 @@
 #
 # A test has the machine for itself, as its bounds of time may need. One that waits for most of its time, with
 # bounds that others who wait do not strain, says so in its first lines: "Runs beside others: waits N s". LANES of
-# these (3) run at once, those that take longest first, before all others; each has a network of its own, in which
-# all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
+# these (two for each core) run at once, those that take longest first, before all others; each has a network of its
+# own, in which all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
 #
 # What they leave of the cores goes to those that say "Runs beside others: computes N s": they have no bounds of
 # time but their limit here, which is LONG_TIMEOUT, and run with the lowest priority, as many at once as there are
@@ -41,7 +41,8 @@ if [ "${1:-}" = --build ]; then
 fi
 unit_timeout=${UNIT_TIMEOUT:-300}
 long_timeout=${LONG_TIMEOUT:-900}
-lanes=${LANES:-3}
+cores=$(nproc)
+lanes=${LANES:-$((2 * cores))}
 
 # Tests compare what programs say, and a locale that was not generated makes each shell complain.
 export LC_ALL=C.UTF-8
@@ -276,7 +277,6 @@ done
 
 # shellcheck disable=SC2016 # the inner shell's
 own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
-cores=$(nproc)
 if [ $((${#waits[@]} + ${#computes[@]})) -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
     own_network=() lanes=1
     waits+=("${computes[@]}") computes=()

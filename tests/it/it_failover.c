@@ -1,5 +1,6 @@
 /* Three real processes on loopback with real disks: deaths, restarts, races; and what clients and
- * receivers were told must hold. KILLS=N sets the number of random kills (default 50). */
+ * receivers were told must hold. KILLS=N sets the number of random kills (default 50).
+ * Runs beside others: waits 80 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* Members come and go: a cluster of one grown to three, a lost disk replaced under a new id through
- * a snapshot, a clock that steps. */
+ * a snapshot, a clock that steps.
+ * Runs beside others: waits 30 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

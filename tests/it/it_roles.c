@@ -1,5 +1,6 @@
 /* Who may do what, with real processes: grants hold over failovers and restarts, a worker's token takes
- * the orders of its route and no others (docs/roles.md). */
+ * the orders of its route and no others (docs/roles.md).
+ * Runs beside others: waits 6 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

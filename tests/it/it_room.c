@@ -1,4 +1,5 @@
-/* Members whose data disks are short of room: who leads is who can take a payment. */
+/* Members whose data disks are short of room: who leads is who can take a payment.
+ * Runs beside others: waits 8 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

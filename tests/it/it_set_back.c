@@ -1,4 +1,5 @@
-/* A cluster whose time wrong clocks have set ahead, and whose operator sets it back: real processes. */
+/* A cluster whose time wrong clocks have set ahead, and whose operator sets it back: real processes.
+ * Runs beside others: waits 20 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

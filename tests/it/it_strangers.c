@@ -22,7 +22,6 @@
 #include "../support/tls/visitor.h"
 
 #define STRANGERS_ADDRESS "127.0.0.66" /* not that of the others: each address has its share */
-#define TURNS 5
 #define TRIES_MAX 2
 #define TURN_MS 150         /* of each kind of call */
 #define HELD_UP 20          /* times slower: that is not the machine any more */
@@ -32,8 +31,10 @@
 #define BACK_MS 12000       /* until all is as it was: who is silent has 10 s */
 #define DESCRIPTORS_NOISE 6 /* the good client's own connections */
 #ifdef __SANITIZE_ADDRESS__
+#define TURNS 3                /* how it compares is for the release build to say */
 #define MEMORY_NOISE_KB 524288 /* what was freed is kept for a while */
 #else
+#define TURNS 5
 #define MEMORY_NOISE_KB 32768 /* of the allocator, in each node */
 #endif
 #define ORDER_BYTES 600 /* an order, and its entries of the log */
