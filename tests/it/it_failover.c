@@ -85,7 +85,7 @@ static void an_order_that_is_not_paid_expires_once_and_one_that_is_paid_does_not
     assert_int_equal(ordersched_schedule(w.client, "paid", 600, "shop", "{}", 2, &answer), 0);
     assert_int_equal(ordersched_pay(w.client, "paid", &answer), 0);
     assert_true(answer.index > 0);
-    wait_state(w.client, "unpaid", ORDERSCHED_EXPIRED, 5000);
+    wait_state(w.client, "unpaid", ORDERSCHED_EXPIRED, 20000);
     assert_int_equal(ordersched_pay(w.client, "unpaid", &answer), ORDERSCHED_TOO_LATE);
     assert_int_equal(answer.state, ORDERSCHED_EXPIRED);
     assert_true(answer.index > 0);
@@ -107,9 +107,9 @@ static void the_receivers_veto_and_its_later_are_obeyed(void **state)
     world_open(&w, 3, flags);
     assert_int_equal(ordersched_schedule(w.client, "vetoed", 200, "shop", "", 0, &answer), 0);
     assert_int_equal(ordersched_schedule(w.client, "later", 200, "shop", "", 0, &answer), 0);
-    wait_state(w.client, "vetoed", ORDERSCHED_PAID, 5000);
+    wait_state(w.client, "vetoed", ORDERSCHED_PAID, 20000);
     assert_int_equal(sink_find(&w.sink, "vetoed").effects, 0);
-    wait_state(w.client, "later", ORDERSCHED_EXPIRED, 8000);
+    wait_state(w.client, "later", ORDERSCHED_EXPIRED, 20000);
     assert_int_equal(sink_find(&w.sink, "later").deliveries, 2);
     assert_int_equal(sink_find(&w.sink, "later").effects, 1);
     world_close(&w);
@@ -127,7 +127,7 @@ static void attempts_that_fail_are_repeated_and_end_dead(void **state)
                                        2),
                      0);
     assert_int_equal(ordersched_schedule(w.client, "lost-cause", 100, "nobody", "", 0, &answer), 0);
-    wait_state(w.client, "lost-cause", ORDERSCHED_DEAD, 10000);
+    wait_state(w.client, "lost-cause", ORDERSCHED_DEAD, 20000);
     assert_int_equal(ordersched_pay(w.client, "lost-cause", &answer), ORDERSCHED_TOO_LATE);
     world_close(&w);
 }
@@ -149,7 +149,7 @@ static void the_same_request_id_has_one_effect_across_a_failover(void **state)
                                       .route = "shop",
                                       .request_id = schedule_id};
     assert_int_equal(ordersched_call(w.client, &op, 10000, &first), 0);
-    unsigned leader = cluster_wait_leader(&w.cluster, 5000);
+    unsigned leader = cluster_wait_leader(&w.cluster, 20000);
     cluster_kill(&w.cluster, leader);
     assert_int_equal(ordersched_call(w.client, &op, 20000, &again), 0);
     assert_true(again.deadline_ms == first.deadline_ms);
@@ -163,7 +163,7 @@ static void the_same_request_id_has_one_effect_across_a_failover(void **state)
                                        .request_id = pay_id};
     assert_int_equal(ordersched_call(w.client, &pay, 20000, &first), 0);
     cluster_start(&w.cluster, leader);
-    leader = cluster_wait_leader(&w.cluster, 10000);
+    leader = cluster_wait_leader(&w.cluster, 20000);
     cluster_kill(&w.cluster, leader);
     assert_int_equal(ordersched_call(w.client, &pay, 20000, &again), 0);
     assert_true(again.index == first.index && first.index > 0);
@@ -221,11 +221,11 @@ static void transfers_under_load_are_taken_up(void **state)
     world_open(&w, 3, NULL);
     load_start(&load, &w.cluster, "shop", random_start().state, 2000, 40000, 500, 3000);
     sleep_ms(500);
-    unsigned leader = cluster_wait_leader(&w.cluster, 10000);
+    unsigned leader = cluster_wait_leader(&w.cluster, 20000);
     for (unsigned i = 0; i < 20; i++) {
         unsigned next = (leader + 1 + i % 2) % 3;
         assert_int_equal(cluster_transfer(w.client, w.cluster.nodes[next].id), 0);
-        leader = cluster_wait_leader(&w.cluster, 5000);
+        leader = cluster_wait_leader(&w.cluster, 20000);
         assert_int_equal(leader, next);
         sleep_ms(100);
     }
@@ -255,7 +255,7 @@ static void everything_is_there_after_all_were_killed_and_restarted(void **state
     struct load_report r = load_judge(&load, &w.sink);
     assert_int_equal(r.violations, 0);
     assert_true(r.expired > 50 && r.paid > 50);
-    cluster_expect_equal_digests(&w.cluster, 10000);
+    cluster_expect_equal_digests(&w.cluster, 20000);
     load_free(&load);
     world_close(&w);
 }

@@ -380,20 +380,20 @@ struct turns {
 };
 
 static bool is_no_slower(const char *kind, struct neighbour_times *calm,
-                         struct neighbour_times *beside, unsigned times)
+                         struct neighbour_times *beside)
 {
     uint32_t calm_us = neighbour_median_us(calm), us = neighbour_median_us(beside);
 
     print_message("  %s: %u us, without it %u us: x %.2f\n", kind, us, calm_us,
                   us / (double)calm_us);
-    return us <= times * calm_us + NOISE_US;
+    return us <= HELD_UP * calm_us + NOISE_US;
 }
 
-static bool are_good(struct turns *t, unsigned times)
+static bool are_good(struct turns *t)
 {
-    bool single = is_no_slower("one at a time", &t->single, &t->beside_single, times);
+    bool single = is_no_slower("one at a time", &t->single, &t->beside_single);
 
-    return is_no_slower("in a stream", &t->stream, &t->beside_stream, times) && single;
+    return is_no_slower("in a stream", &t->stream, &t->beside_stream) && single;
 }
 
 /* No more than LINES_MAX lines a second of each port, since then. */
@@ -438,16 +438,13 @@ static void beside(struct world *w, struct pest *p, bool is_logged)
     static struct turns t;
     unsigned failed = w->neighbour.failed, lines = log_lines(w, "level=warn"), tries = 1;
     uint64_t begun_ms = monotonic_ms();
-    bool good;
 
     measure_all(w);
     p->who.port = port_of(w, p->is_client);
     p->who.from = STRANGERS_ADDRESS;
-    take_turns(w, p, &t);
-    for (; !(good = are_good(&t, HELD_UP)) && tries < TRIES_MAX; tries++) {
-        take_turns(w, p, &t);
+    for (take_turns(w, p, &t); !are_good(&t); take_turns(w, p, &t)) {
+        assert_true(tries++ < TRIES_MAX); /* the figures are printed; what is judged is no race */
     }
-    assert_true(good); /* the figures are printed; what is judged is no race */
     assert_true(p->n > 0);
     assert_int_equal(w->neighbour.failed, failed);
     expect_unharmed(w);
@@ -566,7 +563,7 @@ static void deaf_visitors_hold_nobody_up_and_are_let_go(void **state)
     neighbour_turn(&w->neighbour, &t.beside_single, &t.beside_stream, TURNS * TURN_MS);
     unsigned held = count_descriptors(w->cluster.nodes[w->leader].pid);
     print_message("  %u descriptors instead of %u\n", held, w->before[w->leader].fds);
-    assert_true(are_good(&t, HELD_UP));
+    assert_true(are_good(&t));
     sleep_ms(4000);
     expect_unharmed(w); /* in the 10 s that an answer has, and 2 of the line's */
     pest_stop(&p);

@@ -189,7 +189,7 @@ static void workers_share_a_route_and_each_order_is_given_out_once(void **state)
         op.id_len = (size_t)snprintf(id, sizeof id, "share-%u", i);
         assert_int_equal(ordersched_call(w.client, &op, 20000, NULL), ORDERSCHED_OK);
     }
-    assert_true(crew_wait_settled(&crew, ORDERS, 30000));
+    assert_true(crew_wait_settled(&crew, ORDERS, 120000));
     unsigned shares[WORKERS];
     memcpy(shares, crew.shares, sizeof shares);
     crew_stop(&crew);
@@ -384,7 +384,7 @@ static void *schedule_after_the_kill(void *arg)
     struct world *w = arg;
 
     sleep_ms(500);
-    cluster_kill(&w->cluster, cluster_wait_leader(&w->cluster, 10000));
+    cluster_kill(&w->cluster, cluster_wait_leader(&w->cluster, 20000));
     schedule(w, "survivor", 300);
     return NULL;
 }
