@@ -168,7 +168,7 @@ account() {
 # One test, in a shell of its own; what is said and counted of it goes to files in a directory.
 run_one() {
     local path=$1 limit=$2 dir=$3 supp=lsan name begin=0 end=0 rc child
-    shift 3 # what is left stands before the test's command
+    shift 3 # what is left stands before the command, and becomes it
     name=$(basename "$path")
     echo "$name"
     if [ ! -x "$path" ]; then
@@ -178,7 +178,7 @@ run_one() {
         begin=$(date +%s.%N)
         case $name in it_* | test_client_lost | test_client_tls_renew) supp=lsan-lost ;; esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
-        LSAN_OPTIONS=$(lsan $supp) timeout -k 10 "$limit" "$@" "$path" \
+        LSAN_OPTIONS=$(lsan $supp) "$@" timeout -k 10 "$limit" "$path" \
             >"$dir/output" 2>&1 </dev/null {ended}>&- &
         child=$!
         trap 'kill "$child"' TERM
@@ -202,7 +202,7 @@ end_all() {
     [ ${#shells[@]} -eq 0 ] || { kill "${shells[@]}" && wait; } 2>/dev/null
 }
 
-start() { # what it does, "seconds source", and what stands before the test's command
+start() { # what it does, "seconds source", and what stands before the command
     local path=${2#* } dir
     [[ $path == *.sh ]] || path=$build/$(basename "$path" .c)
     dir=$(mktemp -d "$scratch/test.XXXXXX")
@@ -277,6 +277,9 @@ done
 
 # shellcheck disable=SC2016 # the inner shell's
 own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
+# With the lowest priority. The kernel shares a processor among sessions first, and only then within them.
+# shellcheck disable=SC2016 # the inner shell's
+humbly=(setsid sh -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' sh)
 if [ $((${#waits[@]} + ${#computes[@]})) -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
     own_network=() lanes=1
     waits+=("${computes[@]}") computes=()
@@ -285,7 +288,7 @@ by_seconds() { [ $# -eq 0 ] || printf '%s\n' "$@" | sort -srn -k1,1; }
 mapfile -t waits < <(by_seconds "${waits[@]}")
 mapfile -t computes < <(by_seconds "${computes[@]}")
 if [ -n "${MEANWHILE:-}" ]; then
-    env -u BUILD nice -n 19 bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
+    env -u BUILD "${humbly[@]}" bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
     meanwhile=$!
 fi
 while :; do
@@ -294,7 +297,7 @@ while :; do
         waits=("${waits[@]:1}")
     done
     while [ ${#computes[@]} -gt 0 ] && [ "${busy[computes]}" -lt "$cores" ]; do
-        start computes "${computes[0]#* }" nice -n 19 "${own_network[@]}"
+        start computes "${computes[0]#* }" "${humbly[@]}" "${own_network[@]}"
         computes=("${computes[@]:1}")
     done
     [ ${#running[@]} -gt 0 ] || break
