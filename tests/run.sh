@@ -9,8 +9,13 @@
 #
 # A test has the machine for itself, as its bounds of time may need. One that waits for most of its time, with
 # bounds that others who wait do not strain, says so in its first lines: "Runs beside others: waits N s". LANES of
-# these (3) run at once, those that take longest first, before all others; each has a network of its own, in which
-# all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
+# these (two for each core) run at once, those that take longest first, before all others; each has a network of its
+# own, in which all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
+#
+# What they leave of the cores goes to those that say "Runs beside others: computes N s": they have no bounds of
+# time but their limit here, which is LONG_TIMEOUT, and run with the lowest priority, as many at once as there are
+# cores. So does the command MEANWHILE, if there is one, for which no result is asked. All of it has ended before the
+# first test begins that has the machine for itself.
 #
 # With AGAIN=yes, for a second run with another build, what looks at no build is left out and named: it
 # says "Same for each build" in its first lines. Asked for by its name it does run.
@@ -36,7 +41,8 @@ if [ "${1:-}" = --build ]; then
 fi
 unit_timeout=${UNIT_TIMEOUT:-300}
 long_timeout=${LONG_TIMEOUT:-900}
-lanes=${LANES:-3}
+cores=$(nproc)
+lanes=${LANES:-$((2 * cores))}
 
 # Tests compare what programs say, and a locale that was not generated makes each shell complain.
 export LC_ALL=C.UTF-8
@@ -162,7 +168,7 @@ account() {
 # One test, in a shell of its own; what is said and counted of it goes to files in a directory.
 run_one() {
     local path=$1 limit=$2 dir=$3 supp=lsan name begin=0 end=0 rc child
-    shift 3 # what is left stands before the test's command
+    shift 3 # what is left stands before the command, and becomes it
     name=$(basename "$path")
     echo "$name"
     if [ ! -x "$path" ]; then
@@ -172,7 +178,7 @@ run_one() {
         begin=$(date +%s.%N)
         case $name in it_* | test_client_lost | test_client_tls_renew) supp=lsan-lost ;; esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
-        LSAN_OPTIONS=$(lsan $supp) timeout -k 10 "$limit" "$@" "$path" \
+        LSAN_OPTIONS=$(lsan $supp) "$@" timeout -k 10 "$limit" "$path" \
             >"$dir/output" 2>&1 </dev/null {ended}>&- &
         child=$!
         trap 'kill "$child"' TERM
@@ -185,27 +191,33 @@ run_one() {
         "$(awk -F'[ms ]+' 'NR == 2 { print $1 * 60 + $2 + $3 * 60 + $4 }' "$dir/times")" "$dir"
 }
 
-# The shells of the tests that run, by their directories, whose names come through a pipe as they end.
-declare -A running=()
+# The shells of the tests that run, by their directories, whose names come through a pipe as they end; what each has
+# said that it does, and how many do so.
+declare -A running=() does=() busy=([waits]=0 [computes]=0 [alone]=0)
+meanwhile=
 mkfifo "$scratch/ended"
 exec {ended}<>"$scratch/ended"
 end_all() {
-    [ ${#running[@]} -eq 0 ] || { kill "${running[@]}" && wait; } 2>/dev/null
+    local shells=("${running[@]}" ${meanwhile:+"$meanwhile"})
+    [ ${#shells[@]} -eq 0 ] || { kill "${shells[@]}" && wait; } 2>/dev/null
 }
 
-start() { # "seconds source", and what stands before the test's command
-    local path=${1#* } dir
+start() { # what it does, "seconds source", and what stands before the command
+    local path=${2#* } dir
     [[ $path == *.sh ]] || path=$build/$(basename "$path" .c)
     dir=$(mktemp -d "$scratch/test.XXXXXX")
-    { run_one "$path" "${1%% *}" "$dir" "${@:2}" >"$dir/said" 2>&1; echo "$dir" >&$ended; } &
+    { run_one "$path" "${2%% *}" "$dir" "${@:3}" >"$dir/said" 2>&1; echo "$dir" >&$ended; } &
     running[$dir]=$!
+    does[$dir]=$1
+    busy[$1]=$((busy[$1] + 1))
 }
 
 # Waits until one of those that run has ended, shows what it said and adds up what it counted.
 finish_one() {
     local dir p=0 f=1 s=0 line
     read -r dir <&$ended
-    unset "running[$dir]"
+    busy[${does[$dir]}]=$((busy[${does[$dir]}] - 1))
+    unset "running[$dir]" "does[$dir]"
     cat "$dir/said"
     {
         read -r p f s
@@ -234,7 +246,7 @@ mapfile -t all < <(list_all)
 if [ $# -eq 0 ]; then
     set -- '*'
 fi
-beside=() alone=() left_out=()
+waits=() computes=() alone=() left_out=()
 for pattern in "$@"; do
     found=no
     for entry in "${all[@]}"; do
@@ -243,12 +255,14 @@ for pattern in "$@"; do
         # shellcheck disable=SC2053 # a pattern on purpose
         [[ $name == $pattern || ${name%.sh} == $pattern ]] || continue
         found=yes
-        waits=$(says 'Runs beside others: waits ' "$source")
+        beside=$(says 'Runs beside others: ' "$source")
         if [ "${AGAIN:-}" = yes ] && [ "${name%.sh}" != "${pattern%.sh}" ] &&
             [ -n "$(says 'Same for each build' "$source")" ]; then
             left_out+=("${name%.sh}")
-        elif [ -n "$waits" ]; then
-            beside+=("${waits%% *} $entry")
+        elif [[ $beside == waits\ * ]]; then
+            waits+=("${beside//[!0-9]/} $entry")
+        elif [[ $beside == computes\ * ]]; then
+            computes+=("${beside//[!0-9]/} $long_timeout $source")
         else
             alone+=("$entry")
         fi
@@ -263,19 +277,38 @@ done
 
 # shellcheck disable=SC2016 # the inner shell's
 own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
-if [ ${#beside[@]} -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
+# With the lowest priority. The kernel shares a processor among sessions first, and only then within them.
+# shellcheck disable=SC2016 # the inner shell's
+humbly=(setsid sh -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' sh)
+if [ $((${#waits[@]} + ${#computes[@]})) -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
     own_network=() lanes=1
+    waits+=("${computes[@]}") computes=()
 fi
-mapfile -t beside < <([ ${#beside[@]} -eq 0 ] || printf '%s\n' "${beside[@]}" | sort -srn -k1,1)
-for entry in "${beside[@]}"; do
-    [ ${#running[@]} -lt "$lanes" ] || finish_one
-    start "${entry#* }" "${own_network[@]}"
-done
-while [ ${#running[@]} -gt 0 ]; do
+by_seconds() { [ $# -eq 0 ] || printf '%s\n' "$@" | sort -srn -k1,1; }
+mapfile -t waits < <(by_seconds "${waits[@]}")
+mapfile -t computes < <(by_seconds "${computes[@]}")
+if [ -n "${MEANWHILE:-}" ]; then
+    env -u BUILD "${humbly[@]}" bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
+    meanwhile=$!
+fi
+while :; do
+    while [ ${#waits[@]} -gt 0 ] && [ "${busy[waits]}" -lt "$lanes" ]; do
+        start waits "${waits[0]#* }" "${own_network[@]}"
+        waits=("${waits[@]:1}")
+    done
+    while [ ${#computes[@]} -gt 0 ] && [ "${busy[computes]}" -lt "$cores" ]; do
+        start computes "${computes[0]#* }" "${humbly[@]}" "${own_network[@]}"
+        computes=("${computes[@]:1}")
+    done
+    [ ${#running[@]} -gt 0 ] || break
     finish_one
 done
+if [ -n "$meanwhile" ]; then
+    wait "$meanwhile"
+    meanwhile=
+fi
 for entry in "${alone[@]}"; do
-    start "$entry"
+    start alone "$entry"
     finish_one
 done
 

@@ -1,5 +1,6 @@
 #!/bin/bash
 # test_deps.sh - packaging/deps.sh against an imitation of apt: what it adds, copies and refuses.
+# Runs beside others: computes 3 s.
 # Same for each build.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1

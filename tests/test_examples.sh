@@ -2,6 +2,7 @@
 # test_examples.sh - the receivers of docs/examples do what docs/callbacks.md promises: with a real
 # node, real deadlines and real signatures; and with forged, replayed and repeated requests. And the
 # clients schedule, pay and work over HTTP.
+# Runs beside others: waits 25 s.
 #
 #   tests/test_examples.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

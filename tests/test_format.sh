@@ -1,5 +1,6 @@
 #!/bin/bash
 # test_format.sh - the code is laid out as .clang-format says, and all text as .editorconfig does.
+# Runs beside others: computes 6 s.
 # Same for each build.
 #
 # Prints TAP. Versions of clang-format differ in details: with another than VERSION the first is skipped.

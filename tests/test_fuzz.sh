@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_fuzz.sh - bytes from outside: the inputs in tests/fuzz/corpus, by this build and without libFuzzer; then
 # each target with libFuzzer for a few seconds, from these inputs on. `make fuzz TIME=600` is the long part.
+# Runs beside others: computes 90 s.
 # Same for each build.
 #
 #   FUZZ_SECONDS=40   for all targets together, on one core
@@ -54,7 +55,7 @@ done
 check each_corpus_has_a_target [ "$(ls tests/fuzz/corpus)" = "$(printf '%s\n' "${targets[@]}")" ]
 
 reason=$(tests/fuzz/fuzz.sh --can clang) &&
-    if ! make --no-print-directory fuzz-programs >"$scratch/make" 2>&1; then
+    if ! make -j"$(nproc)" --no-print-directory fuzz-programs >"$scratch/make" 2>&1; then
         reason="the targets do not build: $(tail -n 1 "$scratch/make")"
         check the_targets_build_with_libfuzzer cat "$scratch/make" /nonexistent
     fi

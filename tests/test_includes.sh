@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_includes.sh - the dependency rules of docs and headers, checked over the sources; and a
 # check that each rule can fail, by planting a violation of it in a copy.
+# Runs beside others: computes 8 s.
 # Same for each build.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1

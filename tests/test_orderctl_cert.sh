@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_orderctl_cert.sh - orderctl cert: what it makes is what OpenSSL takes for good, on disk as it should
 # be; what it refuses; renewals that are killed, and that meet; and the commands of docs/security.md.
+# Runs beside others: waits 15 s.
 #
 #   tests/test_orderctl_cert.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

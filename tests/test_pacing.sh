@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_pacing.sh - one real node and real receivers: what status says of each route, a dead receiver
 # beside a healthy one, batches, a rate, a pause, and the guard of private addresses.
+# Runs beside others: waits 5 s.
 #
 # Prints TAP.
 set -u

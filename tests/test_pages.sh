@@ -3,6 +3,7 @@
 # docs/architecture.md has the table of folders that test_includes.sh checks against the code, and no file has a
 # word that docs/glossary.md says is not used.
 # Each check is also run on a copy with a mistake in it, which it must find.
+# Runs beside others: computes 5 s.
 # Same for each build.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1

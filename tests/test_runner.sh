@@ -115,8 +115,13 @@ if unshare --net sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up' 2>/dev/nul
     sed -i 's/Runs beside others.*//' "$scratch/tests/unit/test_b.c"
     LANES=3 expect a_test_that_does_not_say_so_has_the_machine_for_itself 1 \
         '0 passed, 2 failed, 0 skipped' 'test_b is alone'
+    meets 200 2 test_a
+    program test_b "readlink /proc/self/ns/net >$scratch/met/test_b
+        echo 1..1; [ \$(nice) -eq 19 ] && echo 'ok 1 - low'" 'Runs beside others: computes 2 s.'
+    LANES=1 expect those_that_compute_run_beside_those_that_wait_and_give_way 0 \
+        '2 passed, 0 failed, 0 skipped' 'ok   low'
 else
-    for number in $((number + 1)) $((number + 2)) $((number + 3)); do
+    for number in $((number + 1)) $((number + 2)) $((number + 3)) $((number + 4)); do
         echo "ok $number - tests run beside others # SKIP no network can be made here"
     done
 fi
@@ -128,20 +133,33 @@ expect a_first_run_has_all_tests 0 '2 passed, 0 failed, 0 skipped' 'ok   pages'
 AGAIN=yes expect a_second_names_what_it_leaves_out 0 '1 passed, 0 failed, 0 skipped' 'left out here: test_pages'
 AGAIN=yes expect what_is_asked_for_by_its_name_is_never_left_out 0 '1 passed, 0 failed, 0 skipped' 'ok   pages' test_pages
 
+rm "$scratch"/tests/unit/*.c
+program test_late "echo 1..1; [ -e $scratch/made ] && echo 'ok 1 - there'"
+MEANWHILE="sleep 1; touch $scratch/made" expect what_is_done_meanwhile_has_ended_before_a_test_that_has_the_machine_for_itself \
+    0 '1 passed, 0 failed, 0 skipped' 'ok   there'
+
 export UNIT_TIMEOUT=60
-program test_long "echo \$\$ >$scratch/pid; exec sleep 60"
-"$scratch/tests/run.sh" --build b test_long >"$scratch/said" 2>&1 &
-for _ in {1..100}; do [ ! -s "$scratch/pid" ] || break; sleep 0.1; done
-kill $! && wait $! 2>/dev/null
-for _ in {1..100}; do kill -0 "$(cat "$scratch/pid")" 2>/dev/null || break; sleep 0.1; done
-number=$((number + 1))
-if [ -s "$scratch/pid" ] && ! kill -0 "$(cat "$scratch/pid")" 2>/dev/null; then
-    echo "ok $number - a_runner_that_is_ended_ends_its_test"
-else
-    failures=$((failures + 1))
-    echo "not ok $number - a_runner_that_is_ended_ends_its_test"
-    sed 's/^/# /' "$scratch/said"
-fi
+hangs="echo \$\$ >$scratch/pid; exec sleep 60"
+program test_long "$hangs"
+ends() { # what a runner that is ended ends, by a name; the runner's settings
+    local name=$1
+    shift
+    rm -f "$scratch/pid"
+    env "$@" "$scratch/tests/run.sh" --build b test_long >"$scratch/said" 2>&1 &
+    for _ in {1..100}; do [ ! -s "$scratch/pid" ] || break; sleep 0.1; done
+    kill $! && wait $! 2>/dev/null
+    for _ in {1..100}; do kill -0 "$(cat "$scratch/pid")" 2>/dev/null || break; sleep 0.1; done
+    number=$((number + 1))
+    if [ -s "$scratch/pid" ] && ! kill -0 "$(cat "$scratch/pid")" 2>/dev/null; then
+        echo "ok $number - $name"
+    else
+        failures=$((failures + 1))
+        echo "not ok $number - $name"
+        sed 's/^/# /' "$scratch/said"
+    fi
+}
+ends a_runner_that_is_ended_ends_its_test
+ends a_runner_that_is_ended_ends_what_is_done_meanwhile MEANWHILE="$hangs"
 
 echo "1..$number"
 [ "$failures" -eq 0 ]

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_sim.sh - a short part of the simulator: some seeds, the named regressions, the same hash
 # twice, and that it finds what it should. `make sim` and `make sim-selftest` are the long parts.
+# Runs beside others: computes 80 s.
 #
 #   SIM_SEEDS=60   how many seeds
 set -uo pipefail
@@ -15,7 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 . tests/support/tap.sh
 
 sim() {
-    timeout 240 "$build/ordersim" "$@"
+    timeout 600 "$build/ordersim" "$@"
 }
 
 hashes_agree() {
@@ -42,14 +43,14 @@ builds_agree() {
     make --no-print-directory SAN= BUILD=build build/ordersim >"$scratch/make" 2>&1 || { cat "$scratch/make"; return 1; }
     local hash="sum of trace hashes"
     sim --seeds 1..12 --jobs "$jobs" --no-coverage | grep -o "$hash .*" >"$scratch/this" &&
-        timeout 240 build/ordersim --seeds 1..12 --jobs "$jobs" --no-coverage |
+        timeout 600 build/ordersim --seeds 1..12 --jobs "$jobs" --no-coverage |
         grep -o "$hash .*" >"$scratch/other" &&
         cat "$scratch/this" "$scratch/other" && cmp "$scratch/this" "$scratch/other"
 }
 
 # A mutant, the invariant that must catch it, and within how many seeds.
 is_caught() {
-    timeout 240 "$build/ordersim-mutants" --mutant "$1" --only "$2" --seeds "1..$3" --jobs "$jobs" \
+    timeout 600 "$build/ordersim-mutants" --mutant "$1" --only "$2" --seeds "1..$3" --jobs "$jobs" \
         --no-coverage >"$scratch/mutant" 2>&1
     cat "$scratch/mutant"
     grep -q "VIOLATION of $2 " "$scratch/mutant" && ! grep -q "crashed" "$scratch/mutant"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_tls.sh - three machines with TLS, by the commands of README.md's section as they stand there: each
 # machine a network namespace of this test's own. And strangers who come by.
+# Runs beside others: waits 20 s.
 #
 #   tests/test_tls.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

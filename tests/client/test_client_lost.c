@@ -1,6 +1,7 @@
 /* test_client_lost.c - the client library while connections, and the nodes behind them, die.
  *
- * nng may lose a message of ours with a connection: see lsan-nng-lost.supp. */
+ * nng may lose a message of ours with a connection: see lsan-nng-lost.supp.
+ * Runs beside others: waits 4 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

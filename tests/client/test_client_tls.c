@@ -1,6 +1,7 @@
 /* test_client_tls.c - the client library over TLS, against small servers (support/fleet) behind OpenSSL
  * (support/tls_front): who is let through, who is refused, and with which sentence. test_client_tls_renew has
- * files that are replaced. */
+ * files that are replaced.
+ * Runs beside others: waits 35 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

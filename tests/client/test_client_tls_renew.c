@@ -1,7 +1,8 @@
 /* test_client_tls_renew.c - CAs, certificates and keys are replaced while a client calls, and connections
  * die over it.
  *
- * nng may lose a message of ours with a connection: see lsan-nng-lost.supp. */
+ * nng may lose a message of ours with a connection: see lsan-nng-lost.supp.
+ * Runs beside others: waits 4 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

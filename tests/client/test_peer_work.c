@@ -1,6 +1,7 @@
 /* test_peer_work.c - the works of tests/bench/peers on a system in this process that keeps what it
  * is given, or fails to in one way: no figure comes of a system that loses, repeats, hurries or
- * changes orders. */
+ * changes orders.
+ * Runs beside others: waits 3 s. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

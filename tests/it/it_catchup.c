@@ -137,7 +137,7 @@ static void a_long_log_is_sent_once_to_a_node_that_stalls(void **state)
     static const char *const flags[] = {"--snapshot-threshold", "100000000", NULL};
     memcpy(c.nodes[0].args, flags, sizeof flags);
     cluster_start(&c, 0);
-    (void)cluster_wait_leader(&c, 10000);
+    (void)cluster_wait_leader(&c, 20000);
     ordersched_client *client = cluster_client(&c);
     assert_int_equal(cluster_route_put(client, "shop", "http://127.0.0.1:1/", SINK_SECRET,
                                        retries_ms, 1),

@@ -1,5 +1,6 @@
 /* it_client_tls.c - orderctl and orderbench over TLS, against a real node behind OpenSSL
- * (support/tls_front): flags, environment, and what they say when it does not do. */
+ * (support/tls_front): flags, environment, and what they say when it does not do.
+ * Runs beside others: waits 45 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

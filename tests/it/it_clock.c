@@ -48,7 +48,7 @@ static void leads_with(int64_t offset_us)
     assert_int_equal(cluster_transfer(b.client, 1), 0);
     clock_bed_fire(&b, "put-right", true, CLOCK_BED_EARLY_MS);
     clock_bed_expect_all_taken(&b);
-    cluster_expect_equal_digests(&b.cluster, 10000);
+    cluster_expect_equal_digests(&b.cluster, 20000);
     clock_bed_end(&b);
 }
 
@@ -100,7 +100,7 @@ static void all_an_hour_back_at_a_restart_of_all(void **state)
     clock_bed_fire(&b, "back", false, CLOCK_BED_EARLY_MS);
     assert_int_equal(sink_find(&b.sink, "due").deliveries, 1);
     clock_bed_expect_all_taken(&b);
-    cluster_expect_equal_digests(&b.cluster, 10000);
+    cluster_expect_equal_digests(&b.cluster, 20000);
     clock_bed_end(&b);
 }
 
@@ -151,7 +151,7 @@ static void a_cluster_that_never_knew_the_time_says_so(void **state)
     assert_int_equal(ordersched_cancel(b.client, "early", NULL), ORDERSCHED_NOT_FOUND);
     b.shims[0].is->wall_us = 0;
     clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
-    cluster_expect_equal_digests(&b.cluster, 10000);
+    cluster_expect_equal_digests(&b.cluster, 20000);
     clock_bed_end(&b);
 }
 
@@ -194,7 +194,7 @@ static void a_trusted_clock_counts_where_no_majority_agrees(void **state)
         b.shims[i].is->wall_us = 0;
     }
     clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
-    cluster_expect_equal_digests(&b.cluster, 10000);
+    cluster_expect_equal_digests(&b.cluster, 20000);
     clock_bed_end(&b);
 }
 
@@ -230,7 +230,7 @@ static void a_time_that_was_agreed_on_goes_on(void **state)
     (void)state;
     start(&b, 3, (const int64_t[]){0, 0, 0});
     clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
-    unsigned leader = cluster_wait_leader(&b.cluster, 10000);
+    unsigned leader = cluster_wait_leader(&b.cluster, 20000);
     b.shims[(leader + 1) % 3].is->wall_us = 7200 * SECOND_US;
     b.shims[(leader + 2) % 3].is->wall_us = -7200 * SECOND_US;
     cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");

@@ -116,7 +116,7 @@ static void bury(struct world *w)
         assert_int_equal(ordersched_schedule(w->client, id, 200, "shop", "{}", 2, &answer), 0);
     }
     uint64_t until = monotonic_ms() + 20000;
-    while (cluster_status(&w->cluster, cluster_wait_leader(&w->cluster, 10000)).dead < ORDERS) {
+    while (cluster_status(&w->cluster, cluster_wait_leader(&w->cluster, 20000)).dead < ORDERS) {
         assert_true(monotonic_ms() < until);
         sleep_ms(20);
     }
@@ -153,7 +153,7 @@ static void expect_expired(struct world *w)
     uint64_t until = monotonic_ms() + 20000;
     char id[16];
 
-    while (cluster_status(&w->cluster, cluster_wait_leader(&w->cluster, 10000)).expired < ORDERS) {
+    while (cluster_status(&w->cluster, cluster_wait_leader(&w->cluster, 20000)).expired < ORDERS) {
         assert_true(monotonic_ms() < until);
         sleep_ms(20);
     }
@@ -171,7 +171,7 @@ static void dead_letters_outlive_their_leader_and_are_redriven(void **state)
     (void)state;
     world_open(&w);
     bury(&w);
-    unsigned leader = cluster_wait_leader(&w.cluster, 10000);
+    unsigned leader = cluster_wait_leader(&w.cluster, 20000);
     cluster_kill(&w.cluster, leader);
     expect_list(&w);
     event = last_event(&w, "order-007");
@@ -216,7 +216,7 @@ static void what_is_dropped_ends_cancelled_for_good(void **state)
                      0);
     assert_int_equal(NUMBER_OF(&w, "dropped", "dead", "drop", "--after", "2020-01-01T00:00:00Z"),
                      ORDERS - 1);
-    cluster_kill(&w.cluster, cluster_wait_leader(&w.cluster, 10000));
+    cluster_kill(&w.cluster, cluster_wait_leader(&w.cluster, 20000));
     (void)cluster_wait_leader(&w.cluster, 20000);
     assert_int_equal(ordersched_pay(w.client, "order-001", &answer), ORDERSCHED_DECIDED);
     assert_int_equal(answer.state, ORDERSCHED_CANCELLED);

@@ -209,7 +209,7 @@ static void a_node_that_founded_for_itself_is_not_added_and_nothing_is_lost(void
     assert_int_equal(cluster_transfer(client, 2), 0);
     wait_leads(&c, second);
     assert_int_equal(orders_at(&c, second, "first"), ORDERS);
-    cluster_expect_equal_digests(&c, 10000);
+    cluster_expect_equal_digests(&c, 20000);
     for (unsigned i = 0; i < 3; i++) {
         assert_string_equal(cluster_status(&c, i).identity, cluster_status(&c, 0).identity);
         assert_int_equal(strlen(cluster_status(&c, i).identity), 32);
@@ -357,7 +357,7 @@ static void a_directory_of_staging_is_no_node_of_production(void **state)
     assert_int_equal(count_orders(client, "production"), ORDERS);
     assert_int_equal(count_orders(client, "staging"), 0);
     /* it is not a voter either: with one of the two others dead there is no majority */
-    unsigned leader = cluster_wait_leader(&c, 5000);
+    unsigned leader = cluster_wait_leader(&c, 20000);
     assert_true(leader < 2);
     cluster_kill(&c, leader);
     sleep_ms(SETTLED_MS);
@@ -395,13 +395,13 @@ static void lists_that_differ_at_the_founding_are_told_on_both_sides(void **stat
     cluster_start(&c, 2);
     cluster_start(&c, 1);
     (void)cluster_wait_leader(&c, 15000);
-    cluster_expect_equal_digests(&c, 10000);
+    cluster_expect_equal_digests(&c, 20000);
     /* founded long ago, another list is only a mistake in the flags */
     cluster_kill(&c, 2);
     c.nodes[2].peers = wrong;
     cluster_start(&c, 2);
     wait_logged(&c, 2, "level=warn", "--peers is neither");
-    cluster_expect_equal_digests(&c, 10000);
+    cluster_expect_equal_digests(&c, 20000);
     cluster_close(&c, false);
 }
 
@@ -490,7 +490,7 @@ static void a_list_that_was_wrong_when_the_founding_began_is_told_with_the_way_o
     cluster_wipe(&c, 0);
     cluster_start_all(&c);
     (void)cluster_wait_leader(&c, 15000);
-    cluster_expect_equal_digests(&c, 10000);
+    cluster_expect_equal_digests(&c, 20000);
     cluster_close(&c, false);
 }
 
@@ -506,7 +506,7 @@ static void a_founder_that_comes_late_is_one_of_its_cluster(void **state)
     ordersched_client *client = client_of(&c, leader);
     make_orders(client, "first");
     cluster_start(&c, 2);
-    cluster_expect_equal_digests(&c, 10000);
+    cluster_expect_equal_digests(&c, 20000);
     assert_string_equal(cluster_status(&c, 2).identity, cluster_status(&c, 0).identity);
     ordersched_close(client);
     cluster_close(&c, false);

@@ -325,7 +325,7 @@ static void a_directory_that_is_not_this_nodes_is_refused(void **state)
     expect_refusal(&c, 0, "use");
     c.nodes[0] = saved;
     cluster_start(&c, 0);
-    (void)cluster_wait_leader(&c, 10000);
+    (void)cluster_wait_leader(&c, 20000);
     assert_int_equal(cluster_stop(&c, 0), 0);
     /* another cluster's */
     c.nodes[0].args[0] = "--cluster";
@@ -368,7 +368,7 @@ static void a_damaged_log_is_refused_with_the_way_out(void **state)
     (void)state;
     cluster_init(&c, 1);
     cluster_start(&c, 0);
-    (void)cluster_wait_leader(&c, 10000);
+    (void)cluster_wait_leader(&c, 20000);
     ordersched_client *client = cluster_client(&c);
     assert_int_equal(cluster_route_put(client, "shop", "http://127.0.0.1:9/", SINK_SECRET, NULL, 0),
                      0);
@@ -401,7 +401,7 @@ static void a_nearly_full_disk_refuses_orders_early_and_says_so(void **state)
     cluster_init(&c, 1);
     memcpy(c.nodes[0].args, flags, sizeof flags);
     cluster_start(&c, 0);
-    (void)cluster_wait_leader(&c, 10000);
+    (void)cluster_wait_leader(&c, 20000);
     ordersched_client *client = cluster_client(&c);
     struct ordersched_operation op = {.kind = ORDERSCHED_SCHEDULE,
                                       .id = "x",

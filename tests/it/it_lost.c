@@ -23,7 +23,7 @@ static ordersched_client *open_three(struct cluster *c)
 {
     cluster_init(c, 3);
     cluster_start_all(c);
-    (void)cluster_wait_leader(c, 10000);
+    (void)cluster_wait_leader(c, 20000);
     ordersched_client *client = cluster_client(c);
     assert_int_equal(cluster_route_put(client, "shop", "http://127.0.0.1:9/", SINK_SECRET,
                                        retries_ms, 5),
@@ -90,14 +90,14 @@ static void expect_error(const struct cluster *c, unsigned i, const char *text, 
 
 static unsigned a_follower(const struct cluster *c)
 {
-    return (cluster_wait_leader(c, 10000) + 1) % 3;
+    return (cluster_wait_leader(c, 20000) + 1) % 3;
 }
 
 /* With the other follower dead, leader and victim are the majority: does it commit? */
 static void expect_a_majority_without_the_third(struct cluster *c, ordersched_client *client,
                                                 unsigned victim)
 {
-    unsigned leader = cluster_wait_leader(c, 10000);
+    unsigned leader = cluster_wait_leader(c, 20000);
     unsigned third = 3 - leader - victim;
 
     if (leader == victim) {
@@ -161,7 +161,7 @@ static void an_older_copy_of_an_earlier_start_is_refused_by_name_and_the_others_
         sleep_ms(500);
     }
     schedule(client, 210, 220);
-    unsigned leader = cluster_wait_leader(&c, 10000);
+    unsigned leader = cluster_wait_leader(&c, 20000);
     assert_true(leader != victim);
     assert_true(cluster_status(&c, victim).applied < cluster_status(&c, leader).applied);
     cluster_kill(&c, victim);
@@ -234,7 +234,7 @@ static void who_applied_what_a_majority_of_older_copies_decides_anew_ends(void *
     ordersched_client *client = open_three(&c);
     schedule(client, 0, 20);
     cluster_expect_equal_digests(&c, 20000);
-    unsigned third = cluster_wait_leader(&c, 10000);
+    unsigned third = cluster_wait_leader(&c, 20000);
     for (unsigned i = 0; i < 2; i++) {
         const char *data = c.nodes[(third + 1 + i) % 3].data;
         snprintf(copies[i], sizeof copies[i], "%s.copy", data);
@@ -336,7 +336,7 @@ static void a_clone_with_the_same_address_is_told_of(void **state)
     cluster_start(&c, clone);
     char text[64];
     snprintf(text, sizeof text, "two nodes run under id %u", victim + 1);
-    expect_error(&c, (unsigned)cluster_wait_leader(&c, 10000), text, 20000);
+    expect_error(&c, (unsigned)cluster_wait_leader(&c, 20000), text, 20000);
     ordersched_close(client);
     cluster_close(&c, false);
 }

@@ -39,7 +39,7 @@ static unsigned open_three(struct cluster *c)
 {
     cluster_init(c, 3);
     cluster_start_all(c);
-    return (cluster_wait_leader(c, 10000) + 1) % 3;
+    return (cluster_wait_leader(c, 20000) + 1) % 3;
 }
 
 static void an_id_that_was_a_members_is_not_added_again(void **state)

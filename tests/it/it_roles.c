@@ -1,5 +1,6 @@
 /* Who may do what, with real processes: grants hold over failovers and restarts, a worker's token takes
- * the orders of its route and no others (docs/roles.md). */
+ * the orders of its route and no others (docs/roles.md).
+ * Runs beside others: waits 6 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -68,7 +69,7 @@ static void begin(struct cluster *c, unsigned n)
     unsetenv("ORDERSCHED_TOKEN");
     cluster_init(c, n);
     cluster_start_all(c);
-    (void)cluster_wait_leader(c, 10000);
+    (void)cluster_wait_leader(c, 20000);
     expect(c, 0, "route put shop-eu --kind worker");
     expect(c, 0, "route put other --kind worker");
     make_token(c, "create root --role admin --expires 1h", root);

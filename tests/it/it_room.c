@@ -1,4 +1,5 @@
-/* Members whose data disks are short of room: who leads is who can take a payment. */
+/* Members whose data disks are short of room: who leads is who can take a payment.
+ * Runs beside others: waits 8 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +25,7 @@ static void full_members_lead_only_while_no_other_can(void **state)
     memcpy(c.nodes[1].args, full, sizeof full);
     cluster_start(&c, 0);
     cluster_start(&c, 1);
-    unsigned leader = cluster_wait_leader(&c, 10000);
+    unsigned leader = cluster_wait_leader(&c, 20000);
     char names_it[64];
     snprintf(names_it, sizeof names_it, "NO_SPACE.*node %u", leader + 1);
     ordersched_client *client = cluster_client(&c);

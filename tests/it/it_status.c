@@ -40,7 +40,7 @@ static void a_cluster_without_a_leader_is_no_success(void **state)
     (void)state;
     cluster_init(&c, 3);
     cluster_start_all(&c);
-    (void)cluster_wait_leader(&c, 10000);
+    (void)cluster_wait_leader(&c, 20000);
     expect_status(&c, 0, "3 of 3 members up");
     cluster_kill(&c, 0);
     cluster_kill(&c, 1);
@@ -56,7 +56,7 @@ static void a_member_that_is_shut_out_is_not_counted_as_up(void **state)
     (void)state;
     cluster_init(&c, 3);
     cluster_start_all(&c);
-    unsigned out = (cluster_wait_leader(&c, 10000) + 1) % 3;
+    unsigned out = (cluster_wait_leader(&c, 20000) + 1) % 3;
     sleep_ms(4000); /* each has seen each */
     cluster_kill(&c, out);
     cluster_wipe(&c, out);
@@ -81,7 +81,7 @@ static void a_node_whose_clock_is_wrong_is_named(void **state)
     clock_shim_give(&shim, &c, 0);
     shim.is->wall_us = 3600 * 1000000ll;
     cluster_start_all(&c);
-    unsigned leader = cluster_wait_leader(&c, 10000);
+    unsigned leader = cluster_wait_leader(&c, 20000);
     ordersched_client *client = cluster_client(&c);
     assert_int_equal(ordersched_get(client, "nothing", &answer), ORDERSCHED_NOT_FOUND);
     for (unsigned i = 0; i < 2; i++) {

@@ -1,5 +1,6 @@
 /* test_dispatch_lanes.c - one route by itself: rates, first deliveries and retries, windows that
- * adapt, silence that is asked for, a pause. */
+ * adapt, silence that is asked for, a pause.
+ * Runs beside others: computes 5 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

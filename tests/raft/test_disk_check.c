@@ -1,4 +1,5 @@
-/* test_disk_check.c - every way in which a data directory may be damaged is noticed. */
+/* test_disk_check.c - every way in which a data directory may be damaged is noticed.
+ * Runs beside others: waits 4 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

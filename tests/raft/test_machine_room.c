@@ -1,5 +1,6 @@
 /* test_machine_room.c - places for requests: what finds none is busy, and nothing takes those
- * that are kept for others (docs/semantics.md, "Requests"). */
+ * that are kept for others (docs/semantics.md, "Requests").
+ * Runs beside others: computes 3 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

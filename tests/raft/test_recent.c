@@ -1,4 +1,5 @@
-/* test_recent.c - the ring of recent requests. */
+/* test_recent.c - the ring of recent requests.
+ * Runs beside others: computes 3 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* test_replica.c - the replicas of a group: commit, fail over, restart, lose nothing. */
+/* test_replica.c - the replicas of a group: commit, fail over, restart, lose nothing.
+ * Runs beside others: waits 35 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* test_replica_members.c - changes of the members of a group, and transfers of its leadership. */
+/* test_replica_members.c - changes of the members of a group, and transfers of its leadership.
+ * Runs beside others: waits 10 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* test_snapshot_damage.c - every way in which a snapshot is damaged, or forged. */
+/* test_snapshot_damage.c - every way in which a snapshot is damaged, or forged.
+ * Runs beside others: computes 15 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* test_snapshot_living.c - snapshots that are built while the machine goes on. */
+/* test_snapshot_living.c - snapshots that are built while the machine goes on.
+ * Runs beside others: computes 4 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

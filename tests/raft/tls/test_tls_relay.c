@@ -1,5 +1,6 @@
 /* test_tls_relay.c - two relays that dial each other: who gets a stream, with which name, that bytes arrive
- * whole in both directions, and how a connection that stands ends. */
+ * whole in both directions, and how a connection that stands ends.
+ * Runs beside others: waits 5 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* test_tls_strangers.c - strangers who would like to come in at a relay's door: who is let in, and what the
- * owner is told of the others. */
+ * owner is told of the others.
+ * Runs beside others: waits 14 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,7 @@
 /* test_transport_raft.c - real libraft members over the transport: elect, commit, catch up.
  *
- * This is also the test that the parser lets through everything libraft really sends. */
+ * This is also the test that the parser lets through everything libraft really sends.
+ * Runs beside others: waits 8 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -141,7 +141,7 @@ void cluster_close(struct cluster *c, bool keep)
 void cluster_start_alone(struct cluster *c)
 {
     cluster_start(c, 0);
-    (void)cluster_wait_leader(c, 10000);
+    (void)cluster_wait_leader(c, 20000);
 }
 
 int cluster_close_alone(struct cluster *c)
