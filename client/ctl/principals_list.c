@@ -9,7 +9,8 @@
 #include "principals.h"
 
 /* "500/s, 12 of 1000 orders, 88 of 4096 bytes" */
-static void quota_as_cell(const struct quota *q, const struct principal_usage *used, struct table *t)
+static void quota_as_cell(const struct quota *q, const struct principal_usage *used,
+                          struct table *t)
 {
     char text[160] = "";
     size_t len = 0;

@@ -26,7 +26,7 @@ struct principal_row {
     uint64_t expires_ms; /* of the newest token */
     uint64_t used_ms;    /* of the one that was used last; 0: none was */
     struct slice from;
-    json_t *tokens;      /* an array of the caller's, to which they are appended */
+    json_t *tokens; /* an array of the caller's, to which they are appended */
 };
 /* False: malformed. */
 bool principal_row_read(struct cursor *c, struct principal_row *r);

@@ -153,7 +153,8 @@ enum operation_code {
     OPERATION_NOTE = 69,   /* [69, code, what it is about, detail, error, count, kind, hash or name,
                               address]: a row of the audit trail, of what is not in the log */
     OPERATION_TOKEN_USED = 70, /* [70, hash, address]: a token was used from there */
-    OPERATION_CANARY = 71, /* [71, time_ms, settled]: the canary is due at this time, or it was settled
+    OPERATION_CANARY =
+        71, /* [71, time_ms, settled]: the canary is due at this time, or it was settled
                               (raft/core/machine_canary.c); changes nothing that is replicated */
 };
 

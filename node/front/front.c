@@ -118,8 +118,7 @@ static void front_arrived_cb(void *arg, struct tls_arrival *arrival)
 
     if (fd < 0) {
         front_log_refused(f, "HTTP connection refused", (const struct sockaddr *)&arrival->from,
-                          "TLS",
-                          arrival->line != NULL ? "no descriptor is left" : arrival->why);
+                          "TLS", arrival->line != NULL ? "no descriptor is left" : arrival->why);
         return;
     }
     visitor_accept(f, fd, arrival);

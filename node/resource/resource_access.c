@@ -92,7 +92,8 @@ static void read_quota(struct fields *f, struct grant *g)
         fields_refuse(f, "quota", "INVALID", "must name operations_per_s, pending_orders or bytes");
     } else if (g->quota.operations_per_s > 0 && !grant_role_has_rate(g->role)) {
         fields_refuse(f, "quota", "INVALID", "is not for this role");
-    } else if ((g->quota.pending_orders > 0 || g->quota.bytes > 0) && !grant_role_has_orders(g->role)) {
+    } else if ((g->quota.pending_orders > 0 || g->quota.bytes > 0) &&
+               !grant_role_has_orders(g->role)) {
         fields_refuse(f, "quota", "INVALID", "of orders and their bytes is not for this role");
     }
 }

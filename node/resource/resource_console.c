@@ -7,26 +7,26 @@
 
 /* Of this host alone, and no script or style within the page: nothing that an order or a receiver says can
  * become one. Nobody may show the page in a frame of theirs. (W3C, Content Security Policy Level 3) */
-#define POLICY                                                                                     \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " \
+#define POLICY                                                                                    \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " \
+    "'self'; "                                                                                    \
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-#define PART(symbol, file)                                                                         \
-    __asm__(".section .rodata\n"                                                                   \
-            ".hidden console_" #symbol "\n"                                                        \
-            ".global console_" #symbol "\n"                                                        \
-            ".hidden console_" #symbol "_end\n"                                                    \
-            ".global console_" #symbol "_end\n"                                                    \
-            "console_" #symbol ":\n"                                                               \
-            ".incbin \"node/console/" file "\"\n"                                                  \
-            "console_" #symbol "_end:\n"                                                           \
-            ".byte 0\n"                                                                            \
-            ".previous\n");                                                                        \
+#define PART(symbol, file)                        \
+    __asm__(".section .rodata\n"                  \
+            ".hidden console_" #symbol "\n"       \
+            ".global console_" #symbol "\n"       \
+            ".hidden console_" #symbol "_end\n"   \
+            ".global console_" #symbol "_end\n"   \
+            "console_" #symbol ":\n"              \
+            ".incbin \"node/console/" file "\"\n" \
+            "console_" #symbol "_end:\n"          \
+            ".byte 0\n"                           \
+            ".previous\n");                       \
     extern const char console_##symbol[], console_##symbol##_end[];
 
 PART(index, "index.html")
 PART(css, "console.css")
-PART(icon, "icon.svg")
 PART(console, "console.js")
 PART(api, "api.js")
 PART(dom, "dom.js")
@@ -38,23 +38,26 @@ PART(dead, "dead.js")
 PART(members, "members.js")
 PART(audit, "audit.js")
 
-#define SCRIPT(symbol) {#symbol ".js", "text/javascript", console_##symbol, console_##symbol##_end}
+#define SCRIPT(symbol)                                                             \
+    {                                                                              \
+#symbol ".js", "text/javascript", console_##symbol, console_##symbol##_end \
+    }
 
 static const struct part {
     const char *name, *type, *begin, *end;
-} page = {"", "text/html; charset=utf-8", console_index, console_index_end}, parts[] = {
-    {"console.css", "text/css", console_css, console_css_end},
-    {"icon.svg", "image/svg+xml", console_icon, console_icon_end},
-    SCRIPT(console),
-    SCRIPT(api),
-    SCRIPT(dom),
-    SCRIPT(words),
-    SCRIPT(overview),
-    SCRIPT(orders),
-    SCRIPT(routes),
-    SCRIPT(dead),
-    SCRIPT(members),
-    SCRIPT(audit),
+} page = {"", "text/html; charset=utf-8", console_index, console_index_end},
+  parts[] = {
+      {"console.css", "text/css", console_css, console_css_end},
+      SCRIPT(console),
+      SCRIPT(api),
+      SCRIPT(dom),
+      SCRIPT(words),
+      SCRIPT(overview),
+      SCRIPT(orders),
+      SCRIPT(routes),
+      SCRIPT(dead),
+      SCRIPT(members),
+      SCRIPT(audit),
 };
 
 static void answer_part(struct exchange *x, const struct part *part)

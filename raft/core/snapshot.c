@@ -40,11 +40,11 @@ static size_t bound_of_machine(void)
 /* The oldest that can hold it: so nodes of older versions can read what they know. */
 static uint32_t version_of(const struct machine *m)
 {
-    return m->keyed                        ? SNAPSHOT_VERSION
+    return m->keyed                          ? SNAPSHOT_VERSION
            : grants_are_extended(&m->grants) ? SNAPSHOT_VERSION_QUOTAS
-           : m->audit.made > 0             ? SNAPSHOT_VERSION_AUDIT
-           : grants_are_in_use(&m->grants) ? SNAPSHOT_VERSION_GRANTS
-                                           : SNAPSHOT_VERSION_PLAIN;
+           : m->audit.made > 0               ? SNAPSHOT_VERSION_AUDIT
+           : grants_are_in_use(&m->grants)   ? SNAPSHOT_VERSION_GRANTS
+                                             : SNAPSHOT_VERSION_PLAIN;
 }
 
 static void write_machine(struct buffer *b, const struct machine *m)

@@ -10,8 +10,9 @@
 #define SNAPSHOT_MACHINE_FIELDS_3 6u /* up to version 3 */
 #define SNAPSHOT_VERSION_PLAIN 5u    /* what is written as long as there never was a principal... */
 #define SNAPSHOT_VERSION_GRANTS 6u   /* ...as long as the audit trail has had no row... */
-#define SNAPSHOT_VERSION_AUDIT 7u    /* ...as long as nobody has a quota, and no use of a token was noted... */
-#define SNAPSHOT_VERSION_QUOTAS 8u   /* ...and as long as no request id was keyed */
+#define SNAPSHOT_VERSION_AUDIT \
+    7u /* ...as long as nobody has a quota, and no use of a token was noted... */
+#define SNAPSHOT_VERSION_QUOTAS 8u /* ...and as long as no request id was keyed */
 #define SNAPSHOT_ROUTE_FIELDS 6u
 #define SNAPSHOT_ROUTE_FIELDS_4 5u /* from version 2 to 4 */
 #define SNAPSHOT_ROUTE_FIELDS_1 8u /* in version 1 */

@@ -531,7 +531,8 @@ enum snapshot_error snapshot_restore_telling(struct machine *m, const uint8_t *d
     }
     machine_init(fresh);
     if (!read_machine(&e.base, fresh, e.version) || !read_routes(&e.base, fresh, e.version) ||
-        (e.version >= 6 && !grants_read(&e.base, &fresh->grants, fresh->applied, e.version >= SNAPSHOT_VERSION_QUOTAS)) ||
+        (e.version >= 6 && !grants_read(&e.base, &fresh->grants, fresh->applied,
+                                        e.version >= SNAPSHOT_VERSION_QUOTAS)) ||
         (e.version >= 7 && !audit_read(&e.base, &fresh->audit, fresh->applied)) ||
         (e.version < 4 && !read_all_recent(&e.base, fresh)) ||
         !read_records(&e.base, fresh, e.version, progress) ||

@@ -584,8 +584,7 @@ static void the_machine_agrees_with_the_model(void **state)
         for (unsigned i = 0; i < sizeof answers / sizeof *answers; i++) {
             assert_true(tally.errors[answers[i]] > 0);
         }
-        assert_true(tally.deliveries > 1000 && tally.restores > 10);
-        assert_true(tally.keyed_copies > 1000);
+        assert_true(tally.deliveries > 1000 && tally.restores > 10 && tally.keyed_copies > 1000);
         assert_true(tally.set_back > 200 && tally.recalled > 100);
         assert_true(tally.full_rings > 0 && tally.paused > 500 && tally.gaps > 100);
     }

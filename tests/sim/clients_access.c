@@ -11,8 +11,8 @@
 #include "clients_internal.h"
 
 #define ADMIN_TIMEOUT_MS 4000
-#define AGAIN_US 100000   /* after a change that did not get through */
-#define LINGER_US 1500000 /* how long one that was revoked goes on asking, at most */
+#define AGAIN_US 100000    /* after a change that did not get through */
+#define LINGER_US 1500000  /* how long one that was revoked goes on asking, at most */
 #define GENERATIONS_MAX 30 /* the last one of a client is not revoked */
 
 static struct slice text_slice(const char *text)
