@@ -255,7 +255,7 @@ def requests_in_a_row_are_answered_in_order():
                        for i in range(50)))
     for i in range(50):
         same(line.answer().json()["id"], "row-%d" % i, "in a row")
-        same(line.answer().json(), {"alive": True})
+        same(line.answer().body.strip(), b"ok")
     # HTTP/1.0 ends with its answer, unless it asks to go on.
     line.send("GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     same(line.answer().status, 200)

@@ -73,7 +73,8 @@ static void each_role_may_do_what_the_table_says(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct operation op = {.code = table[i].code, .id = bed_text("x")};
         for (enum role role = ROLE_OBSERVER; role <= ROLE_ADMIN; role++) {
-            struct principal p = {.n_grants = 1, .grants = {{role, bed_text("*"), bed_text("")}}};
+            struct principal p = {.n_grants = 1,
+                                  .grants = {{role, bed_text("*"), bed_text(""), {0}}}};
             enum role least;
             bool may = role == ROLE_ADMIN || strchr(table[i].roles, letters[role]) != NULL;
             assert_int_equal(roles_decide(&p, &op, &least), may ? LACK_NOTHING : LACK_ROLE);
@@ -83,11 +84,13 @@ static void each_role_may_do_what_the_table_says(void **state)
 
 static void a_grant_covers_an_operation_as_a_whole(void **state)
 {
-    struct principal some = {.n_grants = 1, .grants = {{ROLE_ADMIN, bed_text("a*"), bed_text("")}}};
-    struct principal few = {.n_grants = 1, .grants = {{ROLE_ADMIN, bed_text("*"), bed_text("p")}}};
+    struct principal some = {.n_grants = 1,
+                             .grants = {{ROLE_ADMIN, bed_text("a*"), bed_text(""), {0}}}};
+    struct principal few = {.n_grants = 1,
+                            .grants = {{ROLE_ADMIN, bed_text("*"), bed_text("p"), {0}}}};
     struct principal two = {.n_grants = 2,
-                            .grants = {{ROLE_PRODUCER, bed_text("a"), bed_text("x")},
-                                       {ROLE_PRODUCER, bed_text("b"), bed_text("y")}}};
+                            .grants = {{ROLE_PRODUCER, bed_text("a"), bed_text("x"), {0}},
+                                       {ROLE_PRODUCER, bed_text("b"), bed_text("y"), {0}}}};
     struct operation list = {.code = OPERATION_LIST};
     struct operation filtered = {.code = OPERATION_FILTERED_LIST};
     struct operation pause = {.code = OPERATION_ROUTE_PAUSE, .id = bed_text("a1")};
