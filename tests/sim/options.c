@@ -319,10 +319,14 @@ static void draw_extras(struct sim_options *o)
     if (options_extra(o, "access", 200, &stream)) {
         o->access = true;
         o->access_every_ms = loop_between(&stream, 20, 600);
+        o->access_every_ms *= o->run_ms < HOUR_MS
+                                  ? 1
+                                  : 100; /* a trail of tens of thousands takes minutes */
         o->quotas = loop_random_bool(&stream, 600);
     }
     if (options_extra(o, "canary", 50, &stream)) {
         o->canary_ms = ONE_OF(&stream, 20, 200, 5000);
+        o->canary_ms = o->run_ms < HOUR_MS ? o->canary_ms : 5000;
     }
     if (options_extra(o, "repeats", 100, &stream)) {
         o->repeat_per_mille = (unsigned)loop_between(&stream, 50, 500);
