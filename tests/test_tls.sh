@@ -184,7 +184,9 @@ check and_the_log_says_so logs 1 'was not signed by an authority'
 check no_foreign_node_comes shut_out 7400 other/node-2.crt other/node-2.key
 check no_client_comes_to_the_nodes shut_out 7400 pki/client-till.crt pki/client-till.key
 check and_that_is_logged logs 1 'is of client till of cluster shop; only nodes may come here'
-check no_node_comes_to_the_clients_port shut_out 7401 pki/node-2.crt pki/node-2.key
+check no_node_comes_to_the_http_port shut_out 7402 pki/node-2.crt pki/node-2.key
+check nobody_comes_there_without_a_certificate shut_out 7402
+check nor_with_one_of_another_ca_there shut_out 7402 other/client-till.crt other/client-till.key
 wrong_ca() { ctl --timeout 3s --tls-ca "$scratch/other/ca.crt" get o-1; }
 refused() { ! wrong_ca >"$scratch/said" 2>&1 && ! grep -q PAID "$scratch/said"; }
 check a_client_believes_no_node_of_another_ca refused
