@@ -277,9 +277,6 @@ done
 
 # shellcheck disable=SC2016 # the inner shell's
 own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
-# With the lowest priority. The kernel shares a processor among sessions first, and only then within them.
-# shellcheck disable=SC2016 # the inner shell's
-humbly=(setsid sh -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' sh)
 if [ $((${#waits[@]} + ${#computes[@]})) -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
     own_network=() lanes=1
     waits+=("${computes[@]}") computes=()
@@ -288,7 +285,7 @@ by_seconds() { [ $# -eq 0 ] || printf '%s\n' "$@" | sort -srn -k1,1; }
 mapfile -t waits < <(by_seconds "${waits[@]}")
 mapfile -t computes < <(by_seconds "${computes[@]}")
 if [ -n "${MEANWHILE:-}" ]; then
-    env -u BUILD "${humbly[@]}" bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
+    env -u BUILD nice -n 19 bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
     meanwhile=$!
 fi
 while :; do
@@ -297,7 +294,7 @@ while :; do
         waits=("${waits[@]:1}")
     done
     while [ ${#computes[@]} -gt 0 ] && [ "${busy[computes]}" -lt "$cores" ]; do
-        start computes "${computes[0]#* }" "${humbly[@]}" "${own_network[@]}"
+        start computes "${computes[0]#* }" nice -n 19 "${own_network[@]}"
         computes=("${computes[@]:1}")
     done
     [ ${#running[@]} -gt 0 ] || break
