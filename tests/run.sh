@@ -13,9 +13,7 @@
 # own, in which all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
 #
 # What they leave of the cores goes to those that say "Runs beside others: computes N s": they have no bounds of
-# time but their limit here, which is LONG_TIMEOUT, and run with the lowest priority, as many at once as there are
-# cores. So does the command MEANWHILE, if there is one, for which no result is asked. All of it has ended before the
-# first test begins that has the machine for itself.
+# time but their limit here, which is LONG_TIMEOUT, and run with a low priority, as many at once as there are cores.
 #
 # With AGAIN=yes, for a second run with another build, what looks at no build is left out and named: it
 # says "Same for each build" in its first lines. Asked for by its name it does run.
@@ -194,12 +192,10 @@ run_one() {
 # The shells of the tests that run, by their directories, whose names come through a pipe as they end; what each has
 # said that it does, and how many do so.
 declare -A running=() does=() busy=([waits]=0 [computes]=0 [alone]=0)
-meanwhile=
 mkfifo "$scratch/ended"
 exec {ended}<>"$scratch/ended"
 end_all() {
-    local shells=("${running[@]}" ${meanwhile:+"$meanwhile"})
-    [ ${#shells[@]} -eq 0 ] || { kill "${shells[@]}" && wait; } 2>/dev/null
+    [ ${#running[@]} -eq 0 ] || { kill "${running[@]}" && wait; } 2>/dev/null
 }
 
 start() { # what it does, "seconds source", and what stands before the command
@@ -277,9 +273,10 @@ done
 
 # shellcheck disable=SC2016 # the inner shell's
 own_network=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' sh)
-# With the lowest priority. The kernel shares a processor among sessions first, and only then within them.
+# In a session of its own: the kernel shares a processor among sessions first, and one in which something always
+# runs wakes late.
 # shellcheck disable=SC2016 # the inner shell's
-humbly=(setsid sh -c '{ echo 19 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' sh)
+humbly=(setsid sh -c '{ echo 5 >/proc/self/autogroup; } 2>/dev/null; exec nice -n 19 "$@"' sh)
 if [ $((${#waits[@]} + ${#computes[@]})) -lt 2 ] || ! "${own_network[@]}" true 2>/dev/null; then
     own_network=() lanes=1
     waits+=("${computes[@]}") computes=()
@@ -287,10 +284,6 @@ fi
 by_seconds() { [ $# -eq 0 ] || printf '%s\n' "$@" | sort -srn -k1,1; }
 mapfile -t waits < <(by_seconds "${waits[@]}")
 mapfile -t computes < <(by_seconds "${computes[@]}")
-if [ -n "${MEANWHILE:-}" ]; then
-    env -u BUILD "${humbly[@]}" bash -c "$MEANWHILE" >/dev/null 2>&1 </dev/null {ended}>&- &
-    meanwhile=$!
-fi
 while :; do
     while [ ${#waits[@]} -gt 0 ] && [ "${busy[waits]}" -lt "$lanes" ]; do
         start waits "${waits[0]#* }" "${own_network[@]}"
@@ -303,10 +296,6 @@ while :; do
     [ ${#running[@]} -gt 0 ] || break
     finish_one
 done
-if [ -n "$meanwhile" ]; then
-    wait "$meanwhile"
-    meanwhile=
-fi
 for entry in "${alone[@]}"; do
     start alone "$entry"
     finish_one

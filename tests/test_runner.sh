@@ -134,18 +134,12 @@ AGAIN=yes expect a_second_names_what_it_leaves_out 0 '1 passed, 0 failed, 0 skip
 AGAIN=yes expect what_is_asked_for_by_its_name_is_never_left_out 0 '1 passed, 0 failed, 0 skipped' 'ok   pages' test_pages
 
 rm "$scratch"/tests/unit/*.c
-program test_late "echo 1..1; [ -e $scratch/made ] && echo 'ok 1 - there'"
-MEANWHILE="sleep 1; touch $scratch/made" expect what_is_done_meanwhile_has_ended_before_a_test_that_has_the_machine_for_itself \
-    0 '1 passed, 0 failed, 0 skipped' 'ok   there'
-
 export UNIT_TIMEOUT=60
 hangs="echo \$\$ >$scratch/pid; exec sleep 60"
-program test_long "$hangs"
-ends() { # what a runner that is ended ends, by a name; the runner's settings
+ends() { # what a runner that is ended ends, by a name
     local name=$1
-    shift
     rm -f "$scratch/pid"
-    env "$@" "$scratch/tests/run.sh" --build b test_long >"$scratch/said" 2>&1 &
+    "$scratch/tests/run.sh" --build b >"$scratch/said" 2>&1 &
     for _ in {1..100}; do [ ! -s "$scratch/pid" ] || break; sleep 0.1; done
     kill $! && wait $! 2>/dev/null
     for _ in {1..100}; do kill -0 "$(cat "$scratch/pid")" 2>/dev/null || break; sleep 0.1; done
@@ -158,8 +152,11 @@ ends() { # what a runner that is ended ends, by a name; the runner's settings
         sed 's/^/# /' "$scratch/said"
     fi
 }
+program test_long "$hangs"
 ends a_runner_that_is_ended_ends_its_test
-ends a_runner_that_is_ended_ends_what_is_done_meanwhile MEANWHILE="$hangs"
+program test_long 'exec sleep 60' 'Runs beside others: waits 60 s.'
+program test_heavy "$hangs" 'Runs beside others: computes 90 s.'
+ends a_runner_that_is_ended_ends_what_computes
 
 echo "1..$number"
 [ "$failures" -eq 0 ]
