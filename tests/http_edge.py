@@ -23,6 +23,7 @@ from http_raw import Gone, Line, ask, ask_until, request  # noqa: E402
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 TESTS = []
 HOUR = {"delay": "1h", "route": "r"}
+JSON = "Content-Type: application/json\r\n"
 MIB = 1 << 20
 
 
@@ -219,10 +220,63 @@ def heads_options_and_conditions():
     line = Line(port).send("POST /v1/orders/hoc/pay HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n"
                            "Content-Length: 2\r\n\r\n{}")
     same(line.answer().status, 415, "not json")
+    line = Line(port).send("POST /v1/orders/hoc/pay HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+    untyped = line.answer()
+    same((untyped.status, untyped.error()), (415, "UNSUPPORTED_MEDIA_TYPE"), "of no type")
+    true("with curl: --json" in untyped.json()["detail"], untyped)
+    same(ask(port, "GET", "/v1/orders/hoc").json()["state"], "PENDING", "what is not taken has no effect")
     key = ask(port, "POST", "/v1/orders/hoc/extend", {"delay": "2h"}, {"Idempotency-Key": "a\tb"})
     same((key.status, key.error()), (400, "BAD_IDEMPOTENCY_KEY"))
     prefer = ask(port, "GET", "/v1/orders/hoc", headers={"Prefer": "respond-async, wait=7"})
     same(prefer.headers.get("preference-applied"), "wait=7")
+
+
+@test
+def a_browser_may_ask_for_the_nodes_own_page_alone():
+    c = plain()
+    port = c.http(c.follower())
+    at = "127.0.0.1:%d" % port
+
+    def browser(target, host, method="GET", **lines):
+        """The status, and what is wrong."""
+        text = "".join("%s: %s\r\n" % (name.replace("_", "-"), value) for name, value in lines.items())
+        line = Line(port).send("%s %s HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (method, target, host, text))
+        answer = line.answer()
+        line.close()
+        return answer.status, answer.error() if answer.status >= 400 else None
+
+    foreign = (403, "FOREIGN_ORIGIN")
+    firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+    ask(port, "PUT", "/v1/orders/browser", HOUR)
+    pay = ("/v1/orders/browser/pay", at, "POST")
+    for site in ("cross-site", "same-site", "whatever"):
+        same(browser("/v1/status", at, Sec_Fetch_Site=site), foreign, site)
+        same(browser(*pay, Sec_Fetch_Site=site, Origin="http://" + at), foreign, site)
+        same(browser("/", at, Sec_Fetch_Site=site), (200, None), "a link to the page, " + site)
+    for origin in ("null", "http://evil.example", "https://" + at, "http://127.0.0.1:%d" % (port + 1),
+                   "http://%s.evil.example" % at):
+        same(browser(*pay, Origin=origin), foreign, origin)
+        same(browser(pay[0], at, "OPTIONS", Origin=origin, Access_Control_Request_Method="POST"), foreign, origin)
+    # A name that somebody gave this node's address: its page is the node's own, as far as the browser sees.
+    for name in ("evil.example", "localhost.evil.example", "other.orderschedd", ""):
+        host = "%s:%d" % (name, port)
+        for target in ("/v1/status", "/metrics", "/"):
+            same(browser(target, host, Sec_Fetch_Site="same-origin"), foreign, host)
+            same(browser(target, host, User_Agent=firefox), foreign, host)
+        same(browser(pay[0], host, "POST", Origin="http://" + host), foreign, host)
+    same(ask(port, "GET", "/v1/orders/browser").json()["state"], "PENDING", "nothing of it has an effect")
+    for twice in ("Origin: http://%s\r\n" % at, "Sec-Fetch-Site: none\r\n"):
+        line = Line(port).send("GET /v1/status HTTP/1.1\r\nHost: %s\r\n%s\r\n" % (at, 2 * twice))
+        same(line.answer().status, 400, twice)
+        line.close()
+
+    for host in (at, "localhost:%d" % port, "LOCALHOST", "[::1]:%d" % port, "10.1.2.3", "orderschedd.orderschedd:1"):
+        same(browser("/v1/status", host, Sec_Fetch_Site="same-origin", Origin="http://" + host), (200, None), host)
+        same(browser("/v1/status", host, Sec_Fetch_Site="none", User_Agent=firefox), (200, None), host)
+    same(browser(*pay, Sec_Fetch_Site="same-origin", Origin="http://" + at), (200, None), "its own page")
+    same(ask(port, "GET", "/v1/orders/browser").json()["state"], "PAID", "which has an effect")
+    # What is no browser may come by any name: that of a load balancer, say.
+    same(browser("/v1/status", "balancer.example", User_Agent="curl/8.5.0"), (200, None), "no browser")
 
 
 @test
@@ -231,7 +285,7 @@ def bodies_in_chunks_in_drops_and_after_a_question():
     port = c.http(0)
     body = b'{"delay":"1h","route":"r"}'
     line = Line(port)
-    line.send("PUT /v1/orders/chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    line.send("PUT /v1/orders/chunks HTTP/1.1\r\nHost: a\r\n" + JSON + "Transfer-Encoding: chunked\r\n\r\n")
     for i in range(0, len(body), 5):
         line.send(b"%x\r\n%s\r\n" % (len(body[i:i + 5]), body[i:i + 5]))
     line.send("0\r\n\r\n")
@@ -239,7 +293,7 @@ def bodies_in_chunks_in_drops_and_after_a_question():
     for byte in request("PUT", "/v1/orders/drops", body):
         line.send(bytes([byte]))
     same(line.answer().status, 201, "byte by byte, on the same connection")
-    line.send("PUT /v1/orders/question HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+    line.send("PUT /v1/orders/question HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + JSON +
               "Content-Length: %d\r\n\r\n" % len(body))
     same(line.answer().status, 100, "go on")
     line.send(body)
@@ -378,7 +432,8 @@ def a_body_of_the_limit_passes_and_a_byte_more_does_not():
             body = b'{"delay":"1h","route":"r"}' + (size - 26) * b" "
             try:
                 if chunked:
-                    line.send("PUT /v1/orders/limit-chunks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+                    line.send("PUT /v1/orders/limit-chunks HTTP/1.1\r\nHost: a\r\n" + JSON +
+                              "Transfer-Encoding: chunked\r\n\r\n")
                     for at in range(0, size, 65536):
                         part = body[at:at + 65536]
                         line.send(b"%x\r\n" % len(part)).send(part).send("\r\n")

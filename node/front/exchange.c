@@ -38,7 +38,7 @@ struct front_exchange *exchange_new(struct front *f, struct visitor *v,
     return e;
 }
 
-static const char *request_header(const struct front_exchange *e, const char *name)
+const char *exchange_request_header(const struct front_exchange *e, const char *name)
 {
     return MHD_lookup_connection_value(e->connection, MHD_HEADER_KIND, name);
 }
@@ -46,7 +46,7 @@ static const char *request_header(const struct front_exchange *e, const char *na
 /* "wait=5", alone or among other preferences (RFC 7240). */
 static void take_patience(struct front_exchange *e)
 {
-    const char *at = request_header(e, "Prefer");
+    const char *at = exchange_request_header(e, "Prefer");
     unsigned seconds = 0;
 
     e->x.patience_ms = EXCHANGE_PATIENCE_MS;
@@ -72,7 +72,7 @@ static void take_patience(struct front_exchange *e)
 static void take_caller(struct front_exchange *e)
 {
     const struct visitor *v = e->visitor;
-    const char *text = request_header(e, "Authorization");
+    const char *text = exchange_request_header(e, "Authorization");
 
     e->caller.kind = CALLER_NOBODY;
     memcpy(e->caller.from, v->from_text, sizeof e->caller.from);
@@ -134,20 +134,26 @@ bool exchange_take_body(struct front_exchange *e, const char *data, size_t len)
     return true;
 }
 
+static bool is_json(const char *type)
+{
+    size_t len = type != NULL ? strcspn(type, "; \t") : 0;
+
+    return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
+}
+
 /* What the head says of the body, of the order's version and of the request's key. False: it is answered. */
 static bool exchange_take_conditions(struct front_exchange *e)
 {
-    const char *type = request_header(e, "Content-Type");
-    const char *match = request_header(e, "If-Match");
-    const char *key = request_header(e, "Idempotency-Key");
+    const char *type = exchange_request_header(e, "Content-Type");
+    const char *match = exchange_request_header(e, "If-Match");
+    const char *key = exchange_request_header(e, "Idempotency-Key");
 
-    if (type != NULL && e->x.body_len > 0) {
-        size_t len = strcspn(type, "; \t");
-        if (len != strlen("application/json") || strncasecmp(type, "application/json", len) != 0) {
-            exchange_refuse(&e->x, 415, "UNSUPPORTED_MEDIA_TYPE",
-                            "A body must be application/json.", NULL);
-            return false;
-        }
+    /* None is not taken either: pages of other sites may send a body without a type, but none of this one. */
+    if (e->x.body_len > 0 && !is_json(type)) {
+        exchange_refuse(&e->x, 415, "UNSUPPORTED_MEDIA_TYPE",
+                        "A body must have the Content-Type application/json (with curl: --json).",
+                        NULL);
+        return false;
     }
     if (match != NULL && strcmp(match, "*") != 0) {
         e->x.has_if_match = entity_tag_version(match, &e->x.if_match);
@@ -249,7 +255,7 @@ void exchange_header(struct exchange *x, const char *name, const char *value)
 /* Is it what the client has already? */
 static bool is_known(const struct front_exchange *e)
 {
-    const char *known = request_header(e, "If-None-Match");
+    const char *known = exchange_request_header(e, "If-None-Match");
 
     for (unsigned i = 0; known != NULL && i < e->n_headers; i++) {
         if (strcasecmp(e->headers[i].name, "ETag") == 0) {

@@ -133,6 +133,8 @@ void exchange_begin(struct front_exchange *e, const char *method); /* its head i
 bool exchange_take_body(struct front_exchange *e, const char *data, size_t len);
 void exchange_handle(struct front_exchange *e); /* it is complete */
 void exchange_end(struct front_exchange *e);    /* answered, or its connection is gone */
+/* A line of the request's head, or NULL; the library's, as long as the exchange. */
+const char *exchange_request_header(const struct front_exchange *e, const char *name);
 /* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
 size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
                           size_t size);

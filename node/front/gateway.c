@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "../../client/base/clocks.h"
@@ -437,4 +438,19 @@ const char *gateway_address_of(const struct gateway *g, uint64_t node)
         }
     }
     return NULL;
+}
+
+bool gateway_knows_host(const struct gateway *g, const char *host)
+{
+    size_t len = strlen(host);
+
+    for (unsigned i = 0; i < GATEWAY_LANES; i++) {
+        for (unsigned j = 0; j < CLIENT_ENDPOINTS_MAX; j++) {
+            const char *address = g->ways[i].logic.endpoints[j].address;
+            if (strncasecmp(address, host, len) == 0 && address[len] == ':') {
+                return true;
+            }
+        }
+    }
+    return false;
 }

@@ -90,5 +90,7 @@ uint64_t gateway_tick(struct gateway *g);
 
 /* The client server of a node that has answered before or was named as the leader, by its number, or NULL. */
 const char *gateway_address_of(const struct gateway *g, uint64_t node);
+/* Is it the host, in any case of its letters, of a node that is known? */
+bool gateway_knows_host(const struct gateway *g, const char *host);
 
 #endif

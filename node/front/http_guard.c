@@ -33,6 +33,8 @@ enum guard_field {
     FIELD_AUTHORIZATION,
     FIELD_TYPE,
     FIELD_KEY,
+    FIELD_ORIGIN,
+    FIELD_FETCH_SITE,
 };
 
 static const struct {
@@ -46,6 +48,8 @@ static const struct {
     {"authorization", FIELD_AUTHORIZATION},
     {"content-type", FIELD_TYPE},
     {"idempotency-key", FIELD_KEY},
+    {"origin", FIELD_ORIGIN},
+    {"sec-fetch-site", FIELD_FETCH_SITE},
 };
 
 #define FLAW(variable, status_, name_, detail_) \

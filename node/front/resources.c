@@ -1,9 +1,12 @@
 /* resources.c - who answers a request, by its method and path. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-#include "front_internal.h"
+#include "../../client/text/units.h"
 #include "../resource/resource_table.h"
+#include "browser_guard.h"
+#include "front_internal.h"
 
 static bool slice_is(struct slice s, const char *text, size_t len)
 {
@@ -82,12 +85,63 @@ static unsigned list_methods(const struct exchange *x, char *out, size_t size)
     return n;
 }
 
+static bool is_of_api(const struct exchange *x)
+{
+    return x->n_segments > 0 && slice_is(x->segments[0], "v1", 2);
+}
+
+/* Is it a name under which this node is known, so that nobody else can have given it this node's address? */
+static bool is_own_name(const struct front *f, const char *name)
+{
+    char own[BROWSER_HOST_MAX];
+    unsigned port;
+
+    snprintf(own, sizeof own, "%s.orderschedd", f->config.cluster);
+    return strcasecmp(name, own) == 0 || gateway_knows_host(&f->gateway, name) ||
+           (units_split_address(f->config.address, own, sizeof own, &port) &&
+            strcasecmp(name, own) == 0);
+}
+
+/* A browser's request must be that of a page of this node's (browser_guard.h). False: it is answered. */
+static bool check_browser(struct front_exchange *e)
+{
+    const struct browser_request r = {
+        .fetch_site = exchange_request_header(e, "Sec-Fetch-Site"),
+        .origin = exchange_request_header(e, "Origin"),
+        .agent = exchange_request_header(e, "User-Agent"),
+        .host = exchange_request_header(e, "Host"),
+        .tls = e->visitor->tls,
+    };
+    char name[BROWSER_HOST_MAX];
+
+    if (!browser_guard_is_browser(&r)) {
+        return true;
+    }
+    enum browser_host host = browser_guard_host(r.host, name);
+    /* With TLS the browser has looked whether the node's certificate has the name. */
+    if (host == BROWSER_HOST_BAD ||
+        (host == BROWSER_HOST_NAME && !r.tls && !is_own_name(e->front, name))) {
+        exchange_refuse(&e->x, 403, "FOREIGN_ORIGIN",
+                        "A browser must ask for this node by an IP address, localhost, or the "
+                        "host name of a member: the Host of this request is none of them.",
+                        NULL);
+        return false;
+    }
+    /* A link to the console may stand anywhere. */
+    if (is_of_api(&e->x) && !browser_guard_is_own(&r)) {
+        exchange_refuse(&e->x, 403, "FOREIGN_ORIGIN",
+                        "A browser sent this for a page that is not this node's own.", NULL);
+        return false;
+    }
+    return true;
+}
+
 /* What this connection cannot ask for at all. False: it is answered. */
 static bool check_caller(struct front_exchange *e)
 {
     struct exchange *x = &e->x;
 
-    if (x->n_segments == 0 || !slice_is(x->segments[0], "v1", 2)) {
+    if (!is_of_api(x)) {
         return true; /* nothing of the cluster's */
     }
     if (e->refused_token != 0) {
@@ -110,7 +164,7 @@ void resources_handle(struct front_exchange *e)
     struct exchange *x = &e->x;
     char methods[96];
 
-    if (!check_caller(e)) {
+    if (!check_browser(e) || !check_caller(e)) {
         return;
     }
     for (unsigned i = 0; i < resource_table_n; i++) {
