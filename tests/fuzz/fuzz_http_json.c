@@ -132,8 +132,7 @@ static void check_response(const struct front_desk *d)
 
     assert(d->answered && d->status >= 200 && d->status <= 599);
     if (d->json == NULL) {
-        /* Nothing, or a text that is none of a client's: of the console, or metrics. */
-        assert((d->status == 204 && d->text.len == 1) || d->status == 200 || d->status == 503);
+        assert(d->status == 204 && d->text.len == 1);
         return;
     }
     json_t *again = json_loadb((char *)d->text.data, d->text.len - 1,
@@ -148,6 +147,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input in = input_of(data, size);
     const struct resource *r = &resource_table[input_number(&in, 1) % resource_table_n];
     unsigned how = (unsigned)input_number(&in, 1);
+
+    if (strncmp(r->pattern, "/v1/", strlen("/v1/")) != 0) {
+        return 0; /* the console, metrics and health: nothing from outside goes into them */
+    }
     char *target = target_of(r->pattern, (how & 1) != 0, &in);
     struct slice body = input_piece(&in);
     struct front_desk desk;
