@@ -281,7 +281,7 @@ static void check_unrecorded(struct check *c, const struct check_call *call,
                    check_code_name(call->code), a->deadline_ms, c->max_index);
         return;
     }
-    if (check_access_hides(c, call, a)) {
+    if (check_access_hides(c, call, r->floor, a)) {
         return;
     }
     if (history_shows(c, call->id, r->floor, &w) == 0 &&
@@ -311,6 +311,7 @@ static void check_told_copy(struct check *c, const struct check_call *call,
                    check_code_name(call->code));
     }
     r->told_first = r->told_first || first;
+    c->coverage->keyed_tried_again += first && r->refused_alone;
     c->coverage->keyed_copies += a->body_len > 0;
 }
 
@@ -323,7 +324,7 @@ static bool is_refused_alone(const struct check_call *call, const struct ordersc
 }
 
 static void check_refused_alone(struct check *c, const struct check_call *call,
-                                const struct request_record *r, const struct ordersched_answer *a)
+                                struct request_record *r, const struct ordersched_answer *a)
 {
     struct wanted w = {
         .absent = a->state == ORDERSCHED_STATE_NONE,
@@ -332,7 +333,9 @@ static void check_refused_alone(struct check *c, const struct check_call *call,
         .decision = a->index,
     };
 
-    if (check_access_hides(c, call, a)) {
+    r->refused_alone = true;
+    c->coverage->keyed_refused++;
+    if (check_access_hides(c, call, call->floor, a)) {
         return;
     }
     uint64_t at = history_shows(c, call->id, call->floor, &w);
@@ -346,7 +349,6 @@ static void check_refused_alone(struct check *c, const struct check_call *call,
                    ordersched_error_name(a->error), ordersched_state_name(a->state), a->deadline_ms,
                    a->index, call->floor, r->done);
     }
-    c->coverage->keyed_refused++;
 }
 
 static void check_write(struct check *c, const struct check_call *call, struct request_record *r,
@@ -413,7 +415,7 @@ static void check_read(struct check *c, const struct check_call *call,
         check_fail(c, "I2", (int)call->id, "a read is answered without its body");
         return;
     }
-    if (check_access_hides(c, call, a)) {
+    if (check_access_hides(c, call, call->local ? 0 : call->floor, a)) {
         return;
     }
     uint64_t floor = call->local ? 0 : call->floor;
