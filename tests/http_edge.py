@@ -190,6 +190,21 @@ def any_node_takes_any_request():
 
 
 @test
+def a_put_that_was_refused_may_be_sent_again():
+    c = plain()
+    port, others = c.http(c.follower()), {"delay": "1h", "route": "later"}
+    for _ in range(2):
+        refused = ask(port, "PUT", "/v1/orders/again", others)
+        same((refused.status, refused.error()), (422, "UNKNOWN_ROUTE"), "without the route")
+    same(ask(port, "PUT", "/v1/routes/later", {"kind": "worker"}).status, 201, "the route")
+    put = ask(port, "PUT", "/v1/orders/again", others)
+    same((put.status, put.json()["state"]), (201, "PENDING"), "with it")
+    for i in range(3):
+        again = ask(c.http(i), "PUT", "/v1/orders/again", others)
+        same((again.status, again.json()["deadline_ms"]), (200, put.json()["deadline_ms"]), "again")
+
+
+@test
 def heads_options_and_conditions():
     c = plain()
     port = c.http(c.follower())

@@ -476,6 +476,12 @@ def a_keyed_request_is_one_whoever_sends_it_and_when(cluster):
     error_of(c.do(SCHEDULE, None, "key-2", True, 60000, "key", b""), OK)
     same(error_of(other.do(CANCEL, other.keyed_id(b"cancel key-2"), "key-2"), NOT_FOUND).body,
          refused.body, "a refusal is remembered")
+    lacking = lambda client, **ahead: client.do(
+        SCHEDULE, client.keyed_id(b"PUT key-3", **ahead), "key-3", True, 60000, "key-later", b"")
+    error_of(lacking(c, ahead_ms=-100), UNKNOWN_ROUTE)
+    worker_route(c, "key-later")
+    same(error_of(lacking(c), OK).body, None, "another copy of a refused schedule is carried out")
+    same(error_of(lacking(other), OK).body, True, "and then there is one")
     error_of(c.do(PAY, c.keyed_id(b"pay key-1"), "key-2"), REQUEST_ID_USED, "another order")
     error_of(c.do(PAY, c.keyed_id(b"x", ahead_ms=-601000), "key-2"), STALE_REQUEST)
     error_of(cluster.leader().one(PAY, c.keyed_id(b"x", ahead_ms=15000), "key-2"), EARLY_REQUEST)

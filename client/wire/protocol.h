@@ -338,6 +338,9 @@ void request_id_make_keyed(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint6
 bool request_id_is_keyed(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE]);
 /* Give it another time; the rest stays. */
 void request_id_set_time(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_t now_ms);
+/* The id of one copy of a keyed request alone: no keyed one, of its time and its ten bytes. */
+void request_id_of_copy(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
+                        uint8_t out[ORDERSCHED_REQUEST_ID_SIZE]);
 /* Are they ids of one request? Of keyed ones whatever their times are. */
 bool request_id_is_same(const uint8_t a[ORDERSCHED_REQUEST_ID_SIZE],
                         const uint8_t b[ORDERSCHED_REQUEST_ID_SIZE]);

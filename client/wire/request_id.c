@@ -57,6 +57,13 @@ void request_id_set_time(uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE], uint64_
     request_id[0] |= keyed;
 }
 
+void request_id_of_copy(const uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],
+                        uint8_t out[ORDERSCHED_REQUEST_ID_SIZE])
+{
+    memcpy(out, request_id, ORDERSCHED_REQUEST_ID_SIZE);
+    out[0] &= (uint8_t)~KEYED;
+}
+
 bool request_id_is_same(const uint8_t a[ORDERSCHED_REQUEST_ID_SIZE],
                         const uint8_t b[ORDERSCHED_REQUEST_ID_SIZE])
 {

@@ -3,7 +3,8 @@
  * A client makes no request ids: the front does. Where the client gave an idempotency key, the id is keyed by a hash of
  * the key, the method and the path (docs/protocol.md, section 4), so that a copy gets the first answer on
  * whichever node it comes; a schedule's by what is to be scheduled, so that a PUT that is repeated gets the
- * first answer, and another PUT of the same id is EXISTS. Else it is zeros, for the gateway to make a new one.
+ * first answer (if it was refused, it is judged anew), and another PUT of the same id is EXISTS. Else it is zeros,
+ * for the gateway to make a new one.
  * Whose the request is the cluster adds. */
 #ifndef FRONT_REQUEST_KEY_H
 #define FRONT_REQUEST_KEY_H

@@ -35,7 +35,7 @@ void machine_apply_clock(struct machine *m, const struct operation *op, struct r
     }
     m->clock_trusted = op->node_id;
     result->error = ORDERSCHED_OK;
-    machine_record_recent(m, op->request_id, changes, result);
+    machine_record_recent(m, op, changes, result);
 }
 
 /* --- set back --- */

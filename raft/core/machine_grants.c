@@ -130,7 +130,7 @@ bool machine_knows_request(const struct machine *m, const struct operation *op)
     struct order_request scratch;
 
     return (o != NULL && order_find_request(o, op->request_id, &scratch) != NULL) ||
-           recent_find(m->recent, op->request_id) != NULL;
+           machine_find_recent(m, op) != NULL;
 }
 
 static struct quota_bucket *bucket_of(struct machine *m, const struct claim *claim)
@@ -381,5 +381,5 @@ void machine_apply_grant(struct machine *m, const struct operation *op, struct r
         carry_out(m, p, op);
     }
     result->error = error;
-    machine_record_recent(m, op->request_id, changes, result);
+    machine_record_recent(m, op, changes, result);
 }

@@ -223,7 +223,7 @@ static void apply_to_known(struct machine *m, struct order *o, const struct oper
     if (with_order) {
         machine_record(m, o, op->request_id, result);
     } else {
-        machine_record_recent(m, op->request_id, verdict.change != ORDER_CHANGE_NONE, result);
+        machine_record_recent(m, op, verdict.change != ORDER_CHANGE_NONE, result);
     }
 }
 
@@ -240,7 +240,7 @@ static void apply_to_unknown(struct machine *m, const struct operation *op,
         machine_describe(m, NULL, ORDERSCHED_BUSY, result);
     } else {
         machine_describe(m, NULL, error, result);
-        machine_record_recent(m, op->request_id, false, result);
+        machine_record_recent(m, op, false, result);
     }
 }
 
@@ -265,7 +265,7 @@ static void apply_to_hidden(struct machine *m, const struct operation *op, struc
         return;
     }
     machine_describe(m, NULL, error, result);
-    machine_record_recent(m, op->request_id, false, result);
+    machine_record_recent(m, op, false, result);
 }
 
 /* A copy of the caller's own request gets the first answer, whatever it may see now. */

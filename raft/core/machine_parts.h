@@ -49,14 +49,17 @@ void machine_index_route(struct machine *m, const struct route *r);
  * out. `o` is the order, known or forgotten, or NULL. */
 bool machine_answer_early(const struct machine *m, const struct order *o,
                           const struct operation *op, struct result *result);
+/* What is recorded of the request among the recent, or NULL. */
+const struct recent_request *machine_find_recent(const struct machine *m,
+                                                 const struct operation *op);
 /* The id under which a request is recorded: a keyed one's time is that of its recording. */
 void machine_keep_request(const struct machine *m, const uint8_t *request_id,
                           uint8_t kept[ORDERSCHED_REQUEST_ID_SIZE]);
 /* Is there room among the recent for one answer more? `spare`: also in the part that is kept for
  * what operators change. Without it the operation must not be carried out: BUSY. */
 bool machine_recent_has_room(struct machine *m, bool spare);
-/* There must be room. The result tells that its answer is there, and whether it `changed` anything. */
-void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+/* There must be room. A keyed schedule's refusal goes there as that copy's alone. The result tells that its answer is there, and whether it `changed` anything. */
+void machine_record_recent(struct machine *m, const struct operation *op, bool changed,
                            struct result *result);
 /* With the order, which must have room. */
 void machine_record(struct machine *m, struct order *o, const uint8_t *request_id,

@@ -96,6 +96,26 @@ static const struct order_request *kept_answer(const struct machine *m, const st
                : kept;
 }
 
+/* A keyed schedule that is refused may be tried again: what it lacked may be there by then. The refusal is that
+ * copy's alone. */
+static bool is_refused_alone(const struct operation *op)
+{
+    return op->keyed && op->code == OPERATION_SCHEDULE;
+}
+
+const struct recent_request *machine_find_recent(const struct machine *m,
+                                                 const struct operation *op)
+{
+    const struct recent_request *recent = recent_find(m->recent, op->request_id);
+    uint8_t copy[ORDERSCHED_REQUEST_ID_SIZE];
+
+    if (recent || !is_refused_alone(op)) {
+        return recent;
+    }
+    request_id_of_copy(op->request_id, copy);
+    return recent_find(m->recent, copy);
+}
+
 bool machine_answer_early(const struct machine *m, const struct order *o,
                           const struct operation *op, struct result *result)
 {
@@ -112,7 +132,7 @@ bool machine_answer_early(const struct machine *m, const struct order *o,
                    with_order->index, result);
         return true;
     }
-    const struct recent_request *recent = recent_find(m->recent, op->request_id);
+    const struct recent_request *recent = machine_find_recent(m, op);
     if (recent) {
         give_again(m, op, recent->error, recent->state, recent->deadline_ms, recent->index, result);
         return true;
@@ -285,11 +305,19 @@ static struct order_request answer_of(const struct machine *m, const uint8_t *re
     return answer;
 }
 
-void machine_record_recent(struct machine *m, const uint8_t *request_id, bool changed,
+void machine_record_recent(struct machine *m, const struct operation *op, bool changed,
                            struct result *result)
 {
-    struct order_request answer = answer_of(m, request_id, result);
+    struct order_request answer = answer_of(m, op->request_id, result);
 
+    if (is_refused_alone(op)) {
+        assert(!changed && result->error != ORDERSCHED_OK);
+        request_id_of_copy(op->request_id, answer.id);
+        /* It may be an id that was not keyed, of the forgotten order that has just made way. */
+        if (recent_find(m->recent, answer.id)) {
+            return;
+        }
+    }
     add_recent(m, &answer);
     result->recent = true;
     result->in_vain = !changed;

@@ -241,5 +241,5 @@ void machine_apply_route(struct machine *m, const struct operation *op, struct r
         m->routes_index = m->applied;
     }
     result->error = error;
-    machine_record_recent(m, op->request_id, changes, result);
+    machine_record_recent(m, op, changes, result);
 }

@@ -111,7 +111,10 @@ static void a_keyed_request_id_has_its_time_below_the_topmost_bit(void **state)
     assert_memory_equal(common[0], common[1], sizeof a);
     request_id_make_keyed(b, max_ms, other);
     assert_false(request_id_is_same(a, b));
-    request_id_make(a, 5, hash);
+    request_id_make_keyed(b, 5, hash);
+    request_id_of_copy(b, a);
+    request_id_make(b, 5, hash);
+    assert_memory_equal(a, b, sizeof a);
     request_id_make(b, 6, hash);
     assert_false(request_id_is_same(a, b));
     request_id_normalise(a, common[0]);

@@ -129,6 +129,126 @@ static void what_is_refused_or_concerns_no_order_has_one_answer_too(void **state
     assert_true(machine_find_route(&b->m, bed_text("new"))->revision > revision);
 }
 
+static void keep_for(struct bed *b, uint64_t retention_ms)
+{
+    struct operation epoch = bed_epoch_with(7, 8);
+
+    epoch.retention_ms = retention_ms;
+    b->epoch++;
+    assert_int_equal(bed_apply(b, T, epoch).error, ORDERSCHED_OK);
+}
+
+static void a_refused_schedule_may_be_tried_again(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = bed_schedule(b, "a", 1000);
+
+    op.relative = true;
+    op.route = bed_text("new");
+    uint32_t before = recent_count(b->m.recent);
+    struct result refused = bed_apply(b, T, keyed(b, op, 1, T));
+    assert_answer(refused, ORDERSCHED_UNKNOWN_ROUTE, ORDERSCHED_STATE_NONE, 0, 0);
+    assert_true(refused.recent && refused.in_vain);
+    struct result other = bed_apply(b, T + 1, keyed(b, op, 1, T + 1));
+    assert_int_equal(other.error, ORDERSCHED_UNKNOWN_ROUTE);
+    assert_false(other.repeated);
+    assert_int_equal(recent_count(b->m.recent), before + 2);
+    bed_apply(b, T + 2, bed_route_put(b, "new"));
+    /* what was refused stays so, until it is stale */
+    struct result late = bed_apply(b, T + 3, keyed(b, op, 1, T));
+    assert_answer(late, ORDERSCHED_UNKNOWN_ROUTE, ORDERSCHED_STATE_NONE, 0, 0);
+    assert_true(late.repeated);
+    assert_body(&late, false);
+    struct result done = bed_apply(b, T + 3, keyed(b, op, 1, T + 3));
+    assert_answer(done, ORDERSCHED_OK, ORDERSCHED_PENDING, T + 1003, 0);
+    assert_body(&done, false);
+    /* The order is there, as each of them wanted it: whose copy it is does not matter any more. */
+    apply_again(b, T + 4, op, 1, done);
+    late = bed_apply(b, T + 4, keyed(b, op, 1, T));
+    assert_answer(late, ORDERSCHED_OK, ORDERSCHED_PENDING, T + 1003, 0);
+    assert_body(&late, true);
+    machine_check(&b->m);
+}
+
+static void a_refused_copy_has_no_effect_however_late(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = bed_schedule(b, "a", 1000);
+
+    op.relative = true;
+    op.route = bed_text("new");
+    bed_apply(b, T, keyed(b, op, 1, T + 10000)); /* by the clock of one who is ahead */
+    bed_apply(b, T, bed_route_put(b, "new"));
+    for (uint64_t now_ms = T; now_ms < T + KEPT_MS + 20000; now_ms += 5000) {
+        int wanted = now_ms < T + KEPT_MS ? ORDERSCHED_UNKNOWN_ROUTE : ORDERSCHED_STALE_REQUEST;
+        assert_int_equal(bed_apply(b, now_ms, keyed(b, op, 1, T + 10000)).error, wanted);
+    }
+    assert_null(store_find(&b->m.store, bed_text("a")));
+}
+
+/* Another request's order has the id, until it is forgotten; a deadline has passed. */
+static void each_refusal_of_a_schedule_is_one_copys_alone(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = bed_schedule(b, "a", T + 1000), late = bed_schedule(b, "b", T + 500);
+
+    keep_for(b, 0);
+    bed_apply(b, T, bed_schedule(b, "a", T + 2000));
+    assert_int_equal(bed_apply(b, T, keyed(b, op, 1, T)).error, ORDERSCHED_EXISTS);
+    bed_apply(b, T + 1, bed_pay(b, "a"));
+    assert_int_equal(bed_apply(b, T + 2, keyed(b, op, 1, T)).error, ORDERSCHED_EXISTS);
+    assert_int_equal(bed_apply(b, T + 2, keyed(b, op, 1, T + 2)).error, ORDERSCHED_OK);
+    assert_int_equal(bed_apply(b, T + 500, keyed(b, late, 2, T + 500)).error,
+                     ORDERSCHED_BAD_DEADLINE);
+    struct result again = bed_apply(b, T + 500, keyed(b, late, 2, T + 499));
+    assert_int_equal(again.error, ORDERSCHED_BAD_DEADLINE);
+    assert_false(again.repeated);
+}
+
+/* Two copies of one key in one entry, and what the second lacked comes between them. */
+static void in_one_entry_too_a_copy_is_judged_for_itself(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = bed_schedule(b, "a", T + 1000);
+
+    op.route = bed_text("new");
+    struct operation first = keyed(b, op, 1, T), second = keyed(b, op, 1, T + 1);
+    struct operation put = bed_route_put(b, "new");
+    bed_add(b, &first);
+    bed_add(b, &put);
+    bed_add(b, &first);
+    bed_add(b, &second);
+    bed_add(b, &first);
+    const struct result *results = bed_commit(b, T);
+    assert_int_equal(results[0].error, ORDERSCHED_UNKNOWN_ROUTE);
+    assert_int_equal(results[2].error, ORDERSCHED_UNKNOWN_ROUTE);
+    assert_int_equal(results[3].error, ORDERSCHED_OK);
+    assert_false(results[3].repeated);
+    assert_int_equal(results[4].error, ORDERSCHED_OK);
+}
+
+/* An id without a key may have the same bytes as the refusal is recorded under. It comes to the recent requests
+ * in the very operation, from the forgotten order that makes way; no record is there twice. */
+static void a_refusal_whose_place_is_taken_is_not_recorded_twice(void **state)
+{
+    struct bed *b = *state;
+    struct operation op = bed_schedule(b, "a", T + 100000), plain = keyed(b, op, 1, T + 3000);
+
+    keep_for(b, 5000);
+    *(uint8_t *)plain.request_id &= 0x7f;
+    bed_apply(b, T, plain);
+    bed_apply(b, T, bed_pay(b, "a"));
+    bed_pass(b, T + 5000);
+    op.route = bed_text("none");
+    struct result r = bed_apply(b, T + 5000, keyed(b, op, 1, T + 3000));
+    assert_int_equal(r.error, ORDERSCHED_UNKNOWN_ROUTE);
+    assert_null(store_find(&b->m.store, bed_text("a")));
+    machine_check(&b->m);
+    struct snapshot_bytes snapshot = snapshot_of(&b->m);
+    assert_int_equal(snapshot_restore(&b->m, snapshot.data, snapshot.len), SNAPSHOT_OK);
+    free(snapshot.data);
+}
+
 static void the_marker_and_the_ten_bytes_make_the_request(void **state)
 {
     struct bed *b = *state;
@@ -173,15 +293,6 @@ static void as_a_routes_request_it_is_no_orders(void **state)
     struct result r = bed_apply(b, T, keyed(b, bed_pay(b, "a"), 1, T + 1));
     assert_int_equal(r.error, ORDERSCHED_REQUEST_ID_USED);
     assert_body(&r, false);
-}
-
-static void keep_for(struct bed *b, uint64_t retention_ms)
-{
-    struct operation epoch = bed_epoch_with(7, 8);
-
-    epoch.retention_ms = retention_ms;
-    b->epoch++;
-    assert_int_equal(bed_apply(b, T, epoch).error, ORDERSCHED_OK);
 }
 
 /* Nothing came that gave its memory back: the order is there, and not known. */
@@ -352,6 +463,11 @@ int main(void)
         TEST(a_copy_of_another_time_gets_the_first_answer),
         TEST(in_one_entry_the_first_copy_counts_whatever_its_time),
         TEST(what_is_refused_or_concerns_no_order_has_one_answer_too),
+        TEST(a_refused_schedule_may_be_tried_again),
+        TEST(a_refused_copy_has_no_effect_however_late),
+        TEST(each_refusal_of_a_schedule_is_one_copys_alone),
+        TEST(in_one_entry_too_a_copy_is_judged_for_itself),
+        TEST(a_refusal_whose_place_is_taken_is_not_recorded_twice),
         TEST(the_marker_and_the_ten_bytes_make_the_request),
         TEST(an_unknown_one_is_stale_or_early_by_its_own_time),
         TEST(as_a_routes_request_it_is_no_orders),

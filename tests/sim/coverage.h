@@ -32,7 +32,7 @@
     /* what nodes answered */                                                                   \
     X(answers_not_leader) X(answers_busy) X(answers_unknown_outcome)                            \
     /* messages of clients */                                                                   \
-    X(messages_late) X(answers_lost) X(resent) X(resent_same_answer) X(keyed_copies) X(refused_connection)      \
+    X(messages_late) X(answers_lost) X(resent) X(resent_same_answer) X(keyed_copies) X(keyed_refused) X(keyed_tried_again) X(refused_connection)      \
     X(lost_with_node)                                                                           \
     /* races around a deadline, of 20 ms, and how they ended */                                 \
     X(races_won_by_pay) X(races_won_by_cancel) X(races_won_by_deadline) X(extended)             \

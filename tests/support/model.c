@@ -149,6 +149,7 @@ static void append_recent(struct model *m, struct model_answer a)
     m->recent = grow(m->recent, &m->cap_recent, m->n_recent + 1, sizeof *m->recent);
     m->recent_of_serial = grow(m->recent_of_serial, &m->cap_serial, a.serial + 1,
                                sizeof *m->recent_of_serial);
+    a.older = m->recent_of_serial[a.serial];
     m->recent[m->n_recent++] = a;
     m->recent_of_serial[a.serial] = m->n_recent;
 }
@@ -275,28 +276,34 @@ static const struct model_answer *recall_of_order(const struct model_order *o, u
     return NULL;
 }
 
-static const struct model_answer *recall(const struct model *m, const struct model_order *o,
-                                         uint64_t serial)
-{
-    uint64_t place = serial < m->cap_serial ? m->recent_of_serial[serial] : 0;
-    const struct model_answer *of_order = recall_of_order(o, serial);
-
-    if (of_order) {
-        return of_order;
-    }
-    return place > m->first_recent ? &m->recent[place - 1] : NULL;
-}
-
 static bool has_key(const struct operation *op)
 {
     return op->request_id[0] >= 128;
+}
+
+/* Of a key: what was said to all its copies, or, of a schedule, to the one of this time. */
+static const struct model_answer *recall_recent(const struct model *m, uint64_t serial, bool keyed,
+                                                uint64_t time_ms)
+{
+    uint64_t place = serial < m->cap_serial ? m->recent_of_serial[serial] : 0;
+    const struct model_answer *said = NULL;
+
+    for (; place > m->first_recent; place = m->recent[place - 1].older) {
+        const struct model_answer *a = &m->recent[place - 1];
+
+        if (a->keyed == keyed) {
+            return a;
+        }
+        said = a->time_ms == time_ms ? a : said;
+    }
+    return said;
 }
 
 /* Which request it is the answer to. */
 static void sign(const struct model *m, struct model_answer *a, const struct operation *op)
 {
     a->serial = noise_serial(op->request_id);
-    a->keyed = has_key(op);
+    a->keyed = has_key(op) && (op->code != OPERATION_SCHEDULE || a->error == ORDERSCHED_OK);
     a->time_ms = a->keyed ? m->now_ms : request_id_time_ms(op->request_id);
 }
 
@@ -307,10 +314,11 @@ static const struct model_answer *recall_for(const struct model *m, const struct
 {
     const struct model_answer *a = recall_of_order(o, noise_serial(op->request_id));
 
-    if (a && has_key(op) && is_forgotten(m, o) && age_with(m, o, a) <= m->floor_ms) {
-        o = NULL;
+    if (a && !(has_key(op) && is_forgotten(m, o) && age_with(m, o, a) <= m->floor_ms)) {
+        return a;
     }
-    return recall(m, o, noise_serial(op->request_id));
+    return recall_recent(m, noise_serial(op->request_id), has_key(op),
+                         op->code == OPERATION_SCHEDULE ? request_id_time_ms(op->request_id) : 0);
 }
 
 /* The requests of an order that leaves before they are stale. */
@@ -322,7 +330,7 @@ static bool move_requests(struct model *m, const struct model_order *o)
     for (unsigned i = 0; i <= o->n_requests; i++) {
         const struct model_answer *a = i == 0 ? &o->schedule : &o->requests[i - 1];
 
-        if (age_with(m, o, a) > m->floor_ms && !recall(m, NULL, a->serial)) {
+        if (age_with(m, o, a) > m->floor_ms && !recall_recent(m, a->serial, a->keyed, 0)) {
             moved[n] = *a;
             if (age_with(m, o, a) > age(m, a)) {
                 moved[n].time_ms = o->decided_ms;

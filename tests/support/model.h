@@ -16,6 +16,7 @@ struct model_answer {
     int state;
     uint64_t deadline_ms;
     uint64_t index;
+    uint64_t older; /* place in recent + 1 of the one before it with that serial; 0: none */
 };
 
 /* An event of a history: the first four are kept, and the last twelve of the others. */

@@ -225,14 +225,15 @@ static enum operation_code choose_code(struct noise *n)
                          : OPERATION_EPOCH;
 }
 
-/* A copy that somebody else makes. */
+/* A copy that somebody else makes, or, now and then, the very message again. */
 static const struct operation *copy_of(struct noise *n, const struct machine *m,
                                        const struct noise_past *first)
 {
     struct noise_past copy = *first;
     struct noise_past *past;
 
-    if (first->op.request_id == NULL || !request_id_is_keyed(first->request)) {
+    if (first->op.request_id == NULL || !request_id_is_keyed(first->request) ||
+        noise_below(n, 3) == 0) {
         return &first->op;
     }
     past = &n->past[n->n_past++ % NOISE_PAST];

@@ -363,7 +363,7 @@ static bool is_for_some_routes(const struct check *c, const struct policy *p,
     return p->on && g->principal != 0 && !is_for_all_routes(&g->grant);
 }
 
-bool check_access_hides(const struct check *c, const struct check_call *call,
+bool check_access_hides(const struct check *c, const struct check_call *call, uint64_t floor,
                         const struct ordersched_answer *a)
 {
     struct request_ask ask = {call->principal, call->code, call->id, -1};
@@ -371,5 +371,5 @@ bool check_access_hides(const struct check *c, const struct check_call *call,
                          (a->error == ORDERSCHED_NOT_FOUND || a->error == ORDERSCHED_EXISTS);
 
     return c->options->access && tells_nothing &&
-           any_policy(c, call->local ? 0 : call->floor, c->max_index, &ask, is_for_some_routes);
+           any_policy(c, floor, c->max_index, &ask, is_for_some_routes);
 }

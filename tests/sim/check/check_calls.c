@@ -281,7 +281,7 @@ static void check_unrecorded(struct check *c, const struct check_call *call,
                    check_code_name(call->code), a->deadline_ms, c->max_index);
         return;
     }
-    if (check_access_hides(c, call, a)) {
+    if (check_access_hides(c, call, r->floor, a)) {
         return;
     }
     if (history_shows(c, call->id, r->floor, &w) == 0 &&
@@ -311,13 +311,54 @@ static void check_told_copy(struct check *c, const struct check_call *call,
                    check_code_name(call->code));
     }
     r->told_first = r->told_first || first;
+    c->coverage->keyed_tried_again += first && r->refused_alone;
     c->coverage->keyed_copies += a->body_len > 0;
+}
+
+/* A keyed schedule that is refused is refused for that copy alone: another one may be carried out. What it was
+ * told stood so before that. */
+static bool is_refused_alone(const struct check_call *call, const struct ordersched_answer *a)
+{
+    return call->request[0] >= 0x80 && call->code == OPERATION_SCHEDULE &&
+           a->error != ORDERSCHED_OK;
+}
+
+static void check_refused_alone(struct check *c, const struct check_call *call,
+                                struct request_record *r, const struct ordersched_answer *a)
+{
+    struct wanted w = {
+        .absent = a->state == ORDERSCHED_STATE_NONE,
+        .state = a->state,
+        .deadline_ms = a->deadline_ms,
+        .decision = a->index,
+    };
+
+    r->refused_alone = true;
+    c->coverage->keyed_refused++;
+    if (check_access_hides(c, call, call->floor, a)) {
+        return;
+    }
+    uint64_t at = history_shows(c, call->id, call->floor, &w);
+    bool shown = at != 0 || entry_may_show(c, call->id, call->floor, &w);
+    if (!shown || (r->done != 0 && at >= r->done && !check_is_revived(c, r))) {
+        check_fail(c, "I10", (int)call->id,
+                   "a copy of a keyed schedule is refused:\n"
+                   "  its client got %s, %s, deadline %" PRIu64 ", log index %" PRIu64 "\n"
+                   "  the order did not stand so from log index %" PRIu64
+                   " on, or not before %" PRIu64 ", which carries out another copy",
+                   ordersched_error_name(a->error), ordersched_state_name(a->state), a->deadline_ms,
+                   a->index, call->floor, r->done);
+    }
 }
 
 static void check_write(struct check *c, const struct check_call *call, struct request_record *r,
                         const struct ordersched_answer *a)
 {
     check_told_copy(c, call, r, a);
+    if (is_refused_alone(call, a)) {
+        check_refused_alone(c, call, r, a);
+        return;
+    }
     bool of_order = check_changes_order(call->code);
 
     if (r->answered) {
@@ -374,7 +415,7 @@ static void check_read(struct check *c, const struct check_call *call,
         check_fail(c, "I2", (int)call->id, "a read is answered without its body");
         return;
     }
-    if (check_access_hides(c, call, a)) {
+    if (check_access_hides(c, call, call->local ? 0 : call->floor, a)) {
         return;
     }
     uint64_t floor = call->local ? 0 : call->floor;

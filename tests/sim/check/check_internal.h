@@ -101,6 +101,7 @@ struct request_record {
     struct life *life;
     struct order_request answer; /* as recorded with the order */
     bool told_first;             /* a client was told that its copy of a keyed one is the first */
+    bool refused_alone;          /* a copy of a keyed schedule was refused */
     bool answered;               /* a client has an answer: */
     int error;
     int state;
@@ -259,8 +260,8 @@ void check_access_applied(struct check *c, uint64_t index, const struct machine 
 void check_access_effect(struct check *c, struct request_record *r, uint64_t index, int route);
 void check_access_answered(struct check *c, const struct check_call *call,
                            const struct ordersched_answer *a);
-/* May this answer, which tells of no order, be about one that its caller may not see? */
-bool check_access_hides(const struct check *c, const struct check_call *call,
+/* May this answer, which tells of no order, be about one that its caller might not see, at a log index from `floor` on? */
+bool check_access_hides(const struct check *c, const struct check_call *call, uint64_t floor,
                         const struct ordersched_answer *a);
 /* check_quota.c */
 /* The log remembers this request from now on. */

@@ -26,6 +26,20 @@ void check_quota_recorded(struct check *c, struct request_record *r)
     }
 }
 
+/* Of a keyed schedule each copy that is refused is remembered, and charged, for itself. */
+static void note_refused_alone(struct check *c, const uint8_t *kept)
+{
+    uint8_t keyed[ORDERSCHED_REQUEST_ID_SIZE];
+
+    memcpy(keyed, kept, sizeof keyed);
+    keyed[0] |= 0x80;
+    const struct request_record *r = check_request_kept(c, keyed);
+    if (r != NULL && r->principal != CHECK_NOBODY && r->principal != CHECK_ADMIN) {
+        struct quota_model *q = &c->quotas.of[client_of(r->principal)];
+        q->recorded += q->principal == r->principal;
+    }
+}
+
 /* Those that came to the recent requests with this entry. */
 static void note_recent(struct check *c, const struct machine *m)
 {
@@ -39,6 +53,8 @@ static void note_recent(struct check *c, const struct machine *m)
         struct request_record *r = check_request_kept(c, id);
         if (r != NULL) {
             check_quota_recorded(c, r);
+        } else {
+            note_refused_alone(c, id);
         }
     }
     if (n > 0) {
