@@ -90,7 +90,9 @@ static uint64_t filled(const struct quota_model *q, uint64_t rate, uint64_t now_
 static void check_rate(struct check *c, struct quota_model *q, uint64_t rate, uint64_t index,
                        const struct machine *m, const struct quota_bucket *bucket)
 {
-    uint64_t level = filled(q, rate, m->now_ms), taken = q->recorded * OPERATION;
+    /* Before the cluster has had a time nothing is counted. */
+    uint64_t taken = m->now_ms > 0 ? q->recorded * OPERATION : 0;
+    uint64_t level = filled(q, rate, m->now_ms);
     uint64_t told = quota_bucket_level(bucket, rate, m->now_ms);
 
     if (taken > level) {
