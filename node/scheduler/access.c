@@ -147,6 +147,17 @@ bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
     return !machine_knows_request(&s->machine, &op);
 }
 
+bool scheduler_has_quota_now(struct scheduler *s, const struct actor *actor,
+                             const struct inbound *in, const struct inbound_item *item)
+{
+    if (!has_quota(s, actor, item->code)) {
+        return false;
+    }
+    struct operation op = operation_of(in, item);
+    struct claim claim = claim_of(s, actor, &op);
+    return claim.shortage.kind != QUOTA_NONE || quota_is_set(&claim.quota);
+}
+
 void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
                       const struct inbound_item *item)
 {

@@ -218,7 +218,8 @@ static int scheduler_watch_request(struct scheduler *s, const struct inbound *in
 static bool inbound_has_work(const struct inbound *in)
 {
     for (uint32_t i = 0; i < in->n_items; i++) {
-        if (in->items[i].error == ORDERSCHED_OK || in->items[i].error == ORDERSCHED_DENIED) {
+        int error = in->items[i].error;
+        if (error == ORDERSCHED_OK || error == ORDERSCHED_DENIED || error == ORDERSCHED_QUOTA) {
             return true;
         }
     }

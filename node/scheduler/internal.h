@@ -228,6 +228,10 @@ bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
 /* Is a quota of whoever asks used up, so that the log would refuse this item, which is not denied? */
 bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
                              const struct inbound *in, const struct inbound_item *item);
+/* Does who was refused so have a quota still? A leader that was deposed without knowing it refuses nobody by
+ * an old state: asked once more when the message's turn in the log has come. */
+bool scheduler_has_quota_now(struct scheduler *s, const struct actor *actor,
+                             const struct inbound *in, const struct inbound_item *item);
 /* It goes into the log. */
 void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
                       const struct inbound_item *item);
