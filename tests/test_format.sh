@@ -17,7 +17,7 @@ trap 'rm -rf "$scratch"' EXIT
 sources() { find client raft node jepsen tests packaging -name '*.[ch]'; }
 texts() {
     find client raft node jepsen tests docs packaging .ci -type f \
-        -not -name '*.osd' -not -name '*.edn' -not -name '*.html' \
+        -not -name '*.osd' -not -name '*.edn' -not -name '*.html' -not -name '*.png' \
         -not -path 'tests/fuzz/corpus/*'
     ls ./*.md Makefile .clang-format .editorconfig .gitignore
 }

@@ -1,8 +1,11 @@
 // api.js - asking the node that served this page. The token is in memory only, and gone with the page.
 
 let token = '';
+let node = '';
 export function setToken(text) { token = text.trim(); }
 export function hasToken() { return token !== ''; }
+/** The number of the node that answered last. */
+export function nodeAsked() { return node; }
 
 /** What a node refused: a problem of RFC 9457, or that it did not answer. */
 export class Refused extends Error {
@@ -21,19 +24,25 @@ export async function call(method, path, body, headers = {}) {
     options.headers['Content-Type'] = 'application/json';
     options.body = JSON.stringify(body);
   }
-  let answer;
+  let answer, text;
   try {
     answer = await fetch(path, options);
+    text = await answer.text();
   } catch (e) {
     throw new Refused(0, { detail: '', error: 'UNREACHABLE', class: method === 'GET' ? 'definite' : 'unknown' });
   }
+  node = answer.headers.get('Orderschedd-Node') ?? node;
   let given = null;
-  const text = await answer.text().catch(() => '');
   try { given = text === '' ? null : JSON.parse(text); } catch { given = null; }
   if (!answer.ok) throw new Refused(answer.status, given || { title: answer.statusText });
   return given;
 }
 
+/** Those that a filter can name, from the last look at the cluster or, where there was none yet, asked for now. */
+export async function routesOf(state) {
+  if (state.routes.length === 0) await get('/v1/routes').then((a) => { state.routes = a.routes; }, () => {});
+  return state.routes;
+}
 export const get = (path) => call('GET', path);
 /** A key for a change, so that a repetition has no second effect. */
 export function post(path, body = {}) {

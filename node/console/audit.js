@@ -1,5 +1,5 @@
 // audit.js - who changed what, the newest first.
-import { el, table } from './dom.js';
+import { el, table, visible } from './dom.js';
 import { get } from './api.js';
 import { t, moment, number } from './words.js';
 
@@ -25,9 +25,9 @@ export const view = {
       [t('who'), (r) => r.who || r.kind],
       [t('from'), (r) => r.from],
       [t('what'), (r) => r.operation],
-      [t('about'), (r) => r.about ?? '', 'id'],
+      [t('about'), (r) => visible(r.about ?? r.about_base64 ?? ''), 'id'],
       [t('result'), (r) => el('span', { class: r.result === 'OK' ? 'good' : 'warn', text: r.result })],
-      [t('detail'), (r) => r.detail || '', 'id'],
+      [t('detail'), (r) => visible(r.detail || ''), 'id'],
       [t('count'), (r) => number(r.count), 'n'],
     ], rows.slice(0, 500), t('none'))];
   },

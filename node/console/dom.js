@@ -1,5 +1,12 @@
 // dom.js - elements, made without any HTML text: what an order or a receiver says is only ever text.
 
+// What shows nothing, or turns the order of what stands around it: two ids that differ must not look the same.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
+/** A text of somebody's, with what cannot be seen in it written out. */
+export function visible(text) {
+  return String(text).replace(UNSEEN, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** An element: `of` may have "class", "text", "on" (listeners by event), properties and attributes. */
 export function el(name, of = {}, ...children) {
   const node = document.createElement(name);
@@ -37,16 +44,18 @@ export function table(caption, columns, rows, none) {
         columns.map(([, cell, cls]) => el('td', { class: cls }, cell(row))))))));
 }
 
-/** A modal question. Resolves to what the form holds, or null: it was left. */
-export function ask(title, body, yes, no, danger) {
+/** A modal question. Resolves to what the form holds, with `choice` "yes" or "other", or to null: it was left. */
+export function ask(title, body, yes, no, { danger = false, other } = {}) {
   return new Promise((resolve) => {
     const form = el('form', { method: 'dialog' }, el('h2', { text: title }), body,
       el('div', { class: 'row' },
-        el('button', { type: 'button', text: no, on: { click: () => dialog.close('') } }),
+        no !== undefined && el('button', { type: 'button', text: no, on: { click: () => dialog.close('') } }),
+        other && el('button', { type: 'button', text: other, on: { click: () => dialog.close('other') } }),
         el('button', { value: 'yes', class: danger ? 'danger' : 'act', text: yes })));
     const dialog = el('dialog', { 'aria-label': title }, form);
     dialog.addEventListener('close', () => {
-      const given = dialog.returnValue === 'yes' ? Object.fromEntries(new FormData(form)) : null;
+      const choice = dialog.returnValue;
+      const given = choice === '' ? null : { ...Object.fromEntries(new FormData(form)), choice };
       dialog.remove();
       resolve(given);
     });
@@ -65,12 +74,14 @@ export function say(sentence) {
   hide = setTimeout(() => { said.textContent = ''; said.className = ''; }, 8000);
 }
 
-/** Bars over equal steps; `label` says the picture in words. */
+/** Bars over equal steps; `label` says the picture in words, as do the numbers below it. */
 export function plot(values, label, left, right) {
   const most = Math.max(1, ...values);
   const w = 1000 / Math.max(1, values.length);
-  return svg('svg', { class: 'plot', viewBox: '0 0 1000 120', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
-    values.map((v, i) => svg('rect', { x: i * w, y: 105 - 95 * v / most, width: Math.max(0.5, w - 1), height: 95 * v / most })),
-    svg('text', { x: 4, y: 117 }, left), svg('text', { x: 996, y: 117, 'text-anchor': 'end' }, right),
-    svg('text', { x: 4, y: 12 }, String(Math.round(most * 10) / 10)));
+  const told = (n) => String(Math.round(n * 10) / 10);
+  return el('figure', {},
+    svg('svg', { class: 'plot', viewBox: '0 0 1000 100', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
+      values.map((v, i) => svg('rect', { x: i * w, y: 100 - 95 * v / most, width: Math.max(0.5, w - 1), height: 95 * v / most }))),
+    el('figcaption', {}, el('span', { text: left }), el('span', { text: `\u2191 ${told(most)}` }),
+      el('span', { text: `${right} ${told(values[values.length - 1] ?? 0)}` })));
 }

@@ -6,11 +6,11 @@ import { t } from './words.js';
 
 export const view = {
   name: 'members',
-  poll: true,
+  ofCluster: true,
+  poll: () => true,
   render(state, data, again) {
-    if (!state.cluster) return [el('p', { class: 'quiet', text: t('never') })];
     const transfer = async () => {
-      if (await ask(t('transfer'), el('p', { text: t('suretransfer') }), t('transfer'), t('leave'), true) === null) return;
+      if (await ask(t('transfer'), el('p', { text: t('suretransfer') }), t('transfer'), t('leave'), { danger: true }) === null) return;
       await post('/v1/transfer').then(() => say(t('done')), state.failed);
       again();
     };

@@ -1,13 +1,13 @@
 // orders.js - orders by id or prefix, state and route; one of them with all that happened to it.
-import { el, table, ask, say } from './dom.js';
-import { get, post, orderPath } from './api.js';
+import { el, table, ask, say, visible } from './dom.js';
+import { get, post, orderPath, routesOf } from './api.js';
 import { t, moment, span, number } from './words.js';
 
 const STATES = ['PENDING', 'CLOSING', 'PAID', 'CANCELLED', 'EXPIRED', 'DEAD'];
 const PAGE = 50;
 /** As the API has it in a path, so that any id can be linked. */
 const urlOf = (o) => (o.id !== undefined ? encodeURIComponent(o.id) : o.id_url);
-const idOf = (o) => o.id ?? o.id_url;
+const idOf = (o) => visible(o.id ?? o.id_url);
 
 export function orderLink(o) {
   return el('a', { href: `#/orders/${urlOf(o)}`, text: idOf(o) });
@@ -25,6 +25,7 @@ async function search(query) {
 
 export const view = {
   name: 'orders',
+  poll: (rest) => rest.length > 0,
   async load(state, rest) {
     if (rest.length > 0) {
       const path = `/v1/orders/${rest[0]}`;
@@ -35,7 +36,8 @@ export const view = {
     // One that bears the very id comes first: a list of a million is not gone through for it.
     let exact = null;
     if (query.prefix) exact = await get(`/v1/orders/${encodeURIComponent(query.prefix)}`).catch(() => null);
-    return { exact, page: await search(query), query };
+    const routes = await routesOf(state); // none where they may not be seen
+    return { exact, page: await search(query), query, routes };
   },
   render(state, data, again) {
     return data.order ? one(state, data, again) : list(state, data, again);
@@ -53,11 +55,11 @@ function list(state, data, again) {
   el('label', {}, t('state'), el('select', { name: 'state' },
     [['', t('any')], ...STATES.map((s) => [s, s])].map(([v, text]) => el('option', { value: v, selected: query.state === v, text })))),
   el('label', {}, t('route'), el('select', { name: 'route' },
-    [['', t('any')], ...(state.routes || []).map((r) => [r.name, r.name])].map(([v, text]) => el('option', { value: v, selected: query.route === v, text })))),
+    [['', t('any')], ...data.routes.map((r) => [r.name, r.name])].map(([v, text]) => el('option', { value: v, selected: query.route === v, text })))),
   el('button', { class: 'act', text: t('search') }));
   let rows = data.page.orders;
   if (data.exact) rows = [data.exact, ...rows.filter((o) => urlOf(o) !== urlOf(data.exact))];
-  const shown = [form, table(t('orders'), [
+  const shown = [el('h2', { text: t('orders') }), form, table(t('orders'), [
     [t('id'), orderLink, 'id'],
     [t('state'), (o) => stateOf(o.state)],
     [t('route'), (o) => o.route],
@@ -86,7 +88,7 @@ function eventWords(e) {
 
 function one(state, { order, history }, again) {
   const act = async (verb, sure) => {
-    if (await ask(t(verb), el('p', { text: t(sure, idOf(order)) }), t(verb), t('leave'), verb !== 'pay') === null) return;
+    if (await ask(t(verb), el('p', { text: t(sure, idOf(order)) }), t(verb), t('leave'), { danger: verb !== 'pay' }) === null) return;
     await post(orderPath(order, verb)).then(() => say(t('done')), state.failed);
     again();
   };
@@ -101,14 +103,15 @@ function one(state, { order, history }, again) {
     el('p', {},
       open && el('button', { type: 'button', class: 'act', text: t('pay'), on: { click: () => act('pay', 'surepay') } }), ' ',
       open && el('button', { type: 'button', class: 'danger', text: t('cancel'), on: { click: () => act('cancel', 'surecancel') } }),
-      dead && el('button', { type: 'button', class: 'act', text: t('redrive'), on: { click: () => act('redrive', 'redrive') } }), ' ',
-      dead && el('button', { type: 'button', class: 'danger', text: t('drop'), on: { click: () => act('drop', 'drop') } })),
-    history.reason && el('p', { class: 'bad', text: `${t('reason')}: ${history.reason}` }),
+      dead && el('button', { type: 'button', class: 'act', text: t('redrive'), on: { click: () => act('redrive', 'sureredriveone') } }), ' ',
+      dead && el('button', { type: 'button', class: 'danger', text: t('drop'), on: { click: () => act('drop', 'suredropone') } })),
+    (history.reason ?? history.reason_base64) &&
+      el('p', { class: 'bad id', text: `${t('reason')}: ${visible(history.reason ?? history.reason_base64)}` }),
     el('h3', { text: t('history') }),
     el('ol', { class: 'time' }, history.events.map((e) => el('li', { class: ['failed', 'batch_failed'].includes(e.outcome) ? 'bad-one' : undefined },
       el('span', { class: 'quiet', text: `${moment(e.time_ms)} ` }), eventWords(e),
-      e.reason && el('div', { class: 'quiet', text: e.reason })))),
+      (e.reason ?? e.reason_base64) && el('div', { class: 'quiet id', text: visible(e.reason ?? e.reason_base64) })))),
     payload !== '' && el('h3', { text: t('payload') }),
-    payload !== '' && el('pre', { text: payload }),
+    payload !== '' && el('pre', { text: visible(payload) }),
   ].filter(Boolean);
 }

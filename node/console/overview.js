@@ -12,12 +12,11 @@ export function keep(cluster) {
   const leader = leaderOf(cluster);
   if (!leader) return;
   const s = leader.status;
-  const total = s.paid + s.cancelled + s.expired;
   const last = seen[seen.length - 1];
   const at = performance.now();
-  const rate = last ? Math.max(0, (total - last.total) * 1000 / (at - last.at)) : 0;
+  const rate = last ? Math.max(0, (s.commit - last.commit) * 1000 / (at - last.at)) : 0;
   const all = (s.routes || []).find((r) => r.route === '');
-  seen.push({ at, total, rate, late: all ? all.lateness.total.p90_us / 1000 : 0 });
+  seen.push({ at, commit: s.commit, rate, late: all ? all.lateness.total.p90_us / 1000 : 0 });
   if (seen.length > KEPT) seen.shift();
 }
 
@@ -50,14 +49,16 @@ export function alerts(cluster, routes) {
   return found.sort((a, b) => (a[0] === 'bad' ? 0 : 1) - (b[0] === 'bad' ? 0 : 1));
 }
 
+/** How long ago the first of what is shown was. */
+const ago = () => (seen.length > 1 ? `-${span(seen[seen.length - 1].at - seen[0].at)}` : '');
 const card = (label, value, cls) => el('div', { class: 'card' }, el('b', { class: cls, text: value }), el('span', { text: label }));
 
 export const view = {
   name: 'overview',
-  poll: true,
+  ofCluster: true,
+  poll: () => true,
   render(state) {
     const cluster = state.cluster;
-    if (!cluster) return [el('p', { class: 'quiet', text: t('never') })];
     const leader = leaderOf(cluster);
     const s = leader ? leader.status : {};
     const warnings = alerts(cluster, state.routes);
@@ -71,10 +72,8 @@ export const view = {
         card(t('pending'), number(s.pending)), card(t('closing'), number(s.closing)), card(t('paid'), number(s.paid)),
         card(t('cancelled'), number(s.cancelled)), card(t('expired'), number(s.expired)),
         card(t('deadn'), number(s.dead), s.dead > 0 ? 'warn' : '')),
-      el('h2', { text: t('decided') }),
-      plot(seen.map((x) => x.rate), t('decided'), seen.length > 1 ? `-${span(seen[seen.length - 1].at - seen[0].at)}` : '', '0 s'),
-      el('h2', { text: `${t('lateness')} p90, ms` }),
-      plot(seen.map((x) => x.late), t('lateness'), '', '0 s'),
+      el('h2', { text: t('entries') }), plot(seen.map((x) => x.rate), t('entries'), ago(), t('now')),
+      el('h2', { text: t('latems') }), plot(seen.map((x) => x.late), t('latems'), ago(), t('now')),
       el('h2', { text: t('members') }), members(cluster, leader),
     ];
   },
