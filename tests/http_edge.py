@@ -896,6 +896,10 @@ def with_tls_clients_may_come_with_a_token_alone_where_that_is_allowed():
             got = ask(c.http(i), "GET", "/v1/orders/x", headers={"Authorization": "Bearer " + token},
                       wrap=wrap)
             same((got.status, got.error()), (404, "NOT_FOUND"), "with a token")
+            # A browser has looked whether the certificate has the name: it may be any.
+            for origin, error in (("https://here", "NOT_FOUND"), ("http://here", "FOREIGN_ORIGIN")):
+                browser = {"Authorization": "Bearer " + token, "Origin": origin, "Sec-Fetch-Site": "same-origin"}
+                same(ask(c.http(i), "GET", "/v1/orders/x", headers=browser, wrap=wrap).error(), error, origin)
     finally:
         if c is not None:
             c.close()
