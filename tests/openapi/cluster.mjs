@@ -82,6 +82,16 @@ export class Cluster {
     return { status: answer.status, headers: answer.headers, text: await answer.text() };
   }
 
+  /* Waits until each node is ready, as after a transfer, for 30 s at most. */
+  async settled() {
+    for (let i = 0; i < this.nodes; i++) {
+      for (let tries = 0; tries < 150; tries++) {
+        if ((await fetch(this.url(i) + '/readyz').catch(() => ({ status: 0 }))).status === 200) break;
+        await sleep(200);
+      }
+    }
+  }
+
   /* Waits until the nodes answer, 60 s at most. */
   async ready() {
     for (let tries = 0; tries < 300; tries++) {

@@ -194,7 +194,8 @@ async function access({ drive, cluster, report, document }) {
   await drive('listAudit', undefined, { query: { since: '2026-01-01T00:00:00Z', who: 'nobody', what: 'route', limit: 10 } });
 }
 
-async function node({ drive }) {
+async function node({ drive, cluster }) {
+  await cluster.settled();
   for (const id of ['livez', 'readyz', 'metrics', 'openapi']) await drive(id);
 }
 
