@@ -175,8 +175,6 @@ int ctl_print_json(json_t *object);
 /* Set `key` to the text, or, when it is not UTF-8, "<key>_base64" to its base64. */
 void ctl_json_bytes(json_t *object, const char *key, const void *data, size_t len);
 void ctl_json_time(json_t *object, const char *key_ms, const char *key, uint64_t ms);
-/* malloc'ed, NULL on lack of memory. */
-char *ctl_base64(const void *data, size_t len);
 void ctl_hex(const uint8_t *data, size_t len, char *out); /* 2 * len + 1 bytes */
 
 #endif

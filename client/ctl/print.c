@@ -1,8 +1,8 @@
 /* print.c - what orderctl says: one JSON object, or a line about what went wrong. */
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "../json/base64.h"
 #include "orderctl.h"
 #include "../text/table.h"
 #include "../text/units.h"
@@ -32,16 +32,6 @@ int ctl_print_json(json_t *object)
     return rv == 0 ? CTL_DONE : CTL_UNKNOWN;
 }
 
-char *ctl_base64(const void *data, size_t len)
-{
-    unsigned char *out = malloc(4 * ((len + 2) / 3) + 1);
-
-    if (out != NULL) {
-        EVP_EncodeBlock(out, data, (int)len);
-    }
-    return (char *)out;
-}
-
 void ctl_json_bytes(json_t *object, const char *key, const void *data, size_t len)
 {
     json_t *text = json_stringn(data != NULL ? data : "", len);
@@ -51,7 +41,7 @@ void ctl_json_bytes(json_t *object, const char *key, const void *data, size_t le
         return;
     }
     char longer[64];
-    char *base64 = ctl_base64(data, len);
+    char *base64 = base64_encode((struct slice){data, len});
     snprintf(longer, sizeof longer, "%s_base64", key);
     if (base64 != NULL) {
         json_object_set_new(object, longer, json_string(base64));

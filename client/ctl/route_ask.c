@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "../json/base64.h"
 #include "route.h"
 
 #define SECRET_BYTES 32 /* Standard Webhooks: 24 to 64 */
@@ -31,7 +32,7 @@ char *ctl_route_make_secret(void)
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) {
         return NULL;
     }
-    char *base64 = ctl_base64(bytes, sizeof bytes);
+    char *base64 = base64_encode((struct slice){bytes, sizeof bytes});
     if (base64 == NULL || asprintf(&secret, SECRET_PREFIX "%s", base64) < 0) {
         secret = NULL;
     }

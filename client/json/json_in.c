@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../text/hex.h"
 #include "../text/printable.h"
 #include "json_write.h"
 
@@ -93,21 +94,13 @@ static json_t *read_word(struct reader *r, const char *word, json_t *value)
 
 /* --- strings --- */
 
-static int hex_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* The four digits of \uXXXX; -1: they are none. */
+/* The four digits behind "\u"; -1: they are none. */
 static int32_t read_unit(struct reader *r)
 {
     int32_t unit = 0;
 
     for (int i = 0; i < 4; i++, r->at++) {
-        int digit = r->at < r->end ? hex_digit(*r->at) : -1;
+        int digit = r->at < r->end ? hex_digit((char)*r->at) : -1;
         if (digit < 0) {
             refuse(r, "four hexadecimal digits must follow \\u");
             return -1;

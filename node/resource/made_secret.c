@@ -63,11 +63,31 @@ char *made_secret_token(struct exchange *x)
     return secret;
 }
 
+/* Of a repeated request: what was made is shown in its first answer alone. */
+static void shown_before(struct exchange *x, const char *what)
+{
+    char detail[160];
+
+    snprintf(
+        detail, sizeof detail,
+        "this was done before, with this Idempotency-Key; the %s was shown in that answer alone: "
+        "ask for another one with a new key",
+        what);
+    exchange_refuse(x, 409, "SHOWN_ONCE", detail, NULL);
+}
+
 bool made_secret_taken(struct exchange *x, const struct ordersched_answer *answer,
                        const char *member, const char *secret)
 {
     if (secret == NULL || ordersched_error_class(answer->error) != ORDERSCHED_UNKNOWN) {
-        return resource_done_well(x, answer, (struct slice){0});
+        if (!resource_done_well(x, answer, (struct slice){0})) {
+            return false;
+        }
+        if (secret != NULL && resource_repeated(answer)) {
+            shown_before(x, member);
+            return false;
+        }
+        return true;
     }
     json_t *extra = json_object();
     out_text(extra, "title", ordersched_error_text(answer->error));
@@ -78,14 +98,11 @@ bool made_secret_taken(struct exchange *x, const struct ordersched_answer *answe
     return false;
 }
 
-void made_secret_shown_before(struct exchange *x, const char *what)
+void made_secret_show(json_t *route, const char *secret)
 {
-    char detail[160];
-
-    snprintf(
-        detail, sizeof detail,
-        "this was done before, with this Idempotency-Key; the %s was shown in that answer alone: "
-        "ask for another one with a new key",
-        what);
-    exchange_refuse(x, 409, "SHOWN_ONCE", detail, NULL);
+    if (secret != NULL) {
+        json_t *secrets = json_array();
+        json_array_append_new(secrets, json_string(secret));
+        json_object_set_new(route, "secrets", secrets);
+    }
 }

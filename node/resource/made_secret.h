@@ -14,10 +14,11 @@
 char *made_secret_route(struct exchange *x); /* "whsec_..." */
 char *made_secret_token(struct exchange *x); /* "osdt_..." */
 /* Was what was made taken, as far as is known? False: the exchange is answered. Where the outcome is unknown that
- * is a problem with it, as `member`, for it may be in place. */
+ * is a problem with it, as `member`, for it may be in place; where the request is a copy, that it was shown in
+ * the first answer alone. `secret` NULL: none was made, and the answer counts as it is. */
 bool made_secret_taken(struct exchange *x, const struct ordersched_answer *answer,
                        const char *member, const char *secret);
-/* Of a repeated request: say that what was made is shown in its first answer alone. */
-void made_secret_shown_before(struct exchange *x, const char *what);
+/* Set "secrets" of a route to this one; NULL: none was made. */
+void made_secret_show(json_t *route, const char *secret);
 
 #endif

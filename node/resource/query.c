@@ -3,13 +3,7 @@
 
 #include <string.h>
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
+#include "../../client/text/hex.h"
 
 /* The first byte that may not stand in a target as it is, or whose encoding is broken. */
 static enum query_error find_error(const char *target, size_t len, size_t *at)

@@ -171,6 +171,35 @@ bool resource_done_well(struct exchange *x, const struct ordersched_answer *answ
     return false;
 }
 
+void resource_answer_page(struct exchange *x, const struct ordersched_answer *answer,
+                          const char *name, resource_take_page take)
+{
+    struct slice next;
+
+    if (!resource_done_well(x, answer, (struct slice){0})) {
+        return;
+    }
+    json_t *rows = json_array();
+    if (take(answer, rows, &next)) {
+        exchange_answer(x, 200, out_page(name, rows, next));
+    } else {
+        json_decref(rows);
+        resource_malformed(x);
+    }
+}
+
+void resource_answer_results(struct exchange *x, json_t *results, bool read)
+{
+    if (!read) {
+        json_decref(results);
+        resource_malformed(x);
+        return;
+    }
+    json_t *body = json_object();
+    json_object_set_new(body, "results", results);
+    exchange_answer(x, 200, body);
+}
+
 void resource_malformed(struct exchange *x)
 {
     exchange_refuse(x, 500, "MALFORMED_ANSWER",

@@ -38,6 +38,14 @@ void resource_ask_node(struct exchange *x, uint64_t node, const struct operation
 /* It is OK. `id` is the order's it is about, or of no bytes. */
 bool resource_done_well(struct exchange *x, const struct ordersched_answer *answer,
                         struct slice id);
+/* 200 with a page of a list, {NAME: rows, "cursor"}, whose rows `take` reads from the answer; it returns false
+ * where that cannot be read. Answers the exchange, whatever the answer is. */
+typedef bool (*resource_take_page)(const struct ordersched_answer *answer, json_t *rows,
+                                   struct slice *next);
+void resource_answer_page(struct exchange *x, const struct ordersched_answer *answer,
+                          const char *name, resource_take_page take);
+/* 200 with {"results": results}, whose reference is taken over; where they could not be read, that. */
+void resource_answer_results(struct exchange *x, json_t *results, bool read);
 /* What a node said cannot be read. */
 void resource_malformed(struct exchange *x);
 /* 201 with Location, of these segments. The reference of `body` is taken over. */

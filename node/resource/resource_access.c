@@ -40,18 +40,8 @@ static bool take_page(const struct ordersched_answer *answer, json_t *rows, stru
 
 static void answer_list_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
-    struct slice next;
-    json_t *rows = json_array();
-
     (void)n;
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        json_decref(rows);
-    } else if (!take_page(&answers[0], rows, &next)) {
-        json_decref(rows);
-        resource_malformed(x);
-    } else {
-        exchange_answer(x, 200, out_page("principals", rows, next));
-    }
+    resource_answer_page(x, &answers[0], "principals", take_page);
 }
 
 void resource_principal_list(struct exchange *x)
@@ -244,10 +234,6 @@ static void answer_token_cb(struct exchange *x, const struct ordersched_answer *
         return;
     }
     if (!made_secret_taken(x, &answers[0], "token", token)) {
-        return;
-    }
-    if (resource_repeated(&answers[0])) {
-        made_secret_shown_before(x, "token");
         return;
     }
     /* Of a creation the name came in the body: it stands behind the token. */

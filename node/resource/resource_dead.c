@@ -5,7 +5,6 @@
 
 #include "../../client/wire/list.h"
 #include "out_order.h"
-#include "request_key.h"
 #include "resource.h"
 
 #define LIST_DEFAULT 100
@@ -41,18 +40,8 @@ static bool take_page(const struct ordersched_answer *answer, json_t *orders, st
 
 static void answer_list_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
-    struct slice next;
-    json_t *orders = json_array();
-
     (void)n;
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        json_decref(orders);
-    } else if (!take_page(&answers[0], orders, &next)) {
-        json_decref(orders);
-        resource_malformed(x);
-    } else {
-        exchange_answer(x, 200, out_page("orders", orders, next));
-    }
+    resource_answer_page(x, &answers[0], "orders", take_page);
 }
 
 void resource_dead_list(struct exchange *x)
@@ -70,37 +59,4 @@ void resource_dead_list(struct exchange *x)
         resource_ask(x, &op, answer_list_cb);
     }
     free(cursor);
-}
-
-/* --- one --- */
-
-static void answer_order_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
-{
-    struct slice id = x->segments[2];
-
-    (void)n;
-    if (resource_done_well(x, &answers[0], id)) {
-        exchange_answer(x, 200, out_order(id, &answers[0]));
-    }
-}
-
-static void act_on_one(struct exchange *x, enum operation_code code)
-{
-    uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
-    struct operation op = {.code = code, .request_id = request_id};
-
-    if (resource_unconditional(x) && resource_id(x, 2, &op.id) && resource_no_body(x)) {
-        request_key_make(x, NULL, request_id);
-        resource_ask(x, &op, answer_order_cb);
-    }
-}
-
-void resource_order_redrive(struct exchange *x)
-{
-    act_on_one(x, OPERATION_DEAD_REDRIVE);
-}
-
-void resource_order_drop(struct exchange *x)
-{
-    act_on_one(x, OPERATION_DEAD_DROP);
 }

@@ -65,7 +65,7 @@ void resource_order_put(struct exchange *x)
     json_decref(body);
 }
 
-/* --- pay, cancel, extend --- */
+/* --- pay, cancel, redrive, drop, extend --- */
 
 static void decide(struct exchange *x, enum operation_code code)
 {
@@ -86,6 +86,16 @@ void resource_order_pay(struct exchange *x)
 void resource_order_cancel(struct exchange *x)
 {
     decide(x, OPERATION_CANCEL);
+}
+
+void resource_order_redrive(struct exchange *x)
+{
+    decide(x, OPERATION_DEAD_REDRIVE);
+}
+
+void resource_order_drop(struct exchange *x)
+{
+    decide(x, OPERATION_DEAD_DROP);
 }
 
 void resource_order_extend(struct exchange *x)
@@ -211,18 +221,8 @@ static bool take_page(const struct ordersched_answer *answer, json_t *orders, st
 
 static void answer_list_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
-    struct slice next;
-    json_t *orders = json_array();
-
     (void)n;
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        json_decref(orders);
-    } else if (!take_page(&answers[0], orders, &next)) {
-        json_decref(orders);
-        resource_malformed(x);
-    } else {
-        exchange_answer(x, 200, out_page("orders", orders, next));
-    }
+    resource_answer_page(x, &answers[0], "orders", take_page);
 }
 
 static const char *const state_words[] = {"pending", "closing", "paid", "cancelled",

@@ -128,17 +128,9 @@ static void answer_made_cb(struct exchange *x, const struct ordersched_answer *a
     if (!made_secret_taken(x, &answers[0], "secret", made)) {
         return;
     }
-    if (made != NULL && resource_repeated(&answers[0])) {
-        made_secret_shown_before(x, "secret");
-        return;
-    }
     json_t *route = json_object();
     out_bytes(route, "name", x->segments[2]);
-    if (made != NULL) {
-        json_t *secrets = json_array();
-        json_array_append_new(secrets, json_string(made));
-        json_object_set_new(route, "secrets", secrets);
-    }
+    made_secret_show(route, made);
     resource_created(x, parent, x->segments[2], route);
 }
 

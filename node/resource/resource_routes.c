@@ -179,16 +179,8 @@ static void answer_rotated_cb(struct exchange *x, const struct ordersched_answer
     if (!made_secret_taken(x, &answers[0], "secret", made)) {
         return;
     }
-    if (made != NULL && resource_repeated(&answers[0])) {
-        made_secret_shown_before(x, "secret");
-        return;
-    }
     json_t *route = named(x);
-    if (made != NULL) {
-        json_t *secrets = json_array();
-        json_array_append_new(secrets, json_string(made));
-        json_object_set_new(route, "secrets", secrets);
-    }
+    made_secret_show(route, made);
     exchange_answer(x, 200, route);
 }
 

@@ -115,14 +115,13 @@ static bool read_token(struct fields *f, const char *name, struct slice text,
 static void answer_leases_cb(struct exchange *x, const struct ordersched_answer *answers,
                              unsigned n)
 {
-    json_t *results = json_array();
     struct cursor c;
 
     (void)n;
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        json_decref(results);
         return;
     }
+    json_t *results = json_array();
     cursor_init(&c, answers[0].body, answers[0].body_len);
     uint32_t count = cursor_array(&c);
     for (uint32_t i = 0; i < count && cursor_ok(&c); i++) {
@@ -131,14 +130,7 @@ static void answer_leases_cb(struct exchange *x, const struct ordersched_answer 
         out_text(result, "error", ordersched_error_name((int)(error & INT32_MAX)));
         json_array_append_new(results, result);
     }
-    if (!cursor_ok(&c)) {
-        json_decref(results);
-        resource_malformed(x);
-        return;
-    }
-    json_t *body = json_object();
-    json_object_set_new(body, "results", results);
-    exchange_answer(x, 200, body);
+    resource_answer_results(x, results, cursor_ok(&c));
 }
 
 void resource_lease(struct exchange *x)
@@ -179,16 +171,15 @@ void resource_lease(struct exchange *x)
 static void answer_settled_cb(struct exchange *x, const struct ordersched_answer *answers,
                               unsigned n)
 {
-    json_t *results = json_array();
     struct work_result r;
     struct cursor c;
     bool ok = true;
 
     (void)n;
     if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        json_decref(results);
         return;
     }
+    json_t *results = json_array();
     cursor_init(&c, answers[0].body, answers[0].body_len);
     uint32_t count = cursor_array(&c);
     for (uint32_t i = 0; i < count && ok; i++) {
@@ -199,14 +190,7 @@ static void answer_settled_cb(struct exchange *x, const struct ordersched_answer
         out_number(result, "index", r.index);
         json_array_append_new(results, result);
     }
-    if (!ok || !cursor_ok(&c)) {
-        json_decref(results);
-        resource_malformed(x);
-        return;
-    }
-    json_t *body = json_object();
-    json_object_set_new(body, "results", results);
-    exchange_answer(x, 200, body);
+    resource_answer_results(x, results, ok && cursor_ok(&c));
 }
 
 static void read_report(const json_t *value, size_t place, struct flaw *flaw,

@@ -147,17 +147,6 @@ bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
     return !machine_knows_request(&s->machine, &op);
 }
 
-bool scheduler_has_quota_now(struct scheduler *s, const struct actor *actor,
-                             const struct inbound *in, const struct inbound_item *item)
-{
-    if (!has_quota(s, actor, item->code)) {
-        return false;
-    }
-    struct operation op = operation_of(in, item);
-    struct claim claim = claim_of(s, actor, &op);
-    return claim.shortage.kind != QUOTA_NONE || quota_is_set(&claim.quota);
-}
-
 void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
                       const struct inbound_item *item)
 {
@@ -197,14 +186,20 @@ static void write_over_quota(struct scheduler *s, const struct quota_shortage *s
     result_encode(out, &result);
 }
 
-void scheduler_write_over_quota(struct scheduler *s, const struct inbound *in,
-                                const struct inbound_item *item, struct buffer *out)
+bool scheduler_write_over_quota(struct scheduler *s, const struct actor *actor,
+                                const struct inbound *in, const struct inbound_item *item,
+                                struct buffer *out)
 {
-    struct actor actor = machine_actor(&s->machine, in->caller);
+    if (!has_quota(s, actor, item->code)) {
+        return false;
+    }
     struct operation op = operation_of(in, item);
-    struct claim claim = claim_of(s, &actor, &op); /* as things are now */
-
+    struct claim claim = claim_of(s, actor, &op); /* as things are now */
+    if (claim.shortage.kind == QUOTA_NONE && !quota_is_set(&claim.quota)) {
+        return false;
+    }
     write_over_quota(s, &claim.shortage, out);
+    return true;
 }
 
 void scheduler_write_logged(struct scheduler *s, const struct inbound *in,

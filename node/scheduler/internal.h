@@ -228,18 +228,17 @@ bool scheduler_denies(const struct scheduler *s, const struct actor *actor,
 /* Is a quota of whoever asks used up, so that the log would refuse this item, which is not denied? */
 bool scheduler_is_over_quota(struct scheduler *s, const struct actor *actor,
                              const struct inbound *in, const struct inbound_item *item);
-/* Does who was refused so have a quota still? A leader that was deposed without knowing it refuses nobody by
- * an old state: asked once more when the message's turn in the log has come. */
-bool scheduler_has_quota_now(struct scheduler *s, const struct actor *actor,
-                             const struct inbound *in, const struct inbound_item *item);
 /* It goes into the log. */
 void scheduler_charge(struct scheduler *s, const struct actor *actor, const struct inbound *in,
                       const struct inbound_item *item);
 /* What was let in before does not count: this node begins to lead. */
 void scheduler_open_gates(struct scheduler *s);
-/* Append the result of an item that was refused so, with which quota it is and when to come again. */
-void scheduler_write_over_quota(struct scheduler *s, const struct inbound *in,
-                                const struct inbound_item *item, struct buffer *out);
+/* Append the result of an item that was refused so, with which quota it is and when to come again, when its
+ * message's turn in the log has come. False, and nothing is appended: who asks has no quota any more, by the
+ * state that there is now; a leader that was deposed without knowing it refuses nobody by an old one. */
+bool scheduler_write_over_quota(struct scheduler *s, const struct actor *actor,
+                                const struct inbound *in, const struct inbound_item *item,
+                                struct buffer *out);
 /* Its message's turn in the log has come: is this item, which reads or was denied before, denied? */
 bool scheduler_denies_now(const struct scheduler *s, const struct actor *actor,
                           const struct inbound *in, const struct inbound_item *item);

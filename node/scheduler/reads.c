@@ -293,11 +293,10 @@ static bool compose_item(struct scheduler *s, struct composition *c, uint64_t *b
         compose_denied(s, c, &actor, item, budget_ns);
     } else if (item->error == ORDERSCHED_DENIED) { /* it was when it came, and is not any more */
         answer_error(c, ORDERSCHED_BUSY);
-    } else if (item->error == ORDERSCHED_QUOTA &&
-               !scheduler_has_quota_now(s, &actor, c->reading.in, item)) {
-        answer_error(c, ORDERSCHED_BUSY);
     } else if (item->error == ORDERSCHED_QUOTA) {
-        scheduler_write_over_quota(s, c->reading.in, item, &c->out);
+        if (!scheduler_write_over_quota(s, &actor, c->reading.in, item, &c->out)) {
+            answer_error(c, ORDERSCHED_BUSY); /* likewise */
+        }
         budget_spend(budget_ns, COMPOSE_REFUSED_NS);
     } else if (item->error != ORDERSCHED_OK) {
         scheduler_refused_item(s, c->reading.in, item, &c->out);

@@ -47,9 +47,8 @@ static uint32_t version_of(const struct machine *m)
                                              : SNAPSHOT_VERSION_PLAIN;
 }
 
-static void write_machine(struct buffer *b, const struct machine *m)
+static void write_machine(struct buffer *b, const struct machine *m, uint32_t number)
 {
-    uint32_t number = version_of(m);
     uint8_t version[4];
 
     for (unsigned i = 0; i < sizeof version; i++) {
@@ -211,12 +210,14 @@ size_t snapshot_bound_of_head(const struct machine *m)
 
 void snapshot_write_head(struct buffer *b, const struct machine *m, uint32_t n_recent)
 {
-    write_machine(b, m);
+    uint32_t version = version_of(m); /* which looks at every token */
+
+    write_machine(b, m, version);
     write_routes(b, m);
-    if (version_of(m) >= SNAPSHOT_VERSION_GRANTS) {
-        grants_write(b, &m->grants, version_of(m) >= SNAPSHOT_VERSION_QUOTAS);
+    if (version >= SNAPSHOT_VERSION_GRANTS) {
+        grants_write(b, &m->grants, version >= SNAPSHOT_VERSION_QUOTAS);
     }
-    if (version_of(m) >= SNAPSHOT_VERSION_AUDIT) {
+    if (version >= SNAPSHOT_VERSION_AUDIT) {
         audit_write(b, &m->audit);
     }
     write_uint(b, n_recent);
