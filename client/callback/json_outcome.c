@@ -25,7 +25,8 @@ struct json_outcome json_outcome_read(const json_t *object)
         o.outcome = whole ? OUTCOME_LATER : OUTCOME_FAILED;
     } else if (strcmp(outcome, "failed") == 0) {
         o.says = JSON_SAYS_FAILED;
-        o.reason = json_string_value(json_object_get(object, "reason"));
+        const char *reason = json_string_value(json_object_get(object, "reason"));
+        o.reason = reason != NULL && reason[0] != '\0' ? reason : NULL; /* an empty one is none */
     }
     return o;
 }

@@ -23,7 +23,7 @@ struct json_outcome {
     enum json_says says;
     enum outcome outcome; /* FAILED unless JSON_SAYS_OUTCOME */
     uint64_t delay_ms;    /* of LATER, else 0; at most ORDERSCHED_DEADLINE_MAX_MS */
-    /* Of JSON_SAYS_FAILED: the receiver's, lives as long as the object; or NULL. */
+    /* Of JSON_SAYS_FAILED: the receiver's, not empty, lives as long as the object; or NULL. */
     const char *reason;
 };
 

@@ -113,6 +113,7 @@ static void what_is_no_outcome_is_a_failed_attempt_with_its_reason(void **state)
                   "outcome \"later\" without a delay_ms in whole milliseconds");
     assert_failed("echo '{\"delay_ms\":-1}'; exit 11",
                   "exit code 11 with a delay_ms that is not in whole milliseconds");
+    assert_failed("echo '{\"outcome\":\"failed\",\"reason\":\"\"}'", "the program says failed");
     assert_failed("echo '{\"outcome\":\"failed\",\"reason\":\"bank is closed\"}'",
                   "bank is closed");
     assert_failed("head -c 70000 /dev/zero", "more than 65536 bytes of output");
