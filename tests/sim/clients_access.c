@@ -12,6 +12,7 @@
 
 #define ADMIN_TIMEOUT_MS 4000
 #define AGAIN_US 100000    /* after a change that did not get through */
+#define FAR_AHEAD_MS 60000 /* of the cluster's time */
 #define LINGER_US 1500000  /* how long one that was revoked goes on asking, at most */
 #define GENERATIONS_MAX 30 /* the last one of a client is not revoked */
 
@@ -225,6 +226,16 @@ static void access_done(struct clients *s)
     }
 }
 
+/* After a set-back the id of an earlier copy may lie ahead by hours, and no copy of it counts until then:
+ * whoever wants it done asks anew. Closer by it is waited for, as copies may still be under way. */
+static bool access_id_is_far_ahead(const struct admin *a)
+{
+    uint64_t cluster_ms;
+
+    return client_logic_time(&a->client.logic, client_now_ms(&a->client), &cluster_ms) &&
+           request_id_time_ms(a->request) > cluster_ms + FAR_AHEAD_MS;
+}
+
 static void access_answered(void *arg, const struct ordersched_answer *answer)
 {
     struct clients *s = arg;
@@ -237,6 +248,9 @@ static void access_answered(void *arg, const struct ordersched_answer *answer)
      * another. */
     bool unknown = ordersched_error_class(answer->error) == ORDERSCHED_UNKNOWN;
     a->has_request = unknown || (a->has_request && answer->error >= ORDERSCHED_INVALID);
+    if (answer->error == ORDERSCHED_EARLY_REQUEST && access_id_is_far_ahead(a)) {
+        a->has_request = false;
+    }
     if (s->closing) {
         return;
     }
