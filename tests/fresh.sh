@@ -7,7 +7,7 @@
 #   --user    as a user who has sudo; else as root, without sudo
 #   --keep    the root stays: build/fresh/DIST.XXXXXX
 #
-#   GOALS="demo check"    TESTS="test_wheel it_*"    PACKAGES="python3 nodejs", put in besides
+#   GOALS="demo demo-tls check"    TESTS="test_wheel it_*"    PACKAGES="python3 nodejs", put in besides
 #
 # The clone is of what is committed here. Its path has a space and Chinese characters in it, the locale
 # is one that is not generated, and mounts, processes and loopback are the run's own: nothing is left
@@ -35,7 +35,7 @@ for word in "$@"; do
     *) fail "$word is none of: bookworm, trixie, --user, --keep" ;;
     esac
 done
-goals=${GOALS:-demo check}
+goals=${GOALS:-demo demo-tls check} # demo-tls: make demo TLS=1
 packages=${PACKAGES:-}
 dir=$PWD/build/fresh
 bare=$dir/$dist.tar
@@ -68,20 +68,22 @@ mount_all() {
 }
 
 run_goals() {
-    local root=$1 path='neue Bestellungen 订单' goal rc begin word failed=0 results=()
+    local root=$1 path='neue Bestellungen 订单' goal rc begin word failed=0 results=() words
 
     { hostname fresh && ip link set lo up && mount_all; } || fail "the root cannot be entered"
     newcomer . mkdir "$path" || exit 1
     newcomer "$path" git -c advice.detachedHead=false -c init.defaultBranch=main clone -q \
         /var/tmp/orderschedd.bundle orderschedd || exit 1
     for goal in $goals; do
-        say "$who: make $goal"
+        words=("$goal")
+        [ "$goal" = demo-tls ] && words=(demo TLS=1)
+        say "$who: make ${words[*]}"
         begin=$SECONDS
-        newcomer "$path/orderschedd" make "$goal" ${TESTS:+"TESTS=$TESTS"} |
+        newcomer "$path/orderschedd" make "${words[@]}" ${TESTS:+"TESTS=$TESTS"} |
             tee "$dir/$name.$goal.log"
         rc=${PIPESTATUS[0]}
         [ "$rc" -eq 0 ] && word=passed || word=FAILED failed=1
-        results+=("$who: make $goal: $word, $((SECONDS - begin)) s")
+        results+=("$who: make ${words[*]}: $word, $((SECONDS - begin)) s")
     done
     printf '\n'
     printf 'fresh: %s\n' "${results[@]}"
