@@ -1,13 +1,14 @@
 #!/bin/bash
 # fresh.sh - a newcomer's machine: a bare Debian with nothing but git and make, in which the project is
-# cloned, and `make demo` and `make check` run (`make fresh DIST=trixie`).
+# cloned; in which the first order is cancelled by README's commands, and `make demo`, `make demo TLS=1`
+# and `make check` run (`make fresh DIST=trixie`). How long each took is told at the end.
 #
 #   tests/fresh.sh [bookworm|trixie] [--user] [--keep]
 #
 #   --user    as a user who has sudo; else as root, without sudo
 #   --keep    the root stays: build/fresh/DIST.XXXXXX
 #
-#   GOALS="demo demo-tls check"    TESTS="test_wheel it_*"    PACKAGES="python3 nodejs", put in besides
+#   GOALS="first demo demo-tls check"    TESTS="test_wheel it_*"    PACKAGES="python3 nodejs", put in besides
 #
 # The clone is of what is committed here. Its path has a space and Chinese characters in it, the locale
 # is one that is not generated, and mounts, processes and loopback are the run's own: nothing is left
@@ -35,7 +36,7 @@ for word in "$@"; do
     *) fail "$word is none of: bookworm, trixie, --user, --keep" ;;
     esac
 done
-goals=${GOALS:-demo demo-tls check} # demo-tls: make demo TLS=1
+goals=${GOALS:-first demo demo-tls check}
 packages=${PACKAGES:-}
 dir=$PWD/build/fresh
 bare=$dir/$dist.tar
@@ -67,23 +68,39 @@ mount_all() {
         mount -t devpts -o newinstance,ptmxmode=666,mode=620 devpts "$root/dev/pts"
 }
 
+# The commands of README's section "The first cancelled order", as a terminal of bash gets them, and the
+# command in front of them.
+first_order() {
+    echo 'make deps all || exit 1'
+    awk '/^## / { in_it = $0 == "## The first cancelled order" } in_it && /^    / { print substr($0, 5) }' README.md
+}
+
+# What `make all` built must have cancelled an order by then.
+make_first() {
+    newcomer "$1" bash -c "$(first_order)" | tee "$dir/$name.first.log"
+    grep -q '"state": *"EXPIRED"' "$dir/$name.first.log" && grep -q TOO_LATE "$dir/$name.first.log"
+}
+
+run_goal() { # goal directory
+    case $1 in
+    first) make_first "$2" ;;
+    demo-tls) newcomer "$2" make demo TLS=1 | tee "$dir/$name.$1.log" ;;
+    *) newcomer "$2" make "$1" ${TESTS:+"TESTS=$TESTS"} | tee "$dir/$name.$1.log" ;;
+    esac
+}
+
 run_goals() {
-    local root=$1 path='neue Bestellungen 订单' goal rc begin word failed=0 results=() words
+    local root=$1 path='neue Bestellungen 订单' goal begin word failed=0 results=()
 
     { hostname fresh && ip link set lo up && mount_all; } || fail "the root cannot be entered"
     newcomer . mkdir "$path" || exit 1
     newcomer "$path" git -c advice.detachedHead=false -c init.defaultBranch=main clone -q \
         /var/tmp/orderschedd.bundle orderschedd || exit 1
     for goal in $goals; do
-        words=("$goal")
-        [ "$goal" = demo-tls ] && words=(demo TLS=1)
-        say "$who: make ${words[*]}"
+        say "$who: $goal"
         begin=$SECONDS
-        newcomer "$path/orderschedd" make "${words[@]}" ${TESTS:+"TESTS=$TESTS"} |
-            tee "$dir/$name.$goal.log"
-        rc=${PIPESTATUS[0]}
-        [ "$rc" -eq 0 ] && word=passed || word=FAILED failed=1
-        results+=("$who: make ${words[*]}: $word, $((SECONDS - begin)) s")
+        run_goal "$goal" "$path/orderschedd" && word=passed || word=FAILED failed=1
+        results+=("$who: $goal: $word, $((SECONDS - begin)) s")
     done
     printf '\n'
     printf 'fresh: %s\n' "${results[@]}"
