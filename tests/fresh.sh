@@ -129,8 +129,11 @@ furnish() {
     set -- ${as_user:+sudo} $packages
     printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 fresh\n' >"$root/etc/hosts"
     cat /etc/resolv.conf >"$root/etc/resolv.conf"
-    [ $# -eq 0 ] || chroot "$root" env DEBIAN_FRONTEND=noninteractive sh -c 'apt-get -qq update &&
-        apt-get -qq -y --no-install-recommends install "$@" >/dev/null' sh "$@" ||
+    # With /proc, which a Java that configures itself looks at.
+    # shellcheck disable=SC2016 # the inner shell's
+    [ $# -eq 0 ] || unshare --mount --propagation private env DEBIAN_FRONTEND=noninteractive sh -c '
+        mount -t proc proc "$1/proc" && cd / && root=$1 && shift && chroot "$root" apt-get -qq update &&
+        chroot "$root" apt-get -qq -y --no-install-recommends install "$@" >/dev/null' sh "$root" "$@" ||
         fail "could not be put in: $*"
     [ -n "$as_user" ] || return 0
     chroot "$root" useradd --create-home --home-dir /srv/neu --shell /bin/bash neu &&
