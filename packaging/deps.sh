@@ -74,7 +74,7 @@ have() {
     sbin) PATH=$PATH:/usr/sbin command -v "$what" >/dev/null ;;
     header) have_header "$what" ;;
     php) command -v php >/dev/null && php -m | grep -x "$what" >/dev/null ;;
-    fuzzer) command -v clang >/dev/null && compgen -G "$(clang --print-runtime-dir)/$what*" >/dev/null ;;
+    fuzzer) command -v clang >/dev/null && compgen -G "$(clang -print-resource-dir)/lib/*/$what*" >/dev/null ;;
     module)
         command -v pkg-config >/dev/null &&
             pkg-config --atleast-version="${version:-0}" "$what" 2>/dev/null

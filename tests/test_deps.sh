@@ -41,8 +41,8 @@ esac'
 # A Debian 12 that has everything but libraft.
 fresh() {
     rm -rf "$SYSROOT" "$CALLS"
-    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT"/usr/include/{nng,mbedtls} "$SYSROOT/clang"
-    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT/clang/libclang_rt.fuzzer-x86_64.a" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng,mbedtls/ssl}.h
+    mkdir -p "$SYSROOT/etc/apt/sources.list.d" "$SYSROOT"/usr/include/{nng,mbedtls} "$SYSROOT/clang/lib/linux"
+    touch "$CALLS" "$SYSROOT/mirror" "$SYSROOT/clang/lib/linux/libclang_rt.fuzzer-x86_64.a" "$SYSROOT"/usr/include/{stdio,msgpack,cmocka,nng/nng,mbedtls/ssl}.h
     printf 'ID=debian\nVERSION_CODENAME=bookworm\n' >"$SYSROOT/etc/os-release"
     echo 0 >"$SYSROOT/uid"
     sources=$SYSROOT/etc/apt/sources.list.d
@@ -112,7 +112,7 @@ rm "$SYSROOT/usr/include/cmocka.h"
 run --missing
 check what_is_missing_is_listed [ "$rc-$output" = $'1-libraft-dev\nlibcmocka-dev' ]
 check listing_changes_nothing [ ! -s "$CALLS" ]
-rm "$SYSROOT"/clang/*
+rm "$SYSROOT"/clang/lib/linux/*
 run --missing
 check a_clang_without_libfuzzer_is_noticed says libclang-rt-dev
 

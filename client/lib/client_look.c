@@ -260,6 +260,18 @@ static int handshake_own(struct handshake *h, const struct client_tls_files *fil
     return rv != 0 ? rv : mbedtls_ssl_conf_own_cert(&h->config, &h->cert, &h->key);
 }
 
+/* TLS 1.2, which nng's client speaks. */
+static void handshake_of_tls_1_2(mbedtls_ssl_config *config)
+{
+#if MBEDTLS_VERSION_NUMBER < 0x03020000
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_max_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+#else
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+#endif
+}
+
 /* `files` NULL: nothing is checked, as it is only of interest whether TLS is spoken. */
 static int handshake_configure(struct handshake *h, const struct client_tls_files *files)
 {
@@ -268,10 +280,7 @@ static int handshake_configure(struct handshake *h, const struct client_tls_file
 
     mbedtls_ssl_conf_rng(&h->config, client_tls_random, NULL);
     mbedtls_ssl_conf_authmode(&h->config, MBEDTLS_SSL_VERIFY_NONE);
-    mbedtls_ssl_conf_min_version(&h->config, MBEDTLS_SSL_MAJOR_VERSION_3,
-                                 MBEDTLS_SSL_MINOR_VERSION_3);
-    mbedtls_ssl_conf_max_version(&h->config, MBEDTLS_SSL_MAJOR_VERSION_3,
-                                 MBEDTLS_SSL_MINOR_VERSION_3);
+    handshake_of_tls_1_2(&h->config);
     if (rv != 0 || files == NULL) {
         return rv;
     }
