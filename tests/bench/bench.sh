@@ -109,7 +109,7 @@ measure 240 growth --orders "$(size "$LARGE" 30000)" --base "$(size 10000)" \
     --sample "$(size 300000 1000)"
 measure 150 stall --orders "$(size 1000000)" --over 10s --at-most 30s \
     --node-flags "snapshot-threshold=2048,snapshot-trailing=1024"
-measure 300 stall --reads --orders "$(size 1000000)" --over 10s
+measure 1500 stall --reads --orders "$(size 1000000)" --over 10s --again "$(size 10 0)"
 measure_named 5400 soak --orders "$(size "$SOAK" 4000)"
 measure_named 300 overload
 
