@@ -14,7 +14,8 @@
 #   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
 #                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
 #   make all      build the programs and the client library under build/
-#   make deps     install the Debian packages that are missing
+#   make deps     install the Debian packages that are missing; make deps-build, those that only
+#                 tests need left out
 #   make format   lay the code out as tests/test_format.sh wants it, with clang-format 14
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
 #   make uninstall     remove them again; configuration and data stay
@@ -109,7 +110,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps check demo fresh fuzz bench sim sim-selftest jepsen jepsen-selftest \
+ifeq ($(MAKELEVEL)$(filter deps deps-build check demo fresh fuzz bench sim sim-selftest jepsen jepsen-selftest \
     deps-jepsen bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -118,12 +119,22 @@ endif
 .SECONDARY: # keep the objects of programs
 .DELETE_ON_ERROR:
 
-.PHONY: all
-all: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(BUILD)/ordersched.pc
+# With `make deps-build all` on a new machine, what was installed is seen by another make.
+ASKED_DEPS := $(filter deps deps-build,$(MAKECMDGOALS))
+.PHONY: all-behind-deps tests-behind-deps
+all-behind-deps tests-behind-deps: $(ASKED_DEPS)
+	@$(MAKE) $(JOBS) --no-print-directory $(@:-behind-deps=)
 
-.PHONY: deps
+.PHONY: all
+all: $(if $(ASKED_DEPS),all-behind-deps,$(PROGRAMS) $(LIBRARY).so $(LIBRARY).a \
+    $(BUILD)/ordersched.pc)
+
+.PHONY: deps deps-build
 deps:
 	@packaging/deps.sh
+
+deps-build: # without what only tests need
+	@packaging/deps.sh --build
 
 # The sub-make is needed: what pkg-config knows may have changed with deps. If the fuzz targets do not build,
 # their test says so.
@@ -141,8 +152,8 @@ fresh:
 	@TESTS='$(TESTS)' tests/fresh.sh $(DIST) --user
 
 .PHONY: tests
-tests: $(PROGRAMS) $(LIBRARY).so $(LIBRARY).a $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim \
-    $(BUILD)/ordersim-mutants $(JEPSEN) $(FUZZ_PROGRAMS)
+tests: $(if $(ASKED_DEPS),tests-behind-deps,$(PROGRAMS) $(LIBRARY).so $(LIBRARY).a \
+    $(TEST_PROGRAMS) $(PRELOADS) $(BUILD)/ordersim $(BUILD)/ordersim-mutants $(JEPSEN) $(FUZZ_PROGRAMS))
 
 # What only tests need is not installed for it.
 .PHONY: demo

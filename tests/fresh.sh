@@ -71,7 +71,7 @@ mount_all() {
 # The commands of README's section "The first cancelled order", as a terminal of bash gets them, and the
 # command in front of them.
 first_order() {
-    echo 'make deps all || exit 1'
+    echo 'make deps-build all || exit 1'
     awk '/^## / { in_it = $0 == "## The first cancelled order" } in_it && /^    / { print substr($0, 5) }' README.md
 }
 
@@ -127,6 +127,7 @@ make_bare() {
 furnish() {
     # shellcheck disable=SC2086 # words
     set -- ${as_user:+sudo} $packages
+    case " $goals " in *' first '*) set -- curl "$@" ;; esac # README says that it takes one
     printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 fresh\n' >"$root/etc/hosts"
     cat /etc/resolv.conf >"$root/etc/resolv.conf"
     # With /proc, which a Java that configures itself looks at.
