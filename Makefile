@@ -68,7 +68,7 @@ SINK_SRC := $(call in_folders,client/sink)
 CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback json lib))
 # What the client library is made of; the other files it needs are taken from the archive.
 LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
-RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access core loop peer consensus tls transport disk))
+RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access forecast core loop peer consensus tls transport disk))
 NODE_SRC := $(filter-out node/main.c,$(call in_folders,node \
     $(addprefix node/,metrics host commit dispatch callback api config front resource scheduler)))
 ifneq ($(FUZZ),) # no more of them than the targets use

@@ -569,7 +569,8 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         paid cancelled expired dead oldest_overdue_ms memory_bytes deliveries queued disk version
         routes loop_stalls_us loop_processor_us reserves reserves_refused recent_requests lost_data clients
         clock clock_ahead_ms clock_low_us clock_high_us clock_error_max_ms clock_ms clock_trusted
-        clock_by_trusted time_ms time_known lone_clock clocks tls tls_until_ms identity authorisation principals""".split()
+        clock_by_trusted time_ms time_known lone_clock clocks tls tls_until_ms identity authorisation principals
+        became_due forecast_from_ms forecast""".split()
     for node in [leader] + cluster.followers():
         status = node.one(STATUS, flags=LOCAL).body
         same(sorted(set(keys) - set(status)), [], "missing keys")
@@ -583,7 +584,10 @@ def status_and_digest_are_of_the_node_that_was_asked(cluster):
         same({k for k, v in status.items() if not isinstance(v, int)},
              {"cluster", "identity", "address", "role", "disk", "version", "clients", "routes",
               "loop_stalls_us", "loop_processor_us", "clock", "lone_clock", "clocks",
-              "authorisation", "tls"})
+              "authorisation", "tls", "forecast"})
+        same(len(status["forecast"]), 60)
+        same(status["forecast_from_ms"] % 60000, 0)
+        assert 0 <= status["time_ms"] - status["forecast_from_ms"] < 61000, status
         if node is leader: # all clocks here are one
             same((status["clock"], status["clock_ahead_ms"]), ("agreed", 0))
             same({(len(c), c[2]) for c in status["clocks"]}, {(4, 0)})

@@ -70,7 +70,8 @@ arrows=(
     'raft:'
     'raft/memory: client/base'
     'raft/access: client/base client/wire raft'
-    'raft/core: client/base client/wire raft raft/access raft/memory'
+    'raft/forecast: client/base'
+    'raft/core: client/base client/wire raft raft/access raft/forecast raft/memory'
     'raft/loop:'
     'raft/peer: client/wire raft'
     'raft/consensus: client raft raft/core raft/memory raft/peer'
@@ -162,12 +163,12 @@ nothing_but_tests_includes_tests() {
 # All of it but raft/memory/pages, which asks the system for memory as malloc does, and
 # raft/core/secret, which asks OpenSSL for a MAC.
 core_sources() {
-    sources raft | grep -E '^raft/((access|core)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -vE '/(secret|seal)\.'
+    sources raft | grep -E '^raft/((access|core|forecast)/[a-z_]*|mutant|memory/(link|slab))\.[ch]$' | grep -vE '/(secret|seal)\.'
 }
 the_core_includes_no_clock_loop_or_library() {
     core_sources | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include' |
         grep -vE '<(assert|inttypes|limits|stdbool|stddef|stdint|stdio|stdlib|string|xxhash)\.h>' |
-        grep -vE '"(\.\./\.\./client/(base/must|wire/[a-z_]+)|\.\./mutant|\.\./access/[a-z_]+|\.\./memory/(link|slab|pages)|[a-z_]+)\.h"'
+        grep -vE '"(\.\./\.\./client/(base/must|wire/[a-z_]+)|\.\./mutant|\.\./access/[a-z_]+|\.\./forecast/forecast|\.\./memory/(link|slab|pages)|[a-z_]+)\.h"'
 }
 the_core_calls_no_clock_randomness_environment_or_file() {
     local file

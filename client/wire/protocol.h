@@ -50,6 +50,7 @@
 #define PROTOCOL_LIST_MAX 256           /* orders in a page */
 #define PROTOCOL_FORESEE_MAX 4096u      /* due orders that CLOCK_SET_BACK looks at */
 #define PROTOCOL_REASON_MAX 160         /* bytes: why a delivery failed */
+#define PROTOCOL_FORECAST_MINUTES 60    /* of which STATUS knows how many orders become due */
 #define PROTOCOL_STALL_SECONDS 60       /* of which STATUS knows the longest round of the loop */
 #define PROTOCOL_CURSOR_MAX (8 + ORDERSCHED_ID_MAX) /* opaque: raft/core/machine_read.c makes it */
 #define PROTOCOL_TOKENS_MAX 1000                    /* reservations in a message or its answer */
@@ -441,6 +442,9 @@ void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"
  *                "follower" "removed") "leader" "term" "commit" "applied" "last" "now_ms" "epoch" "pending"
  *                "closing" "paid" "cancelled" "expired" "dead" "oldest_overdue_ms"
+ *                "became_due" (orders, since the node started) "forecast_from_ms" (when the present
+ *                minute began) "forecast" (orders that are PENDING, by the minute of their deadline, from
+ *                there on: [n, ...], PROTOCOL_FORECAST_MINUTES of them)
  *                "memory_bytes" "deliveries" "queued" "disk" ("ok" "low" "full") "version"
  *                "routes" (the leader's, since it started: [[route, deliveries in flight, orders
  *                ready, window at present, ms of silence left, [five of [count, p50, p90, p99, p99.9,

@@ -76,7 +76,7 @@ function replace(content, same) {
   const scrolled = same ? [...main.querySelectorAll('.wide')].map((n) => n.scrollLeft) : [];
   main.replaceChildren(...content);
   main.querySelectorAll('.wide').forEach((n, i) => { n.scrollLeft = scrolled[i] ?? 0; });
-  if (inside) ([...main.querySelectorAll('a, button, input, select')].find((n) => markOf(n) === mark) ?? main).focus();
+  if (inside) ([...main.querySelectorAll('a, button, input, select, summary')].find((n) => markOf(n) === mark) ?? main).focus();
 }
 
 function frame(view) {

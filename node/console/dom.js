@@ -1,4 +1,5 @@
 // dom.js - elements, made without any HTML text: what an order or a receiver says is only ever text.
+import { number } from './words.js';
 
 // What shows nothing, or turns the order of what stands around it: two ids that differ must not look the same.
 const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
@@ -74,14 +75,17 @@ export function say(sentence) {
   hide = setTimeout(() => { said.textContent = ''; said.className = ''; }, 8000);
 }
 
-/** Bars over equal steps; `label` says the picture in words, as do the numbers below it. */
-export function plot(values, label, left, right) {
-  const most = Math.max(1, ...values);
+/** Bars over equal steps; `label` says the picture in words, `titles` each bar. Below stand where it begins and ends,
+ *  and how much its highest bar is. */
+export function plot(values, label, { left, right, unit = '', titles }) {
+  const most = Math.max(...values, 0);
+  const top = most || 1;
   const w = 1000 / Math.max(1, values.length);
-  const told = (n) => String(Math.round(n * 10) / 10);
   return el('figure', {},
     svg('svg', { class: 'plot', viewBox: '0 0 1000 100', preserveAspectRatio: 'none', role: 'img', 'aria-label': label },
-      values.map((v, i) => svg('rect', { x: i * w, y: 100 - 95 * v / most, width: Math.max(0.5, w - 1), height: 95 * v / most }))),
-    el('figcaption', {}, el('span', { text: left }), el('span', { text: `\u2191 ${told(most)}` }),
-      el('span', { text: `${right} ${told(values[values.length - 1] ?? 0)}` })));
+      values.map((v, i) => svg('rect', { x: i * w, y: 100 - heightOf(v, top), width: Math.max(0.5, w - 1), height: heightOf(v, top) },
+        titles && svg('title', {}, titles[i])))),
+    el('figcaption', {}, el('span', { text: left }), el('span', { text: `\u2191 ${rounded(most)}${unit && ` ${unit}`}` }), el('span', { text: right })));
 }
+const heightOf = (v, most) => (v > 0 ? Math.max(2, 95 * v / most) : 0); // one order beside a million is seen
+const rounded = (n) => number(n < 100 ? Math.round(n * 10) / 10 : Math.round(n));

@@ -1,5 +1,6 @@
 // overview.js - the cluster at a glance: who leads, what needs attention, what is decided, how late.
 import { el, table, plot } from './dom.js';
+import { forecast, forecastOf } from './forecast.js';
 import { t, number, moment, span } from './words.js';
 
 const LAG = 1000; // entries
@@ -14,9 +15,11 @@ export function keep(cluster) {
   const s = leader.status;
   const last = seen[seen.length - 1];
   const at = performance.now();
-  const rate = last ? Math.max(0, (s.commit - last.commit) * 1000 / (at - last.at)) : 0;
+  const perSecond = (now, before) => Math.max(0, (now - before) * 1000 / (at - last.at));
+  const rate = last ? perSecond(s.commit, last.commit) : 0;
+  const due = last && last.id === leader.id ? perSecond(s.became_due, last.became) : 0; // each node counts for itself
   const all = (s.routes || []).find((r) => r.route === '');
-  seen.push({ at, commit: s.commit, rate, late: all ? all.lateness.total.p90_us / 1000 : 0 });
+  seen.push({ at, id: leader.id, commit: s.commit, became: s.became_due, rate, due, late: all ? all.lateness.total.p90_us / 1000 : 0 });
   if (seen.length > KEPT) seen.shift();
 }
 
@@ -51,6 +54,12 @@ export function alerts(cluster, routes) {
 
 /** How long ago the first of what is shown was. */
 const ago = () => (seen.length > 1 ? `-${span(seen[seen.length - 1].at - seen[0].at)}` : '');
+/** One of the figures that were seen, as it went. */
+function lately(name, of) {
+  const values = seen.map(of);
+  return [el('h2', { text: t(name) }),
+    plot(values, t(name), { left: ago(), right: `${t('now')} ${number(Math.round((values[values.length - 1] ?? 0) * 10) / 10)}` })];
+}
 const card = (label, value, cls) => el('div', { class: 'card' }, el('b', { class: cls, text: value }), el('span', { text: label }));
 
 export const view = {
@@ -61,6 +70,7 @@ export const view = {
     const cluster = state.cluster;
     const leader = leaderOf(cluster);
     const s = leader ? leader.status : {};
+    const coming = forecastOf(cluster, leader);
     const warnings = alerts(cluster, state.routes);
     return [
       el('h2', { text: t('alerts') }),
@@ -72,10 +82,10 @@ export const view = {
         card(t('pending'), number(s.pending)), card(t('closing'), number(s.closing)), card(t('paid'), number(s.paid)),
         card(t('cancelled'), number(s.cancelled)), card(t('expired'), number(s.expired)),
         card(t('deadn'), number(s.dead), s.dead > 0 ? 'warn' : '')),
-      el('h2', { text: t('entries') }), plot(seen.map((x) => x.rate), t('entries'), ago(), t('now')),
-      el('h2', { text: t('latems') }), plot(seen.map((x) => x.late), t('latems'), ago(), t('now')),
+      coming ? forecast(coming) : [],
+      lately('duenow', (x) => x.due), lately('entries', (x) => x.rate), lately('latems', (x) => x.late),
       el('h2', { text: t('members') }), members(cluster, leader),
-    ];
+    ].flat();
   },
 };
 

@@ -12,7 +12,9 @@ export const words = {
     overdue: 'The oldest order that is due waits for {0} s.', paused: 'Route {0} is paused: its orders become due and are not delivered.',
     deadones: '{0} orders are dead letters.', fine: 'Nothing that needs you.', alerts: 'What needs attention',
     leader: 'Leader', term: 'Term', commit: 'Log index', pending: 'Pending', closing: 'Due, not settled', paid: 'Paid', cancelled: 'Cancelled',
-    expired: 'Expired', deadn: 'Dead', time: "The cluster's time", entries: 'Log entries a second', latems: 'Lateness, ms: 9 of 10 are below (p90)', now: 'now',
+    expired: 'Expired', deadn: 'Dead', time: "The cluster's time", entries: 'Log entries a second', duenext: 'Orders due in the next hour', duenow: 'Orders becoming due, a second',
+    duesum: '{0} in the next hour.', duemost: 'Most at {0}', dueminute: '{0}: {1}, {2} a second', duenone: 'No order is due in the next hour.',
+    astable: 'As a table', minute: 'Minute', persecond: 'A second', aminute: 'a minute', latems: 'Lateness, ms: 9 of 10 are below (p90)', now: 'now',
     lateness: 'Lateness', node: 'Node', role: 'Role', address: 'Address', behind: 'Behind', clockcol: 'Clock', diskcol: 'Disk', memory: 'Memory', version: 'Version',
     notup: 'no answer', id: 'Id', state: 'State', route: 'Route', deadline: 'Deadline', remaining: 'Left', search: 'Search', prefix: 'Id or prefix',
     any: 'any', more: 'More', none: 'None.', history: 'History', payload: 'Payload', attempts: 'Attempts', next: 'Next attempt', why: 'Why it is late',
@@ -41,7 +43,9 @@ export const words = {
     overdue: '最早到期的订单已等待 {0} 秒。', paused: '路由 {0} 已暂停:订单到期但不会投递。',
     deadones: '有 {0} 个订单成为死信。', fine: '没有需要处理的事项。', alerts: '需要关注',
     leader: '领导者', term: '任期', commit: '日志位置', pending: '待支付', closing: '已到期未结', paid: '已支付', cancelled: '已取消',
-    expired: '已过期', deadn: '死信', time: '集群时间', entries: '每秒日志条数', latems: '延迟(毫秒):十分之九低于此值(p90)', now: '现在',
+    expired: '已过期', deadn: '死信', time: '集群时间', entries: '每秒日志条数', duenext: '未来一小时到期的订单', duenow: '每秒到期的订单',
+    duesum: '未来一小时共 {0} 个。', duemost: '最多的一分钟 {0}', dueminute: '{0}:{1} 个,每秒 {2} 个', duenone: '未来一小时没有订单到期。',
+    astable: '以表格显示', minute: '分钟', persecond: '每秒', aminute: '个/分钟', latems: '延迟(毫秒):十分之九低于此值(p90)', now: '现在',
     lateness: '延迟', node: '节点', role: '角色', address: '地址', behind: '落后', clockcol: '时钟', diskcol: '磁盘', memory: '内存', version: '版本',
     notup: '无应答', id: '编号', state: '状态', route: '路由', deadline: '截止时间', remaining: '剩余', search: '查找', prefix: '编号或前缀',
     any: '全部', more: '更多', none: '无。', history: '历史', payload: '载荷', attempts: '尝试次数', next: '下次尝试', why: '为何延迟',
@@ -71,6 +75,10 @@ export function t(key, ...values) {
 export function number(n) { return Number(n ?? 0).toLocaleString(language === 'zh' ? 'zh-CN' : 'en-GB'); }
 export function moment(ms) {
   return ms ? new Date(ms).toLocaleString(language === 'zh' ? 'zh-CN' : 'en-GB', { hourCycle: 'h23' }) : '';
+}
+/** When a minute begins. */
+export function minute(ms) {
+  return new Date(ms).toLocaleTimeString(language === 'zh' ? 'zh-CN' : 'en-GB', { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 }
 export function span(ms) {
   const s = Math.max(0, Math.round(ms / 1000));

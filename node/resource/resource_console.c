@@ -33,6 +33,7 @@ PART(api, "api.js")
 PART(dom, "dom.js")
 PART(words, "words.js")
 PART(overview, "overview.js")
+PART(forecast, "forecast.js")
 PART(orders, "orders.js")
 PART(routes, "routes.js")
 PART(dead, "dead.js")
@@ -54,6 +55,7 @@ static const struct part {
       SCRIPT(dom),
       SCRIPT(words),
       SCRIPT(overview),
+      SCRIPT(forecast),
       SCRIPT(orders),
       SCRIPT(routes),
       SCRIPT(dead),

@@ -129,6 +129,21 @@ static void write_key_seconds(struct buffer *b, const char *key,
     }
 }
 
+/* By the time as it goes on: with nothing written, the last entry's may be hours old. */
+static void write_forecast(struct scheduler *s, struct buffer *b)
+{
+    uint64_t time_ms = scheduler_told_ms(s);
+
+    time_ms -= time_ms % FORECAST_MINUTE_MS;
+    write_key_uint(b, "became_due", s->machine.became_due);
+    write_key_uint(b, "forecast_from_ms", time_ms);
+    write_key(b, "forecast");
+    write_array(b, PROTOCOL_FORECAST_MINUTES);
+    for (unsigned i = 0; i < PROTOCOL_FORECAST_MINUTES; i++, time_ms += FORECAST_MINUTE_MS) {
+        write_uint(b, forecast_minute(&s->machine.forecast, time_ms));
+    }
+}
+
 static void write_loop_stalls(struct scheduler *s, struct buffer *b)
 {
     uint32_t longest_us[PROTOCOL_STALL_SECONDS], processor_us[PROTOCOL_STALL_SECONDS];
@@ -230,7 +245,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
         standing_identity_text(s->machine.identity, identity);
     }
     machine_counts(&s->machine, &counts);
-    write_map(b, 31 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
+    write_map(b, 34 + 2 * (s->config.loop_stalls != NULL) + (s->config.client_load != NULL) +
                      12 * (s->config.clock != NULL) + 2 * (s->config.doors != NULL));
     write_key_str(b, "cluster", s->config.cluster);
     write_key_str(b, "identity", identity);
@@ -251,6 +266,7 @@ void scheduler_write_status(struct scheduler *s, struct buffer *b)
     write_key_uint(b, "expired", counts.expired);
     write_key_uint(b, "dead", counts.dead);
     write_key_uint(b, "oldest_overdue_ms", machine_oldest_overdue_ms(&s->machine));
+    write_forecast(s, b);
     write_key_uint(b, "memory_bytes", s->machine.memory);
     write_key_uint(b, "deliveries", s->dispatch.inflight.used);
     write_key_uint(b, "queued", s->batcher.queued);

@@ -68,6 +68,7 @@ void machine_close(struct machine *m)
         m->observer->machine_ends(m->observer);
     }
     free_state(m);
+    forecast_clear(&m->forecast);
     machine_canary_close(m);
     memset(m, 0, sizeof *m);
 }

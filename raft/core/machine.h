@@ -17,6 +17,7 @@
 
 #include "../access/audit_trail.h"
 #include "../access/claim.h"
+#include "../forecast/forecast.h"
 #include "entry.h"
 #include "order.h"
 #include "route.h"
@@ -120,6 +121,7 @@ struct machine {
     struct audit_trail audit;
     /* derived */
     struct wheel wheel;
+    struct forecast forecast;     /* of the orders that are PENDING and not in the closing list */
     struct link closing;          /* order_extra.closing, in order of becoming due */
     struct link terminal;         /* order.link, in order of decision */
     struct machine_counts stored; /* pending: not in the closing list; closing: in it */
@@ -130,6 +132,7 @@ struct machine {
     uint64_t clock_us;
     struct machine_stamp stamps[MACHINE_STAMPS]; /* of the newest entries of another time each */
     uint64_t n_stamps;                           /* ever; the newest is the one before */
+    uint64_t became_due; /* orders, in the life of this process; a redriven one again */
     struct machine_canary canary;
     struct machine_observer *observer; /* or NULL */
     uint8_t observed_mark; /* orders that carry another were not seen by the observer yet */

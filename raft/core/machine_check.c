@@ -30,6 +30,7 @@ struct census {
     size_t memory;
     uint64_t of_route[MACHINE_ROUTES_MAX];
     uint64_t dead_of_route[MACHINE_ROUTES_MAX];
+    struct forecast forecast;
     struct quota_account *accounts; /* QUOTA_CHARGES of them; NULL: nobody ever had a quota */
 };
 
@@ -106,7 +107,10 @@ static void count_order(const struct order *o, struct census *c)
         c->accounts[order_charge(o)].orders++;
         c->accounts[order_charge(o)].bytes += (uint64_t)o->id_len + o->payload_len;
     }
-    c->counts.pending += o->state == ORDERSCHED_PENDING && !o->due;
+    if (o->state == ORDERSCHED_PENDING && !o->due) {
+        c->counts.pending++;
+        forecast_add(&c->forecast, o->deadline_ms);
+    }
     c->counts.closing += o->state == ORDERSCHED_PENDING && o->due;
     c->counts.paid += o->state == ORDERSCHED_PAID;
     c->counts.cancelled += o->state == ORDERSCHED_CANCELLED;
@@ -141,6 +145,16 @@ static uint64_t check_wheel(const struct machine *m)
     CHECK(m->epoch_ms <= m->now_ms);
     CHECK(m->set_back_ms <= m->now_ms && (m->era > 0 || m->set_back_ms == 0));
     return n;
+}
+
+static void check_forecast(const struct forecast *kept, const struct forecast *counted)
+{
+    for (unsigned i = 0; i < FORECAST_PAGES; i++) {
+        const struct forecast_page *a = kept->pages[i], *b = counted->pages[i];
+
+        CHECK((a == NULL) == (b == NULL));
+        CHECK(a == NULL || memcmp(a, b, sizeof *a) == 0);
+    }
 }
 
 static uint64_t check_ready(const struct route *r, uint32_t slot)
@@ -318,6 +332,7 @@ void machine_check(const struct machine *m)
     CHECK(c.memory + m->store.memory == m->memory);
     CHECK(memcmp(&c.counts, &m->stored, sizeof c.counts) == 0);
     CHECK(check_wheel(m) == c.in_wheel + (m->canary.phase == CANARY_WAITS));
+    check_forecast(&m->forecast, &c.forecast);
     CHECK(check_routes(m, &c) == c.in_ready);
     CHECK(check_closing(m) == c.in_closing);
     CHECK(check_terminal(m) == c.in_terminal);
@@ -326,5 +341,6 @@ void machine_check(const struct machine *m)
     if (!MUTANT(QUOTA_NOT_GIVEN_BACK)) { /* it must show in what is asked for */
         check_quotas(&m->grants, &c);
     }
+    forecast_clear(&c.forecast);
     free(c.accounts);
 }

@@ -16,6 +16,9 @@
 
 #define ADVANCE_STEP 256u
 
+static_assert(FORECAST_MINUTES * (uint64_t)FORECAST_MINUTE_MS > ORDERSCHED_DEADLINE_MAX_MS,
+              "of two deadlines that are a turn of the ring apart, one is not ahead");
+
 static struct order *order_of_link(struct link *link)
 {
     return (struct order *)((char *)link - offsetof(struct order, link));
@@ -31,6 +34,7 @@ struct order *machine_order_of_closing(const struct link *link)
 void machine_index_reset(struct machine *m)
 {
     wheel_init(&m->wheel, m->now_ms);
+    forecast_clear(&m->forecast);
     machine_canary_forget(m);
     link_head_init(&m->closing);
     link_head_init(&m->terminal);
@@ -115,6 +119,13 @@ void machine_index_add(struct machine *m, struct order *o, struct store_place pl
     m->memory += m->store.memory + order_memory(o);
     m->routes[o->route].orders++;
     m->stored.pending++;
+    machine_index_await(m, o);
+}
+
+void machine_index_await(struct machine *m, struct order *o)
+{
+    assert(!o->due);
+    forecast_add(&m->forecast, o->deadline_ms);
     wheel_insert(&m->wheel, o);
 }
 
@@ -129,6 +140,9 @@ void machine_index_detach(struct machine *m, struct order *o)
         route_ready_remove(&m->routes[o->route], o);
     } else {
         wheel_remove(&m->wheel, o);
+    }
+    if (!o->due) {
+        forecast_remove(&m->forecast, o->deadline_ms);
     }
 }
 
@@ -154,6 +168,8 @@ static void enter_closing(struct machine *m, struct order *o)
 
     assert(o->state == ORDERSCHED_PENDING && m->stored.pending > 0);
     m->stored.pending--;
+    forecast_remove(&m->forecast, o->deadline_ms);
+    m->became_due++;
     o->due = 1;
     extra->order = o;
     machine_index_stamp(m, o);
@@ -231,7 +247,7 @@ void machine_index_revive(struct machine *m, struct order *o)
     o->extra->failures = 0;
     o->extra->next_ms = 0;
     o->extra->redriven_ms = m->now_ms;
-    wheel_insert(&m->wheel, o);
+    machine_index_await(m, o);
 }
 
 bool machine_advance(struct machine *m, unsigned max)

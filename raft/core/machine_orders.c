@@ -97,7 +97,7 @@ static void orders_extend(struct machine *m, struct order *o, uint64_t deadline_
     machine_index_detach(m, o);
     o->deadline_ms = deadline_ms;
     o->version++;
-    wheel_insert(&m->wheel, o);
+    machine_index_await(m, o);
     machine_note(m, o, &(struct history_event){.kind = HISTORY_EXTENDED, .value = deadline_ms});
 }
 

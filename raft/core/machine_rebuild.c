@@ -119,7 +119,7 @@ void machine_rebuild_commit(struct machine *m, struct machine_rebuild *rebuild)
     }
     while ((o = machine_walk_next(m, &walk))) {
         if (o->state == ORDERSCHED_PENDING && !o->due) {
-            wheel_insert(&m->wheel, o);
+            machine_index_await(m, o);
         }
         m->routes[o->route].orders++;
         m->routes[o->route].dead += o->state == ORDERSCHED_DEAD;
