@@ -29,7 +29,7 @@ exports_the_header() { # nm's options and the library
 needs_only() {
     local needed
     needed=$(readelf -d "$build/libordersched.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' |
-        grep -vE '^(libc|libnng|libmbed(tls|x509|crypto)|libpthread|ld-linux.*|libasan|libubsan|libtsan|libm|libgcc_s)\.so')
+        grep -vE '^(libc|libnng|libmbed(tls|x509|crypto)|lib(ssl|crypto)|libpthread|ld-linux.*|libasan|libubsan|libtsan|libm|libgcc_s)\.so')
     [ -z "$needed" ] || { echo "$needed"; false; }
 }
 installs() {

@@ -220,7 +220,7 @@ static enum greeted greet_plainly(const struct client_look *look)
 
 /* ---------------------------------------------------------------- TLS */
 
-/* A handshake like nng's: TLS 1.2, and what is wrong with the node's certificate is told afterwards. */
+/* A handshake by TLS 1.2, and what is wrong with the node's certificate is told afterwards. */
 struct handshake {
     mbedtls_ssl_config config;
     mbedtls_ssl_context ssl;

@@ -164,7 +164,8 @@ void client_look_alert(const struct client_look *look, uint8_t alert, bool own_c
     } else if (alert == 70) {
         client_look_say(
             text, look->address,
-            "it offers no TLS 1.2, which this client needs (TLS alert 70, protocol_version)");
+            "it offers no TLS 1.2, by which this client looks what is wrong (TLS alert 70,"
+            " protocol_version)");
     } else {
         client_look_say(text, look->address,
                         "it refused the TLS handshake (TLS alert %u): it may have no certificate of"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "client_engine.h"
 #include "../ordersched.h"
 #include "../wire/certificate_name.h"
 
@@ -53,8 +54,8 @@ static void see_files(const struct client_tls_paths *paths, struct seen seen[3])
 static int make_config(const struct client_tls *tls, const struct client_tls_files *files,
                        nng_tls_config **config)
 {
+    client_engine_use();
     int rv = nng_tls_config_alloc(config, NNG_TLS_MODE_CLIENT);
-
     if (rv != 0) {
         return rv;
     }

@@ -3,7 +3,7 @@
  *
  * What nng would take without a word, and every connection then fail by, is refused here by name: a
  * key of another certificate, a certificate that has expired, a file with one bad certificate among good
- * ones. Needs mbedTLS, which nng's own TLS is made of. Any thread. */
+ * ones. By mbedTLS, as are the looks at nodes. Any thread. */
 #ifndef CLIENT_TLS_FILES_H
 #define CLIENT_TLS_FILES_H
 

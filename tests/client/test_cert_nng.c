@@ -1,4 +1,4 @@
-/* test_cert_nng.c - what is made here is taken by the TLS of nng, which is the C client's: mbedTLS, on both
+/* test_cert_nng.c - what is made here is taken by the TLS of Debian's nng: mbedTLS, on both
  * sides, with a client's certificate and the cluster's name checked. */
 #include <setjmp.h>
 #include <stdarg.h>

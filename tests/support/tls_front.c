@@ -86,7 +86,8 @@ static void pass_on(struct connection *c, SSL *ssl, int behind)
             continue;
         }
         if (SSL_pending(ssl) > 0 || p[0].revents != 0) {
-            int n = SSL_read(ssl, buf, sizeof buf);
+            int n = SSL_read(ssl, buf, sizeof buf); /* never of two records */
+            c->front->records += n > 0;
             if (n <= 0 || !send_all(behind, buf, (size_t)n)) {
                 return;
             }

@@ -21,6 +21,7 @@ struct tls_front {
     atomic_uint accepted;  /* TCP connections */
     atomic_uint shaken;    /* of these, handshakes that were fine */
     atomic_uint with_cert; /* of these, with a client's certificate */
+    atomic_uint records;   /* with bytes of clients in them */
     int fd;
     pthread_t thread;
     atomic_bool stop;
