@@ -134,7 +134,8 @@ expect "list with a bad bound" 2 - 'must be an RFC 3339 time' $ctl list --due-af
 expect "list with another" 2 - 'due-before must be an RFC 3339 time' $ctl list --due-before 1970-01-01T00:00:00Z
 expect "list with a prefix longer than any id" 2 - 'at most 128 bytes' \
     $ctl list --prefix "$(printf '%0129d' 0)"
-expect "bad -w" 2 - 'neither table nor json' $ctl status -w yaml
+expect "bad -w" 2 - 'neither table nor json nor jsonl' $ctl status -w yaml
+expect "lines of what is no list" 2 - '-w jsonl is for lists, and this prints none: -w json' $ctl status -w jsonl
 expect "bad timeout" 2 - 'must be a duration' $ctl --timeout soon status
 expect "bad endpoints" 2 - 'must be a list HOST:PORT' $ctl --endpoints nowhere status
 expect "bad endpoints from the environment" 2 - 'must be a list HOST:PORT' \
@@ -225,6 +226,7 @@ expect "get as JSON" 3 '"error": "UNREACHABLE"' 'UNREACHABLE' $ctl $nobody get x
 expect "flags may stand anywhere" 3 '"unknown_outcome": false' UNREACHABLE $ctl -w json $nobody pay x
 expect "schedule" 3 - 'schedule x: UNREACHABLE' $ctl $nobody schedule x --in 1m --route r --payload p
 expect "list" 3 - 'list: UNREACHABLE' $ctl $nobody list
+expect "list as lines: no object for a refusal" 3 - 'list: UNREACHABLE' $ctl $nobody list -w jsonl
 expect "route put: both timeouts" 3 - 'route put r: UNREACHABLE' \
     $ctl $nobody route put r --url http://h/ --timeout 5s --secret $good_secret --retry 1s,1m30s
 expect "route pause" 3 - 'route pause r: UNREACHABLE' $ctl $nobody route pause r

@@ -7,6 +7,7 @@
 #include "../text/table.h"
 #include "../text/units.h"
 #include "orderctl.h"
+#include "rows.h"
 
 static const struct flag audit_flags[] = {
     {CTL_SINCE, "since", 0, "TIME", "only what was asked for at this time or later"},
@@ -19,9 +20,8 @@ static const struct flag audit_flags[] = {
 };
 
 struct trail {
-    json_t *rows;       /* -w json */
-    struct table table; /* else */
-    uint64_t left;      /* rows still wanted */
+    struct rows rows;
+    uint64_t left; /* rows still wanted */
     uint64_t cursor;
     bool more;
 };
@@ -80,7 +80,7 @@ static void row_as_cells(const struct audit_row *r, struct table *t)
 }
 
 /* [number to go on behind, are there more, [row, ...]] */
-static bool take_page(const struct ctl *ctl, struct trail *t, const struct ask_reply *reply)
+static bool take_page(struct trail *t, const struct ask_reply *reply)
 {
     struct cursor c;
 
@@ -99,10 +99,10 @@ static bool take_page(const struct ctl *ctl, struct trail *t, const struct ask_r
         if (!audit_row_read(&c, &r)) {
             return false;
         }
-        if (ctl->json) {
-            json_array_append_new(t->rows, json_audit_row(&r));
+        if (rows_are_json(&t->rows)) {
+            rows_add(&t->rows, json_audit_row(&r));
         } else {
-            row_as_cells(&r, &t->table);
+            row_as_cells(&r, &t->rows.table);
         }
     }
     return true;
@@ -110,18 +110,14 @@ static bool take_page(const struct ctl *ctl, struct trail *t, const struct ask_r
 
 static int print_trail(const struct ctl *ctl, struct trail *t)
 {
-    if (ctl->json) {
-        return ctl_print_json(json_pack("{sOsIsb}", "rows", t->rows, "cursor",
-                                        (json_int_t)t->cursor, "more", t->more));
-    }
-    if (table_print(&t->table, stdout) != 0) {
-        return CTL_UNKNOWN;
-    }
-    if (t->more) {
+    int rv = rows_print(&t->rows, "rows",
+                        json_pack("{sIsb}", "cursor", (json_int_t)t->cursor, "more", t->more));
+
+    if (rv == CTL_DONE && t->more && (!ctl->json || ctl->lines) && !ctl->reader_left) {
         fprintf(stderr, "orderctl: audit: there may be more: --cursor %llu\n",
                 (unsigned long long)t->cursor);
     }
-    return CTL_DONE;
+    return rv;
 }
 
 static int read_trail(struct ctl *ctl, struct trail *t, struct operation *op)
@@ -131,7 +127,7 @@ static int read_trail(struct ctl *ctl, struct trail *t, struct operation *op)
         op->limit = t->left < PROTOCOL_LIST_MAX ? (uint32_t)t->left : PROTOCOL_LIST_MAX;
         op->since_ms = t->cursor;
         ask_leader(ctl->client, op, ctl->timeout_ms, &reply);
-        if (reply.error == ORDERSCHED_OK && !take_page(ctl, t, &reply)) {
+        if (reply.error == ORDERSCHED_OK && !take_page(t, &reply)) {
             reply.error = ORDERSCHED_INVALID;
             snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
         }
@@ -140,7 +136,7 @@ static int read_trail(struct ctl *ctl, struct trail *t, struct operation *op)
         if (rv != CTL_DONE) {
             return rv;
         }
-    } while (t->more && t->left > 0);
+    } while (rows_flush(&t->rows) && t->more && t->left > 0);
     return print_trail(ctl, t);
 }
 
@@ -154,7 +150,7 @@ static int run_audit(struct ctl *ctl)
     struct operation op = {.code = OPERATION_AUDIT_LIST,
                            .id = slice_of(ctl_value(ctl, CTL_WHO)),
                            .route = slice_of(ctl_value(ctl, CTL_WHAT))};
-    struct trail t = {.left = UINT64_MAX, .rows = json_array()};
+    struct trail t = {.left = UINT64_MAX};
 
     /* check_audit() has read them */
     if (ctl_value(ctl, CTL_SINCE) != NULL) {
@@ -166,11 +162,11 @@ static int run_audit(struct ctl *ctl)
     if (ctl_value(ctl, CTL_CURSOR) != NULL) {
         ctl_parse_number(ctl_value(ctl, CTL_CURSOR), 0, INT64_MAX, &t.cursor);
     }
-    table_init(&t.table, (const char *const[]){"TIME", "WHO", "FROM", "OPERATION", "ABOUT",
-                                               "RESULT", "INDEX", "DETAIL", NULL});
+    rows_begin(&t.rows, ctl,
+               (const char *const[]){"TIME", "WHO", "FROM", "OPERATION", "ABOUT", "RESULT", "INDEX",
+                                     "DETAIL", NULL});
     int rv = read_trail(ctl, &t, &op);
-    table_free(&t.table);
-    json_decref(t.rows);
+    rows_free(&t.rows);
     return rv;
 }
 
@@ -180,6 +176,7 @@ const struct ctl_command ctl_audit_commands[] = {
      .details = "The oldest first: routes, dead letters, clocks, members, tokens and grants, also\n"
                 "what was denied. The last 10,000 operations are kept.",
      .flags = audit_flags,
+     .lists = true,
      .check = check_audit,
      .run = run_audit},
     {0},

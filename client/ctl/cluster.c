@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "orderctl.h"
 #include "lateness.h"
+#include "rows.h"
 #include "../json/json_rows.h"
 #include "../lib/survey.h"
 #include "../text/table.h"
@@ -406,8 +407,9 @@ static int run_transfer(struct ctl *ctl)
 }
 
 /* [[id, address, kind, leads, match], ...] */
-static bool take_members(const struct ask_reply *reply, json_t *members, struct table *t)
+static bool take_members(const struct ask_reply *reply, struct rows *rows)
 {
+    struct table *t = &rows->table;
     struct cursor c;
 
     cursor_init(&c, reply->body, reply->body_len);
@@ -417,7 +419,10 @@ static bool take_members(const struct ask_reply *reply, json_t *members, struct 
         if (!member_row_read(&c, &m)) {
             return false;
         }
-        json_array_append_new(members, json_member_row(&m));
+        if (rows_are_json(rows)) {
+            rows_add(rows, json_member_row(&m));
+            continue;
+        }
         table_printf(t, "%llu", (unsigned long long)m.id);
         table_bytes(t, m.address.data, m.address.len);
         table_bytes(t, m.kind.data, m.kind.len);
@@ -431,26 +436,19 @@ static int run_members(struct ctl *ctl)
 {
     struct operation op = {.code = OPERATION_MEMBER_LIST};
     struct ask_reply reply;
-    struct table t;
-    json_t *members = json_array();
-    int rv;
+    struct rows rows;
 
-    table_init(&t, (const char *const[]){"ID", "ADDRESS", "MEMBER", "LEADS", "STORED TO", NULL});
+    rows_begin(&rows, ctl,
+               (const char *const[]){"ID", "ADDRESS", "MEMBER", "LEADS", "STORED TO", NULL});
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
-    if (reply.error == ORDERSCHED_OK && !take_members(&reply, members, &t)) {
+    if (reply.error == ORDERSCHED_OK && !take_members(&reply, &rows)) {
         reply.error = ORDERSCHED_INVALID;
         snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
     }
-    if (reply.error != ORDERSCHED_OK) {
-        rv = ctl_fail(ctl, NULL, NULL, &reply);
-    } else if (ctl->json) {
-        rv = ctl_print_json(json_pack("{sO}", "members", members));
-    } else {
-        rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
-    }
+    int rv = reply.error == ORDERSCHED_OK ? rows_print(&rows, "members", NULL)
+                                          : ctl_fail(ctl, NULL, NULL, &reply);
     ask_reply_free(&reply);
-    table_free(&t);
-    json_decref(members);
+    rows_free(&rows);
     return rv;
 }
 
@@ -529,6 +527,7 @@ static int run_digest(struct ctl *ctl)
 const struct ctl_command ctl_cluster_commands[] = {
     {.name = "member list",
      .summary = "Show the members, and how far each has stored the log",
+     .lists = true,
      .run = run_members},
     {.name = "member add",
      .operands = "ID HOST:PORT",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "history.h"
+#include "rows.h"
 #include "../text/table.h"
 #include "../text/units.h"
 
@@ -13,7 +14,7 @@ static const struct flag list_flags[] = {
     {CTL_ROUTE, "route", 0, "NAME", "only orders of this route"},
     {CTL_AFTER, "after", 0, "TIME", "that died at this time or later"},
     {CTL_BEFORE, "before", 0, "TIME", "that died before this time"},
-    {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000)"},
+    {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000; with -w jsonl all)"},
     {0},
 };
 
@@ -44,10 +45,15 @@ static json_t *letter_as_json(const struct dead_letter *letter)
     return object;
 }
 
-static void letter_as_row(const struct dead_letter *letter, struct table *t)
+static void letter_as_row(const struct dead_letter *letter, struct rows *rows)
 {
+    struct table *t = &rows->table;
     char died[32] = "-";
 
+    if (rows_are_json(rows)) {
+        rows_add(rows, letter_as_json(letter));
+        return;
+    }
     if (letter->died_ms != 0) {
         units_format_time(letter->died_ms, died, sizeof died);
     }
@@ -58,29 +64,23 @@ static void letter_as_row(const struct dead_letter *letter, struct table *t)
     table_bytes(t, letter->reason.data, letter->reason.len);
 }
 
-static int print_list(const struct ctl *ctl, json_t *orders, const struct table *t, uint64_t n,
-                      bool more)
+static int print_list(const struct ctl *ctl, struct rows *rows, uint64_t n, bool more)
 {
-    if (ctl->json) {
-        return ctl_print_json(json_pack("{sO, sb}", "orders", orders, "more", (int)more));
-    }
-    if (table_print(t, stdout) != 0) {
-        return CTL_UNKNOWN;
-    }
-    if (more) {
+    int rv = rows_print(rows, "orders", json_pack("{sb}", "more", (int)more));
+
+    if (rv == CTL_DONE && more && (!ctl->json || ctl->lines) && !ctl->reader_left) {
         fprintf(stderr, "orderctl: dead list: %llu orders shown; there may be more: --limit N\n",
                 (unsigned long long)n);
     }
-    return CTL_DONE;
+    return rv;
 }
 
 static int run_list(struct ctl *ctl)
 {
     struct dead_page page = {.cursor_len = 0};
     struct dead_filter filter;
-    struct table t;
-    json_t *orders = json_array();
-    uint64_t left = LIST_LIMIT_DEFAULT;
+    struct rows rows;
+    uint64_t left = ctl->lines ? UINT64_MAX : LIST_LIMIT_DEFAULT;
     uint64_t n = 0;
     bool cut = false;
 
@@ -88,7 +88,8 @@ static int run_list(struct ctl *ctl)
     if (ctl_value(ctl, CTL_LIMIT) != NULL) {
         ctl_parse_number(ctl_value(ctl, CTL_LIMIT), 1, UINT32_MAX, &left);
     }
-    table_init(&t, (const char *const[]){"ORDER", "ROUTE", "DIED", "ATTEMPTS", "REASON", NULL});
+    rows_begin(&rows, ctl,
+               (const char *const[]){"ORDER", "ROUTE", "DIED", "ATTEMPTS", "REASON", NULL});
     do {
         if (dead_next_page(ctl, &filter, &page) != ORDERSCHED_OK) {
             rv = ctl_fail(ctl, NULL, NULL, &page.reply);
@@ -96,18 +97,16 @@ static int run_list(struct ctl *ctl)
         for (unsigned i = 0; rv == CTL_DONE && i < page.n && !cut; i++) {
             cut = n == left;
             if (!cut) {
-                json_array_append_new(orders, letter_as_json(&page.letters[i]));
-                letter_as_row(&page.letters[i], &t);
+                letter_as_row(&page.letters[i], &rows);
                 n++;
             }
         }
         ask_reply_free(&page.reply);
-    } while (rv == CTL_DONE && page.cursor_len > 0 && n < left);
+    } while (rv == CTL_DONE && rows_flush(&rows) && page.cursor_len > 0 && n < left);
     if (rv == CTL_DONE) {
-        rv = print_list(ctl, orders, &t, n, cut || page.cursor_len > 0);
+        rv = print_list(ctl, &rows, n, cut || page.cursor_len > 0);
     }
-    table_free(&t);
-    json_decref(orders);
+    rows_free(&rows);
     return rv;
 }
 
@@ -149,6 +148,7 @@ const struct ctl_command ctl_dead_commands[] = {
     {.name = "dead list",
      .summary = "Show the orders whose attempts are used up, and why",
      .flags = list_flags,
+     .lists = true,
      .check = check_list,
      .run = run_list},
     {.name = "dead show",

@@ -5,6 +5,7 @@
 #include "../text/units.h"
 #include "../wire/cursor.h"
 #include "orderctl.h"
+#include "rows.h"
 
 #define LIST_LIMIT_DEFAULT 1000
 
@@ -14,14 +15,13 @@ static const struct flag list_flags[] = {
     {CTL_PREFIX, "prefix", 0, "TEXT", "whose ids begin so"},
     {CTL_DUE_AFTER, "due-after", 0, "TIME", "whose deadline is this time or later"},
     {CTL_DUE_BEFORE, "due-before", 0, "TIME", "whose deadline is before this time"},
-    {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000)"},
+    {CTL_LIMIT, "limit", 0, "N", "at most this many orders (1000; with -w jsonl all)"},
     {0},
 };
 
 struct listing {
-    json_t *orders;     /* -w json */
-    struct table table; /* else */
-    uint64_t left;      /* orders still wanted */
+    struct rows rows;
+    uint64_t left; /* orders still wanted */
     uint64_t n;
     uint8_t cursor[PROTOCOL_CURSOR_MAX];
     size_t cursor_len;
@@ -93,31 +93,31 @@ static int check_list(struct ctl *ctl)
     return read_filters(ctl, &op);
 }
 
-static void list_add(const struct ctl *ctl, struct listing *l, struct slice id, uint64_t state,
-                     uint64_t deadline_ms, struct slice route)
+static void list_add(struct listing *l, struct slice id, uint64_t state, uint64_t deadline_ms,
+                     struct slice route)
 {
     char deadline[32];
 
     l->n++;
     l->left--;
-    if (ctl->json) {
+    if (rows_are_json(&l->rows)) {
         json_t *order = json_object();
         ctl_json_bytes(order, "order_id", id.data, id.len);
         json_object_set_new(order, "state", json_string(ordersched_state_name((int)state)));
         ctl_json_time(order, "deadline_ms", "deadline", deadline_ms);
         ctl_json_bytes(order, "route", route.data, route.len);
-        json_array_append_new(l->orders, order);
+        rows_add(&l->rows, order);
         return;
     }
     units_format_time(deadline_ms, deadline, sizeof deadline);
-    table_bytes(&l->table, id.data, id.len);
-    table_text(&l->table, ordersched_state_name((int)state));
-    table_text(&l->table, deadline);
-    table_bytes(&l->table, route.data, route.len);
+    table_bytes(&l->rows.table, id.data, id.len);
+    table_text(&l->rows.table, ordersched_state_name((int)state));
+    table_text(&l->rows.table, deadline);
+    table_bytes(&l->rows.table, route.data, route.len);
 }
 
 /* One page: [cursor or "", [[id, state, deadline_ms, route], ...]] */
-static bool list_take_page(const struct ctl *ctl, struct listing *l, const struct ask_reply *reply)
+static bool list_take_page(struct listing *l, const struct ask_reply *reply)
 {
     struct cursor c;
 
@@ -134,7 +134,7 @@ static bool list_take_page(const struct ctl *ctl, struct listing *l, const struc
         if (!cursor_ok(&c) || fields != 4) {
             return false;
         }
-        list_add(ctl, l, id, state, deadline_ms, route);
+        list_add(l, id, state, deadline_ms, route);
     }
     if (!cursor_ok(&c) || next.len > sizeof l->cursor) {
         return false;
@@ -152,20 +152,13 @@ static bool list_take_page(const struct ctl *ctl, struct listing *l, const struc
 
 static int list_print(const struct ctl *ctl, struct listing *l)
 {
-    if (ctl->json) {
-        json_t *object = json_object();
-        json_object_set(object, "orders", l->orders);
-        json_object_set_new(object, "more", json_boolean(l->cursor_len > 0));
-        return ctl_print_json(object);
-    }
-    if (table_print(&l->table, stdout) != 0) {
-        return CTL_UNKNOWN;
-    }
-    if (l->cursor_len > 0) {
+    int rv = rows_print(&l->rows, "orders", json_pack("{sb}", "more", l->cursor_len > 0));
+
+    if (rv == CTL_DONE && l->cursor_len > 0 && (!ctl->json || ctl->lines) && !ctl->reader_left) {
         fprintf(stderr, "orderctl: list: %llu orders shown; there may be more: --limit N\n",
                 (unsigned long long)l->n);
     }
-    return CTL_DONE;
+    return rv;
 }
 
 static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
@@ -175,7 +168,7 @@ static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
         op->limit = l->left < PROTOCOL_LIST_MAX ? (uint32_t)l->left : PROTOCOL_LIST_MAX;
         op->cursor = (struct slice){l->cursor, l->cursor_len};
         ask_leader(ctl->client, op, ctl->timeout_ms, &reply);
-        if (reply.error == ORDERSCHED_OK && !list_take_page(ctl, l, &reply)) {
+        if (reply.error == ORDERSCHED_OK && !list_take_page(l, &reply)) {
             reply.error = ORDERSCHED_INVALID;
             snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
         }
@@ -184,14 +177,14 @@ static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
         if (rv != CTL_DONE) {
             return rv;
         }
-    } while (l->cursor_len > 0 && l->left > 0);
+    } while (rows_flush(&l->rows) && l->cursor_len > 0 && l->left > 0);
     return list_print(ctl, l);
 }
 
 static int run_list(struct ctl *ctl)
 {
     struct operation op = {0};
-    struct listing l = {.left = LIST_LIMIT_DEFAULT, .orders = json_array()};
+    struct listing l = {.left = ctl->lines ? UINT64_MAX : LIST_LIMIT_DEFAULT};
     const char *route = ctl_value(ctl, CTL_ROUTE);
 
     if (ctl_value(ctl, CTL_LIMIT) != NULL) {
@@ -204,10 +197,9 @@ static int run_list(struct ctl *ctl)
         op.route = (struct slice){(const uint8_t *)route, strlen(route)};
     }
     (void)read_filters(ctl, &op); /* it was checked */
-    table_init(&l.table, (const char *const[]){"ORDER", "STATE", "DEADLINE", "ROUTE", NULL});
+    rows_begin(&l.rows, ctl, (const char *const[]){"ORDER", "STATE", "DEADLINE", "ROUTE", NULL});
     int rv = list_pages(ctl, &l, &op);
-    table_free(&l.table);
-    json_decref(l.orders);
+    rows_free(&l.rows);
     return rv;
 }
 
@@ -215,6 +207,7 @@ const struct ctl_command ctl_list_commands[] = {
     {.name = "list",
      .summary = "Show orders, by state, route, id and deadline",
      .flags = list_flags,
+     .lists = true,
      .check = check_list,
      .run = run_list},
     {0},

@@ -21,7 +21,7 @@ static const struct flag global_flags[] = {
     {CTL_CLUSTER, "cluster", 0, "NAME", "the cluster's name (orderschedd)"},
     {CTL_TOKEN, "token", 0, "osdt_...|@FILE|-", "who asks (ORDERSCHED_TOKEN; nobody)"},
     {CTL_TIMEOUT, "timeout", 0, "DURATION", "how long to try (10s)"},
-    {CTL_WRITE, "write", 'w', "table|json", "how to print the answer (table)"},
+    {CTL_WRITE, "write", 'w', "table|json|jsonl", "how to print the answer (table)"},
     TLS_FLAGS(CTL_TLS_CA, CTL_TLS_CERT, CTL_TLS_KEY),
     {CTL_HELP, "help", 'h', NULL, "this text; after a command, that command's"},
     {CTL_VERSION, "version", 0, NULL, "the version"},
@@ -54,6 +54,8 @@ static void help_program(void)
     printf("\nExit codes: 0 done; 1 refused, the error is named on stderr; 2 wrong usage;\n"
            "3 unreachable, or the outcome is unknown: repeat with the request id shown.\n"
            "With -w json one object is printed, for a refusal too (\"error\", \"text\").\n"
+           "With -w jsonl, which is for lists, an object a line as it comes, however many, and no\n"
+           "more than that: a refusal is on stderr, and in the exit code.\n"
            "Durations: 90s, 30m, 1h30m, 2d. Times: RFC 3339, such as 2026-11-23T12:00:00Z.\n");
 }
 
@@ -256,10 +258,14 @@ static int settle_globals(struct ctl *ctl)
     }
     ctl->timeout_ms = (unsigned)timeout_ms;
     ctl->given_timeout = timeout != NULL;
-    if (write != NULL && strcmp(write, "json") != 0 && strcmp(write, "table") != 0) {
-        return ctl_usage(ctl, "-w \"%s\" is neither table nor json", write);
+    ctl->lines = write != NULL && strcmp(write, "jsonl") == 0;
+    ctl->json = ctl->lines || (write != NULL && strcmp(write, "json") == 0);
+    if (write != NULL && !ctl->json && strcmp(write, "table") != 0) {
+        return ctl_usage(ctl, "-w \"%s\" is neither table nor json nor jsonl", write);
     }
-    ctl->json = write != NULL && strcmp(write, "json") == 0;
+    if (ctl->lines && !ctl->command->lists) {
+        return ctl_usage(ctl, "-w jsonl is for lists, and this prints none: -w json");
+    }
     const char *wrong = tls_flags_settle(&ctl->tls, ctl_value(ctl, CTL_TLS_CA),
                                          ctl_value(ctl, CTL_TLS_CERT), ctl_value(ctl, CTL_TLS_KEY));
     return wrong != NULL ? ctl_usage(ctl, "%s", wrong) : settle_local(ctl);
@@ -366,7 +372,7 @@ int main(int argc, char **argv)
     while (ctl.n_texts > 0) {
         flag_text_free(ctl.texts[--ctl.n_texts]);
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !ctl.reader_left) {
         fprintf(stderr, "orderctl: the answer could not be written to the standard output\n");
         return rv == CTL_DONE ? CTL_UNKNOWN : rv;
     }

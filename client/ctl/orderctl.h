@@ -1,7 +1,8 @@
 /* orderctl.h - the parts of orderctl: the context of a command, its arguments, its output.
  *
  * Exit codes: 0 done; 1 refused, with the named error on stderr; 2 usage; 3 unreachable, or the
- * outcome is unknown. With -w json exactly one object goes to stdout, also for a refusal. */
+ * outcome is unknown. With -w json exactly one object goes to stdout, also for a refusal; with -w
+ * jsonl a list's rows do, an object a line, and nothing else. */
 #ifndef ORDERCTL_H
 #define ORDERCTL_H
 
@@ -97,7 +98,9 @@ struct ctl {
     const char *token;                /* who asks; NULL: what the environment says, if anything */
     unsigned timeout_ms; /* of each call; given_timeout says whether the user chose it */
     bool given_timeout;
-    bool json;
+    bool json;        /* with -w json and -w jsonl */
+    bool lines;       /* with -w jsonl alone */
+    bool reader_left; /* of what -w jsonl writes: it has seen enough */
     struct tls_flags tls;
     ordersched_client *client; /* opened for every command that got past its arguments and has a
                                   cluster to ask */
@@ -123,6 +126,7 @@ struct ctl_command {
     const struct flag *flags; /* or NULL */
     bool hidden;
     bool offline; /* needs no cluster: there is no client then */
+    bool lists;   /* prints rows, and so takes -w jsonl */
     bool runs;    /* the words behind "--" are a program and its arguments */
     /* Check the arguments without a cluster: CTL_DONE, or CTL_USAGE after ctl_usage(). Or NULL. */
     int (*check)(struct ctl *ctl);
@@ -172,6 +176,8 @@ bool ctl_says_why(const struct ask_reply *reply);
 void ctl_first_endpoint(const struct ctl *ctl, char out[PROTOCOL_ADDRESS_MAX]);
 /* Print one object to stdout and release it. Returns CTL_DONE, or CTL_UNKNOWN without memory. */
 int ctl_print_json(json_t *object);
+/* The same on one line, whatever has become of stdout. */
+int ctl_print_line(json_t *object);
 /* Set `key` to the text, or, when it is not UTF-8, "<key>_base64" to its base64. */
 void ctl_json_bytes(json_t *object, const char *key, const void *data, size_t len);
 void ctl_json_time(json_t *object, const char *key_ms, const char *key, uint64_t ms);

@@ -419,6 +419,7 @@ const struct ctl_command ctl_principal_commands[] = {
     {.name = "token list",
      .summary =
          "Show the principals, their grants and quotas, when their tokens expire and were used",
+     .lists = true,
      .run = ctl_principals_run_list},
     {.name = "grant put",
      NAMED,
@@ -438,6 +439,7 @@ const struct ctl_command ctl_principal_commands[] = {
     {.name = "grant list",
      .summary = "The same as token list",
      .hidden = true,
+     .lists = true,
      .run = ctl_principals_run_list},
     {.name = "auth on",
      .summary = "Let the grants count: only an admin may, and needs its token for it",

@@ -7,6 +7,7 @@
 #include "../text/units.h"
 #include "../wire/principal.h"
 #include "principals.h"
+#include "rows.h"
 
 /* "500/s, 12 of 1000 orders, 88 of 4096 bytes" */
 static void quota_as_cell(const struct quota *q, const struct principal_usage *used,
@@ -65,7 +66,7 @@ static void row_as_cells(const struct principal_row *r, struct table *t)
 }
 
 /* One page. `after` is where the next begins, "" at the end. */
-static bool take_page(const struct ask_reply *reply, json_t *rows, struct table *t,
+static bool take_page(const struct ask_reply *reply, struct rows *rows,
                       char after[GRANT_NAME_MAX + 1])
 {
     struct cursor c;
@@ -81,9 +82,10 @@ static bool take_page(const struct ask_reply *reply, json_t *rows, struct table 
     for (uint32_t i = 0; i < n; i++) {
         struct principal_row r = {.tokens = json_array()};
         bool ok = principal_row_read(&c, &r);
-        if (ok) {
-            json_array_append_new(rows, json_principal_row(&r));
-            row_as_cells(&r, t);
+        if (ok && rows_are_json(rows)) {
+            rows_add(rows, json_principal_row(&r));
+        } else if (ok) {
+            row_as_cells(&r, &rows->table);
         }
         json_decref(r.tokens);
         if (!ok) {
@@ -93,7 +95,7 @@ static bool take_page(const struct ask_reply *reply, json_t *rows, struct table 
     return true;
 }
 
-static void read_pages(struct ctl *ctl, json_t *rows, struct table *t, struct ask_reply *reply)
+static void read_pages(struct ctl *ctl, struct rows *rows, struct ask_reply *reply)
 {
     char after[GRANT_NAME_MAX + 1] = "";
 
@@ -103,35 +105,28 @@ static void read_pages(struct ctl *ctl, json_t *rows, struct table *t, struct as
         if (ask_leader(ctl->client, &op, ctl->timeout_ms, reply) != ORDERSCHED_OK) {
             return;
         }
-        if (!take_page(reply, rows, t, after)) {
+        if (!take_page(reply, rows, after)) {
             reply->error = ORDERSCHED_INVALID;
             snprintf(reply->text, sizeof reply->text, "the node's answer is malformed");
             return;
         }
         ask_reply_free(reply);
         *reply = (struct ask_reply){0};
-    } while (after[0] != '\0');
+    } while (rows_flush(rows) && after[0] != '\0');
 }
 
 int ctl_principals_run_list(struct ctl *ctl)
 {
-    json_t *rows = json_array();
+    struct rows rows;
     struct ask_reply reply;
-    struct table t;
-    int rv;
 
-    table_init(&t, (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "QUOTA",
-                                         "TOKENS", "EXPIRES", "USED", "FROM", NULL});
-    read_pages(ctl, rows, &t, &reply);
-    if (reply.error != ORDERSCHED_OK) {
-        rv = ctl_fail(ctl, NULL, NULL, &reply);
-    } else if (ctl->json) {
-        rv = ctl_print_json(json_pack("{sO}", "principals", rows));
-    } else {
-        rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
-    }
+    rows_begin(&rows, ctl,
+               (const char *const[]){"NAME", "KIND", "ROLE", "ROUTES", "PREFIX", "QUOTA", "TOKENS",
+                                     "EXPIRES", "USED", "FROM", NULL});
+    read_pages(ctl, &rows, &reply);
+    int rv = reply.error == ORDERSCHED_OK ? rows_print(&rows, "principals", NULL)
+                                          : ctl_fail(ctl, NULL, NULL, &reply);
     ask_reply_free(&reply);
-    table_free(&t);
-    json_decref(rows);
+    rows_free(&rows);
     return rv;
 }

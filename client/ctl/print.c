@@ -32,6 +32,17 @@ int ctl_print_json(json_t *object)
     return rv == 0 ? CTL_DONE : CTL_UNKNOWN;
 }
 
+int ctl_print_line(json_t *object)
+{
+    int rv = object != NULL ? json_dumpf(object, stdout, JSON_COMPACT) : -1;
+
+    if (rv == 0) {
+        putchar('\n');
+    }
+    json_decref(object);
+    return rv == 0 ? CTL_DONE : CTL_UNKNOWN;
+}
+
 void ctl_json_bytes(json_t *object, const char *key, const void *data, size_t len)
 {
     json_t *text = json_stringn(data != NULL ? data : "", len);
@@ -183,7 +194,7 @@ int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_
         fprintf(stderr, " Repeat it safely, and learn which, with: --request-id %s", request);
     }
     fputc('\n', stderr);
-    if (ctl->json) {
+    if (ctl->json && !ctl->lines) {
         fail_as_json(ctl, subject, request_id != NULL ? request : NULL, reply);
     }
     free(name);

@@ -4,6 +4,7 @@
 
 #include "../wire/cursor.h"
 #include "route.h"
+#include "rows.h"
 #include "../json/json_rows.h"
 #include "../text/table.h"
 #include "../text/units.h"
@@ -45,7 +46,7 @@ static void route_as_row(const json_t *r, struct table *t)
     table_printf(t, "%llu", (unsigned long long)number_in(r, "orders"));
 }
 
-static bool take_routes(const struct ask_reply *reply, json_t *routes, struct table *t)
+static bool take_routes(const struct ask_reply *reply, json_t *routes)
 {
     struct cursor c;
 
@@ -56,7 +57,6 @@ static bool take_routes(const struct ask_reply *reply, json_t *routes, struct ta
         if (route == NULL) {
             return false;
         }
-        route_as_row(route, t);
         json_array_append_new(routes, route);
     }
     return cursor_ok(&c);
@@ -70,25 +70,26 @@ int ctl_route_list_run(struct ctl *ctl)
 {
     struct operation op = {.code = OPERATION_ROUTE_LIST};
     struct ask_reply reply;
-    struct table t;
+    struct rows rows;
     json_t *routes = json_array();
-    int rv;
 
-    table_init(&t, route_columns);
+    rows_begin(&rows, ctl, route_columns);
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
-    if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes, &t)) {
+    if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes)) {
         reply.error = ORDERSCHED_INVALID;
         snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
     }
-    if (reply.error != ORDERSCHED_OK) {
-        rv = ctl_fail(ctl, NULL, NULL, &reply);
-    } else if (ctl->json) {
-        rv = ctl_print_json(json_pack("{sO}", "routes", routes));
-    } else {
-        rv = table_print(&t, stdout) == 0 ? CTL_DONE : CTL_UNKNOWN;
+    for (size_t i = 0; i < json_array_size(routes); i++) {
+        if (rows_are_json(&rows)) {
+            rows_add(&rows, json_incref(json_array_get(routes, i)));
+        } else {
+            route_as_row(json_array_get(routes, i), &rows.table);
+        }
     }
+    int rv = reply.error == ORDERSCHED_OK ? rows_print(&rows, "routes", NULL)
+                                          : ctl_fail(ctl, NULL, NULL, &reply);
     ask_reply_free(&reply);
-    table_free(&t);
+    rows_free(&rows);
     json_decref(routes);
     return rv;
 }
@@ -146,12 +147,10 @@ int ctl_route_show_run(struct ctl *ctl)
 {
     struct operation op = {.code = OPERATION_ROUTE_LIST};
     struct ask_reply reply;
-    struct table t;
     json_t *routes = json_array();
 
-    table_init(&t, route_columns);
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
-    if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes, &t)) {
+    if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes)) {
         reply.error = ORDERSCHED_INVALID;
         snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
     }
@@ -161,7 +160,6 @@ int ctl_route_show_run(struct ctl *ctl)
         rv = ctl_fail(ctl, ctl->operands[0], NULL, &reply);
     }
     ask_reply_free(&reply);
-    table_free(&t);
     json_decref(routes);
     return rv;
 }

@@ -195,6 +195,7 @@ const struct ctl_command ctl_route_commands[] = {
      .run = ctl_route_set_run},
     {.name = "route list",
      .summary = "Show the callback routes, without their secrets and the values of their headers",
+     .lists = true,
      .run = ctl_route_list_run},
     {.name = "route show",
      .operands = "NAME",

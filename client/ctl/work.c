@@ -391,6 +391,7 @@ static const struct flag work_flags[] = {
 const struct ctl_command ctl_work_commands[] = {
     {.name = "work",
      .operands = "ROUTE",
+     .lists = true,
      .summary = "Run a program for each due order of a route of kind worker",
      .details =
          "\nThe program gets the order as JSON on stdin and as ORDERSCHED_ORDER_ID, _ROUTE, "
