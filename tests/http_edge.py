@@ -295,6 +295,116 @@ def a_browser_may_ask_for_the_nodes_own_page_alone():
 
 
 @test
+def heads_and_options_are_right_on_every_resource():
+    c = plain()
+    port = c.http(c.follower())
+    ask(port, "PUT", "/v1/orders/every", HOUR)
+    paths = ask(port, "GET", "/v1/openapi.json").json()["paths"]
+    true(len(paths) > 30, "paths: %d" % len(paths))
+    line = Line(port)
+    for path, item in sorted(paths.items()):
+        methods = {m.upper() for m in item if m in ("get", "put", "post", "patch", "delete")}
+        target = path.replace("/orders/{id}", "/orders/every").replace("/routes/{name}", "/routes/r").replace(
+            "{id}", "9").replace("{name}", "nobody").replace("{part}", "api.js")
+        true("{" not in target, target)
+        allow = {"OPTIONS"} | methods | ({"HEAD"} if "GET" in methods else set())
+        options = line.send(request("OPTIONS", target)).answer()
+        same((options.status, options.body), (204, b""), path)
+        same(sorted(options.headers["allow"].split(", ")), sorted(allow), path)
+        true(not any(name.startswith("access-control") for name in options.headers), path)
+        true("Origin" not in options.headers.get("vary", ""), path)
+        for method in ("GET", "PUT", "POST", "PATCH", "DELETE", "TRACE"):
+            if method not in methods:
+                wrong = line.send(request(method, target)).answer()
+                same((wrong.status, wrong.error()), (405, "METHOD_NOT_ALLOWED"), "%s %s" % (method, path))
+                same(wrong.headers["allow"], options.headers["allow"], path)
+        head = line.send(request("HEAD", target)).answer(head=True)
+        if "GET" not in methods:
+            same((head.status, head.headers["allow"]), (405, options.headers["allow"]), "HEAD " + path)
+            continue
+        got = line.send(request("GET", target)).answer()
+        same(head.status, got.status, "HEAD " + path)
+        moving = {"date", "content-length", "etag"}  # of what changes meanwhile
+        same({k: v for k, v in head.headers.items() if k not in moving},
+             {k: v for k, v in got.headers.items() if k not in moving}, "HEAD " + path)
+        true(head.headers["content-length"] != "0", "HEAD " + path)
+    same(line.send(request("OPTIONS", "*")).answer().status, 204, "OPTIONS *")
+    nothing = line.send(request("OPTIONS", "/v1/nothing")).answer()
+    same((nothing.status, nothing.error()), (404, "NO_SUCH_RESOURCE"))
+
+
+@test
+def pages_of_the_origins_that_are_named_may_ask_and_no_others():
+    shop, dev = "https://shop.example", "http://localhost:3000"
+    c = Cluster(["--http-origin", shop, "--http-origin", dev])
+    try:
+        c.leader()
+        same(c.ctl("route", "put", "r", "--kind", "worker").returncode, 0)
+        admin = c.ctl("token", "create", "root", "--role", "admin", "--expires", "1d").stdout.split()[-1]
+        same(c.ctl("auth", "on", env={"ORDERSCHED_TOKEN": admin}).returncode, 0)
+        bearer = {"Authorization": "Bearer " + admin}
+        for i in range(3):
+            port, name = c.http(i), "/v1/orders/cors-%d" % i
+            for origin in (shop, dev):
+                # As a browser sends it. The Host is no name of the node's: a page that took it for this node's address
+                # would have it as its origin.
+                asks = {"Origin": origin, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors",
+                        "User-Agent": "Mozilla/5.0"}
+                before = ask(port, "OPTIONS", name, headers=dict(
+                    asks, **{"Access-Control-Request-Method": "PUT",
+                             "Access-Control-Request-Headers": "authorization,content-type"}))
+                same((before.status, before.body), (204, b""), "may it?")
+                same(before.headers["access-control-allow-origin"], origin)
+                same(before.headers["access-control-allow-methods"], before.headers["allow"])
+                same(set(before.headers["allow"].split(", ")), {"GET", "HEAD", "PUT", "OPTIONS"})
+                allowed = set(before.headers["access-control-allow-headers"].lower().split(", "))
+                true({"authorization", "content-type", "if-match", "if-none-match", "idempotency-key",
+                      "prefer"} <= allowed, allowed)
+                true(int(before.headers["access-control-max-age"]) > 0, before)
+                true("access-control-allow-credentials" not in before.headers, before)
+                put = ask(port, "PUT", name, HOUR, dict(asks, **bearer))
+                true(put.status in (200, 201), put)
+                got = ask(port, "GET", name, headers=dict(asks, **bearer))
+                known = ask(port, "GET", name, headers=dict(asks, **bearer, **{
+                    "If-None-Match": got.headers["etag"]}))
+                for answer, status in ((put, put.status), (got, 200), (known, 304),
+                                       (ask(port, "GET", name, headers=asks), 401),
+                                       (ask(port, "GET", "/v1/nothing", headers=dict(asks, **bearer)), 404),
+                                       (ask(port, "DELETE", name, headers=dict(asks, **bearer)), 405),
+                                       (ask(port, "GET", "/livez", headers=asks), 200),
+                                       (ask(port, "OPTIONS", name, headers=dict(asks, **bearer)), 204)):
+                    same(answer.status, status, "as a page's: %r" % answer)
+                    same(answer.headers["access-control-allow-origin"], origin)
+                    same(answer.headers["vary"].split(", ")[0], "Origin")
+                    shown = set(answer.headers["access-control-expose-headers"].lower().split(", "))
+                    true({"etag", "location", "retry-after", "www-authenticate", "allow"} <= shown, shown)
+                    true("access-control-allow-methods" not in answer.headers, answer)
+            at = "127.0.0.1:%d" % port
+            for origin in ("https://shop.example:8443", "http://shop.example", "https://shop.example.evil.example",
+                           "https://www.shop.example", "https://Shop.example", "https://shop.example/", "null",
+                           "http://localhost:30000", "http://localhost", "*", "https://shop.example http://a"):
+                for method, lines in (("GET", bearer), ("POST", bearer),
+                                      ("OPTIONS", {"Access-Control-Request-Method": "POST"})):
+                    refused = ask(port, method, name + ("/pay" if method == "POST" else ""),
+                                  headers=dict(lines, Origin=origin))
+                    same((refused.status, refused.error()), (403, "FOREIGN_ORIGIN"), origin)
+                    true("access-control-allow-origin" not in refused.headers, refused)
+                    same(refused.headers["vary"].split(", ")[0], "Origin")
+            # What states no origin is of no page of theirs: a picture, a link to the API.
+            same(ask(port, "GET", name, headers=dict(bearer, **{"Sec-Fetch-Site": "cross-site"})).error(),
+                 "FOREIGN_ORIGIN", "without an origin")
+            # The node's own page, and what is no browser, as ever.
+            for lines in ({"Host": at, "Origin": "http://" + at, "Sec-Fetch-Site": "same-origin"}, {"Host": "a"}):
+                text = "".join("%s: %s\r\n" % item for item in dict(lines, **bearer).items())
+                own = Line(port).send("GET %s HTTP/1.1\r\n%s\r\n" % (name, text)).answer()
+                same(own.status, 200, "its own")
+                true("access-control-allow-origin" not in own.headers, own)
+        same(ask(c.http(0), "GET", "/v1/orders/cors-0", headers=bearer).json()["state"], "PENDING", "no effect")
+    finally:
+        c.close()
+
+
+@test
 def bodies_in_chunks_in_drops_and_after_a_question():
     c = plain()
     port = c.http(0)

@@ -12,6 +12,7 @@
 #include "../../client/json/json_write.h"
 #include "../resource/problem.h"
 #include "../resource/request_key.h"
+#include "cors.h"
 #include "entity_tag.h"
 #include "front_internal.h"
 
@@ -104,6 +105,8 @@ void exchange_begin(struct front_exchange *e, const char *method)
     e->begun = true;
     e->head = strcmp(method, "HEAD") == 0;
     e->x.method = e->head ? "GET" : method; /* the library's, as long as the exchange */
+    e->origin = cors_find(e->front->config.origins, e->front->config.n_origins,
+                          exchange_request_header(e, "Origin"));
     take_patience(e);
     take_caller(e);
 }
@@ -271,6 +274,18 @@ static void response_header(struct front_exchange *e, const char *name, const ch
     must_hold(MHD_add_response_header(e->response, name, value) == MHD_YES);
 }
 
+/* What a browser wants to know before it shows the answer to the page that asked. */
+static void response_origin(struct front_exchange *e)
+{
+    if (e->front->config.n_origins > 0) {
+        response_header(e, "Vary", "Origin");
+    }
+    if (e->origin != NULL) {
+        response_header(e, "Access-Control-Allow-Origin", e->origin);
+        response_header(e, "Access-Control-Expose-Headers", CORS_ANSWER_HEADERS);
+    }
+}
+
 void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
                           size_t len)
 {
@@ -298,6 +313,7 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
     response_header(e, "X-Content-Type-Options", "nosniff");
     snprintf(node, sizeof node, "%llu", (unsigned long long)e->front->config.node);
     response_header(e, "Orderschedd-Node", node);
+    response_origin(e);
     for (unsigned i = 0; i < e->n_headers; i++) {
         response_header(e, e->headers[i].name, e->headers[i].value);
     }

@@ -58,8 +58,9 @@ struct front_exchange {
     uint8_t *body;
     size_t body_cap;
     bool begun, complete, suspended, answered, head;
-    bool waits;     /* it may wait long for somebody who has gone */
-    bool too_large; /* more bodies than there is room for */
+    bool waits;         /* it may wait long for somebody who has gone */
+    bool too_large;     /* more bodies than there is room for */
+    const char *origin; /* whose page asks, where that may (cors.h), or NULL; the configuration's */
     struct call_caller caller;
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
