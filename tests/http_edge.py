@@ -4,6 +4,7 @@
 
 Prints TAP; tests/test_http.sh runs it.
 """
+import gzip
 import os
 import shutil
 import signal
@@ -402,6 +403,107 @@ def pages_of_the_origins_that_are_named_may_ask_and_no_others():
         same(ask(c.http(0), "GET", "/v1/orders/cors-0", headers=bearer).json()["state"], "PENDING", "no effect")
     finally:
         c.close()
+
+
+PACKED = {"Accept-Encoding": "gzip, deflate"}
+
+
+def unpacked(answer, what):
+    same(answer.headers.get("content-encoding"), "gzip", what)
+    true("Accept-Encoding" in answer.headers["vary"], what)
+    return gzip.decompress(answer.body)
+
+
+@test
+def answers_are_packed_for_whoever_takes_that():
+    c = plain()
+    port = c.http(c.follower())
+    big = dict(HOUR, payload={"rows": ["a row of it, number %d" % i for i in range(120)]})
+    same(ask(port, "POST", "/v1/batch", {"operations": [
+        dict(big, op="schedule", id="packed-%d" % i) for i in range(250)]}).status, 200)
+    for target in ("/v1/orders/packed-0", "/v1/orders?prefix=packed-&limit=256", "/v1/openapi.json", "/metrics", "/",
+                   "/console/console.js", "/console/console.css"):
+        plain_one = ask(port, "GET", target)
+        true("content-encoding" not in plain_one.headers, target)
+        true("Accept-Encoding" in plain_one.headers["vary"], "what it could have been: " + target)
+        packed = ask(port, "GET", target, headers=PACKED)
+        true(len(packed.body) < 0.67 * len(plain_one.body), "%s: %d of %d" % (
+            target, len(packed.body), len(plain_one.body)))
+        back = unpacked(packed, target)
+        if target.startswith("/v1/orders"):  # but for what remains
+            true(abs(len(back) - len(plain_one.body)) < 600, target)
+        elif target != "/metrics":
+            same(back, plain_one.body, target)
+        head = ask(port, "HEAD", target, headers=PACKED)
+        same(head.headers["content-encoding"], "gzip", "HEAD " + target)
+        for accept in ("gzip;q=0", "identity, gzip;q=0.5", "br", "*;q=0", "gzip;q=x"):
+            other = ask(port, "GET", target, headers={"Accept-Encoding": accept})
+            true("content-encoding" not in other.headers, "%s, %s" % (accept, target))
+    # What is short goes as it is.
+    for target in ("/livez", "/v1/authorisation", "/v1/nothing"):
+        short = ask(port, "GET", target, headers=PACKED)
+        true("content-encoding" not in short.headers and "vary" not in short.headers, short)
+    batch = ask(port, "POST", "/v1/batch", {"operations": [
+        {"op": "get", "id": "packed-%d" % i} for i in range(250)]}, PACKED)
+    true(b"a row of it" in unpacked(batch, "an answer of a POST"), "batch")
+    line = Line(port)
+    for i in range(20):  # in a row, packed and not, over one connection
+        line.send(request("GET", "/v1/orders?prefix=packed-&limit=%d" % (256 - i), headers=PACKED if i % 3 else {}))
+        line.send(request("GET", "/v1/orders/packed-%d" % i, headers=PACKED))
+    for i in range(20):
+        rows = line.answer()
+        body = unpacked(rows, "in a row") if i % 3 else rows.body
+        true(b'"packed-0"' in body, "in a row")
+        true(b'"packed-%d"' % i in unpacked(line.answer(), "in a row"), "in a row")
+
+
+@test
+def what_is_packed_has_a_tag_of_its_own():
+    c = plain()
+    port = c.http(c.follower())
+    name = "/v1/orders/tagged"
+    ask(port, "PUT", name, dict(HOUR, payload={"rows": ["a row, number %d" % i for i in range(150)]}))
+    tag = ask(port, "GET", name).headers["etag"]
+    packed = ask(port, "GET", name, headers=PACKED).headers["etag"]
+    same(packed, tag[:-1] + '-gzip"', "tag")
+    for known in (tag, packed, "W/" + packed, '"1", ' + tag):
+        for lines in (PACKED, {}):
+            again = ask(port, "GET", name, headers=dict(lines, **{"If-None-Match": known}))
+            same((again.status, again.body), (304, b""), known)
+            same(again.headers["etag"], packed if "gzip" in known else tag, known)
+            true("content-encoding" not in again.headers and "Accept-Encoding" in again.headers["vary"], again)
+    for _ in range(2):
+        match = {"If-Match": ask(port, "GET", name, headers=PACKED).headers["etag"]}
+        for status in (200, 412):
+            same(ask(port, "POST", name + "/extend", {"delay": "2h"}, match).status, status, "extend")
+
+
+@test
+def what_is_shown_once_is_never_packed():
+    c = plain()
+    port = c.http(c.follower())
+    put = ask(port, "PUT", "/v1/routes/secret", {"kind": "http", "url": "http://127.0.0.1:1/"}, PACKED)
+    same((put.status, put.json()["secrets"][0][:6]), (201, "whsec_"), put)
+    rotated = ask(port, "POST", "/v1/routes/secret/rotate", {}, PACKED)
+    true("whsec_" in str(rotated.json()), rotated)
+    grants = [{"role": "producer", "routes": "r%d" % i + "y" * 50, "prefix": "z" * 60} for i in range(8)]
+    token = ask(port, "POST", "/v1/tokens", {"name": "once", "grants": grants, "expires": "1d"}, PACKED)
+    true("osdt_" in token.json()["token"], token)
+    for answer in (put, rotated, token):
+        true("content-encoding" not in answer.headers and "vary" not in answer.headers, answer)
+
+
+@test
+def a_body_that_is_packed_is_not_taken():
+    c = plain()
+    port = c.http(0)
+    body = gzip.compress(b'{"delay":"1h","route":"r"}')
+    for coding in ("gzip", "deflate", "br", "identity, gzip"):
+        refused = ask(port, "PUT", "/v1/orders/bomb", body, {"Content-Encoding": coding})
+        same((refused.status, refused.error()), (415, "UNSUPPORTED_ENCODING"), coding)
+        same(refused.headers["accept-encoding"], "identity", coding)
+    same(ask(port, "GET", "/v1/orders/bomb").status, 404, "no effect")
+    same(ask(port, "PUT", "/v1/orders/bomb", HOUR, {"Content-Encoding": "identity"}).status, 201, "as it is")
 
 
 @test
