@@ -41,7 +41,7 @@ Q := $(if $(V),,@)
 
 CC ?= cc
 RAFT_VERSION := 0.22
-PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash libsystemd openssl
+PKGS := raft libuv libcurl libmicrohttpd jansson libcyaml yaml-0.1 libxxhash libsystemd openssl zlib
 MSGPACK := $(shell pkg-config --exists msgpack-c 2>/dev/null && echo msgpack-c || echo msgpack)
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(MSGPACK) 2>/dev/null)
 PKG_LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS) $(MSGPACK) 2>/dev/null) -lnng -lmbedtls -lmbedx509 -lmbedcrypto \

@@ -66,6 +66,8 @@ int node_front_start(struct node *n)
                                   .log = &n->log,
                                   .tls = n->tls,
                                   .tls_max_age_ms = c->tls_max_age_ms,
+                                  .origins = (const char *const *)c->web_origins,
+                                  .n_origins = c->n_web_origins,
                                   .metrics = &n->view};
     n->front = front_new(&config, why, sizeof why);
     return n->front != NULL ? 0 : node_fail(n, "cannot start", why);

@@ -41,6 +41,7 @@ libyaml-dev           module yaml-0.1
 libxxhash-dev         module libxxhash
 libsystemd-dev        module libsystemd
 libssl-dev            module openssl
+zlib1g-dev            module zlib
 END
     [ -n "$build_only" ] || cat <<'END'
 libcmocka-dev         header cmocka.h

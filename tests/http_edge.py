@@ -4,6 +4,7 @@
 
 Prints TAP; tests/test_http.sh runs it.
 """
+import gzip
 import os
 import shutil
 import signal
@@ -292,6 +293,217 @@ def a_browser_may_ask_for_the_nodes_own_page_alone():
     same(ask(port, "GET", "/v1/orders/browser").json()["state"], "PAID", "which has an effect")
     # What is no browser may come by any name: that of a load balancer, say.
     same(browser("/v1/status", "balancer.example", User_Agent="curl/8.5.0"), (200, None), "no browser")
+
+
+@test
+def heads_and_options_are_right_on_every_resource():
+    c = plain()
+    port = c.http(c.follower())
+    ask(port, "PUT", "/v1/orders/every", HOUR)
+    paths = ask(port, "GET", "/v1/openapi.json").json()["paths"]
+    true(len(paths) > 30, "paths: %d" % len(paths))
+    line = Line(port)
+    for path, item in sorted(paths.items()):
+        methods = {m.upper() for m in item if m in ("get", "put", "post", "patch", "delete")}
+        target = path.replace("/orders/{id}", "/orders/every").replace("/routes/{name}", "/routes/r").replace(
+            "{id}", "9").replace("{name}", "nobody").replace("{part}", "api.js")
+        true("{" not in target, target)
+        allow = {"OPTIONS"} | methods | ({"HEAD"} if "GET" in methods else set())
+        options = line.send(request("OPTIONS", target)).answer()
+        same((options.status, options.body), (204, b""), path)
+        same(sorted(options.headers["allow"].split(", ")), sorted(allow), path)
+        true(not any(name.startswith("access-control") for name in options.headers), path)
+        true("Origin" not in options.headers.get("vary", ""), path)
+        for method in ("GET", "PUT", "POST", "PATCH", "DELETE", "TRACE"):
+            if method not in methods:
+                wrong = line.send(request(method, target)).answer()
+                same((wrong.status, wrong.error()), (405, "METHOD_NOT_ALLOWED"), "%s %s" % (method, path))
+                same(wrong.headers["allow"], options.headers["allow"], path)
+        head = line.send(request("HEAD", target)).answer(head=True)
+        if "GET" not in methods:
+            same((head.status, head.headers["allow"]), (405, options.headers["allow"]), "HEAD " + path)
+            continue
+        got = line.send(request("GET", target)).answer()
+        same(head.status, got.status, "HEAD " + path)
+        moving = {"date", "content-length", "etag"}  # of what changes meanwhile
+        same({k: v for k, v in head.headers.items() if k not in moving},
+             {k: v for k, v in got.headers.items() if k not in moving}, "HEAD " + path)
+        true(head.headers["content-length"] != "0", "HEAD " + path)
+    same(line.send(request("OPTIONS", "*")).answer().status, 204, "OPTIONS *")
+    nothing = line.send(request("OPTIONS", "/v1/nothing")).answer()
+    same((nothing.status, nothing.error()), (404, "NO_SUCH_RESOURCE"))
+
+
+@test
+def pages_of_the_origins_that_are_named_may_ask_and_no_others():
+    shop, dev = "https://shop.example", "http://localhost:3000"
+    c = Cluster(["--http-origin", shop, "--http-origin", dev])
+    try:
+        c.leader()
+        same(c.ctl("route", "put", "r", "--kind", "worker").returncode, 0)
+        admin = c.ctl("token", "create", "root", "--role", "admin", "--expires", "1d").stdout.split()[-1]
+        same(c.ctl("auth", "on", env={"ORDERSCHED_TOKEN": admin}).returncode, 0)
+        bearer = {"Authorization": "Bearer " + admin}
+        for i in range(3):
+            port, name = c.http(i), "/v1/orders/cors-%d" % i
+            for origin in (shop, dev):
+                # As a browser sends it. The Host is no name of the node's: a page that took it for this node's address
+                # would have it as its origin.
+                asks = {"Origin": origin, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors",
+                        "User-Agent": "Mozilla/5.0"}
+                before = ask(port, "OPTIONS", name, headers=dict(
+                    asks, **{"Access-Control-Request-Method": "PUT",
+                             "Access-Control-Request-Headers": "authorization,content-type"}))
+                same((before.status, before.body), (204, b""), "may it?")
+                same(before.headers["access-control-allow-origin"], origin)
+                same(before.headers["access-control-allow-methods"], before.headers["allow"])
+                same(set(before.headers["allow"].split(", ")), {"GET", "HEAD", "PUT", "OPTIONS"})
+                allowed = set(before.headers["access-control-allow-headers"].lower().split(", "))
+                true({"authorization", "content-type", "if-match", "if-none-match", "idempotency-key",
+                      "prefer"} <= allowed, allowed)
+                true(int(before.headers["access-control-max-age"]) > 0, before)
+                true("access-control-allow-credentials" not in before.headers, before)
+                put = ask(port, "PUT", name, HOUR, dict(asks, **bearer))
+                true(put.status in (200, 201), put)
+                got = ask(port, "GET", name, headers=dict(asks, **bearer))
+                known = ask(port, "GET", name, headers=dict(asks, **bearer, **{
+                    "If-None-Match": got.headers["etag"]}))
+                for answer, status in ((put, put.status), (got, 200), (known, 304),
+                                       (ask(port, "GET", name, headers=asks), 401),
+                                       (ask(port, "GET", "/v1/nothing", headers=dict(asks, **bearer)), 404),
+                                       (ask(port, "DELETE", name, headers=dict(asks, **bearer)), 405),
+                                       (ask(port, "GET", "/livez", headers=asks), 200),
+                                       (ask(port, "OPTIONS", name, headers=dict(asks, **bearer)), 204)):
+                    same(answer.status, status, "as a page's: %r" % answer)
+                    same(answer.headers["access-control-allow-origin"], origin)
+                    same(answer.headers["vary"].split(", ")[0], "Origin")
+                    shown = set(answer.headers["access-control-expose-headers"].lower().split(", "))
+                    true({"etag", "location", "retry-after", "www-authenticate", "allow"} <= shown, shown)
+                    true("access-control-allow-methods" not in answer.headers, answer)
+            at = "127.0.0.1:%d" % port
+            for origin in ("https://shop.example:8443", "http://shop.example", "https://shop.example.evil.example",
+                           "https://www.shop.example", "https://Shop.example", "https://shop.example/", "null",
+                           "http://localhost:30000", "http://localhost", "*", "https://shop.example http://a"):
+                for method, lines in (("GET", bearer), ("POST", bearer),
+                                      ("OPTIONS", {"Access-Control-Request-Method": "POST"})):
+                    refused = ask(port, method, name + ("/pay" if method == "POST" else ""),
+                                  headers=dict(lines, Origin=origin))
+                    same((refused.status, refused.error()), (403, "FOREIGN_ORIGIN"), origin)
+                    true("access-control-allow-origin" not in refused.headers, refused)
+                    same(refused.headers["vary"].split(", ")[0], "Origin")
+            # What states no origin is of no page of theirs: a picture, a link to the API.
+            same(ask(port, "GET", name, headers=dict(bearer, **{"Sec-Fetch-Site": "cross-site"})).error(),
+                 "FOREIGN_ORIGIN", "without an origin")
+            # The node's own page, and what is no browser, as ever.
+            for lines in ({"Host": at, "Origin": "http://" + at, "Sec-Fetch-Site": "same-origin"}, {"Host": "a"}):
+                text = "".join("%s: %s\r\n" % item for item in dict(lines, **bearer).items())
+                own = Line(port).send("GET %s HTTP/1.1\r\n%s\r\n" % (name, text)).answer()
+                same(own.status, 200, "its own")
+                true("access-control-allow-origin" not in own.headers, own)
+        same(ask(c.http(0), "GET", "/v1/orders/cors-0", headers=bearer).json()["state"], "PENDING", "no effect")
+    finally:
+        c.close()
+
+
+PACKED = {"Accept-Encoding": "gzip, deflate"}
+
+
+def unpacked(answer, what):
+    same(answer.headers.get("content-encoding"), "gzip", what)
+    true("Accept-Encoding" in answer.headers["vary"], what)
+    return gzip.decompress(answer.body)
+
+
+@test
+def answers_are_packed_for_whoever_takes_that():
+    c = plain()
+    port = c.http(c.follower())
+    big = dict(HOUR, payload={"rows": ["a row of it, number %d" % i for i in range(120)]})
+    same(ask(port, "POST", "/v1/batch", {"operations": [
+        dict(big, op="schedule", id="packed-%d" % i) for i in range(250)]}).status, 200)
+    for target in ("/v1/orders/packed-0", "/v1/orders?prefix=packed-&limit=256", "/v1/openapi.json", "/metrics", "/",
+                   "/console/console.js", "/console/console.css"):
+        plain_one = ask(port, "GET", target)
+        true("content-encoding" not in plain_one.headers, target)
+        true("Accept-Encoding" in plain_one.headers["vary"], "what it could have been: " + target)
+        packed = ask(port, "GET", target, headers=PACKED)
+        true(len(packed.body) < 0.67 * len(plain_one.body), "%s: %d of %d" % (
+            target, len(packed.body), len(plain_one.body)))
+        back = unpacked(packed, target)
+        if target.startswith("/v1/orders"):  # but for what remains
+            true(abs(len(back) - len(plain_one.body)) < 600, target)
+        elif target != "/metrics":
+            same(back, plain_one.body, target)
+        head = ask(port, "HEAD", target, headers=PACKED)
+        same(head.headers["content-encoding"], "gzip", "HEAD " + target)
+        for accept in ("gzip;q=0", "identity, gzip;q=0.5", "br", "*;q=0", "gzip;q=x"):
+            other = ask(port, "GET", target, headers={"Accept-Encoding": accept})
+            true("content-encoding" not in other.headers, "%s, %s" % (accept, target))
+    # What is short goes as it is.
+    for target in ("/livez", "/v1/authorisation", "/v1/nothing"):
+        short = ask(port, "GET", target, headers=PACKED)
+        true("content-encoding" not in short.headers and "vary" not in short.headers, short)
+    batch = ask(port, "POST", "/v1/batch", {"operations": [
+        {"op": "get", "id": "packed-%d" % i} for i in range(250)]}, PACKED)
+    true(b"a row of it" in unpacked(batch, "an answer of a POST"), "batch")
+    line = Line(port)
+    for i in range(20):  # in a row, packed and not, over one connection
+        line.send(request("GET", "/v1/orders?prefix=packed-&limit=%d" % (256 - i), headers=PACKED if i % 3 else {}))
+        line.send(request("GET", "/v1/orders/packed-%d" % i, headers=PACKED))
+    for i in range(20):
+        rows = line.answer()
+        body = unpacked(rows, "in a row") if i % 3 else rows.body
+        true(b'"packed-0"' in body, "in a row")
+        true(b'"packed-%d"' % i in unpacked(line.answer(), "in a row"), "in a row")
+
+
+@test
+def what_is_packed_has_a_tag_of_its_own():
+    c = plain()
+    port = c.http(c.follower())
+    name = "/v1/orders/tagged"
+    ask(port, "PUT", name, dict(HOUR, payload={"rows": ["a row, number %d" % i for i in range(150)]}))
+    tag = ask(port, "GET", name).headers["etag"]
+    packed = ask(port, "GET", name, headers=PACKED).headers["etag"]
+    same(packed, tag[:-1] + '-gzip"', "tag")
+    for known in (tag, packed, "W/" + packed, '"1", ' + tag):
+        for lines in (PACKED, {}):
+            again = ask(port, "GET", name, headers=dict(lines, **{"If-None-Match": known}))
+            same((again.status, again.body), (304, b""), known)
+            same(again.headers["etag"], packed if "gzip" in known else tag, known)
+            true("content-encoding" not in again.headers and "Accept-Encoding" in again.headers["vary"], again)
+    for _ in range(2):
+        match = {"If-Match": ask(port, "GET", name, headers=PACKED).headers["etag"]}
+        for status in (200, 412):
+            same(ask(port, "POST", name + "/extend", {"delay": "2h"}, match).status, status, "extend")
+
+
+@test
+def what_is_shown_once_is_never_packed():
+    c = plain()
+    port = c.http(c.follower())
+    put = ask(port, "PUT", "/v1/routes/secret", {"kind": "http", "url": "http://127.0.0.1:1/"}, PACKED)
+    same((put.status, put.json()["secrets"][0][:6]), (201, "whsec_"), put)
+    rotated = ask(port, "POST", "/v1/routes/secret/rotate", {}, PACKED)
+    true("whsec_" in str(rotated.json()), rotated)
+    grants = [{"role": "producer", "routes": "r%d" % i + "y" * 50, "prefix": "z" * 60} for i in range(8)]
+    token = ask(port, "POST", "/v1/tokens", {"name": "once", "grants": grants, "expires": "1d"}, PACKED)
+    true("osdt_" in token.json()["token"], token)
+    for answer in (put, rotated, token):
+        true("content-encoding" not in answer.headers and "vary" not in answer.headers, answer)
+
+
+@test
+def a_body_that_is_packed_is_not_taken():
+    c = plain()
+    port = c.http(0)
+    body = gzip.compress(b'{"delay":"1h","route":"r"}')
+    for coding in ("gzip", "deflate", "br", "identity, gzip"):
+        refused = ask(port, "PUT", "/v1/orders/bomb", body, {"Content-Encoding": coding})
+        same((refused.status, refused.error()), (415, "UNSUPPORTED_ENCODING"), coding)
+        same(refused.headers["accept-encoding"], "identity", coding)
+    same(ask(port, "GET", "/v1/orders/bomb").status, 404, "no effect")
+    same(ask(port, "PUT", "/v1/orders/bomb", HOUR, {"Content-Encoding": "identity"}).status, 201, "as it is")
 
 
 @test

@@ -40,6 +40,9 @@ only_the_http_callback_includes_curl() {
 only_http_servers_include_microhttpd() {
     includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
 }
+only_the_packer_includes_zlib() {
+    includes_elsewhere '<zlib\.h>' 'node/front/packer\.c|tests/.*'
+}
 only_tls_includes_ssl() {
     includes_elsewhere '<openssl/ssl\.h>' 'client/lib/client_engine[a-z_]*\.[ch]|raft/tls/[a-z_]*\.[ch]|node/callback/http_transfer\.c|tests/.*'
 }
@@ -207,6 +210,7 @@ rules=(
     'only_the_engine_of_the_client_library_includes_openssl|client/lib/client_tls.c|#include <openssl/ssl.h>'
     'only_the_http_callback_includes_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
     'only_http_servers_include_microhttpd|client/lib/client.c|#include <microhttpd.h>'
+    'only_the_packer_includes_zlib|node/front/exchange.c|#include <zlib.h>'
     'only_tls_includes_ssl|raft/transport/transport.c|#include <openssl/ssl.h>'
     'only_the_config_file_includes_yaml|node/config/config.c|#include <cyaml/cyaml.h>'
     'only_one_place_reads_clocks|node/callback/exec.c|long f(void) { return uv_hrtime(); }'

@@ -286,8 +286,11 @@ static enum config_status check_http(const struct config_draft *draft)
     const char *http = draft->config->http;
     char host[256];
     unsigned port;
-    if (http == NULL || strcmp(http, "off") == 0 ||
-        units_split_address(http, host, sizeof host, &port)) {
+    bool off = http != NULL && strcmp(http, "off") == 0;
+    if (off && draft->config->n_web_origins > 0) {
+        return config_complain_of(draft, "http-origin", "no page may ask where HTTP is off");
+    }
+    if (http == NULL || off || units_split_address(http, host, sizeof host, &port)) {
         return CONFIG_OK;
     }
     return config_complain_of(draft, "http", "must be HOST:PORT, or off, not \"%s\"", http);
@@ -374,6 +377,7 @@ enum config_status config_parse(struct config *c, int argc, char **argv)
 void config_free(struct config *c)
 {
     config_peers_clear(c);
+    config_web_origins_clear(c);
     free(c->data);
     free(c->cluster);
     free(c->address);

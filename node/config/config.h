@@ -11,6 +11,7 @@
 #include "../host/log.h"
 
 #define CONFIG_PEERS_MAX 32
+#define CONFIG_WEB_ORIGINS_MAX 16
 
 /* What a client must show where there is TLS. */
 enum config_clients {
@@ -40,6 +41,9 @@ struct config {
     char *bind; /* --bind HOST: listen there instead of on the own address's host; as it
                            * stands before ":PORT" (IPv6 in brackets), or NULL */
     char *http; /* --http HOST:PORT, or "off"; NULL: PORT+2, where the other two listen */
+    /* --http-origin ORIGIN, once for each: whose pages may ask over HTTP, besides the node's own */
+    char *web_origins[CONFIG_WEB_ORIGINS_MAX];
+    unsigned n_web_origins;
     enum log_level log_level;     /* --log-level debug|info|warn|error */
     enum log_format log_format;   /* --log-format logfmt|json */
     unsigned election_timeout_ms; /* --election-timeout 500ms */

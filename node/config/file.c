@@ -28,6 +28,8 @@ struct file_values {
     char *values[CONFIG_SETTINGS_MAX]; /* NULL = not in the file */
     struct file_peer *peers;
     unsigned n_peers;
+    char **web_origins;
+    unsigned n_web_origins;
 };
 
 static const cyaml_schema_field_t peer_fields[] = {
@@ -38,6 +40,10 @@ static const cyaml_schema_field_t peer_fields[] = {
 };
 static const cyaml_schema_value_t peer_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct file_peer, peer_fields),
+};
+
+static const cyaml_schema_value_t web_origin_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 0, SCALAR_MAX_BYTES),
 };
 
 /* One optional field for each setting, and the end mark. */
@@ -55,6 +61,15 @@ static void schema_fill(cyaml_schema_field_t *fields)
                 .value = {CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
                                                struct file_peer, &peer_schema, 1,
                                                CONFIG_PEERS_MAX)},
+            };
+        } else if (settings[i].kind == SETTING_WEB_ORIGINS) {
+            fields[i] = (cyaml_schema_field_t){
+                .key = settings[i].name,
+                .data_offset = offsetof(struct file_values, web_origins),
+                .count_offset = offsetof(struct file_values, n_web_origins),
+                .count_size = sizeof(unsigned),
+                .value = {CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, char *,
+                                               &web_origin_schema, 0, CONFIG_WEB_ORIGINS_MAX)},
             };
         } else {
             fields[i] = (cyaml_schema_field_t){
@@ -242,6 +257,21 @@ static enum config_status peers_take(struct config_draft *draft, const struct te
     return status;
 }
 
+static enum config_status web_origins_take(struct config_draft *draft,
+                                           const struct setting *setting, const struct text *text,
+                                           const struct file_values *values, unsigned key_line)
+{
+    char problem[256];
+    enum config_status status = CONFIG_OK;
+    for (unsigned i = 0; i < values->n_web_origins && status == CONFIG_OK; i++) {
+        /* Within the document and the list. */
+        struct place p = {.scalar = values->web_origins[i], .depth = 2, .line = key_line};
+        struct config_origin origin = {draft->file, find_line(text, p, problem, sizeof problem)};
+        status = config_set(draft, setting, values->web_origins[i], origin);
+    }
+    return status;
+}
+
 static enum config_status values_take(struct config_draft *draft, const struct text *text,
                                       const struct file_values *values)
 {
@@ -250,7 +280,8 @@ static enum config_status values_take(struct config_draft *draft, const struct t
     enum config_status status = CONFIG_OK;
     for (unsigned i = 0; i < n && status == CONFIG_OK; i++) {
         bool peers = settings[i].kind == SETTING_PEERS && values->peers != NULL;
-        if (values->values[i] == NULL && !peers) {
+        bool web = settings[i].kind == SETTING_WEB_ORIGINS && values->web_origins != NULL;
+        if (values->values[i] == NULL && !peers && !web) {
             continue;
         }
         char problem[256];
@@ -258,6 +289,7 @@ static enum config_status values_take(struct config_draft *draft, const struct t
         struct config_origin origin = {draft->file, find_line(text, p, problem, sizeof problem)};
         draft->origins[i] = origin;
         status = peers ? peers_take(draft, text, values)
+                 : web ? web_origins_take(draft, &settings[i], text, values, origin.line)
                        : config_set(draft, &settings[i], values->values[i], origin);
     }
     return status;

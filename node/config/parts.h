@@ -15,6 +15,7 @@ enum setting_kind {
     SETTING_SWITCH,   /* bool */
     SETTING_CHOICE,   /* an enum, by position in choices */
     SETTING_PEERS,
+    SETTING_WEB_ORIGINS, /* each time it is given, one more */
 };
 
 /* One setting: the flag --name, and the key `name` of the file. */
@@ -74,6 +75,10 @@ enum config_status config_set(struct config_draft *draft, const struct setting *
 enum config_status config_peer_add(struct config_draft *draft, const char *id, const char *address,
                                    struct config_origin origin);
 void config_peers_clear(struct config *c);
+/* Add one origin of pages (web_origins.c), as text. */
+enum config_status config_web_origin_add(struct config_draft *draft, const char *text,
+                                         struct config_origin origin);
+void config_web_origins_clear(struct config *c);
 
 /* A flag as it was given. */
 struct config_flag {

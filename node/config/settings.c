@@ -74,6 +74,13 @@ static const struct setting settings[] = {
      .max = PROTOCOL_ADDRESS_MAX - 1,
      .argument = "HOST:PORT|off",
      .help = "where to serve HTTP (default: PORT+2, where the other two listen), or off"},
+    {.name = "http-origin",
+     .kind = SETTING_WEB_ORIGINS,
+     FIELD(web_origins),
+     .argument = "ORIGIN",
+     .help =
+         "pages of this site may ask over HTTP, too, as in https://shop.example (CORS); may be\n"
+         "repeated (default: the node's own pages alone)"},
 
     {.name = "cluster",
      .kind = SETTING_TEXT,
@@ -551,12 +558,18 @@ static enum config_status set_peers(struct config_draft *draft, const char *text
 enum config_status config_set(struct config_draft *draft, const struct setting *setting,
                               const char *text, struct config_origin origin)
 {
+    struct config_origin before = draft->origins[setting - settings];
     draft->origins[setting - settings] = origin;
     switch (setting->kind) {
         case SETTING_TEXT: return set_text(draft, setting, text);
         case SETTING_SWITCH: return set_switch(draft, setting, text);
         case SETTING_CHOICE: return set_choice(draft, setting, text);
         case SETTING_PEERS: return set_peers(draft, text, origin);
+        case SETTING_WEB_ORIGINS:
+            if (before.file != origin.file) { /* flags win over the file's */
+                config_web_origins_clear(draft->config);
+            }
+            return config_web_origin_add(draft, text, origin);
         case SETTING_NUMBER:
         case SETTING_DURATION:
         case SETTING_SIZE: break;

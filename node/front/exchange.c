@@ -12,6 +12,8 @@
 #include "../../client/json/json_write.h"
 #include "../resource/problem.h"
 #include "../resource/request_key.h"
+#include "content_coding.h"
+#include "cors.h"
 #include "entity_tag.h"
 #include "front_internal.h"
 
@@ -104,6 +106,8 @@ void exchange_begin(struct front_exchange *e, const char *method)
     e->begun = true;
     e->head = strcmp(method, "HEAD") == 0;
     e->x.method = e->head ? "GET" : method; /* the library's, as long as the exchange */
+    e->origin = cors_find(e->front->config.origins, e->front->config.n_origins,
+                          exchange_request_header(e, "Origin"));
     take_patience(e);
     take_caller(e);
 }
@@ -148,6 +152,14 @@ static bool exchange_take_conditions(struct front_exchange *e)
     const char *match = exchange_request_header(e, "If-Match");
     const char *key = exchange_request_header(e, "Idempotency-Key");
 
+    /* A few bytes of it may stand for very many. */
+    if (e->x.body_len > 0 &&
+        !content_coding_is_identity(exchange_request_header(e, "Content-Encoding"))) {
+        exchange_header(&e->x, "Accept-Encoding", "identity");
+        exchange_refuse(&e->x, 415, "UNSUPPORTED_ENCODING",
+                        "A body must come as it is, without a Content-Encoding.", NULL);
+        return false;
+    }
     /* None is not taken either: pages of other sites may send a body without a type, but none of this one. */
     if (e->x.body_len > 0 && !is_json(type)) {
         exchange_refuse(&e->x, 415, "UNSUPPORTED_MEDIA_TYPE",
@@ -228,9 +240,11 @@ void exchange_end(struct front_exchange *e)
         free(e->headers[i].name);
         free(e->headers[i].value);
     }
+    packer_drop(&e->front->packer, &e->job);
     if (e->response != NULL) {
         MHD_destroy_response(e->response);
     }
+    free(e->text);
     e->front->bodies -= e->body_cap;
     visitor_exchange_ended(e->visitor);
     explicit_bzero(&e->caller, sizeof e->caller);
@@ -252,15 +266,15 @@ void exchange_header(struct exchange *x, const char *name, const char *value)
     e->n_headers++;
 }
 
-/* Is it what the client has already? */
-static bool is_known(const struct front_exchange *e)
+/* Is it what the client has already, packed or not? */
+static bool is_known(struct front_exchange *e)
 {
     const char *known = exchange_request_header(e, "If-None-Match");
 
     for (unsigned i = 0; known != NULL && i < e->n_headers; i++) {
         if (strcasecmp(e->headers[i].name, "ETag") == 0) {
             return e->status == 200 && strcmp(e->x.method, "GET") == 0 &&
-                   entity_tag_is_among(e->headers[i].value, known);
+                   entity_tag_is_among(e->headers[i].value, known, &e->packed);
         }
     }
     return false;
@@ -271,35 +285,57 @@ static void response_header(struct front_exchange *e, const char *name, const ch
     must_hold(MHD_add_response_header(e->response, name, value) == MHD_YES);
 }
 
-void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
-                          size_t len)
+/* What a browser wants to know before it shows the answer to the page that asked. */
+static void response_origin(struct front_exchange *e)
 {
-    struct front_exchange *e = exchange_of(x);
+    bool origins = e->front->config.n_origins > 0;
+
+    if (origins || e->packable) {
+        response_header(e, "Vary",
+                        !origins      ? "Accept-Encoding"
+                        : e->packable ? "Origin, Accept-Encoding"
+                                      : "Origin");
+    }
+    if (e->origin != NULL) {
+        response_header(e, "Access-Control-Allow-Origin", e->origin);
+        response_header(e, "Access-Control-Expose-Headers", CORS_ANSWER_HEADERS);
+    }
+}
+
+/* Packed it is another representation, and so has another strong tag. */
+static void response_own_header(struct front_exchange *e, const char *name, const char *value)
+{
+    char tag[ENTITY_TAG_SIZE];
+
+    if (e->packed && strcasecmp(name, "ETag") == 0) {
+        entity_tag_of_packed(value, tag);
+        value = tag;
+    }
+    response_header(e, name, value);
+}
+
+void exchange_respond(struct front_exchange *e)
+{
     char node[24];
 
-    assert(!e->answered);
-    e->answered = true;
-    e->answered_ms = clocks_running_ms();
-    e->status = status;
-    if (is_known(e)) {
-        e->status = 304;
-        free(text);
-        text = NULL;
-        len = 0;
+    e->response_ms = clocks_running_ms();
+    e->response_len = e->text_len;
+    e->response = must_have(MHD_create_response_from_buffer(
+        e->text_len, e->text, e->text != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT));
+    e->text = NULL;
+    if (e->text_len > 0) {
+        response_header(e, "Content-Type", e->type);
     }
-    e->response_len = len;
-    e->response = must_have(MHD_create_response_from_buffer(len, text,
-                                                            text != NULL ? MHD_RESPMEM_MUST_FREE
-                                                                         : MHD_RESPMEM_PERSISTENT));
-    if (len > 0) {
-        response_header(e, "Content-Type", type);
+    if (e->text_len > 0 && e->packed) {
+        response_header(e, "Content-Encoding", "gzip");
     }
     response_header(e, "Cache-Control", "no-store");
     response_header(e, "X-Content-Type-Options", "nosniff");
     snprintf(node, sizeof node, "%llu", (unsigned long long)e->front->config.node);
     response_header(e, "Orderschedd-Node", node);
+    response_origin(e);
     for (unsigned i = 0; i < e->n_headers; i++) {
-        response_header(e, e->headers[i].name, e->headers[i].value);
+        response_own_header(e, e->headers[i].name, e->headers[i].value);
     }
     if (e->front->stopping) {
         response_header(e, "Connection", "close");
@@ -308,6 +344,30 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
         e->suspended = false;
         MHD_resume_connection(e->connection);
         e->front->daemon_ready = true;
+    }
+}
+
+void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
+                          size_t len)
+{
+    struct front_exchange *e = exchange_of(x);
+
+    assert(!e->answered);
+    e->answered = true;
+    e->status = status;
+    e->type = type;
+    e->text = text;
+    e->text_len = len;
+    /* How far what is secret packs with what a stranger has written beside it tells of it (BREACH). */
+    e->packable = len >= PACKER_LEAST && !x->shows_secret;
+    if (is_known(e)) {
+        e->status = 304;
+        free(e->text);
+        e->text = NULL;
+        e->text_len = 0;
+    }
+    if (!exchange_pack(e)) {
+        exchange_respond(e);
     }
 }
 

@@ -50,7 +50,8 @@ static void front_check_cb(uv_check_t *check)
             break;
         }
     }
-    if (f->daemon_ready || server_has_more(f)) {
+    packing_run(f);
+    if (f->daemon_ready || server_has_more(f) || packer_has_more(&f->packer)) {
         uv_idle_start(&f->again, front_again_cb);
     } else {
         uv_idle_stop(&f->again);
@@ -163,6 +164,7 @@ static void front_end_thread(struct front *f)
     uv_close((uv_handle_t *)&f->poll, NULL);
     server_stop(f);
     assert(f->visitors == NULL);
+    packer_close(&f->packer);
     if (f->relay != NULL) {
         tls_relay_close(f->relay, NULL, NULL); /* what was written is sent */
     }

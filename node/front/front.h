@@ -50,6 +50,8 @@ struct front_config {
     const struct log *log;
     struct tls_files *tls; /* NULL: plain HTTP */
     uint64_t tls_max_age_ms;
+    const char *const *origins; /* whose pages may ask, too (cors.h) */
+    unsigned n_origins;
     struct metrics_view *metrics; /* what is shown of this node; the front's thread alone uses it */
 };
 

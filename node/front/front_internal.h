@@ -1,5 +1,6 @@
 /* front_internal.h - the HTTP server's inside: front.c (its thread and its life), visitors.c (connections),
- * server.c (the HTTP library), exchange.c (one request and its response), resources.c (who answers it). */
+ * server.c (the HTTP library), exchange.c (one request and its response), packing.c (the response with gzip),
+ * resources.c (who answers it). */
 #ifndef FRONT_INTERNAL_H
 #define FRONT_INTERNAL_H
 
@@ -13,6 +14,7 @@
 #include "front.h"
 #include "gateway.h"
 #include "http_guard.h"
+#include "packer.h"
 
 struct resource;
 
@@ -58,8 +60,9 @@ struct front_exchange {
     uint8_t *body;
     size_t body_cap;
     bool begun, complete, suspended, answered, head;
-    bool waits;     /* it may wait long for somebody who has gone */
-    bool too_large; /* more bodies than there is room for */
+    bool waits;         /* it may wait long for somebody who has gone */
+    bool too_large;     /* more bodies than there is room for */
+    const char *origin; /* whose page asks, where that may (cors.h), or NULL; the configuration's */
     struct call_caller caller;
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
@@ -68,9 +71,15 @@ struct front_exchange {
         char *name, *value;
     } headers[EXCHANGE_HEADERS_MAX];
     unsigned status;
-    struct MHD_Response *response;
+    const char *type; /* what `text` is; static */
+    char *text;       /* the answer's, until there is a response */
+    size_t text_len;
+    bool packable; /* it goes with gzip to whoever takes that... */
+    bool packed;   /* ...and this one does */
+    struct packer_job job;
+    struct MHD_Response *response; /* NULL: not yet; it may be answered, and not be packed */
     size_t response_len;
-    uint64_t answered_ms;
+    uint64_t response_ms;
 };
 
 struct front {
@@ -95,6 +104,7 @@ struct front {
     struct visitor **by_fd;
     unsigned n_by_fd;
     size_t bodies; /* bytes */
+    struct packer packer;
     bool stopping, ended;
     uint64_t stop_until_ms;
     uint64_t rested_ms, logged_ms;
@@ -138,6 +148,15 @@ const char *exchange_request_header(const struct front_exchange *e, const char *
 /* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
 size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, char *out,
                           size_t size);
+
+/* What was answered is sent: as it is, or packed. */
+void exchange_respond(struct front_exchange *e);
+
+/* packing.c */
+/* True: there will be a response once it is packed. */
+bool exchange_pack(struct front_exchange *e);
+void exchange_pack_no_more(struct front_exchange *e); /* where it waits for that: as it is, now */
+void packing_run(struct front *f);                    /* a slice */
 
 /* front_ask.c */
 void exchange_drop_asks(struct front_exchange *e);

@@ -6,6 +6,7 @@
 #include "../../client/text/units.h"
 #include "../resource/resource_table.h"
 #include "browser_guard.h"
+#include "cors.h"
 #include "front_internal.h"
 
 static bool slice_is(struct slice s, const char *text, size_t len)
@@ -102,7 +103,8 @@ static bool is_own_name(const struct front *f, const char *name)
             strcasecmp(name, own) == 0);
 }
 
-/* A browser's request must be that of a page of this node's (browser_guard.h). False: it is answered. */
+/* A browser's request must be that of a page of this node's (browser_guard.h), or of an origin that may ask, too:
+ * that is none which took a name for this node's address. False: it is answered. */
 static bool check_browser(struct front_exchange *e)
 {
     const struct browser_request r = {
@@ -114,7 +116,7 @@ static bool check_browser(struct front_exchange *e)
     };
     char name[BROWSER_HOST_MAX];
 
-    if (!browser_guard_is_browser(&r)) {
+    if (e->origin != NULL || !browser_guard_is_browser(&r)) {
         return true;
     }
     enum browser_host host = browser_guard_host(r.host, name);
@@ -159,12 +161,19 @@ static bool check_caller(struct front_exchange *e)
     return true;
 }
 
+/* May a page send what it is about to? */
+static bool is_preflight(const struct front_exchange *e)
+{
+    return e->origin != NULL && strcmp(e->x.method, "OPTIONS") == 0 &&
+           exchange_request_header(e, "Access-Control-Request-Method") != NULL;
+}
+
 void resources_handle(struct front_exchange *e)
 {
     struct exchange *x = &e->x;
     char methods[96];
 
-    if (!check_browser(e) || !check_caller(e)) {
+    if (!check_browser(e) || (!is_preflight(e) && !check_caller(e))) {
         return;
     }
     for (unsigned i = 0; i < resource_table_n; i++) {
@@ -183,6 +192,11 @@ void resources_handle(struct front_exchange *e)
         return;
     }
     exchange_header(x, "Allow", methods);
+    if (is_preflight(e)) {
+        exchange_header(x, "Access-Control-Allow-Methods", methods);
+        exchange_header(x, "Access-Control-Allow-Headers", CORS_REQUEST_HEADERS);
+        exchange_header(x, "Access-Control-Max-Age", CORS_MAX_AGE_S);
+    }
     if (options) {
         exchange_answer(x, 204, NULL);
     } else {

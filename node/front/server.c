@@ -47,7 +47,7 @@ static enum MHD_Result server_request_cb(void *arg, struct MHD_Connection *conne
     if (!e->complete) {
         exchange_handle(e);
     }
-    e->suspended = !e->answered;
+    e->suspended = e->response == NULL;
     if (e->suspended) {
         MHD_suspend_connection(connection);
         return MHD_YES;

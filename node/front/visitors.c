@@ -280,7 +280,7 @@ static bool exchange_is_not_taken(const struct front_exchange *e, uint64_t now_m
 {
     uint64_t allowed_ms = FRONT_TAKE_MS + 1000 * (e->response_len / FRONT_TAKE_BYTES);
 
-    return e->answered && now_ms - e->answered_ms >= allowed_ms;
+    return e->response != NULL && now_ms - e->response_ms >= allowed_ms;
 }
 
 static void visitor_tick(struct visitor *v, uint64_t now_ms)
@@ -300,7 +300,11 @@ static void visitor_tick(struct visitor *v, uint64_t now_ms)
             visitor_cut(v);
         } else if (e->suspended && visitor_has_left(v)) {
             visitor_cut(v);
-            exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL); /* it is not sent */
+            if (e->answered) {
+                exchange_pack_no_more(e);
+            } else { /* it is not sent */
+                exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL);
+            }
         }
     } else if (http_guard_is_within(&v->guard) || v->guard.requests != v->answered) {
         if (now_ms - v->since_ms >= FRONT_REQUEST_MS) {
@@ -331,9 +335,12 @@ void visitors_close_idle(struct front *f)
 void visitors_close(struct front *f)
 {
     for (struct visitor *v = f->visitors; v != NULL; v = v->next) {
-        if (v->exchange != NULL &&
-            v->exchange->suspended) { /* the library must not end with one that is */
-            exchange_problem(&v->exchange->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
+        struct front_exchange *e = v->exchange;
+        /* The library must not end with one that is suspended. */
+        if (e != NULL && e->suspended && e->answered) {
+            exchange_pack_no_more(e);
+        } else if (e != NULL && e->suspended) {
+            exchange_problem(&e->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
         }
         visitor_cut(v);
     }

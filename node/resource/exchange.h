@@ -33,6 +33,8 @@ struct exchange {
     uint32_t if_match; /* a version */
     unsigned patience_ms;
     uint64_t patience_until_ms;
+    bool
+        shows_secret; /* the answer has what was made for the client, and is shown once: never with gzip */
     /* what the resource keeps between its calls; freed with free_state(state) at the end, answered or not */
     void *state;
     void (*free_state)(void *state);
@@ -44,7 +46,7 @@ struct exchange {
 void exchange_answer(struct exchange *x, unsigned status, json_t *body);
 void exchange_header(struct exchange *x, const char *name,
                      const char *value); /* before the answer; copied */
-/* An answer that is no JSON; takes `text` (malloc'ed) over. */
+/* An answer that is no JSON; takes `text` (malloc'ed) over. `type` is static. */
 void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
                           size_t len);
 /* A problem of an error of ordersched.h (HTTP status by table), with the order's state if answer != NULL. */

@@ -28,6 +28,7 @@ static char *keep(struct exchange *x, uint8_t *random, size_t len)
         exchange_problem(x, ORDERSCHED_BUSY, "the node has no random bytes, or no memory", NULL);
         return NULL;
     }
+    x->shows_secret = true;
     x->state = secret;
     x->free_state = wipe;
     return secret;

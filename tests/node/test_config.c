@@ -380,6 +380,83 @@ static void http_is_served_off_the_loopback_as_the_other_ports_are(void **state)
     assert_config_parsed(f, "--data d --http 0.0.0.0:80 --tls-cert a --tls-key b --tls-ca c");
 }
 
+static void origins_of_pages_are_taken_as_browsers_send_them(void **state)
+{
+    static const char *const good[] = {"https://shop.example", "http://localhost:3000",
+                                       "http://10.0.0.1",      "https://[2001:db8::7]:8443",
+                                       "https://a-b_c.d:80",   "http://xn--bcher-kva.example:443"};
+    static const char *const bad[] = {
+        "shop.example",
+        "null",
+        "",
+        "https://",
+        "https://a/",
+        "https://a?b",
+        "https://a#b",
+        "https://u@a",
+        "https://A.example",
+        "HTTPS://a",
+        "ftp://a",
+        "file://",
+        "https://a:",
+        "https://a:0",
+        "https://a:080",
+        "https://a:65536",
+        "https://a:8080/",
+        "https://a:+80",
+        "https://[::1",
+        "https://[0:0::1]",
+        "https://[::1]x",
+        "https://[]",
+        "https://b\xc3\xbc",
+        "https://a,https://b",
+    };
+    struct config_bench *f = *state;
+
+    assert_config_parsed(f, "--data d");
+    assert_int_equal(f->config.n_web_origins, 0);
+    for (unsigned i = 0; i < sizeof good / sizeof *good; i++) {
+        char flags[128];
+        snprintf(flags, sizeof flags, "--data d --http-origin %s", good[i]);
+        assert_config_parsed(f, flags);
+        assert_int_equal(f->config.n_web_origins, 1);
+        assert_string_equal(f->config.web_origins[0], good[i]);
+    }
+    for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char flags[128];
+        snprintf(flags, sizeof flags, "--data d --http-origin=%s", bad[i]);
+        assert_config_refused(f, flags, "--http-origin: must be http:// or https://, a host");
+        assert_non_null(strstr(f->err, "as in https://shop.example"));
+    }
+    assert_config_refused(f, "--data d --http-origin *", "there are no wildcards");
+    assert_config_refused(f, "--data d --http-origin https://*.shop.example", "no wildcards");
+    assert_config_refused(f, "--data d --http-origin https://a:443", "browsers leave out the port");
+    assert_config_refused(f, "--data d --http-origin http://a:80", "browsers leave out the port");
+    assert_config_refused(f, "--data d --http off --http-origin https://a",
+                          "--http-origin: no page may ask where HTTP is off");
+}
+
+static void each_flag_adds_an_origin(void **state)
+{
+    struct config_bench *f = *state;
+    char flags[1024] = "--data d";
+
+    assert_config_parsed(f, "--data d --http-origin https://a --http-origin http://b "
+                            "--http-origin https://a");
+    assert_int_equal(f->config.n_web_origins, 2);
+    assert_string_equal(f->config.web_origins[0], "https://a");
+    assert_string_equal(f->config.web_origins[1], "http://b");
+    for (unsigned i = 0; i <= CONFIG_WEB_ORIGINS_MAX; i++) {
+        size_t len = strlen(flags);
+        if (i == CONFIG_WEB_ORIGINS_MAX) {
+            assert_config_parsed(f, flags);
+            assert_int_equal(f->config.n_web_origins, CONFIG_WEB_ORIGINS_MAX);
+        }
+        snprintf(flags + len, sizeof flags - len, " --http-origin https://a%u", i);
+    }
+    assert_config_refused(f, flags, "--http-origin: more than 16 origins");
+}
+
 static void help_and_version_are_printed_to_stdout(void **state)
 {
     struct config_bench *f = *state;
@@ -394,6 +471,7 @@ static void help_and_version_are_printed_to_stdout(void **state)
         "--insecure",
         "--bind HOST",
         "--http HOST:PORT|off",
+        "--http-origin ORIGIN",
         "--address HOST:PORT",
         "--config FILE",
         "--election-timeout",
@@ -464,6 +542,8 @@ int main(void)
         on_config_bench(tls_takes_all_its_files_or_none),
         on_config_bench(a_bind_host_is_kept_as_it_stands_before_a_port),
         on_config_bench(http_is_served_off_the_loopback_as_the_other_ports_are),
+        on_config_bench(origins_of_pages_are_taken_as_browsers_send_them),
+        on_config_bench(each_flag_adds_an_origin),
         on_config_bench(help_and_version_are_printed_to_stdout),
         on_config_bench(every_setting_is_in_the_documentation),
     };

@@ -74,6 +74,29 @@ static void flags_win_over_the_file_wherever_they_stand(void **state)
     assert_string_equal(f->config.address, "127.0.0.1:7400");
 }
 
+static void origins_of_pages_are_a_list_and_those_of_flags_take_its_place(void **state)
+{
+    struct config_bench *f = *state;
+    config_bench_write(f, "data: a\nhttp-origin: [https://a, \"http://b:3000\"]\n");
+    assert_config_parsed(f, "--config FILE");
+    assert_int_equal(f->config.n_web_origins, 2);
+    assert_string_equal(f->config.web_origins[1], "http://b:3000");
+    assert_config_parsed(f, "--config FILE --http-origin https://c --http-origin https://d");
+    assert_int_equal(f->config.n_web_origins, 2);
+    assert_string_equal(f->config.web_origins[0], "https://c");
+    config_bench_write(f, "data: a\nhttp-origin: []\n");
+    assert_config_parsed(f, "--config FILE");
+    assert_int_equal(f->config.n_web_origins, 0);
+
+    assert_file_refused(f, "data: a\nhttp-origin:\n  - https://a\n  - https://b/\n", 4,
+                        "http-origin: must be http:// or https://");
+    assert_file_refused(f, "data: https://b/\nhttp-origin: [https://a, https://b/]\n", 2,
+                        "http-origin: must be http:// or https://");
+    assert_file_refused(f, "data: a\nhttp-origin: ['*']\n", 2, "there are no wildcards");
+    assert_file_refused(f, "data: a\nhttp-origin: https://a\n", 2, "");
+    assert_file_refused(f, "data: a\nhttp-origin: [{a: b}]\n", 2, "");
+}
+
 static void an_empty_file_sets_nothing(void **state)
 {
     struct config_bench *f = *state;
@@ -190,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         on_config_bench(a_file_gives_the_same_settings_as_flags),
         on_config_bench(flags_win_over_the_file_wherever_they_stand),
+        on_config_bench(origins_of_pages_are_a_list_and_those_of_flags_take_its_place),
         on_config_bench(an_empty_file_sets_nothing),
         on_config_bench(mistakes_in_the_file_are_named_with_their_line),
         on_config_bench(mistakes_among_the_files_peers_are_named_with_their_line),

@@ -1,6 +1,7 @@
 /* front_desk.h - plays the server and the cluster to the resources of the HTTP API: hands them a request, keeps what they
  * ask, gives the answers that the test says, and keeps the response. Takes the place of node/front/exchange.c
- * and its gateway, as it comes before their archive. Asserts that each exchange is answered once. */
+ * and its gateway, as it comes before their archive. Asserts that each exchange is answered once, and that an answer
+ * with a secret or a token says so, so that it is not packed. */
 #ifndef FRONT_DESK_H
 #define FRONT_DESK_H
 

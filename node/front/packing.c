@@ -1,0 +1,58 @@
+/* packing.c - answers that are sent with gzip: which, and when they are ready. */
+#include <stdlib.h>
+
+#include "content_coding.h"
+#include "front_internal.h"
+
+static struct front_exchange *exchange_of_job(struct packer_job *job)
+{
+    return (struct front_exchange *)(void *)((char *)job - offsetof(struct front_exchange, job));
+}
+
+static void take_packed(struct front_exchange *e, uint8_t *out, size_t len)
+{
+    free(e->text);
+    e->text = (char *)out;
+    e->text_len = len;
+    e->packed = true;
+}
+
+bool exchange_pack(struct front_exchange *e)
+{
+    struct front *f = e->front;
+    size_t len = 0;
+
+    if (!e->packable || e->status == 304 || f->stopping ||
+        !content_coding_takes_gzip(exchange_request_header(e, "Accept-Encoding"))) {
+        return false;
+    }
+    if (e->text_len > PACKER_SLICE) {
+        return packer_begin(&f->packer, &e->job, e->text, e->text_len);
+    }
+    uint8_t *out = packer_pack(&f->packer, e->text, e->text_len, &len);
+    if (out != NULL) {
+        take_packed(e, out, len);
+    }
+    return false;
+}
+
+void exchange_pack_no_more(struct front_exchange *e)
+{
+    if (e->job.waits) {
+        packer_drop(&e->front->packer, &e->job);
+        exchange_respond(e);
+    }
+}
+
+void packing_run(struct front *f)
+{
+    struct packer_job *job = packer_run(&f->packer);
+
+    if (job != NULL) {
+        struct front_exchange *e = exchange_of_job(job);
+        if (job->out != NULL) {
+            take_packed(e, job->out, job->out_len);
+        }
+        exchange_respond(e);
+    }
+}
