@@ -46,6 +46,7 @@ END
     [ -n "$build_only" ] || cat <<'END'
 libcmocka-dev         header cmocka.h
 openssl               command openssl
+curl                  command curl
 valgrind              command valgrind
 nghttp2-server        sbin nghttpd
 clang                 command clang

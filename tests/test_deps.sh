@@ -16,6 +16,7 @@ tool() {
     chmod +x "$scratch/bin/$1"
 }
 tool pkg-config 'case "$*" in *" raft"|raft) [ -e "$SYSROOT/installed" ] ;; *) true ;; esac'
+tool curl 'true'
 tool clang 'echo "$SYSROOT/clang"'
 tool php 'echo pdo_sqlite'
 tool promtool 'true'
