@@ -14,8 +14,8 @@
 #   make bench-peers   the same work done by Redis, beanstalkd, etcd, RabbitMQ and PostgreSQL, those
 #                 that are there (PEERS="redis etcd"); make deps-peers installs them, starting none
 #   make all      build the programs and the client library under build/
-#   make deps     install the Debian packages that are missing; make deps-build, those that only
-#                 tests need left out
+#   make deps     install the Debian packages that are missing, for all of it; make deps-build: only those that
+#                 the programs are built with; make deps-tests: all but node, npm and chromium
 #   make format   lay the code out as tests/test_format.sh wants it, with clang-format 14
 #   make install  copy programs, library, header and unit file below PREFIX (and DESTDIR)
 #   make uninstall     remove them again; configuration and data stay
@@ -110,7 +110,7 @@ PRELOADS := $(patsubst tests/preload/%.c,$(BUILD)/%.so,$(PRELOAD_SRC))
 
 # Build on all cores unless told otherwise. Not where one goal must end before the next begins.
 JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
-ifeq ($(MAKELEVEL)$(filter deps deps-build check demo fresh fuzz bench sim sim-selftest jepsen jepsen-selftest \
+ifeq ($(MAKELEVEL)$(filter deps deps-build deps-tests check demo fresh fuzz bench sim sim-selftest jepsen jepsen-selftest \
     deps-jepsen bench-peers deps-peers install uninstall clean,$(MAKECMDGOALS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
@@ -120,7 +120,7 @@ endif
 .DELETE_ON_ERROR:
 
 # With `make deps-build all` on a new machine, what was installed is seen by another make.
-ASKED_DEPS := $(filter deps deps-build,$(MAKECMDGOALS))
+ASKED_DEPS := $(filter deps deps-build deps-tests,$(MAKECMDGOALS))
 .PHONY: all-behind-deps tests-behind-deps
 all-behind-deps tests-behind-deps: $(ASKED_DEPS)
 	@$(MAKE) $(JOBS) --no-print-directory $(@:-behind-deps=)
@@ -129,17 +129,20 @@ all-behind-deps tests-behind-deps: $(ASKED_DEPS)
 all: $(if $(ASKED_DEPS),all-behind-deps,$(PROGRAMS) $(LIBRARY).so $(LIBRARY).a \
     $(BUILD)/ordersched.pc)
 
-.PHONY: deps deps-build
-deps:
+# In steps: what the programs are built with, what tests need besides, and a browser, which only some need and not
+# every machine can have: they say that they are skipped.
+.PHONY: deps deps-build deps-tests
+deps: deps-tests
+	@packaging/deps-browser.sh || echo "deps: without them the tests in a browser are skipped."
+deps-tests:
 	@packaging/deps.sh
-
-deps-build: # without what only tests need
+deps-build:
 	@packaging/deps.sh --build
 
 # The sub-make is needed: what pkg-config knows may have changed with deps. If the fuzz targets do not build,
 # their test says so.
 .PHONY: check
-check: deps
+check: deps-tests
 	@$(MAKE) $(JOBS) --no-print-directory all tests
 	-@$(if $(TESTS),$(if $(findstring test_fuzz,$(TESTS)),,:)) $(MAKE) $(JOBS) --no-print-directory fuzz-programs
 	@tests/run.sh --build $(BUILD) $(TESTS)
@@ -168,7 +171,7 @@ FUZZ_CC ?= clang
 FUZZ_BUILD := build-fuzz
 TARGETS ?=
 .PHONY: fuzz fuzz-programs
-fuzz: deps
+fuzz: deps-tests
 	@tests/fuzz/fuzz.sh --can '$(FUZZ_CC)'
 	@$(MAKE) $(JOBS) --no-print-directory fuzz-programs
 	@BUILD=$(FUZZ_BUILD) tests/fuzz/fuzz.sh $(TIME) $(TARGETS)
@@ -182,7 +185,7 @@ endif
 
 # Each measurement starts a cluster of its own; the rows are in build/bench.json.
 .PHONY: bench
-bench: deps
+bench: deps-tests
 	@$(MAKE) $(JOBS) --no-print-directory all
 	@BUILD=$(BUILD) tests/bench/bench.sh
 
@@ -193,7 +196,7 @@ deps-peers:
 	@packaging/deps-peers.sh
 
 .PHONY: bench-peers
-bench-peers: deps
+bench-peers: deps-tests
 	@$(MAKE) $(JOBS) --no-print-directory all peers
 	@BUILD=$(BUILD) tests/bench/peers/peers.sh
 
@@ -201,12 +204,12 @@ bench-peers: deps
 # proof that it finds deliberate bugs, which are compiled in only there.
 SEEDS ?= 200
 .PHONY: sim
-sim: deps
+sim: deps-tests
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim
 	@$(BUILD)/ordersim --seeds 1..$(SEEDS) --jobs $$(nproc)
 
 .PHONY: sim-selftest
-sim-selftest: deps
+sim-selftest: deps-tests
 	@$(MAKE) $(JOBS) --no-print-directory $(BUILD)/ordersim-mutants
 	@$(BUILD)/ordersim-mutants --self-test --jobs $$(nproc)
 	@for file in tests/sim/regress/*.txt; do $(BUILD)/ordersim-mutants --regress $$file || exit 1; done
@@ -223,13 +226,13 @@ deps-jepsen:
 	@packaging/deps-jepsen.sh
 
 .PHONY: jepsen
-jepsen: deps deps-jepsen
+jepsen: deps-tests deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
 	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
 	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain)
 
 .PHONY: jepsen-selftest
-jepsen-selftest: deps deps-jepsen
+jepsen-selftest: deps-tests deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN) $(BUILD)/orderschedd-mutants
 	@BUILD=$(BUILD) jepsen/selftest.sh $(MUTANTS)
 
@@ -256,9 +259,9 @@ help:
 .PHONY: libraries
 libraries:
 	@$(if $(shell pkg-config --atleast-version=$(RAFT_VERSION) raft && echo found),,\
-	    $(error libraft $(RAFT_VERSION) or newer is needed but not installed: run `make deps`))
+	    $(error libraft $(RAFT_VERSION) or newer is needed but not installed: run `make deps-build`))
 	@$(if $(shell pkg-config --exists $(PKGS) $(MSGPACK) && echo found),,\
-	    $(error libraries are missing: run `make deps`))
+	    $(error libraries are missing: run `make deps-build`))
 
 $(BUILD)/obj/%.o: %.c | libraries
 	@mkdir -p $(@D)

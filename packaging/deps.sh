@@ -1,7 +1,7 @@
 #!/bin/bash
 # deps.sh - installs the Debian packages that orderschedd is built and tested with, where any is
-# missing (`make deps`). Works on Debian 12, where libraft comes from the official backports suite,
-# and on Debian 13.
+# missing (`make deps`; a browser is deps-browser.sh's). Works on Debian 12, where libraft comes from
+# the official backports suite, and on Debian 13.
 #
 #   packaging/deps.sh            say what is missing and install it; silent when nothing is
 #   packaging/deps.sh --build    the same, without what only tests need

@@ -19,7 +19,7 @@ for word in "$@"; do
 done
 
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) || {
-    echo "1..0 # SKIP chromium is not installed"
+    echo "1..0 # SKIP chromium is not installed (make deps)"
     exit 0
 }
 # shellcheck source=tests/npm/install.sh

@@ -197,5 +197,32 @@ if ! command -v promtool >/dev/null; then
     check and_the_denial_ends_with_the_installation [ ! -e "$SYSROOT/usr/sbin/policy-rc.d" ]
 fi
 
+# The browser: of a path that has nothing else, as this machine may have one.
+few=$scratch/few
+mkdir "$few"
+for word in bash env dirname cat touch; do ln -s "$(command -v $word)" "$few"; done
+ln -s "$scratch/bin/id" "$scratch/bin/sudo" "$few"
+few_tool() {
+    printf '#!/bin/bash\n%s\n' "$2" >"$few/$1"
+    chmod +x "$few/$1"
+}
+run_browser() {
+    output=$(PATH=$few bash packaging/deps-browser.sh "$@" 2>&1)
+    rc=$?
+}
+fresh
+few_tool node true
+few_tool npm true
+few_tool google-chrome true
+run_browser
+check nothing_is_said_of_a_browser_that_is_there [ "$rc-$output-$(cat "$CALLS")" = 0-- ]
+rm "$few/google-chrome" "$few/npm"
+run_browser --missing
+check a_missing_browser_is_listed [ "$rc-$output" = $'1-npm\nchromium' ]
+few_tool apt-get 'echo "apt-get $*" >>"$CALLS"; case "$*" in *chromium*) exit 100 ;; *npm*) cat "$(command -v node)" >'"$few/npm"' ;; esac'
+run_browser
+check what_there_is_is_installed_though_something_is_not called 'install npm'
+check and_what_is_not_is_named failed_saying 'still missing after the installation'
+
 echo "1..$number"
 [ "$failures" -eq 0 ]

@@ -2,7 +2,8 @@
 import { el, ask, say } from './dom.js';
 import { get, setToken, hasToken, nodeAsked } from './api.js';
 import { t, changeLanguage, languageNow } from './words.js';
-import { view as overview, keep, leaderOf } from './overview.js';
+import { leaderOf } from './alerts.js';
+import { view as overview, keep } from './overview.js';
 import { view as orders } from './orders.js';
 import { view as routes } from './routes.js';
 import { view as dead } from './dead.js';
@@ -19,6 +20,14 @@ let shown = ''; // the place that is shown
 function here() {
   const [name, ...rest] = location.hash.replace(/^#\/?/, '').split('/');
   return [views.find((v) => v.name === name) || overview, rest];
+}
+
+/** A link may say what a view is to look for: #/orders?state=CLOSING. It is taken once; from then on its form has it. */
+function takeFilter() {
+  const [place, words] = location.hash.split('?');
+  if (words === undefined) return;
+  history.replaceState(null, '', place);
+  here()[0].filter?.(state, Object.fromEntries(new URLSearchParams(words)));
 }
 
 const isDenied = (e) => e.status === 401 || e.status === 403;
@@ -44,6 +53,7 @@ function refusal(text) {
 /** Draws the view. With `again` it is the one that is there already, and stays if there is nothing newer. */
 async function show(again = false) {
   const mine = ++turn;
+  takeFilter();
   const place = location.hash;
   const [view, rest] = here();
   frame(view);

@@ -2,29 +2,24 @@
 import { el, table, ask, say, visible } from './dom.js';
 import { get, post, routesOf } from './api.js';
 import { orderLink } from './orders.js';
+import { gather, moreOf, noneOf } from './pages.js';
 import { t, moment, number } from './words.js';
 
 const SHOWN = 50;
-const LOOKED_AT = 16; // pages, for so many that match
 const COUNTED = 16384; // by a request
 const AT_ONCE = 256;
 
 const reasonOf = (o) => o.reason ?? o.reason_base64 ?? '';
 const matches = (o, filter) => !filter.reason || reasonOf(o).includes(filter.reason);
 
-async function page(filter) {
-  const found = [];
-  let cursor = filter.cursor;
-  for (let i = 0; i < LOOKED_AT; i++) {
-    const given = new URLSearchParams({ limit: String(SHOWN) });
+function page(filter) {
+  return gather(SHOWN, filter, async (cursor, left) => {
+    const given = new URLSearchParams({ limit: String(filter.reason ? SHOWN : left) });
     if (filter.route) given.set('route', filter.route);
     if (cursor) given.set('cursor', cursor);
     const answer = await get(`/v1/dead?${given}`);
-    found.push(...answer.orders.filter((o) => matches(o, filter)));
-    cursor = answer.cursor;
-    if (!cursor || found.length >= SHOWN) break;
-  }
-  return { orders: found, cursor };
+    return { rows: answer.orders.filter((o) => matches(o, filter)), cursor: answer.cursor };
+  });
 }
 
 /** What the API takes for a filter: without a reason, of any. */
@@ -102,13 +97,10 @@ export const view = {
       } catch (e) { state.failed(e); }
       again();
     }
-    const shown = [el('h2', { text: t('dead') }), form, table(t('dead'), [
+    return [el('h2', { text: t('dead') }), form, table(t('dead'), [
       [t('id'), orderLink, 'id'], [t('route'), (o) => o.route], [t('attempts'), (o) => number(o.attempts), 'n'],
       [t('since'), (o) => moment(o.died_ms)], [t('reason'), (o) => visible(reasonOf(o)), 'id'],
-    ], found.orders, t('none'))];
-    if (found.cursor) {
-      shown.push(el('p', {}, el('button', { type: 'button', text: t('more'), on: { click: () => { state.filter = { ...filter, cursor: found.cursor }; again(); } } })));
-    }
-    return shown;
+    ], found.rows, noneOf(found)),
+    moreOf(found, SHOWN, (from) => { state.filter = { ...filter, ...from }; again(); })];
   },
 };

@@ -10,12 +10,7 @@ const perSecond = (n) => number(n < 600 ? Math.round(n / 6) / 10 : Math.round(n 
 const minutesOf = (status) => status.forecast.map((n, i) => [status.forecast_from_ms + i * MINUTE_MS, n]);
 const inWords = ([from, n]) => t('dueminute', minute(from), number(n), perSecond(n));
 
-/** Of the leader; where there is none, of any that answers: what is coming is known to all of them. */
-export function forecastOf(cluster, leader) {
-  const known = leader ?? cluster.members.find((m) => m.up && m.status?.forecast);
-  return known?.status?.forecast ? known.status : null;
-}
-
+/** Of any node: what is coming is known to all of them. */
 export function forecast(status) {
   const minutes = minutesOf(status);
   const sum = minutes.reduce((all, [, n]) => all + n, 0);

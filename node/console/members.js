@@ -1,7 +1,8 @@
 // members.js - the members, and the leadership.
 import { el, ask, say } from './dom.js';
 import { post } from './api.js';
-import { members, leaderOf } from './overview.js';
+import { leaderOf } from './alerts.js';
+import { members } from './overview.js';
 import { t } from './words.js';
 
 export const view = {

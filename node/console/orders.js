@@ -1,6 +1,8 @@
 // orders.js - orders by id or prefix, state and route; one of them with all that happened to it.
 import { el, table, ask, say, visible } from './dom.js';
 import { get, post, orderPath, routesOf } from './api.js';
+import { gather, moreOf, noneOf } from './pages.js';
+import { speakerOf } from './alerts.js';
 import { t, moment, span, number } from './words.js';
 
 const STATES = ['PENDING', 'CLOSING', 'PAID', 'CANCELLED', 'EXPIRED', 'DEAD'];
@@ -17,15 +19,20 @@ function stateOf(s) {
   return el('span', { class: { DEAD: 'bad', CLOSING: 'warn', PAID: 'good' }[s], text: s });
 }
 
-async function search(query) {
-  const given = new URLSearchParams({ limit: String(PAGE) });
-  for (const key of ['prefix', 'state', 'route', 'cursor']) if (query[key]) given.set(key, query[key]);
-  return get(`/v1/orders?${given}`);
+function search(query) {
+  return gather(PAGE, query, async (cursor, limit) => {
+    const given = new URLSearchParams({ limit: String(limit) });
+    for (const key of ['prefix', 'state', 'route']) if (query[key]) given.set(key, query[key]);
+    if (cursor) given.set('cursor', cursor);
+    const answer = await get(`/v1/orders?${given}`);
+    return { rows: answer.orders, cursor: answer.cursor };
+  });
 }
 
 export const view = {
   name: 'orders',
   poll: (rest) => rest.length > 0,
+  filter(state, words) { state.query = words; },
   async load(state, rest) {
     if (rest.length > 0) {
       const path = `/v1/orders/${rest[0]}`;
@@ -57,21 +64,15 @@ function list(state, data, again) {
   el('label', {}, t('route'), el('select', { name: 'route' },
     [['', t('any')], ...data.routes.map((r) => [r.name, r.name])].map(([v, text]) => el('option', { value: v, selected: query.route === v, text })))),
   el('button', { class: 'act', text: t('search') }));
-  let rows = data.page.orders;
+  let { rows } = data.page;
   if (data.exact) rows = [data.exact, ...rows.filter((o) => urlOf(o) !== urlOf(data.exact))];
-  const shown = [el('h2', { text: t('orders') }), form, table(t('orders'), [
+  return [el('h2', { text: t('orders') }), form, table(t('orders'), [
     [t('id'), orderLink, 'id'],
     [t('state'), (o) => stateOf(o.state)],
     [t('route'), (o) => o.route],
     [t('deadline'), (o) => moment(o.deadline_ms)],
-  ], rows, t('none'))];
-  if (data.page.cursor) {
-    shown.push(el('p', {}, el('button', { type: 'button', text: t('more'), on: { click: () => {
-      state.query = { ...query, cursor: data.page.cursor };
-      again();
-    } } })));
-  }
-  return shown;
+  ], rows, noneOf(data.page)),
+  moreOf(data.page, PAGE, (from) => { state.query = { ...query, ...from }; again(); })];
 }
 
 function eventWords(e) {
@@ -86,7 +87,19 @@ function eventWords(e) {
   }
 }
 
+/** Until the deadline, or, of one that is due, since then. Nothing is left of one that is decided. */
+function left(o, now) {
+  if (o.state === 'CLOSING' && now > o.deadline_ms) return el('span', { class: 'warn', text: t('duefor', span(now - o.deadline_ms)) });
+  return o.state === 'PENDING' ? span(o.remaining_ms) : '';
+}
+
+function nextAttempt(o, now) {
+  if (o.state !== 'CLOSING') return '';
+  return o.next_attempt_ms > now ? moment(o.next_attempt_ms) : t('nextplace');
+}
+
 function one(state, { order, history }, again) {
+  const now = (state.cluster && speakerOf(state.cluster)?.status.time_ms) || Date.now();
   const act = async (verb, sure) => {
     if (await ask(t(verb), el('p', { text: t(sure, idOf(order)) }), t(verb), t('leave'), { danger: verb !== 'pay' }) === null) return;
     await post(orderPath(order, verb)).then(() => say(t('done')), state.failed);
@@ -98,15 +111,15 @@ function one(state, { order, history }, again) {
   return [
     el('h2', { class: 'id', text: idOf(order) }),
     table(t('orders'), [[t('state'), (o) => stateOf(o.state)], [t('route'), (o) => o.route],
-      [t('deadline'), (o) => moment(o.deadline_ms)], [t('remaining'), (o) => span(o.remaining_ms), 'n'],
-      [t('attempts'), (o) => number(o.attempts), 'n'], [t('next'), (o) => moment(o.next_attempt_ms)]], [order], ''),
+      [t('deadline'), (o) => moment(o.deadline_ms)], [t('remaining'), (o) => left(o, now), 'n'],
+      [t('attempts'), (o) => number(o.attempts), 'n'], [t('next'), (o) => nextAttempt(o, now)]], [order], ''),
     el('p', {},
       open && el('button', { type: 'button', class: 'act', text: t('pay'), on: { click: () => act('pay', 'surepay') } }), ' ',
       open && el('button', { type: 'button', class: 'danger', text: t('cancel'), on: { click: () => act('cancel', 'surecancel') } }),
       dead && el('button', { type: 'button', class: 'act', text: t('redrive'), on: { click: () => act('redrive', 'sureredriveone') } }), ' ',
       dead && el('button', { type: 'button', class: 'danger', text: t('drop'), on: { click: () => act('drop', 'suredropone') } })),
     (history.reason ?? history.reason_base64) &&
-      el('p', { class: 'bad id', text: `${t('reason')}: ${visible(history.reason ?? history.reason_base64)}` }),
+      el('p', { class: 'bad id', text: `${t('whyfailed')}: ${visible(history.reason ?? history.reason_base64)}` }),
     el('h3', { text: t('history') }),
     el('ol', { class: 'time' }, history.events.map((e) => el('li', { class: ['failed', 'batch_failed'].includes(e.outcome) ? 'bad-one' : undefined },
       el('span', { class: 'quiet', text: `${moment(e.time_ms)} ` }), eventWords(e),

@@ -1,22 +1,14 @@
 // routes.js - each route: what it does now, and why it is late.
 import { el, table, ask, say, visible } from './dom.js';
 import { get, post, path } from './api.js';
-import { leaderOf } from './overview.js';
+import { leaderOf } from './alerts.js';
+import { lateness, whyLate } from './late.js';
 import { t, number } from './words.js';
 
-const ms = (us) => (us / 1000 < 10 ? (us / 1000).toFixed(1) : String(Math.round(us / 1000)));
-
-/** Where most of the time goes, in words. */
-export function whyLate(route, live) {
-  if (route.paused) return t('late_paused');
-  if (!live) return t('late_not');
-  const { callback, queue, timer, total } = live.lateness;
-  if (live.silent_ms > 0) return t('late_silence', Math.ceil(live.silent_ms / 1000));
-  if (live.ready > 0 && live.deliveries >= live.window) return t('late_window');
-  if (live.ready > 0) return t('late_queue', number(live.ready));
-  if (total.p99_us > 1000000 && callback.p99_us > total.p99_us / 2) return t('late_callback', ms(callback.p99_us));
-  if (total.p99_us > 1000000 && queue.p99_us > timer.p99_us) return t('late_window');
-  return t('late_not');
+/** Deliveries under way, and how many there may be: fewer than the route's window while its receiver is overloaded. */
+function inFlight(route, live) {
+  const window = live?.window ?? route.window;
+  return t(window < route.window ? 'ofcut' : 'of', number(live?.deliveries), number(window), number(route.window));
 }
 
 export const view = {
@@ -37,18 +29,17 @@ export const view = {
       again();
     };
     const button = (route, verb, sure, cls) => el('button', { type: 'button', class: cls, text: t(verb), 'aria-label': `${t(verb)} ${route.name}`, on: { click: () => act(route, verb, sure) } });
+    // What is looked for first stands first: a phone shows no more of a row.
     return [el('h2', { text: t('routes') }), table(t('routes'), [
-      [t('route'), (r) => [el('strong', { text: r.name }), r.paused ? el('div', { class: 'warn', text: t('pausedword') }) : null]],
-      [t('kind'), (r) => r.kind || 'http'],
-      [t('url'), (r) => visible(r.url || (r.command ? r.command[0] : '')), 'id'],
-      [t('orders'), (r) => number(r.orders), 'n'],
-      [t('inflight'), (r) => number(live.get(r.name)?.deliveries), 'n'],
+      [t('route'), (r) => [el('strong', { text: r.name }), el('div', { class: 'quiet', text: r.kind || 'http' }), r.paused ? el('div', { class: 'warn', text: t('pausedword') }) : null]],
+      [t('why'), (r) => whyLate(r, live.get(r.name)), 'why'],
+      [t('actions'), (r) => el('div', { class: 'buttons' }, r.paused ? button(r, 'resume', 'sureresume', 'act') : button(r, 'pause', 'surepause', 'danger'), button(r, 'retry', 'sureretry'),
+        (r.kind || 'http') === 'http' ? button(r, 'rotate', 'surerotate') : null)],
       [t('ready'), (r) => number(live.get(r.name)?.ready), 'n'],
-      [t('window'), (r) => number(live.get(r.name)?.window ?? r.window), 'n'],
-      [`${t('lateness')} ${t('p50')} / ${t('p99')}`, (r) => (live.has(r.name) ? `${ms(live.get(r.name).lateness.total.p50_us)} / ${ms(live.get(r.name).lateness.total.p99_us)} ms` : ''), 'n'],
-      [t('why'), (r) => whyLate(r, live.get(r.name))],
-      [t('actions'), (r) => [r.paused ? button(r, 'resume', 'sureresume', 'act') : button(r, 'pause', 'surepause', 'danger'), ' ', button(r, 'retry', 'sureretry'), ' ',
-        (r.kind || 'http') === 'http' ? button(r, 'rotate', 'surerotate') : null]],
+      [t('inflight'), (r) => inFlight(r, live.get(r.name)), 'n'],
+      [`${t('lateness')} ${t('p50')} / ${t('p99')}`, (r) => lateness(live.get(r.name)), 'n'],
+      [t('orders'), (r) => number(r.orders), 'n'],
+      [t('url'), (r) => visible(r.url || (r.command ? r.command[0] : '')), 'id'],
     ], routes, t('none'))];
   },
 };

@@ -34,6 +34,9 @@ PART(dom, "dom.js")
 PART(words, "words.js")
 PART(overview, "overview.js")
 PART(forecast, "forecast.js")
+PART(alerts, "alerts.js")
+PART(late, "late.js")
+PART(pages, "pages.js")
 PART(orders, "orders.js")
 PART(routes, "routes.js")
 PART(dead, "dead.js")
@@ -56,6 +59,9 @@ static const struct part {
       SCRIPT(words),
       SCRIPT(overview),
       SCRIPT(forecast),
+      SCRIPT(alerts),
+      SCRIPT(late),
+      SCRIPT(pages),
       SCRIPT(orders),
       SCRIPT(routes),
       SCRIPT(dead),

@@ -60,7 +60,8 @@ export class Bed {
   constructor(build) {
     this.cluster = new Nodes(build);
     this.pages = [];
-    this.status = 200; // what the receiver answers
+    this.status = 200; // what the receiver answers,
+    this.hangs = true; // and whether it does not, at /hang
   }
 
   async start(modules, program) {
@@ -70,6 +71,7 @@ export class Bed {
         response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>elsewhere</title>');
         return;
       }
+      if (request.url === '/hang' && this.hangs) return;
       request.resume().on('end', () => response.writeHead(this.status, { 'content-length': 0 }).end());
     });
     await new Promise((resolve) => { this.receiver.listen(this.cluster.base + 48, '127.0.0.1', resolve); });

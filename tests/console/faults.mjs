@@ -29,6 +29,7 @@ async function a_node_that_dies_is_said_to_be_cut_off_and_others_go_on(bed) {
 
   // The one that goes on shows who leads now, and who is missing.
   await goesOn.getByText(`Node ${dies} does not answer.`).waitFor();
+  await goesOn.getByText('2 of 3 voters answer: if one more fails, nothing is decided any more.').waitFor();
   const leads = await until('another leads', async () => {
     const text = await goesOn.locator('.card', { hasText: 'Leader' }).locator('b').innerText();
     return text !== String(dies) && text !== '–' && text;
@@ -52,6 +53,9 @@ async function without_a_majority_the_page_says_that_nothing_is_decided(bed) {
   await page.getByText(`live, from node ${stays}`).waitFor();
   for (const i of others) await cluster.kill(i);
   await page.getByText('No leader: nothing is decided now.').waitFor();
+  // What this node knows is not 0, and is said to be its own.
+  await page.getByText(`These are the numbers of node ${stays}, as of its last entry`).waitFor();
+  assert.notEqual(await page.locator('.card', { hasText: 'Pending' }).locator('b').innerText(), '0');
   await page.getByText(`live, from node ${stays}`).waitFor();
   for (const i of others) cluster.restart(i);
   await page.getByText('No leader: nothing is decided now.').waitFor({ state: 'detached' });

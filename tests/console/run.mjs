@@ -6,6 +6,7 @@ import process from 'node:process';
 import { Bed } from './bed.mjs';
 import * as faults from './faults.mjs';
 import * as hostile from './hostile.mjs';
+import * as many from './many.mjs';
 import { makePictures } from './pictures.mjs';
 import * as looks from './looks.mjs';
 import * as roles from './roles.mjs';
@@ -45,7 +46,7 @@ try {
     await makePictures(bed);
   } else {
     // The last one switches authorisation on, which stays.
-    for (const scene of [work, looks, hostile, faults, roles].flatMap((m) => m.scenes)) {
+    for (const scene of [work, looks, hostile, faults, many, roles].flatMap((m) => m.scenes)) {
       if (parts.length === 0 || parts.some((p) => scene.name.includes(p))) await run(scene.name.replaceAll('_', ' '), scene);
     }
   }

@@ -56,6 +56,60 @@ async function the_overview_shows_who_leads_and_what_needs_attention(bed) {
   await until('the new order is counted', async () => (await pending.innerText()) !== before);
 }
 
+async function the_overview_shows_what_will_be_due_in_the_next_hour(bed) {
+  const { cluster } = bed;
+  const asked = Date.now();
+  await cluster.must('POST', '/v1/batch', { operations: [...Array(600).keys()].map((i) => (
+    { op: 'schedule', id: `coming-${i}`, deadline_ms: asked - asked % 60000 + 30 * 60000 + (i % 60) * 1000, route: 'warehouse' })) });
+  const at = new Date(asked - asked % 60000 + 30 * 60000).toISOString().slice(11, 16); // the pages' time is UTC
+  const page = await bed.open('');
+  await page.getByText(`600 in the next hour. Most at ${at}: 600, 10 a second`).waitFor();
+  const picture = page.getByRole('img', { name: new RegExp(`^Orders due in the next hour: 600 .*${at}: 600`) });
+  const bars = await picture.locator('rect').evaluateAll((all) => all.map((r) => [Number(r.getAttribute('height')), r.textContent]));
+  assert.equal(bars.length, 60);
+  assert.deepEqual(bars.filter(([height]) => height > 0).map(([, title]) => title), [`${at}: 600, 10 a second`]);
+  // The same as a table, which stays open while the view goes on.
+  const table = page.getByRole('table', { name: 'Orders due in the next hour' });
+  assert.equal(await table.count(), 0, 'it is closed');
+  await page.getByText('As a table').click();
+  await table.getByRole('row', { name: `${at} 600 10` }).waitFor();
+  assert.equal(await table.locator('tbody tr').count(), 1);
+  await cluster.must('POST', '/v1/batch', { operations: [...Array(300).keys()].map((i) => ({ op: 'pay', id: `coming-${i}` })) });
+  await table.getByRole('row', { name: `${at} 300 5` }).waitFor();
+  await cluster.must('POST', '/v1/batch', { operations: [...Array(300).keys()].map((i) => ({ op: 'cancel', id: `coming-${i + 300}` })) });
+  await page.locator('main p').getByText('No order is due in the next hour.', { exact: true }).first().waitFor();
+  // And what is due now.
+  await cluster.must('POST', '/v1/batch', { operations: [...Array(50).keys()].map((i) => ({ op: 'schedule', id: `now-${i}`, delay: '100ms', route: 'cancel-unpaid' })) });
+  const now = page.getByRole('img', { name: 'Orders becoming due, a second' });
+  await until('they are seen to become due', async () => (await now.locator('rect').evaluateAll((all) => all.some((r) => Number(r.getAttribute('height')) > 0))));
+}
+
+async function a_route_whose_receiver_hangs_is_named_with_what_waits(bed) {
+  const { cluster } = bed;
+  await cluster.must('PUT', '/v1/routes/hanging', { kind: 'http', url: `http://127.0.0.1:${bed.receiver.address().port}/hang`, secrets: [cluster.secret], window: 4, timeout_ms: 1000 });
+  await cluster.must('POST', '/v1/batch', { operations: [...Array(80).keys()].map((i) => ({ op: 'schedule', id: `hang-${i}`, delay: '100ms', route: 'hanging' })) });
+  const page = await bed.open('');
+  const why = /^Route hanging, \d+ orders wait: the receiver is overloaded or does not answer: 1 at a time instead of 4\.$/;
+  await page.getByRole('link', { name: why }).waitFor();
+  await page.getByRole('link', { name: why }).click();
+  const row = page.getByRole('table', { name: 'Routes' }).locator('tr', { hasText: 'hanging' });
+  await row.getByText('does not answer: 1 at a time instead of 4').waitFor();
+  // Which orders those are is one step away, and one of them says for how long it is due.
+  await bed.go(page, 'overview');
+  await page.getByRole('link', { name: /^The oldest order that is due waits for/ }).click();
+  await page.getByRole('link', { name: /^hang-/ }).first().waitFor();
+  assert.equal(await page.getByLabel('State').inputValue(), 'CLOSING');
+  await page.getByRole('link', { name: /^hang-/ }).first().click();
+  await page.locator('main').getByText(/^due for \d+ (s|min)$/).waitFor();
+  await bed.go(page, 'orders');
+  await page.getByLabel('State').selectOption(''); // from now on the form says what is looked for
+  await page.getByLabel('Id or prefix').fill('other-');
+  await page.getByRole('button', { name: 'Search' }).click();
+  await page.getByRole('link', { name: 'other-1' }).waitFor();
+  bed.hangs = false;
+  await cluster.must('POST', '/v1/routes/hanging/retry');
+}
+
 async function orders_are_found_by_prefix_state_and_route(bed) {
   const page = await bed.open('#/orders');
   const ids = async () => page.getByRole('table', { name: 'Orders' }).locator('tbody td:first-child').allInnerTexts();
@@ -129,7 +183,7 @@ async function a_route_is_paused_resumed_and_retried(bed) {
   await page.getByRole('button', { name: 'Resume cancel-unpaid' }).click();
   await answerQuestion(page, 'will deliver what waits', 'Resume');
   await until('it is resumed', async () => !(await paused()));
-  await row.getByText('it is not').waitFor();
+  await row.getByText(/^(it is not|not now)/).waitFor();
 }
 
 async function a_secret_is_rotated_and_shown_once(bed) {
@@ -212,6 +266,8 @@ async function the_audit_trail_has_what_was_done(bed) {
 
 export const scenes = [
   the_overview_shows_who_leads_and_what_needs_attention,
+  the_overview_shows_what_will_be_due_in_the_next_hour,
+  a_route_whose_receiver_hangs_is_named_with_what_waits,
   orders_are_found_by_prefix_state_and_route,
   an_order_is_paid_and_another_cancelled,
   a_route_is_paused_resumed_and_retried,

@@ -10,7 +10,7 @@ npm_install() {
 
     for program in node npm; do
         if ! command -v $program >/dev/null; then
-            echo "1..0 # SKIP $program is not installed"
+            echo "1..0 # SKIP $program is not installed (make deps)"
             return 1
         fi
     done
