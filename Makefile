@@ -5,7 +5,8 @@
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it,
-#                 with TLS and authorisation on (PLAIN=1: without; WORKLOAD=grants: grants that change);
+#                 with TLS and authorisation on (PLAIN=1: without; WORKLOAD=grants: grants that change;
+#                 HTTP=1: clients that speak HTTP);
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make fresh    make demo and check on a bare Debian, cloned (DIST=trixie or bookworm, as root)
 #   make fuzz     look for bytes from outside that break a decoder, for TIME=600 seconds in all, with
@@ -207,6 +208,7 @@ NEMESIS ?= mix
 TIME ?= 60
 SEED ?=
 PLAIN ?=
+HTTP ?=
 .PHONY: deps-jepsen
 deps-jepsen:
 	@packaging/deps-jepsen.sh
@@ -215,7 +217,7 @@ deps-jepsen:
 jepsen: deps deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
 	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
-	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain)
+	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain) $(if $(HTTP),--http)
 
 .PHONY: jepsen-selftest
 jepsen-selftest: deps deps-jepsen

@@ -33,8 +33,8 @@ only_the_clients_tls_includes_mbedtls() {
 the_client_library_includes_no_openssl() {
     sources client/lib | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<openssl/'
 }
-only_the_http_callback_includes_curl() {
-    includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
+only_http_clients_include_curl() {
+    includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|jepsen/ask/http\.c|tests/.*'
 }
 only_http_servers_include_microhttpd() {
     includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
@@ -203,7 +203,7 @@ rules=(
     'only_the_client_includes_nng|node/node.c|#include <nng/nng.h>'
     'only_the_clients_tls_includes_mbedtls|client/lib/client.c|#include <mbedtls/ssl.h>'
     'the_client_library_includes_no_openssl|client/lib/client_tls.c|#include <openssl/ssl.h>'
-    'only_the_http_callback_includes_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
+    'only_http_clients_include_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
     'only_http_servers_include_microhttpd|client/lib/client.c|#include <microhttpd.h>'
     'only_tls_includes_ssl|raft/transport/transport.c|#include <openssl/ssl.h>'
     'only_the_config_file_includes_yaml|node/config/config.c|#include <cyaml/cyaml.h>'
