@@ -315,6 +315,7 @@ $(addprefix $(BUILD)/,test_jepsen_histories test_jepsen_linear): \
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c io_disk.c storage.c loop.c))
 # The replica that these tests play comes before the archive, and so takes the real one's place.
 $(filter $(BUILD)/test_scheduler_%,$(TEST_PROGRAMS)): $(call objs,$(call in_folders,tests/support/scheduler))
+$(BUILD)/test_jepsen_http: $(call objs,jepsen/bed/command.c $(addprefix jepsen/ask/,http.c http_answer.c))
 $(BUILD)/it_jepsen_bed: $(call objs,$(addprefix jepsen/bed/,command.c disk.c network.c))
 $(BUILD)/test_peer_work: $(PEER_WORK)
 $(TEST_PROGRAMS): $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)
