@@ -5,7 +5,8 @@
 #   make check    install what is missing, build, run all tests (TESTS="test_wheel it_*" for some)
 #   make sim      run the simulator over SEEDS=200 seeds; make sim-selftest proves that it bites
 #   make jepsen   break a real cluster (WORKLOAD=conserve NEMESIS=mix TIME=60, as root) and judge it,
-#                 with TLS and authorisation on (PLAIN=1: without; WORKLOAD=grants: grants that change);
+#                 with TLS and authorisation on (PLAIN=1: without; WORKLOAD=grants: grants that change;
+#                 HTTP=1: clients that speak HTTP);
 #                 make jepsen-selftest proves that deliberate bugs are caught
 #   make fresh    make demo and check on a bare Debian, cloned (DIST=trixie or bookworm, as root)
 #   make fuzz     look for bytes from outside that break a decoder, for TIME=600 seconds in all, with
@@ -221,6 +222,7 @@ NEMESIS ?= mix
 TIME ?= 60
 SEED ?=
 PLAIN ?=
+HTTP ?=
 .PHONY: deps-jepsen
 deps-jepsen:
 	@packaging/deps-jepsen.sh
@@ -229,7 +231,7 @@ deps-jepsen:
 jepsen: deps-tests deps-jepsen
 	@$(MAKE) $(JOBS) --no-print-directory all $(JEPSEN)
 	@$(BUILD)/jepsen --workload $(WORKLOAD) --nemesis $(NEMESIS) --time $(TIME)s \
-	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain)
+	    $(if $(SEED),--seed $(SEED)) $(if $(PLAIN),--plain) $(if $(HTTP),--http)
 
 .PHONY: jepsen-selftest
 jepsen-selftest: deps-tests deps-jepsen
@@ -327,6 +329,7 @@ $(addprefix $(BUILD)/,test_jepsen_histories test_jepsen_linear): \
 $(BUILD)/test_sim_io: $(call objs,$(addprefix tests/sim/,io.c io_disk.c storage.c loop.c))
 # The replica that these tests play comes before the archive, and so takes the real one's place.
 $(filter $(BUILD)/test_scheduler_%,$(TEST_PROGRAMS)): $(call objs,$(call in_folders,tests/support/scheduler))
+$(BUILD)/test_jepsen_http: $(call objs,jepsen/bed/command.c $(addprefix jepsen/ask/,http.c http_answer.c))
 $(BUILD)/it_jepsen_bed: $(call objs,$(addprefix jepsen/bed/,command.c disk.c network.c))
 $(BUILD)/test_peer_work: $(PEER_WORK)
 $(TEST_PROGRAMS): $(LIBSUPPORT) $(LIBNODE) $(LIBRAFT_) $(LIBCLIENT)

@@ -29,6 +29,11 @@ static const struct {
     {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED},
     {"role-checked-before-log", MUTANT_ROLE_CHECKED_BEFORE_LOG},
     {"revoked-token-counts", MUTANT_REVOKED_TOKEN_COUNTS},
+    {"http-paid-at-once", MUTANT_HTTP_PAID_AT_ONCE},
+    {"http-reads-itself", MUTANT_HTTP_READS_ITSELF},
+    {"http-forgets-copies", MUTANT_HTTP_FORGETS_COPIES},
+    {"http-unknown-is-definite", MUTANT_HTTP_UNKNOWN_IS_DEFINITE},
+    {"http-loses-answers", MUTANT_HTTP_LOSES_ANSWERS},
 };
 
 /* Before main: the daemon itself knows nothing of it. */

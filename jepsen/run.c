@@ -69,12 +69,12 @@ static void record_header(struct run *r)
                 ", :time-limit-s %" PRIu64 ", :commit %s, :version \"" ORDERSCHEDD_VERSION
                 "\", :mutant %s, :epoch-ms %" PRIu64
                 ", :lateness-bound-ms %d, :recovery-bound-ms %d, :retries %d, :clock-faults %s, "
-                ":clock-error-ms %d, :clients %u, :authorisation %s}",
+                ":clock-error-ms %d, :clients %u, :authorisation %s, :http %s}",
                 o->workload, nemesis, r->nodes.n, o->seed, o->time_ms / 1000, commit, mutant,
                 record_epoch_ms(r->record), RUN_LATENESS_BOUND_MS, RUN_RECOVERY_BOUND_MS,
                 RECEIVER_RETRIES, nemesis_moves_clocks(o->nemesis) ? "true" : "false",
                 nemesis_starts_wrong(o->nemesis) ? RUN_CLOCK_ERROR_MS : 0, o->clients,
-                o->plain ? "false" : "true");
+                o->plain ? "false" : "true", o->http ? "true" : "false");
 }
 
 static void open_nodes(struct run *r)
@@ -147,6 +147,9 @@ static void phase_stable(struct run *r)
         nodes_start(&r->nodes, place);
     }
     nodes_watch(&r->nodes);
+    if (r->options.http) {
+        r->leaderships = run_leaderships_watch(r);
+    }
     await_leader(r);
     run_access_begin(r);
     put_routes(r);
@@ -203,6 +206,9 @@ static void phase_final(struct run *r)
 {
     record_phase(r, "final");
     run_final(r);
+    if (r->leaderships != NULL) {
+        run_leaderships_end(r->leaderships);
+    }
     nodes_unwatch(&r->nodes);
     ordersched_close(r->admin);
     receivers_close(&r->receivers);

@@ -22,6 +22,7 @@
 #define RUN_TOKEN_SIZE 64
 
 struct workload;
+struct run_leaderships;
 
 struct run {
     struct run_options options;
@@ -35,8 +36,9 @@ struct run {
     struct bed_nodes nodes;
     struct bed_receivers receivers;
     char endpoints[512];
-    ordersched_client *admin;   /* for what the harness itself asks; any thread */
-    char token[RUN_TOKEN_SIZE]; /* of the workers, for all orders; "": none is needed */
+    struct run_leaderships *leaderships; /* NULL: nobody looks */
+    ordersched_client *admin;            /* for what the harness itself asks; any thread */
+    char token[RUN_TOKEN_SIZE];          /* of the workers, for all orders; "": none is needed */
     atomic_bool loading;
     _Atomic int64_t next_process; /* a number of a client never used before */
     atomic_ullong calls;
@@ -67,6 +69,10 @@ const char *run_harness_certificate(void);
 
 /* Write through every node's endpoint, and record how long after now it succeeded. */
 void run_probe(struct run *r);
+/* Look at each node all the time, and record from when to when it said that it leads (HISTORY.md,
+ * "Leaderships"); until the end is asked for. */
+struct run_leaderships *run_leaderships_watch(struct run *r);
+void run_leaderships_end(struct run_leaderships *all);
 /* What every node holds, from its own state (HISTORY.md, "Final reads"). */
 void run_final(struct run *r);
 

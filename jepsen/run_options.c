@@ -25,6 +25,7 @@ enum run_flag {
     RUN_MUTANT,
     RUN_KEEP,
     RUN_PLAIN,
+    RUN_HTTP,
     RUN_HELP,
 };
 
@@ -40,6 +41,7 @@ static const struct flag run_flags[] = {
     {RUN_MUTANT, "mutant", 0, "NAME", "run orderschedd-mutants with this bug"},
     {RUN_KEEP, "keep", 0, NULL, "keep the nodes' data directories in the run's folder"},
     {RUN_PLAIN, "plain", 0, NULL, "plain TCP, and everybody may do everything"},
+    {RUN_HTTP, "http", 0, NULL, "clients speak HTTP, to any node, and not the client protocol"},
     {RUN_HELP, "help", 'h', NULL, "this text"},
     {0},
 };
@@ -121,6 +123,7 @@ static bool options_take(struct run_options *o, int key, const char *value)
         case RUN_MUTANT: o->mutant = value; return true;
         case RUN_KEEP: o->keep = true; return true;
         case RUN_PLAIN: o->plain = true; return true;
+        case RUN_HTTP: o->http = true; return true;
         case RUN_HELP: break;
     }
     return true;

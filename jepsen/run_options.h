@@ -16,6 +16,7 @@ struct run_options {
     const char *store;  /* folder of the runs' folders */
     const char *mutant; /* or NULL */
     bool plain;         /* no TLS, no authorisation */
+    bool http;          /* clients speak HTTP, to any node */
     bool keep;          /* copy the nodes' disks into the store */
 };
 

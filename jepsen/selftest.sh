@@ -19,7 +19,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$store"
 
-# Mutant, workload, nemesis, seconds, and the invariant that must be named. Not here (see
+# Mutant, workload (http:NAME: its clients speak HTTP), nemesis, seconds, and the invariant that must be
+# named. Not here (see
 # docs/jepsen.md): old-epoch-outcome, purge-forgets-closing, lost-write-durable.
 mutants() {
     cat <<'END'
@@ -35,6 +36,11 @@ cascade-drops-slot         conserve  none                          12  I7
 own-clock-though-outvoted  conserve  clock-start                   30  I6
 role-checked-before-log    grants    none                          40  AUTH
 revoked-token-counts       grants    none                          40  AUTH
+http-paid-at-once          http:register  none                     15  I2
+http-reads-itself          http:register  partition-minority       30  I2
+http-forgets-copies        http:register  none                     15  I10
+http-unknown-is-definite   http:conserve  kill-leader,pause-leader 40  I4
+http-loses-answers         http:register  none                     15  HTTP
 END
 }
 
@@ -52,8 +58,9 @@ runs() {
 # One run; its output and exit code go to files of its number.
 run() {
     local number=$1 mutant=$2 workload=$3 nemesis=$4 seconds=$5
-    local flags=(--store "$store" --seed "$seed" --workload "$workload" --nemesis "$nemesis"
+    local flags=(--store "$store" --seed "$seed" --workload "${workload#http:}" --nemesis "$nemesis"
         --time "${seconds}s")
+    [ "$workload" = "${workload#http:}" ] || flags+=(--http)
     [ "$mutant" = - ] || flags+=(--mutant "$mutant")
     timeout $((seconds + 150)) "$build/jepsen" "${flags[@]}" >"$scratch/$number" 2>&1
     echo $? >"$scratch/$number.code"

@@ -34,8 +34,8 @@ only_the_engine_of_the_client_library_includes_openssl() {
     sources client/lib | xargs grep -HnE '^[[:space:]]*#[[:space:]]*include[[:space:]]*<openssl/' |
         grep -vE '^client/lib/client_engine[a-z_]*\.[ch]:'
 }
-only_the_http_callback_includes_curl() {
-    includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|tests/.*'
+only_http_clients_include_curl() {
+    includes_elsewhere '<curl/' 'node/callback/http[a-z_]*\.[ch]|jepsen/ask/http\.c|tests/.*'
 }
 only_http_servers_include_microhttpd() {
     includes_elsewhere '<microhttpd\.h>' 'client/sink/[a-z_]*\.[ch]|node/front/(front_internal\.h|server\.c)|tests/.*'
@@ -91,7 +91,7 @@ arrows=(
     'node/config: client/text client/wire node/host raft/transport'
     'node/resource: client client/base client/json client/text client/wire node/metrics'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
-    'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft/loop raft/tls'
+    'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft raft/loop raft/tls'
     'node: client/base client/text node/api node/callback node/config node/front node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".
@@ -208,7 +208,7 @@ rules=(
     'only_the_client_includes_nng|node/node.c|#include <nng/nng.h>'
     'only_the_clients_tls_includes_mbedtls|client/lib/client.c|#include <mbedtls/ssl.h>'
     'only_the_engine_of_the_client_library_includes_openssl|client/lib/client_tls.c|#include <openssl/ssl.h>'
-    'only_the_http_callback_includes_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
+    'only_http_clients_include_curl|node/dispatch/dispatch.c|#include <curl/curl.h>'
     'only_http_servers_include_microhttpd|client/lib/client.c|#include <microhttpd.h>'
     'only_the_packer_includes_zlib|node/front/exchange.c|#include <zlib.h>'
     'only_tls_includes_ssl|raft/transport/transport.c|#include <openssl/ssl.h>'

@@ -38,8 +38,18 @@ a_plain_run_is_valid() {
     timeout 170 "$build/jepsen" --store "$scratch/store" --workload conserve --nemesis none --plain --time 5s
 }
 
-echo "1..3"
+# By any node, most of which follow.
+a_run_over_http_is_valid() {
+    timeout 170 "$build/jepsen" --store "$scratch/store" --workload register --http \
+        --nemesis partition,kill-leader --time 20s >"$scratch/http" 2>&1
+    local code=$?
+    cat "$scratch/http"
+    [ $code -eq 0 ] && grep -qE '^http +HTTP +true .*of followers [0-9]{2,}' "$scratch/http"
+}
+
+echo "1..4"
 check_in_bed "conserve under partitions and kills for $seconds s is valid" a_run_is_valid
 check_in_bed "grants that change while the leader does are valid" grants_that_change_are_valid
 check_in_bed "without TLS and authorisation it runs, too" a_plain_run_is_valid
+check_in_bed "over HTTP, by any node, it is valid, too" a_run_over_http_is_valid
 exit $((failures > 0))

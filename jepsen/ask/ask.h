@@ -9,6 +9,15 @@
 
 #include "../../client/ordersched.h"
 
+/* What HTTP tells besides (http.h). */
+struct asked_http {
+    unsigned status;  /* 0: there was no answer */
+    uint64_t version; /* of a get: the order's; else 0 */
+    char etag[32];    /* of a get, or "" */
+    bool broken;      /* the connection could not be made or was lost, or the node was silent */
+    char flaw[128];   /* what the answer has that docs/http.md does not allow, or "" */
+};
+
 /* An answer that is the caller's own. */
 struct asked {
     int error;
@@ -17,6 +26,7 @@ struct asked {
     char text[256];
     uint8_t *body; /* malloc'ed, or NULL */
     size_t body_len;
+    struct asked_http http; /* where it was asked for so */
 };
 void asked_free(struct asked *a);
 

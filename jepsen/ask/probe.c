@@ -54,7 +54,8 @@ static bool probe_call(struct probe *p, struct call call)
         if (error == ORDERSCHED_OK || !is_worth_repeating(error)) {
             return error == ORDERSCHED_OK;
         }
-        call.has_request = call.has_request && ordersched_error_class(error) == ORDERSCHED_UNKNOWN;
+        call.has_request = call.has_request && call_is_same_again(&call) &&
+                           ordersched_error_class(error) == ORDERSCHED_UNKNOWN;
         sleep_ms(PROBE_AGAIN_MS);
     }
 }
@@ -77,6 +78,7 @@ static bool probe_node(struct probe *p)
     snprintf(p->id, sizeof p->id, "probe-%u", atomic_fetch_add(&probes, 1) + 1);
     caller_open(&p->caller, p->run, node_endpoint(p->place, endpoint, sizeof endpoint),
                 RUN_RECOVERY_BOUND_MS);
+    p->caller.place = p->place;
     return probe_call(p, schedule) && probe_call(p, extend) && probe_call(p, get) &&
            probe_call(p, end);
 }

@@ -3,7 +3,8 @@
  *
  * Copies of one request are one operation: it may happen from the first copy on, and has happened
  * when the first decided answer comes. A refusal that was decided is a read of the state that it
- * names; what failed before the log is nothing; what has no answer may happen at any later time. */
+ * names; what failed before the log is nothing; what has no answer may happen at any later time. Of a
+ * schedule over HTTP each refused copy is a read of its own, and none of the operation's copies. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -85,9 +86,11 @@ static struct source make_source(const struct judged *j, const struct history_ca
                               .relative = c->relative,
                               .time_ms = c->time_ms,
                               .from_ns = first->invoked_ns,
-                              .to_ns = answered ? c->ended_ns : LINEAR_NEVER}};
+                              .to_ns = answered ? c->ended_ns : LINEAR_NEVER,
+                              .version = c->match}};
 
     if (answered) {
+        s.op.version = c->f == CALL_GET ? c->answer.version : c->match;
         s.op.error = c->answer.error;
         s.op.state = c->answer.state;
         s.op.deadline_ms = c->answer.deadline_ms;
@@ -107,7 +110,7 @@ static bool merge_copies(const struct judged *j, const struct history_list *call
     for (uint32_t i = 0; i < calls->n; i++) {
         const struct history_call *c = &j->h->calls[calls->at[i]];
         copies += c->request == request;
-        if (c->request != request || !history_may_have_happened(c)) {
+        if (c->request != request || !history_may_have_happened(c) || history_is_refused_put(c)) {
             continue;
         }
         if (first == NULL && i != at) {
@@ -132,7 +135,7 @@ static size_t gather(const struct judged *j, const struct history_list *calls,
 
     for (uint32_t i = 0; i < calls->n; i++) {
         const struct history_call *c = &j->h->calls[calls->at[i]];
-        if (c->f == CALL_GET) {
+        if (c->f == CALL_GET || history_is_refused_put(c)) {
             if (history_saw_state(c)) {
                 sources[n++] = make_source(j, c, c, true, true);
             }

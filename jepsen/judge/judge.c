@@ -25,6 +25,8 @@ const struct checker judge_checkers[] = {
     {"idempotence", "I10", "the same request gets the same answer", check_idempotence},
     {"digests", "I11", "nodes at the same index hold the same state", check_digests},
     {"liveness", "I12", "after healing, every operation succeeds within the bound", check_liveness},
+    {"http", "HTTP", "unknown, and no leader, only where the leader or the asked node was lost",
+     check_http},
     {"auth", "AUTH", "nobody was let in, denied or shown an order against the log's grants",
      check_auth},
     {"logs", "I13", "no node stops by itself, fails an assertion or is caught by a sanitizer",

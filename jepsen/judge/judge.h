@@ -38,6 +38,7 @@ void check_fence(const struct judged *j, struct verdict *v);
 void check_idempotence(const struct judged *j, struct verdict *v);
 void check_digests(const struct judged *j, struct verdict *v);
 void check_liveness(const struct judged *j, struct verdict *v);
+void check_http(const struct judged *j, struct verdict *v);
 void check_auth(const struct judged *j, struct verdict *v);
 void check_logs(const struct judged *j, struct verdict *v);
 

@@ -101,6 +101,11 @@ bool history_may_have_happened(const struct history_call *c)
     return c->f != CALL_GET && (c->end == CALL_INFO || history_is_decided(c));
 }
 
+bool history_is_refused_put(const struct history_call *c)
+{
+    return c->node != 0 && c->f == CALL_SCHEDULE && c->end == CALL_FAIL;
+}
+
 bool history_saw_state(const struct history_call *c)
 {
     if (c->blind) {
@@ -111,6 +116,7 @@ bool history_saw_state(const struct history_call *c)
         case ORDERSCHED_NOT_FOUND: return c->end != CALL_INFO;
         case ORDERSCHED_TOO_LATE:
         case ORDERSCHED_DECIDED:
+        case ORDERSCHED_VERSION_CHANGED:
         case ORDERSCHED_EXISTS: return c->end == CALL_FAIL;
         default: return false;
     }
@@ -134,6 +140,7 @@ void history_free(struct history *h)
     free(h->deliveries);
     free(h->effects);
     free(h->faults);
+    free(h->leaderships);
     free(h->finals);
     free(h->final_orders);
     free(h->phases.all);

@@ -32,6 +32,9 @@ struct history_answer {
     uint64_t deadline_ms;
     uint64_t remaining_ms;
     uint64_t index;
+    uint64_t version; /* of a get over HTTP: the order's; 0: not told */
+    uint64_t status;  /* of HTTP; 0: none */
+    bool broken;      /* HTTP: no connection, or it was lost, or the node was silent */
 };
 
 /* An invocation of a client operation, and its completion. */
@@ -45,6 +48,9 @@ struct history_call {
     uint32_t route;     /* schedule: name */
     bool relative;      /* schedule, extend: time_ms is a delay */
     uint64_t time_ms;
+    uint64_t node;    /* over HTTP: the node that was asked; 0: by the client library */
+    uint64_t wait_ms; /* HTTP: the patience that the node was asked for */
+    uint64_t match;   /* extend: the version that it expects; 0: any */
     int64_t invoked_ns;
     int64_t ended_ns;  /* of its completion, :info too; HISTORY_NEVER: the harness died */
     uint32_t line;     /* of the invoke */
@@ -119,11 +125,19 @@ struct history_fault {
     uint32_t details; /* name: its value as text, for people */
     bool quiet;
     bool all_nodes; /* it struck every node of the cluster */
+    uint64_t nodes; /* whom it struck: bit N of node N, up to 63 */
     uint64_t term;  /* that one of its nodes led; 0: not told */
     int64_t begin_ns;
     int64_t end_ns; /* HISTORY_NEVER: not healed */
     uint32_t line;
     uint32_t end_line;
+};
+
+/* From when to when a node said that it leads. */
+struct history_leadership {
+    uint64_t node, term;
+    int64_t from_ns; /* the first time, or a little before */
+    int64_t to_ns;   /* the last time, or a little later */
 };
 
 /* A node was asked for its state after the run. */
@@ -177,6 +191,7 @@ struct history_header {
     int64_t retries;
     bool clock_faults;
     bool authorisation;
+    bool http;              /* the clients speak HTTP */
     int64_t clock_error_ms; /* by which a delivery may be early, by the harness's clock */
 };
 
@@ -207,6 +222,8 @@ struct history {
     size_t n_effects, cap_effects;
     struct history_fault *faults;
     size_t n_faults, cap_faults;
+    struct history_leadership *leaderships; /* in order of from_ns */
+    size_t n_leaderships, cap_leaderships;
     struct history_final *finals;
     size_t n_finals, cap_finals;
     struct history_final_order *final_orders;
@@ -251,6 +268,9 @@ const struct history_note *history_phase(const struct history *h, const char *na
 bool history_is_decided(const struct history_call *c);
 /* May a copy of this call be in the log, as far as its end tells? */
 bool history_may_have_happened(const struct history_call *c);
+/* A schedule over HTTP that was refused: that copy alone, the next one is judged anew (docs/http.md,
+ * "Repeating"). */
+bool history_is_refused_put(const struct history_call *c);
 /* Did it see the order's state (its answer's state and deadline)? Not where it may be hidden. */
 bool history_saw_state(const struct history_call *c);
 

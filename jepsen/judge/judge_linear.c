@@ -51,8 +51,12 @@ static void set_free(struct config_set *s)
 
 static uint64_t configuration_hash(const struct configuration *c)
 {
-    uint64_t parts[5] = {(uint64_t)c->state.state << 1 | c->state.unseen, c->state.deadline_ms,
-                         c->state.highest_ms, c->state.delay_ms, c->done};
+    uint64_t parts[6] = {(uint64_t)c->state.state << 1 | c->state.unseen,
+                         c->state.deadline_ms,
+                         c->state.highest_ms,
+                         c->state.delay_ms,
+                         c->state.version,
+                         c->done};
 
     return XXH3_64bits(parts, sizeof parts);
 }
@@ -64,7 +68,7 @@ static bool configuration_is(const struct configuration *a, const struct configu
     return a->state.state == b->state.state && a->state.unseen == b->state.unseen &&
            a->state.deadline_ms == b->state.deadline_ms &&
            a->state.highest_ms == b->state.highest_ms && a->state.delay_ms == b->state.delay_ms &&
-           a->done == b->done;
+           a->state.version == b->state.version && a->done == b->done;
 }
 
 /* Where it, or one like it, is or belongs. */

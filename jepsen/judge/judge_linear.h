@@ -35,6 +35,7 @@ struct linear_op {
     int error;     /* of the answer: OK, or a refusal that saw the state */
     int state;     /* enum ordersched_state */
     uint64_t deadline_ms;
+    uint64_t version;    /* extend: the one that it expects; get: the one that it saw; 0: any */
     uint64_t now_min_ms; /* bounds of the cluster's time at its moment, known otherwise */
     uint64_t now_max_ms; /* LINEAR_TIME_MAX: none */
 };
@@ -46,6 +47,7 @@ struct linear_state {
     uint64_t deadline_ms; /* if unseen: no lower than this... */
     uint64_t highest_ms;  /* ...and no higher than this; else 0 */
     uint64_t delay_ms;    /* if unseen; else 0 */
+    uint64_t version;     /* 1, and one more with each extend */
     uint64_t now_ms;      /* lowest cluster time possible */
 };
 

@@ -112,21 +112,23 @@ static bool apply_schedule(struct linear_state *s, const struct linear_op *op, b
     if (s->state != ORDERSCHED_STATE_NONE || (answered && op->state != ORDERSCHED_PENDING)) {
         return false;
     }
-    *s = (struct linear_state){.state = ORDERSCHED_PENDING, .now_ms = s->now_ms};
+    *s = (struct linear_state){.state = ORDERSCHED_PENDING, .version = 1, .now_ms = s->now_ms};
     if (op->relative && !answered) {
         return set_unseen(s, op, 0, UINT64_MAX) && op->time_ms > 0;
     }
     return set_deadline(s, op, answered) && is_before_deadline(s);
 }
 
-/* Before the present deadline, and to none before it. */
+/* Before the present deadline, and to none before it; of the version that is expected. */
 static bool apply_extend(struct linear_state *s, const struct linear_op *op, bool answered)
 {
     struct linear_state before = *s;
 
-    if (!is_before_deadline(s) || (answered && op->state != ORDERSCHED_PENDING)) {
+    if (!is_before_deadline(s) || (answered && op->state != ORDERSCHED_PENDING) ||
+        (op->version != 0 && op->version != s->version)) {
         return false;
     }
+    s->version++;
     if (op->relative && !answered) {
         return set_unseen(s, op, before.deadline_ms,
                           before.unseen ? before.highest_ms : before.deadline_ms);
@@ -161,9 +163,21 @@ static bool apply_decision(struct linear_state *s, const struct linear_op *op, b
     return answered && see(s, op, veto);
 }
 
+/* What it saw, or met, fits the version. */
+static bool version_fits(const struct linear_state *s, const struct linear_op *op)
+{
+    if (op->version == 0 ||
+        (op->kind == LINEAR_EXTEND && op->error != ORDERSCHED_VERSION_CHANGED)) {
+        return true;
+    }
+    return (op->version == s->version) == (op->kind == LINEAR_GET);
+}
+
 static bool refusal_fits(const struct linear_op *op)
 {
     switch (op->error) {
+        case ORDERSCHED_VERSION_CHANGED:
+            return op->kind == LINEAR_EXTEND && op->version != 0 && op->state == ORDERSCHED_PENDING;
         case ORDERSCHED_NOT_FOUND:
             return op->kind != LINEAR_SCHEDULE && op->state == ORDERSCHED_STATE_NONE;
         case ORDERSCHED_EXISTS:
@@ -186,7 +200,8 @@ bool linear_apply(struct linear_state *s, const struct linear_op *op, bool veto)
         return false;
     }
     if (op->error != ORDERSCHED_OK || op->kind == LINEAR_GET) {
-        return (op->kind == LINEAR_GET || refusal_fits(op)) && see(s, op, veto);
+        return (op->kind == LINEAR_GET || refusal_fits(op)) && version_fits(s, op) &&
+               see(s, op, veto);
     }
     switch (op->kind) {
         case LINEAR_SCHEDULE: return apply_schedule(s, op, answered);

@@ -99,6 +99,18 @@ static const char *take_caller(struct lines *l, const struct edn *args, struct h
     return NULL;
 }
 
+/* Over HTTP: whom it asked, and for which version. */
+static const char *take_way(const struct edn *args, struct history_call *call)
+{
+    (void)lines_number(args, "match", &call->match);
+    (void)lines_number(args, "wait-ms", &call->wait_ms);
+    if (edn_get(args, "node") != NULL &&
+        (!lines_number(args, "node", &call->node) || call->node == 0 || call->node > 63)) {
+        return "a :node is a number from 1 to 63";
+    }
+    return NULL;
+}
+
 static const char *take_invoke(struct lines *l, const struct line *line, int64_t *open)
 {
     struct history *h = l->history;
@@ -138,6 +150,7 @@ static const char *take_invoke(struct lines *l, const struct line *line, int64_t
         call.request = names_number(&h->names, request->text, request->len);
     }
     why = take_caller(l, &line->value->items[2], &call);
+    why = why != NULL ? why : take_way(&line->value->items[2], &call);
     if (why != NULL) {
         return why;
     }
@@ -168,6 +181,9 @@ static const char *take_answer(struct lines *l, const struct edn *map,
     (void)lines_number(map, "deadline-ms", &answer->deadline_ms); /* 0 where it is not said */
     (void)lines_number(map, "remaining-ms", &answer->remaining_ms);
     (void)lines_number(map, "index", &answer->index);
+    (void)lines_number(map, "version", &answer->version);
+    (void)lines_number(map, "status", &answer->status);
+    answer->broken = lines_flag(map, "broken");
     return NULL;
 }
 
@@ -244,7 +260,7 @@ static const char *take_other(struct lines *l, const struct line *line)
         {"final-order", lines_take_final}, {"final-end", lines_take_final},
         {"phase", lines_take_note},        {"probe", lines_take_note},
         {"log", lines_take_note},          {"exit", lines_take_note},
-        {"grant", lines_take_change},
+        {"grant", lines_take_change},      {"leadership", lines_take_leadership},
     };
 
     if (strcmp(line->type, "info") != 0) {

@@ -45,9 +45,12 @@ const char *lines_take_final(struct lines *l, const struct line *line);
 const char *lines_take_delivery(struct lines *l, const struct line *line, bool effect);
 const char *lines_take_nemesis(struct lines *l, const struct line *line);
 const char *lines_take_change(struct lines *l, const struct line *line);
+const char *lines_take_leadership(struct lines *l, const struct line *line);
 const char *lines_take_note(struct lines *l, const struct line *line);
 /* A value of a map as a whole number of 0 or more; false: it is something else, or missing. */
 bool lines_number(const struct edn *map, const char *key, uint64_t *number);
+/* A value of a map that is true. */
+bool lines_flag(const struct edn *map, const char *key);
 /* The name of a map's text or keyword, or NAME_NONE. */
 uint32_t lines_name(struct lines *l, const struct edn *map, const char *key);
 

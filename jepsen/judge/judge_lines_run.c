@@ -20,13 +20,6 @@ static int64_t number_or(const struct edn *map, const char *key, int64_t otherwi
     return value != NULL ? value->number : otherwise;
 }
 
-static bool flag_of(const struct edn *map, const char *key)
-{
-    const struct edn *value = edn_get_type(map, key, EDN_BOOL);
-
-    return value != NULL && value->boolean;
-}
-
 const char *lines_take_header(struct lines *l, const struct line *line)
 {
     struct history_header *header = &l->history->header;
@@ -57,8 +50,9 @@ const char *lines_take_header(struct lines *l, const struct line *line)
     header->seed = (uint64_t)number_or(v, "seed", 0);
     header->time_limit_s = number_or(v, "time-limit-s", 0);
     header->retries = number_or(v, "retries", -1);
-    header->authorisation = flag_of(v, "authorisation");
-    header->clock_faults = flag_of(v, "clock-faults");
+    header->authorisation = lines_flag(v, "authorisation");
+    header->http = lines_flag(v, "http");
+    header->clock_faults = lines_flag(v, "clock-faults");
     header->clock_error_ms = number_or(v, "clock-error-ms", 0);
     return NULL;
 }
@@ -157,21 +151,19 @@ static uint32_t describe_fault(struct lines *l, const struct edn *v)
     return names_number(&l->history->names, text, strlen(text));
 }
 
-/* Different nodes of the fault's list. */
-static int64_t count_nodes(const struct edn *v)
+/* The fault's nodes: bit N of node N. */
+static uint64_t nodes_of(const struct edn *v)
 {
     const struct edn *nodes = edn_get_type(v, "nodes", EDN_VECTOR);
-    int64_t n = 0;
+    uint64_t mask = 0;
 
     for (size_t i = 0; nodes != NULL && i < nodes->n; i++) {
-        bool again = nodes->items[i].type != EDN_INT;
-        for (size_t k = 0; k < i && !again; k++) {
-            again = nodes->items[k].type == EDN_INT &&
-                    nodes->items[k].number == nodes->items[i].number;
+        const struct edn *node = &nodes->items[i];
+        if (node->type == EDN_INT && node->number > 0 && node->number < 64) {
+            mask |= UINT64_C(1) << node->number;
         }
-        n += !again;
     }
-    return n;
+    return mask;
 }
 
 static const char *end_fault(struct lines *l, const struct line *line, uint32_t f, uint32_t details)
@@ -214,7 +206,9 @@ const char *lines_take_nemesis(struct lines *l, const struct line *line)
     *JUDGE_ADD(h->faults, h->n_faults, h->cap_faults) = (struct history_fault){
         .f = f,
         .details = details,
-        .all_nodes = count_nodes(line->value) == h->header.nodes && h->header.nodes > 0,
+        .all_nodes = h->header.nodes > 0 &&
+                     __builtin_popcountll(nodes_of(line->value)) == h->header.nodes,
+        .nodes = nodes_of(line->value),
         .term = (uint64_t)number_or(line->value, "term", 0),
         .quiet = strcmp(line->f, "quiet") == 0,
         .begin_ns = line->time_ns,
@@ -223,6 +217,23 @@ const char *lines_take_nemesis(struct lines *l, const struct line *line)
         .line = line->index,
         .end_line = HISTORY_NO_LINE,
     };
+    return NULL;
+}
+
+const char *lines_take_leadership(struct lines *l, const struct line *line)
+{
+    struct history *h = l->history;
+    const struct edn *v = line->value;
+    struct history_leadership leadership = {.from_ns = number_or(v, "from-ns", -1),
+                                            .to_ns = number_or(v, "to-ns", -1)};
+
+    if (!lines_number(v, "node", &leadership.node) || leadership.node == 0 ||
+        leadership.node > 63 || !lines_number(v, "term", &leadership.term) ||
+        leadership.from_ns < 0 || leadership.to_ns < leadership.from_ns ||
+        leadership.to_ns > line->time_ns) {
+        return "a leadership needs :node, :term, and :from-ns and :to-ns that have passed";
+    }
+    *JUDGE_ADD(h->leaderships, h->n_leaderships, h->cap_leaderships) = leadership;
     return NULL;
 }
 
@@ -355,7 +366,7 @@ const char *lines_take_note(struct lines *l, const struct line *line)
         .node = number_or(v, "node", -1),
         .kind = lines_name(l, v, log ? "kind" : "status"),
         .text = lines_name(l, v, log ? "line" : "reason"),
-        .ok = flag_of(v, probe ? "ok" : "expected"),
+        .ok = lines_flag(v, probe ? "ok" : "expected"),
         .after_ms = number_or(v, "after-ms", -1),
     };
     return NULL;

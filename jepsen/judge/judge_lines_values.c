@@ -49,6 +49,13 @@ bool lines_number(const struct edn *map, const char *key, uint64_t *number)
     return true;
 }
 
+bool lines_flag(const struct edn *map, const char *key)
+{
+    const struct edn *value = edn_get_type(map, key, EDN_BOOL);
+
+    return value != NULL && value->boolean;
+}
+
 uint32_t lines_name(struct lines *l, const struct edn *map, const char *key)
 {
     const struct edn *value = edn_get(map, key);

@@ -33,7 +33,7 @@ static int64_t recovered_ns(const struct history *h, int64_t from_ns, int64_t un
     return HISTORY_NEVER;
 }
 
-static int64_t end_of_window(const struct history *h, const struct history_fault *f, bool narrow)
+int64_t windows_end_of(const struct history *h, const struct history_fault *f, bool narrow)
 {
     int64_t bound_ns = (int64_t)h->header.recovery_bound_ms * 1000000;
     int64_t grace_ns = (int64_t)h->header.lateness_bound_ms * 1000000;
@@ -57,7 +57,7 @@ void windows_of(struct windows *w, const struct history *h, bool narrow)
         const struct history_fault *f = &h->faults[i];
         if (!f->quiet) {
             w->all[n++] = (struct window){.begin_ns = f->begin_ns,
-                                          .end_ns = end_of_window(h, f, narrow)};
+                                          .end_ns = windows_end_of(h, f, narrow)};
         }
     }
     qsort(w->all, n, sizeof *w->all, by_begin);

@@ -25,6 +25,8 @@ struct windows {
 
 /* `narrow`: the narrower ones. */
 void windows_of(struct windows *w, const struct history *h, bool narrow);
+/* Where the window of one fault ends. */
+int64_t windows_end_of(const struct history *h, const struct history_fault *f, bool narrow);
 void windows_free(struct windows *w);
 /* Does a window touch [from, to]? */
 bool windows_touch(const struct windows *w, int64_t from_ns, int64_t to_ns);

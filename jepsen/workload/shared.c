@@ -10,11 +10,13 @@
 #define SLOTS 8
 #define SLOT_USES_MAX 24 /* of an order, so that its history stays small enough to judge */
 #define NEAR_WAIT_MS_MAX 800
+#define IF_MATCH_PERCENT 50 /* of the extends over HTTP, where a tag is known */
 
 /* An order that is worked on now. */
 struct slot {
     char id[CALL_ID_MAX];
     uint64_t deadline_ns; /* by the harness's clock, about */
+    char etag[32];        /* as a read over HTTP told it last, or "" */
     unsigned uses;
 };
 
@@ -103,9 +105,13 @@ static struct call slot_next(struct worker *w, const struct manner *m, struct sl
         worker_new_id(w, m->prefix, at->id);
         call = schedule(w, m, at->id);
         at->deadline_ns = now_ns + call.time_ms * 1000000;
+        at->etag[0] = '\0';
         at->uses = 0;
     } else {
         call = choose(w, m, at->id);
+        if (call.kind == ORDERSCHED_EXTEND && worker_random_bool(w, IF_MATCH_PERCENT)) {
+            memcpy(call.if_match, at->etag, sizeof call.if_match);
+        }
         uint64_t near_ns = at->deadline_ns - m->near_ms * 1000000;
         if (worker_random_bool(w, m->near) && near_ns > now_ns &&
             near_ns - now_ns < (uint64_t)NEAR_WAIT_MS_MAX * 1000000) {
@@ -130,6 +136,9 @@ static void slot_step(struct worker *w, const struct manner *m)
         pthread_mutex_lock(&s->mutex);
         if (strcmp(slot->id, call.id) == 0) {
             slot->deadline_ns = clocks_running_ns() + answer.remaining_ms * 1000000;
+            if (answer.http.etag[0] != '\0') {
+                memcpy(slot->etag, answer.http.etag, sizeof slot->etag);
+            }
         }
         pthread_mutex_unlock(&s->mutex);
     }

@@ -35,21 +35,25 @@ void worker_plan(struct worker *w, const struct call *call, uint64_t delay_ms)
 static void worker_perhaps_repeat(struct worker *w, const struct call *call, int error)
 {
     bool unknown = ordersched_error_class(error) == ORDERSCHED_UNKNOWN;
+    struct call again = *call;
 
+    again.has_request = call_is_same_again(call);
     if (call->has_request &&
         worker_random_bool(w, unknown ? REPEAT_UNKNOWN_PERCENT : REPEAT_PERCENT)) {
-        worker_plan(w, call,
+        worker_plan(w, &again,
                     worker_random_bool(w, 50) ? worker_between(w, 0, 400)
                                               : worker_between(w, 400, 12000));
     }
 }
 
-/* Some clients give up before an election can end, others wait for its end. */
+/* Some clients give up before an election can end, others wait for its end. Over HTTP patience is in
+ * whole seconds. */
 static unsigned worker_timeout_ms(struct worker *w)
 {
     static const unsigned timeouts_ms[] = {200, 600, 1500, RUN_CALL_TIMEOUT_MS};
+    static const unsigned http_ms[] = {1000, 2000, 3000, 5000};
 
-    return timeouts_ms[worker_between(w, 0, 3)];
+    return (w->run->options.http ? http_ms : timeouts_ms)[worker_between(w, 0, 3)];
 }
 
 int worker_call(struct worker *w, struct call *call, struct asked *answer)

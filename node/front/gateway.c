@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "../../client/base/clocks.h"
+#include "../../raft/mutant.h"
 
 #define GATEWAY_WINDOW 32      /* messages in flight to the leader, of a lane */
 #define GATEWAY_OPERATIONS 512 /* of a message: a large one is long in coming back */
@@ -144,6 +145,21 @@ static void part_ended(struct gateway_part *part)
     }
 }
 
+/* What was answered; a mutant tells it wrong. */
+static int error_to_tell(const struct ordersched_answer *answer)
+{
+    static unsigned answers;
+    bool unknown = ordersched_error_class(answer->error) == ORDERSCHED_UNKNOWN;
+
+    if (MUTANT(HTTP_UNKNOWN_IS_DEFINITE) && unknown) {
+        return ORDERSCHED_NOT_LEADER;
+    }
+    if (MUTANT(HTTP_LOSES_ANSWERS) && ++answers % 100 == 0) {
+        return ORDERSCHED_UNKNOWN_OUTCOME;
+    }
+    return answer->error;
+}
+
 /* The answer lives as long as this call of the logic's: it is copied. */
 static void part_answered_cb(void *arg, const struct ordersched_answer *answer)
 {
@@ -152,6 +168,7 @@ static void part_answered_cb(void *arg, const struct ordersched_answer *answer)
     size_t text_len = answer->text != NULL ? strlen(answer->text) + 1 : 0;
 
     *to = *answer;
+    to->error = error_to_tell(answer);
     to->body = NULL;
     to->text = NULL;
     if (answer->body_len + text_len > 0) {
@@ -193,22 +210,23 @@ static bool operation_changes(const struct front_operation *operation)
            op.code != OPERATION_RESERVE && op.code != OPERATION_LEASE;
 }
 
-static void part_begin(struct gateway_part *part, const struct gateway_question *q,
-                       const struct front_operation *operation)
+/* Submit an operation for whoever asks. Returns the error; on ORDERSCHED_OK its cb will be called. */
+static int part_submit(struct gateway_part *part, const struct gateway_question *q,
+                       const struct front_operation *operation, const char *node, ordersched_cb cb,
+                       struct call **out)
 {
     struct gateway *g = part->ask->gateway;
     struct client_logic *l = &g->ways[part->ask->lane].logic;
     struct call *call;
 
-    if (part->ask->lane == GATEWAY_WAITS && g->n_waits > GATEWAY_WAITS_MAX) {
-        part_refuse(part, ORDERSCHED_BUSY);
-        return;
-    }
     int error = call_new(&g->budget, operation->bytes, operation->len, operation_changes(operation),
-                         q->node, part_answered_cb, part, &call);
+                         node, cb, part, &call);
     if (error == ORDERSCHED_OK && !call_ask_for(call, q->caller)) {
         call_free(call);
         error = ORDERSCHED_NO_MEMORY;
+    }
+    if (error == ORDERSCHED_OK && MUTANT(HTTP_FORGETS_COPIES)) {
+        call->keyed = false; /* then all of its id is made here */
     }
     if (error == ORDERSCHED_OK) {
         error = client_logic_submit(l, call, q->until_ms);
@@ -216,10 +234,78 @@ static void part_begin(struct gateway_part *part, const struct gateway_question 
             call_free(call);
         }
     }
+    if (error == ORDERSCHED_OK) {
+        *out = call;
+    }
+    return error;
+}
+
+/* --- a mutant's: what a pay is told is what this node's own state makes of it, the leader's answer nobody hears --- */
+
+static void unheard_cb(void *arg, const struct ordersched_answer *answer)
+{
+    (void)arg;
+    (void)answer;
+}
+
+static void paid_at_once_cb(void *arg, const struct ordersched_answer *answer)
+{
+    struct ordersched_answer paid = *answer;
+
+    if (paid.error == ORDERSCHED_OK && paid.state == ORDERSCHED_PENDING) {
+        paid.state = ORDERSCHED_PAID;
+    } else if (paid.error == ORDERSCHED_OK && paid.state != ORDERSCHED_PAID) {
+        paid.error = ORDERSCHED_TOO_LATE;
+    }
+    part_answered_cb(arg, &paid);
+}
+
+static int pay_at_once(struct gateway_part *part, const struct gateway_question *q,
+                       const struct front_operation *pay, struct call **out)
+{
+    struct operation op;
+    struct buffer b = {0};
+    struct call *unheard;
+
+    int error = operation_decode(pay->bytes, pay->len, &op);
+    op.code = OPERATION_GET;
+    operation_encode(&b, &op);
+    if (error == ORDERSCHED_OK) {
+        error = part_submit(part, q, pay, q->node, unheard_cb, &unheard);
+    }
+    if (error == ORDERSCHED_OK) {
+        error = part_submit(part, q, &(struct front_operation){b.data, b.len},
+                            part->ask->gateway->config.self, paid_at_once_cb, out);
+    }
+    buffer_free(&b);
+    return error;
+}
+
+static bool is_of(const struct front_operation *operation, enum operation_code code)
+{
+    struct operation op;
+
+    return operation_decode(operation->bytes, operation->len, &op) == ORDERSCHED_OK &&
+           op.code == code;
+}
+
+static void part_begin(struct gateway_part *part, const struct gateway_question *q,
+                       const struct front_operation *operation)
+{
+    struct gateway *g = part->ask->gateway;
+    const char *node = MUTANT(HTTP_READS_ITSELF) && is_of(operation, OPERATION_GET) ? g->config.self
+                                                                                    : q->node;
+    int error;
+
+    if (part->ask->lane == GATEWAY_WAITS && g->n_waits > GATEWAY_WAITS_MAX) {
+        error = ORDERSCHED_BUSY;
+    } else if (MUTANT(HTTP_PAID_AT_ONCE) && is_of(operation, OPERATION_PAY)) {
+        error = pay_at_once(part, q, operation, &part->call);
+    } else {
+        error = part_submit(part, q, operation, node, part_answered_cb, &part->call);
+    }
     if (error != ORDERSCHED_OK) {
         part_refuse(part, error);
-    } else {
-        part->call = call;
     }
 }
 

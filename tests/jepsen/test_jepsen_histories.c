@@ -78,7 +78,7 @@ static unsigned judge_file(const char *part, const char *file, unsigned refused[
 
 static void each_history_is_judged_as_its_name_says(void **state)
 {
-    static const char *const parts[] = {"good", "orders", "cluster", "access"};
+    static const char *const parts[] = {"good", "orders", "cluster", "access", "http"};
     unsigned refused[JUDGE_CHECKERS_MAX] = {0};
     unsigned wrong = 0, files = 0;
     char path[512];
@@ -244,6 +244,12 @@ static void bad_lines_are_named_by_number(void **state)
         {HEADER "{:index 1, :time 1, :process 1, :type :invoke, :f :get, :value [\"a\" nil "
                 "{:principal \"a\", :token \"t\"}]}\n",
          "line 2: a :token is the number of a token"},
+        {HEADER "{:index 1, :time 1, :process 1, :type :invoke, :f :get, :value [\"a\" nil "
+                "{:node 0}]}\n",
+         "line 2: a :node is a number from 1 to 63"},
+        {HEADER "{:index 1, :time 1, :process :runner, :type :info, :f :leadership, :value "
+                "{:node 1, :term 2, :from-ns 0, :to-ns 2}}\n",
+         "line 2: a leadership needs :node, :term"},
         {PAY, "line 1: :index 1 where 0 is expected"},
         {"{:index 0, :time 0, :process :runner, :type :info, :f :phase, :value :load}\n",
          "there is no header"},

@@ -26,6 +26,7 @@ struct order {
     int state; /* PENDING stands for CLOSING too, as in the product */
     unsigned deadline;
     unsigned now;
+    unsigned version;
 };
 
 struct answer {
@@ -68,6 +69,7 @@ static int carry_out(struct order *o, const struct linear_op *op)
         }
         o->deadline = deadline_of(o, op);
         o->state = ORDERSCHED_PENDING;
+        o->version = 1;
         return ORDERSCHED_OK;
     }
     switch (state) {
@@ -81,10 +83,14 @@ static int carry_out(struct order *o, const struct linear_op *op)
         default: break;
     }
     if (op->kind == LINEAR_EXTEND) {
+        if (op->version != 0 && op->version != o->version) {
+            return ORDERSCHED_VERSION_CHANGED;
+        }
         if (deadline_of(o, op) < o->deadline) {
             return ORDERSCHED_BAD_DEADLINE;
         }
         o->deadline = deadline_of(o, op);
+        o->version++;
     } else {
         o->state = pay ? ORDERSCHED_PAID : ORDERSCHED_CANCELLED;
     }
@@ -95,6 +101,7 @@ struct walk {
     const struct linear_op *ops;
     size_t n;
     bool veto;
+    /* A bit for each version. */
     uint8_t visited[ORDERSCHED_DEAD + 1][DEADLINE_MAX][NOW_MAX + 1][1u << OPS_MAX];
 };
 
@@ -125,6 +132,9 @@ static bool try_op(struct walk *w, struct order o, unsigned done, size_t i)
     }
     int error = carry_out(&o, op);
     struct answer a = describe(&o, error);
+    if (op->kind == LINEAR_GET && op->version != 0 && op->version != o.version) {
+        return false;
+    }
     if (is_answered(op) &&
         (a.error != op->error || a.state != op->state || a.deadline != op->deadline_ms)) {
         return false;
@@ -143,17 +153,19 @@ static bool walk_on(struct walk *w, struct order o, unsigned done)
     if (all) {
         return true;
     }
-    if (o.deadline >= DEADLINE_MAX || w->visited[o.state][o.deadline][o.now][done]) {
+    if (o.deadline >= DEADLINE_MAX ||
+        (w->visited[o.state][o.deadline][o.now][done] & 1u << o.version) != 0) {
         return false;
     }
-    w->visited[o.state][o.deadline][o.now][done] = 1;
+    w->visited[o.state][o.deadline][o.now][done] |= (uint8_t)(1u << o.version);
     for (size_t i = 0; i < w->n; i++) {
         if (may_be_next(w, done, i) && try_op(w, o, done, i)) {
             return true;
         }
     }
     for (size_t i = 0; seen_state(&o) == ORDERSCHED_CLOSING && i < 3; i++) {
-        struct order settled = {outcomes[i], o.deadline, o.now};
+        struct order settled = o;
+        settled.state = outcomes[i];
         if ((outcomes[i] != ORDERSCHED_PAID || w->veto) && walk_on(w, settled, done)) {
             return true;
         }
@@ -182,6 +194,7 @@ static struct linear_op random_op(struct random *r, size_t i)
 
     op.kind = i == 0 ? LINEAR_SCHEDULE : kinds[random_below(r, 8)];
     op.relative = random_below(r, 2) == 0;
+    op.version = op.kind == LINEAR_EXTEND && random_below(r, 3) == 0 ? 1 + random_below(r, 3) : 0;
     op.time_ms = op.relative ? random_below(r, 5) : 1 + random_below(r, 9);
     return op;
 }
@@ -235,6 +248,7 @@ static void answer(struct random *r, struct order *o, struct linear_op *op)
 
     if (error == ORDERSCHED_BAD_DEADLINE) {
         op->kind = LINEAR_GET;
+        op->version = 0;
         *o = before;
         error = ORDERSCHED_OK;
     }
@@ -242,6 +256,9 @@ static void answer(struct random *r, struct order *o, struct linear_op *op)
     op->error = a.error;
     op->state = a.state;
     op->deadline_ms = a.deadline;
+    if (op->kind == LINEAR_GET && random_below(r, 2) == 0) {
+        op->version = o->version;
+    }
     if (random_below(r, 2) == 0) {
         op->now_min_ms = o->now - random_below(r, o->now + 1) % 2;
         op->now_max_ms = o->now + random_below(r, 2);
@@ -259,7 +276,7 @@ static void corrupt(struct random *r, struct history *h)
 {
     struct linear_op *op = &h->ops[random_below(r, h->n)];
 
-    switch (is_answered(op) ? random_below(r, 4) : 4) {
+    switch (is_answered(op) ? random_below(r, 5) : 5) {
         case 0:
             op->state = (int)random_below(r, ORDERSCHED_DEAD + 1);
             op->deadline_ms = op->state == ORDERSCHED_STATE_NONE ? 0 : op->deadline_ms;
@@ -267,6 +284,10 @@ static void corrupt(struct random *r, struct history *h)
         case 1: op->deadline_ms = 1 + random_below(r, 10); break;
         case 2: op->to_ns = op->from_ns + 1 + (int64_t)random_below(r, 8); break;
         case 3: op->now_max_ms = random_below(r, 6); break;
+        case 4:
+            op->version = op->kind == LINEAR_GET || op->kind == LINEAR_EXTEND ? random_below(r, 4)
+                                                                              : 0;
+            break;
         default: op->from_ns += (int64_t)random_below(r, 20); break;
     }
 }
@@ -310,12 +331,12 @@ static void print_history(const struct history *h)
 
     for (size_t i = 0; i < h->n; i++) {
         const struct linear_op *op = &h->ops[i];
-        print_message("%s%s %llu [%lld, %lld] %s %s %llu, time %llu..%llu\n", names[op->kind],
-                      op->relative ? " +" : "", (unsigned long long)op->time_ms,
+        print_message("%s%s %llu [%lld, %lld] %s %s %llu, version %llu, time %llu..%llu\n",
+                      names[op->kind], op->relative ? " +" : "", (unsigned long long)op->time_ms,
                       (long long)op->from_ns, is_answered(op) ? (long long)op->to_ns : -1,
                       ordersched_error_name(op->error), ordersched_state_name(op->state),
-                      (unsigned long long)op->deadline_ms, (unsigned long long)op->now_min_ms,
-                      (unsigned long long)op->now_max_ms);
+                      (unsigned long long)op->deadline_ms, (unsigned long long)op->version,
+                      (unsigned long long)op->now_min_ms, (unsigned long long)op->now_max_ms);
     }
     print_message("veto %d\n", h->veto);
 }
@@ -409,6 +430,29 @@ static void only_a_veto_pays_an_order_behind_its_deadline(void **state)
     assert_int_equal(result_of(ops, 3, true), LINEAR_YES);
 }
 
+static void an_extend_that_expects_a_version_meets_it(void **state)
+{
+    struct linear_op ops[] = {
+        op_at(LINEAR_SCHEDULE, 0, 1, ORDERSCHED_OK, ORDERSCHED_PENDING, 100),
+        op_at(LINEAR_EXTEND, 10, 30, ORDERSCHED_OK, ORDERSCHED_PENDING, 110),
+        op_at(LINEAR_EXTEND, 20, 40, ORDERSCHED_VERSION_CHANGED, ORDERSCHED_PENDING, 110),
+        op_at(LINEAR_GET, 50, 51, ORDERSCHED_OK, ORDERSCHED_PENDING, 110),
+    };
+
+    (void)state;
+    ops[1].version = ops[2].version = 1;
+    ops[3].version = 2;
+    assert_int_equal(result_of(ops, 4, false), LINEAR_YES);
+    ops[2].version = 2; /* which it was */
+    assert_int_equal(result_of(ops, 4, false), LINEAR_NO);
+    ops[2].version = 1;
+    ops[1].version = 3;
+    assert_int_equal(result_of(ops, 4, false), LINEAR_NO);
+    ops[1].version = 1;
+    ops[3].version = 1;
+    assert_int_equal(result_of(ops, 4, false), LINEAR_NO);
+}
+
 static void an_extend_never_leads_back(void **state)
 {
     struct linear_op ops[] = {
@@ -488,6 +532,7 @@ int main(void)
         cmocka_unit_test(the_search_agrees_with_a_naive_one),
         cmocka_unit_test(an_operation_without_answer_may_happen_much_later_or_never),
         cmocka_unit_test(only_a_veto_pays_an_order_behind_its_deadline),
+        cmocka_unit_test(an_extend_that_expects_a_version_meets_it),
         cmocka_unit_test(an_extend_never_leads_back),
         cmocka_unit_test(a_decision_that_nobody_saw_was_before_the_deadline),
         cmocka_unit_test(a_pay_is_bounded_by_the_time_that_others_saw),
