@@ -200,8 +200,7 @@ static void part_refuse(struct gateway_part *part, int error)
     part_ended(part);
 }
 
-/* Does it change anything, in the log or beside it? */
-static bool operation_changes(const struct front_operation *operation)
+bool gateway_changes(const struct front_operation *operation)
 {
     struct operation op;
 
@@ -219,7 +218,7 @@ static int part_submit(struct gateway_part *part, const struct gateway_question 
     struct client_logic *l = &g->ways[part->ask->lane].logic;
     struct call *call;
 
-    int error = call_new(&g->budget, operation->bytes, operation->len, operation_changes(operation),
+    int error = call_new(&g->budget, operation->bytes, operation->len, gateway_changes(operation),
                          node, cb, part, &call);
     if (error == ORDERSCHED_OK && !call_ask_for(call, q->caller)) {
         call_free(call);
