@@ -19,7 +19,10 @@ export async function makePictures(bed) {
   fs.mkdirSync('docs/pictures', { recursive: true });
   await makeDead(bed, 'order-70', 3, 503);
   await cluster.must('POST', '/v1/routes/warehouse/pause');
-  const overview = await bed.open('', { width: 1000, height: 760 });
+  const evening = [...Array(4000).keys()].map((i) => ({ op: 'schedule', id: `evening-${i}`, route: 'cancel-unpaid', // two waves, and a sale
+    delay_ms: Math.round(60000 * (i % 4 === 0 ? 22 + Math.sin(i) / 3 : 30 + 26 * Math.cos(i * i) * Math.abs(Math.cos(i)))) }));
+  while (evening.length > 0) await cluster.must('POST', '/v1/batch', { operations: evening.splice(0, 1000) });
+  const overview = await bed.open('', { width: 1000, height: 980 });
   for (let turn = 0; turn < 12; turn++) { // something to be seen
     const operations = [...Array(40 + 20 * (turn % 4)).keys()].flatMap((i) => [
       { op: 'schedule', id: `order-${turn}-${i}`, delay: i % 2 ? '1s' : '30m', route: 'cancel-unpaid' }]);
