@@ -155,6 +155,7 @@ static int call_and_repeat(struct worker *w, struct caller *c, struct call *call
     if (call->has_request &&
         worker_random_bool(w, unknown ? REPEAT_UNKNOWN_PERCENT : REPEAT_PERCENT)) {
         sleep_ms(worker_between(w, 0, REPEAT_AFTER_MS_MAX));
+        call->has_request = call_is_same_again(call);
         (void)caller_call(c, call, &answer);
     }
     return error;
