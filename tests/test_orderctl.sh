@@ -68,7 +68,7 @@ for command in schedule pay cancel extend get list "route put" "route list" "rou
     "route pause" "route resume" "route rotate" "dead list" "dead show" "dead redrive" "dead drop" \
     "member list" "member add" "member remove" status "leader transfer" digest clock "clock trust" "clock set-back" \
     "cert create-ca" "cert node" "cert client" "cert renew" "cert show" \
-    "token create" "token rotate" "token revoke" "token list" "grant put" "auth on" "auth off" audit; do
+    "token create" "token rotate" "token revoke" "token list" "grant put" "auth on" "auth off" audit top; do
     expect "help of $command" 0 "^Usage: orderctl $command" - $ctl $command --help
 done
 
@@ -136,6 +136,8 @@ expect "list with a prefix longer than any id" 2 - 'at most 128 bytes' \
     $ctl list --prefix "$(printf '%0129d' 0)"
 expect "bad -w" 2 - 'neither table nor json nor jsonl' $ctl status -w yaml
 expect "lines of what is no list" 2 - '-w jsonl is for lists, and this prints none: -w json' $ctl status -w jsonl
+expect "top between no looks" 2 - '--interval must be a duration from 100ms to 1h, not "0ms"' $ctl top --interval 0ms
+expect "top for a program" 2 - 'orderctl status -w json' $ctl top -w json
 expect "bad timeout" 2 - 'must be a duration' $ctl --timeout soon status
 expect "bad endpoints" 2 - 'must be a list HOST:PORT' $ctl --endpoints nowhere status
 expect "bad endpoints from the environment" 2 - 'must be a list HOST:PORT' \
@@ -240,6 +242,7 @@ expect "dead drop of a route" 3 - 'dead drop: UNREACHABLE' $ctl $nobody dead dro
 expect "member add" 3 - 'member add 4: UNREACHABLE' $ctl $nobody member add 4 127.0.0.1:7440
 expect "status" 3 'down' 'no node answered' $ctl $nobody status
 expect "status as JSON" 3 '"leader": null' 'no node answered' $ctl $nobody status -w json
+expect "top" 3 - 'top: UNREACHABLE: no node answered' $ctl $nobody top --once
 expect "clock" 3 'STANDING' 'clock: UNREACHABLE: no node answered' $ctl $nobody clock
 expect "clock as JSON" 3 '"clocks": "no-leader"' 'no node answered' $ctl $nobody clock -w json
 expect "clock trust" 3 - 'clock trust 2: UNREACHABLE' $ctl $nobody clock trust 2

@@ -1,89 +1,23 @@
-/* lateness.c - see lateness.h. The form of the rows is in protocol.h. */
+/* lateness.c - see lateness.h. */
 #include "lateness.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "../wire/cursor.h"
+#include "../lib/lateness_rows.h"
 #include "../text/table.h"
 
-enum { TIMER, COMMIT, QUEUE, CALLBACK, TOTAL, PARTS };
-static const char *const part_names[PARTS] = {"timer", "commit", "queue", "callback", "total"};
-
-struct part {
-    uint64_t count, p50, p90, p99, p999, max; /* in us */
-};
-
-struct row {
-    struct slice route; /* empty: all together */
-    uint64_t deliveries, ready, window, silent_ms;
-    struct part parts[PARTS];
-};
-
-/* Move to the value of "routes". Returns the number of rows. */
-static uint32_t rows_begin(struct cursor *c, const struct ask_reply *status)
-{
-    cursor_init(c, status->body, status->body != NULL ? status->body_len : 0);
-    uint32_t n = status->body != NULL ? cursor_map(c) : 0;
-    for (uint32_t i = 0; i < n && cursor_ok(c); i++) {
-        struct slice key = cursor_bytes(c);
-        if (cursor_ok(c) && key.len == 6 && memcmp(key.data, "routes", 6) == 0) {
-            uint32_t rows = cursor_array(c);
-            return cursor_ok(c) ? rows : 0;
-        }
-        cursor_skip(c);
-    }
-    return 0;
-}
-
-/* A newer node may say more in a row than is known here. */
-static void skip_rest(struct cursor *c, uint32_t n, uint32_t known)
-{
-    for (uint32_t i = known; i < n && cursor_ok(c); i++) {
-        cursor_skip(c);
-    }
-}
-
-static bool row_read(struct cursor *c, struct row *row)
-{
-    uint32_t fields = cursor_array(c);
-
-    row->route = cursor_bytes(c);
-    row->deliveries = cursor_uint(c);
-    row->ready = cursor_uint(c);
-    row->window = cursor_uint(c);
-    row->silent_ms = cursor_uint(c);
-    uint32_t parts = cursor_array(c);
-    if (!cursor_ok(c) || fields < 6 || parts < PARTS) {
-        return false;
-    }
-    for (unsigned i = 0; i < PARTS; i++) {
-        struct part *p = &row->parts[i];
-        uint32_t numbers = cursor_array(c);
-        p->count = cursor_uint(c);
-        p->p50 = cursor_uint(c);
-        p->p90 = cursor_uint(c);
-        p->p99 = cursor_uint(c);
-        p->p999 = cursor_uint(c);
-        p->max = cursor_uint(c);
-        if (numbers < 6) {
-            return false;
-        }
-        skip_rest(c, numbers, 6);
-    }
-    skip_rest(c, parts, PARTS);
-    skip_rest(c, fields, 6);
-    return cursor_ok(c);
-}
+static const char *const part_names[LATENESS_PARTS] = {"timer", "commit", "queue", "callback",
+                                                       "total"};
 
 /* ---- JSON ---- */
 
-static json_t *parts_as_json(const struct row *row)
+static json_t *parts_as_json(const struct lateness_row *row)
 {
     json_t *object = json_object();
 
-    for (unsigned i = 0; i < PARTS; i++) {
-        const struct part *p = &row->parts[i];
+    for (unsigned i = 0; i < LATENESS_PARTS; i++) {
+        const struct lateness_part *p = &row->parts[i];
         json_object_set_new(object, part_names[i],
                             json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "count",
                                       (json_int_t)p->count, "p50_us", (json_int_t)p->p50, "p90_us",
@@ -93,7 +27,7 @@ static json_t *parts_as_json(const struct row *row)
     return object;
 }
 
-static json_t *row_as_json(const struct row *row)
+static json_t *row_as_json(const struct lateness_row *row)
 {
     json_t *object = json_object();
 
@@ -109,12 +43,12 @@ static json_t *row_as_json(const struct row *row)
 void ctl_lateness_json(json_t *object, const struct ask_reply *status)
 {
     struct cursor c;
-    struct row row;
-    uint32_t n = rows_begin(&c, status);
+    struct lateness_row row;
+    uint32_t n = lateness_rows_begin(&c, status);
     json_t *routes = n > 0 ? json_array() : json_null();
     json_t *all = NULL;
 
-    for (uint32_t i = 0; i < n && row_read(&c, &row); i++) {
+    for (uint32_t i = 0; i < n && lateness_row_read(&c, &row); i++) {
         if (i == 0) {
             all = parts_as_json(&row);
         } else {
@@ -127,7 +61,7 @@ void ctl_lateness_json(json_t *object, const struct ask_reply *status)
 
 /* ---- for people ---- */
 
-static void cell_us(struct table *t, const struct part *p, uint64_t us)
+static void cell_us(struct table *t, const struct lateness_part *p, uint64_t us)
 {
     if (p->count == 0) {
         table_text(t, "-");
@@ -138,9 +72,9 @@ static void cell_us(struct table *t, const struct part *p, uint64_t us)
     }
 }
 
-static void row_print(struct table *t, const struct row *row)
+static void row_print(struct table *t, const struct lateness_row *row)
 {
-    const struct part *total = &row->parts[TOTAL];
+    const struct lateness_part *total = &row->parts[LATENESS_TOTAL];
 
     table_bytes(t, row->route.len > 0 ? (const char *)row->route.data : "(all)",
                 row->route.len > 0 ? row->route.len : 5);
@@ -152,7 +86,7 @@ static void row_print(struct table *t, const struct row *row)
     cell_us(t, total, total->p99);
     cell_us(t, total, total->p999);
     cell_us(t, total, total->max);
-    for (unsigned i = TIMER; i <= CALLBACK; i++) {
+    for (unsigned i = LATENESS_TIMER; i <= LATENESS_CALLBACK; i++) {
         cell_us(t, &row->parts[i], row->parts[i].p99);
     }
 }
@@ -160,9 +94,9 @@ static void row_print(struct table *t, const struct row *row)
 bool ctl_lateness_table(const struct ask_reply *status)
 {
     struct cursor c;
-    struct row row;
+    struct lateness_row row;
     struct table t;
-    uint32_t n = rows_begin(&c, status);
+    uint32_t n = lateness_rows_begin(&c, status);
     bool ok = true;
 
     if (n < 2) {
@@ -171,7 +105,7 @@ bool ctl_lateness_table(const struct ask_reply *status)
     table_init(&t, (const char *const[]){"ROUTE", "IN FLIGHT", "READY", "FIRED", "LATE P50", "P99",
                                          "P99.9", "MAX", "TIMER P99", "COMMIT", "QUEUE", "CALLBACK",
                                          NULL});
-    for (uint32_t i = 0; i < n && row_read(&c, &row); i++) {
+    for (uint32_t i = 0; i < n && lateness_row_read(&c, &row); i++) {
         row_print(&t, &row);
     }
     printf("\n");

@@ -84,6 +84,8 @@ enum ctl_flag {
     CTL_CURSOR,
     CTL_DUE_AFTER,
     CTL_DUE_BEFORE,
+    CTL_INTERVAL,
+    CTL_ONCE,
     CTL_FLAGS
 };
 
@@ -138,6 +140,7 @@ extern const struct ctl_command ctl_list_commands[];
 extern const struct ctl_command ctl_route_commands[];
 extern const struct ctl_command ctl_dead_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
+extern const struct ctl_command ctl_top_commands[];
 extern const struct ctl_command ctl_clock_commands[];
 extern const struct ctl_command ctl_set_back_commands[];
 extern const struct ctl_command ctl_work_commands[];
