@@ -94,6 +94,16 @@ static void clocks_take(struct node_status *status, const msgpack_object_array *
     }
 }
 
+static void forecast_take(struct node_status *status, const msgpack_object_array *a)
+{
+    status->n_forecast = 0;
+    for (uint32_t i = 0; i < a->size && i < PROTOCOL_FORECAST_MINUTES; i++) {
+        status->forecast[status->n_forecast++] = a->ptr[i].type == MSGPACK_OBJECT_POSITIVE_INTEGER
+                                                     ? a->ptr[i].via.u64
+                                                     : 0;
+    }
+}
+
 uint64_t node_rounds_most_us(const struct node_rounds *rounds, uint64_t seconds)
 {
     uint32_t most_us = 0;
@@ -159,6 +169,10 @@ static void status_take(struct node_status *status, const msgpack_object_kv *kv)
     }
     if (kv->val.type == MSGPACK_OBJECT_ARRAY && key_is(kv, "clocks")) {
         clocks_take(status, &kv->val.via.array);
+        return;
+    }
+    if (kv->val.type == MSGPACK_OBJECT_ARRAY && key_is(kv, "forecast")) {
+        forecast_take(status, &kv->val.via.array);
         return;
     }
     for (size_t i = 0; i < sizeof status_keys / sizeof *status_keys; i++) {

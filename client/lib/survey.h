@@ -72,6 +72,9 @@ struct node_status {
     bool time_waits;            /* the node does not know what time it is: a leader fires nothing */
     unsigned n_clocks;
     struct node_clock clocks[SURVEY_NODES_MAX];
+    /* Orders that are PENDING, by the minute of their deadline, from the present one on; 0: the node does not say. */
+    unsigned n_forecast;
+    uint64_t forecast[PROTOCOL_FORECAST_MINUTES];
     struct node_rounds loop_stalls;    /* how long the longest one was */
     struct node_rounds loop_processor; /* the most processor time of one */
 };

@@ -8,7 +8,7 @@
 #include "columns.h"
 #include "needs.h"
 
-#define LINES_BESIDES 12 /* of a page: titles, pictures, keys, and what is empty */
+#define LINES_BESIDES 13 /* of a page: titles, pictures, keys, and what is empty */
 
 typedef unsigned long long number;
 
@@ -100,31 +100,45 @@ static unsigned draw_orders(const struct page *page, struct screen *s, unsigned 
     return row + 1;
 }
 
-static void draw_series(const struct past *past, struct screen *s, unsigned row, const char *name,
-                        size_t offset, const char *unit)
+/* A line of a name, a figure, and as many bars as there is room for: of `n` values the newest, or the first. Returns where
+ * it ends. */
+static unsigned draw_bars(struct screen *s, unsigned row, unsigned at, const double *values,
+                          unsigned n, bool newest)
 {
     static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     static const char *const ascii[] = {".", ":", "-", "=", "+", "*", "#", "@"};
     const char *const *levels = screen_is_utf8(s) ? bars : ascii;
-    double most = 0, last = 0;
     unsigned columns = screen_columns(s);
-
-    for (unsigned i = 0; i < past->n; i++) {
-        last = *(const double *)((const char *)&past->points[i] + offset);
-        most = last > most ? last : most;
-    }
-    unsigned at = screen_printf(s, row, 0, SCREEN_PLAIN, "%-10s %9.*f%-3s ", name,
-                                last < 100 ? 1 : 0, last, unit);
     unsigned room = columns > at + 12 ? columns - at - 12 : 0;
-    unsigned first = past->n > room ? past->n - room : 0;
-    for (unsigned i = first; i < past->n; i++) {
-        double v = *(const double *)((const char *)&past->points[i] + offset);
+    unsigned shown = n < room ? n : room;
+    double most = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        most = values[i] > most ? values[i] : most;
+    }
+    for (unsigned i = 0; i < shown; i++) {
+        double v = values[newest ? n - shown + i : i];
         unsigned level = most > 0 ? (unsigned)(v / most * 7.99) : 0;
         at = screen_put(s, row, at, SCREEN_PLAIN, levels[level], strlen(levels[level]));
     }
-    if (most > 0 && past->n > 1 && room > 0) {
-        screen_printf(s, row, at + 1, SCREEN_PLAIN, "max %.*f", most < 100 ? 1 : 0, most);
+    if (most > 0 && n > 1 && room > 0) {
+        at = screen_printf(s, row, at + 1, SCREEN_PLAIN, "max %.*f", most < 100 ? 1 : 0, most);
     }
+    return at;
+}
+
+static void draw_series(const struct past *past, struct screen *s, unsigned row, const char *name,
+                        size_t offset, const char *unit)
+{
+    double values[PAST_LOOKS_MAX];
+    double last = 0;
+
+    for (unsigned i = 0; i < past->n; i++) {
+        last = values[i] = *(const double *)((const char *)&past->points[i] + offset);
+    }
+    unsigned at = screen_printf(s, row, 0, SCREEN_PLAIN, "%-10s %9.*f%-3s ", name,
+                                last < 100 ? 1 : 0, last, unit);
+    draw_bars(s, row, at, values, past->n, true);
 }
 
 static unsigned draw_past(const struct page *page, struct screen *s, unsigned row)
@@ -133,6 +147,29 @@ static unsigned draw_past(const struct page *page, struct screen *s, unsigned ro
     draw_series(page->past, s, row + 1, "fired/s", offsetof(struct past_point, fired_per_s), "");
     draw_series(page->past, s, row + 2, "late p90", offsetof(struct past_point, late_ms), " ms");
     return row + 3;
+}
+
+/* What will be due in the next hour, a bar a minute. */
+static unsigned draw_forecast(const struct page *page, struct screen *s, unsigned row)
+{
+    const struct node_status *st = &page->look->leader->status;
+    double minutes[PROTOCOL_FORECAST_MINUTES];
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < st->n_forecast; i++) {
+        minutes[i] = (double)st->forecast[i];
+        sum += st->forecast[i];
+    }
+    if (st->n_forecast == 0) {
+        return row;
+    }
+    unsigned at = screen_printf(s, row, 0, SCREEN_PLAIN, "%-10s %9llu    ", "next hour",
+                                (number)sum);
+    at = draw_bars(s, row, at, minutes, st->n_forecast, false);
+    if (sum > 0) {
+        screen_printf(s, row, at, SCREEN_PLAIN, "/min");
+    }
+    return row + 1;
 }
 
 static unsigned draw_needs(const struct page *page, struct screen *s, unsigned row, unsigned most)
@@ -393,6 +430,9 @@ void page_draw(struct page *page, struct screen *s)
     }
     if (roomy && page->past->n > 0) {
         row = draw_past(page, s, row);
+    }
+    if (roomy && page->look->leader != NULL) {
+        row = draw_forecast(page, s, row);
     }
     row = draw_needs(page, s, row, row < rows ? (rows - row) / (roomy ? 4 : 2) : 0);
     row += roomy;

@@ -28,6 +28,7 @@ def fill(bed):
         bed.must("route", "put", "shop-%d" % i, "--url", "http://127.0.0.1:1/", "--retry", "1s", "--attempts", "1")
     bed.must("route", "put", "jobs", "--kind", "worker")
     bed.must("route", "pause", "shop-2")
+    bed.must("schedule", "later", "--in", "30m", "--route", "shop-0")
     for i in range(6):
         bed.must("schedule", "o%d" % i, "--in", "1ms", "--route", "shop-%d" % (i % 2))
     within(30, lambda: b"shop-1" in bed.must("dead", "list", "--route", "shop-1"))
@@ -43,6 +44,7 @@ def shows(bed):
     bed.check("each route, and why it is late", t.see(r"^ROUTE.*^shop-2 .* it is paused$") and t.see(r"^shop-0 .* ms "),
               t.text())
     bed.check("how it went", t.see(r"^entries/s +\d+\.\d.*^fired/s .*^late p90 +\d"), t.text())
+    bed.check("what will be due in the next hour", t.see(r"^next hour +1 .*max 1.0/min"), t.text())
     t.press("s")
     bed.check("another key, another order of routes", t.see(r"s sort: ready"), t.text())
     t.press("ss")
