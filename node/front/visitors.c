@@ -300,6 +300,7 @@ static void visitor_tick(struct visitor *v, uint64_t now_ms)
             visitor_cut(v);
         } else if (e->suspended && visitor_has_left(v)) {
             visitor_cut(v);
+            exchange_drop_asks(e); /* the library may let go of it later than they are answered */
             exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL); /* it is not sent */
         }
     } else if (http_guard_is_within(&v->guard) || v->guard.requests != v->answered) {
