@@ -38,11 +38,15 @@ function failed(e) {
   say(e.problem?.class === 'unknown' ? t('unknown') : sentence(e));
 }
 
-function busy() { // somebody types, chooses or marks: it is not taken away under their hands
+let pressed = false; // what is replaced between press and release is not clicked
+addEventListener('pointerdown', () => { pressed = true; }, true);
+for (const end of ['pointerup', 'pointercancel']) addEventListener(end, () => setTimeout(() => { pressed = false; }), true);
+
+function busy() { // somebody presses, types, chooses or marks: it is not taken away under their hands
   const main = document.getElementById('main');
   const at = document.activeElement;
   const marked = getSelection();
-  return document.querySelector('dialog') !== null || (main.contains(at) && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) ||
+  return pressed || document.querySelector('dialog') !== null || (main.contains(at) && /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) ||
     (marked && !marked.isCollapsed && main.contains(marked.anchorNode));
 }
 
@@ -71,6 +75,7 @@ async function show(again = false) {
     if (mine !== turn || (again && shown === place && e.status !== undefined && isSilent(e))) return;
     content = [refusal(sentence(e))];
   }
+  if (again && shown === place && busy()) return; // since it was asked for
   replace(content, place === shown);
   shown = place;
 }

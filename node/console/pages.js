@@ -13,7 +13,14 @@ export async function gather(wanted, from, ask) {
   const begun = performance.now();
   let spoken = false;
   do {
-    const page = await ask(cursor, wanted - rows.length);
+    let page;
+    try {
+      page = await ask(cursor, wanted - rows.length);
+    } catch (e) {
+      if (!cursor) throw e;
+      say(e.message || t('never')); // it can go on from here
+      break;
+    }
     rows.push(...page.rows);
     cursor = page.cursor;
     if (cursor && rows.length < wanted && !spoken && performance.now() - begun > QUIET_MS) {

@@ -59,8 +59,9 @@ async function the_overview_shows_who_leads_and_what_needs_attention(bed) {
 async function the_overview_shows_what_will_be_due_in_the_next_hour(bed) {
   const { cluster } = bed;
   const asked = Date.now();
+  await cluster.must('PUT', '/v1/routes/coming', { kind: 'worker' });
   await cluster.must('POST', '/v1/batch', { operations: [...Array(600).keys()].map((i) => (
-    { op: 'schedule', id: `coming-${i}`, deadline_ms: asked - asked % 60000 + 30 * 60000 + (i % 60) * 1000, route: 'warehouse' })) });
+    { op: 'schedule', id: `coming-${i}`, deadline_ms: asked - asked % 60000 + 30 * 60000 + (i % 60) * 1000, route: 'coming' })) });
   const at = new Date(asked - asked % 60000 + 30 * 60000).toISOString().slice(11, 16); // the pages' time is UTC
   const page = await bed.open('');
   await page.getByText(`600 in the next hour. Most at ${at}: 600, 10 a second`).waitFor();
