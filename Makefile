@@ -64,7 +64,7 @@ ALL_CFLAGS = -std=gnu11 $(OPT) $(WARN) -fPIC -fvisibility=hidden -MMD -MP \
 # name; all else in client/, raft/ and node/ is an archive of which programs take what they use.
 in_folders = $(wildcard $(addsuffix /*.c,$(1)))
 CTL_SRC := $(call in_folders,client/ctl)
-BENCH_SRC := $(call in_folders,client/bench client/bench/measure client/bench/replay)
+BENCH_SRC := $(call in_folders,client/bench $(addprefix client/bench/,http measure replay))
 SINK_SRC := $(call in_folders,client/sink)
 CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback json lib top))
 # What the client library is made of; the other files it needs are taken from the archive.

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -675,6 +676,37 @@ def a_body_of_the_limit_passes_and_a_byte_more_does_not():
             else:
                 same((answer.status, answer.error()), (413, "BODY_TOO_LARGE"), "a byte more")
             line.close()
+
+
+@test
+def those_who_leave_together_while_they_wait_cost_nobody_the_node():
+    """Two hundred ask for lists, take nothing and are gone, while their answers are on the way."""
+    leader = plain().leader()
+    port = plain().http(leader)
+    for i in range(4):
+        same(ask(port, "POST", "/v1/batch", {"operations": [
+            dict(HOUR, op="schedule", id="left-%d-%d" % (i, j)) for j in range(250)]}).status, 200)
+    asked = 40 * request("GET", "/v1/orders?limit=256")
+    gone_at_once = struct.pack("ii", 1, 0)
+    for _ in range(12):
+        lines = []
+        for _ in range(200):
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, gone_at_once)
+            s.settimeout(10)
+            s.connect(("127.0.0.1", port))
+            s.setblocking(False)
+            try:
+                s.send(asked)
+            except BlockingIOError:
+                pass
+            lines.append(s)
+        time.sleep(0.02)
+        for s in lines:
+            s.close()
+        time.sleep(0.3)
+    same(ask(port, "GET", "/livez").status, 200)
 
 
 @test

@@ -320,6 +320,15 @@ expect "growth to less than its sample" 2 - '--base and --sample' $bench growth 
 expect "restart of half the nodes" 2 - '--kill is neither' $bench restart --kill half
 expect "a data directory that is not there" 3 - 'cannot make a directory' \
     $bench schedule --data "$dir/none"
+expect "help of http" 0 '--hostile' - $bench http --help
+expect "http in TLS" 2 - 'leave out --tls' $bench http --tls
+expect "http with clients" 2 - '--outstanding says how many' $bench http --clients 2
+expect "http with more connections than a node takes" 2 - 'from 1 to 1000' $bench http --outstanding 1001
+expect "http with too large a batch" 2 - '--batch must be a number from 1 to 1024' $bench http --batch 1025
+expect "http without a turn" 2 - '--rounds must be a number from 1 to 99' $bench http --rounds 0
+expect "http by time" 2 - '--over is for --hostile' $bench http --over 1s
+expect "hostile http with a batch" 2 - 'loads of its own' $bench http --hostile --batch 2
+expect "http of somebody else" 2 - 'needs a cluster of its own' $bench http --endpoints 127.0.0.1:1
 expect "with no program" 2 - 'needs a program' $bench with --nodes 1
 expect "measure where nobody is" 3 - 'UNREACHABLE' $bench schedule $nobody
 echo '[{"bench":"pay","ops_per_s":400000}]' >"$dir/rows.json"

@@ -14,6 +14,7 @@ int bench_stall(int argc, char **argv);
 /* Exit code 1 here: an order had another fate than the right one. */
 int bench_soak(int argc, char **argv);
 int bench_overload(int argc, char **argv);
+int bench_http(int argc, char **argv);
 /* Runs a program beside a cluster of its own. */
 int bench_with(int argc, char **argv);
 /* Sets the rows of a file beside the goals. */

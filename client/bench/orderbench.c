@@ -279,6 +279,7 @@ static const struct {
     {"stall", bench_stall, "how long the raft loop stands still during snapshots"},
     {"soak", bench_soak, "the life of very many orders, and a leader's death, judged exactly"},
     {"overload", bench_overload, "what becomes of twice the load that can be borne"},
+    {"http", bench_http, "the same over HTTP, beside the client; and beside hostile HTTP clients"},
     {"with", bench_with, "runs a program beside a cluster that is started for it"},
     {"goals", bench_goals, "sets the figures of build/bench.json beside the goals"},
 };

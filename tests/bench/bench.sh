@@ -110,6 +110,11 @@ measure 240 growth --orders "$(size "$LARGE" 30000)" --base "$(size 10000)" \
 measure 150 stall --orders "$(size 1000000)" --over 10s --at-most 30s \
     --node-flags "snapshot-threshold=2048,snapshot-trailing=1024"
 measure 1500 stall --reads --orders "$(size 1000000)" --over 10s --again "$(size 10 0)"
+measure 120 http --orders "$(size 3000)" --outstanding 1 --rounds 5
+measure 240 http --orders "$(size 50000)"
+measure 240 http --orders "$(size 200000 2048)" --batch 1024 --outstanding 8
+measure 240 http --orders "$(size 25000)" --rate 5000 --outstanding 256
+measure 600 http --hostile --orders "$(size 100000)" --over 2s --rounds "$(size 3 1)"
 measure_named 5400 soak --orders "$(size "$SOAK" 4000)"
 measure_named 300 overload
 

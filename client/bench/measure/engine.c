@@ -107,9 +107,6 @@ static uint64_t client_call_ended(struct engine_client *c, uint64_t number, uint
 static void operation_fill(const struct engine *e, uint64_t number, char id[BENCH_ID_SIZE],
                            struct ordersched_operation *op)
 {
-    static const char payload[BENCH_PAYLOAD_SIZE + 1] =
-        "{\"sku\":\"4006381333931\",\"count\":2,\"warehouse\":\"FRA-3\",\"hold\":310}";
-
     bench_id(e->config.run, number, id);
     *op = (struct ordersched_operation){.kind = e->config.kind, .id = id, .id_len = BENCH_ID_SIZE};
     if (op->kind == ORDERSCHED_SCHEDULE) {
@@ -117,7 +114,7 @@ static void operation_fill(const struct engine *e, uint64_t number, char id[BENC
         op->time_ms = op->relative ? bench_delay_ms(number)
                                    : e->config.orders->deadline_ms(e->config.orders->arg, number);
         op->route = e->config.route;
-        op->payload = payload;
+        op->payload = bench_payload;
         op->payload_len = BENCH_PAYLOAD_SIZE;
     }
 }

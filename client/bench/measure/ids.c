@@ -6,6 +6,9 @@
 #define HOUR_MS (3600ull * 1000)
 #define STEP_MS 7919 /* prime to the spread: no two of 79,200,000 orders in a row share a ms */
 
+const char bench_payload[BENCH_PAYLOAD_SIZE + 1] =
+    "{\"sku\":\"4006381333931\",\"count\":2,\"warehouse\":\"FRA-3\",\"hold\":310}";
+
 void bench_id(uint32_t run, uint64_t number, char out[BENCH_ID_SIZE])
 {
     for (int i = 7; i >= 0; i--, run >>= 4) {

@@ -10,6 +10,9 @@
 #define BENCH_ID_SIZE 32 /* bytes, without a NUL */
 #define BENCH_PAYLOAD_SIZE 64
 
+/* Of each order: so many bytes of JSON, and a NUL. */
+extern const char bench_payload[BENCH_PAYLOAD_SIZE + 1];
+
 /* The id of an order: `run` tells one run's orders from another's. */
 void bench_id(uint32_t run, uint64_t number, char out[BENCH_ID_SIZE]);
 /* The number of the order of this id. False: none of that run. */

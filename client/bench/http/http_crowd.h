@@ -1,0 +1,47 @@
+/* http_crowd.h - many HTTP clients that do one node harm, as far as it lets them: they are idle, take no
+ * answers, send a byte now and then, come and go, ask for what is refused or for what is large.
+ *
+ * A connection that the node closes is made anew. One thread for all, which gives way to others of this
+ * machine: it would be on another one. */
+#ifndef ORDERBENCH_HTTP_CROWD_H
+#define ORDERBENCH_HTTP_CROWD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "../../wire/protocol.h"
+
+#define HTTP_CROWD_MAX 1200
+
+struct http_crowd_config {
+    unsigned port; /* of 127.0.0.1 */
+    unsigned connections;
+    /* The next request, number n of all, behind what `out` holds. NULL: they are idle. */
+    void (*request)(uint64_t n, struct buffer *out);
+    bool deaf;        /* they send as long as the node takes it, and read nothing */
+    unsigned drip_ms; /* not 0: they send a byte in so long */
+    bool leaves;      /* after each answer, for the next one to come */
+};
+
+struct http_crowd_member;
+
+struct http_crowd {
+    struct http_crowd_config config;
+    struct http_crowd_member *members;
+    int poll_fd;
+    pthread_t thread;
+    atomic_bool stopping;
+    uint64_t requests; /* begun */
+    /* To be read when it has been stopped. */
+    uint64_t opened;   /* connections */
+    uint64_t closed;   /* of those, by the node */
+    uint64_t sent;     /* requests, whole */
+    uint64_t answered; /* ...and refused: a status of 400 or more */
+    uint64_t refused;
+};
+
+/* 0, or -1: no thread, memory or descriptors. */
+int http_crowd_start(struct http_crowd *c, const struct http_crowd_config *config);
+void http_crowd_stop(struct http_crowd *c);
+
+#endif
