@@ -44,8 +44,8 @@ static void write_string(struct buffer *b, const char *text, size_t len)
         ['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
         ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't',
     };
+    static const char digits[] = "0123456789abcdef";
     size_t plain = 0; /* what is not written yet begins here */
-    char escape[8];
 
     append_text(b, "\"");
     for (size_t i = 0; i < len; i++) {
@@ -55,12 +55,10 @@ static void write_string(struct buffer *b, const char *text, size_t len)
         }
         buffer_append(b, text + plain, i - plain);
         plain = i + 1;
-        if (shorts[c] != 0) {
-            snprintf(escape, sizeof escape, "\\%c", shorts[c]);
-        } else {
-            snprintf(escape, sizeof escape, "\\u%04x", (unsigned)c);
-        }
-        append_text(b, escape);
+        /* A payload may be of nothing else. */
+        char escape[6] = {'\\',          shorts[c] != 0 ? shorts[c] : 'u', '0', '0', digits[c >> 4],
+                          digits[c & 15]};
+        buffer_append(b, escape, shorts[c] != 0 ? 2 : sizeof escape);
     }
     buffer_append(b, text + plain, len - plain);
     append_text(b, "\"");
