@@ -127,6 +127,11 @@ uint64_t api_seats_address(const struct api_seat *seat)
     return address != 0 ? address : 1;
 }
 
+unsigned api_seats_of_address(const struct api_seat *seat)
+{
+    return seat->address->n;
+}
+
 uint64_t *api_seats_held(const struct api_seat *seat)
 {
     return &seat->address->held;
@@ -169,13 +174,16 @@ void api_seats_read_end(struct api_seats *s, struct api_address *address)
 
 /* --- who has to leave --- */
 
-/* The one that is idle longest, of this address or of any, but not the newcomer. */
+/* The one that is idle longest, of this address, or (NULL) of any that has as many seats as the newcomer's, but not the
+ * newcomer. */
 static struct api_seat *longest_idle(const struct api_seats *s, const struct api_address *address,
                                      const struct api_seat *newcomer)
 {
     struct api_seat *seat = s->first;
 
-    while (seat != NULL && (seat == newcomer || (address != NULL && seat->address != address))) {
+    while (seat != NULL &&
+           (seat == newcomer || (address != NULL ? seat->address != address
+                                                 : seat->address->n < newcomer->address->n))) {
         seat = seat->next;
     }
     return seat;

@@ -3,7 +3,8 @@
  *
  * A connection without a message in hand is idle. When all seats are taken and another client
  * comes, the address with the most seats gives one up: the connection of it that has been idle
- * longest. One with a message in hand is never taken; where there is no other, the newcomer has to
+ * longest; where it has none that is idle, another address with no fewer seats than the newcomer's.
+ * One with a message in hand is never taken; where there is no other, the newcomer has to
  * go. One address never gets the last sixteenth of the seats, so that it cannot keep all others
  * out even with messages in hand. Of IPv6 an address is its first 64 bits.
  *
@@ -44,6 +45,7 @@ uint64_t *api_seats_held(const struct api_seat *seat);
 void api_seats_leave(struct api_seats *s, struct api_seat *seat); /* without one: nothing */
 void api_seats_busy(struct api_seats *s, struct api_seat *seat);
 void api_seats_idle(struct api_seats *s, struct api_seat *seat);
+unsigned api_seats_of_address(const struct api_seat *seat); /* how many its address has */
 /* After the newcomer has taken a seat: who has to leave for that? NULL: nobody; the newcomer
  * itself, where nobody else may. */
 struct api_seat *api_seats_victim(const struct api_seats *s, struct api_seat *newcomer);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../node/api/seats.h"
 #include "../support/bench/api_bench.h"
 
 /* --- messages that never end --- */
@@ -178,6 +179,34 @@ static void one_address_cannot_keep_all_others_out(void **state)
     api_bench_close(t);
 }
 
+/* Whoever has just come is idle, too: it has not sent its message yet. */
+static void no_address_pushes_out_one_that_has_fewer_seats(void **state)
+{
+    struct sockaddr_in crowd = {.sin_family = AF_INET, .sin_addr.s_addr = 1};
+    struct sockaddr_in calm = {.sin_family = AF_INET, .sin_addr.s_addr = 2};
+    struct api_seat seats[4] = {0}, one_more = {0};
+    struct api_seats s;
+
+    (void)state;
+    api_seats_init(&s, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        api_seats_take(&s, &seats[i], (struct sockaddr *)&crowd);
+        api_seats_busy(&s, &seats[i]);
+    }
+    api_seats_take(&s, &seats[3], (struct sockaddr *)&calm);
+    assert_int_equal(api_seats_of_address(&seats[0]), 3);
+    assert_int_equal(api_seats_of_address(&seats[3]), 1);
+    api_seats_take(&s, &one_more, (struct sockaddr *)&crowd);
+    assert_ptr_equal(api_seats_victim(&s, &one_more), &one_more);
+    api_seats_leave(&s, &one_more);
+    api_seats_take(&s, &one_more, (struct sockaddr *)&calm); /* its own it does */
+    assert_ptr_equal(api_seats_victim(&s, &one_more), &seats[3]);
+    api_seats_leave(&s, &one_more);
+    for (unsigned i = 0; i < 4; i++) {
+        api_seats_leave(&s, &seats[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +215,7 @@ int main(void)
         cmocka_unit_test(a_message_in_hand_keeps_the_seat),
         cmocka_unit_test(the_address_with_most_seats_gives_one_up),
         cmocka_unit_test(one_address_cannot_keep_all_others_out),
+        cmocka_unit_test(no_address_pushes_out_one_that_has_fewer_seats),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
