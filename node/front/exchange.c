@@ -114,7 +114,6 @@ void exchange_begin(struct front_exchange *e, const char *method)
 
 bool exchange_take_body(struct front_exchange *e, const char *data, size_t len)
 {
-    struct front *f = e->front;
     size_t want = e->x.body_len + len;
 
     assert(want <= HTTP_BODY_MAX); /* the guard has counted */
@@ -123,12 +122,10 @@ bool exchange_take_body(struct front_exchange *e, const char *data, size_t len)
         while (cap < want) {
             cap *= 2;
         }
-        e->too_large = f->bodies + cap - e->body_cap > FRONT_BODIES_MAX;
-        if (!e->too_large) {
-            e->body = must_have(realloc(e->body, cap));
-            f->bodies += cap - e->body_cap;
-            e->body_cap = cap;
-        }
+        e->body = must_have(realloc(e->body, cap));
+        size_t more = cap - e->body_cap;
+        e->body_cap = cap;
+        visitor_holds_body(e->visitor, more);
     }
     if (!e->too_large) {
         memcpy(e->body + e->x.body_len, data, len);
@@ -136,6 +133,15 @@ bool exchange_take_body(struct front_exchange *e, const char *data, size_t len)
         e->x.body = e->body;
     }
     return true;
+}
+
+void exchange_drop_body(struct front_exchange *e)
+{
+    api_unfinished_end(&e->front->bodies, &e->visitor->body);
+    free(e->body);
+    e->body = NULL;
+    e->x.body = NULL;
+    e->x.body_len = e->body_cap = 0;
 }
 
 static bool is_json(const char *type)
@@ -193,11 +199,10 @@ static bool exchange_take_conditions(struct front_exchange *e)
     return true;
 }
 
-void exchange_handle(struct front_exchange *e)
+static void handle(struct front_exchange *e)
 {
     size_t at;
 
-    e->complete = true;
     if (e->visitor->seat.address != NULL) {
         api_seats_busy(&e->front->seats, &e->visitor->seat);
     }
@@ -230,9 +235,25 @@ void exchange_handle(struct front_exchange *e)
     }
 }
 
-void exchange_end(struct front_exchange *e)
+void exchange_handle(struct front_exchange *e)
+{
+    e->complete = true;
+    handle(e);
+    api_unfinished_end(&e->front->bodies, &e->visitor->body);
+    if (!e->x.keeps_body) { /* what is asked is encoded by now */
+        exchange_drop_body(e);
+    }
+}
+
+void exchange_abandon(struct front_exchange *e)
 {
     exchange_drop_asks(e);
+    exchange_drop_turn(e);
+}
+
+void exchange_end(struct front_exchange *e)
+{
+    exchange_abandon(e);
     if (e->x.free_state != NULL) {
         e->x.free_state(e->x.state);
     }
@@ -245,11 +266,10 @@ void exchange_end(struct front_exchange *e)
         MHD_destroy_response(e->response);
     }
     free(e->text);
-    e->front->bodies -= e->body_cap;
+    exchange_drop_body(e);
     visitor_exchange_ended(e->visitor);
     explicit_bzero(&e->caller, sizeof e->caller);
     free((char *)e->x.idempotency_key);
-    free(e->body);
     free(e->target);
     free(e);
 }
@@ -345,6 +365,7 @@ void exchange_respond(struct front_exchange *e)
         MHD_resume_connection(e->connection);
         e->front->daemon_ready = true;
     }
+    visitor_holds_answer(e->visitor, e->response_len);
 }
 
 void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,

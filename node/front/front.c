@@ -50,8 +50,10 @@ static void front_check_cb(uv_check_t *check)
             break;
         }
     }
+    turns_run(f);
     packing_run(f);
-    if (f->daemon_ready || server_has_more(f) || packer_has_more(&f->packer)) {
+    if (f->daemon_ready || server_has_more(f) || f->first_turn != NULL ||
+        packer_has_more(&f->packer)) {
         uv_idle_start(&f->again, front_again_cb);
     } else {
         uv_idle_stop(&f->again);
@@ -300,7 +302,10 @@ struct front *front_new(const struct front_config *config, char *why, size_t why
         return NULL;
     }
     f->config = *config;
+    f->last_turn = &f->first_turn;
     api_seats_init(&f->seats, FRONT_CONNECTIONS_MAX);
+    api_unfinished_init(&f->bodies, FRONT_BODIES_MAX);
+    api_unfinished_init(&f->answers, FRONT_ANSWERS_MAX);
     /* On a failure the caller ends the process: what was begun stays with its loop. */
     if (!front_start_handles(f) || !front_start_relay(f, why, why_size) ||
         !front_start_gateway(f) || !front_start_server(f) || front_listen(f, why, why_size) != 0) {

@@ -13,7 +13,10 @@
  * Bounds: http_guard.h's for a request; FRONT_CONNECTIONS_MAX connections, shared by their addresses as the
  * client server's are (node/api/seats.h); FRONT_REQUEST_MS for a request to be complete, from its first
  * byte on; FRONT_IDLE_MS between two; an answer that is not taken has FRONT_TAKE_MS, and a second more for
- * each FRONT_TAKE_BYTES of it; FRONT_BODIES_MAX bytes of bodies at a time, of all. */
+ * each FRONT_TAKE_BYTES of it; of all, FRONT_BODIES_MAX bytes of bodies that are not complete, and
+ * FRONT_ANSWERS_MAX of answers that are not taken: beyond that the address that holds most of them loses the one
+ * that has cost most (node/api/unfinished.h). Where all seats are busy, who comes gets that of an answer which is not taken
+ * for FRONT_LEFT_MS; or, of an address with more than one in FRONT_CROWD seats, of any that is answered or only reads. */
 #ifndef FRONT_H
 #define FRONT_H
 
@@ -31,6 +34,9 @@ struct tls_files;
 #define FRONT_TAKE_MS 10000u
 #define FRONT_TAKE_BYTES (64u << 10)
 #define FRONT_BODIES_MAX (64u << 20)
+#define FRONT_ANSWERS_MAX (64u << 20)
+#define FRONT_LEFT_MS 1000u
+#define FRONT_CROWD 4u
 #define FRONT_LINGER_MS \
     1000u /* for a client to read why it is refused, before its connection is closed */
 #define FRONT_CLOSE_MS 2000u /* for what is in hand, when the node stops */

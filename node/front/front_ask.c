@@ -78,6 +78,9 @@ static void ask_begin(struct exchange_ask *a, const struct front_operation *oper
     struct call_caller caller = e->caller;
 
     e->waits = e->waits || is_waiting(operations, n);
+    for (unsigned i = 0; i < n && !e->changes; i++) {
+        e->changes = gateway_changes(&operations[i]);
+    }
     if (!is_audited(operations, n)) {
         caller.from[0] = '\0';
     }

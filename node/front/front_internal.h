@@ -10,6 +10,7 @@
 #include "../../raft/loop/wakeup.h"
 #include "../../raft/tls/tls_relay.h"
 #include "../api/seats.h"
+#include "../api/unfinished.h"
 #include "../resource/query.h"
 #include "front.h"
 #include "gateway.h"
@@ -30,6 +31,8 @@ struct visitor {
     bool nameless; /* in TLS, without a certificate: what it asks needs a token */
     char certificate[CERTIFICATE_CLIENT_MAX + 1]; /* the client's name, verified; "": it has none */
     struct api_seat seat;
+    struct api_unfinished_of body;   /* of a request that is not complete */
+    struct api_unfinished_of answer; /* that is not taken */
     struct http_guard guard;
     uint64_t answered;               /* of the guard's requests: they have come to their end */
     struct front_exchange *exchange; /* the one in hand */
@@ -61,11 +64,14 @@ struct front_exchange {
     size_t body_cap;
     bool begun, complete, suspended, answered, head;
     bool waits;         /* it may wait long for somebody who has gone */
-    bool too_large;     /* more bodies than there is room for */
+    bool changes;       /* what it asks is no mere reading */
+    bool too_large;     /* there is no room for its body, which is thrown away */
     const char *origin; /* whose page asks, where that may (cors.h), or NULL; the configuration's */
     struct call_caller caller;
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
+    void (*go_on)(struct exchange *x); /* in its turn; NULL: it has none... */
+    struct front_exchange *next_turn;  /* ...in the queue of those that have */
     unsigned n_headers;
     struct {
         char *name, *value;
@@ -103,8 +109,9 @@ struct front {
     unsigned n_arriving; /* handed to the library, which has not begun with them */
     struct visitor **by_fd;
     unsigned n_by_fd;
-    size_t bodies; /* bytes */
+    struct api_unfinished bodies, answers;
     struct packer packer;
+    struct front_exchange *first_turn, **last_turn; /* whose answers are made in slices */
     bool stopping, ended;
     uint64_t stop_until_ms;
     uint64_t rested_ms, logged_ms;
@@ -122,6 +129,9 @@ void visitors_forget_arriving(struct front *f);
 /* As recv(2): what the library may see of it (front_recv.h). */
 ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags);
 void visitor_exchange_ended(struct visitor *v);
+/* It holds so many bytes more of a body, or of an answer. Somebody may have to leave for it, maybe itself. */
+void visitor_holds_body(struct visitor *v, size_t len);
+void visitor_holds_answer(struct visitor *v, size_t len);
 void visitors_tick(struct front *f, uint64_t now_ms);
 void visitors_close_idle(struct front *f);
 void visitors_close(struct front *f);
@@ -142,7 +152,10 @@ struct front_exchange *exchange_new(struct front *f, struct visitor *v,
 void exchange_begin(struct front_exchange *e, const char *method); /* its head is known */
 bool exchange_take_body(struct front_exchange *e, const char *data, size_t len);
 void exchange_handle(struct front_exchange *e); /* it is complete */
-void exchange_end(struct front_exchange *e);    /* answered, or its connection is gone */
+void exchange_drop_body(struct front_exchange *e);
+/* What it waits for is not told to it any more. */
+void exchange_abandon(struct front_exchange *e);
+void exchange_end(struct front_exchange *e); /* answered, or its connection is gone */
 /* A line of the request's head, or NULL; the library's, as long as the exchange. */
 const char *exchange_request_header(const struct front_exchange *e, const char *name);
 /* The response whole, with its connection to be closed: as bytes. Returns how many; cut to size. */
@@ -160,6 +173,10 @@ void packing_run(struct front *f);                    /* a slice */
 
 /* front_ask.c */
 void exchange_drop_asks(struct front_exchange *e);
+
+/* turns.c */
+void turns_run(struct front *f); /* a slice of the first one's work */
+void exchange_drop_turn(struct front_exchange *e);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);

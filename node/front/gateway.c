@@ -183,8 +183,7 @@ static void part_refuse(struct gateway_part *part, int error)
     part_ended(part);
 }
 
-/* Does it change anything, in the log or beside it? */
-static bool operation_changes(const struct front_operation *operation)
+bool gateway_changes(const struct front_operation *operation)
 {
     struct operation op;
 
@@ -204,7 +203,7 @@ static void part_begin(struct gateway_part *part, const struct gateway_question 
         part_refuse(part, ORDERSCHED_BUSY);
         return;
     }
-    int error = call_new(&g->budget, operation->bytes, operation->len, operation_changes(operation),
+    int error = call_new(&g->budget, operation->bytes, operation->len, gateway_changes(operation),
                          q->node, part_answered_cb, part, &call);
     if (error == ORDERSCHED_OK && !call_ask_for(call, q->caller)) {
         call_free(call);

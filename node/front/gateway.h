@@ -80,6 +80,8 @@ struct gateway_question {
     gateway_done done;
     void *arg;
 };
+/* Does it change anything, in the log or beside it? */
+bool gateway_changes(const struct front_operation *operation);
 /* NULL: no memory. */
 struct gateway_ask *gateway_ask(struct gateway *g, const struct gateway_question *question);
 /* Nobody waits for it any more. */

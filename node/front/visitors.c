@@ -15,9 +15,13 @@
 
 #define VISITOR_KEEPALIVE_S 60
 #define VISITOR_LOGGED_MAX 8
+#define VISITOR_SEND_BYTES \
+    (128 * 1024) /* that the kernel keeps of an answer, instead of up to 4 MiB */
 
 static const struct http_flaw too_slow = {408, "REQUEST_TIMEOUT",
                                           "The request was not complete within 10 seconds."};
+static const struct http_flaw no_room = {
+    429, "BUSY", "The bodies of requests that are not complete take all the room: send it again."};
 
 void front_log_refused(struct front *f, const char *what, const struct sockaddr *from,
                        const char *error, const char *reason)
@@ -48,6 +52,28 @@ static void visitor_cut(struct visitor *v)
     v->refused = true;
     v->until_ms = UINT64_MAX;
     (void)shutdown(v->fd, SHUT_RDWR);
+}
+
+/* Whatever it waits for. */
+static void visitor_dismiss(struct visitor *v)
+{
+    struct front_exchange *e = v->exchange;
+
+    visitor_cut(v);
+    if (e != NULL && e->suspended && e->answered) {
+        exchange_pack_no_more(e);
+    } else if (e != NULL && e->suspended) { /* it is not sent */
+        exchange_abandon(e);
+        exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL);
+    }
+}
+
+/* Its place is free now, whenever the library lets go of it. */
+static void visitor_leave_seat(struct visitor *v)
+{
+    api_unfinished_end(&v->front->bodies, &v->body); /* they count by the seat's address */
+    api_unfinished_end(&v->front->answers, &v->answer);
+    api_seats_leave(&v->front->seats, &v->seat);
 }
 
 /* --- coming --- */
@@ -88,6 +114,39 @@ static void visitor_place(struct front *f, struct visitor *v)
     f->n_visitors++;
 }
 
+/* Its request is complete. Of what is asked for a change the answer may not be made yet: then it stays. */
+static bool visitor_may_lose(const struct visitor *v, uint64_t now_ms)
+{
+    const struct front_exchange *e = v->exchange;
+    bool crowd = v->seat.address != NULL &&
+                 api_seats_of_address(&v->seat) > FRONT_CONNECTIONS_MAX / FRONT_CROWD;
+
+    if (v->seat.address == NULL || e == NULL || !e->complete) {
+        return false;
+    }
+    return e->response != NULL ? crowd || now_ms - e->response_ms >= FRONT_LEFT_MS
+                               : crowd && !e->changes;
+}
+
+/* All are busy. Of the address with most seats the one that has been so for longest, of those that may be cut. */
+static struct visitor *visitor_find_busy(const struct visitor *newcomer)
+{
+    uint64_t now_ms = clocks_running_ms();
+    struct visitor *found = NULL;
+    unsigned most = api_seats_of_address(&newcomer->seat);
+
+    for (struct visitor *v = newcomer->front->visitors; v != NULL; v = v->next) {
+        if (v != newcomer && visitor_may_lose(v, now_ms)) {
+            unsigned n = api_seats_of_address(&v->seat);
+            if (n > most || (n == most && (found == NULL || v->since_ms < found->since_ms))) {
+                found = v;
+                most = n;
+            }
+        }
+    }
+    return found;
+}
+
 /* Somebody may have to leave for it. False: it has to itself. */
 static bool visitor_sit_down(struct visitor *v)
 {
@@ -95,15 +154,16 @@ static bool visitor_sit_down(struct visitor *v)
 
     api_seats_take(&f->seats, &v->seat, (struct sockaddr *)&v->from);
     struct api_seat *victim = api_seats_victim(&f->seats, &v->seat);
+    struct visitor *busy = victim == &v->seat ? visitor_find_busy(v) : NULL;
+    victim = busy != NULL ? &busy->seat : victim;
     if (victim == &v->seat) {
         front_log_refused(f, "HTTP connection refused", (struct sockaddr *)&v->from, "BUSY",
                           "too many connections");
         return false;
     }
     if (victim != NULL) {
-        struct visitor *idle = visitor_of_seat(victim);
-        api_seats_leave(&f->seats, &idle->seat); /* now: the next one that comes takes another's */
-        visitor_cut(idle);
+        visitor_leave_seat(visitor_of_seat(victim)); /* now: the next one takes another's */
+        visitor_dismiss(visitor_of_seat(victim));
     }
     return true;
 }
@@ -111,7 +171,7 @@ static bool visitor_sit_down(struct visitor *v)
 static void visitor_read_address(struct visitor *v, const struct tls_arrival *arrival)
 {
     socklen_t len = sizeof v->from;
-    int on = 1, idle_s = VISITOR_KEEPALIVE_S;
+    int on = 1, idle_s = VISITOR_KEEPALIVE_S, send_bytes = VISITOR_SEND_BYTES;
 
     if (arrival != NULL) {
         v->from = arrival->from;
@@ -123,6 +183,7 @@ static void visitor_read_address(struct visitor *v, const struct tls_arrival *ar
                           &len); /* on a failure: of no family */
         (void)setsockopt(v->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
         (void)setsockopt(v->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+        (void)setsockopt(v->fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
     }
     if (uv_ip_name((struct sockaddr *)&v->from, v->from_text, sizeof v->from_text) != 0) {
         v->from_text[0] = '\0';
@@ -184,7 +245,7 @@ void visitor_gone(struct visitor *v)
     }
     f->n_visitors--;
     f->n_arriving -= v->arriving;
-    api_seats_leave(&f->seats, &v->seat);
+    visitor_leave_seat(v);
     free(v);
 }
 
@@ -203,6 +264,50 @@ static void visitor_refuse(struct visitor *v, const struct http_flaw *flaw, uint
     size_t len = exchange_flaw_text(v->front, flaw, text, sizeof text);
     (void)send(v->fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)shutdown(v->fd, SHUT_WR);
+}
+
+void visitor_holds_body(struct visitor *v, size_t len)
+{
+    struct front *f = v->front;
+    uint64_t now_ms = clocks_running_ms();
+    struct api_unfinished_of *of;
+
+    if (v->seat.address == NULL) { /* it has been cut already */
+        v->exchange->too_large = true;
+        exchange_drop_body(v->exchange);
+        return;
+    }
+    api_unfinished_add(&f->bodies, &v->body, len, api_seats_held(&v->seat), now_ms);
+    while ((of = api_unfinished_victim(&f->bodies, now_ms)) != NULL) {
+        struct visitor *victim = (struct visitor *)((char *)of - offsetof(struct visitor, body));
+        front_log_refused(f, "HTTP request refused", (struct sockaddr *)&victim->from, "BUSY",
+                          "too many bytes of bodies that are not complete");
+        victim->exchange->too_large = true;
+        exchange_drop_body(victim->exchange);
+        if (victim != v) {
+            visitor_refuse(victim, &no_room, now_ms);
+        }
+    }
+}
+
+void visitor_holds_answer(struct visitor *v, size_t len)
+{
+    struct front *f = v->front;
+    uint64_t now_ms = clocks_running_ms();
+    struct api_unfinished_of *of;
+
+    if (v->seat.address == NULL || len == 0) {
+        return;
+    }
+    api_unfinished_add(&f->answers, &v->answer, len, api_seats_held(&v->seat), now_ms);
+    while ((of = api_unfinished_victim(&f->answers, now_ms)) != NULL) {
+        struct visitor *victim = (struct visitor *)((char *)of - offsetof(struct visitor, answer));
+        front_log_refused(f, "HTTP connection closed", (struct sockaddr *)&victim->from, "BUSY",
+                          "too many bytes of answers that are not taken");
+        api_unfinished_end(&f->answers, of);
+        visitor_cut(victim);
+        f->daemon_ready = true;
+    }
 }
 
 /* Throw away what it goes on to send: a socket that is closed with bytes unread takes the answer back. */
@@ -251,6 +356,7 @@ ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags)
 
 void visitor_exchange_ended(struct visitor *v)
 {
+    api_unfinished_end(&v->front->answers, &v->answer);
     v->exchange = NULL;
     v->answered++;
     if (v->seat.address != NULL && !v->seat.idle) {
@@ -299,12 +405,7 @@ static void visitor_tick(struct visitor *v, uint64_t now_ms)
                               "TIMEOUT", "it does not take its answer");
             visitor_cut(v);
         } else if (e->suspended && visitor_has_left(v)) {
-            visitor_cut(v);
-            if (e->answered) {
-                exchange_pack_no_more(e);
-            } else { /* it is not sent */
-                exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL);
-            }
+            visitor_dismiss(v);
         }
     } else if (http_guard_is_within(&v->guard) || v->guard.requests != v->answered) {
         if (now_ms - v->since_ms >= FRONT_REQUEST_MS) {
@@ -340,6 +441,7 @@ void visitors_close(struct front *f)
         if (e != NULL && e->suspended && e->answered) {
             exchange_pack_no_more(e);
         } else if (e != NULL && e->suspended) {
+            exchange_abandon(e);
             exchange_problem(&e->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
         }
         visitor_cut(v);

@@ -26,8 +26,9 @@ struct exchange {
     struct slice segments[FRONT_SEGMENTS_MAX]; /* of the path, decoded: "v1", "orders", ID, "pay" */
     unsigned n_params;
     const struct front_param *params; /* of the query, decoded */
-    const uint8_t *body;
+    const uint8_t *body;              /* until its resource returns... */
     size_t body_len;
+    bool keeps_body;             /* ...or, where that says so, as long as the exchange */
     const char *idempotency_key; /* NULL: none */
     bool has_if_match;
     uint32_t if_match; /* a version */
@@ -72,6 +73,11 @@ void front_ask(struct exchange *x, const struct front_operation *operations, uns
 void front_ask_node(struct exchange *x, uint64_t node, const struct front_operation *operation,
                     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers,
                                     unsigned n));
+
+/* --- what takes long --- */
+/* Have `go_on` called in a later turn of the loop, as often as it says this again: others are served in between. So work of
+ * more than a millisecond is done in slices. Not called any more when the HTTP client has gone. */
+void exchange_go_on(struct exchange *x, void (*go_on)(struct exchange *x));
 
 /* --- what the node shows of itself --- */
 struct metrics_view;

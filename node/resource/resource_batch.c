@@ -7,8 +7,11 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "../../client/base/must.h"
 #include "../../client/json/json_out.h"
+#include "../../client/json/json_write.h"
 #include "out_order.h"
 #include "order_request.h"
 #include "problem.h"
@@ -21,7 +24,17 @@ struct batch {
     unsigned n_asked;
     struct front_operation asked[PROTOCOL_OPERATIONS_MAX];
     json_t *refused[PROTOCOL_OPERATIONS_MAX]; /* by place: the problem of one that is not asked */
+    /* of the answer, as far as it is written */
+    struct buffer text;
+    unsigned place, at; /* the next one; and how many of `answers` stand in front of it */
+    const struct ordersched_answer *answers;
+    struct ordersched_answer *kept; /* NULL: they need not outlive the call that brought them */
+    struct buffer kept_bytes;
 };
+
+/* At a time, of an answer: half a millisecond, and a result more. */
+#define SLICE_RESULTS 64u
+#define SLICE_BYTES (64u * 1024)
 
 static void batch_free(void *state)
 {
@@ -31,6 +44,9 @@ static void batch_free(void *state)
         json_decref(b->refused[i]);
     }
     buffer_free(&b->bytes);
+    buffer_free(&b->text);
+    buffer_free(&b->kept_bytes);
+    free(b->kept);
     free(b);
 }
 
@@ -70,27 +86,93 @@ static json_t *result_of(const struct front_operation *asked,
     return result;
 }
 
+static json_t *result_at(const struct batch *b)
+{
+    json_t *problem = b->refused[b->place];
+
+    if (problem == NULL) {
+        return result_of(&b->asked[b->at], &b->answers[b->at]);
+    }
+    json_int_t status = json_integer_value(json_object_get(problem, "status"));
+    return result_of_problem((unsigned)status, json_incref(problem));
+}
+
+/* A slice of the text: payloads may be long, and six times as long in JSON. Are there more? */
+static bool compose(struct batch *b)
+{
+    size_t begin = b->text.len;
+
+    for (unsigned n = 0; b->place < b->n && n < SLICE_RESULTS && b->text.len - begin < SLICE_BYTES;
+         n++) {
+        json_t *result = result_at(b);
+        buffer_append(&b->text, ",", b->place > 0 ? 1 : 0);
+        json_write(&b->text, result);
+        json_decref(result);
+        b->at += b->refused[b->place] == NULL;
+        b->place++;
+    }
+    return b->place < b->n;
+}
+
+static void answer_text(struct exchange *x)
+{
+    struct batch *b = x->state;
+    struct buffer text = b->text;
+
+    buffer_append(&text, "]}", 2);
+    must_hold(!text.failed);
+    b->text = (struct buffer){0};
+    exchange_answer_text(x, 200, "application/json", (char *)text.data, text.len);
+}
+
+/* The answers outlive the call that brought them. */
+static void keep_answers(struct batch *b)
+{
+    struct buffer bytes = {0};
+
+    buffer_append(&bytes, "", 1); /* so that there are some */
+    for (unsigned i = b->at; i < b->n_asked; i++) {
+        const struct ordersched_answer *a = &b->answers[i];
+        buffer_append(&bytes, a->body, a->body_len);
+        buffer_append(&bytes, a->text, a->text != NULL ? strlen(a->text) + 1 : 0);
+    }
+    b->kept = must_have(malloc(b->n_asked * sizeof b->kept[0]));
+    must_hold(!bytes.failed);
+    const uint8_t *at = bytes.data + 1;
+    for (unsigned i = b->at; i < b->n_asked; i++) {
+        struct ordersched_answer *a = &b->kept[i];
+        *a = b->answers[i];
+        a->body = at;
+        at += a->body_len;
+        a->text = a->text != NULL ? (const char *)at : NULL;
+        at += a->text != NULL ? strlen(a->text) + 1 : 0;
+    }
+    b->kept_bytes = bytes;
+    b->answers = b->kept;
+}
+
+static void compose_more(struct exchange *x)
+{
+    if (compose(x->state)) {
+        exchange_go_on(x, compose_more);
+    } else {
+        answer_text(x);
+    }
+}
+
 static void answer_batch_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
     struct batch *b = x->state;
-    json_t *results = json_array();
-    unsigned at = 0;
 
     assert(n == b->n_asked);
-    for (unsigned i = 0; i < b->n; i++) {
-        if (b->refused[i] != NULL) {
-            json_t *problem = b->refused[i];
-            json_int_t status = json_integer_value(json_object_get(problem, "status"));
-            json_array_append_new(results,
-                                  result_of_problem((unsigned)status, json_incref(problem)));
-        } else {
-            json_array_append_new(results, result_of(&b->asked[at], &answers[at]));
-            at++;
-        }
+    b->answers = answers;
+    buffer_append(&b->text, "{\"results\":[", strlen("{\"results\":["));
+    if (compose(b)) {
+        keep_answers(b);
+        exchange_go_on(x, compose_more);
+    } else {
+        answer_text(x);
     }
-    json_t *body = json_object();
-    json_object_set_new(body, "results", results);
-    exchange_answer(x, 200, body);
 }
 
 /* --- the request --- */

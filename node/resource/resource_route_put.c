@@ -193,6 +193,7 @@ void resource_route_put(struct exchange *x)
                                    .id = name,
                                    .changes = {changes.data, changes.len}};
         request_key_make(x, NULL, request_id);
+        x->keeps_body = true;
         resource_ask(x, &change, answer_put_cb);
     }
     buffer_free(&bytes);

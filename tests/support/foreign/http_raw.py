@@ -28,8 +28,15 @@ class Answer:
 class Line:
     """One connection."""
 
-    def __init__(self, port, host="127.0.0.1", wait_s=20, wrap=None):
-        self.sock = socket.create_connection((host, port), timeout=wait_s)
+    def __init__(self, port, host="127.0.0.1", wait_s=20, wrap=None, source=None, receive=None):
+        """From the address `source`; with room for `receive` bytes that were not read, where that is given."""
+        self.sock = socket.socket()
+        self.sock.settimeout(wait_s)
+        if receive is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        if source is not None:
+            self.sock.bind((source, 0))
+        self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if wrap is not None:
             self.sock = wrap(self.sock)

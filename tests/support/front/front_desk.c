@@ -48,6 +48,10 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
     free(text);
     exchange_header(x, "Content-Type", type);
     keep_response(d, status, NULL);
+    if (strcmp(type, "application/json") == 0) {
+        d->json = json_loadb((char *)d->text.data, d->text.len - 1, JSON_ALLOW_NUL, NULL);
+        assert(d->json != NULL);
+    }
 }
 
 struct metrics_view *exchange_metrics(struct exchange *x)
@@ -104,6 +108,23 @@ static void keep_asked(struct front_desk *d, const struct front_operation *opera
     }
     d->on_done = on_done;
     d->rounds++;
+}
+
+void exchange_go_on(struct exchange *x, void (*go_on)(struct exchange *x))
+{
+    struct front_desk *d = desk_of(x);
+
+    assert(!d->answered && d->go_on == NULL);
+    d->go_on = go_on;
+}
+
+static void take_turns(struct front_desk *d)
+{
+    while (d->go_on != NULL) {
+        void (*go_on)(struct exchange * x) = d->go_on;
+        d->go_on = NULL;
+        go_on(&d->x);
+    }
 }
 
 void front_ask(struct exchange *x, const struct front_operation *operations, unsigned n,
@@ -237,6 +258,13 @@ void front_desk_request_bytes(struct front_desk *d, const char *method, const ch
                         path_is_known ? "METHOD_NOT_ALLOWED" : "NO_SUCH_RESOURCE", NULL, NULL);
     } else if (params_are_known(d, r)) {
         r->handle(&d->x);
+        if (!d->x.keeps_body) {
+            free(d->body);
+            d->body = NULL;
+            d->x.body = NULL;
+            d->x.body_len = 0;
+        }
+        take_turns(d);
         assert(d->answered != (d->n_asked > 0));
     }
 }
@@ -263,9 +291,11 @@ void front_desk_answer(struct front_desk *d, const struct ordersched_answer *ans
     forget_asked(d);
     for (unsigned i = 0; d->of_node && i + 1 < n; i++) { /* each was asked apart */
         d->on_done(&d->x, &answers[i], 1);
+        take_turns(d);
         assert(!d->answered);
     }
     d->on_done(&d->x, d->of_node ? &answers[n - 1] : answers, d->of_node ? 1 : n);
+    take_turns(d);
     assert(d->answered != (d->n_asked > 0));
 }
 

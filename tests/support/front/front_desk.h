@@ -22,6 +22,7 @@ struct front_desk {
     uint64_t node;        /* ...of nodes of which this is the last; 0: this one */
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
     unsigned rounds; /* how often was asked */
+    void (*go_on)(struct exchange *x);
     struct metrics_view *metrics;
     /* the response */
     bool answered;
