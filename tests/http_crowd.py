@@ -56,12 +56,12 @@ class Calm:
             self.n += 1
             time.sleep(0.02)
 
-    def end(self, times=10):
+    def end(self, times=10, slowest_s=10):
         self.stop.set()
         self.thread.join()
         same(self.wrong, None, "others were disturbed")
         true(self.n >= times, "others came %d times" % self.n)
-        true(self.slowest < 10, "others waited %.1f s" % self.slowest)
+        true(self.slowest < slowest_s, "others waited %.1f s" % self.slowest)
         print("# %s: others asked %d times, the slowest took %.2f s" % (self.name, self.n, self.slowest))
 
 
@@ -209,7 +209,7 @@ def who_leaves_answers_lying_on_every_seat_gives_one_up():
     time.sleep(4)
     calm = Calm(c.http(i), "seats")
     time.sleep(4)
-    calm.end(times=1)
+    calm.end(times=1, slowest_s=25)  # its reads wait behind all that the crowd has asked for
     for line in lines:
         line.close()
 
