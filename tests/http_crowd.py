@@ -144,7 +144,7 @@ def bodies_that_are_left_lying_keep_nobody_elses_out():
         line.close()
     print("# 200 bodies of 1 MiB: %.0f MiB more at most, %d were told BUSY" % (most - before, refused))
     true(refused > 0, "nobody was refused")
-    true(SANITIZED or most - before < 200, "memory: %.0f MiB more" % (most - before))
+    true(SANITIZED or most - before < 120, "memory: %.0f MiB more" % (most - before))
 
 
 def big_orders(c):
@@ -186,7 +186,7 @@ def answers_that_nobody_takes_have_a_bound():
     for line in lines:
         line.close()
     print("# 24 answers of 6 MiB: %.0f MiB more at most" % (most - before))
-    true(SANITIZED or most - before < 200, "memory: %.0f MiB more" % (most - before))
+    true(SANITIZED or most - before < 120, "memory: %.0f MiB more" % (most - before))
 
 
 @test
