@@ -1,6 +1,5 @@
 /* looks.mjs - both languages, light and dark, a phone's width, the keyboard alone, and what a screen reader is told. */
 import assert from 'node:assert/strict';
-
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { dialogOf, until } from './bed.mjs';
