@@ -66,7 +66,7 @@ in_folders = $(wildcard $(addsuffix /*.c,$(1)))
 CTL_SRC := $(call in_folders,client/ctl)
 BENCH_SRC := $(call in_folders,client/bench $(addprefix client/bench/,http measure replay))
 SINK_SRC := $(call in_folders,client/sink)
-CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback json lib top))
+CLIENT_SRC := $(call in_folders,$(addprefix client/,base text wire cert callback json lib survey top))
 # What the client library is made of; the other files it needs are taken from the archive.
 LIBRARY_SRC := $(wildcard client/lib/client*.c) client/wire/errors.c
 RAFT_SRC := $(call in_folders,$(addprefix raft/,memory access forecast core loop peer consensus tls transport disk))

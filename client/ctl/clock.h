@@ -5,7 +5,7 @@
 #ifndef ORDERCTL_CLOCK_H
 #define ORDERCTL_CLOCK_H
 
-#include "../lib/survey.h"
+#include "../survey/survey.h"
 #include "orderctl.h"
 
 enum clock_case {

@@ -8,7 +8,7 @@
 #include "lateness.h"
 #include "rows.h"
 #include "../json/json_rows.h"
-#include "../lib/survey.h"
+#include "../survey/survey.h"
 #include "../text/table.h"
 #include "../text/units.h"
 

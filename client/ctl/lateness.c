@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../lib/lateness_rows.h"
+#include "../survey/lateness_rows.h"
 #include "../text/table.h"
 
 static const char *const part_names[LATENESS_PARTS] = {"timer", "commit", "queue", "callback",

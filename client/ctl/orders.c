@@ -6,7 +6,7 @@
 #include "../wire/cursor.h"
 #include "orderctl.h"
 #include "history.h"
-#include "../lib/survey.h"
+#include "../survey/survey.h"
 #include "../text/table.h"
 #include "../text/units.h"
 

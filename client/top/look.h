@@ -7,8 +7,8 @@
 #ifndef LOOK_H
 #define LOOK_H
 
-#include "../lib/lateness_rows.h"
-#include "../lib/survey.h"
+#include "../survey/lateness_rows.h"
+#include "../survey/survey.h"
 
 #define LOOK_ROUTES_MAX 2048 /* of routes; a cluster has 1,024 */
 

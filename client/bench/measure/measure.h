@@ -7,7 +7,7 @@
 
 #include "flags.h"
 #include "row.h"
-#include "../../lib/survey.h"
+#include "../../survey/survey.h"
 
 /* Keys of the common flags; a command's own follow from MEASURE_FLAGS on. */
 enum measure_flag {

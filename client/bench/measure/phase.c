@@ -6,7 +6,7 @@
 
 #include "flags.h"
 #include "../../base/clocks.h"
-#include "../../lib/survey.h"
+#include "../../survey/survey.h"
 
 #define POLL_MS 20
 #define REREAD_MS 250

@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "../../lib/survey.h"
+#include "../../survey/survey.h"
 
 struct watch;
 

@@ -4,7 +4,7 @@
 #define LATENESS_ROWS_H
 
 #include "../wire/cursor.h"
-#include "ask.h"
+#include "../lib/ask.h"
 
 enum {
     LATENESS_TIMER,

@@ -6,7 +6,7 @@
 #ifndef SURVEY_H
 #define SURVEY_H
 
-#include "ask.h"
+#include "../lib/ask.h"
 
 #define SURVEY_NODES_MAX 64
 #define SURVEY_MEMBERS_MS 2000 /* to find a leader that knows the members */
