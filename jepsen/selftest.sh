@@ -20,8 +20,7 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir -p "$store"
 
 # Mutant, workload (http:NAME: its clients speak HTTP), nemesis, seconds, and the invariant that must be
-# named. Not here (see
-# docs/jepsen.md): old-epoch-outcome, purge-forgets-closing, lost-write-durable.
+# named. Not here (see docs/jepsen.md): old-epoch-outcome, purge-forgets-closing, lost-write-durable.
 mutants() {
     cat <<'END'
 ack-before-commit          set       partition-leader,kill-leader  25  I3
