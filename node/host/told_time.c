@@ -4,17 +4,18 @@
 #include "../../raft/mutant.h"
 #include "clock.h"
 
-void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, bool by_leader)
-{
-    if (now_ms == t->now_ms) {
-        return;
-    }
-    *t = (struct told_time){now_ms, monotonic_us, by_leader};
-}
-
 static uint64_t passed_us(const struct told_time *t, uint64_t monotonic_us)
 {
     return monotonic_us > t->at_us ? monotonic_us - t->at_us : 0;
+}
+
+void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, enum told_by by)
+{
+    if (now_ms == t->now_ms ||
+        (by == TOLD_BY_PAST && t->by_leader && now_ms <= told_time_ms(t, monotonic_us))) {
+        return;
+    }
+    *t = (struct told_time){now_ms, monotonic_us, by != TOLD_BY_DISK};
 }
 
 uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us)

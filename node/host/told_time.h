@@ -8,7 +8,8 @@
  * voter's. Else what is set meanwhile for so long from now would all fire early, once time catches up.
  *
  * The last entry counts, not the one that says most: else who runs fast would get further ahead all the
- * time. An entry that does not move the time says nothing of it: it comes from a leader that stands still,
+ * time. But one that was still under way when its leader fell is applied under the next, and so is late by the
+ * time between the two: it says nothing to whoever was told before. An entry that does not move the time says nothing of it: it comes from a leader that stands still,
  * or that has no time of its own.
  *
  * What was on this machine's disk when the process began may be days old. It is as good as nothing for
@@ -26,8 +27,14 @@ struct told_time {
     bool by_leader;  /* since the process began; else from its own disk */
 };
 
+enum told_by {
+    TOLD_BY_DISK,   /* from before the process began, or by this node itself */
+    TOLD_BY_PAST,   /* by who led when the entry was written, and does no more */
+    TOLD_BY_LEADER, /* by who leads */
+};
+
 /* An entry was applied, and the replicated time is `now_ms` since. */
-void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, bool by_leader);
+void told_time_hear(struct told_time *t, uint64_t now_ms, uint64_t monotonic_us, enum told_by by);
 /* Milliseconds since the epoch; 0: not known. */
 uint64_t told_time_ms(const struct told_time *t, uint64_t monotonic_us);
 /* May who begins to lead go on from it, if it is borne out? A leader told it, no longer ago than

@@ -157,8 +157,8 @@ bool scheduler_time_is_agreed(const struct scheduler *s);
 bool scheduler_awaits_time(const struct scheduler *s, enum operation_code code);
 /* Does this node know a time that it could lead by? */
 bool scheduler_knows_time(const struct scheduler *s);
-/* An entry of the log, or a snapshot that ends with it, was applied. */
-void scheduler_hear_time(struct scheduler *s, uint64_t index);
+/* An entry of the log that was proposed in `term`, or a snapshot that ends with it, was applied. */
+void scheduler_hear_time(struct scheduler *s, uint64_t index, uint64_t term);
 /* This node begins to lead: what it goes on from, while it hears of no agreement... */
 void scheduler_begin_time(struct scheduler *s);
 void scheduler_catch_up_time(struct scheduler *s); /* ...and what it applied since */

@@ -126,7 +126,7 @@ static void replica_told_apply(void *arg, uint64_t index, const uint8_t *data, s
         scheduler_fatal(s, sentence);
         return;
     }
-    scheduler_hear_time(s, index);
+    scheduler_hear_time(s, index, e.epoch);
     if (!scheduler_identify(s)) {
         return;
     }

@@ -131,7 +131,7 @@ int scheduler_told_restore(void *arg, const uint8_t *data, size_t len)
     }
     if (error == SNAPSHOT_OK) {
         scheduler_follow_era(s);
-        scheduler_hear_time(s, s->machine.applied);
+        scheduler_hear_time(s, s->machine.applied, s->term);
         return scheduler_identify(s) ? 0 : -1;
     }
     scheduler_fatal(s, error == SNAPSHOT_TOO_NEW

@@ -119,10 +119,12 @@ uint64_t scheduler_told_ms(struct scheduler *s)
     return told_time_ms(&s->told, scheduler_monotonic_us(s));
 }
 
-void scheduler_hear_time(struct scheduler *s, uint64_t index)
+void scheduler_hear_time(struct scheduler *s, uint64_t index, uint64_t term)
 {
     told_time_hear(&s->told, s->machine.now_ms, scheduler_monotonic_us(s),
-                   !s->starting && index > s->own_index);
+                   s->starting || index <= s->own_index ? TOLD_BY_DISK
+                   : term < s->term                     ? TOLD_BY_PAST
+                                                        : TOLD_BY_LEADER);
 }
 
 void scheduler_catch_up_time(struct scheduler *s)
