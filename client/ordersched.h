@@ -230,7 +230,9 @@ ORDERSCHED_API int ordersched_get(ordersched_client *client, const char *id,
                                   struct ordersched_answer *answer);
 
 /* Make a fresh request id from the client's idea of the cluster's time, to be used with
- * ordersched_operation.request_id. May wait up to timeout_ms for the cluster's time.
+ * ordersched_operation.request_id. May wait up to timeout_ms for the cluster's time. One that was made while the
+ * cluster did not know what time it is (of ids that the client makes it sees to that itself) is STALE_REQUEST, which did
+ * nothing, once it does.
  * Returns ORDERSCHED_OK or ORDERSCHED_UNREACHABLE. */
 ORDERSCHED_API int
 ordersched_request_id(ordersched_client *client, unsigned timeout_ms,

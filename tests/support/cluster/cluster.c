@@ -14,7 +14,8 @@
 #define CLUSTER_UP_MS 10000   /* until a node that was just started listens */
 #define CLUSTER_SAYS_MS 15000 /* until orderctl says what is expected */
 #define CLUSTER_LOGS_MS 20000
-#define CLUSTER_PORTS 4 /* between one node's Raft port and the next one's */
+#define CLUSTER_KNOWN_MS 31536000000 /* of ids: before 1971 no time was known */
+#define CLUSTER_PORTS 4              /* between one node's Raft port and the next one's */
 
 static void fail(const struct cluster *c, const char *what)
 {
@@ -218,20 +219,26 @@ int cluster_raw(ordersched_client *client, const void *operation, size_t len, bo
     return w.error;
 }
 
+/* An id that was made before the cluster knew the time is STALE_REQUEST once it does: nothing was done, and
+ * another id is made. */
 static int cluster_operate(ordersched_client *client, struct operation *op)
 {
-    struct buffer b = {0};
-    uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
+    uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE] = {0};
+    int error;
 
-    if (operation_is_logged(op->code)) {
-        if (ordersched_request_id(client, 20000, request_id) != ORDERSCHED_OK) {
-            return ORDERSCHED_UNREACHABLE;
+    do {
+        struct buffer b = {0};
+        if (operation_is_logged(op->code)) {
+            if (ordersched_request_id(client, 20000, request_id) != ORDERSCHED_OK) {
+                return ORDERSCHED_UNREACHABLE;
+            }
+            op->request_id = request_id;
         }
-        op->request_id = request_id;
-    }
-    operation_encode(&b, op);
-    int error = cluster_raw(client, b.data, b.len, true, NULL, 20000);
-    buffer_free(&b);
+        operation_encode(&b, op);
+        error = cluster_raw(client, b.data, b.len, true, NULL, 20000);
+        buffer_free(&b);
+    } while (error == ORDERSCHED_STALE_REQUEST &&
+             request_id_time_ms(request_id) < CLUSTER_KNOWN_MS);
     return error;
 }
 
