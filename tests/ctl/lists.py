@@ -78,7 +78,7 @@ def main():
         all_ = measured(bed, ["list", "-w", "jsonl", "--timeout", "30s"])
         print("# %d lines take %d KiB at most, %d take %d KiB" % (few[2], few[1], all_[2], all_[1]))
         bed.check("without a limit all orders are listed", all_[0] == 0 and all_[2] >= ORDERS and all_[3] == "", all_)
-        slack = 2048 if "build" == os.path.basename(bed.build) else 65536  # sanitizers keep what was freed
+        slack = 2048 if "build" == os.path.basename(bed.build) else 300000  # sanitizers keep 256 MiB that was freed
         bed.check("in the memory of a few", all_[1] < few[1] + slack, few, all_)
         table = measured(bed, ["list", "--limit", str(ORDERS)])
         bed.check("which this test can tell", table[1] > few[1] + slack, few, table)
