@@ -1,6 +1,7 @@
 #!/bin/bash
 # test_console.sh - the console (node/console/) in a real browser, Chromium, on three real nodes: each view and action,
 # both languages, a phone's width, the keyboard alone, nodes that die meanwhile, hostile orders, roles.
+# Same for each build: what it asks of the nodes, other tests ask of each.
 #
 #   tests/test_console.sh [BUILD]             the directory with the programs, default: $BUILD or build
 #   tests/test_console.sh [BUILD] --pictures    make the pictures in docs/pictures instead
