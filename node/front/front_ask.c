@@ -9,24 +9,12 @@
 
 typedef void (*front_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
 
-/* Its answer may be long in coming. */
-static bool is_waiting(const struct front_operation *operations, unsigned n)
-{
-    struct operation op;
-
-    return n == 1 &&
-           operation_decode(operations[0].bytes, operations[0].len, &op) == ORDERSCHED_OK &&
-           op.code == OPERATION_RESERVE;
-}
-
 /* It goes into the audit trail, with the address? (Reads and what is no operator's do not tell it: so those of
  * one principal can share a message wherever they come from.) */
 static bool is_audited(const struct front_operation *operations, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        struct operation op;
-        if (operation_decode(operations[i].bytes, operations[i].len, &op) == ORDERSCHED_OK &&
-            audit_covers(op.code)) {
+        if (audit_covers(operations[i].code)) {
             return true;
         }
     }
@@ -77,9 +65,9 @@ static void ask_begin(struct exchange_ask *a, const struct front_operation *oper
     struct front_exchange *e = a->exchange;
     struct call_caller caller = e->caller;
 
-    e->waits = e->waits || is_waiting(operations, n);
+    e->waits = e->waits || (n == 1 && operations[0].code == OPERATION_RESERVE);
     for (unsigned i = 0; i < n && !e->changes; i++) {
-        e->changes = gateway_changes(&operations[i]);
+        e->changes = gateway_changes(operations[i].code);
     }
     if (!is_audited(operations, n)) {
         caller.from[0] = '\0';
@@ -139,7 +127,7 @@ static bool find_member(const struct ordersched_answer *answer, uint64_t node,
 static void members_done(void *arg, const struct ordersched_answer *answers, unsigned n)
 {
     struct exchange_ask *a = arg;
-    struct front_operation operation = {a->operation.data, a->operation.len};
+    struct front_operation operation = {a->code, a->operation.data, a->operation.len};
     char address[PROTOCOL_ADDRESS_MAX];
 
     if (answers[0].error != ORDERSCHED_OK) {
@@ -172,8 +160,9 @@ void front_ask_node(struct exchange *x, uint64_t node, const struct front_operat
     operation_encode(&b, &op);
     buffer_append(&a->operation, operation->bytes, operation->len);
     must_hold(!b.failed && !a->operation.failed);
+    a->code = operation->code;
     a->node = node;
-    struct front_operation members = {b.data, b.len};
+    struct front_operation members = {op.code, b.data, b.len};
     ask_begin(a, &members, 1, f->config.self,
               members_done); /* it knows them without a leader, too */
     buffer_free(&b);

@@ -49,8 +49,9 @@ struct exchange_ask {
     struct front_exchange *exchange;
     struct gateway_ask *ask;
     void (*on_done)(struct exchange *x, const struct ordersched_answer *answers, unsigned n);
-    uint64_t node;           /* to be asked, when it is known where it is; else 0 */
-    struct buffer operation; /* what it is to be asked */
+    uint64_t node;            /* to be asked, when it is known where it is; else 0 */
+    enum operation_code code; /* of what it is to be asked, */
+    struct buffer operation;  /* which is this */
 };
 
 struct front_exchange {

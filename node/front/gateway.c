@@ -200,13 +200,10 @@ static void part_refuse(struct gateway_part *part, int error)
     part_ended(part);
 }
 
-bool gateway_changes(const struct front_operation *operation)
+bool gateway_changes(enum operation_code code)
 {
-    struct operation op;
-
-    return operation_decode(operation->bytes, operation->len, &op) == ORDERSCHED_OK &&
-           !operation_is_read(op.code) && op.code != OPERATION_MEMBER_LIST &&
-           op.code != OPERATION_RESERVE && op.code != OPERATION_LEASE;
+    return !operation_is_read(code) && code != OPERATION_MEMBER_LIST && code != OPERATION_RESERVE &&
+           code != OPERATION_LEASE;
 }
 
 /* Submit an operation for whoever asks. Returns the error; on ORDERSCHED_OK its cb will be called. */
@@ -218,8 +215,8 @@ static int part_submit(struct gateway_part *part, const struct gateway_question 
     struct client_logic *l = &g->ways[part->ask->lane].logic;
     struct call *call;
 
-    int error = call_new(&g->budget, operation->bytes, operation->len, gateway_changes(operation),
-                         node, cb, part, &call);
+    int error = call_new(&g->budget, operation->bytes, operation->len,
+                         gateway_changes(operation->code), node, cb, part, &call);
     if (error == ORDERSCHED_OK && !call_ask_for(call, q->caller)) {
         call_free(call);
         error = ORDERSCHED_NO_MEMORY;
@@ -273,32 +270,25 @@ static int pay_at_once(struct gateway_part *part, const struct gateway_question 
         error = part_submit(part, q, pay, q->node, unheard_cb, &unheard);
     }
     if (error == ORDERSCHED_OK) {
-        error = part_submit(part, q, &(struct front_operation){b.data, b.len},
+        error = part_submit(part, q, &(struct front_operation){op.code, b.data, b.len},
                             part->ask->gateway->config.self, paid_at_once_cb, out);
     }
     buffer_free(&b);
     return error;
 }
 
-static bool is_of(const struct front_operation *operation, enum operation_code code)
-{
-    struct operation op;
-
-    return operation_decode(operation->bytes, operation->len, &op) == ORDERSCHED_OK &&
-           op.code == code;
-}
-
 static void part_begin(struct gateway_part *part, const struct gateway_question *q,
                        const struct front_operation *operation)
 {
     struct gateway *g = part->ask->gateway;
-    const char *node = MUTANT(HTTP_READS_ITSELF) && is_of(operation, OPERATION_GET) ? g->config.self
-                                                                                    : q->node;
+    const char *node = MUTANT(HTTP_READS_ITSELF) && operation->code == OPERATION_GET
+                           ? g->config.self
+                           : q->node;
     int error;
 
     if (part->ask->lane == GATEWAY_WAITS && g->n_waits > GATEWAY_WAITS_MAX) {
         error = ORDERSCHED_BUSY;
-    } else if (MUTANT(HTTP_PAID_AT_ONCE) && is_of(operation, OPERATION_PAY)) {
+    } else if (MUTANT(HTTP_PAID_AT_ONCE) && operation->code == OPERATION_PAY) {
         error = pay_at_once(part, q, operation, &part->call);
     } else {
         error = part_submit(part, q, operation, node, part_answered_cb, &part->call);
@@ -314,15 +304,11 @@ static enum gateway_lane question_lane(const struct gateway_question *q)
     enum gateway_lane lane = GATEWAY_READS;
 
     for (unsigned i = 0; i < q->n; i++) {
-        struct operation op;
-        if (operation_decode(q->operations[i].bytes, q->operations[i].len, &op) != ORDERSCHED_OK) {
-            continue; /* it will be refused */
-        }
-        if (op.code == OPERATION_RESERVE) {
+        enum operation_code code = q->operations[i].code;
+        if (code == OPERATION_RESERVE) {
             return GATEWAY_WAITS;
         }
-        lane = operation_is_read(op.code) || op.code == OPERATION_MEMBER_LIST ? lane
-                                                                              : GATEWAY_WRITES;
+        lane = operation_is_read(code) || code == OPERATION_MEMBER_LIST ? lane : GATEWAY_WRITES;
     }
     return lane;
 }

@@ -81,7 +81,7 @@ struct gateway_question {
     void *arg;
 };
 /* Does it change anything, in the log or beside it? */
-bool gateway_changes(const struct front_operation *operation);
+bool gateway_changes(enum operation_code code);
 /* NULL: no memory. */
 struct gateway_ask *gateway_ask(struct gateway *g, const struct gateway_question *question);
 /* Nobody waits for it any more. */

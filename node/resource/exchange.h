@@ -60,7 +60,8 @@ void exchange_refuse(struct exchange *x, unsigned status, const char *name, cons
 /* One encoded operation. A request id of 16 zero bytes is made by the front (its own id, or the one that idempotency
  * key, method and path give). */
 struct front_operation {
-    const uint8_t *bytes;
+    enum operation_code code;
+    const uint8_t *bytes; /* all of it, encoded */
     size_t len;
 };
 /* Ask the leader; on_done(x, answers, n) once, when all n have ended (each answer's body and text live until on_done returns); never from inside

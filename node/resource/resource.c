@@ -144,7 +144,7 @@ void resource_ask(struct exchange *x, const struct operation *op, resource_done 
     struct buffer b = {.wipes = true}; /* it may hold a route's secret */
 
     if (encode(x, op, &b)) {
-        front_ask(x, &(struct front_operation){b.data, b.len}, 1, on_done);
+        front_ask(x, &(struct front_operation){op->code, b.data, b.len}, 1, on_done);
     }
     buffer_free(&b);
 }
@@ -155,7 +155,7 @@ void resource_ask_node(struct exchange *x, uint64_t node, const struct operation
     struct buffer b = {0};
 
     if (encode(x, op, &b)) {
-        front_ask_node(x, node, &(struct front_operation){b.data, b.len}, on_done);
+        front_ask_node(x, node, &(struct front_operation){op->code, b.data, b.len}, on_done);
     }
     buffer_free(&b);
 }

@@ -244,7 +244,8 @@ static void take_operation(const struct exchange *x, struct batch *b, const json
     } else {
         size_t before = b->bytes.len;
         operation_encode(&b->bytes, &r.op);
-        b->asked[b->n_asked++].len = b->bytes.len - before;
+        b->asked[b->n_asked++] = (struct front_operation){.code = r.op.code,
+                                                          .len = b->bytes.len - before};
     }
     order_request_free(&r);
 }

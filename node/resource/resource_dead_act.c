@@ -119,7 +119,8 @@ static void add(struct acting *a, const struct exchange *x, struct slice id)
 
     request_key_make(x, &id, request_id);
     operation_encode(&a->asked, &op);
-    a->operations[a->n_asked++].len = a->asked.len - before;
+    a->operations[a->n_asked++] = (struct front_operation){.code = op.code,
+                                                           .len = a->asked.len - before};
     a->matched++;
 }
 

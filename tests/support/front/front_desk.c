@@ -104,7 +104,7 @@ static void keep_asked(struct front_desk *d, const struct front_operation *opera
         buffer_append(b, operations[i].bytes, operations[i].len);
         int rv = operation_decode(b->data, b->len, &op);
         assert(rv == ORDERSCHED_OK); /* what a node would refuse is refused before */
-        assert(op.bytes.len == b->len);
+        assert(op.bytes.len == b->len && op.code == operations[i].code);
     }
     d->on_done = on_done;
     d->rounds++;
