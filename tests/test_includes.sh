@@ -94,7 +94,7 @@ arrows=(
     'node/config: client/text client/wire node/host raft/transport'
     'node/resource: client client/base client/json client/text client/wire node/metrics'
     'node/scheduler: client/base client/callback client/text client/wire node/callback node/commit node/dispatch node/host node/metrics raft raft/consensus raft/core raft/peer'
-    'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft raft/loop raft/tls'
+    'node/front: client/base client/json client/lib client/text client/wire node/api node/host node/metrics node/resource raft raft/loop raft/memory raft/tls'
     'node: client/base client/text node/api node/callback node/config node/front node/host node/metrics node/scheduler raft raft/consensus raft/disk raft/memory raft/peer raft/tls raft/transport'
 )
 # The folders with sources, and what they include of other folders: "from: to".

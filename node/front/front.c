@@ -52,7 +52,7 @@ static void front_check_cb(uv_check_t *check)
     }
     turns_run(f);
     packing_run(f);
-    if (f->daemon_ready || server_has_more(f) || f->first_turn != NULL ||
+    if (f->daemon_ready || server_has_more(f) || !link_empty(&f->turns) ||
         packer_has_more(&f->packer)) {
         uv_idle_start(&f->again, front_again_cb);
     } else {
@@ -302,7 +302,8 @@ struct front *front_new(const struct front_config *config, char *why, size_t why
         return NULL;
     }
     f->config = *config;
-    f->last_turn = &f->first_turn;
+    link_head_init(&f->turns);
+    packer_init(&f->packer);
     api_seats_init(&f->seats, FRONT_CONNECTIONS_MAX);
     api_unfinished_init(&f->bodies, FRONT_BODIES_MAX);
     api_unfinished_init(&f->answers, FRONT_ANSWERS_MAX);

@@ -71,8 +71,8 @@ struct front_exchange {
     struct call_caller caller;
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
-    void (*go_on)(struct exchange *x); /* in its turn; NULL: it has none... */
-    struct front_exchange *next_turn;  /* ...in the queue of those that have */
+    void (*go_on)(struct exchange *x); /* in its turn, while it is linked... */
+    struct link turn;                  /* ...in front.turns */
     unsigned n_headers;
     struct {
         char *name, *value;
@@ -112,7 +112,7 @@ struct front {
     unsigned n_by_fd;
     struct api_unfinished bodies, answers;
     struct packer packer;
-    struct front_exchange *first_turn, **last_turn; /* whose answers are made in slices */
+    struct link turns; /* of exchanges whose answers are made in slices */
     bool stopping, ended;
     uint64_t stop_until_ms;
     uint64_t rested_ms, logged_ms;

@@ -12,6 +12,17 @@
 
 enum { AT_ONCE, IN_TURN };
 
+void packer_init(struct packer *p)
+{
+    *p = (struct packer){.waiting = 0};
+    link_head_init(&p->queue);
+}
+
+static struct packer_job *job_of_link(struct link *link)
+{
+    return (struct packer_job *)(void *)((char *)link - offsetof(struct packer_job, link));
+}
+
 static size_t worth_it(size_t len)
 {
     return len / 3 * 2;
@@ -60,36 +71,21 @@ uint8_t *packer_pack(struct packer *p, const void *in, size_t len, size_t *out_l
 
 bool packer_begin(struct packer *p, struct packer_job *job, const void *in, size_t len)
 {
-    assert(!job->waits);
+    assert(!packer_job_waits(job));
     if (p->waiting + len > PACKER_WAITING_MAX) {
         return false;
     }
-    *job = (struct packer_job){.waits = true, .in = in, .len = len, .out_cap = worth_it(len)};
-    *(p->first != NULL ? &p->last->next : &p->first) = job;
-    p->last = job;
+    *job = (struct packer_job){.in = in, .len = len, .out_cap = worth_it(len)};
+    link_append(&p->queue, &job->link);
     p->waiting += len;
     return true;
 }
 
-static void packer_leave(struct packer *p, struct packer_job *job)
-{
-    struct packer_job *before = NULL;
-
-    for (struct packer_job *j = p->first; j != job; j = j->next) {
-        assert(j != NULL);
-        before = j;
-    }
-    *(before != NULL ? &before->next : &p->first) = job->next;
-    p->last = p->last == job ? before : p->last;
-    p->waiting -= job->len;
-    job->waits = false;
-    job->next = NULL;
-    assert((p->first == NULL) == (p->waiting == 0));
-}
-
 static struct packer_job *packer_end(struct packer *p, struct packer_job *job, bool packed)
 {
-    packer_leave(p, job);
+    link_remove(&job->link);
+    p->waiting -= job->len;
+    assert(link_empty(&p->queue) == (p->waiting == 0));
     if (packed) {
         uint8_t *shorter = realloc(job->out, job->out_len);
         job->out = shorter != NULL ? shorter : job->out;
@@ -102,11 +98,10 @@ static struct packer_job *packer_end(struct packer *p, struct packer_job *job, b
 
 struct packer_job *packer_run(struct packer *p)
 {
-    struct packer_job *job = p->first;
-
-    if (job == NULL) {
+    if (!packer_has_more(p)) {
         return NULL;
     }
+    struct packer_job *job = job_of_link(p->queue.next);
     if (job->out == NULL) {
         job->out = packer_stream(p, IN_TURN) != NULL ? malloc(job->out_cap) : NULL;
         if (job->out == NULL) {
@@ -134,14 +129,14 @@ struct packer_job *packer_run(struct packer *p)
 
 void packer_drop(struct packer *p, struct packer_job *job)
 {
-    if (job->waits) {
+    if (packer_job_waits(job)) {
         (void)packer_end(p, job, false);
     }
 }
 
 void packer_close(struct packer *p)
 {
-    assert(p->first == NULL);
+    assert(!packer_has_more(p));
     for (unsigned i = 0; i < sizeof p->streams / sizeof p->streams[0]; i++) {
         if (p->streams[i] != NULL) {
             (void)deflateEnd(p->streams[i]);

@@ -16,26 +16,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../raft/memory/link.h"
+
 #define PACKER_LEAST 1024u        /* bytes: what is shorter goes in one packet anyway */
 #define PACKER_SLICE (16u * 1024) /* bytes at a time; up to here it is packed at once */
 #define PACKER_WAITING_MAX (4u * 1024 * 1024)
 
 struct z_stream_s;
 
-struct packer_job { /* part of what is answered; zero it to start */
-    struct packer_job *next;
-    bool waits; /* it is in the queue */
+struct packer_job {   /* part of what is answered; zero it to start */
+    struct link link; /* linked while it waits */
     const uint8_t *in;
     size_t len, at;
     uint8_t *out; /* malloc'ed */
     size_t out_len, out_cap;
 };
 
-struct packer {                    /* zero it to start */
+struct packer {
     struct z_stream_s *streams[2]; /* of what is packed at once, and of the first of the queue */
-    struct packer_job *first, *last;
+    struct link queue;
     size_t waiting; /* bytes, of all in the queue */
 };
+
+void packer_init(struct packer *p);
 
 /* At once. NULL: it does not become shorter by a third, or there is no memory. Else malloc'ed. */
 uint8_t *packer_pack(struct packer *p, const void *in, size_t len, size_t *out_len);
@@ -45,9 +48,13 @@ bool packer_begin(struct packer *p, struct packer_job *job, const void *in, size
  * NULL: none has. */
 struct packer_job *packer_run(struct packer *p);
 void packer_drop(struct packer *p, struct packer_job *job); /* one that does not wait: nothing */
+static inline bool packer_job_waits(const struct packer_job *job)
+{
+    return link_linked(&job->link);
+}
 static inline bool packer_has_more(const struct packer *p)
 {
-    return p->first != NULL;
+    return !link_empty(&p->queue);
 }
 void packer_close(struct packer *p); /* nothing waits any more */
 

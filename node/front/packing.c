@@ -38,7 +38,7 @@ bool exchange_pack(struct front_exchange *e)
 
 void exchange_pack_no_more(struct front_exchange *e)
 {
-    if (e->job.waits) {
+    if (packer_job_waits(&e->job)) {
         packer_drop(&e->front->packer, &e->job);
         exchange_respond(e);
     }

@@ -3,42 +3,32 @@
 
 #include "front_internal.h"
 
+static struct front_exchange *exchange_of_turn(struct link *link)
+{
+    return (struct front_exchange *)(void *)((char *)link - offsetof(struct front_exchange, turn));
+}
+
 void exchange_go_on(struct exchange *x, void (*go_on)(struct exchange *x))
 {
     struct front_exchange *e = exchange_of(x);
-    struct front *f = e->front;
 
-    assert(!e->answered && e->go_on == NULL);
+    assert(!e->answered);
     e->go_on = go_on;
-    e->next_turn = NULL;
-    *f->last_turn = e;
-    f->last_turn = &e->next_turn;
+    link_append(&e->front->turns, &e->turn);
 }
 
 void exchange_drop_turn(struct front_exchange *e)
 {
-    struct front *f = e->front;
-    struct front_exchange **at = &f->first_turn;
-
-    if (e->go_on == NULL) {
-        return;
+    if (link_linked(&e->turn)) {
+        link_remove(&e->turn);
     }
-    while (*at != e) {
-        assert(*at != NULL);
-        at = &(*at)->next_turn;
-    }
-    *at = e->next_turn;
-    f->last_turn = f->last_turn == &e->next_turn ? at : f->last_turn;
-    e->go_on = NULL;
 }
 
 void turns_run(struct front *f)
 {
-    struct front_exchange *e = f->first_turn;
-
-    if (e != NULL) {
-        void (*go_on)(struct exchange * x) = e->go_on;
-        exchange_drop_turn(e);
-        go_on(&e->x);
+    if (!link_empty(&f->turns)) {
+        struct front_exchange *e = exchange_of_turn(f->turns.next);
+        link_remove(&e->turn);
+        e->go_on(&e->x);
     }
 }

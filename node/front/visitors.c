@@ -15,8 +15,7 @@
 
 #define VISITOR_KEEPALIVE_S 60
 #define VISITOR_LOGGED_MAX 8
-#define VISITOR_SEND_BYTES \
-    (128 * 1024) /* that the kernel keeps of an answer, instead of up to 4 MiB */
+#define VISITOR_SEND_BYTES (128 * 1024) /* of an answer in the kernel, instead of up to 4 MiB */
 
 static const struct http_flaw too_slow = {408, "REQUEST_TIMEOUT",
                                           "The request was not complete within 10 seconds."};
@@ -54,17 +53,27 @@ static void visitor_cut(struct visitor *v)
     (void)shutdown(v->fd, SHUT_RDWR);
 }
 
-/* Whatever it waits for. */
-static void visitor_dismiss(struct visitor *v)
+/* What it asked waits no longer, so that the library can let go of it. True: it is for the caller to answer. */
+static bool visitor_waits_no_more(struct visitor *v)
 {
     struct front_exchange *e = v->exchange;
 
-    visitor_cut(v);
-    if (e != NULL && e->suspended && e->answered) {
+    if (e == NULL || !e->suspended) {
+        return false;
+    }
+    if (e->answered) {
         exchange_pack_no_more(e);
-    } else if (e != NULL && e->suspended) { /* it is not sent */
-        exchange_abandon(e);
-        exchange_refuse(&e->x, 503, "GONE", "The client has gone.", NULL);
+        return false;
+    }
+    exchange_abandon(e);
+    return true;
+}
+
+static void visitor_dismiss(struct visitor *v)
+{
+    visitor_cut(v);
+    if (visitor_waits_no_more(v)) { /* it is not sent */
+        exchange_refuse(&v->exchange->x, 503, "GONE", "The client has gone.", NULL);
     }
 }
 
@@ -436,13 +445,8 @@ void visitors_close_idle(struct front *f)
 void visitors_close(struct front *f)
 {
     for (struct visitor *v = f->visitors; v != NULL; v = v->next) {
-        struct front_exchange *e = v->exchange;
-        /* The library must not end with one that is suspended. */
-        if (e != NULL && e->suspended && e->answered) {
-            exchange_pack_no_more(e);
-        } else if (e != NULL && e->suspended) {
-            exchange_abandon(e);
-            exchange_problem(&e->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
+        if (visitor_waits_no_more(v)) { /* the library must not end with one that is suspended */
+            exchange_problem(&v->exchange->x, ORDERSCHED_SHUTTING_DOWN, NULL, NULL);
         }
         visitor_cut(v);
     }

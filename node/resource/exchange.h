@@ -34,8 +34,7 @@ struct exchange {
     uint32_t if_match; /* a version */
     unsigned patience_ms;
     uint64_t patience_until_ms;
-    bool
-        shows_secret; /* the answer has what was made for the client, and is shown once: never with gzip */
+    bool shows_secret; /* what was made for the client is in the answer, and never with gzip */
     /* what the resource keeps between its calls; freed with free_state(state) at the end, answered or not */
     void *state;
     void (*free_state)(void *state);

@@ -47,10 +47,11 @@ static void assert_unpacks(const uint8_t *out, size_t out_len, const char *text,
 
 static void what_is_short_is_packed_at_once(void **state)
 {
-    struct packer p = {0};
+    struct packer p;
     char *text = rows(PACKER_SLICE);
 
     (void)state;
+    packer_init(&p);
     for (size_t len = PACKER_LEAST; len <= PACKER_SLICE; len += 997) {
         size_t out_len = 0;
         uint8_t *out = packer_pack(&p, text, len, &out_len);
@@ -65,13 +66,14 @@ static void what_is_short_is_packed_at_once(void **state)
 
 static void what_is_long_takes_a_slice_at_a_time_and_its_turn(void **state)
 {
-    struct packer p = {0};
+    struct packer p;
     struct packer_job jobs[3] = {0};
     size_t lens[3] = {MIB, PACKER_SLICE + 1, 3 * PACKER_SLICE};
     unsigned slices[3] = {MIB / PACKER_SLICE, 2, 3};
     char *text = rows(MIB);
 
     (void)state;
+    packer_init(&p);
     for (unsigned i = 0; i < 3; i++) {
         assert_true(packer_begin(&p, &jobs[i], text, lens[i]));
     }
@@ -85,7 +87,7 @@ static void what_is_long_takes_a_slice_at_a_time_and_its_turn(void **state)
             free(out);
         }
         assert_ptr_equal(packer_run(&p), &jobs[i]);
-        assert_false(jobs[i].waits);
+        assert_false(packer_job_waits(&jobs[i]));
         assert_unpacks(jobs[i].out, jobs[i].out_len, text, lens[i]);
         free(jobs[i].out);
     }
@@ -97,7 +99,7 @@ static void what_is_long_takes_a_slice_at_a_time_and_its_turn(void **state)
 
 static void what_does_not_become_shorter_is_given_up_early(void **state)
 {
-    struct packer p = {0};
+    struct packer p;
     struct packer_job job = {0};
     struct random random = random_start();
     char *text = malloc(MIB);
@@ -105,6 +107,7 @@ static void what_does_not_become_shorter_is_given_up_early(void **state)
     size_t out_len;
 
     (void)state;
+    packer_init(&p);
     assert_non_null(text);
     for (unsigned i = 0; i < MIB; i++) { /* as base64 has it: six bits a byte */
         text[i] = (char)('0' + random_below(&random, 64));
@@ -123,11 +126,12 @@ static void what_does_not_become_shorter_is_given_up_early(void **state)
 
 static void too_much_does_not_wait_and_who_has_gone_leaves(void **state)
 {
-    struct packer p = {0};
+    struct packer p;
     struct packer_job jobs[5] = {0}, none = {0};
     char *text = rows(MIB);
 
     (void)state;
+    packer_init(&p);
     for (unsigned i = 0; i < 4; i++) {
         assert_true(packer_begin(&p, &jobs[i], text, MIB));
     }
