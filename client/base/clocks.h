@@ -6,6 +6,7 @@
 #ifndef CLOCKS_H
 #define CLOCKS_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -49,6 +50,27 @@ static inline uint64_t clocks_wall_us(void)
 static inline uint64_t clocks_wall_ms(void)
 {
     return clocks_read_ns(CLOCK_REALTIME) / 1000000;
+}
+
+/* What all threads of this process have had of the processors, in seconds. */
+static inline double clocks_process_cpu_s(void)
+{
+    return (double)clocks_read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9;
+}
+
+/* A condition whose waits end by CLOCK_MONOTONIC. 0, or the error of pthreads. */
+static inline int clocks_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int rv = pthread_condattr_init(&attr);
+
+    if (rv != 0) {
+        return rv;
+    }
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    rv = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return rv;
 }
 
 /* So much later by a clock, for the waits of pthreads. */

@@ -297,26 +297,20 @@ static int client_init_tls(struct ordersched_client *c, const struct ordersched_
 
 static int client_init_locks(struct ordersched_client *c)
 {
-    pthread_condattr_t attr;
-
-    if (pthread_condattr_init(&attr) != 0) {
-        return ORDERSCHED_NO_MEMORY;
-    }
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     int rv = pthread_mutex_init(&c->mutex, NULL);
-    if (rv == 0 && (rv = pthread_cond_init(&c->work, &attr)) != 0) {
+
+    if (rv == 0 && (rv = clocks_cond_init(&c->work)) != 0) {
         pthread_mutex_destroy(&c->mutex);
     }
-    if (rv == 0 && (rv = pthread_cond_init(&c->caller_work, &attr)) != 0) {
+    if (rv == 0 && (rv = clocks_cond_init(&c->caller_work)) != 0) {
         pthread_cond_destroy(&c->work);
         pthread_mutex_destroy(&c->mutex);
     }
-    if (rv == 0 && (rv = pthread_cond_init(&c->time, &attr)) != 0) {
+    if (rv == 0 && (rv = clocks_cond_init(&c->time)) != 0) {
         pthread_cond_destroy(&c->caller_work);
         pthread_cond_destroy(&c->work);
         pthread_mutex_destroy(&c->mutex);
     }
-    pthread_condattr_destroy(&attr);
     return rv == 0 ? ORDERSCHED_OK : ORDERSCHED_NO_MEMORY;
 }
 

@@ -64,18 +64,12 @@ static bool copy_path(const char *path, const char **copy)
 
 static bool init_locks(struct client_diagnosis *d)
 {
-    pthread_condattr_t attr;
-
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     bool good = pthread_mutex_init(&d->mutex, NULL) == 0;
-    if (good && pthread_cond_init(&d->ended, &attr) != 0) {
+
+    if (good && clocks_cond_init(&d->ended) != 0) {
         pthread_mutex_destroy(&d->mutex);
         good = false;
     }
-    pthread_condattr_destroy(&attr);
     return good;
 }
 

@@ -60,17 +60,11 @@ static void client_nng_destroy(struct client_nng *t)
 /* False: no memory, and nothing of it is left. */
 static bool client_nng_init_locks(struct client_nng *t)
 {
-    pthread_condattr_t attr;
-
-    if (pthread_condattr_init(&attr) != 0) {
-        return false;
-    }
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     int rv = pthread_mutex_init(&t->shared.mutex, NULL);
-    if (rv == 0 && (rv = pthread_cond_init(&t->change, &attr)) != 0) {
+
+    if (rv == 0 && (rv = clocks_cond_init(&t->change)) != 0) {
         pthread_mutex_destroy(&t->shared.mutex);
     }
-    pthread_condattr_destroy(&attr);
     return rv == 0;
 }
 

@@ -176,13 +176,8 @@ static void *judge_main(void *arg)
 
 static void judge_init_sync(struct sink_judge *j)
 {
-    pthread_condattr_t attributes;
-
     pthread_mutex_init(&j->mutex, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&j->woken, &attributes);
-    pthread_condattr_destroy(&attributes);
+    (void)clocks_cond_init(&j->woken);
 }
 
 struct sink_judge *sink_judge_start(const struct sink_options *o,

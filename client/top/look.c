@@ -150,8 +150,7 @@ struct looker {
 /* Until the next look is due; false: it is not to look any more. */
 static bool wait_for_next(struct looker *l)
 {
-    uint64_t until_ms = clocks_running_ms() + l->interval_ms;
-    struct timespec until = {(time_t)(until_ms / 1000), (long)(until_ms % 1000) * 1000000};
+    struct timespec until = clocks_in_ms(CLOCK_MONOTONIC, l->interval_ms);
     int rv = 0;
 
     while (!l->stops && !l->at_once && (l->paused || rv != ETIMEDOUT)) {
@@ -189,7 +188,6 @@ struct looker *looker_start(ordersched_client *client, const char *endpoints, un
                             uint64_t interval_ms)
 {
     struct looker *l = calloc(1, sizeof *l);
-    pthread_condattr_t attr;
 
     if (l == NULL) {
         return NULL;
@@ -200,10 +198,7 @@ struct looker *looker_start(ordersched_client *client, const char *endpoints, un
     l->interval_ms = interval_ms;
     l->looks = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pthread_mutex_init(&l->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&l->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    (void)clocks_cond_init(&l->changed);
     if (l->looks < 0 || pthread_create(&l->thread, NULL, looker_run, l) != 0) {
         free(l);
         return NULL;
@@ -248,18 +243,16 @@ void looker_pause(struct looker *l, bool paused)
 
 bool looker_stop(struct looker *l, unsigned wait_ms)
 {
-    uint64_t until_ms = clocks_running_ms() + wait_ms;
-    bool ended;
+    struct timespec until = clocks_in_ms(CLOCK_MONOTONIC, wait_ms);
+    int rv = 0;
 
     pthread_mutex_lock(&l->mutex);
     l->stops = true;
     pthread_cond_broadcast(&l->changed);
-    while (!l->ended && clocks_running_ms() < until_ms) {
-        pthread_mutex_unlock(&l->mutex);
-        usleep(5000);
-        pthread_mutex_lock(&l->mutex);
+    while (!l->ended && rv != ETIMEDOUT) {
+        rv = pthread_cond_timedwait(&l->changed, &l->mutex, &until);
     }
-    ended = l->ended;
+    bool ended = l->ended;
     pthread_mutex_unlock(&l->mutex);
     if (ended) {
         pthread_join(l->thread, NULL);

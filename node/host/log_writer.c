@@ -147,7 +147,6 @@ log_writer_start(int fd, size_t (*lost)(void *arg, uint64_t lines, char *line, s
                  void *arg)
 {
     struct log_writer *w = calloc(1, sizeof *w);
-    pthread_condattr_t monotonic;
 
     if (w == NULL) {
         return NULL;
@@ -156,11 +155,8 @@ log_writer_start(int fd, size_t (*lost)(void *arg, uint64_t lines, char *line, s
     w->lost = lost;
     w->arg = arg;
     pthread_mutex_init(&w->mutex, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->more, NULL);
-    pthread_cond_init(&w->written, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    (void)clocks_cond_init(&w->written);
     if (create_thread(w) != 0) {
         free(w);
         return NULL;

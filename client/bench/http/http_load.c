@@ -342,11 +342,6 @@ static bool load_connect_all(struct http_load *l)
     return true;
 }
 
-static double cpu_of_us_s(void)
-{
-    return (double)clocks_read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9;
-}
-
 int http_load_start(struct http_load *l, const struct http_load_config *config)
 {
     memset(l, 0, sizeof *l);
@@ -357,7 +352,7 @@ int http_load_start(struct http_load *l, const struct http_load_config *config)
         l->connections[i].c.fd = -1;
     }
     bool good = load_open_polls(l) && l->connections != NULL && load_connect_all(l);
-    l->cpu_before_s = cpu_of_us_s();
+    l->cpu_before_s = clocks_process_cpu_s();
     if (!good || pthread_create(&l->thread, NULL, load_thread, l) != 0) {
         load_free(l);
         return -1;
@@ -383,7 +378,7 @@ void http_load_finish(struct http_load *l, struct engine_result *result)
         .done = l->done,
         .failed = l->failed,
         .seconds = (double)(l->last_us - l->began_us) / 1e6,
-        .cpu_s = cpu_of_us_s() - l->cpu_before_s,
+        .cpu_s = clocks_process_cpu_s() - l->cpu_before_s,
         .latency = l->latency,
     };
     snprintf(result->text, sizeof result->text, "%s", l->text);

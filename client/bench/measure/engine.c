@@ -384,26 +384,16 @@ static void engine_close(struct engine *e)
 
 static void engine_init(struct engine *e, const struct engine_config *config)
 {
-    pthread_condattr_t attr;
-
     memset(e, 0, sizeof *e);
     e->config = *config;
     pthread_mutex_init(&e->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&e->change, &attr);
-    pthread_condattr_destroy(&attr);
+    (void)clocks_cond_init(&e->change);
     e->clients = calloc(config->clients, sizeof *e->clients);
-}
-
-static double cpu_of_us_s(void)
-{
-    return (double)clocks_read_ns(CLOCK_PROCESS_CPUTIME_ID) / 1e9;
 }
 
 static int engine_start_threads(struct engine *e)
 {
-    e->cpu_before_s = cpu_of_us_s();
+    e->cpu_before_s = clocks_process_cpu_s();
     e->began_us = clocks_running_us();
     atomic_store(&e->last_us, e->began_us);
     for (unsigned i = 0; i < e->config.clients; i++) {
@@ -493,6 +483,6 @@ void engine_finish(struct engine *e, struct engine_result *result)
     result->first_error = e->first_error;
     memcpy(result->text, e->text, sizeof result->text);
     result->seconds = (double)(atomic_load(&e->last_us) - e->began_us) / 1e6;
-    result->cpu_s = cpu_of_us_s() - e->cpu_before_s;
+    result->cpu_s = clocks_process_cpu_s() - e->cpu_before_s;
     engine_close(e);
 }

@@ -12,14 +12,9 @@
 int calls_open(struct calls *c, const struct replay_config *config,
                const struct bench_orders *orders, ordersched_client *client)
 {
-    pthread_condattr_t attributes;
-
     *c = (struct calls){.config = config, .orders = orders, .client = client};
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&c->mutex, NULL);
-    pthread_cond_init(&c->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    (void)clocks_cond_init(&c->wake);
     c->cap_heap = KINDS * orders->n; /* each slot is in the heap at most once */
     c->history = calloc(orders->n, sizeof *c->history);
     c->slots = calloc(c->cap_heap, sizeof *c->slots);
