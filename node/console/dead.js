@@ -72,6 +72,7 @@ export const view = {
     const form = el('form', { class: 'search', on: { submit: (e) => {
       e.preventDefault();
       state.filter = Object.fromEntries(new FormData(form));
+      more?.remove(); // it would go on with what was looked for before
       again();
     } } },
     el('label', {}, t('route'), el('select', { name: 'route' },
@@ -97,10 +98,10 @@ export const view = {
       } catch (e) { state.failed(e); }
       again();
     }
+    const more = moreOf(found, SHOWN, (from) => { state.filter = { ...filter, ...from }; again(); });
     return [el('h2', { text: t('dead') }), form, table(t('dead'), [
       [t('id'), orderLink, 'id'], [t('route'), (o) => o.route], [t('attempts'), (o) => number(o.attempts), 'n'],
       [t('since'), (o) => moment(o.died_ms)], [t('reason'), (o) => visible(reasonOf(o)), 'id'],
-    ], found.rows, noneOf(found)),
-    moreOf(found, SHOWN, (from) => { state.filter = { ...filter, ...from }; again(); })];
+    ], found.rows, noneOf(found)), more];
   },
 };

@@ -56,6 +56,7 @@ function list(state, data, again) {
   const form = el('form', { class: 'search', role: 'search', on: { submit: (e) => {
     e.preventDefault();
     state.query = Object.fromEntries(new FormData(form));
+    more?.remove(); // it would go on with what was looked for before
     again();
   } } },
   el('label', {}, t('prefix'), el('input', { name: 'prefix', value: query.prefix || '', maxlength: 128, autocomplete: 'off' })),
@@ -64,6 +65,7 @@ function list(state, data, again) {
   el('label', {}, t('route'), el('select', { name: 'route' },
     [['', t('any')], ...data.routes.map((r) => [r.name, r.name])].map(([v, text]) => el('option', { value: v, selected: query.route === v, text })))),
   el('button', { class: 'act', text: t('search') }));
+  const more = moreOf(data.page, PAGE, (from) => { state.query = { ...query, ...from }; again(); });
   let { rows } = data.page;
   if (data.exact) rows = [data.exact, ...rows.filter((o) => urlOf(o) !== urlOf(data.exact))];
   return [el('h2', { text: t('orders') }), form, table(t('orders'), [
@@ -71,8 +73,7 @@ function list(state, data, again) {
     [t('state'), (o) => stateOf(o.state)],
     [t('route'), (o) => o.route],
     [t('deadline'), (o) => moment(o.deadline_ms)],
-  ], rows, noneOf(data.page)),
-  moreOf(data.page, PAGE, (from) => { state.query = { ...query, ...from }; again(); })];
+  ], rows, noneOf(data.page)), more];
 }
 
 function eventWords(e) {
