@@ -108,12 +108,12 @@ static bool take_page(struct trail *t, const struct ask_reply *reply)
     return true;
 }
 
-static int print_trail(const struct ctl *ctl, struct trail *t)
+static int print_trail(struct trail *t)
 {
     int rv = rows_print(&t->rows, "rows",
                         json_pack("{sIsb}", "cursor", (json_int_t)t->cursor, "more", t->more));
 
-    if (rv == CTL_DONE && t->more && (!ctl->json || ctl->lines) && !ctl->reader_left) {
+    if (rv == CTL_DONE && t->more && rows_want_hint(&t->rows)) {
         fprintf(stderr, "orderctl: audit: there may be more: --cursor %llu\n",
                 (unsigned long long)t->cursor);
     }
@@ -128,8 +128,7 @@ static int read_trail(struct ctl *ctl, struct trail *t, struct operation *op)
         op->since_ms = t->cursor;
         ask_leader(ctl->client, op, ctl->timeout_ms, &reply);
         if (reply.error == ORDERSCHED_OK && !take_page(t, &reply)) {
-            reply.error = ORDERSCHED_INVALID;
-            snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+            ctl_malformed(&reply);
         }
         int rv = reply.error == ORDERSCHED_OK ? CTL_DONE : ctl_fail(ctl, NULL, NULL, &reply);
         ask_reply_free(&reply);
@@ -137,7 +136,7 @@ static int read_trail(struct ctl *ctl, struct trail *t, struct operation *op)
             return rv;
         }
     } while (rows_flush(&t->rows) && t->more && t->left > 0);
-    return print_trail(ctl, t);
+    return print_trail(t);
 }
 
 static struct slice slice_of(const char *text)

@@ -442,8 +442,7 @@ static int run_members(struct ctl *ctl)
                (const char *const[]){"ID", "ADDRESS", "MEMBER", "LEADS", "STORED TO", NULL});
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
     if (reply.error == ORDERSCHED_OK && !take_members(&reply, &rows)) {
-        reply.error = ORDERSCHED_INVALID;
-        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+        ctl_malformed(&reply);
     }
     int rv = reply.error == ORDERSCHED_OK ? rows_print(&rows, "members", NULL)
                                           : ctl_fail(ctl, NULL, NULL, &reply);

@@ -64,11 +64,11 @@ static void letter_as_row(const struct dead_letter *letter, struct rows *rows)
     table_bytes(t, letter->reason.data, letter->reason.len);
 }
 
-static int print_list(const struct ctl *ctl, struct rows *rows, uint64_t n, bool more)
+static int print_list(struct rows *rows, uint64_t n, bool more)
 {
     int rv = rows_print(rows, "orders", json_pack("{sb}", "more", (int)more));
 
-    if (rv == CTL_DONE && more && (!ctl->json || ctl->lines) && !ctl->reader_left) {
+    if (rv == CTL_DONE && more && rows_want_hint(rows)) {
         fprintf(stderr, "orderctl: dead list: %llu orders shown; there may be more: --limit N\n",
                 (unsigned long long)n);
     }
@@ -104,7 +104,7 @@ static int run_list(struct ctl *ctl)
         ask_reply_free(&page.reply);
     } while (rv == CTL_DONE && rows_flush(&rows) && page.cursor_len > 0 && n < left);
     if (rv == CTL_DONE) {
-        rv = print_list(ctl, &rows, n, cut || page.cursor_len > 0);
+        rv = print_list(&rows, n, cut || page.cursor_len > 0);
     }
     rows_free(&rows);
     return rv;

@@ -70,8 +70,7 @@ int dead_next_page(struct ctl *ctl, const struct dead_filter *filter, struct dea
 
     ask_leader(ctl->client, &op, ctl->timeout_ms, &page->reply);
     if (page->reply.error == ORDERSCHED_OK && !read_page(filter, page)) {
-        page->reply.error = ORDERSCHED_INVALID;
-        snprintf(page->reply.text, sizeof page->reply.text, "the node's answer is malformed");
+        ctl_malformed(&page->reply);
     }
     return page->reply.error;
 }

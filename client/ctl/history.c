@@ -62,8 +62,7 @@ int ctl_history_ask(struct ctl *ctl, const char *id, const char *target, struct 
         ask_leader(ctl->client, &op, ctl->timeout_ms, reply);
     }
     if (reply->error == ORDERSCHED_OK && !is_whole(reply)) {
-        reply->error = ORDERSCHED_INVALID;
-        snprintf(reply->text, sizeof reply->text, "the node's answer is malformed");
+        ctl_malformed(reply);
     }
     return reply->error;
 }

@@ -150,11 +150,11 @@ static bool list_take_page(struct listing *l, const struct ask_reply *reply)
     return true;
 }
 
-static int list_print(const struct ctl *ctl, struct listing *l)
+static int list_print(struct listing *l)
 {
     int rv = rows_print(&l->rows, "orders", json_pack("{sb}", "more", l->cursor_len > 0));
 
-    if (rv == CTL_DONE && l->cursor_len > 0 && (!ctl->json || ctl->lines) && !ctl->reader_left) {
+    if (rv == CTL_DONE && l->cursor_len > 0 && rows_want_hint(&l->rows)) {
         fprintf(stderr, "orderctl: list: %llu orders shown; there may be more: --limit N\n",
                 (unsigned long long)l->n);
     }
@@ -169,8 +169,7 @@ static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
         op->cursor = (struct slice){l->cursor, l->cursor_len};
         ask_leader(ctl->client, op, ctl->timeout_ms, &reply);
         if (reply.error == ORDERSCHED_OK && !list_take_page(l, &reply)) {
-            reply.error = ORDERSCHED_INVALID;
-            snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+            ctl_malformed(&reply);
         }
         int rv = reply.error == ORDERSCHED_OK ? CTL_DONE : ctl_fail(ctl, NULL, NULL, &reply);
         ask_reply_free(&reply);
@@ -178,7 +177,7 @@ static int list_pages(struct ctl *ctl, struct listing *l, struct operation *op)
             return rv;
         }
     } while (rows_flush(&l->rows) && l->cursor_len > 0 && l->left > 0);
-    return list_print(ctl, l);
+    return list_print(l);
 }
 
 static int run_list(struct ctl *ctl)

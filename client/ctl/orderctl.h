@@ -173,6 +173,8 @@ int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQ
  * milliseconds at most for one that hangs up, and no longer than a round trip for a client port. With
  * TLS, a handshake is made there, as a client would. */
 bool ctl_names_raft_ports(const struct ctl *ctl, char *first, size_t first_len);
+/* What came for OK cannot be read: the reply becomes that error. */
+void ctl_malformed(struct ask_reply *reply);
 /* Does the reply say more than its error's name does: what keeps us from a node, say? */
 bool ctl_says_why(const struct ask_reply *reply);
 /* The first of the endpoints. */

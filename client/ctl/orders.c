@@ -384,8 +384,7 @@ static int run_get(struct ctl *ctl)
         ask_leader(ctl->client, &op, ctl->timeout_ms, &ask.reply);
     }
     if (ask.reply.error == ORDERSCHED_OK && !decode_details(&ask.reply, &d)) {
-        ask.reply.error = ORDERSCHED_INVALID;
-        snprintf(ask.reply.text, sizeof ask.reply.text, "the node's answer is malformed");
+        ctl_malformed(&ask.reply);
     }
     if (told && ask.reply.error == ORDERSCHED_OK) {
         ctl_history_ask(ctl, id, ctl_value(ctl, CTL_LOCAL) != NULL ? first : NULL, &history);

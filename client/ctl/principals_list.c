@@ -106,8 +106,7 @@ static void read_pages(struct ctl *ctl, struct rows *rows, struct ask_reply *rep
             return;
         }
         if (!take_page(reply, rows, after)) {
-            reply->error = ORDERSCHED_INVALID;
-            snprintf(reply->text, sizeof reply->text, "the node's answer is malformed");
+            ctl_malformed(reply);
             return;
         }
         ask_reply_free(reply);

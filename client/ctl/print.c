@@ -167,6 +167,12 @@ int ctl_none_answered(const struct ctl *ctl, bool denied)
     return CTL_UNKNOWN;
 }
 
+void ctl_malformed(struct ask_reply *reply)
+{
+    reply->error = ORDERSCHED_INVALID;
+    snprintf(reply->text, sizeof reply->text, "the node's answer is malformed");
+}
+
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply)
 {

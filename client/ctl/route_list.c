@@ -76,8 +76,7 @@ int ctl_route_list_run(struct ctl *ctl)
     rows_begin(&rows, ctl, route_columns);
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
     if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes)) {
-        reply.error = ORDERSCHED_INVALID;
-        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+        ctl_malformed(&reply);
     }
     for (size_t i = 0; i < json_array_size(routes); i++) {
         if (rows_are_json(&rows)) {
@@ -151,8 +150,7 @@ int ctl_route_show_run(struct ctl *ctl)
 
     ask_leader(ctl->client, &op, ctl->timeout_ms, &reply);
     if (reply.error == ORDERSCHED_OK && !take_routes(&reply, routes)) {
-        reply.error = ORDERSCHED_INVALID;
-        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+        ctl_malformed(&reply);
     }
     int rv = reply.error == ORDERSCHED_OK ? print_route(ctl, routes) : -1;
     if (rv < 0) {

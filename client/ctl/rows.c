@@ -38,6 +38,11 @@ bool rows_flush(struct rows *rows)
     return !rows->ctl->lines || !ferror(stdout);
 }
 
+bool rows_want_hint(const struct rows *rows)
+{
+    return (!rows->ctl->json || rows->ctl->lines) && !rows->ctl->reader_left;
+}
+
 int rows_print(struct rows *rows, const char *key, json_t *rest)
 {
     if (rows->ctl->lines) {

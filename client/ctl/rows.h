@@ -20,6 +20,9 @@ bool rows_are_json(const struct rows *rows);
 void rows_add(struct rows *rows, json_t *row);
 /* A page ends: send on what has come. False: nobody takes it any more, so ask for no more. */
 bool rows_flush(struct rows *rows);
+/* Is what stderr may say beside the rows, that there are more, for somebody? With -w json the object says so, and a
+ * reader that has left does not ask. */
+bool rows_want_hint(const struct rows *rows);
 /* All that was wanted is there: print it, as `key` of an object with the members of `rest` (released; or NULL)
  * with -w json. Returns the exit code. */
 int rows_print(struct rows *rows, const char *key, json_t *rest);

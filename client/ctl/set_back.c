@@ -91,8 +91,7 @@ static int run_set_back(struct ctl *ctl)
     ask_leader(ctl->client, &op, ctl->given_timeout ? ctl->timeout_ms : SET_BACK_TIMEOUT_MS,
                &reply);
     if (reply.error == ORDERSCHED_OK && !take_told(&reply, &told)) {
-        reply.error = ORDERSCHED_INVALID;
-        snprintf(reply.text, sizeof reply.text, "the node's answer is malformed");
+        ctl_malformed(&reply);
     }
     if (reply.error != ORDERSCHED_OK) {
         rv = ctl_fail(ctl, NULL, NULL, &reply);
