@@ -128,7 +128,8 @@ struct history_fault {
     uint64_t nodes; /* whom it struck: bit N of node N, up to 63 */
     uint64_t term;  /* that one of its nodes led; 0: not told */
     int64_t begin_ns;
-    int64_t end_ns; /* HISTORY_NEVER: not healed */
+    int64_t struck_ns; /* all whom it stops were stopped by then; HISTORY_NEVER: not told */
+    int64_t end_ns;    /* HISTORY_NEVER: not healed */
     uint32_t line;
     uint32_t end_line;
 };

@@ -166,9 +166,9 @@ static uint64_t nodes_of(const struct edn *v)
     return mask;
 }
 
-static const char *end_fault(struct lines *l, const struct line *line, uint32_t f, uint32_t details)
+/* The latest that has begun and not ended, of these details if there is one. NULL: none. */
+static struct history_fault *open_fault(struct history *h, uint32_t f, uint32_t details)
 {
-    struct history *h = l->history;
     struct history_fault *found = NULL;
 
     for (size_t i = h->n_faults; i > 0; i--) {
@@ -182,11 +182,25 @@ static const char *end_fault(struct lines *l, const struct line *line, uint32_t 
             }
         }
     }
+    return found;
+}
+
+/* It goes on: it has struck, or it ends. */
+static const char *continue_fault(struct lines *l, const struct line *line, uint32_t f,
+                                  uint32_t details, bool ends)
+{
+    struct history_fault *found = open_fault(l->history, f, details);
+
     if (found == NULL) {
-        return lines_error(l, "the end of a fault :%.40s that did not begin", line->f);
+        return lines_error(l, "the %s of a fault :%.40s that did not begin",
+                           ends ? "end" : "stroke", line->f);
     }
-    found->end_ns = line->time_ns;
-    found->end_line = line->index;
+    if (ends) {
+        found->end_ns = line->time_ns;
+        found->end_line = line->index;
+    } else {
+        found->struck_ns = line->time_ns;
+    }
     return NULL;
 }
 
@@ -200,8 +214,8 @@ const char *lines_take_nemesis(struct lines *l, const struct line *line)
     }
     uint32_t f = names_number(&h->names, line->f, strlen(line->f));
     uint32_t details = describe_fault(l, line->value);
-    if (edn_is_keyword(phase, "end")) {
-        return end_fault(l, line, f, details);
+    if (edn_is_keyword(phase, "end") || edn_is_keyword(phase, "struck")) {
+        return continue_fault(l, line, f, details, edn_is_keyword(phase, "end"));
     }
     *JUDGE_ADD(h->faults, h->n_faults, h->cap_faults) = (struct history_fault){
         .f = f,
@@ -212,6 +226,7 @@ const char *lines_take_nemesis(struct lines *l, const struct line *line)
         .term = (uint64_t)number_or(line->value, "term", 0),
         .quiet = strcmp(line->f, "quiet") == 0,
         .begin_ns = line->time_ns,
+        .struck_ns = HISTORY_NEVER,
         /* Without a phase it is over at once. */
         .end_ns = edn_is_keyword(phase, "begin") ? HISTORY_NEVER : line->time_ns,
         .line = line->index,

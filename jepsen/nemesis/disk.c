@@ -7,7 +7,6 @@
 
 static void power_begin(struct nemesis *n, const struct fault *f)
 {
-    (void)f;
     NEMESIS_EACH(n, place)
     {
         nodes_expect_exit(&n->run->nodes, place, true);
@@ -17,6 +16,7 @@ static void power_begin(struct nemesis *n, const struct fault *f)
     {
         nodes_kill(&n->run->nodes, place);
     }
+    nemesis_struck(n, f);
 }
 
 /* The disk fails under a node that goes on running, if it does. */

@@ -230,6 +230,11 @@ static void record_begin(struct nemesis *n, const struct fault *f)
     n->details[kept] = '\0';
 }
 
+void nemesis_struck(struct nemesis *n, const struct fault *f)
+{
+    record_phase(n, f->family, "struck");
+}
+
 /* Until the time has passed or the load ends. */
 static void hold(struct nemesis *n, const struct fault *f, uint64_t ms)
 {

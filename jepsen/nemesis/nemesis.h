@@ -75,6 +75,8 @@ struct nemeses *nemesis_start(struct run *r);
 unsigned nemesis_join(struct nemeses *n);
 
 /* For faults. */
+/* All whom it stops are stopped by now, and none has been started again: that is recorded. */
+void nemesis_struck(struct nemesis *n, const struct fault *f);
 /* Remove the member of a place from the cluster, kill it, and add it again under a new id. */
 void nemesis_replace_member(struct nemesis *n, unsigned place);
 uint64_t nemesis_between(struct nemesis *n, uint64_t least, uint64_t most);

@@ -12,11 +12,11 @@
 
 static void kill_begin(struct nemesis *n, const struct fault *f)
 {
-    (void)f;
     NEMESIS_EACH(n, place)
     {
         nodes_kill(&n->run->nodes, place);
     }
+    nemesis_struck(n, f);
 }
 
 static void start_chosen(struct nemesis *n, const struct fault *f)
