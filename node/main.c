@@ -6,27 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "../client/base/descriptors.h"
 #include "config/config.h"
 #include "host/core_dump.h"
 #include "node.h"
 
 #define LARGE_BLOCK (1 << 20)   /* bytes */
 #define SPARE_MEMORY (16 << 20) /* bytes of each arena */
-
-/* Connections of clients, peers and callbacks each take a descriptor: use what the system grants,
- * not the customary 1,024. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
 
 /* Asked to stop before the node's own handlers stand: nothing was promised to anyone, and what the
  * disk holds is made for an end at any moment. */
@@ -71,7 +59,7 @@ int main(int argc, char **argv)
     /* libuv's default of 4 lets a snapshot, a segment's allocation and a name look-up keep a
      * log write waiting. Before the first use of the pool. */
     setenv("UV_THREADPOOL_SIZE", "8", 0);
-    raise_descriptor_limit();
+    (void)descriptors_raise(); /* connections of clients, peers and callbacks each take one */
     limit_what_malloc_keeps();
     if (!core_dump_without_memory()) { /* before there is any secret */
         fprintf(stderr,

@@ -3,8 +3,8 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
+#include "../base/descriptors.h"
 #include "commands.h"
 #include "http/http_load.h"
 
@@ -56,17 +56,6 @@ double http_median(double *values, unsigned n)
     return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-/* A crowd has more connections than a shell gives descriptors to a process. */
-static void raise_descriptors(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
 static int http_read(struct http_bench *b)
 {
     struct measure *m = &b->m;
@@ -110,7 +99,8 @@ int bench_http(int argc, char **argv)
     if (rv != 0) {
         return rv < 0 ? 0 : rv;
     }
-    raise_descriptors();
+    (void)
+        descriptors_raise(); /* a crowd has more connections than a shell gives descriptors to a process */
     rv = http_read(&b);
     rv = rv == 0 ? measure_open(&b.m) : rv;
     if (rv != 0) {

@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "answer.h"
 #include "../base/clocks.h"
+#include "../base/descriptors.h"
 #include "../text/units.h"
 
 #define HTTP_THREADS 2
@@ -298,18 +298,15 @@ static int listen_on(const char *address, char *errbuf, size_t errbuf_len)
 /* As many connections as there may be file descriptors. */
 static unsigned connections_max(void)
 {
-    struct rlimit limit;
+    uint64_t descriptors = descriptors_raise();
     unsigned max = HTTP_CONNECTIONS_MAX;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    if (descriptors == 0) {
         return 512;
     }
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* where it is refused, the old one stands */
-    (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < max + HTTP_DESCRIPTORS_KEPT) {
-        max = limit.rlim_cur > 2 * HTTP_DESCRIPTORS_KEPT
-                  ? (unsigned)limit.rlim_cur - HTTP_DESCRIPTORS_KEPT
+    if (descriptors < max + HTTP_DESCRIPTORS_KEPT) {
+        max = descriptors > 2 * HTTP_DESCRIPTORS_KEPT
+                  ? (unsigned)descriptors - HTTP_DESCRIPTORS_KEPT
                   : HTTP_DESCRIPTORS_KEPT;
     }
     return max;
