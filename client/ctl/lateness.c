@@ -17,7 +17,7 @@ static json_t *parts_as_json(const struct lateness_row *row)
     json_t *object = json_object();
 
     for (unsigned i = 0; i < LATENESS_PARTS; i++) {
-        const struct lateness_part *p = &row->parts[i];
+        const struct lateness_figures *p = &row->parts[i];
         json_object_set_new(object, part_names[i],
                             json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "count",
                                       (json_int_t)p->count, "p50_us", (json_int_t)p->p50, "p90_us",
@@ -61,7 +61,7 @@ void ctl_lateness_json(json_t *object, const struct ask_reply *status)
 
 /* ---- for people ---- */
 
-static void cell_us(struct table *t, const struct lateness_part *p, uint64_t us)
+static void cell_us(struct table *t, const struct lateness_figures *p, uint64_t us)
 {
     if (p->count == 0) {
         table_text(t, "-");
@@ -74,7 +74,7 @@ static void cell_us(struct table *t, const struct lateness_part *p, uint64_t us)
 
 static void row_print(struct table *t, const struct lateness_row *row)
 {
-    const struct lateness_part *total = &row->parts[LATENESS_TOTAL];
+    const struct lateness_figures *total = &row->parts[LATENESS_TOTAL];
 
     table_bytes(t, row->route.len > 0 ? (const char *)row->route.data : "(all)",
                 row->route.len > 0 ? row->route.len : 5);

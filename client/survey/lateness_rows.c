@@ -40,7 +40,7 @@ bool lateness_row_read(struct cursor *c, struct lateness_row *row)
         return false;
     }
     for (unsigned i = 0; i < LATENESS_PARTS; i++) {
-        struct lateness_part *p = &row->parts[i];
+        struct lateness_figures *p = &row->parts[i];
         uint32_t numbers = cursor_array(c);
         p->count = cursor_uint(c);
         p->p50 = cursor_uint(c);

@@ -4,25 +4,17 @@
 #define LATENESS_ROWS_H
 
 #include "../wire/cursor.h"
+#include "../wire/protocol.h"
 #include "../lib/ask.h"
 
-enum {
-    LATENESS_TIMER,
-    LATENESS_COMMIT,
-    LATENESS_QUEUE,
-    LATENESS_CALLBACK,
-    LATENESS_TOTAL,
-    LATENESS_PARTS
-};
-
-struct lateness_part {
+struct lateness_figures {
     uint64_t count, p50, p90, p99, p999, max; /* in us */
 };
 
 struct lateness_row {
     struct slice route; /* empty: all together; points into the answer */
     uint64_t deliveries, ready, window, silent_ms;
-    struct lateness_part parts[LATENESS_PARTS];
+    struct lateness_figures parts[LATENESS_PARTS];
 };
 
 /* Move to the rows in the body of a STATUS. Returns their number: 0, or one for all together, and then one for each

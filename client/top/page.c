@@ -318,7 +318,7 @@ static int by_value(const void *a, const void *b)
     return x->route < y->route ? -1 : x->route > y->route; /* by name: nothing jumps about */
 }
 
-static void us_as_cell(struct columns *c, const struct lateness_part *p, uint64_t us)
+static void us_as_cell(struct columns *c, const struct lateness_figures *p, uint64_t us)
 {
     if (p->count == 0) {
         columns_printf(c, "-");
@@ -331,7 +331,7 @@ static void us_as_cell(struct columns *c, const struct lateness_part *p, uint64_
 
 static void route_as_row(const struct page *page, const struct look_route *r, struct columns *c)
 {
-    const struct lateness_part *total = &r->row.parts[LATENESS_TOTAL];
+    const struct lateness_figures *total = &r->row.parts[LATENESS_TOTAL];
     uint64_t deliveries = r->row.parts[LATENESS_CALLBACK].count;
     char why[128];
 

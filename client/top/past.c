@@ -22,7 +22,7 @@ void past_keep(struct past *past, const struct look *before, const struct look *
     if (past->n == PAST_LOOKS_MAX) {
         memmove(past->points, past->points + 1, --past->n * sizeof *past->points);
     }
-    const struct lateness_part *total = &now->all.parts[LATENESS_TOTAL];
+    const struct lateness_figures *total = &now->all.parts[LATENESS_TOTAL];
     past->points[past->n++] = (struct past_point){
         .entries_per_s = past_rate(before, now, before->leader->status.commit,
                                    now->leader->status.commit),

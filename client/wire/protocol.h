@@ -179,6 +179,16 @@ enum history_kind {
     HISTORY_GAP = 7,     /* value: how many events are no longer known */
 };
 
+/* Where the time between a deadline and its receiver's answer went: the order in which STATUS tells it. */
+enum lateness_part {
+    LATENESS_TIMER,
+    LATENESS_COMMIT,
+    LATENESS_QUEUE,
+    LATENESS_CALLBACK,
+    LATENESS_TOTAL,
+    LATENESS_PARTS
+};
+
 /* A run of bytes inside somebody else's buffer. */
 struct slice {
     const uint8_t *data;

@@ -12,16 +12,8 @@
 #include <stdbool.h>
 
 #include "../../client/base/histogram.h"
+#include "../../client/wire/protocol.h"
 #include "../metrics/metrics.h"
-
-enum lateness_part {
-    LATENESS_TIMER,
-    LATENESS_COMMIT,
-    LATENESS_QUEUE,
-    LATENESS_CALLBACK,
-    LATENESS_TOTAL,
-    LATENESS_PARTS
-};
 
 struct lateness { /* zero it to start; about 90 KiB */
     struct histogram parts[LATENESS_PARTS];
