@@ -120,28 +120,44 @@ unsigned needs_find(const struct look *look, struct need needs[NEEDS_MAX])
     return f.n;
 }
 
-void needs_why_late(const struct look_route *r, char *out, size_t len)
+/* What holds it up now. False: nothing. */
+static bool why_it_waits(const struct look_route *r, char *out, size_t len)
 {
-    const struct lateness_part *parts = r->row.parts;
-    uint64_t p99 = parts[LATENESS_TOTAL].p99;
+    const struct lateness_row *row = &r->row;
 
     if (r->paused) {
-        snprintf(out, len, "it is paused");
-    } else if (!r->live) {
-        snprintf(out, len, "-");
-    } else if (r->row.silent_ms > 0) {
+        snprintf(out, len, "the route is paused");
+    } else if (!r->live || row->ready == 0) {
+        return false;
+    } else if (row->silent_ms > 0) {
         snprintf(out, len, "the receiver asked for silence, %llu s are left",
-                 (number)((r->row.silent_ms + 999) / 1000));
-    } else if (r->row.ready > 0 && r->row.deliveries >= r->row.window) {
+                 (number)((row->silent_ms + 999) / 1000));
+    } else if (r->window > row->window) { /* the leader halves it: it is not what is too small */
+        snprintf(out, len, "the receiver is overloaded or silent: %llu at a time, not %llu",
+                 (number)row->window, (number)r->window);
+    } else if (row->deliveries >= row->window) {
         snprintf(out, len, "the window is full: a slow receiver, or too small a window");
-    } else if (r->row.ready > 0) {
-        snprintf(out, len, "%llu orders wait for a place", (number)r->row.ready);
-    } else if (p99 > LATE_US && parts[LATENESS_CALLBACK].p99 > p99 / 2) {
-        snprintf(out, len, "the receiver takes %.1f s (p99)",
-                 (double)parts[LATENESS_CALLBACK].p99 / 1e6);
-    } else if (p99 > LATE_US && parts[LATENESS_QUEUE].p99 > parts[LATENESS_TIMER].p99) {
-        snprintf(out, len, "its orders waited for a place");
     } else {
-        snprintf(out, len, "it is not");
+        snprintf(out, len, "%llu orders wait for a place", (number)row->ready);
+    }
+    return true;
+}
+
+void needs_why_late(const struct look_route *r, char *out, size_t len)
+{
+    const struct lateness_figures *parts = r->row.parts;
+    uint64_t p99 = r->live ? parts[LATENESS_TOTAL].p99 : 0;
+
+    if (why_it_waits(r, out, len)) {
+        return;
+    }
+    if (p99 <= LATE_US) {
+        snprintf(out, len, r->live ? "it is not" : "-");
+    } else if (parts[LATENESS_CALLBACK].p99 > p99 / 2) {
+        snprintf(out, len, "not now; the receiver took up to %.1f s (p99)",
+                 (double)parts[LATENESS_CALLBACK].p99 / 1e6);
+    } else {
+        snprintf(out, len, "not now; orders waited up to %.1f s for a place (p99)",
+                 (double)parts[LATENESS_QUEUE].p99 / 1e6);
     }
 }

@@ -13,7 +13,8 @@ struct need {
 
 /* Fill `needs`, the worst first. Returns their number. */
 unsigned needs_find(const struct look *look, struct need needs[NEEDS_MAX]);
-/* Why orders of a route are late, in words. */
+/* Why orders of a route wait now; where none does, what made them late since the leader's start. What the console says
+ * (node/console/late.js). */
 void needs_why_late(const struct look_route *r, char *out, size_t len);
 
 #endif

@@ -41,7 +41,7 @@ def shows(bed):
     bed.check("what needs somebody", t.see(r"^! \d orders are dead letters.*^! Route shop-2 is paused"), t.text())
     bed.check("each node", all(t.see(r"^ +%d  (leader|follower) +127.0.0.1:%d +\d+  " % (i + 1, p))
                                for i, p in enumerate(bed.ports)), t.text())
-    bed.check("each route, and why it is late", t.see(r"^ROUTE.*^shop-2 .* it is paused$") and t.see(r"^shop-0 .* ms "),
+    bed.check("each route, and why it is late", t.see(r"^ROUTE.*^shop-2 .* the route is paused$") and t.see(r"^shop-0 .* ms "),
               t.text())
     bed.check("how it went", t.see(r"^entries/s +\d+\.\d.*^fired/s .*^late p90 +\d"), t.text())
     bed.check("what will be due in the next hour", t.see(r"^next hour +1 .*max 1.0/min"), t.text())
@@ -90,7 +90,7 @@ def fits(bed, t):
     t.resize(8, 80)
     bed.check("a page that is too long says what is not there", t.see(r"! and \d more"), t.text())
     t.resize(30, 100)
-    bed.check("and back", t.see(r"live$") and t.see(r"^shop-2 .* it is paused$"), t.text())
+    bed.check("and back", t.see(r"live$") and t.see(r"^shop-2 .* the route is paused$"), t.text())
 
 
 def outlives_nodes(bed, t):
@@ -105,7 +105,7 @@ def outlives_nodes(bed, t):
     bed.check("where nobody answers it says how old all of it is", t.see(r"NO ANSWER: as of \d+ s ago$", 60), t.text())
     first = int(re.search(r"as of (\d+) s ago", t.text()).group(1))
     bed.check("and older", t.see(r"as of %d s ago" % (first + 2)), t.text())
-    bed.check("and keeps it", re.search(r"^shop-2 .* it is paused$", t.text(), re.M) is not None, t.text())
+    bed.check("and keeps it", re.search(r"^shop-2 .* the route is paused$", t.text(), re.M) is not None, t.text())
     for p in bed.node.values():
         p.send_signal(signal.SIGCONT)
     bed.check("then it goes on by itself", t.see(r"3/3 up .* live$", 60), t.text())
