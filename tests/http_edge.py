@@ -21,6 +21,7 @@ import traceback
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "foreign"))
 import page_client as page  # noqa: E402
 from http_raw import Gone, Line, ask, ask_until, request  # noqa: E402
+from ports import free_ports  # noqa: E402
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 TESTS = []
@@ -53,32 +54,12 @@ class Cluster:
 
     def __init__(self, flags=(), tls=None):
         self.dir = tempfile.mkdtemp(prefix="osd-http-")
-        self.ports = [self.free_ports() for _ in range(3)]
+        self.ports = [free_ports(3) for _ in range(3)]
         self.flags, self.tls = list(flags), tls
         self.pids = [None] * 3
         self.peers = ",".join("%d=127.0.0.1:%d" % (i + 1, p) for i, p in enumerate(self.ports))
         for i in range(3):
             self.start(i)
-
-    taken = 12000 + os.getpid() * 31 % 15000
-
-    @classmethod
-    def free_ports(cls):
-        while True:
-            cls.taken += 3
-            try:
-                socks = []
-                for port in range(cls.taken, cls.taken + 3):
-                    sock = socket.socket()
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    sock.bind(("127.0.0.1", port))
-                    socks.append(sock)
-                return cls.taken
-            except OSError:
-                continue
-            finally:
-                for sock in socks:
-                    sock.close()
 
     def start(self, i):
         flags = list(self.flags)
@@ -953,7 +934,7 @@ def a_node_that_is_told_to_stop_answers_what_it_has():
 
 @test
 def a_port_that_is_taken_is_said_at_the_start():
-    base = Cluster.free_ports()
+    base = free_ports(3)
     taken = socket.socket()
     taken.bind(("127.0.0.1", base + 2))
     taken.listen()
@@ -964,7 +945,7 @@ def a_port_that_is_taken_is_said_at_the_start():
         same(node.returncode, 1, "exit code")
         true("cannot serve HTTP at 127.0.0.1:%d" % (base + 2) in node.stderr and
              "--http" in node.stderr, node.stderr)
-        other = Cluster.free_ports()
+        other = free_ports(3)
         for flag, port in (("127.0.0.1:%d" % other, other), ("off", None)):
             with open(data + "/log", "wb") as log:
                 node = subprocess.Popen(words + ["--http", flag], stdout=log, stderr=log)

@@ -8,7 +8,6 @@ Prints TAP; tests/test_protocol_page.sh runs it.
 """
 import base64
 import os
-import random
 import re
 import shutil
 import signal
@@ -23,6 +22,7 @@ import traceback
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support", "foreign"))
 import page_client as page  # noqa: E402
 from page_client import *  # noqa: E402,F403 the names of operations, states and errors
+from ports import free_ports  # noqa: E402
 
 BUILD = sys.argv[1] if len(sys.argv) > 1 else "build"
 DAY_MS = 86400000
@@ -69,7 +69,7 @@ class Cluster:
     def __init__(self, nodes, *flags, name="orderschedd"):
         self.flags, self.name = flags, name
         self.directory = tempfile.mkdtemp(prefix="protocol-page-")
-        self.addresses = {id: "127.0.0.1:%d" % free_ports() for id in range(1, nodes + 1)}
+        self.addresses = {id: "127.0.0.1:%d" % free_ports(3) for id in range(1, nodes + 1)}
         self.peers = ",".join("%d=%s" % item for item in self.addresses.items())
         self.running = {}
         for id in self.addresses:
@@ -124,18 +124,6 @@ class Cluster:
 def client_port(address):
     host, port = address.rsplit(":", 1)
     return "%s:%d" % (host, int(port) + 1)
-
-
-def free_ports():
-    while True:
-        port = random.randrange(20000, 32000)
-        try:
-            for each in range(port, port + 3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", each))
-            return port
-        except OSError:
-            continue
 
 
 def hello_of(node):
@@ -927,7 +915,7 @@ def members_are_listed_added_given_the_lead_and_removed(cluster):
     rows = cluster.followers()[0].one(MEMBER_LIST, flags=LOCAL).body
     same(([r[:3] for r in rows], {r[4] for r in rows}),
          ([[i, a, "voter"] for i, a in cluster.addresses.items()], {0}))
-    address = "127.0.0.1:%d" % free_ports()
+    address = "127.0.0.1:%d" % free_ports(3)
     error_of(c.do(MEMBER_ADD, 2, address), MEMBER_CHANGE, "an id that is there")
     for what in ("an address", "127.0.0.1", "127.0.0.1:99999", ""):
         error_of(leader.one(MEMBER_ADD, 4, what), INVALID, what)

@@ -1,24 +1,13 @@
 """bed.py - real nodes for the tests of orderctl that need Python: started, killed, ended; and TAP."""
 import os
 import shutil
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 
-
-def free_ports(n):
-    """The first of a run of n ports that nobody listens on."""
-    port = 20000 + os.getpid() % 8000
-    while True:
-        port += 7
-        try:
-            for i in range(n):
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", port + i))
-            return port
-        except OSError:
-            continue
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "support", "foreign"))
+from ports import free_ports  # noqa: E402
 
 
 class Bed:

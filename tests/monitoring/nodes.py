@@ -30,6 +30,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "foreign"))
 import page_client as page  # noqa: E402
 from page_client import *  # noqa: E402,F403 the names of operations, states and errors
+from ports import free_ports  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "build")
 RULES = os.path.join(TOP, "packaging", "prometheus", "alerts.yml")
@@ -63,23 +64,6 @@ def eventually(what, condition, seconds=60):
         time.sleep(0.05)
 
 
-PORTS = iter(range(20000 + os.getpid() % 400 * 20, 32000))
-
-
-def free_ports():
-    while True:
-        port = next(PORTS)
-        try:
-            for each in range(port, port + 3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", each))
-            for _ in range(2):
-                next(PORTS)
-            return port
-        except OSError:
-            continue
-
-
 # ---- nodes
 
 class Place:
@@ -102,13 +86,13 @@ class Place:
         return process
 
     def lone(self, *flags, **more):
-        port = free_ports()
+        port = free_ports(3)
         process = self.node(1, port, "--address", "127.0.0.1:%d" % port, *flags, **more)
         eventually("a lone node leads", lambda: told(port).get("orderschedd_raft_is_leader") == 1)
         return process, port
 
     def cluster(self, n, flags_of=lambda id: (), environment_of=lambda id: None):
-        ports = [free_ports() for _ in range(n)]
+        ports = [free_ports(3) for _ in range(n)]
         peers = ",".join("%d=127.0.0.1:%d" % (i + 1, p) for i, p in enumerate(ports))
         processes = [self.node(i + 1, p, "--peers", peers, *flags_of(i + 1), environment=environment_of(i + 1))
                      for i, p in enumerate(ports)]
@@ -461,7 +445,7 @@ def a_certificate_that_ends(place):
                        capture_output=True)
     files = {name: os.path.join(certificates, name) for name in ("node-1.crt", "node-1.key", "ca.crt", "client-me.crt",
                                                                  "client-me.key")}
-    port = free_ports()
+    port = free_ports(3)
     place.node(1, port, "--address", "127.0.0.1:%d" % port, "--tls-cert", files["node-1.crt"], "--tls-key",
                files["node-1.key"], "--tls-ca", files["ca.crt"])
     context = ssl.create_default_context(cafile=files["ca.crt"])
