@@ -157,6 +157,10 @@ struct ordersched_operation {
      * one (docs/protocol.md, "Request ids"): 80 00 00 00 00 00, for the client to fill in the time,
      * and 10 bytes that are the same for each copy of the request, whoever sends it. */
     const uint8_t *request_id;
+    /* schedule: W3C Trace Context's header of the request that this belongs to, NUL-terminated, for the webhooks of the
+     * order, if its route carries traceparents (else it is ignored; docs/callbacks.md, "Traces"); NULL: none. One that is
+     * malformed is an ORDERSCHED_ARGUMENT. Nodes that do not know it answer ORDERSCHED_INVALID. */
+    const char *traceparent;
 };
 
 typedef struct ordersched_client ordersched_client;

@@ -45,6 +45,7 @@ static void node_pump(struct node *n)
         return;
     }
     uint64_t sleep_us = scheduler_run(n->scheduler);
+    node_look_at_routes(n);
     /* Rounded up: a timer that fires a fraction early would only spin. */
     uv_timer_start(&n->wake, node_wake_cb, (sleep_us + 999) / 1000, 0);
 }

@@ -12,6 +12,23 @@ static int node_inside(void *arg)
     return api_inside(n->api);
 }
 
+static bool node_traces(void *arg)
+{
+    struct node *n = arg;
+
+    return atomic_load_explicit(&n->traces, memory_order_relaxed);
+}
+
+void node_look_at_routes(struct node *n)
+{
+    const struct machine *m = scheduler_machine(n->scheduler);
+
+    if (n->routes_index != m->routes_index) {
+        n->routes_index = m->routes_index;
+        atomic_store_explicit(&n->traces, machine_carries_traceparents(m), memory_order_relaxed);
+    }
+}
+
 /* HOST:PORT+2, and the host of --bind where that is given; or what --http says. */
 static bool node_front_address(struct node *n)
 {
@@ -62,7 +79,8 @@ int node_front_start(struct node *n)
                                   .others = n->front_others,
                                   .n_others = n_others,
                                   .inside = node_inside,
-                                  .inside_arg = n,
+                                  .traces = node_traces,
+                                  .arg = n,
                                   .log = &n->log,
                                   .tls = n->tls,
                                   .tls_max_age_ms = c->tls_max_age_ms,

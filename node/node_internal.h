@@ -3,6 +3,7 @@
 #ifndef NODE_INTERNAL_H
 #define NODE_INTERNAL_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "../raft/disk/disk.h"
@@ -36,7 +37,9 @@ struct node {
     struct receivers receivers; /* of the two */
     struct scheduler *scheduler;
     struct api *api;
-    struct front *front; /* NULL: no HTTP */
+    struct front *front;   /* NULL: no HTTP */
+    uint64_t routes_index; /* the routes that were looked at are as of this log index, */
+    atomic_bool traces;    /* and one of them carries traceparents; the front asks */
     char front_self[PROTOCOL_ADDRESS_MAX];
     char front_address[PROTOCOL_ADDRESS_MAX + 16];
     char front_peers[CONFIG_PEERS_MAX][PROTOCOL_ADDRESS_MAX];
@@ -86,6 +89,8 @@ int node_fail(struct node *n, const char *what, const char *why);
 
 /* node_front.c: its HTTP server. 0, or -1: node_fail. */
 int node_front_start(struct node *n);
+/* What it is told of the routes, after the machine may have changed. */
+void node_look_at_routes(struct node *n);
 
 /* sampling.c */
 /* 0, or -1: no memory. Before the parts that count. */

@@ -53,6 +53,7 @@ enum ctl_flag {
     CTL_CLIENT_CERT,
     CTL_CLIENT_KEY,
     CTL_HTTP2,
+    CTL_TRACEPARENT,
     CTL_KEEP,
     CTL_HISTORY,
     CTL_AFTER,

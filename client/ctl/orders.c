@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../wire/cursor.h"
+#include "../wire/traceparent.h"
 #include "orderctl.h"
 #include "history.h"
 #include "../survey/survey.h"
@@ -16,6 +17,8 @@ static const struct flag schedule_flags[] = {
     {CTL_ROUTE, "route", 0, "NAME", "the callback route that is told when it is due"},
     {CTL_PAYLOAD, "payload", 0, "TEXT", "handed to the callback, at most 4096 bytes"},
     {CTL_PAYLOAD_FILE, "payload-file", 0, "FILE", "the payload from a file, - for stdin"},
+    {CTL_TRACEPARENT, "traceparent", 0, "00-HEX-HEX-HEX",
+     "of the trace that it belongs to, for its webhooks, if the route carries it"},
     {CTL_REQUEST_ID, "request-id", 0, "HEX", "of an earlier try, to repeat it safely"},
     {0},
 };
@@ -121,6 +124,13 @@ static int check_schedule(struct ctl *ctl)
     if (payload != NULL && ctl_value(ctl, CTL_PAYLOAD_FILE) != NULL) {
         return ctl_usage(ctl, "--payload and --payload-file exclude each other");
     }
+    const char *traceparent = ctl_value(ctl, CTL_TRACEPARENT);
+    uint8_t bytes[PROTOCOL_TRACEPARENT_SIZE];
+    if (traceparent != NULL &&
+        !traceparent_parse((struct slice){(const uint8_t *)traceparent, strlen(traceparent)},
+                           bytes)) {
+        return ctl_usage(ctl, "--traceparent \"%s\" is none (W3C Trace Context)", traceparent);
+    }
     rv = check_change(ctl);
     if (rv == CTL_DONE && payload != NULL && strlen(payload) > ORDERSCHED_PAYLOAD_MAX) {
         rv = refuse_argument(ctl, ctl->operands[0], ORDERSCHED_PAYLOAD_TOO_LARGE, strlen(payload),
@@ -164,8 +174,8 @@ static int read_payload_file(const struct ctl *ctl, const char *path,
 
 /* ---- one order ---- */
 
-/* What GET adds: [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
- */
+/* What GET adds: [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms],
+ * and maybe a traceparent. */
 struct order_details {
     struct slice route;
     struct slice payload;
@@ -174,6 +184,7 @@ struct order_details {
     uint64_t version;
     uint64_t schedule_index;
     uint64_t decided_ms;
+    char traceparent[TRACEPARENT_TEXT_SIZE]; /* "": none */
 };
 
 static bool decode_details(const struct ask_reply *reply, struct order_details *d)
@@ -189,6 +200,11 @@ static bool decode_details(const struct ask_reply *reply, struct order_details *
     d->version = cursor_uint(&c);
     d->schedule_index = cursor_uint(&c);
     d->decided_ms = cursor_uint(&c);
+    d->traceparent[0] = '\0';
+    struct slice traceparent = n > 7 ? cursor_bytes(&c) : (struct slice){0};
+    if (traceparent_is_good(traceparent)) {
+        traceparent_format(traceparent.data, d->traceparent);
+    }
     return cursor_ok(&c) && n >= 7;
 }
 
@@ -217,6 +233,9 @@ static int print_order_json(const struct ctl *ctl, const struct ask_reply *reply
         json_object_set_new(object, "version", json_integer((json_int_t)d->version));
         json_object_set_new(object, "schedule_index", json_integer((json_int_t)d->schedule_index));
         ctl_json_time(object, "decided_ms", "decided", d->decided_ms);
+        if (d->traceparent[0] != '\0') {
+            json_object_set_new(object, "traceparent", json_string(d->traceparent));
+        }
     }
     if (history != NULL) {
         ctl_history_as_json(history, object);
@@ -255,6 +274,9 @@ static void rows_of_details(struct table *t, const struct order_details *d)
     row_number(t, "version", d->version);
     row_number(t, "scheduled at index", d->schedule_index);
     row_time(t, "decided", d->decided_ms);
+    if (d->traceparent[0] != '\0') {
+        orders_row(t, "traceparent", d->traceparent);
+    }
     if (d->payload.len > 0) {
         table_text(t, "payload");
         table_bytes(t, d->payload.data, d->payload.len);
@@ -335,6 +357,7 @@ static int run_schedule(struct ctl *ctl)
         return rv;
     }
     op.route = ctl_value(ctl, CTL_ROUTE);
+    op.traceparent = ctl_value(ctl, CTL_TRACEPARENT);
     if (path != NULL) {
         op.payload = from_file;
     } else if (payload != NULL) {

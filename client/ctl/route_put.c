@@ -30,6 +30,9 @@ const struct flag ctl_route_put_flags[] = {
      "PEM certificate to show to a receiver that asks for one, and what signed it"},
     {CTL_CLIENT_KEY, "client-key", 0, "FILE|none", "its private key, without a passphrase"},
     {CTL_HTTP2, "http2", 0, "on|off", "whether HTTP/2 may be spoken (on)"},
+    {CTL_TRACEPARENT, "traceparent", 0, "on|off",
+     "carry the trace of who schedules an order into its webhooks; not before all nodes know it "
+     "(off)"},
     {0},
 };
 
@@ -225,15 +228,26 @@ static int read_times(struct ctl *ctl, struct route_settings *s)
     return rv;
 }
 
-static int read_http2(struct ctl *ctl, struct route_settings *s)
+/* What is not given stays as it is. */
+static int read_switch(struct ctl *ctl, enum ctl_flag flag, const char *name, bool *on)
 {
-    const char *http2 = ctl_value(ctl, CTL_HTTP2);
+    const char *text = ctl_value(ctl, flag);
 
-    if (http2 != NULL && strcmp(http2, "on") != 0 && strcmp(http2, "off") != 0) {
-        return ctl_usage(ctl, "--http2 \"%s\" is neither on nor off", http2);
+    if (text != NULL && strcmp(text, "on") != 0 && strcmp(text, "off") != 0) {
+        return ctl_usage(ctl, "%s \"%s\" is neither on nor off", name, text);
     }
-    s->http1_only = http2 != NULL && strcmp(http2, "off") == 0;
+    *on = text != NULL ? strcmp(text, "on") == 0 : *on;
     return CTL_DONE;
+}
+
+static int read_switches(struct ctl *ctl, struct route_settings *s)
+{
+    bool http2 = true;
+
+    int rv = read_switch(ctl, CTL_HTTP2, "--http2", &http2);
+    s->http1_only = !http2;
+    return rv == CTL_DONE ? read_switch(ctl, CTL_TRACEPARENT, "--traceparent", &s->traceparent)
+                          : rv;
 }
 
 /* The operands behind the name. */
@@ -260,7 +274,7 @@ static int read_settings(struct ctl *ctl, struct route_settings *s, struct route
 {
     int (*const readers[])(struct ctl *, struct route_settings *) = {
         read_url,     read_secrets, ctl_route_read_keys, read_headers,
-        read_numbers, read_times,   read_http2,          read_command,
+        read_numbers, read_times,   read_switches,       read_command,
     };
     int rv = CTL_DONE;
 
@@ -303,6 +317,7 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
         {CTL_CLIENT_CERT, "client_cert_pem"},
         {CTL_CLIENT_KEY, "client_key_pem"},
         {CTL_HTTP2, "http2"},
+        {CTL_TRACEPARENT, "traceparent"},
     };
     uint32_t n = 0;
 
@@ -316,7 +331,7 @@ static uint32_t named_settings(const struct ctl *ctl, const char *names[])
     }
     return n;
 }
-#define SETTINGS_MAX 19
+#define SETTINGS_MAX 20
 
 int ctl_route_set_check(struct ctl *ctl)
 {

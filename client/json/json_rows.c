@@ -52,6 +52,9 @@ static json_t *decode_settings(struct cursor *c)
     }
     json_t *http2 = json_object_get(object, "http2");
     json_object_set_new(object, "http2", json_boolean(json_integer_value(http2) != 0));
+    if (json_object_get(object, "traceparent") != NULL) {
+        json_object_set_new(object, "traceparent", json_true());
+    }
     return object;
 }
 

@@ -23,6 +23,7 @@
 #include "../base/clocks.h"
 #include "../text/units.h"
 #include "../wire/token.h"
+#include "../wire/traceparent.h"
 
 #define CLIENT_CALLS_MAX 65536u
 #define CLIENT_BYTES_MAX (64u * 1024 * 1024)
@@ -491,8 +492,9 @@ int ordersched_submit_raw(struct ordersched_client *c, const void *operation, si
 }
 
 /* The caller's description of an operation as the protocol's. False: a kind we do not know, or a
- * pointer that must not be NULL is. */
-static bool client_describe(const struct ordersched_operation *o, struct operation *op)
+ * pointer that must not be NULL is, or what is no traceparent. */
+static bool client_describe(const struct ordersched_operation *o, struct operation *op,
+                            uint8_t traceparent[PROTOCOL_TRACEPARENT_SIZE])
 {
     static const uint8_t made_later[ORDERSCHED_REQUEST_ID_SIZE];
 
@@ -505,6 +507,13 @@ static bool client_describe(const struct ordersched_operation *o, struct operati
             op->code = OPERATION_SCHEDULE;
             op->route = (struct slice){(const uint8_t *)o->route, strlen(o->route)};
             op->payload = (struct slice){o->payload, o->payload_len};
+            if (o->traceparent != NULL) {
+                struct slice text = {(const uint8_t *)o->traceparent, strlen(o->traceparent)};
+                if (!traceparent_parse(text, traceparent)) {
+                    return false;
+                }
+                op->traceparent = (struct slice){traceparent, PROTOCOL_TRACEPARENT_SIZE};
+            }
             break;
         case ORDERSCHED_PAY: op->code = OPERATION_PAY; break;
         case ORDERSCHED_CANCEL: op->code = OPERATION_CANCEL; break;
@@ -527,10 +536,11 @@ int client_submit(struct ordersched_client *c, const struct ordersched_operation
                   unsigned timeout_ms, ordersched_cb cb, void *arg, bool *caller_runs)
 {
     struct buffer b = {0};
+    uint8_t traceparent[PROTOCOL_TRACEPARENT_SIZE];
     struct operation op;
     int error = ORDERSCHED_ARGUMENT;
 
-    if (client_describe(operation, &op)) {
+    if (client_describe(operation, &op, traceparent)) {
         operation_encode(&b, &op);
         error = b.failed ? ORDERSCHED_NO_MEMORY
                          : client_submit_bytes(c, b.data, b.len, op.request_id != NULL, NULL,

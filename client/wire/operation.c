@@ -7,6 +7,8 @@
 #include "principal.h"
 #include "protocol.h"
 #include "route_secrets.h"
+#include "set_back.h"
+#include "traceparent.h"
 #include "work.h"
 
 static int decode_request_id(struct cursor *c, struct operation *op)
@@ -79,6 +81,17 @@ static int decode_schedule(struct cursor *c, struct operation *op)
         return ORDERSCHED_INVALID;
     }
     return op->payload.len > ORDERSCHED_PAYLOAD_MAX ? ORDERSCHED_PAYLOAD_TOO_LARGE : ORDERSCHED_OK;
+}
+
+static int decode_schedule_traced(struct cursor *c, struct operation *op)
+{
+    int rv = decode_schedule(c, op);
+
+    op->traceparent = cursor_bytes(c);
+    if (rv != ORDERSCHED_OK || !cursor_ok(c)) {
+        return rv != ORDERSCHED_OK ? rv : ORDERSCHED_INVALID;
+    }
+    return traceparent_is_good(op->traceparent) ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
 static int decode_order(struct cursor *c, struct operation *op)
@@ -328,25 +341,6 @@ static int decode_canary(struct cursor *c, struct operation *op)
     return op->time_ms <= PROTOCOL_TIME_MAX_MS ? ORDERSCHED_OK : ORDERSCHED_INVALID;
 }
 
-static int decode_set_back(struct cursor *c, struct operation *op)
-{
-    op->time_ms = cursor_uint(c);
-    op->since_ms = cursor_uint(c);
-    op->n_tokens = cursor_array(c);
-    const uint8_t *begin = c->at;
-    for (uint32_t i = 0; i < op->n_tokens && cursor_ok(c); i++) {
-        (void)cursor_uint(c);
-    }
-    op->tokens = (struct slice){begin, (size_t)(c->at - begin)};
-    return op->n_tokens % 2 == 0 ? ORDERSCHED_OK : ORDERSCHED_INVALID;
-}
-
-static int decode_set_back_from(struct cursor *c, struct operation *op)
-{
-    int rv = decode_set_back(c, op);
-    return rv != ORDERSCHED_OK ? rv : principal_decode_caller_from(c, op);
-}
-
 static int decode_node_id(struct cursor *c, struct operation *op)
 {
     op->node_id = cursor_uint(c);
@@ -362,6 +356,7 @@ static int decode_clock_trust(struct cursor *c, struct operation *op)
 
 static const struct shape shapes[] = {
     {OPERATION_SCHEDULE, 7, decode_schedule},
+    {OPERATION_SCHEDULE, 8, decode_schedule_traced},
     {OPERATION_PAY, 3, decode_order},
     {OPERATION_CANCEL, 3, decode_order},
     {OPERATION_EXTEND, 5, decode_extend},
@@ -404,8 +399,8 @@ static const struct shape shapes[] = {
     {OPERATION_OUTCOME, 10, decode_outcome_reason},
     {OPERATION_OUTCOME, 8, decode_outcome},
     {OPERATION_HURRY, 5, decode_hurry},
-    {OPERATION_SET_BACK, 4, decode_set_back},
-    {OPERATION_SET_BACK, 7, decode_set_back_from},
+    {OPERATION_SET_BACK, 4, set_back_decode},
+    {OPERATION_SET_BACK, 7, set_back_decode_from},
     {OPERATION_CALLER, 3, principal_decode},
     {OPERATION_CALLER, 4, principal_decode_caller_from},
     {OPERATION_NOTE, 9, audit_decode_note},
@@ -463,6 +458,7 @@ int operation_decode(const uint8_t *data, size_t len, struct operation *op)
 static uint32_t more_elements(const struct operation *op)
 {
     switch (op->code) {
+        case OPERATION_SCHEDULE: return op->traceparent.len > 0;
         case OPERATION_EXTEND: return op->version != 0;
         case OPERATION_CALLER: return op->address.data != NULL ? 1 : 0;
         case OPERATION_SET_BACK: return op->address.data != NULL ? 3 : 0;
@@ -509,6 +505,9 @@ void operation_encode(struct buffer *b, const struct operation *op)
             encode_when(b, op);
             write_str(b, op->route.data, op->route.len);
             write_bin(b, op->payload.data, op->payload.len);
+            if (op->traceparent.len > 0) {
+                write_bin(b, op->traceparent.data, op->traceparent.len);
+            }
             break;
         case OPERATION_PAY:
         case OPERATION_CANCEL:
@@ -569,15 +568,7 @@ void operation_encode(struct buffer *b, const struct operation *op)
             write_uint(b, op->attempt);
             break;
         case OPERATION_CLOCK_SET_BACK: write_uint(b, op->carry_out ? 1 : 0); break;
-        case OPERATION_SET_BACK:
-            write_uint(b, op->time_ms);
-            write_uint(b, op->since_ms);
-            write_array(b, op->n_tokens);
-            buffer_append(b, op->tokens.data, op->tokens.len);
-            if (op->address.data != NULL) {
-                principal_encode_caller(b, op);
-            }
-            break;
+        case OPERATION_SET_BACK: set_back_encode(b, op); break;
         case OPERATION_AUDIT_LIST: audit_encode_list(b, op); break;
         case OPERATION_NOTE: audit_encode_note(b, op); break;
         case OPERATION_CANARY:

@@ -58,6 +58,7 @@
 #define PROTOCOL_WORKER_MAX 64                      /* bytes of a worker's name */
 #define PROTOCOL_IDENTITY_SIZE 16       /* random bytes that tell this cluster from all others */
 #define PROTOCOL_CLUSTER_SECRET_SIZE 32 /* random bytes that never leave the cluster */
+#define PROTOCOL_TRACEPARENT_SIZE 25    /* trace id (16), parent id (8), flags (traceparent.h) */
 
 /* Request ids: 6 bytes big-endian milliseconds of the cluster's time when the request was
  * made, then 10 random bytes (the shape of UUIDv7, RFC 9562, without its version bits). Of a keyed one the
@@ -82,7 +83,8 @@
  * 49-63 are carried out by the leader beside the log (alone in their message), 64-79 exist only in
  * the log and are refused on entry. */
 enum operation_code {
-    OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload] */
+    OPERATION_SCHEDULE = 1, /* [1, request_id, id, relative, time_ms, route, payload], or with a
+                               traceparent behind it (traceparent.h) */
     OPERATION_PAY = 2,      /* [2, request_id, id] */
     OPERATION_CANCEL = 3,   /* [3, request_id, id] */
     OPERATION_EXTEND = 4,   /* [4, request_id, id, relative, time_ms], or with the expected version,
@@ -228,6 +230,7 @@ struct route_settings {
     uint32_t attempts;   /* failed ones in a row before DEAD; 0: n_retries + 1 */
     struct slice ca_pem; /* http: whom to trust; empty: whom the system trusts */
     bool http1_only;     /* the key is "http2", and means the opposite */
+    bool traceparent;    /* http: its orders keep the traceparent of who schedules them */
     uint32_t n_command;
     struct slice command[PROTOCOL_COMMAND_MAX]; /* exec: path and arguments */
     struct slice client_cert_pem; /* http: shown to who asks for it, and what it was signed by... */
@@ -274,6 +277,7 @@ struct operation {
     uint64_t time_ms;
     struct slice route;
     struct slice payload;
+    struct slice traceparent; /* empty, or PROTOCOL_TRACEPARENT_SIZE bytes */
     /* lists; of a filtered one `id` is how the orders' begin, `time_ms` and `since_ms` are the bounds
      * of their deadlines */
     uint32_t state;
@@ -446,7 +450,8 @@ void request_encode_for(struct buffer *b, uint32_t kind, const char *name, const
 /* One result. The body of an OK result, by operation (schedule, pay, cancel, extend: nil; of all that
  * have a request id, where that is a keyed one: true if it is a copy's, answered as the first was):
  *
- *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms]
+ *   GET          [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms],
+ *                and behind it the traceparent of an order that has one
  *   LIST         [cursor or "" at the end, [[id, state, deadline_ms, route], ...]]
  *   FILTERED_LIST  the same
  *   STATUS       map of this node: "cluster" "id" "address" "role" ("leader" "candidate"

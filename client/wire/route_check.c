@@ -283,6 +283,9 @@ bool route_settings_check(const struct route_settings *s, struct problem *proble
                                 "is for routes of kind http, whose URL is https://");
         }
     }
+    if (s->traceparent && s->kind != ROUTE_HTTP && s->kind != 0) {
+        return route_refuse(problem, "traceparent", "is for routes of kind http");
+    }
     if (s->url.len > 0 && s->kind != ROUTE_HTTP && s->kind != 0) {
         return route_refuse(problem, "url", "is for routes of kind http");
     }

@@ -196,6 +196,12 @@ static const char *take_http2(struct cursor *c, struct route_settings *s)
     return cursor_ok(c) ? NULL : "must be true or false";
 }
 
+static const char *take_traceparent(struct cursor *c, struct route_settings *s)
+{
+    s->traceparent = cursor_bool(c);
+    return cursor_ok(c) ? NULL : "must be true or false";
+}
+
 static const char *take_command(struct cursor *c, struct route_settings *s)
 {
     static const char why[] = "must be a list of 1 to 32 strings of together at most 4096 bytes, "
@@ -231,6 +237,7 @@ static const struct {
     {"ca_pem", take_ca},
     {"command", take_command},
     {"signing_keys", take_signing_keys},
+    {"traceparent", take_traceparent},
     {"client_cert_pem", take_client_cert},
     {"client_key_pem", take_client_key}, /* the last two */
 };

@@ -111,7 +111,7 @@ static uint32_t keys_of(const struct route_settings *s, bool public)
     return n + (s->kind != 0) + (s->url.len > 0) + (s->n_secrets > 0 && !public) +
            (s->client_cert_pem.len > 0) + (s->client_key_pem.len > 0 && !public) +
            (s->n_headers > 0) + (s->n_retries > 0) + (s->ca_pem.len > 0) + (s->n_command > 0) +
-           (s->n_signing_keys > 0);
+           (s->n_signing_keys > 0) + s->traceparent;
 }
 
 static void write_client_cert(struct buffer *b, const struct route_settings *s, bool public)
@@ -161,6 +161,10 @@ static void settings_write(struct buffer *b, const struct route_settings *s, boo
     } else if (s->n_signing_keys > 0) {
         write_public_keys(b, s);
     }
+    if (s->traceparent) { /* older nodes know no such key */
+        write_text(b, "traceparent");
+        write_uint(b, 1);
+    }
 }
 
 void route_settings_encode(struct buffer *b, const struct route_settings *settings)
@@ -183,6 +187,8 @@ static void write_other(struct buffer *b, const struct route_settings *s, const 
         write_slice(b, s->client_key_pem);
     } else if (strcmp(name, "http2") == 0) {
         write_uint(b, !s->http1_only);
+    } else if (strcmp(name, "traceparent") == 0) {
+        write_uint(b, s->traceparent);
     } else if (strcmp(name, "secrets") == 0) {
         write_list(b, s->secrets, s->n_secrets);
     } else if (strcmp(name, "signing_keys") == 0) {

@@ -2,7 +2,6 @@
 #include "http_transfer.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include <xxhash.h>
 
 #include "../../client/base/clocks.h"
-#include "../../client/callback/webhook.h"
 #include "address_guard.h"
 #include "../dispatch/delivery.h"
 
@@ -143,95 +141,6 @@ static size_t transfer_header_cb(char *data, size_t one, size_t len, void *arg)
         transfer_take_header(t, data, len);
     }
     return len;
-}
-
-static bool transfer_add_line(struct transfer *t, const char *line)
-{
-    struct curl_slist *grown = curl_slist_append(t->headers, line);
-    if (grown == NULL) {
-        return false;
-    }
-    t->headers = grown;
-    return true;
-}
-
-static bool transfer_add_header(struct transfer *t, const char *name, const char *value)
-{
-    char line[1024];
-
-    return (size_t)snprintf(line, sizeof line, "%s: %s", name, value) < sizeof line &&
-           transfer_add_line(t, line);
-}
-
-/* The route's own. (libcurl sends a header without a value only when it ends with a semicolon.) */
-static bool transfer_add_route_headers(struct transfer *t, bool *has_accept)
-{
-    const struct route_settings *s = &t->first->settings->settings;
-    char line[PROTOCOL_HEADER_NAME_MAX + PROTOCOL_HEADER_VALUE_MAX + 4];
-
-    *has_accept = false;
-    for (uint32_t i = 0; i < s->n_headers; i++) {
-        const char *name = (const char *)s->headers[i].name.data;
-        const char *value = (const char *)s->headers[i].value.data;
-        int len = *value != '\0' ? snprintf(line, sizeof line, "%s: %s", name, value)
-                                 : snprintf(line, sizeof line, "%s;", name);
-        if ((size_t)len >= sizeof line || !transfer_add_line(t, line)) {
-            return false;
-        }
-        *has_accept = *has_accept || strcasecmp(name, "accept") == 0;
-    }
-    return true;
-}
-
-/* NULL, or what is wrong. */
-static const char *transfer_sign(struct transfer *t, const char *id, uint64_t timestamp_s)
-{
-    char all[CALLBACK_SIGNATURES_SIZE];
-    const char *why = callback_signatures(&t->first->settings->settings, id, timestamp_s, t->body,
-                                          all);
-
-    if (why == NULL && all[0] != '\0' && !transfer_add_header(t, "webhook-signature", all)) {
-        why = "out of memory";
-    }
-    return why;
-}
-
-static bool transfer_is_batch(const struct transfer *t)
-{
-    return t->first->settings->settings.batch > 1;
-}
-
-/* A batch has no fence of its own: each of its orders has one, in the body. */
-static bool transfer_add_fence(struct transfer *t)
-{
-    char fence[48];
-
-    snprintf(fence, sizeof fence, "%" PRIu64 ".%" PRIu64, t->first->fence_epoch,
-             t->first->fence_index);
-    return transfer_is_batch(t) || transfer_add_header(t, "orderschedd-fence", fence);
-}
-
-static const char *transfer_write_headers(struct transfer *t, uint64_t timestamp_s)
-{
-    char id[sizeof t->first->key], idempotency_key[sizeof id + 2], timestamp[24];
-    bool has_accept;
-
-    memcpy(id, t->first->key, sizeof id);
-    if (transfer_is_batch(t)) {
-        delivery_batch_key(t->first, id);
-    }
-    snprintf(timestamp, sizeof timestamp, "%" PRIu64, timestamp_s);
-    snprintf(idempotency_key, sizeof idempotency_key, "\"%s\"", id);
-    if (!transfer_add_route_headers(t, &has_accept) ||
-        !transfer_add_header(t, "content-type", "application/json") ||
-        (!has_accept && !transfer_add_header(t, "accept", "application/json")) ||
-        !transfer_add_header(t, "webhook-id", id) ||
-        !transfer_add_header(t, "webhook-timestamp", timestamp) ||
-        !transfer_add_header(t, "idempotency-key", idempotency_key) || !transfer_add_fence(t) ||
-        !transfer_add_header(t, "expect", "")) { /* an empty value: do not send this one */
-        return "out of memory";
-    }
-    return transfer_sign(t, id, timestamp_s);
 }
 
 /* A socket that no program started later inherits, to an address that is allowed. */
@@ -446,13 +355,13 @@ static const char *transfer_prepare(struct transfer *t)
     /* The body tells the cluster's time, as the deadlines in it do. */
     uint64_t started_ms = t->first->started_ms;
 
-    t->body = transfer_is_batch(t) ? callback_batch_body(t->first, started_ms)
-                                   : callback_body(t->first, started_ms);
+    t->body = callback_transfer_is_batch(t) ? callback_batch_body(t->first, started_ms)
+                                            : callback_body(t->first, started_ms);
     t->easy = curl_easy_init();
     if (t->body == NULL || t->easy == NULL) {
         return "out of memory";
     }
-    const char *why = transfer_write_headers(t, transfer_wall_s(t));
+    const char *why = callback_transfer_write_headers(t, transfer_wall_s(t));
     if (why == NULL && !transfer_set_options(t)) {
         why = "libcurl refused the request's options";
     }
@@ -471,7 +380,8 @@ struct transfer *callback_transfer_new(struct delivery *first, const struct tran
     t->host = host;
     t->started_ms = clocks_running_ms();
     t->answer_max = CALLBACK_BODY_MAX;
-    for (const struct delivery *d = first; transfer_is_batch(t) && d != NULL; d = d->batch_next) {
+    for (const struct delivery *d = first; callback_transfer_is_batch(t) && d != NULL;
+         d = d->batch_next) {
         t->answer_max += CALLBACK_BODY_EACH_MAX;
     }
     const char *why = transfer_prepare(t);
@@ -506,7 +416,7 @@ static void transfer_judge(struct transfer *t, long status)
         .now_s = transfer_wall_s(t),
     };
 
-    if (transfer_is_batch(t)) {
+    if (callback_transfer_is_batch(t)) {
         t->strange = callback_judge_batch(t->first, &answer);
     } else {
         callback_judge(t->first, &answer);

@@ -50,6 +50,14 @@ struct transfer {
     char error[CURL_ERROR_SIZE];
 };
 
+static inline bool callback_transfer_is_batch(const struct transfer *t)
+{
+    return t->first->settings->settings.batch > 1;
+}
+
+/* Write the request's headers (http_headers.c), the signatures of t->body among them. NULL, or what is wrong. */
+const char *callback_transfer_write_headers(struct transfer *t, uint64_t timestamp_s);
+
 /* Sign and prepare. On success the deliveries are the transfer's until it ends. NULL: they were
  * marked as FAILED with the reason. */
 struct transfer *callback_transfer_new(struct delivery *first, const struct transfer_host *host);

@@ -276,14 +276,13 @@ static void batcher_choose(const struct batcher *b, struct choice *choice)
     }
 }
 
-/* Copy the logged operations of a message, as they came. */
+/* Copy the logged operations of a message. */
 static uint8_t *batcher_copy(uint8_t *out, const struct inbound *in)
 {
     for (uint32_t i = 0; i < in->n_items; i++) {
         const struct inbound_item *item = &in->items[i];
         if (item->error == ORDERSCHED_OK && operation_is_logged(item->code)) {
-            memcpy(out, in->message + item->offset, item->len);
-            out += item->len;
+            out = inbound_write(in, item, out);
         }
     }
     return out;

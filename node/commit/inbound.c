@@ -16,6 +16,9 @@ static_assert(ORDERSCHED_ARGUMENT <= UINT8_MAX, "inbound_item.error is one byte"
 static_assert(INBOUND_FROM_MAX <= AUDIT_FROM_MAX, "the log takes any address");
 static_assert(PROTOCOL_MESSAGE_MAX <= UINT32_MAX, "inbound_item.offset is four bytes");
 
+#define MSGPACK_ARRAY_16 0xdc
+#define MSGPACK_ARRAY_32 0xdd
+
 static bool operation_from_outside(enum operation_code code)
 {
     return code < OPERATION_EPOCH;
@@ -66,6 +69,10 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
         assert((size_t)(op.request_id - op.bytes.data) <= UINT8_MAX);
         item->request_id_at = (uint8_t)(op.request_id - op.bytes.data);
         in->keyed = in->keyed || op.keyed;
+        if (op.traceparent.len > 0) { /* whatever is behind the payload */
+            const uint8_t *at = op.payload.data + op.payload.len;
+            item->traceparent = (uint8_t)(op.bytes.data + op.bytes.len - at);
+        }
     }
     in->administers = in->administers || operation_administers(op.code);
     return true;
@@ -182,15 +189,43 @@ bool inbound_is_gone(const struct inbound *in)
     return in->gone != NULL && atomic_load_explicit(in->gone, memory_order_relaxed);
 }
 
+/* Its bytes in the log. */
+static uint32_t logged_len(const struct inbound_item *item)
+{
+    return item->len - (item->bare ? item->traceparent : 0);
+}
+
+void inbound_strip(struct inbound *in, uint32_t item)
+{
+    struct inbound_item *it = &in->items[item];
+
+    assert(item < in->n_items && it->error == ORDERSCHED_OK && !it->bare);
+    it->bare = it->traceparent > 0;
+    in->logged_bytes -= it->bare ? it->traceparent : 0;
+}
+
+uint8_t *inbound_write(const struct inbound *in, const struct inbound_item *item, uint8_t *out)
+{
+    const uint8_t *bytes = in->message + item->offset;
+    uint32_t len = logged_len(item);
+
+    memcpy(out, bytes, len);
+    if (item->bare) {
+        /* One element less. The number is the first byte, the first two's or the first four's behind a tag. */
+        out[bytes[0] == MSGPACK_ARRAY_16 ? 2 : bytes[0] == MSGPACK_ARRAY_32 ? 4 : 0]--;
+    }
+    return out + len;
+}
+
 void inbound_refuse(struct inbound *in, uint32_t item, int error)
 {
     struct inbound_item *it = &in->items[item];
 
     assert(item < in->n_items && error != ORDERSCHED_OK);
     if (it->error == ORDERSCHED_OK && operation_is_logged(it->code)) {
-        assert(in->n_logged > 0 && in->logged_bytes >= it->len);
+        assert(in->n_logged > 0 && in->logged_bytes >= logged_len(it));
         in->n_logged--;
-        in->logged_bytes -= it->len;
+        in->logged_bytes -= logged_len(it);
     }
     it->error = (uint8_t)error;
     in->administers = in->administers && it->code < OPERATION_MEMBER_ADD;

@@ -30,6 +30,8 @@ struct inbound_item {
     uint8_t error;         /* refused on entry, alone; the others of the message go on */
     uint8_t request_id_at; /* of a logged one: where its request id begins in it */
     uint8_t keys_flaw;     /* of INVALID: of the keys for a route (route_keys.h), or 0 */
+    uint8_t traceparent;   /* of a schedule: bytes that its traceparent takes at its end, or 0 */
+    bool bare;             /* which does not go into the log */
 };
 
 #define INBOUND_HEADROOM 64
@@ -76,5 +78,9 @@ bool inbound_is_gone(const struct inbound *in);
 
 /* Mark an item as refused on entry. */
 void inbound_refuse(struct inbound *in, uint32_t item, int error);
+/* Let an item go into the log without its traceparent, as a schedule of a client that has none. */
+void inbound_strip(struct inbound *in, uint32_t item);
+/* The item as it goes into the log; returns its end in `out`. */
+uint8_t *inbound_write(const struct inbound *in, const struct inbound_item *item, uint8_t *out);
 
 #endif

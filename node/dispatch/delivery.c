@@ -109,6 +109,10 @@ struct delivery *delivery_make(const struct machine *m, const struct order *o,
     memcpy(v->payload, order_payload(o), o->payload_len);
     v->payload[o->payload_len] = '\0';
     v->payload_len = o->payload_len;
+    v->traced = o->traced;
+    if (v->traced) {
+        memcpy(v->traceparent, order_traceparent(o), sizeof v->traceparent);
+    }
     v->bytes = sizeof *v + v->payload_len + 1;
     return v;
 }

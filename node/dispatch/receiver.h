@@ -55,6 +55,8 @@ struct delivery {
     size_t id_len;
     uint8_t *payload;
     size_t payload_len;
+    bool traced; /* its order has a traceparent: */
+    uint8_t traceparent[PROTOCOL_TRACEPARENT_SIZE];
     /* Filled by the receiver before done(). */
     enum outcome outcome;
     uint64_t delay_ms; /* LATER: the delay asked for; FAILED: Retry-After, or 0 */

@@ -15,7 +15,7 @@
 
 /* Lines of a request's head that mean something here... */
 #define CORS_REQUEST_HEADERS \
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, Traceparent"
 /* ...and of an answer's, beside those that any page may see. */
 #define CORS_ANSWER_HEADERS \
     "Allow, ETag, Location, Orderschedd-Node, Preference-Applied, Retry-After, WWW-Authenticate"

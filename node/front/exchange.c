@@ -10,6 +10,7 @@
 #include "../../client/base/clocks.h"
 #include "../../client/base/must.h"
 #include "../../client/json/json_write.h"
+#include "../../client/wire/traceparent.h"
 #include "../resource/problem.h"
 #include "../resource/request_key.h"
 #include "content_coding.h"
@@ -151,6 +152,18 @@ static bool is_json(const char *type)
     return len == strlen("application/json") && strncasecmp(type, "application/json", len) == 0;
 }
 
+/* Whatever comes: the header never makes a request fail (W3C Trace Context, 3.2.3). */
+static void exchange_take_traceparent(struct front_exchange *e)
+{
+    const struct front_config *config = &e->front->config;
+    const char *text = exchange_request_header(e, "traceparent");
+
+    e->x.traces = config->traces(config->arg);
+    e->x.has_traceparent = e->x.traces && text != NULL &&
+                           traceparent_parse((struct slice){(const uint8_t *)text, strlen(text)},
+                                             e->x.traceparent);
+}
+
 /* What the head says of the body, of the order's version and of the request's key. False: it is answered. */
 static bool exchange_take_conditions(struct front_exchange *e)
 {
@@ -181,6 +194,7 @@ static bool exchange_take_conditions(struct front_exchange *e)
             return false;
         }
     }
+    exchange_take_traceparent(e);
     if (key != NULL) {
         size_t len = strlen(key);
         bool quoted = len >= 2 && key[0] == '"' && key[len - 1] == '"';

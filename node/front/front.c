@@ -263,7 +263,7 @@ static bool front_start_gateway(struct front *f)
                                     .others = f->config.others,
                                     .n_others = f->config.n_others,
                                     .inside = f->config.inside,
-                                    .inside_arg = f->config.inside_arg,
+                                    .inside_arg = f->config.arg,
                                     .relay = f->relay};
 
     return gateway_init(&f->gateway, &f->loop, &config);

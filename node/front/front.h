@@ -52,7 +52,10 @@ struct front_config {
     const char *const *others; /* those of other nodes */
     unsigned n_others;
     int (*inside)(void *arg); /* api_inside(); any thread */
-    void *inside_arg;
+    /* Is there a route that carries traceparents? Before this node knows of one they are ignored: not all nodes may
+     * know what they are. Any thread. */
+    bool (*traces)(void *arg);
+    void *arg; /* of both */
     const struct log *log;
     struct tls_files *tls; /* NULL: plain HTTP */
     uint64_t tls_max_age_ms;

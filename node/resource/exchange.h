@@ -32,6 +32,10 @@ struct exchange {
     const char *idempotency_key; /* NULL: none */
     bool has_if_match;
     uint32_t if_match; /* a version */
+    /* Traceparents are carried, as far as this node knows; if not, they are taken for not there... */
+    bool traces;
+    bool has_traceparent; /* ...as is the head's where it is malformed */
+    uint8_t traceparent[PROTOCOL_TRACEPARENT_SIZE];
     unsigned patience_ms;
     uint64_t patience_until_ms;
     bool shows_secret; /* what was made for the client is in the answer, and never with gzip */

@@ -2,8 +2,10 @@
 #include "order_request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../../client/wire/grant.h"
+#include "../../client/wire/traceparent.h"
 #include "../../client/json/json_write.h"
 #include "resource.h"
 
@@ -44,6 +46,26 @@ void order_request_read_schedule(struct order_request *r, struct fields *f)
                       "must be a route's name: 1 to 64 of A-Z a-z 0-9 . _ -");
     }
     read_payload(r, f);
+}
+
+void order_request_take_traceparent(struct order_request *r, const struct exchange *x,
+                                    struct fields *f)
+{
+    struct slice text;
+    bool given = fields_text(f, "traceparent", &text);
+
+    if (given && !traceparent_parse(text, r->traceparent)) {
+        fields_refuse(f, "traceparent", "INVALID",
+                      "must be 00-TRACE_ID-PARENT_ID-FLAGS (W3C Trace Context): 32, 16 and 2 "
+                      "hexadecimal digits in lower case, neither id all zeros");
+        return;
+    }
+    if (!given && x->has_traceparent) {
+        memcpy(r->traceparent, x->traceparent, sizeof r->traceparent);
+    }
+    if (x->traces && (given || x->has_traceparent)) {
+        r->op.traceparent = (struct slice){r->traceparent, sizeof r->traceparent};
+    }
 }
 
 void order_request_read_extend(struct order_request *r, struct fields *f)

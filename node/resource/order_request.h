@@ -9,6 +9,7 @@ struct order_request {
     uint8_t *id;         /* decoded from base64, or NULL */
     uint8_t *payload;    /* the same */
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
+    uint8_t traceparent[PROTOCOL_TRACEPARENT_SIZE]; /* op's, where it has one */
 };
 
 /* The members' names, for tables of names. */
@@ -18,6 +19,10 @@ struct order_request {
 
 /* Read route, payload and time of a schedule; the time of an extend; the "id" or "id_base64". */
 void order_request_read_schedule(struct order_request *r, struct fields *f);
+/* The traceparent of a schedule: the member's of that name, if names allow it, or else the request's, where
+ * traceparents are carried. Once the request id is made: copies of a request may differ in it. */
+void order_request_take_traceparent(struct order_request *r, const struct exchange *x,
+                                    struct fields *f);
 void order_request_read_extend(struct order_request *r, struct fields *f);
 void order_request_read_id(struct order_request *r, struct fields *f);
 void order_request_free(struct order_request *r);

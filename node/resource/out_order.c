@@ -5,6 +5,7 @@
 #include <xxhash.h>
 
 #include "../../client/wire/cursor.h"
+#include "../../client/wire/traceparent.h"
 
 json_t *out_order(struct slice id, const struct ordersched_answer *answer)
 {
@@ -20,7 +21,8 @@ json_t *out_order(struct slice id, const struct ordersched_answer *answer)
     return order;
 }
 
-/* [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms], and maybe more to come */
+/* [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms], of some orders their traceparent, and
+ * maybe more to come */
 #define DETAILS 7
 
 bool out_order_details(json_t *order, const struct ordersched_answer *answer)
@@ -46,6 +48,12 @@ bool out_order_details(json_t *order, const struct ordersched_answer *answer)
     out_payload(order, payload);
     out_number(order, "schedule_index", schedule_index);
     out_time(order, "decided", decided_ms);
+    struct slice traceparent = n > DETAILS ? cursor_bytes(&c) : (struct slice){0};
+    if (traceparent_is_good(traceparent)) {
+        char text[TRACEPARENT_TEXT_SIZE];
+        traceparent_format(traceparent.data, text);
+        out_text(order, "traceparent", text);
+    }
     return true;
 }
 

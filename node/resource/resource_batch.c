@@ -183,8 +183,9 @@ static const enum operation_code codes[] = {OPERATION_SCHEDULE, OPERATION_PAY, O
 
 /* Each with what it has; "op" is asked for first. */
 #define ALL "op", "id", "id_base64"
-static const char *const names_any[] = {ALL, "idempotency_key", ORDER_REQUEST_SCHEDULE, NULL};
-static const char *const names_schedule[] = {ALL, "idempotency_key", ORDER_REQUEST_SCHEDULE, NULL};
+#define SCHEDULE ALL, "idempotency_key", ORDER_REQUEST_SCHEDULE, "traceparent"
+static const char *const names_any[] = {SCHEDULE, NULL};
+static const char *const names_schedule[] = {SCHEDULE, NULL};
 static const char *const names_decide[] = {ALL, "idempotency_key", NULL};
 static const char *const names_extend[] = {ALL, "idempotency_key", ORDER_REQUEST_WHEN, NULL};
 static const char *const names_get[] = {ALL, NULL};
@@ -229,6 +230,9 @@ static void read_operation(const struct exchange *x, const json_t *value, unsign
         order_request_read_extend(r, &f);
     }
     read_key(x, r, &f, place);
+    if (r->op.code == OPERATION_SCHEDULE) {
+        order_request_take_traceparent(r, x, &f);
+    }
 }
 
 /* One operation into the batch: among those that are asked, or refused. */

@@ -58,6 +58,7 @@ void resource_order_put(struct exchange *x)
         if (resource_sound(x, &flaw)) {
             request_key_of_put(x, &r.op, r.request_id);
             r.op.request_id = r.request_id;
+            order_request_take_traceparent(&r, x, &f);
             resource_ask(x, &r.op, answer_put_cb);
         }
     }

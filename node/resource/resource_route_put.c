@@ -2,7 +2,7 @@
  *
  * A PATCH changes the settings that it names. A PUT gives a route exactly those that it names and defaults for the
  * others, but that what nobody can read and so nobody can state again, its secrets and private keys, stays
- * where it is not named. So it is asked as a change first; where there is no such route, it is made, and, where
+ * where it is not named; and whether it carries traceparents, which nodes of older versions cannot read. So it is asked as a change first; where there is no such route, it is made, and, where
  * deliveries would not be signed, a secret for it. */
 #include <stdlib.h>
 #include <string.h>
@@ -97,7 +97,8 @@ static uint32_t names_of(const json_t *object, const struct route_settings *s,
 {
     static const char *const always[] = {"kind", "headers", "retries_ms", "ca_pem", "http2"};
     static const char *const named[] = {"secrets", "signing_keys", "client_cert_pem",
-                                        "client_key_pem"};
+                                        "client_key_pem",
+                                        "traceparent"}; /* the last, as older nodes know none */
     uint32_t n = 0;
 
     for (size_t i = 0; i < sizeof always / sizeof *always; i++) {

@@ -10,30 +10,12 @@
 /* Settings that may come without "_ms", as durations. */
 static const char *const durations[] = {"timeout", "connect_timeout", "linger", "retries", NULL};
 
-static const char *const names[] = {"kind",
-                                    "url",
-                                    "secrets",
-                                    "signing_keys",
-                                    "headers",
-                                    "timeout",
-                                    "timeout_ms",
-                                    "window",
-                                    "connect_timeout",
-                                    "connect_timeout_ms",
-                                    "rate_per_s",
-                                    "burst",
-                                    "batch",
-                                    "linger",
-                                    "linger_ms",
-                                    "retries",
-                                    "retries_ms",
-                                    "attempts",
-                                    "ca_pem",
-                                    "client_cert_pem",
-                                    "client_key_pem",
-                                    "http2",
-                                    "command",
-                                    NULL};
+static const char *const names[] = {
+    "kind",           "url",        "secrets",     "signing_keys",    "headers",
+    "timeout",        "timeout_ms", "window",      "connect_timeout", "connect_timeout_ms",
+    "rate_per_s",     "burst",      "batch",       "linger",          "linger_ms",
+    "retries",        "retries_ms", "attempts",    "ca_pem",          "client_cert_pem",
+    "client_key_pem", "http2",      "traceparent", "command",         NULL};
 
 /* The duration that stands for NAME_ms; NULL: it has no such form. */
 static const char *duration_of(const char *name)
@@ -96,7 +78,8 @@ static bool write_value(const json_t *value, bool duration, unsigned depth, stru
 /* 1 and 0 stand for true and false on the wire, but not in JSON. */
 static bool fits_json(const char *name, const json_t *value)
 {
-    return json_is_boolean(value) == (strcmp(name, "http2") == 0);
+    return json_is_boolean(value) ==
+           (strcmp(name, "http2") == 0 || strcmp(name, "traceparent") == 0);
 }
 
 static void write_setting(struct fields *f, const char *name, const json_t *value, struct buffer *b)

@@ -147,6 +147,24 @@ static bool is_full_for(const struct scheduler *s, const struct inbound *in,
            adds_to_an_order(s, in, item, actor);
 }
 
+/* A schedule's traceparent goes into the log only where its route carries them: that it does stands in the log
+ * itself, so that all nodes know what it is (docs/callbacks.md, "Traces"). */
+static void scheduler_strip(const struct scheduler *s, struct inbound *in, uint32_t i)
+{
+    const struct inbound_item *item = &in->items[i];
+    struct operation op;
+
+    if (item->traceparent == 0) {
+        return;
+    }
+    int error = operation_decode(in->message + item->offset, item->len, &op);
+    assert(error == ORDERSCHED_OK); /* inbound_check decoded these very bytes */
+    const struct route *r = machine_find_route(&s->machine, op.route);
+    if (r == NULL || !r->settings.traceparent) {
+        inbound_strip(in, i);
+    }
+}
+
 /* Why this item may not enter now, or OK. */
 static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
                            const struct inbound_item *item, struct greed greed,
@@ -287,6 +305,8 @@ void scheduler_submit(struct scheduler *s, struct inbound *in)
         }
         if (error != ORDERSCHED_OK) {
             inbound_refuse(in, i, error);
+        } else if (in->items[i].error == ORDERSCHED_OK) {
+            scheduler_strip(s, in, i);
         }
     }
     if (!inbound_has_work(in)) {

@@ -98,6 +98,7 @@ void machine_adopt(struct machine *m, struct machine *fresh, struct machine_rebu
     m->set_back_ms = fresh->set_back_ms;
     m->clock_trusted = fresh->clock_trusted;
     m->keyed = fresh->keyed;
+    m->traced = fresh->traced;
     m->store = fresh->store;
     slab_move(&m->slab, &fresh->slab);
     m->routes = fresh->routes;

@@ -111,6 +111,7 @@ struct machine {
     uint64_t set_back_ms;   /* last to this; 0: never */
     uint64_t clock_trusted; /* the node whose clock counts where no majority agrees; 0: none */
     bool keyed;             /* there was an entry with keyed request ids */
+    bool traced;            /* there was an order with a traceparent */
     struct store store;
     struct slab slab;      /* the orders' memory */
     struct route *routes;  /* MACHINE_ROUTES_MAX slots that never move */
@@ -242,6 +243,8 @@ bool machine_take_canary(struct machine *m, uint64_t *deadline_ms);
 /* Reads. The order as seen at now, or NULL also when it is past its retention. */
 struct order *machine_find(const struct machine *m, struct slice id);
 struct route *machine_find_route(const struct machine *m, struct slice name); /* or NULL */
+/* Does any route carry traceparents? O(routes); it changes only with m->routes_index. */
+bool machine_carries_traceparents(const struct machine *m);
 /* Fill `result` for a read operation (GET, LIST, STATUS's share is the node's, ROUTE_LIST,
  * DIGEST), appending its body to `body`; result->body points into it until it grows again. */
 void machine_read(const struct machine *m, const struct operation *op, struct buffer *body,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../client/base/must.h"
+#include "../../client/wire/traceparent.h"
 #include "../mutant.h"
 #include "machine_parts.h"
 #include "recent.h"
@@ -68,6 +69,9 @@ static void check_order(const struct machine *m, const struct order *o)
     CHECK(o->id_len > 0 && o->id_len <= ORDERSCHED_ID_MAX);
     CHECK(m->keyed || !request_id_is_keyed(o->schedule_request));
     CHECK(o->payload_len <= ORDERSCHED_PAYLOAD_MAX);
+    CHECK(!o->traced ||
+          (m->traced &&
+           traceparent_is_good((struct slice){order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE})));
     CHECK(store_find(&m->store, id) == o);
     CHECK(o->route < m->n_routes && m->routes[o->route].used);
     CHECK(o->version >= 1 && o->schedule_index >= 1 && o->schedule_index <= m->applied);

@@ -137,6 +137,9 @@ static uint64_t hash_order(const struct order *o)
     if (order_charge(o) != 0) { /* else as it was before there was such a thing */
         add_uint(&hash, order_charge(o));
     }
+    if (o->traced) { /* the same */
+        add_bytes(&hash, order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE);
+    }
     return canon_end(&hash);
 }
 
@@ -245,6 +248,9 @@ static uint64_t hash_rest(const struct machine *m)
     }
     if (m->keyed) { /* and again */
         add_uint(&hash, m->keyed);
+    }
+    if (m->traced) { /* and again, which is no keyed's number */
+        add_uint(&hash, 2);
     }
     return canon_end(&hash);
 }

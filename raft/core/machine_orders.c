@@ -79,8 +79,9 @@ static struct order *orders_schedule(struct machine *m, const struct operation *
                                      struct store_place place)
 {
     struct route *route = machine_find_route(m, op->route);
-    struct order *o = must_have(order_new(&m->slab, op->id, op->payload));
+    struct order *o = must_have(order_new(&m->slab, op->id, op->payload, op->traceparent));
 
+    m->traced = m->traced || o->traced;
     o->deadline_ms = deadline_of(m, op);
     o->schedule_index = m->applied;
     machine_keep_request(m, op->request_id, o->schedule_request);

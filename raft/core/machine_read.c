@@ -35,7 +35,7 @@ static int read_get(const struct machine *m, const struct operation *op, struct 
     if (!o) {
         return ORDERSCHED_NOT_FOUND;
     }
-    write_array(body, 7);
+    write_array(body, 7u + o->traced);
     write_route_name(body, &m->routes[o->route]);
     write_uint(body, extra ? extra->attempts : 0);
     write_uint(body, extra ? extra->next_ms : 0);
@@ -43,6 +43,9 @@ static int read_get(const struct machine *m, const struct operation *op, struct 
     write_uint(body, o->version);
     write_uint(body, o->schedule_index);
     write_uint(body, order_decided_ms(o));
+    if (o->traced) {
+        write_bin(body, order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE);
+    }
     return ORDERSCHED_OK;
 }
 

@@ -40,6 +40,16 @@ struct route *machine_find_route(const struct machine *m, struct slice name)
     return name.len > 0 && m->route_cells[cell] != 0 ? &m->routes[m->route_cells[cell] - 1] : NULL;
 }
 
+bool machine_carries_traceparents(const struct machine *m)
+{
+    for (uint32_t i = 0; i < m->n_routes; i++) {
+        if (m->routes[i].used && m->routes[i].settings.traceparent) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void machine_index_route(struct machine *m, const struct route *r)
 {
     uint32_t cell = probe(m, (struct slice){(const uint8_t *)r->name, r->name_len});
@@ -158,6 +168,7 @@ static bool fits(const struct route *r, const struct route_settings *changes)
     return (changes->kind == 0 || changes->kind == kind) &&
            (changes->url.len == 0 || kind == ROUTE_HTTP) &&
            (changes->client_cert_pem.len == 0 || kind == ROUTE_HTTP) &&
+           (!changes->traceparent || kind == ROUTE_HTTP) &&
            (changes->n_command == 0 || kind == ROUTE_EXEC);
 }
 

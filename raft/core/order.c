@@ -10,7 +10,7 @@
 #define REQUESTS_CAP_FIRST 2
 
 static_assert(ORDERSCHED_ID_MAX <= UINT8_MAX, "order.id_len is one byte");
-static_assert(ORDERSCHED_PAYLOAD_MAX <= UINT16_MAX, "order.payload_len is two bytes");
+static_assert(ORDERSCHED_PAYLOAD_MAX < 1 << 15, "order.payload_len is 15 bits");
 static_assert(ORDERSCHED_DEAD < 8, "a row of the moves is the bits of a byte");
 static_assert(ORDER_REQUESTS_MAX < ORDER_VERSION_MAX, "each extend is one version more");
 static_assert(ORDER_CARRIED_OUT_MAX + ORDER_REFUSALS_MAX <= ORDER_REQUESTS_MAX,
@@ -23,24 +23,31 @@ static_assert(PROTOCOL_ATTEMPTS_MAX <= UINT16_MAX, "order_extra.failures is two 
 
 static size_t record_size(const struct order *o)
 {
-    return ORDER_RECORD_SIZE + o->id_len + o->payload_len;
+    return ORDER_RECORD_SIZE + o->id_len + o->payload_len +
+           (o->traced ? PROTOCOL_TRACEPARENT_SIZE : 0);
 }
 
-struct order *order_new(struct slab *slab, struct slice id, struct slice payload)
+struct order *order_new(struct slab *slab, struct slice id, struct slice payload,
+                        struct slice traceparent)
 {
     assert(id.len >= 1 && id.len <= ORDERSCHED_ID_MAX);
     assert(payload.len <= ORDERSCHED_PAYLOAD_MAX);
-    struct order *o = slab_alloc(slab, ORDER_RECORD_SIZE + id.len + payload.len);
+    assert(traceparent.len == 0 || traceparent.len == PROTOCOL_TRACEPARENT_SIZE);
+    struct order *o = slab_alloc(slab, ORDER_RECORD_SIZE + id.len + payload.len + traceparent.len);
     if (o == NULL) {
         return NULL;
     }
     memset(o, 0, ORDER_RECORD_SIZE);
     o->state = ORDERSCHED_PENDING;
     o->id_len = (uint8_t)id.len;
-    o->payload_len = (uint16_t)payload.len;
+    o->payload_len = payload.len & 0x7fff;
+    o->traced = traceparent.len > 0;
     memcpy(o->bytes, id.data, id.len);
     if (payload.len > 0) { /* an empty slice may have no address */
         memcpy(o->bytes + id.len, payload.data, payload.len);
+    }
+    if (traceparent.len > 0) {
+        memcpy(o->bytes + id.len + payload.len, traceparent.data, traceparent.len);
     }
     return o;
 }

@@ -70,15 +70,16 @@ struct order_extra {
 #define ORDER_FIELD_MAX ((UINT64_C(1) << ORDER_BITS) - 1)
 #define ORDER_VERSION_MAX UINT8_MAX /* an order has ORDER_REQUESTS_MAX extends at most */
 
-/* One order, one piece of a slab: the record, then the id, then the payload. There are millions of
- * them, so the record is packed: 60 bytes, and the id begins where the compiler would pad. Mind
- * that C calculates in 48 bits where such a field meets an int: cast it first, or use
- * machine_add_ms. */
+/* One order, one piece of a slab: the record, then the id, then the payload, then the traceparent
+ * of one that has it. There are millions of them, so the record is packed: 60 bytes, and the id
+ * begins where the compiler would pad. Mind that C calculates in 48 bits where such a field meets
+ * an int: cast it first, or use machine_add_ms. */
 struct order {
     struct link link; /* derived: wheel slot, route's ready list, or terminal list */
     struct order_extra *extra;
     uint64_t deadline_ms : ORDER_BITS; /* while PENDING or CLOSING; the last one afterwards */
-    uint64_t payload_len : 16;
+    uint64_t payload_len : 15;
+    uint64_t traced : 1;                  /* it has a traceparent */
     uint64_t schedule_index : ORDER_BITS; /* log index of the schedule */
     uint64_t route : ORDER_ROUTE_BITS;    /* slot of the route in the machine */
     uint64_t charge_high : 6;             /* order_charge(): the upper bits... */
@@ -106,6 +107,12 @@ static inline const uint8_t *order_payload(const struct order *o)
     return o->bytes + o->id_len;
 }
 
+/* The traceparent of who scheduled it, PROTOCOL_TRACEPARENT_SIZE bytes; NULL: it has none. */
+static inline const uint8_t *order_traceparent(const struct order *o)
+{
+    return o->traced ? o->bytes + o->id_len + o->payload_len : NULL;
+}
+
 /* Whose quota it is counted against (quota.h), until it is decided; 0: nobody's. */
 static inline uint16_t order_charge(const struct order *o)
 {
@@ -117,9 +124,10 @@ static inline void order_set_charge(struct order *o, uint16_t charge)
     o->charge_low = (uint8_t)charge;
 }
 
-/* Make an order in `slab` with its id and payload copied in, PENDING, everything else 0.
- * NULL = no memory. */
-struct order *order_new(struct slab *slab, struct slice id, struct slice payload);
+/* Make an order in `slab` with its id, payload and traceparent (or an empty slice) copied in, PENDING,
+ * everything else 0. NULL = no memory. */
+struct order *order_new(struct slab *slab, struct slice id, struct slice payload,
+                        struct slice traceparent);
 void order_free(struct slab *slab, struct order *o); /* of that slab; NULL: nothing to free */
 /* The extra part, made on first use. NULL = no memory. */
 struct order_extra *order_extra(struct order *o);

@@ -40,7 +40,8 @@ static size_t bound_of_machine(void)
 /* The oldest that can hold it: so nodes of older versions can read what they know. */
 static uint32_t version_of(const struct machine *m)
 {
-    return m->keyed                          ? SNAPSHOT_VERSION
+    return m->traced                         ? SNAPSHOT_VERSION
+           : m->keyed                        ? SNAPSHOT_VERSION_KEYED
            : grants_are_extended(&m->grants) ? SNAPSHOT_VERSION_QUOTAS
            : m->audit.made > 0               ? SNAPSHOT_VERSION_AUDIT
            : grants_are_in_use(&m->grants)   ? SNAPSHOT_VERSION_GRANTS
@@ -56,7 +57,8 @@ static void write_machine(struct buffer *b, const struct machine *m, uint32_t nu
     }
     buffer_append(b, SNAPSHOT_MAGIC, strlen(SNAPSHOT_MAGIC));
     buffer_append(b, version, sizeof version);
-    write_array(b, SNAPSHOT_MACHINE_FIELDS);
+    write_array(b, number > SNAPSHOT_VERSION_KEYED ? SNAPSHOT_MACHINE_FIELDS
+                                                   : SNAPSHOT_MACHINE_FIELDS_5);
     write_uint(b, m->now_ms);
     write_uint(b, m->applied);
     write_uint(b, m->epoch);
@@ -70,6 +72,9 @@ static void write_machine(struct buffer *b, const struct machine *m, uint32_t nu
     write_uint(b, m->era);
     write_uint(b, m->set_back_ms);
     write_uint(b, m->clock_trusted);
+    if (number > SNAPSHOT_VERSION_KEYED) { /* before that the version tells */
+        write_uint(b, m->keyed);
+    }
 }
 
 static size_t bound_of_route(const struct route *r)
@@ -150,7 +155,7 @@ size_t snapshot_bound_of_order(const struct order *o)
 {
     size_t bound = HEAD_BOUND + HEAD_BOUND + o->id_len + HEAD_BOUND + o->payload_len + HEAD_BOUND +
                    ORDERSCHED_REQUEST_ID_SIZE + (SNAPSHOT_ORDER_FIELDS - 3) * UINT_BOUND +
-                   UINT_BOUND;
+                   UINT_BOUND + (o->traced ? HEAD_BOUND + PROTOCOL_TRACEPARENT_SIZE : 0);
 
     if (has_extra(o)) {
         bound += SNAPSHOT_EXTRA_FIELDS * UINT_BOUND + HEAD_BOUND +
@@ -163,9 +168,11 @@ size_t snapshot_bound_of_order(const struct order *o)
 void snapshot_write_order(struct buffer *b, const struct order *o)
 {
     bool extra = has_extra(o);
-    bool charged = order_charge(o) != 0;
+    /* Their number tells which they are: a traceparent has a charge in front of it, if need be 0. */
+    bool charged = order_charge(o) != 0 || o->traced;
 
-    write_array(b, SNAPSHOT_ORDER_FIELDS + charged + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
+    write_array(b,
+                SNAPSHOT_ORDER_FIELDS + charged + o->traced + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
     write_bin(b, order_id(o), o->id_len);
     write_uint(b, o->state);
     write_uint(b, o->deadline_ms);
@@ -178,6 +185,9 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
     write_bin(b, order_payload(o), o->payload_len);
     if (charged) {
         write_uint(b, order_charge(o));
+    }
+    if (o->traced) {
+        write_bin(b, order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE);
     }
     if (!extra) {
         return;

@@ -23,7 +23,7 @@
 #include "snapshot_part.h"
 
 #define SNAPSHOT_MAGIC "OSDSNAP1"
-#define SNAPSHOT_VERSION 9
+#define SNAPSHOT_VERSION 10
 
 struct snapshot_build; /* opaque; a machine has one at most, as its observer */
 

@@ -8,6 +8,7 @@
 
 #include "../../client/base/must.h"
 #include "../../client/wire/cursor.h"
+#include "../../client/wire/traceparent.h"
 #include "../mutant.h"
 #include "entry.h"
 #include "recent.h"
@@ -16,7 +17,8 @@
 
 #define PROGRESS_ORDERS 32768
 
-static_assert(SNAPSHOT_ANSWER_FIELDS < SNAPSHOT_ORDER_FIELDS && SNAPSHOT_EXTRA_FIELDS > 1,
+static_assert(SNAPSHOT_ANSWER_FIELDS < SNAPSHOT_ORDER_FIELDS &&
+                  SNAPSHOT_EXTRA_FIELDS > SNAPSHOT_ORDER_MORE,
               "the number of its fields tells what a record is");
 
 static bool is_text(struct slice s, size_t max)
@@ -59,9 +61,10 @@ static bool has_secret(const struct machine *m)
 
 static uint32_t machine_fields(uint32_t version)
 {
-    return version < 4    ? SNAPSHOT_MACHINE_FIELDS_3
-           : version == 4 ? SNAPSHOT_MACHINE_FIELDS_4
-                          : SNAPSHOT_MACHINE_FIELDS;
+    return version < 4                         ? SNAPSHOT_MACHINE_FIELDS_3
+           : version == 4                      ? SNAPSHOT_MACHINE_FIELDS_4
+           : version <= SNAPSHOT_VERSION_KEYED ? SNAPSHOT_MACHINE_FIELDS_5
+                                               : SNAPSHOT_MACHINE_FIELDS;
 }
 
 static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
@@ -90,6 +93,10 @@ static bool read_machine(struct cursor *c, struct machine *m, uint32_t version)
         m->set_back_ms = read_at_most(c, m->now_ms);
         c->failed = c->failed || (m->era == 0 && m->set_back_ms != 0);
         m->clock_trusted = cursor_uint(c);
+    }
+    if (version > SNAPSHOT_VERSION_KEYED) {
+        m->keyed = cursor_bool(c);
+        m->traced = true;
     }
     store_close(&m->store);
     store_init(&m->store, m->seed);
@@ -330,9 +337,45 @@ static bool read_extra(struct cursor *c, const struct machine *m, struct order *
 
 /* The fields in their order; id and payload come first and last, and are needed to begin. */
 struct order_fields {
-    struct slice id, schedule_request, payload;
-    uint64_t state, deadline_ms, decided_ms, decision_index, schedule_index, version, route;
+    struct slice id, schedule_request, payload, traceparent;
+    uint64_t state, deadline_ms, decided_ms, decision_index, schedule_index, version, route, charge;
 };
+
+/* Which fields an order has, as their number tells. */
+struct order_shape {
+    uint32_t more; /* of these: its charge, its traceparent */
+    bool extra;
+};
+
+/* False: no order has so many. */
+static bool shape_of_order(uint32_t n, uint32_t version, struct order_shape *shape)
+{
+    uint32_t extra = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
+    uint32_t most = version < SNAPSHOT_VERSION_QUOTAS   ? 0
+                    : version <= SNAPSHOT_VERSION_KEYED ? 1
+                                                        : SNAPSHOT_ORDER_MORE;
+
+    if (n < SNAPSHOT_ORDER_FIELDS) {
+        return false;
+    }
+    shape->more = n - SNAPSHOT_ORDER_FIELDS;
+    shape->extra = shape->more >= extra;
+    shape->more -= shape->extra ? extra : 0;
+    return shape->more <= most;
+}
+
+/* Against whose quota it is counted, and its traceparent, as far as they are there. */
+static bool read_more(struct cursor *c, uint32_t more, struct order_fields *f)
+{
+    f->charge = more > 0 ? read_at_most(c, QUOTA_CHARGES - 1) : 0;
+    f->traceparent = more > 1 ? cursor_bytes(c) : (struct slice){0};
+    if (!cursor_ok(c) || (more > 1 && !traceparent_is_good(f->traceparent))) {
+        return false;
+    }
+    bool charged = quota_slot_of((uint16_t)f->charge) != 0;
+    return charged ? f->state == ORDERSCHED_PENDING || f->state == ORDERSCHED_DEAD
+                   : more != 1 && f->charge == 0;
+}
 
 static bool read_fields(struct cursor *c, const struct machine *m, struct order_fields *f)
 {
@@ -351,18 +394,6 @@ static bool read_fields(struct cursor *c, const struct machine *m, struct order_
            is_stored_state(f->state);
 }
 
-/* Against whose quota it is counted; false: that cannot be. */
-static bool read_charge(struct cursor *c, struct order *o)
-{
-    uint64_t charge = read_at_most(c, QUOTA_CHARGES - 1);
-
-    if (!cursor_ok(c) || quota_slot_of((uint16_t)charge) == 0 || order_is_terminal(o)) {
-        return false;
-    }
-    order_set_charge(o, (uint16_t)charge);
-    return true;
-}
-
 static void count_charge(struct machine *m, const struct order *o)
 {
     if (order_charge(o) != 0) {
@@ -373,18 +404,15 @@ static void count_charge(struct machine *m, const struct order *o)
 /* One order, behind the array of `n` that it is. */
 static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t version)
 {
-    uint32_t more = version == 1 ? SNAPSHOT_EXTRA_FIELDS_1 : SNAPSHOT_EXTRA_FIELDS;
-    bool charged = version >= SNAPSHOT_VERSION_QUOTAS &&
-                   (n == SNAPSHOT_ORDER_FIELDS + 1 || n == SNAPSHOT_ORDER_FIELDS + 1 + more);
+    struct order_shape shape;
     struct order_fields f;
     struct order *o;
 
-    n -= charged;
-    if ((n != SNAPSHOT_ORDER_FIELDS && n != SNAPSHOT_ORDER_FIELDS + more) ||
-        !read_fields(c, m, &f)) {
+    if (!shape_of_order(n, version, &shape) || !read_fields(c, m, &f) ||
+        !read_more(c, shape.more, &f)) {
         return false;
     }
-    o = must_have(order_new(&m->slab, f.id, f.payload));
+    o = must_have(order_new(&m->slab, f.id, f.payload, f.traceparent));
     o->state = f.state & 7; /* is_stored_state() */
     o->deadline_ms = f.deadline_ms;
     if (order_is_terminal(o) || f.decided_ms != 0 || f.decision_index != 0) {
@@ -396,8 +424,8 @@ static bool read_order(struct cursor *c, struct machine *m, uint32_t n, uint32_t
     memcpy(o->schedule_request, f.schedule_request.data, sizeof o->schedule_request);
     o->version = (uint8_t)f.version;
     o->route = (uint16_t)f.route;
-    if ((charged && !read_charge(c, o)) ||
-        (n > SNAPSHOT_ORDER_FIELDS && !read_extra(c, m, o, version)) || !is_consistent(m, o) ||
+    order_set_charge(o, (uint16_t)f.charge);
+    if ((shape.extra && !read_extra(c, m, o, version)) || !is_consistent(m, o) ||
         !store_insert(&m->store, o)) {
         order_free(&m->slab, o);
         return false;

@@ -61,6 +61,45 @@ static void a_schedule_comes_back_as_it_was(void **state)
     buffer_free(&b);
 }
 
+static void a_schedule_may_have_a_traceparent_behind_its_payload(void **state)
+{
+    uint8_t bytes[PROTOCOL_TRACEPARENT_SIZE + 1];
+    struct operation op = schedule_of(text("order-1"), text(""));
+    struct buffer b = {0};
+    struct operation out;
+
+    (void)state;
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.traceparent.len, 0);
+    size_t without = b.len;
+    memset(bytes, 'x', sizeof bytes);
+    op.traceparent = (struct slice){bytes, PROTOCOL_TRACEPARENT_SIZE};
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_OK);
+    assert_int_equal(out.traceparent.len, PROTOCOL_TRACEPARENT_SIZE);
+    assert_memory_equal(out.traceparent.data, bytes, PROTOCOL_TRACEPARENT_SIZE);
+    assert_int_equal(out.payload.len, 0);
+    assert_int_equal(out.bytes.len, b.len);
+    assert_int_equal(b.len, without + 2 + PROTOCOL_TRACEPARENT_SIZE);
+    for (size_t len = 0; len < b.len; len++) { /* of its own, so that a read past it is seen */
+        uint8_t *cut = malloc(len + 1);
+        memcpy(cut, b.data, len);
+        assert_int_not_equal(operation_decode(cut, len, &out), ORDERSCHED_OK);
+        free(cut);
+    }
+    for (size_t len = 1; len <= sizeof bytes; len++) {
+        op.traceparent.len = len;
+        assert_int_equal(decode_of(&op, &out, &b),
+                         len == PROTOCOL_TRACEPARENT_SIZE ? ORDERSCHED_OK : ORDERSCHED_INVALID);
+    }
+    op.traceparent.len = PROTOCOL_TRACEPARENT_SIZE;
+    memset(bytes, 0, 16);
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
+    memset(bytes, 'x', 16);
+    memset(bytes + 16, 0, 8);
+    assert_int_equal(decode_of(&op, &out, &b), ORDERSCHED_INVALID);
+    buffer_free(&b);
+}
+
 /* An order's, a route's, and a principal's, each decoded by a file of its own. */
 static void each_kind_of_operation_says_that_its_id_is_keyed(void **state)
 {
@@ -480,6 +519,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_schedule_comes_back_as_it_was),
+        cmocka_unit_test(a_schedule_may_have_a_traceparent_behind_its_payload),
         cmocka_unit_test(a_keyed_request_id_has_its_time_below_the_topmost_bit),
         cmocka_unit_test(each_kind_of_operation_says_that_its_id_is_keyed),
         cmocka_unit_test(an_extend_may_name_the_version_that_it_expects),

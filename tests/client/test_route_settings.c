@@ -68,6 +68,7 @@ static struct route_settings full(void)
         .client_key_pem = text("-----BEGIN PRIVATE KEY-----\nhush"),
         .n_signing_keys = 2,
         .signing_keys = {text(KEY), text(OTHER_KEY)},
+        .traceparent = true,
     };
 
     return s;
@@ -108,6 +109,7 @@ static void settings_come_back_as_they_were(void **state)
     assert_int_equal(out.n_signing_keys, 2);
     assert_slice(out.signing_keys[0], KEY);
     assert_slice(out.signing_keys[1], OTHER_KEY);
+    assert_true(out.traceparent);
     route_settings_encode(&again, &out);
     assert_int_equal(again.len, b.len);
     assert_memory_equal(again.data, b.data, b.len);
@@ -137,6 +139,9 @@ static void what_is_missing_has_its_default(void **state)
     assert_int_equal(out.n_retries, 15);
     assert_int_equal(route_settings_attempts(&out), 16);
     assert_false(out.http1_only);
+    assert_false(out.traceparent);
+    /* Older nodes know no such key. */
+    assert_null(memmem(b.data, b.len, "traceparent", strlen("traceparent")));
     s.rate_per_s = 50;
     buffer_reset(&b);
     route_settings_encode(&b, &s);

@@ -89,6 +89,79 @@ static void a_keyed_request_id_is_noticed(void **state)
     drop(&in);
 }
 
+/* A schedule as it may come: its array's and its traceparent's heads in any form that msgpack has for them. */
+static void write_traced(struct buffer *b, unsigned array, unsigned bytes)
+{
+    static const struct {
+        uint8_t bytes[5];
+        size_t len;
+    } arrays[] = {{{0x98}, 1}, {{0xdc, 0, 8}, 3}, {{0xdd, 0, 0, 0, 8}, 5}};
+    static const struct {
+        uint8_t bytes[5];
+        size_t len;
+    } heads[] = {
+        {{0xb9}, 1},        {{0xc4, 25}, 2},          {{0xd9, 25}, 2},         {{0xc5, 0, 25}, 3},
+        {{0xda, 0, 25}, 3}, {{0xc6, 0, 0, 0, 25}, 5}, {{0xdb, 0, 0, 0, 25}, 5}};
+
+    buffer_append(b, arrays[array].bytes, arrays[array].len);
+    write_uint(b, OPERATION_SCHEDULE);
+    write_bin(b, request, sizeof request);
+    write_bin(b, "a", 1);
+    write_uint(b, 1);
+    write_uint(b, 5000);
+    write_str(b, "shop", 4);
+    write_bin(b, "", 0);
+    buffer_append(b, heads[bytes].bytes, heads[bytes].len);
+    buffer_append(b, "0123456789abcdef01234567x", 25);
+}
+
+static void a_traceparent_that_is_stripped_leaves_a_schedule_without(void **state)
+{
+    struct operation pay = op_pay("b"), out;
+    char why[128];
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * 7; i++) {
+        struct buffer b = {0};
+        struct inbound in;
+        uint8_t log[256];
+
+        request_encode_head(&b, "shop", 0, 3);
+        write_traced(&b, i / 7, i % 7);
+        operation_encode(&b, &pay);
+        write_traced(&b, i / 7, i % 7);
+        assert_int_equal(check_bytes(&in, b.data, b.len, why, sizeof why), ORDERSCHED_OK);
+        size_t before = in.logged_bytes;
+        inbound_strip(&in, 0);
+        assert_int_equal(in.logged_bytes, before - in.items[0].traceparent);
+        uint8_t *end = inbound_write(&in, &in.items[0], log);
+        assert_int_equal(operation_decode(log, (size_t)(end - log), &out), ORDERSCHED_OK);
+        assert_int_equal(out.bytes.len, end - log);
+        assert_int_equal(out.time_ms, 5000);
+        assert_int_equal(out.traceparent.len, 0);
+        end = inbound_write(&in, &in.items[2], end);
+        end = inbound_write(&in, &in.items[1], end);
+        assert_int_equal(end - log, in.logged_bytes);
+        size_t at = out.bytes.len;
+        assert_int_equal(operation_decode(log + at, sizeof log - at, &out), ORDERSCHED_OK);
+        assert_int_equal(out.traceparent.len, PROTOCOL_TRACEPARENT_SIZE);
+        at += out.bytes.len;
+        assert_int_equal(operation_decode(log + at, sizeof log - at, &out), ORDERSCHED_OK);
+        assert_int_equal(out.code, OPERATION_PAY);
+        inbound_strip(&in, 1); /* which has none */
+        assert_int_equal(in.logged_bytes, end - log);
+        /* It is still the message that was checked. */
+        assert_int_equal(operation_decode(in.message + in.items[0].offset, in.items[0].len, &out),
+                         ORDERSCHED_OK);
+        for (uint32_t item = 0; item < 3; item++) {
+            inbound_refuse(&in, item, ORDERSCHED_BUSY);
+        }
+        assert_int_equal(in.logged_bytes, 0);
+        drop(&in);
+        buffer_free(&b);
+    }
+}
+
 static void items_are_found_and_counted(void **state)
 {
     struct operation ops[] = {op_pay("a"),
@@ -460,6 +533,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_are_found_and_counted),
         cmocka_unit_test(a_keyed_request_id_is_noticed),
+        cmocka_unit_test(a_traceparent_that_is_stripped_leaves_a_schedule_without),
         cmocka_unit_test(an_empty_message_is_sound),
         cmocka_unit_test(a_wrong_operation_is_refused_alone),
         cmocka_unit_test(operations_of_the_log_alone_do_not_come_from_outside),

@@ -11,6 +11,7 @@
 
 #include "../../raft/core/recent.h"
 #include "../../raft/core/snapshot.h"
+#include "../../raft/core/snapshot_format.h"
 #include "../support/answers.h"
 #include "../support/bench/snapshot_bench.h"
 #include "../support/book.h"
@@ -412,7 +413,7 @@ static void snapshots_keep_them_and_older_nodes_do_not_read_these(void **state)
     struct result extended = bed_apply(b, T, keyed(b, extend, 3, T));
     struct snapshot_bytes snapshot = snapshot_of(&b->m);
     uint64_t digest = machine_digest(&b->m);
-    assert_int_equal(snapshot.data[8], SNAPSHOT_VERSION);
+    assert_int_equal(snapshot.data[8], SNAPSHOT_VERSION_KEYED);
     b->m.keyed = false;
     assert_int_equal(snapshot_restore(&b->m, snapshot.data, snapshot.len), SNAPSHOT_OK);
     assert_true(b->m.keyed);
@@ -421,7 +422,7 @@ static void snapshots_keep_them_and_older_nodes_do_not_read_these(void **state)
     apply_again(b, T + 1, pay, 2, refused);
     apply_again(b, T + 1, extend, 3, extended);
     /* The same in a version that knows of none is not what any node wrote. */
-    snapshot.data[8] = SNAPSHOT_VERSION - 1;
+    snapshot.data[8] = SNAPSHOT_VERSION_KEYED - 1;
     snapshot_mend(&snapshot);
     assert_int_equal(snapshot_restore(&b->m, snapshot.data, snapshot.len), SNAPSHOT_CORRUPT);
     free(snapshot.data);

@@ -80,13 +80,12 @@ static void start(struct run *r, uint64_t seed, struct tally *tally)
     r->has_set_backs = seed % 8 == 5;
     machine_init(&r->m);
     r->model = model_new();
-    if (r->is_long || seed % 4 == 1) {
-        r->model->recent_limit = r->is_long ? 3000 : 150;
-    }
+    r->model->recent_limit = r->is_long ? 3000 : seed % 4 == 1 ? 150 : r->model->recent_limit;
     recent_set_limit(r->m.recent, r->model->recent_limit);
     noise_init(&r->noise, seed);
     r->noise.is_calm = r->is_long;
     r->noise.has_keyed = seed % 4 >= 1; /* three lives in four */
+    r->noise.has_traced = seed % 3 >= 1;
 }
 
 static void end(struct run *r)
@@ -191,6 +190,7 @@ static void compare_order(struct run *r, unsigned id)
     EXPECT(r, order_decision_index(o), want->decision);
     EXPECT(r, o->schedule_index, want->scheduled);
     EXPECT(r, o->version, want->version);
+    EXPECT(r, model_has_traceparent(want, order_traceparent(o)), true);
     EXPECT(r, o->in_flight, want->in_flight);
     EXPECT(r, number_of((struct slice){(uint8_t *)r->m.routes[o->route].name, 2}), want->route);
     EXPECT(r, o->extra ? o->extra->attempts : 0, want->attempts);

@@ -21,9 +21,11 @@ static struct slice text(const char *s)
     return (struct slice){(const uint8_t *)s, strlen(s)};
 }
 
+static const struct slice no_traceparent;
+
 static struct order *make(void)
 {
-    struct order *o = order_new(NULL, text("order-1"), text("payload"));
+    struct order *o = order_new(NULL, text("order-1"), text("payload"), no_traceparent);
     assert_non_null(o);
     return o;
 }
@@ -50,7 +52,7 @@ static bool move_aborts(int from, int to)
         int null = open("/dev/null", O_WRONLY);
         dup2(null, STDERR_FILENO);
         signal(SIGABRT, SIG_DFL); /* not cmocka's */
-        struct order *o = order_new(NULL, text("o"), text(""));
+        struct order *o = order_new(NULL, text("o"), text(""), no_traceparent);
         if (o == NULL) {
             _exit(2);
         }
@@ -118,7 +120,7 @@ static void a_new_order_is_pending_and_holds_copies_of_id_and_payload(void **sta
     (void)state;
     char id[] = "some id";
     char payload[] = "some payload";
-    struct order *o = order_new(NULL, text(id), text(payload));
+    struct order *o = order_new(NULL, text(id), text(payload), no_traceparent);
     assert_non_null(o);
     memset(id, '-', sizeof id);
     memset(payload, '-', sizeof payload);
@@ -144,7 +146,7 @@ static void the_longest_id_and_payload_fit_and_both_may_be_any_bytes(void **stat
     memset(id, 0, sizeof id);
     memset(payload, 0xff, sizeof payload);
     struct order *o = order_new(NULL, (struct slice){id, sizeof id},
-                                (struct slice){payload, sizeof payload});
+                                (struct slice){payload, sizeof payload}, no_traceparent);
     assert_non_null(o);
     assert_int_equal(o->id_len, sizeof id);
     assert_int_equal(o->payload_len, sizeof payload);
@@ -153,10 +155,35 @@ static void the_longest_id_and_payload_fit_and_both_may_be_any_bytes(void **stat
     order_free(NULL, o);
 }
 
+static void a_traceparent_stands_behind_the_longest_payload(void **state)
+{
+    (void)state;
+    static uint8_t payload[ORDERSCHED_PAYLOAD_MAX], traceparent[PROTOCOL_TRACEPARENT_SIZE];
+    memset(payload, 0xff, sizeof payload);
+    memset(traceparent, 0x7f, sizeof traceparent);
+    struct order *o = order_new(NULL, text("x"), (struct slice){payload, sizeof payload},
+                                (struct slice){traceparent, sizeof traceparent});
+    assert_non_null(o);
+    assert_int_equal(o->payload_len, sizeof payload);
+    assert_memory_equal(order_payload(o), payload, sizeof payload);
+    assert_memory_equal(order_traceparent(o), traceparent, sizeof traceparent);
+    order_free(NULL, o);
+    o = order_new(NULL, text("x"), (struct slice){NULL, 0},
+                  (struct slice){traceparent, sizeof traceparent});
+    assert_non_null(o);
+    assert_int_equal(o->payload_len, 0);
+    assert_memory_equal(order_traceparent(o), traceparent, sizeof traceparent);
+    assert_int_equal(order_memory(o), slab_size(ORDER_RECORD_SIZE + 1 + sizeof traceparent));
+    order_free(NULL, o);
+    o = make();
+    assert_null(order_traceparent(o));
+    order_free(NULL, o);
+}
+
 static void an_order_without_payload_is_an_order(void **state)
 {
     (void)state;
-    struct order *o = order_new(NULL, text("x"), (struct slice){NULL, 0});
+    struct order *o = order_new(NULL, text("x"), (struct slice){NULL, 0}, no_traceparent);
     assert_non_null(o);
     assert_int_equal(o->payload_len, 0);
     assert_int_equal(order_memory(o), slab_size(ORDER_RECORD_SIZE + 1));
@@ -328,6 +355,7 @@ int main(void)
         cmocka_unit_test(what_is_taken_off_a_list_is_unlinked_and_its_neighbours_meet),
         cmocka_unit_test(a_new_order_is_pending_and_holds_copies_of_id_and_payload),
         cmocka_unit_test(the_longest_id_and_payload_fit_and_both_may_be_any_bytes),
+        cmocka_unit_test(a_traceparent_stands_behind_the_longest_payload),
         cmocka_unit_test(an_order_without_payload_is_an_order),
         cmocka_unit_test(the_extra_part_is_made_once_and_remembers_the_first_deadline),
         cmocka_unit_test(the_memory_of_an_order_counts_all_its_parts),

@@ -45,6 +45,7 @@ static void the_same_log_gives_the_same_state_whatever_else_is_done(void **state
     (void)state;
     noise_init(n, noise_seed(4711));
     n->has_keyed = true;
+    n->has_traced = true;
     machine_init(&idle);
     machine_init(&restarted);
     assert_int_equal(snapshot_restore(&idle, snapshot.data, snapshot.len), SNAPSHOT_OK);

@@ -26,7 +26,7 @@ static struct slice id_of(const struct order *o)
 
 static struct order *make(const void *id, size_t len)
 {
-    struct order *o = order_new(NULL, (struct slice){id, len}, no_id);
+    struct order *o = order_new(NULL, (struct slice){id, len}, no_id, no_id);
     assert_non_null(o);
     return o;
 }

@@ -24,7 +24,7 @@ static struct order *order_of(struct link *l)
 static struct order *make(uint64_t time_ms)
 {
     struct order *o = order_new(NULL, (struct slice){(const uint8_t *)"o", 1},
-                                (struct slice){NULL, 0});
+                                (struct slice){NULL, 0}, (struct slice){NULL, 0});
     assert_non_null(o);
     o->deadline_ms = time_ms;
     return o;

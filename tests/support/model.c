@@ -73,6 +73,14 @@ int model_seen(const struct model *m, const struct model_order *o)
                                                                          : o->state;
 }
 
+bool model_has_traceparent(const struct model_order *o, const uint8_t *traceparent)
+{
+    return traceparent == NULL
+               ? o->traceparent.len == 0
+               : o->traceparent.len == PROTOCOL_TRACEPARENT_SIZE &&
+                     memcmp(o->traceparent.data, traceparent, PROTOCOL_TRACEPARENT_SIZE) == 0;
+}
+
 int model_state(const struct model *m, unsigned id)
 {
     return model_is_known(m, id) ? model_seen(m, &m->orders[id]) : ORDERSCHED_STATE_NONE;

@@ -41,6 +41,7 @@ struct model_order {
     uint64_t decided_ms;
     uint64_t decision;
     uint64_t scheduled;
+    struct slice traceparent; /* of static memory */
     unsigned route;
     uint32_t version;
     uint32_t attempts;
@@ -109,6 +110,8 @@ void model_end(struct model *m);
 /* As seen at now. */
 int model_state(const struct model *m, unsigned id);
 bool model_is_known(const struct model *m, unsigned id);
+/* Is it this one? NULL: none. */
+bool model_has_traceparent(const struct model_order *o, const uint8_t *traceparent);
 /* Must be with the dispatcher, or ready for it, or waiting for its paused route. */
 bool model_is_deliverable(const struct model *m, unsigned id);
 /* Event number `i` of those ever, if it is kept, else NULL. */

@@ -60,6 +60,7 @@ static int do_schedule(struct model *m, struct model_order *o, const struct oper
     o->state = ORDERSCHED_PENDING;
     o->deadline_ms = deadline_ms;
     o->scheduled = m->index;
+    o->traceparent = op->traceparent;
     o->route = route;
     o->version = 1;
     return ORDERSCHED_OK;

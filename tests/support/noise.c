@@ -246,6 +246,8 @@ static const struct operation *copy_of(struct noise *n, const struct machine *m,
 const struct operation *noise_operation(struct noise *n, const struct machine *m)
 {
     static const uint8_t payload[] = "payload";
+    static const uint8_t traces[64 + PROTOCOL_TRACEPARENT_SIZE] =
+        "a traceparent is 25 bytes of anything but zeros; these are as many of them as are needed";
     struct noise_past *past;
     struct operation *op;
 
@@ -275,6 +277,10 @@ const struct operation *noise_operation(struct noise *n, const struct machine *m
         case OPERATION_SCHEDULE:
             op->route = noise_route(n, (unsigned)noise_below(n, NOISE_ROUTES));
             op->payload = (struct slice){payload, noise_below(n, sizeof payload)};
+            if (n->has_traced && op->payload.len % 2 == 0) {
+                op->traceparent = (struct slice){traces + n->serial % 64,
+                                                 PROTOCOL_TRACEPARENT_SIZE};
+            }
             choose_deadline(n, m, op);
             break;
         case OPERATION_EXTEND:

@@ -18,6 +18,7 @@ struct noise {
     uint64_t random;
     bool is_calm;    /* set it: no odd request times, no short retention; nothing gets stale */
     bool has_keyed;  /* set it: some request ids are keyed, and their copies of other times */
+    bool has_traced; /* set it: some schedules have a traceparent; static memory */
     uint64_t serial; /* of the last request id: it is in the id's random part */
     uint64_t n_past;
     struct noise_past past[NOISE_PAST];

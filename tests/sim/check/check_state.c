@@ -94,6 +94,9 @@ static uint64_t order_hash(struct pen *p, const struct order *o)
     if (order_charge(o) != 0) {
         put_number(p, order_charge(o));
     }
+    if (o->traced) {
+        put(p, order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE);
+    }
     return XXH3_64bits(p->bytes, p->n);
 }
 
@@ -213,6 +216,9 @@ uint64_t check_state_hash(const struct machine *m)
     if (m->keyed) { /* the same */
         put_number(&p, m->keyed);
     }
+    if (m->traced) { /* and again */
+        put_number(&p, 2);
+    }
     if (m->grants.made > 0) { /* the same */
         put_grants(&p, &m->grants);
     }
@@ -280,6 +286,9 @@ static const char *look_at_order(const struct machine *m, struct order *o, uint6
     LOOK(o->schedule_request[15]);
     if (o->payload_len > 0) {
         LOOK(o->bytes[o->id_len]);
+    }
+    if (o->traced) {
+        LOOK(o->bytes[o->id_len + o->payload_len]);
     }
     const char *in_extra = o->extra != NULL ? look_at_extra(m, o, before) : NULL;
     return in_extra != NULL ? in_extra : missing;
@@ -352,6 +361,7 @@ static const char *look_at_rest(struct machine *m, uint64_t before)
     LOOK(m->secret_index);
     LOOK(m->clock_trusted);
     LOOK(m->keyed);
+    LOOK(m->traced);
     LOOK(m->era);
     LOOK(m->set_back_ms);
     for (uint32_t i = 0; i < m->n_routes; i++) {
