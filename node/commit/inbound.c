@@ -14,7 +14,7 @@
 
 static_assert(ORDERSCHED_ARGUMENT <= UINT8_MAX, "inbound_item.error is one byte");
 static_assert(INBOUND_FROM_MAX <= AUDIT_FROM_MAX, "the log takes any address");
-static_assert(PROTOCOL_MESSAGE_MAX <= UINT32_MAX, "inbound_item.offset is four bytes");
+static_assert(PROTOCOL_MESSAGE_MAX < 1 << 24, "inbound_item.len is 24 bits");
 
 #define MSGPACK_ARRAY_16 0xdc
 #define MSGPACK_ARRAY_32 0xdd
@@ -42,7 +42,7 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
     if (!cursor_ok(c)) {
         return false;
     }
-    item->len = (uint32_t)bytes.len;
+    item->len = bytes.len & 0xffffff;
     if (error == ORDERSCHED_OK && op.bytes.len != bytes.len) {
         error = ORDERSCHED_INVALID;
     }
@@ -71,7 +71,7 @@ static bool inbound_check_item(struct inbound *in, struct cursor *c, struct inbo
         in->keyed = in->keyed || op.keyed;
         if (op.traceparent.len > 0) { /* whatever is behind the payload */
             const uint8_t *at = op.payload.data + op.payload.len;
-            item->traceparent = (uint8_t)(op.bytes.data + op.bytes.len - at);
+            item->traceparent = (uint32_t)(op.bytes.data + op.bytes.len - at) & 0x7f;
         }
     }
     in->administers = in->administers || operation_administers(op.code);

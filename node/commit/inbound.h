@@ -24,15 +24,16 @@ struct inbound_source {
 
 struct inbound_item {
     uint32_t offset; /* of the operation in the message */
-    uint32_t len;
-    uint32_t target; /* of a logged one: what it is about (request_watch.h) */
+    uint32_t len : 24;
+    uint32_t traceparent : 7; /* of a schedule: bytes that its traceparent takes at its end, or 0 */
+    uint32_t bare : 1;        /* which does not go into the log */
+    uint32_t target;          /* of a logged one: what it is about (request_watch.h) */
     uint8_t code;
     uint8_t error;         /* refused on entry, alone; the others of the message go on */
     uint8_t request_id_at; /* of a logged one: where its request id begins in it */
     uint8_t keys_flaw;     /* of INVALID: of the keys for a route (route_keys.h), or 0 */
-    uint8_t traceparent;   /* of a schedule: bytes that its traceparent takes at its end, or 0 */
-    bool bare;             /* which does not go into the log */
 };
+_Static_assert(sizeof(struct inbound_item) == 16, "what waits is counted with its items");
 
 #define INBOUND_HEADROOM 64
 #define INBOUND_FROM_MAX 64 /* bytes of caller.from */

@@ -158,7 +158,7 @@ static void goes_on_in_the_form_of(struct machine *m, unsigned version)
 }
 
 /* 6 only once there was a principal, 7 once something was administered, 8 once there was a quota, or the use
- * of a token was noted. */
+ * of a token was noted, 9 once a request id was keyed, 10 once an order had a traceparent. */
 static void goes_on_in_the_present_form(struct machine *m)
 {
     goes_on_in_the_form_of(m, 5);
@@ -248,6 +248,20 @@ static void a_snapshot_of_version_8_has_quotas_and_uses(void **state)
     assert_int_equal(account->orders, 1);
     assert_int_equal(order_charge(machine_find(&m, bed_text("quoted"))), quota_charge(1, 0));
     goes_on_in_the_form_of(&m, 8);
+}
+
+static void a_snapshot_of_version_9_has_keyed_request_ids(void **state)
+{
+    struct machine m;
+
+    (void)state;
+    restore_version(&m, 9);
+    const struct order *o = machine_find(&m, bed_text("keyed"));
+    assert_non_null(o);
+    assert_true(request_id_is_keyed(o->schedule_request));
+    assert_true(m.keyed);
+    assert_false(m.traced || o->traced);
+    goes_on_in_the_form_of(&m, 9);
 }
 
 static void whose_clock_is_trusted_comes_back(void **state)
@@ -374,6 +388,7 @@ int main(void)
         cmocka_unit_test(a_snapshot_of_version_6_has_principals),
         cmocka_unit_test(a_snapshot_of_version_7_has_the_audit_trail),
         cmocka_unit_test(a_snapshot_of_version_8_has_quotas_and_uses),
+        cmocka_unit_test(a_snapshot_of_version_9_has_keyed_request_ids),
         cmocka_unit_test(whose_clock_is_trusted_comes_back),
         cmocka_unit_test(identity_and_secret_come_back),
         cmocka_unit_test(the_largest_of_everything_fits_its_bound),
