@@ -10,14 +10,24 @@
 #include "json_write.h"
 
 #define NUMBER_CHARACTERS_MAX 400 /* of one that is to become a double */
+#define NAMES_FEW 16
 
 struct reader {
     const uint8_t *begin;
     const uint8_t *at;
     const uint8_t *end;
     unsigned depth;
-    struct buffer *raw; /* in a payload: its tokens are copied here, and no number becomes one */
-    const char *why;    /* NULL: nothing is wrong so far */
+    struct buffer
+        *raw; /* in a payload, of which no values are made: its tokens are copied here... */
+    const uint8_t *kept; /* ...but for those from here on, between which no space was so far */
+    const char *why;     /* NULL: nothing is wrong so far */
+};
+
+/* A string's characters. */
+struct string {
+    const char *data; /* in the text itself, or, where escapes are among them, in... */
+    size_t len;
+    char *memory; /* ...this; NULL: none */
 };
 
 static json_t *read_value(struct reader *r);
@@ -55,16 +65,15 @@ static void locate(const struct reader *r, struct json_flaw *flaw)
 
 static void skip_space(struct reader *r)
 {
+    const uint8_t *from = r->at;
+
     while (r->at < r->end &&
            (*r->at == ' ' || *r->at == '\t' || *r->at == '\n' || *r->at == '\r')) {
         r->at++;
     }
-}
-
-static void keep(struct reader *r, const uint8_t *from)
-{
-    if (r->raw != NULL) {
-        buffer_append(r->raw, from, (size_t)(r->at - from));
+    if (r->raw != NULL && r->at > from) {
+        buffer_append(r->raw, r->kept, (size_t)(from - r->kept));
+        r->kept = r->at;
     }
 }
 
@@ -75,7 +84,6 @@ static bool take(struct reader *r, char c)
         return false;
     }
     r->at++;
-    keep(r, r->at - 1);
     return true;
 }
 
@@ -88,7 +96,6 @@ static json_t *read_word(struct reader *r, const char *word, json_t *value)
         return refuse_at(r, r->at, "no value begins like this");
     }
     r->at += len;
-    keep(r, r->at - len);
     return value;
 }
 
@@ -176,66 +183,79 @@ static size_t read_escape(struct reader *r, char *out)
     return 1;
 }
 
-/* One character that stands for itself. */
-static size_t read_character(struct reader *r, char *out)
+/* Over characters that stand for themselves, up to a quotation mark or an escape. */
+static bool skip_characters(struct reader *r)
 {
     uint32_t c;
 
-    if (*r->at < 0x20) {
-        refuse(r, *r->at == 0 ? "a string must not have a NUL in it"
-                              : "control characters must be escaped");
-        return 0;
+    while (r->at < r->end && *r->at != '"' && *r->at != '\\') {
+        if (*r->at < 0x20) {
+            return refuse(r, *r->at == 0 ? "a string must not have a NUL in it"
+                                         : "control characters must be escaped") != NULL;
+        }
+        size_t n = *r->at < 0x80 ? 1 : printable_decode(r->at, (size_t)(r->end - r->at), &c);
+        if (n == 0) {
+            return refuse(r, "this is not UTF-8") != NULL;
+        }
+        r->at += n;
     }
-    size_t n = printable_decode(r->at, (size_t)(r->end - r->at), &c);
-    if (n == 0) {
-        refuse(r, "this is not UTF-8");
-        return 0;
-    }
-    memcpy(out, r->at, n);
-    r->at += n;
-    return n;
+    return r->at < r->end || refuse(r, "") != NULL;
 }
 
-/* A string's characters, malloc'ed; NULL: refused, or no memory. An escape is no shorter than what it
- * stands for. */
-static char *read_string(struct reader *r, size_t *len)
+/* The rest of a string, from its first escape on. An escape is no shorter than what it stands for. */
+static bool read_escaped(struct reader *r, const uint8_t *from, struct string *s)
 {
-    const uint8_t *from = r->at;
-    const uint8_t *quote = from + 1;
+    const uint8_t *quote = r->at;
 
     while (quote < r->end && *quote != '"') {
         quote += *quote == '\\' && quote + 1 < r->end ? 2 : 1;
     }
-    char *text = malloc((size_t)(quote - from) + 4);
-    if (text == NULL) {
-        return NULL;
+    s->memory = malloc((size_t)(quote - from) + 4);
+    if (s->memory == NULL) {
+        return false;
     }
-    r->at++;
-    *len = 0;
-    while (r->at < r->end && *r->at != '"') {
-        size_t n = *r->at == '\\' ? read_escape(r, text + *len) : read_character(r, text + *len);
-        if (n == 0) {
-            free(text);
-            return NULL;
+    s->data = s->memory;
+    for (s->len = 0;;) {
+        memcpy(s->memory + s->len, from, (size_t)(r->at - from));
+        s->len += (size_t)(r->at - from);
+        if (*r->at == '"') {
+            return true;
         }
-        *len += n;
+        size_t n = read_escape(r, s->memory + s->len);
+        s->len += n;
+        from = r->at;
+        if (n == 0 || !skip_characters(r)) {
+            free(s->memory);
+            return false;
+        }
     }
-    if (r->at == r->end) {
-        free(text);
-        return refuse(r, "");
+}
+
+/* From its quotation mark on. False: refused, or no memory; else free its memory. */
+static bool read_string(struct reader *r, struct string *s)
+{
+    const uint8_t *from = ++r->at;
+
+    if (!skip_characters(r)) {
+        return false;
+    }
+    *s = (struct string){(const char *)from, (size_t)(r->at - from), NULL};
+    if (*r->at != '"' && !read_escaped(r, from, s)) {
+        return false;
     }
     r->at++;
-    keep(r, from);
-    return text;
+    return true;
 }
 
 static json_t *read_text(struct reader *r)
 {
-    size_t len;
-    char *text = read_string(r, &len);
-    json_t *value = text != NULL ? json_stringn_nocheck(text, len) : NULL;
+    struct string s;
 
-    free(text);
+    if (!read_string(r, &s)) {
+        return NULL;
+    }
+    json_t *value = r->raw != NULL ? json_null() : json_stringn_nocheck(s.data, s.len);
+    free(s.memory);
     return value;
 }
 
@@ -312,7 +332,6 @@ static json_t *read_number(struct reader *r)
     if (!skip_number(r, &whole)) {
         return NULL;
     }
-    keep(r, from);
     if (r->raw != NULL) {
         return json_null();
     }
@@ -343,7 +362,7 @@ static bool descend(struct reader *r)
 
 static json_t *read_array(struct reader *r)
 {
-    json_t *array = descend(r) ? json_array() : NULL;
+    json_t *array = !descend(r) ? NULL : r->raw != NULL ? json_null() : json_array();
 
     if (array == NULL) {
         return NULL;
@@ -353,7 +372,8 @@ static json_t *read_array(struct reader *r)
     bool ok = true;
     if (!take(r, ']')) {
         do {
-            ok = json_array_append_new(array, read_value(r)) == 0;
+            json_t *value = read_value(r);
+            ok = r->raw != NULL ? value != NULL : json_array_append_new(array, value) == 0;
             skip_space(r);
         } while (ok && take(r, ','));
         ok = ok && (take(r, ']') || refuse(r, "a comma or ] must stand here") != NULL);
@@ -371,64 +391,112 @@ static json_t *read_raw(struct reader *r)
 {
     struct buffer tokens = {0};
     unsigned depth = r->depth;
+    json_t *raw = NULL;
 
     r->raw = &tokens;
+    r->kept = r->at;
     r->depth = 0;
-    json_t *value = read_value(r);
+    bool ok = read_value(r) != NULL;
     r->raw = NULL;
     r->depth = depth;
-    bool ok = value != NULL && !tokens.failed;
-    json_decref(value);
-    json_t *raw = ok ? json_raw(tokens.data, tokens.len) : NULL;
+    if (ok && tokens.len == 0) {
+        raw = json_raw(r->kept, (size_t)(r->at - r->kept));
+    } else if (ok) {
+        buffer_append(&tokens, r->kept, (size_t)(r->at - r->kept));
+        raw = !tokens.failed ? json_raw(tokens.data, tokens.len) : NULL;
+    }
     buffer_free(&tokens);
     return raw;
 }
 
-/* One member, from its name on. */
-static bool read_member(struct reader *r, json_t *object)
+/* The names of one object. Most have few, which are compared where they stand in the text. */
+struct names {
+    struct slice few[NAMES_FEW];
+    unsigned n_few;
+    json_t *others; /* an object of those that are past these, or have escapes; NULL: none */
+};
+
+static bool names_have(const struct names *names, const struct string *name)
+{
+    for (unsigned i = 0; i < names->n_few; i++) {
+        if (names->few[i].len == name->len &&
+            memcmp(names->few[i].data, name->data, name->len) == 0) {
+            return true;
+        }
+    }
+    return names->others != NULL && json_object_getn(names->others, name->data, name->len) != NULL;
+}
+
+/* False: no memory. */
+static bool names_add(struct names *names, const struct string *name)
+{
+    if (name->memory == NULL && names->n_few < NAMES_FEW) {
+        names->few[names->n_few++] = (struct slice){(const uint8_t *)name->data, name->len};
+        return true;
+    }
+    if (names->others == NULL) {
+        names->others = json_object();
+    }
+    return json_object_setn_new_nocheck(names->others, name->data, name->len, json_null()) == 0;
+}
+
+/* A member's value, where the reader is, into the object, of which in a payload there is none. */
+static bool read_member_value(struct reader *r, const struct string *name, json_t *object)
 {
     static const char payload[] = "payload";
+
+    if (r->raw != NULL) {
+        return read_value(r) != NULL;
+    }
+    bool raw = name->len == sizeof payload - 1 && memcmp(name->data, payload, name->len) == 0;
+    json_t *value = raw ? read_raw(r) : read_value(r);
+    return json_object_setn_new_nocheck(object, name->data, name->len, value) == 0;
+}
+
+/* One member, from its name on. */
+static bool read_member(struct reader *r, struct names *names, json_t *object)
+{
     const uint8_t *begin = r->at;
-    size_t len;
+    struct string name;
 
     if (r->at == r->end || *r->at != '"') {
         return refuse(r, "a name in quotation marks must stand here") != NULL;
     }
-    char *name = read_string(r, &len);
-    if (name == NULL) {
+    if (!read_string(r, &name)) {
         return false;
     }
-    bool ok = json_object_getn(object, name, len) == NULL ||
+    bool ok = !names_have(names, &name) ||
               refuse_at(r, begin, "the same name stands twice in one object") != NULL;
+    ok = ok && names_add(names, &name);
     skip_space(r);
     ok = ok && (take(r, ':') || refuse(r, "a colon must stand here") != NULL);
-    if (ok) {
-        bool raw = r->raw == NULL && len == sizeof payload - 1 && memcmp(name, payload, len) == 0;
-        json_t *value = raw ? read_raw(r) : read_value(r);
-        ok = json_object_setn_new_nocheck(object, name, len, value) == 0;
-    }
-    free(name);
+    ok = ok && read_member_value(r, &name, object);
+    free(name.memory);
     return ok;
 }
 
 static json_t *read_object(struct reader *r)
 {
-    json_t *object = descend(r) ? json_object() : NULL;
+    json_t *object = !descend(r) ? NULL : r->raw != NULL ? json_null() : json_object();
+    struct names names;
 
     if (object == NULL) {
         return NULL;
     }
+    names.n_few = 0;
+    names.others = NULL;
     (void)take(r, '{');
     skip_space(r);
     bool ok = true;
     if (!take(r, '}')) {
         do {
             skip_space(r);
-            ok = read_member(r, object);
+            ok = read_member(r, &names, object);
             skip_space(r);
         } while (ok && take(r, ','));
         ok = ok && (take(r, '}') || refuse(r, "a comma or } must stand here") != NULL);
     }
+    json_decref(names.others);
     r->depth--;
     if (!ok) {
         json_decref(object);

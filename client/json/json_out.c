@@ -11,8 +11,6 @@
 #include "json_write.h"
 #include "percent.h"
 
-#define TIME_MAX_MS UINT64_C(253402300799999) /* RFC 3339 has four digits for the year */
-
 /* A string; NULL: the bytes are not UTF-8, or have a NUL. */
 static json_t *text_of(struct slice bytes)
 {
@@ -48,12 +46,11 @@ void out_id(json_t *object, struct slice id)
     struct buffer url = {0};
 
     out_bytes(object, "id", id);
-    if (id.len == 0) {
-        return; /* which no order has */
+    if (percent_is_plain(id) || memchr(id.data, '\0', id.len) != NULL) {
+        return;
     }
     percent_encode(&url, id);
-    bool same = url.len == id.len && memcmp(url.data, id.data, id.len) == 0;
-    if (!same && !url.failed && memchr(id.data, '\0', id.len) == NULL) {
+    if (!url.failed) {
         json_object_set_new(object, "id_url", json_stringn((const char *)url.data, url.len));
     }
     buffer_free(&url);
@@ -77,7 +74,7 @@ void out_time(json_t *object, const char *name, uint64_t ms)
     snprintf(longer, sizeof longer, "%s_ms", name);
     units_format_time(ms, text, sizeof text);
     json_object_set_new(object, name,
-                        ms != 0 && ms <= TIME_MAX_MS ? json_string(text) : json_null());
+                        ms != 0 && ms <= OUT_TIME_MAX_MS ? json_string(text) : json_null());
     json_object_set_new(object, longer, ms != 0 ? json_integer((json_int_t)ms) : json_null());
 }
 

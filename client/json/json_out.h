@@ -8,6 +8,8 @@
 
 #include "../wire/protocol.h"
 
+#define OUT_TIME_MAX_MS UINT64_C(253402300799999) /* RFC 3339 has four digits for the year */
+
 /* Set NAME to the bytes as a string, or NAME_base64 where they are not UTF-8 or have a NUL. */
 void out_bytes(json_t *object, const char *name, struct slice bytes);
 /* The same of the order's id; and "id_url", as it stands in a path, where that differs and such a path would

@@ -1,7 +1,6 @@
 /* json_write.c - see json_write.h. */
 #include "json_write.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +8,8 @@
 
 json_t *json_raw(const void *text, size_t len)
 {
-    char *marked = malloc(len + 1);
+    char few[512]; /* as most payloads are */
+    char *marked = len < sizeof few ? few : malloc(len + 1);
     json_t *value = NULL;
 
     if (marked != NULL) {
@@ -17,7 +17,9 @@ json_t *json_raw(const void *text, size_t len)
         memcpy(marked + 1, text, len);
         value = json_stringn_nocheck(marked, len + 1);
     }
-    free(marked);
+    if (marked != few) {
+        free(marked);
+    }
     return value;
 }
 
@@ -32,9 +34,25 @@ bool json_raw_is(const json_t *value, struct slice *text)
     return true;
 }
 
-static void append_text(struct buffer *b, const char *text)
+void json_write_text(struct buffer *b, const char *text)
 {
     buffer_append(b, text, strlen(text));
+}
+
+void json_write_number(struct buffer *b, int64_t n)
+{
+    char digits[24];
+    char *at = digits + sizeof digits;
+    uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (n < 0) {
+        *--at = '-';
+    }
+    buffer_append(b, at, (size_t)(digits + sizeof digits - at));
 }
 
 /* Only what RFC 8259 wants escaped is. */
@@ -47,7 +65,7 @@ static void write_string(struct buffer *b, const char *text, size_t len)
     static const char digits[] = "0123456789abcdef";
     size_t plain = 0; /* what is not written yet begins here */
 
-    append_text(b, "\"");
+    json_write_text(b, "\"");
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
         if (c >= 0x20 && c != '"' && c != '\\') {
@@ -61,7 +79,7 @@ static void write_string(struct buffer *b, const char *text, size_t len)
         buffer_append(b, escape, shorts[c] != 0 ? 2 : sizeof escape);
     }
     buffer_append(b, text + plain, len - plain);
-    append_text(b, "\"");
+    json_write_text(b, "\"");
 }
 
 static void write_real(struct buffer *b, const json_t *value)
@@ -78,32 +96,31 @@ static void write_object(struct buffer *b, const json_t *object)
     json_t *members = (json_t *)(uintptr_t)object; /* jansson's iterators take no const */
     const char *comma = "";
 
-    append_text(b, "{");
+    json_write_text(b, "{");
     for (void *at = json_object_iter(members); at != NULL;
          at = json_object_iter_next(members, at)) {
-        append_text(b, comma);
+        json_write_text(b, comma);
         write_string(b, json_object_iter_key(at), json_object_iter_key_len(at));
-        append_text(b, ":");
+        json_write_text(b, ":");
         json_write(b, json_object_iter_value(at));
         comma = ",";
     }
-    append_text(b, "}");
+    json_write_text(b, "}");
 }
 
 static void write_array_of(struct buffer *b, const json_t *array)
 {
-    append_text(b, "[");
+    json_write_text(b, "[");
     for (size_t i = 0; i < json_array_size(array); i++) {
-        append_text(b, i > 0 ? "," : "");
+        json_write_text(b, i > 0 ? "," : "");
         json_write(b, json_array_get(array, i));
     }
-    append_text(b, "]");
+    json_write_text(b, "]");
 }
 
 void json_write(struct buffer *b, const json_t *value)
 {
     struct slice raw;
-    char number[32];
 
     if (value == NULL) { /* what built it ran out of memory */
         b->failed = true;
@@ -119,13 +136,10 @@ void json_write(struct buffer *b, const json_t *value)
                 write_string(b, json_string_value(value), json_string_length(value));
             }
             break;
-        case JSON_INTEGER:
-            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
-            append_text(b, number);
-            break;
+        case JSON_INTEGER: json_write_number(b, json_integer_value(value)); break;
         case JSON_REAL: write_real(b, value); break;
-        case JSON_TRUE: append_text(b, "true"); break;
-        case JSON_FALSE: append_text(b, "false"); break;
-        case JSON_NULL: append_text(b, "null"); break;
+        case JSON_TRUE: json_write_text(b, "true"); break;
+        case JSON_FALSE: json_write_text(b, "false"); break;
+        case JSON_NULL: json_write_text(b, "null"); break;
     }
 }

@@ -17,5 +17,8 @@ bool json_raw_is(const json_t *value, struct slice *text);
 
 /* The text of a value at the end of the buffer. Out of memory: b->failed. */
 void json_write(struct buffer *b, const json_t *value);
+/* The same of a number, and of text that needs no escapes, for what is written without values. */
+void json_write_number(struct buffer *b, int64_t n);
+void json_write_text(struct buffer *b, const char *text);
 
 #endif

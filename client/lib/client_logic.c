@@ -214,9 +214,32 @@ static bool client_send_batch(struct client_logic *l, struct call_queue *queue,
     return true;
 }
 
+/* A leader commits what comes meanwhile together anyway, and one message costs all of the way less than many. But
+ * calls of different callers share none: those go out at once. */
+static bool client_gathers_more(const struct client_logic *l)
+{
+    unsigned same = 0;
+
+    if (l->config.eager == 0 || l->in_flight < l->config.eager || l->calls.n >= l->config.fill) {
+        return false;
+    }
+    for (const struct message *m = l->messages; m != NULL && same < l->config.eager; m = m->next) {
+        if (m->kind != MESSAGE_LEADER || m->leadership != l->search.leadership || m->polls) {
+            continue;
+        }
+        const struct call *call = m->calls[0];
+        if (call == NULL || !call_caller_is(call->caller, l->calls.first->caller)) {
+            return false;
+        }
+        same++;
+    }
+    return same == l->config.eager;
+}
+
 static void client_flush(struct client_logic *l, uint64_t now_ms)
 {
-    while (l->search.leader >= 0 && l->in_flight < l->config.window && l->calls.n > 0) {
+    while (l->search.leader >= 0 && l->in_flight < l->config.window && l->calls.n > 0 &&
+           !client_gathers_more(l)) {
         if (!client_send_batch(l, &l->calls, MESSAGE_LEADER, (unsigned)l->search.leader, now_ms)) {
             break;
         }

@@ -60,7 +60,9 @@ struct client_logic_config {
     bool stays;          /* with the nodes that were given, whoever leads: no other is asked */
     bool token_anywhere; /* nobody can read it on its way; else it is sent over the loopback only */
     unsigned window;     /* messages in flight to the leader; 0 = 8 */
-    unsigned operations_max;     /* in a message; 0 = PROTOCOL_OPERATIONS_MAX */
+    unsigned operations_max; /* in a message; 0 = PROTOCOL_OPERATIONS_MAX */
+    unsigned eager; /* messages of a caller that go out as its calls come; 0 = all. Then... */
+    unsigned fill;  /* ...calls gather, to so many, or until one of those has come back */
     unsigned attempt_timeout_ms; /* how long to wait for an answer; 0 = 2,000 */
     unsigned probe_timeout_ms;   /* the same, for the search; 0 = 1,000 */
     unsigned hedge_ms;           /* ask the next node if one is silent so long; 0 = 100 */

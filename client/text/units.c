@@ -258,6 +258,13 @@ bool units_parse_time(const char *text, uint64_t *ms_since_epoch)
     return true;
 }
 
+static void put_digits(char *at, unsigned digits, unsigned n)
+{
+    for (unsigned i = digits; i > 0; i--, n /= 10) {
+        at[i - 1] = (char)('0' + n % 10);
+    }
+}
+
 void units_format_time(uint64_t ms_since_epoch, char *out, size_t len)
 {
     uint64_t s = ms_since_epoch / 1000;
@@ -269,8 +276,20 @@ void units_format_time(uint64_t ms_since_epoch, char *out, size_t len)
     unsigned year, month, day;
     date_from_days((int64_t)days, &year, &month, &day);
     unsigned in_day = (unsigned)(s % SECONDS_A_DAY);
-    snprintf(out, len, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ", year, month, day, in_day / 3600,
-             in_day / 60 % 60, in_day % 60, (unsigned)(ms_since_epoch % 1000));
+    /* By hand, for batches: snprintf() takes ten times as long. */
+    char text[] = "YYYY-MM-DDThh:mm:ss.mmmZ";
+    put_digits(text, 4, year);
+    put_digits(text + 5, 2, month);
+    put_digits(text + 8, 2, day);
+    put_digits(text + 11, 2, in_day / 3600);
+    put_digits(text + 14, 2, in_day / 60 % 60);
+    put_digits(text + 17, 2, in_day % 60);
+    put_digits(text + 20, 3, (unsigned)(ms_since_epoch % 1000));
+    if (len > 0) {
+        size_t n = len < sizeof text ? len - 1 : sizeof text - 1;
+        memcpy(out, text, n);
+        out[n] = '\0';
+    }
 }
 
 /* Cut, never rounded up: a remaining time is not promised longer than it is. */

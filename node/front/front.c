@@ -16,7 +16,7 @@
 #include "front_recv.h"
 
 #define FRONT_TICK_MS 250
-#define FRONT_ROUNDS 4 /* of requests and answers in one turn of the loop */
+#define FRONT_ROUNDS 4 /* of requests in one turn of the loop, before what they ask is sent */
 
 static void front_end_thread(struct front *f);
 
@@ -36,20 +36,14 @@ static void front_again_cb(uv_idle_t *again)
 static void front_check_cb(uv_check_t *check)
 {
     struct front *f = check->data;
-    uint64_t wake_ms = UINT64_MAX;
 
     if (f->ended) {
         return;
     }
-    for (unsigned i = 0; i < FRONT_ROUNDS; i++) {
-        if (f->daemon_ready || server_has_more(f)) {
-            server_run(f);
-        }
-        wake_ms = gateway_tick(&f->gateway);
-        if (!f->daemon_ready && !server_has_more(f)) {
-            break;
-        }
+    for (unsigned i = 0; i < FRONT_ROUNDS && (f->daemon_ready || server_has_more(f)); i++) {
+        server_run(f);
     }
+    uint64_t wake_ms = gateway_tick(&f->gateway);
     turns_run(f);
     packing_run(f);
     if (f->daemon_ready || server_has_more(f) || !link_empty(&f->turns) ||

@@ -13,6 +13,8 @@
 
 #define GATEWAY_WINDOW 32      /* messages in flight to the leader, of a lane */
 #define GATEWAY_OPERATIONS 512 /* of a message: a large one is long in coming back */
+#define GATEWAY_EAGER 2        /* messages of one caller in flight, beyond which further ones... */
+#define GATEWAY_FILL 128 /* ...have so many operations: as the leader's own batches (batcher.h) */
 
 /* One operation of an ask. */
 struct gateway_part {
@@ -391,6 +393,8 @@ static bool way_init(struct gateway_way *way, const struct gateway *g)
 {
     struct client_logic_config config = {.window = GATEWAY_WINDOW,
                                          .operations_max = GATEWAY_OPERATIONS,
+                                         .eager = GATEWAY_EAGER,
+                                         .fill = GATEWAY_FILL,
                                          .token_anywhere = g->config.relay != NULL};
     struct client_io io = {.arg = way,
                            .send = gateway_send,

@@ -495,16 +495,16 @@ bool sp_link_send(struct sp_link *link, const uint8_t *message, size_t len, uint
                   uint64_t now_ms, unsigned timeout_ms)
 {
     size_t body = SP_ID_SIZE + len;
-    struct sp_message *m = calloc(1, sizeof *m + SP_HEAD_SIZE + body);
+    struct sp_message *m = malloc(sizeof *m + SP_HEAD_SIZE + body);
 
     if (m == NULL) {
         return false;
     }
-    m->handle = handle;
-    m->id = ++link->last_id | SP_ID_FIRST;
-    m->sent_ms = now_ms;
-    m->until_ms = now_ms + timeout_ms;
-    m->len = SP_HEAD_SIZE + body;
+    *m = (struct sp_message){.handle = handle,
+                             .id = ++link->last_id | SP_ID_FIRST,
+                             .sent_ms = now_ms,
+                             .until_ms = now_ms + timeout_ms,
+                             .len = SP_HEAD_SIZE + body};
     for (unsigned i = 0; i < SP_HEAD_SIZE; i++) {
         m->frame[i] = (uint8_t)((uint64_t)body >> (56 - 8 * i));
     }

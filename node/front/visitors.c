@@ -343,6 +343,13 @@ ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags)
     if (v->guard.flaw != NULL || v->refused) {
         return visitor_drain(fd);
     }
+    /* The library looks at a connection that it resumes before it answers. To "nothing is there" it would have the
+     * kernel watch it, and to take that back with the next request; so it is told to ask again: after the answer the
+     * next one may have come. */
+    if (v->exchange != NULL && v->exchange->complete) {
+        errno = EINTR;
+        return -1;
+    }
     ssize_t n = recvfrom(fd, data, len, flags, NULL, NULL);
     if (n <= 0) {
         return n;

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <xxhash.h>
 
+#include "../../client/json/json_write.h"
+#include "../../client/json/percent.h"
+#include "../../client/text/units.h"
 #include "../../client/wire/cursor.h"
 #include "../../client/wire/traceparent.h"
 
@@ -19,6 +22,38 @@ json_t *out_order(struct slice id, const struct ordersched_answer *answer)
         out_number(order, "index", answer->index);
     }
     return order;
+}
+
+bool out_order_write(struct buffer *b, struct slice id, const struct ordersched_answer *answer)
+{
+    char deadline[32];
+
+    if (answer->state == ORDERSCHED_STATE_NONE) {
+        return false;
+    }
+    /* What needs escapes, or has no date, is rare. */
+    if (!percent_is_plain(id) || answer->deadline_ms == 0 ||
+        answer->deadline_ms > OUT_TIME_MAX_MS) {
+        json_t *order = out_order(id, answer);
+        json_write(b, order);
+        json_decref(order);
+        return true;
+    }
+    units_format_time(answer->deadline_ms, deadline, sizeof deadline);
+    json_write_text(b, "{\"id\":\"");
+    buffer_append(b, id.data, id.len);
+    json_write_text(b, "\",\"state\":\"");
+    json_write_text(b, ordersched_state_name(answer->state));
+    json_write_text(b, "\",\"deadline\":\"");
+    json_write_text(b, deadline);
+    json_write_text(b, "\",\"deadline_ms\":");
+    json_write_number(b, (int64_t)answer->deadline_ms);
+    json_write_text(b, ",\"remaining_ms\":");
+    json_write_number(b, (int64_t)answer->remaining_ms);
+    json_write_text(b, ",\"index\":");
+    json_write_number(b, (int64_t)answer->index);
+    json_write_text(b, "}");
+    return true;
 }
 
 /* [route, attempts, next_attempt_ms, payload, version, schedule_index, decided_ms], of some orders their traceparent, and

@@ -208,8 +208,7 @@ void resource_malformed(struct exchange *x)
                     NULL);
 }
 
-void resource_created(struct exchange *x, const char *const *segments, struct slice last,
-                      json_t *body)
+void resource_location(struct exchange *x, const char *const *segments, struct slice last)
 {
     struct buffer location = {0};
 
@@ -224,6 +223,12 @@ void resource_created(struct exchange *x, const char *const *segments, struct sl
         exchange_header(x, "Location", (const char *)location.data);
     }
     buffer_free(&location);
+}
+
+void resource_created(struct exchange *x, const char *const *segments, struct slice last,
+                      json_t *body)
+{
+    resource_location(x, segments, last);
     exchange_answer(x, 201, body);
 }
 

@@ -48,7 +48,9 @@ void resource_answer_page(struct exchange *x, const struct ordersched_answer *an
 void resource_answer_results(struct exchange *x, json_t *results, bool read);
 /* What a node said cannot be read. */
 void resource_malformed(struct exchange *x);
-/* 201 with Location, of these segments. The reference of `body` is taken over. */
+/* A Location, of these segments, before the answer. */
+void resource_location(struct exchange *x, const char *const *segments, struct slice last);
+/* 201 with such a Location. The reference of `body` is taken over. */
 void resource_created(struct exchange *x, const char *const *segments, struct slice last,
                       json_t *body);
 /* Does the answer say that a copy of the request was answered before? */

@@ -61,11 +61,17 @@ static json_t *result_of_problem(unsigned status, json_t *problem)
     return result;
 }
 
+static unsigned status_of_done(const struct front_operation *asked,
+                               const struct ordersched_answer *answer)
+{
+    return asked->code == OPERATION_SCHEDULE && !resource_repeated(answer) ? 201 : 200;
+}
+
 static json_t *result_of(const struct front_operation *asked,
                          const struct ordersched_answer *answer)
 {
     struct operation op;
-    unsigned status = 200;
+    unsigned status;
 
     int rv = operation_decode(asked->bytes, asked->len, &op);
     assert(rv == ORDERSCHED_OK || answer->error != ORDERSCHED_OK); /* it was encoded here */
@@ -79,11 +85,30 @@ static json_t *result_of(const struct front_operation *asked,
         return result_of_problem(500, problem_named(500, "MALFORMED_ANSWER",
                                                     "what a node said cannot be read", NULL));
     }
-    status = op.code == OPERATION_SCHEDULE && !resource_repeated(answer) ? 201 : 200;
     json_t *result = json_object();
-    out_number(result, "status", status);
+    out_number(result, "status", status_of_done(asked, answer));
     json_object_set_new(result, "order", order);
     return result;
+}
+
+/* Nearly all are of this kind. */
+static bool write_done(struct buffer *text, const struct front_operation *asked,
+                       const struct ordersched_answer *answer)
+{
+    struct operation op;
+
+    if (answer->error != ORDERSCHED_OK || answer->state == ORDERSCHED_STATE_NONE ||
+        asked->code == OPERATION_GET) {
+        return false;
+    }
+    int rv = operation_decode(asked->bytes, asked->len, &op);
+    assert(rv == ORDERSCHED_OK); /* it was encoded here */
+    json_write_text(text, "{\"status\":");
+    json_write_number(text, status_of_done(asked, answer));
+    json_write_text(text, ",\"order\":");
+    (void)out_order_write(text, op.id, answer);
+    json_write_text(text, "}");
+    return true;
 }
 
 static json_t *result_at(const struct batch *b)
@@ -104,10 +129,13 @@ static bool compose(struct batch *b)
 
     for (unsigned n = 0; b->place < b->n && n < SLICE_RESULTS && b->text.len - begin < SLICE_BYTES;
          n++) {
-        json_t *result = result_at(b);
         buffer_append(&b->text, ",", b->place > 0 ? 1 : 0);
-        json_write(&b->text, result);
-        json_decref(result);
+        if (b->refused[b->place] != NULL ||
+            !write_done(&b->text, &b->asked[b->at], &b->answers[b->at])) {
+            json_t *result = result_at(b);
+            json_write(&b->text, result);
+            json_decref(result);
+        }
         b->at += b->refused[b->place] == NULL;
         b->place++;
     }

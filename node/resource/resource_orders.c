@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../client/base/must.h"
 #include "../../client/wire/cursor.h"
 #include "../../client/json/base64.h"
 #include "out_order.h"
@@ -19,11 +20,24 @@ static struct slice id_of(const struct exchange *x)
     return x->segments[2];
 }
 
+static void answer_order(struct exchange *x, unsigned status,
+                         const struct ordersched_answer *answer)
+{
+    struct buffer text = {0};
+
+    if (out_order_write(&text, id_of(x), answer)) {
+        must_hold(!text.failed);
+        exchange_answer_text(x, status, "application/json", (char *)text.data, text.len);
+    } else {
+        exchange_answer(x, status, NULL);
+    }
+}
+
 static void answer_order_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
     (void)n;
     if (resource_done_well(x, &answers[0], id_of(x))) {
-        exchange_answer(x, 200, out_order(id_of(x), &answers[0]));
+        answer_order(x, 200, &answers[0]);
     }
 }
 
@@ -37,11 +51,11 @@ static void answer_put_cb(struct exchange *x, const struct ordersched_answer *an
     if (!resource_done_well(x, &answers[0], id_of(x))) {
         return;
     }
-    json_t *order = out_order(id_of(x), &answers[0]);
     if (resource_repeated(&answers[0])) {
-        exchange_answer(x, 200, order);
+        answer_order(x, 200, &answers[0]);
     } else {
-        resource_created(x, parent, id_of(x), order);
+        resource_location(x, parent, id_of(x));
+        answer_order(x, 201, &answers[0]);
     }
 }
 

@@ -104,6 +104,69 @@ static void calls_of_one_caller_share_a_message_and_no_others(void **state)
     world_free(w);
 }
 
+static void calls_gather_behind_messages_of_their_own_caller_alone(void **state)
+{
+    struct client_logic_config config = {.window = 16, .eager = 2, .fill = 4};
+    struct world *w = world_that_vouches(&config);
+    struct ending o[12] = {0};
+    unsigned before = w->n_sent;
+
+    (void)state;
+    for (unsigned i = 0; i < 5; i++) { /* two go at once, and three wait */
+        submit(w, &o[i], &till);
+        world_tick(w);
+    }
+    assert_int_equal(w->n_sent - before, 2);
+    submit(w, &o[5], &till); /* four are enough */
+    world_tick(w);
+    assert_int_equal(w->n_sent - before, 3);
+    assert_int_equal(world_last(w)->n, 4);
+    for (unsigned i = 6; i < 9; i++) { /* of another one none of these is in flight */
+        submit(w, &o[i], i == 7 ? &till : &by_token);
+        world_tick(w);
+    }
+    assert_int_equal(w->n_sent - before, 6);
+    submit(w, &o[9], &till);
+    submit(w, &o[10], &till);
+    world_tick(w);
+    assert_int_equal(w->n_sent - before, 7); /* the newest are not all of this one */
+    submit(w, &o[11], &till);
+    for (unsigned i = before; i < before + 7; i++) {
+        world_answer_ok(w, &w->sent[i]);
+    }
+    world_tick(w);
+    assert_int_equal(w->n_sent - before, 8);
+    world_answer_ok(w, world_last(w));
+    for (unsigned i = 0; i < 12; i++) {
+        assert_int_equal(o[i].calls, 1);
+        assert_int_equal(o[i].error, ORDERSCHED_OK);
+    }
+    world_free(w);
+}
+
+static void a_call_that_waits_behind_others_goes_when_one_has_come_back(void **state)
+{
+    struct client_logic_config config = {.eager = 1, .fill = 100};
+    struct world *w = world_that_vouches(&config);
+    struct ending o[3] = {0};
+    unsigned before = w->n_sent;
+
+    (void)state;
+    submit(w, &o[0], &till);
+    world_tick(w);
+    submit(w, &o[1], &till);
+    submit(w, &o[2], &till);
+    world_tick(w);
+    assert_int_equal(w->n_sent - before, 1);
+    world_answer_ok(w, world_last(w));
+    world_tick(w);
+    assert_int_equal(w->n_sent - before, 2);
+    assert_int_equal(world_last(w)->n, 2);
+    world_answer_ok(w, world_last(w));
+    assert_int_equal(o[1].calls + o[2].calls, 2);
+    world_free(w);
+}
+
 static void a_repeated_call_still_says_who_asks(void **state)
 {
     struct world *w = world_that_vouches(NULL);
@@ -200,6 +263,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_of_one_caller_share_a_message_and_no_others),
+        cmocka_unit_test(calls_gather_behind_messages_of_their_own_caller_alone),
+        cmocka_unit_test(a_call_that_waits_behind_others_goes_when_one_has_come_back),
         cmocka_unit_test(a_repeated_call_still_says_who_asks),
         cmocka_unit_test(to_whom_nobody_vouches_a_token_goes_over_the_loopback_alone),
         cmocka_unit_test(a_dropped_call_ends_without_a_word_wherever_it_is),

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../client/json/json_write.h"
+#include "../../../node/resource/out_order.h"
 #include "../../support/front/resource_bed.h"
 
 static void put(const char *body)
@@ -273,6 +275,35 @@ static void an_id_may_have_every_byte_but_nul(void **state)
     refused(422, "BAD_ID", "NUL");
 }
 
+static void an_order_reads_the_same_written_at_once_or_as_an_object(void **state)
+{
+    static const char *const ids[] = {"o-1", "a.b_c~D9", ".",    "..", "...",
+                                      "a b", "a\"b",     "\x80", ""};
+    static const uint64_t deadlines_ms[] = {0, 1, 1796126400001, 253402300799999, 253402300800000};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof ids / sizeof *ids; i++) {
+        for (unsigned k = 0; k < sizeof deadlines_ms / sizeof *deadlines_ms; k++) {
+            struct slice id = {(const uint8_t *)ids[i], strlen(ids[i])};
+            struct ordersched_answer answer = {.state = ORDERSCHED_PENDING,
+                                               .deadline_ms = deadlines_ms[k],
+                                               .remaining_ms = 10 * k,
+                                               .index = k > 0 ? INT64_MAX : 0};
+            struct buffer at_once = {0}, by_object = {0};
+            json_t *order = out_order(id, &answer);
+            json_write(&by_object, order);
+            assert_true(out_order_write(&at_once, id, &answer));
+            assert_int_equal(at_once.len, by_object.len);
+            assert_memory_equal(at_once.data, by_object.data, at_once.len);
+            json_decref(order);
+            buffer_free(&at_once);
+            buffer_free(&by_object);
+        }
+    }
+    assert_false(
+        out_order_write(&(struct buffer){0}, (struct slice){0}, &(struct ordersched_answer){0}));
+}
+
 static void an_id_has_1_to_128_bytes(void **state)
 {
     char target[512] = "/v1/orders/";
@@ -383,6 +414,7 @@ int main(void)
         RESOURCE_TEST(a_long_name_is_cut_between_characters),
         RESOURCE_TEST(text_that_is_not_json_is_400_with_its_place),
         RESOURCE_TEST(an_id_may_have_every_byte_but_nul),
+        RESOURCE_TEST(an_order_reads_the_same_written_at_once_or_as_an_object),
         RESOURCE_TEST(an_id_has_1_to_128_bytes),
         RESOURCE_TEST(a_location_leads_to_the_order),
         RESOURCE_TEST(pay_and_cancel_take_no_body_or_an_empty_one),
