@@ -10,10 +10,10 @@
 #include <string.h>
 #include <wchar.h>
 
-#include "../../client/text/printable.h"
-#include "../../client/top/columns.h"
-#include "../../client/top/screen.h"
-#include "../support/random.h"
+#include "../../../client/text/printable.h"
+#include "../../../client/top/columns.h"
+#include "../../../client/top/screen.h"
+#include "../../support/random.h"
 
 #define SIDE_MAX 24
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../client/top/needs.h"
+#include "../../../client/top/needs.h"
 
 static struct look_route route(uint64_t deliveries, uint64_t ready, uint64_t window)
 {
