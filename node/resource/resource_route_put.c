@@ -1,9 +1,9 @@
 /* resource_route_put.c - PUT and PATCH of a route.
  *
  * A PATCH changes the settings that it names. A PUT gives a route exactly those that it names and defaults for the
- * others, but that what nobody can read and so nobody can state again, its secrets and private keys, stays
- * where it is not named; and whether it carries traceparents, which nodes of older versions cannot read. So it is asked as a change first; where there is no such route, it is made, and, where
- * deliveries would not be signed, a secret for it. */
+ * others. Where it does not name them, two kinds stay: what nobody can read and so nobody can state again, its secrets and
+ * private keys; and whether it carries traceparents, which nodes of older versions cannot read. So it is asked as a
+ * change first; where there is no such route, it is made, and, where deliveries would not be signed, a secret for it. */
 #include <stdlib.h>
 #include <string.h>
 
