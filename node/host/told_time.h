@@ -9,8 +9,8 @@
  *
  * The last entry counts, not the one that says most: else who runs fast would get further ahead all the
  * time. But one that was still under way when its leader fell is applied under the next, and so is late by the
- * time between the two: it says nothing to whoever was told before. An entry that does not move the time says nothing of it: it comes from a leader that stands still,
- * or that has no time of its own.
+ * time between the two: it says nothing to whoever was told before. An entry that does not move the time says nothing of
+ * it: it comes from a leader that stands still, or that has no time of its own.
  *
  * What was on this machine's disk when the process began may be days old. It is as good as nothing for
  * who begins to lead; clients may be told of it, until a leader's entry comes. Pure. */

@@ -252,12 +252,12 @@ static void make_leader(struct clock_bed *b, unsigned node)
 }
 
 /* Of three voters one is down and one has a wrong clock, and has had it since it started. When the one with
- * the right clock has gone, it leads, and goes on from what it was told, as the right clock confirms it. */
-static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void **state)
+ * the right clock has gone, it leads. False: this machine was so busy that it had been told the time later than right
+ * clocks may differ, and rightly waits. */
+static bool goes_on_as_told(void)
 {
     struct clock_bed b;
 
-    (void)state;
     start(&b, 3, (const int64_t[]){0, 3600 * SECOND_US, 0});
     make_leader(&b, 0);
     cluster_kill(&b.cluster, 1); /* it may have led, and heard the others */
@@ -272,11 +272,27 @@ static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void
     cluster_kill(&b.cluster, 0);
     cluster_start(&b.cluster, 0);
     make_leader(&b, 1);
-    clock_bed_fire(&b, "as-told", true, CLOCK_BED_EARLY_MS);
-    clock_bed_expect(&b, "meanwhile", from_ms - CLOCK_BED_EARLY_MS, to_ms);
-    cluster_expect_log(&b.cluster, "goes on from what the leader before this one said");
-    cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");
+    int error = clock_bed_schedule(&b, "later", 60000, 0);
+    if (error == ORDERSCHED_BUSY) {
+        cluster_expect_log(&b.cluster, "or no clock confirms what it told");
+    } else {
+        assert_int_equal(error, ORDERSCHED_OK);
+        clock_bed_fire(&b, "as-told", true, CLOCK_BED_EARLY_MS);
+        clock_bed_expect(&b, "meanwhile", from_ms - CLOCK_BED_EARLY_MS, to_ms);
+        cluster_expect_log(&b.cluster, "goes on from what the leader before this one said");
+        cluster_expect_orderctl(&b.cluster, "status", "no majority of the voters");
+    }
     clock_bed_end(&b);
+    return error == ORDERSCHED_OK;
+}
+
+/* As the right clock confirms it. */
+static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void **state)
+{
+    (void)state;
+    for (unsigned tries = 1; !goes_on_as_told(); tries++) {
+        assert_true(tries < 4);
+    }
 }
 
 /* It was away when the last entries were written, and has got them since: with them it was told a time that is

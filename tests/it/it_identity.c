@@ -463,6 +463,9 @@ static void one_that_is_alone_is_told_of_another_address_too(void **state)
     cluster_init(&c, 1);
     cluster_start(&c, 0);
     wait_leads(&c, 0);
+    ordersched_client *client = client_of(&c, 0);
+    make_orders(client, "first"); /* so it is founded, and has not only begun to be */
+    ordersched_close(client);
     unsigned other = cluster_grow(&c, 2);
     c.n--;
     snprintf(moved, sizeof moved, "1=127.0.0.1:%u", c.nodes[other].port);
