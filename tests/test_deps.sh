@@ -34,8 +34,8 @@ case "$1" in
 policy) echo "  Candidate: 0.15.0-1" ;;
 madison)
     [ "$2" = libraft-dev ] || exit 0
-    [ $backports = no ] || echo "$2 | 0.22.1-1~bpo12+1 | http://mirror/debian bookworm-backports/main amd64 Packages"
-    echo "$2 | 0.15.0-1 | http://mirror/debian bookworm/main amd64 Packages"
+    [ $backports = no ] || echo "$2 | 0.22.1-1~bpo12+1 | file:/srv/debian/debian bookworm-backports/main amd64 Packages"
+    echo "$2 | 0.15.0-1 | file:/srv/debian/debian bookworm/main amd64 Packages"
     ;;
 esac'
 
@@ -50,39 +50,39 @@ fresh() {
     cat >"$sources/debian.sources" <<'END'
 # A comment.
 Types: deb
-URIs: http://security.mirror/debian-security
+URIs: file:/srv/security/debian-security
 Suites: bookworm-security
 Components: main
 
 Types: deb
-URIs: http://vendor.example/debian
+URIs: file:/srv/vendor/debian
 Suites: bookworm
 Components: main
 Signed-By: /vendor.gpg
 
 Types: deb deb-src
 # Another comment.
-URIs: http://other.mirror/debian http://mirror/debian/
+URIs: file:/srv/other/debian file:/srv/debian/debian/
 Suites: bookworm
  bookworm-updates
 Components: main contrib
 Signed-By: /debian.gpg
 END
     {
-        echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|http://vendor.example/debian/"
-        echo "Debian|bookworm-security|$sources/debian.sources:1|bookworm-security|http://security.mirror/debian-security/"
-        echo "Debian|bookworm|$sources/debian.sources:3|bookworm|http://mirror/debian/"
+        echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|file:/srv/vendor/debian/"
+        echo "Debian|bookworm-security|$sources/debian.sources:1|bookworm-security|file:/srv/security/debian-security/"
+        echo "Debian|bookworm|$sources/debian.sources:3|bookworm|file:/srv/debian/debian/"
     } >"$SYSROOT/targets"
 }
 
 one_line_sources() {
     rm "$sources/debian.sources"
     cat >"$SYSROOT/etc/apt/sources.list" <<'END'
-# deb http://mirror/debian bookworm main
-deb [ trusted=yes signed-by=/vendor.gpg ] http://vendor.example/debian bookworm main
-deb [ arch=amd64 signed-by=/debian.gpg ] http://mirror/debian bookworm main contrib # mine
+# deb file:/srv/debian/debian bookworm main
+deb [ trusted=yes signed-by=/vendor.gpg ] file:/srv/vendor/debian bookworm main
+deb [ arch=amd64 signed-by=/debian.gpg ] file:/srv/debian/debian bookworm main contrib # mine
 END
-    echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|http://mirror/debian/" >"$SYSROOT/targets"
+    echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|file:/srv/debian/debian/" >"$SYSROOT/targets"
 }
 
 # shellcheck source=tests/support/tap.sh
@@ -123,7 +123,7 @@ check the_debian_source_is_copied_for_the_backports succeeded
 check only_the_suite_of_a_source_is_changed file_is "$sources/orderschedd-backports.sources" <<'END'
 # For libraft 0.22 or newer, needed by orderschedd.
 Types: deb
-URIs: http://other.mirror/debian http://mirror/debian/
+URIs: file:/srv/other/debian file:/srv/debian/debian/
 Suites: bookworm-backports
 Components: main contrib
 Signed-By: /debian.gpg
@@ -142,11 +142,11 @@ run
 check a_one_line_source_keeps_its_options_and_components \
     file_is "$sources/orderschedd-backports.list" <<'END'
 # For libraft 0.22 or newer, needed by orderschedd.
-deb [ arch=amd64 signed-by=/debian.gpg ] http://mirror/debian bookworm-backports main contrib
+deb [ arch=amd64 signed-by=/debian.gpg ] file:/srv/debian/debian bookworm-backports main contrib
 END
 
 fresh
-echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|http://vendor.example/debian/" >"$SYSROOT/targets"
+echo "Vendor|bookworm|$sources/debian.sources:2|bookworm|file:/srv/vendor/debian/" >"$SYSROOT/targets"
 run
 check without_a_debian_source_it_says_so failed_saying 'no Debian source for bookworm'
 check without_a_debian_source_it_adds_none [ "$(ls "$sources")" = debian.sources ]
@@ -154,7 +154,7 @@ check without_a_debian_source_it_adds_none [ "$(ls "$sources")" = debian.sources
 fresh
 rm "$SYSROOT/mirror"
 run
-check a_mirror_without_backports_is_named failed_saying 'http://mirror/debian has no libraft 0.22'
+check a_mirror_without_backports_is_named failed_saying 'file:/srv/debian/debian has no libraft 0.22'
 check a_source_that_does_not_help_is_removed [ "$(ls "$sources")" = debian.sources ]
 
 fresh
