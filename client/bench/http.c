@@ -99,8 +99,8 @@ int bench_http(int argc, char **argv)
     if (rv != 0) {
         return rv < 0 ? 0 : rv;
     }
-    (void)
-        descriptors_raise(); /* a crowd has more connections than a shell gives descriptors to a process */
+    /* A crowd has more connections than a shell gives descriptors to a process. */
+    (void)descriptors_raise();
     rv = http_read(&b);
     rv = rv == 0 ? measure_open(&b.m) : rv;
     if (rv != 0) {

@@ -1,8 +1,7 @@
 /* it_strangers.c - strangers, and visitors who are up to no good, at the ports of real nodes with TLS: nothing
  * gets in, nothing is told, the log has each of them and no more than a line a second, no election comes of it,
- * all memory and descriptors are back afterwards, and a good client beside is not held up.
- *
- * How long the good client's calls take is compared in turns, without and with the nuisance. */
+ * all memory and descriptors are back afterwards, and a good client beside is not held up: how long its calls take
+ * is compared in turns, without and with the nuisance. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../client/base/descriptors.h"
 #include "../support/cluster/cluster_tls.h"
 #include "../support/cluster/neighbour.h"
 #include "../support/tls/pest.h"

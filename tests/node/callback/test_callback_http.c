@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "../../../client/base/descriptors.h"
 #include "../../../client/callback/webhook.h"
 #include "../../support/bench/callback_bench.h"
 #include "../../support/foreign/http_site.h"

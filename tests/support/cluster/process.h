@@ -32,10 +32,6 @@ bool port_is_free(unsigned port);
 /* A socket that listens on 127.0.0.1, where the kernel connects and nobody reads. */
 int listen_somewhere(unsigned *port);
 
-/* As many descriptors as the system grants, as the daemon takes; returns how many. A test that has
- * receivers in its own process needs a second one for each connection. */
-unsigned long descriptors_raise(void);
-
 uint64_t wall_ms(void);
 uint64_t monotonic_ms(void);
 void sleep_ms(unsigned ms);

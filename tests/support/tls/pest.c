@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../../client/base/descriptors.h"
 #include "../../../client/wire/protocol.h"
 #include "../cluster/process.h"
 #include "pest.h"
