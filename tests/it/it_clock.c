@@ -296,12 +296,12 @@ static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void
 }
 
 /* It was away when the last entries were written, and has got them since: with them it was told a time that is
- * long past. What is set by that would fire early, as soon as a majority agrees. */
-static void a_new_leader_does_not_go_on_from_what_it_was_told_late(void **state)
+ * long past. What is set by that would fire early, as soon as a majority agrees. False: this machine was so busy that
+ * the leadership changed more often than that, and who has had it since was told by others, in time. */
+static bool goes_not_on_as_told_late(void)
 {
     struct clock_bed b;
 
-    (void)state;
     start(&b, 3, (const int64_t[]){0, 0, 0});
     make_leader(&b, 0);
     cluster_kill(&b.cluster, 2);
@@ -312,15 +312,29 @@ static void a_new_leader_does_not_go_on_from_what_it_was_told_late(void **state)
     b.shims[1].is->wall_us = 3600 * SECOND_US;
     clock_bed_fire(&b, "agreed", true, CLOCK_BED_EARLY_MS);
     sleep_ms(4000); /* nothing is written */
+    uint64_t term = cluster_status(&b.cluster, 0).term;
     cluster_start(&b.cluster, 1);
     cluster_expect_equal_digests(&b.cluster, 20000);
     make_leader(&b, 1);
-    assert_int_equal(clock_bed_schedule(&b, "meanwhile", 60000, 0), ORDERSCHED_BUSY);
-    cluster_expect_orderctl(&b.cluster, "clock", "does not know what time it is");
-    cluster_expect_log(&b.cluster, "or no clock confirms what it told");
-    b.shims[2].is->wall_us = 0;
-    clock_bed_fire(&b, "agreed-again", true, CLOCK_BED_EARLY_MS);
+    int error = clock_bed_schedule(&b, "meanwhile", 60000, 0);
+    bool late = cluster_status(&b.cluster, 1).term == term + 1;
+    if (late) {
+        assert_int_equal(error, ORDERSCHED_BUSY);
+        cluster_expect_orderctl(&b.cluster, "clock", "does not know what time it is");
+        cluster_expect_log(&b.cluster, "or no clock confirms what it told");
+        b.shims[2].is->wall_us = 0;
+        clock_bed_fire(&b, "agreed-again", true, CLOCK_BED_EARLY_MS);
+    }
     clock_bed_end(&b);
+    return late;
+}
+
+static void a_new_leader_does_not_go_on_from_what_it_was_told_late(void **state)
+{
+    (void)state;
+    for (unsigned tries = 1; !goes_not_on_as_told_late(); tries++) {
+        assert_true(tries < 4);
+    }
 }
 
 /* Neither is wrong, although neither is where the other one's error ends. */
