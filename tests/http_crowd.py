@@ -214,5 +214,35 @@ def who_leaves_answers_lying_on_every_seat_gives_one_up():
         line.close()
 
 
+def told_busy(lines):
+    """On how many of these lines there is an answer, each of which is BUSY."""
+    refused = 0
+    for line in lines:
+        line.sock.settimeout(0.01)
+        try:
+            answer = line.answer()
+        except TimeoutError:
+            continue
+        same((answer.status, answer.error(), "retry-after" in answer.headers), (429, "BUSY", True), "a wait")
+        refused += 1
+    return refused
+
+
+@test
+def who_waits_for_orders_on_every_place_gives_one_up():
+    c = plain()
+    i = c.follower()
+    reserve = "/v1/routes/r/reserve"
+    lines = [Line(c.http(i), source=CROWD).send(request("POST", reserve, {"wait": "50s"})) for _ in range(600)]
+    time.sleep(2)
+    same(told_busy(lines), 600 - 512, "the crowd's that were refused")
+    calm = Line(c.http(i), source=CALM).send(request("POST", reserve, {"wait": "3s"}))
+    same((calm.answer().status, told_busy(lines)), (200, 1), "another's, and what gave way")
+    for line in lines:
+        line.close()
+    again = Line(c.http(i), source=CALM).send(request("POST", reserve, {"wait": "10ms"})).answer()
+    same((again.status, again.json()["jobs"]), (200, []), "and when all have gone")
+
+
 if __name__ == "__main__":
     sys.exit(edge.main(TESTS))

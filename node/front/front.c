@@ -301,6 +301,7 @@ struct front *front_new(const struct front_config *config, char *why, size_t why
     api_seats_init(&f->seats, FRONT_CONNECTIONS_MAX);
     api_unfinished_init(&f->bodies, FRONT_BODIES_MAX);
     api_unfinished_init(&f->answers, FRONT_ANSWERS_MAX);
+    api_unfinished_init(&f->waits, (uint64_t)FRONT_WAITS_MAX * VISITOR_WAIT_BYTES);
     /* On a failure the caller ends the process: what was begun stays with its loop. */
     if (!front_start_handles(f) || !front_start_relay(f, why, why_size) ||
         !front_start_gateway(f) || !front_start_server(f) || front_listen(f, why, why_size) != 0) {

@@ -1,4 +1,5 @@
 /* front_ask.c - what resources ask the cluster, on behalf of whoever sent the request. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +66,6 @@ static void ask_begin(struct exchange_ask *a, const struct front_operation *oper
     struct front_exchange *e = a->exchange;
     struct call_caller caller = e->caller;
 
-    e->waits = e->waits || (n == 1 && operations[0].code == OPERATION_RESERVE);
     for (unsigned i = 0; i < n && !e->changes; i++) {
         e->changes = gateway_changes(operations[i].code);
     }
@@ -95,7 +95,17 @@ void exchange_drop_asks(struct front_exchange *e)
 void front_ask(struct exchange *x, const struct front_operation *operations, unsigned n,
                front_done on_done)
 {
-    ask_begin(ask_new(exchange_of(x), on_done), operations, n, NULL, ask_done);
+    struct front_exchange *e = exchange_of(x);
+
+    if (operations[0].code == OPERATION_RESERVE) {
+        assert(n == 1);
+        if (!visitor_waits(e->visitor)) {
+            exchange_problem(x, ORDERSCHED_BUSY, visitor_no_wait, NULL);
+            return;
+        }
+        e->waits = true;
+    }
+    ask_begin(ask_new(e, on_done), operations, n, NULL, ask_done);
 }
 
 /* --- a node by its number --- */

@@ -19,6 +19,9 @@
 
 struct resource;
 
+#define VISITOR_WAIT_BYTES \
+    (64u << 10) /* what a wait for orders counts as, of what an address holds */
+
 /* A connection. */
 struct visitor {
     struct front *front;
@@ -33,6 +36,7 @@ struct visitor {
     struct api_seat seat;
     struct api_unfinished_of body;   /* of a request that is not complete */
     struct api_unfinished_of answer; /* that is not taken */
+    struct api_unfinished_of wait;   /* for orders */
     struct http_guard guard;
     uint64_t answered;               /* of the guard's requests: they have come to their end */
     struct front_exchange *exchange; /* the one in hand */
@@ -110,7 +114,7 @@ struct front {
     unsigned n_arriving; /* handed to the library, which has not begun with them */
     struct visitor **by_fd;
     unsigned n_by_fd;
-    struct api_unfinished bodies, answers;
+    struct api_unfinished bodies, answers, waits;
     struct packer packer;
     struct link turns; /* of exchanges whose answers are made in slices */
     bool stopping, ended;
@@ -133,6 +137,9 @@ void visitor_exchange_ended(struct visitor *v);
 /* It holds so many bytes more of a body, or of an answer. Somebody may have to leave for it, maybe itself. */
 void visitor_holds_body(struct visitor *v, size_t len);
 void visitor_holds_answer(struct visitor *v, size_t len);
+/* It is to wait for orders. One of an address that holds more may have to end for it. False: it may not. */
+bool visitor_waits(struct visitor *v);
+extern const char visitor_no_wait[]; /* why */
 void visitors_tick(struct front *f, uint64_t now_ms);
 void visitors_close_idle(struct front *f);
 void visitors_close(struct front *f);

@@ -111,7 +111,6 @@ static void gateway_reported(void *arg, const struct sp_report *report)
 
 static void ask_free(struct gateway_ask *ask)
 {
-    ask->gateway->n_waits -= ask->lane == GATEWAY_WAITS;
     *ask->at = ask->next;
     if (ask->next != NULL) {
         ask->next->at = ask->at;
@@ -288,9 +287,7 @@ static void part_begin(struct gateway_part *part, const struct gateway_question 
                            : q->node;
     int error;
 
-    if (part->ask->lane == GATEWAY_WAITS && g->n_waits > GATEWAY_WAITS_MAX) {
-        error = ORDERSCHED_BUSY;
-    } else if (MUTANT(HTTP_PAID_AT_ONCE) && operation->code == OPERATION_PAY) {
+    if (MUTANT(HTTP_PAID_AT_ONCE) && operation->code == OPERATION_PAY) {
         error = pay_at_once(part, q, operation, &part->call);
     } else {
         error = part_submit(part, q, operation, node, part_answered_cb, &part->call);
@@ -326,7 +323,6 @@ struct gateway_ask *gateway_ask(struct gateway *g, const struct gateway_question
     }
     ask->gateway = g;
     ask->lane = question_lane(q);
-    g->n_waits += ask->lane == GATEWAY_WAITS;
     ask->done = q->done;
     ask->arg = q->arg;
     ask->n = ask->left = q->n;

@@ -16,7 +16,6 @@
 #include "sp_lines.h"
 
 #define GATEWAY_CALLS_MAX 65536u
-#define GATEWAY_WAITS_MAX 512u /* that wait at the leader at a time; further ones are BUSY */
 #define GATEWAY_BYTES_MAX (64u << 20)
 
 enum gateway_lane { GATEWAY_WRITES, GATEWAY_READS, GATEWAY_WAITS, GATEWAY_LANES };
@@ -51,7 +50,6 @@ struct gateway {
     struct sp_links links[GATEWAY_LANES];
     struct gateway_way ways[GATEWAY_LANES];
     struct call_budget budget;
-    unsigned n_waits;         /* asks in that lane */
     struct gateway_ask *asks; /* all of them */
     struct gateway_ask *refused_first,
         **refused_last; /* ended before they began: told in the tick */

@@ -19,6 +19,7 @@
 
 static const struct http_flaw too_slow = {408, "REQUEST_TIMEOUT",
                                           "The request was not complete within 10 seconds."};
+const char visitor_no_wait[] = "Other requests that wait for orders take all the room.";
 static const struct http_flaw no_room = {
     429, "BUSY", "The bodies of requests that are not complete take all the room: send it again."};
 
@@ -82,6 +83,7 @@ static void visitor_leave_seat(struct visitor *v)
 {
     api_unfinished_end(&v->front->bodies, &v->body); /* they count by the seat's address */
     api_unfinished_end(&v->front->answers, &v->answer);
+    api_unfinished_end(&v->front->waits, &v->wait);
     api_seats_leave(&v->front->seats, &v->seat);
 }
 
@@ -319,6 +321,34 @@ void visitor_holds_answer(struct visitor *v, size_t len)
     }
 }
 
+bool visitor_waits(struct visitor *v)
+{
+    struct front *f = v->front;
+    uint64_t now_ms = clocks_running_ms();
+    struct api_unfinished_of *of;
+
+    if (v->seat.address == NULL) { /* it has been cut already */
+        return false;
+    }
+    api_unfinished_add(&f->waits, &v->wait, VISITOR_WAIT_BYTES, api_seats_held(&v->seat), now_ms);
+    while ((of = api_unfinished_victim(&f->waits, now_ms)) != NULL) {
+        bool own = of->by_address == v->wait.by_address; /* then those that wait go on */
+        struct visitor *victim = own ? v
+                                     : (struct visitor *)((char *)of -
+                                                          offsetof(struct visitor, wait));
+        front_log_refused(f, "HTTP request refused", (struct sockaddr *)&victim->from, "BUSY",
+                          "too many wait for orders");
+        api_unfinished_end(&f->waits, &victim->wait);
+        if (own) {
+            return false;
+        }
+        if (visitor_waits_no_more(victim)) {
+            exchange_problem(&victim->exchange->x, ORDERSCHED_BUSY, visitor_no_wait, NULL);
+        }
+    }
+    return true;
+}
+
 /* Throw away what it goes on to send: a socket that is closed with bytes unread takes the answer back. */
 static ssize_t visitor_drain(int fd)
 {
@@ -373,6 +403,7 @@ ssize_t visitor_receive(void *arg, int fd, void *data, size_t len, int flags)
 void visitor_exchange_ended(struct visitor *v)
 {
     api_unfinished_end(&v->front->answers, &v->answer);
+    api_unfinished_end(&v->front->waits, &v->wait);
     v->exchange = NULL;
     v->answered++;
     if (v->seat.address != NULL && !v->seat.idle) {
