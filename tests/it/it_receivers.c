@@ -19,6 +19,8 @@
 
 #define ORDERS 60u
 #define ROUNDS_MAX 6u
+#define TIMEOUT_MS 400u
+#define PATIENT_MS 20000u /* where an attempt that is made again would be a fault */
 
 /* One node for the whole group. */
 struct world {
@@ -55,14 +57,14 @@ static struct slice slice_of(const char *text)
 }
 
 /* A route that does not give up soon. Its name is PREFIX of its orders too. */
-static void put_route(struct world *w, const struct sink *sink, unsigned batch, const char *ca_pem,
-                      char name[32])
+static void put_route(struct world *w, const struct sink *sink, unsigned batch, unsigned timeout_ms,
+                      const char *ca_pem, char name[32])
 {
     struct route_settings settings = {.kind = ROUTE_HTTP,
                                       .url = slice_of(sink->url),
                                       .secrets = {slice_of(SINK_SECRET)},
                                       .n_secrets = 1,
-                                      .timeout_ms = 400,
+                                      .timeout_ms = timeout_ms,
                                       .batch = batch,
                                       .linger_ms = 20,
                                       .retries_ms = {50, 100},
@@ -200,7 +202,7 @@ static unsigned try_round(struct world *w, const struct sink *sink, unsigned bat
 {
     char route[32];
 
-    put_route(w, sink, batch, NULL, route);
+    put_route(w, sink, batch, TIMEOUT_MS, NULL, route);
     for (unsigned i = 0; i < ORDERS; i++) {
         schedule(w, route, i);
     }
@@ -253,7 +255,7 @@ static void a_veto_in_a_batch_is_of_its_order_alone(void **state)
 
     snprintf(paid, sizeof paid, "route-%u-1", w->routes);
     sink_start(&sink, w->cluster.dir, (const char *[]){"--paid", paid, NULL});
-    put_route(w, &sink, 8, NULL, route);
+    put_route(w, &sink, 8, TIMEOUT_MS, NULL, route);
     for (unsigned i = 0; i < 4; i++) {
         schedule(w, route, i);
     }
@@ -277,7 +279,7 @@ static void a_nul_in_a_payload_harms_no_order_of_its_batch(void **state)
     char route[32], id[64];
 
     sink_start(&sink, w->cluster.dir, NULL);
-    put_route(w, &sink, 100, NULL, route);
+    put_route(w, &sink, 100, PATIENT_MS, NULL, route);
     snprintf(id, sizeof id, "%s-0", route);
     assert_int_equal(ordersched_schedule(w->client, id, 500, route, "{\"sku\":7\0}", 10, NULL),
                      ORDERSCHED_OK);
@@ -315,7 +317,7 @@ static void try_tls(struct world *w, const struct tls_case *c)
     sink_start(&sink, w->cluster.dir, (const char *[]){"--tls-cert", cert, "--tls-key", key, NULL});
     snprintf(sink.url, sizeof sink.url, "https://127.0.0.1:%u/hook", sink.port);
     char *ca = certificate_read(cert);
-    put_route(w, &sink, 1, c->trusted ? ca : NULL, route);
+    put_route(w, &sink, 1, TIMEOUT_MS, c->trusted ? ca : NULL, route);
     free(ca);
     schedule(w, route, 0);
     for (unsigned tries = 0; state_of(w, route, 0) != ORDERSCHED_EXPIRED && tries < 250; tries++) {
