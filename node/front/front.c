@@ -43,11 +43,12 @@ static void front_check_cb(uv_check_t *check)
     for (unsigned i = 0; i < FRONT_ROUNDS && (f->daemon_ready || server_has_more(f)); i++) {
         server_run(f);
     }
-    uint64_t wake_ms = gateway_tick(&f->gateway);
+    gateway_tell_next(&f->gateway);
+    uint64_t wake_ms = gateway_tick(&f->gateway); /* and sends what that has led to */
     turns_run(f);
     packing_run(f);
-    if (f->daemon_ready || server_has_more(f) || !link_empty(&f->turns) ||
-        packer_has_more(&f->packer)) {
+    if (f->daemon_ready || server_has_more(f) || gateway_has_more(&f->gateway) ||
+        !link_empty(&f->turns) || packer_has_more(&f->packer)) {
         uv_idle_start(&f->again, front_again_cb);
     } else {
         uv_idle_stop(&f->again);
