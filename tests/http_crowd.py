@@ -214,5 +214,30 @@ def who_leaves_answers_lying_on_every_seat_gives_one_up():
         line.close()
 
 
+@test
+def who_asks_for_metrics_without_end_is_told_what_was_made_once():
+    c = plain()
+    i = c.follower()
+    for coding in ({}, {"Accept-Encoding": "gzip"}):
+        get = request("GET", "/metrics", None, coding)
+        lines = [Line(c.http(i), source=CROWD, wait_s=60) for _ in range(16)]
+        begun, told, n = time.monotonic(), set(), 0
+        for _ in range(40):
+            for line in lines:
+                line.send(get)
+            for line in lines:
+                answer = line.answer()
+                same(answer.status, 200, "metrics")
+                same(answer.headers.get("content-encoding"), coding.get("Accept-Encoding"), "the coding")
+                told.add(answer.body)
+                n += 1
+        took = time.monotonic() - begun
+        for line in lines:
+            line.close()
+        # The loop tells something new once a second; where it is late, the text is made anew after a second.
+        print("# %d answers in %.1f s: %d texts" % (n, took, len(told)))
+        true(len(told) <= 2 * took + 2, "%d texts in %.1f s" % (len(told), took))
+
+
 if __name__ == "__main__":
     sys.exit(edge.main(TESTS))

@@ -162,6 +162,7 @@ static void front_end_thread(struct front *f)
     server_stop(f);
     assert(f->visitors == NULL);
     packer_close(&f->packer);
+    static_texts_free(f);
     if (f->relay != NULL) {
         tls_relay_close(f->relay, NULL, NULL); /* what was written is sent */
     }

@@ -1,11 +1,12 @@
 /* front_internal.h - the HTTP server's inside: front.c (its thread and its life), visitors.c (connections),
  * server.c (the HTTP library), exchange.c (one request and its response), packing.c (the response with gzip),
- * resources.c (who answers it). */
+ * static_texts.c (responses that are always the same), resources.c (who answers it). */
 #ifndef FRONT_INTERNAL_H
 #define FRONT_INTERNAL_H
 
 #include <microhttpd.h>
 
+#include "../../client/base/shared_text.h"
 #include "../../raft/loop/listening.h"
 #include "../../raft/loop/wakeup.h"
 #include "../../raft/tls/tls_relay.h"
@@ -81,12 +82,20 @@ struct front_exchange {
     const char *type; /* what `text` is; static */
     char *text;       /* the answer's, until there is a response */
     size_t text_len;
-    bool packable; /* it goes with gzip to whoever takes that... */
-    bool packed;   /* ...and this one does */
+    struct shared_text *shared; /* whose `text` is, packed or not; NULL: it is the exchange's own */
+    bool packable;              /* it goes with gzip to whoever takes that... */
+    bool packed;                /* ...and this one does */
     struct packer_job job;
     struct MHD_Response *response; /* NULL: not yet; it may be answered, and not be packed */
     size_t response_len;
     uint64_t response_ms;
+};
+
+#define FRONT_STATIC_TEXTS_MAX 32
+
+struct static_text {
+    const char *begin;        /* where the program has it */
+    struct shared_text *text; /* NULL: the place is free, as are all behind it */
 };
 
 struct front {
@@ -112,6 +121,7 @@ struct front {
     unsigned n_by_fd;
     struct api_unfinished bodies, answers;
     struct packer packer;
+    struct static_text static_texts[FRONT_STATIC_TEXTS_MAX];
     struct link turns; /* of exchanges whose answers are made in slices */
     bool stopping, ended;
     uint64_t stop_until_ms;
@@ -165,12 +175,17 @@ size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, c
 
 /* What was answered is sent: as it is, or packed. */
 void exchange_respond(struct front_exchange *e);
+/* What was to be sent is not. */
+void exchange_drop_text(struct front_exchange *e);
 
 /* packing.c */
 /* True: there will be a response once it is packed. */
 bool exchange_pack(struct front_exchange *e);
 void exchange_pack_no_more(struct front_exchange *e); /* where it waits for that: as it is, now */
 void packing_run(struct front *f);                    /* a slice */
+
+/* static_texts.c */
+void static_texts_free(struct front *f);
 
 /* front_ask.c */
 void exchange_drop_asks(struct front_exchange *e);
