@@ -45,6 +45,8 @@ static void front_check_cb(uv_check_t *check)
     }
     gateway_tell_next(&f->gateway);
     uint64_t wake_ms = gateway_tick(&f->gateway); /* and sends what that has led to */
+    uint64_t due_ms = pacing_run(f);
+    wake_ms = due_ms < wake_ms ? due_ms : wake_ms;
     turns_run(f);
     packing_run(f);
     if (f->daemon_ready || server_has_more(f) || gateway_has_more(&f->gateway) ||
@@ -299,6 +301,8 @@ struct front *front_new(const struct front_config *config, char *why, size_t why
     }
     f->config = *config;
     link_head_init(&f->turns);
+    link_head_init(&f->paced);
+    f->paced_due_us = UINT64_MAX;
     packer_init(&f->packer);
     api_seats_init(&f->seats, FRONT_CONNECTIONS_MAX);
     api_unfinished_init(&f->bodies, FRONT_BODIES_MAX);

@@ -1,6 +1,6 @@
 /* front_internal.h - the HTTP server's inside: front.c (its thread and its life), visitors.c (connections),
  * server.c (the HTTP library), exchange.c (one request and its response), packing.c (the response with gzip),
- * static_texts.c (responses that are always the same), resources.c (who answers it). */
+ * static_texts.c (responses that are always the same), resources.c (who answers it), pacing.c (when). */
 #ifndef FRONT_INTERNAL_H
 #define FRONT_INTERNAL_H
 
@@ -17,6 +17,7 @@
 #include "gateway.h"
 #include "http_guard.h"
 #include "packer.h"
+#include "spacing.h"
 
 struct resource;
 
@@ -73,7 +74,8 @@ struct front_exchange {
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
     void (*go_on)(struct exchange *x); /* in its turn, while it is linked... */
-    struct link turn;                  /* ...in front.turns */
+    struct link turn;                  /* ...in front.turns, or front.paced: until it is due */
+    uint64_t due_us;
     unsigned n_headers;
     struct {
         char *name, *value;
@@ -122,7 +124,9 @@ struct front {
     struct api_unfinished bodies, answers;
     struct packer packer;
     struct static_text static_texts[FRONT_STATIC_TEXTS_MAX];
-    struct link turns; /* of exchanges whose answers are made in slices */
+    struct link turns;     /* of exchanges whose answers are made in slices */
+    struct link paced;     /* of exchanges that came too early... */
+    uint64_t paced_due_us; /* ...when the first of them is due; UINT64_MAX: there is none */
     bool stopping, ended;
     uint64_t stop_until_ms;
     uint64_t rested_ms, logged_ms;
@@ -193,6 +197,13 @@ void exchange_drop_asks(struct front_exchange *e);
 /* turns.c */
 void turns_run(struct front *f); /* a slice of the first one's work */
 void exchange_drop_turn(struct front_exchange *e);
+struct front_exchange *exchange_of_turn(struct link *turn);
+
+/* pacing.c */
+/* Have it handled by this: now, or when it is due. */
+void exchange_pace(struct front_exchange *e, void (*handle)(struct exchange *x));
+/* Those that are due have their turns from now on. Returns when the next one is, by clocks_running_ms(). */
+uint64_t pacing_run(struct front *f);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);
