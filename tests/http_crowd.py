@@ -247,5 +247,52 @@ def who_waits_for_orders_on_every_place_gives_one_up():
     same((again.status, again.json()["jobs"]), (200, []), "and when all have gone")
 
 
+@test
+def who_asks_for_metrics_without_end_is_told_what_was_made_once_and_waits():
+    c = plain()
+    i = c.follower()
+    begun, n = time.monotonic(), 0
+    for coding in ({}, {"Accept-Encoding": "gzip"}):
+        get = request("GET", "/metrics", None, coding)
+        lines = [Line(c.http(i), source=CROWD, wait_s=60) for _ in range(16)]
+        since, told = time.monotonic(), set()
+        for _ in range(40):
+            for line in lines:
+                line.send(get)
+            for line in lines:
+                answer = line.answer()
+                same(answer.status, 200, "metrics")
+                same(answer.headers.get("content-encoding"), coding.get("Accept-Encoding"), "the coding")
+                told.add(answer.body)
+                n += 1
+        took = time.monotonic() - since
+        for line in lines:
+            line.close()
+        # The loop tells something new once a second; where it is late, the text is made anew after a second.
+        print("# %d answers of %d so far, in %.1f s: %d texts" % (n, 1280, took, len(told)))
+        true(len(told) <= 2 * took + 2, "%d texts in %.1f s" % (len(told), took))
+    took = time.monotonic() - begun
+    true(took > (n - 200) / 200 - 0.1, "%d answers in %.1f s" % (n, took))
+
+
+@test
+def who_waits_for_metrics_may_leave_and_hold_up_nobody():
+    c = plain()
+    i = c.follower()
+    get = request("GET", "/metrics")
+    for _ in range(3):
+        lines = [Line(c.http(i), source=CROWD, wait_s=60) for _ in range(300)]
+        for line in lines:
+            line.send(get)
+        for line in lines:
+            line.close()
+    # Of its own address somebody waits behind those that are there, of another's behind none.
+    last = [Line(c.http(i), source=CROWD, wait_s=60).send(get) for _ in range(4)]
+    same([line.answer().status for line in last], [200] * 4, "of its address")
+    same(Line(c.http(i), source=CALM, wait_s=60).send(get).answer().status, 200, "of another's")
+    for line in last:
+        line.close()
+
+
 if __name__ == "__main__":
     sys.exit(edge.main(TESTS))

@@ -328,6 +328,8 @@ expect "http with too large a batch" 2 - '--batch must be a number from 1 to 102
 expect "http without a turn" 2 - '--rounds must be a number from 1 to 99' $bench http --rounds 0
 expect "http by time" 2 - '--over is for --hostile' $bench http --over 1s
 expect "hostile http with a batch" 2 - 'loads of its own' $bench http --hostile --batch 2
+expect "http of one kind that is not hostile" 2 - '--only is for --hostile' $bench http --only metrics
+expect "http of a kind that is not known" 2 - 'no kind of hostile clients' $bench http --hostile --only nobody
 expect "http of somebody else" 2 - 'needs a cluster of its own' $bench http --endpoints 127.0.0.1:1
 expect "with no program" 2 - 'needs a program' $bench with --nodes 1
 expect "measure where nobody is" 3 - 'UNREACHABLE' $bench schedule $nobody

@@ -7,8 +7,9 @@
 #include "../base/descriptors.h"
 #include "commands.h"
 #include "http/http_load.h"
+#include "http_crowds.h"
 
-enum { HTTP_BATCH = MEASURE_FLAGS, HTTP_ROUNDS, HTTP_HOSTILE, HTTP_OVER };
+enum { HTTP_BATCH = MEASURE_FLAGS, HTTP_ROUNDS, HTTP_HOSTILE, HTTP_OVER, HTTP_ONLY };
 
 static const struct flag http_flags[] = {
     {HTTP_BATCH, "batch", 0, "N", "orders of a request, by /v1/batch (each by a PUT of its own)"},
@@ -16,6 +17,7 @@ static const struct flag http_flags[] = {
     {HTTP_HOSTILE, "hostile", 0, NULL,
      "instead: what hostile HTTP clients do to lateness and to others"},
     {HTTP_OVER, "over", 0, "DURATION", "with --hostile: how long each turn is (5s)"},
+    {HTTP_ONLY, "only", 0, "TEXT", "with --hostile: only kinds of clients with this in their name"},
     {0},
 };
 
@@ -87,6 +89,13 @@ static int http_read(struct http_bench *b)
     }
     if (m->values[HTTP_HOSTILE] == NULL && m->values[HTTP_OVER] != NULL) {
         return bench_usage("--over is for --hostile; the others go by --orders", NULL);
+    }
+    b->only = m->values[HTTP_ONLY];
+    if (b->only != NULL && m->values[HTTP_HOSTILE] == NULL) {
+        return bench_usage("--only is for --hostile", b->only);
+    }
+    if (b->only != NULL && http_kind_next(0, b->only) == http_kinds_n) {
+        return bench_usage("--only: no kind of hostile clients has this in its name", b->only);
     }
     return 0;
 }

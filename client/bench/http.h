@@ -11,6 +11,7 @@ struct http_bench {
     unsigned batch;   /* orders of a request; 0: one */
     unsigned rounds;  /* of turns; the figures are their medians */
     uint64_t over_ms; /* hostile: of each turn */
+    const char *only; /* hostile: what is in the names of the kinds that come; NULL: all come */
 };
 
 /* The HTTP port of one of our own nodes. */

@@ -138,3 +138,11 @@ const struct http_kind http_kinds[] = {
     {"metrics", {.connections = 32, .request = metrics_request}},
 };
 const unsigned http_kinds_n = sizeof http_kinds / sizeof *http_kinds;
+
+unsigned http_kind_next(unsigned i, const char *only)
+{
+    while (i < http_kinds_n && only != NULL && strstr(http_kinds[i].name, only) == NULL) {
+        i++;
+    }
+    return i;
+}

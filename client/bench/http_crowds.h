@@ -12,4 +12,7 @@ struct http_kind {
 extern const struct http_kind http_kinds[];
 extern const unsigned http_kinds_n;
 
+/* The first kind from number i on with `only` in its name (NULL: any); http_kinds_n: there is none. */
+unsigned http_kind_next(unsigned i, const char *only);
+
 #endif

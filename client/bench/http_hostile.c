@@ -207,11 +207,13 @@ static int run_turn(struct hostile *h, const struct http_kind *kind, struct host
 
 static int run_rounds(struct hostile *h)
 {
+    const char *only = h->b->only;
     uint64_t began_ms = clocks_running_ms();
     int rv = 0;
 
     for (unsigned round = 0; rv == 0 && round < h->b->rounds; round++) {
-        for (unsigned i = 0; rv == 0 && i < http_kinds_n; i++) {
+        for (unsigned i = http_kind_next(0, only); rv == 0 && i < http_kinds_n;
+             i = http_kind_next(i + 1, only)) {
             struct hostile_crowd *c = &h->crowds[i];
             rv = run_turn(h, NULL, c, &c->turns[0][round]);
             rv = rv == 0 ? run_turn(h, &http_kinds[i], c, &c->turns[1][round]) : rv;
@@ -313,10 +315,11 @@ static json_t *crowd_row(const struct hostile *h, unsigned i)
 static void hostile_note(struct hostile *h)
 {
     struct bench_row *row = &h->b->m.row;
+    const char *only = h->b->only;
     json_t *crowds = json_array();
     double worst[4] = {0};
 
-    for (unsigned i = 0; i < http_kinds_n; i++) {
+    for (unsigned i = http_kind_next(0, only); i < http_kinds_n; i = http_kind_next(i + 1, only)) {
         struct hostile_crowd *c = &h->crowds[i];
         for (unsigned k = 0; k < h->b->rounds; k++) {
             note_lateness(h, &c->turns[0][k]);
@@ -353,8 +356,12 @@ static int hostile_prepare(struct hostile *h)
     struct measure *m = &h->b->m;
     struct engine_result loaded;
     uint64_t turn_ms = h->b->over_ms + GATHER_MS + BESIDE_MS;
-    uint64_t over_ms = 2 * turn_ms * http_kinds_n * h->b->rounds;
+    uint64_t over_ms = 0;
 
+    for (unsigned i = http_kind_next(0, h->b->only); i < http_kinds_n;
+         i = http_kind_next(i + 1, h->b->only)) {
+        over_ms += 2 * turn_ms * h->b->rounds;
+    }
     int rv = fired_open(&h->fired, m, m->run + 1, over_ms * FIRE_PER_S / 1000 + 1, 0);
     rv = rv == 0 ? measure_load(m, m->orders) : rv;
     if (rv != 0) {

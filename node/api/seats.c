@@ -15,7 +15,8 @@ struct api_address {
     struct api_address *next;
     uint8_t prefix[8];
     unsigned n;    /* seats */
-    uint64_t held; /* the host's */
+    uint64_t held; /* the host's, as is the next */
+    uint64_t paced;
     unsigned reads;
 };
 
@@ -135,6 +136,11 @@ unsigned api_seats_of_address(const struct api_seat *seat)
 uint64_t *api_seats_held(const struct api_seat *seat)
 {
     return &seat->address->held;
+}
+
+uint64_t *api_seats_paced(const struct api_seat *seat)
+{
+    return &seat->address->paced;
 }
 
 void api_seats_leave(struct api_seats *s, struct api_seat *seat)

@@ -279,7 +279,7 @@ void exchange_end(struct front_exchange *e)
     if (e->response != NULL) {
         MHD_destroy_response(e->response);
     }
-    free(e->text);
+    exchange_drop_text(e);
     exchange_drop_body(e);
     visitor_exchange_ended(e->visitor);
     explicit_bzero(&e->caller, sizeof e->caller);
@@ -348,15 +348,44 @@ static void response_own_header(struct front_exchange *e, const char *name, cons
     response_header(e, name, value);
 }
 
+void exchange_drop_text(struct front_exchange *e)
+{
+    if (e->shared != NULL) {
+        shared_text_release(e->shared);
+    } else {
+        free(e->text);
+    }
+    e->shared = NULL;
+    e->text = NULL;
+    e->text_len = 0;
+}
+
+static void release_shared_cb(void *shared)
+{
+    shared_text_release(shared);
+}
+
+/* The response frees the text, or lets go of it. */
+static struct MHD_Response *response_of_text(struct front_exchange *e)
+{
+    if (e->shared != NULL) {
+        return MHD_create_response_from_buffer_with_free_callback_cls(e->text_len, e->text,
+                                                                      release_shared_cb, e->shared);
+    }
+    return MHD_create_response_from_buffer(e->text_len, e->text,
+                                           e->text != NULL ? MHD_RESPMEM_MUST_FREE
+                                                           : MHD_RESPMEM_PERSISTENT);
+}
+
 void exchange_respond(struct front_exchange *e)
 {
     char node[24];
 
     e->response_ms = clocks_running_ms();
     e->response_len = e->text_len;
-    e->response = must_have(MHD_create_response_from_buffer(
-        e->text_len, e->text, e->text != NULL ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT));
+    e->response = must_have(response_of_text(e));
     e->text = NULL;
+    e->shared = NULL;
     if (e->text_len > 0) {
         response_header(e, "Content-Type", e->type);
     }
@@ -382,11 +411,10 @@ void exchange_respond(struct front_exchange *e)
     visitor_holds_answer(e->visitor, e->response_len);
 }
 
-void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
-                          size_t len)
+/* With this text, which the exchange has. */
+static void answer_with(struct front_exchange *e, unsigned status, const char *type, char *text,
+                        size_t len)
 {
-    struct front_exchange *e = exchange_of(x);
-
     assert(!e->answered);
     e->answered = true;
     e->status = status;
@@ -394,16 +422,29 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
     e->text = text;
     e->text_len = len;
     /* How far what is secret packs with what a stranger has written beside it tells of it (BREACH). */
-    e->packable = len >= PACKER_LEAST && !x->shows_secret;
+    e->packable = len >= PACKER_LEAST && !e->x.shows_secret;
     if (is_known(e)) {
         e->status = 304;
-        free(e->text);
-        e->text = NULL;
-        e->text_len = 0;
+        exchange_drop_text(e);
     }
     if (!exchange_pack(e)) {
         exchange_respond(e);
     }
+}
+
+void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
+                          size_t len)
+{
+    answer_with(exchange_of(x), status, type, text, len);
+}
+
+void exchange_answer_shared(struct exchange *x, unsigned status, const char *type,
+                            struct shared_text *text)
+{
+    struct front_exchange *e = exchange_of(x);
+
+    e->shared = shared_text_hold(text);
+    answer_with(e, status, type, text->data, text->len);
 }
 
 static void exchange_answer_json(struct exchange *x, unsigned status, const char *type,

@@ -43,11 +43,14 @@ static void front_check_cb(uv_check_t *check)
     for (unsigned i = 0; i < FRONT_ROUNDS && (f->daemon_ready || server_has_more(f)); i++) {
         server_run(f);
     }
-    uint64_t wake_ms = gateway_tick(&f->gateway);
+    gateway_tell_next(&f->gateway);
+    uint64_t wake_ms = gateway_tick(&f->gateway); /* and sends what that has led to */
+    uint64_t due_ms = pacing_run(f);
+    wake_ms = due_ms < wake_ms ? due_ms : wake_ms;
     turns_run(f);
     packing_run(f);
-    if (f->daemon_ready || server_has_more(f) || !link_empty(&f->turns) ||
-        packer_has_more(&f->packer)) {
+    if (f->daemon_ready || server_has_more(f) || gateway_has_more(&f->gateway) ||
+        !link_empty(&f->turns) || packer_has_more(&f->packer)) {
         uv_idle_start(&f->again, front_again_cb);
     } else {
         uv_idle_stop(&f->again);
@@ -161,6 +164,7 @@ static void front_end_thread(struct front *f)
     server_stop(f);
     assert(f->visitors == NULL);
     packer_close(&f->packer);
+    static_texts_free(f);
     if (f->relay != NULL) {
         tls_relay_close(f->relay, NULL, NULL); /* what was written is sent */
     }
@@ -297,6 +301,8 @@ struct front *front_new(const struct front_config *config, char *why, size_t why
     }
     f->config = *config;
     link_head_init(&f->turns);
+    link_head_init(&f->paced);
+    f->paced_due_us = UINT64_MAX;
     packer_init(&f->packer);
     api_seats_init(&f->seats, FRONT_CONNECTIONS_MAX);
     api_unfinished_init(&f->bodies, FRONT_BODIES_MAX);

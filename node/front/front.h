@@ -16,7 +16,8 @@
  * each FRONT_TAKE_BYTES of it; of all, FRONT_BODIES_MAX bytes of bodies that are not complete, and
  * FRONT_ANSWERS_MAX of answers that are not taken: beyond that the address that holds most of them loses the one
  * that has cost most (node/api/unfinished.h). FRONT_WAITS_MAX requests wait for orders: then the address that holds most
- * loses one to another's, and is refused its own. Where all seats are busy, who comes gets that of an answer which is not taken
+ * loses one to another's, and is refused its own. What the node answers alone (metrics, health, the console) an address
+ * gets FRONT_ALONE_PER_S times a second. Where all seats are busy, who comes gets that of an answer which is not taken
  * for FRONT_LEFT_MS; or, of an address with more than one in FRONT_CROWD seats, of any that is answered or only reads. */
 #ifndef FRONT_H
 #define FRONT_H
@@ -37,6 +38,8 @@ struct tls_files;
 #define FRONT_BODIES_MAX (64u << 20)
 #define FRONT_ANSWERS_MAX (64u << 20)
 #define FRONT_WAITS_MAX 512u /* requests that wait for orders */
+#define FRONT_ALONE_PER_S 200u
+#define FRONT_ALONE_AT_ONCE 200u
 #define FRONT_LEFT_MS 1000u
 #define FRONT_CROWD 4u
 #define FRONT_LINGER_MS \

@@ -1,11 +1,12 @@
 /* front_internal.h - the HTTP server's inside: front.c (its thread and its life), visitors.c (connections),
  * server.c (the HTTP library), exchange.c (one request and its response), packing.c (the response with gzip),
- * resources.c (who answers it). */
+ * static_texts.c (responses that are always the same), resources.c (who answers it), pacing.c (when). */
 #ifndef FRONT_INTERNAL_H
 #define FRONT_INTERNAL_H
 
 #include <microhttpd.h>
 
+#include "../../client/base/shared_text.h"
 #include "../../raft/loop/listening.h"
 #include "../../raft/loop/wakeup.h"
 #include "../../raft/tls/tls_relay.h"
@@ -16,6 +17,7 @@
 #include "gateway.h"
 #include "http_guard.h"
 #include "packer.h"
+#include "spacing.h"
 
 struct resource;
 
@@ -76,7 +78,8 @@ struct front_exchange {
     int refused_token; /* DENIED, INSECURE_TOKEN: the token that was stated is none for here; else 0 */
     struct exchange_ask *asks;
     void (*go_on)(struct exchange *x); /* in its turn, while it is linked... */
-    struct link turn;                  /* ...in front.turns */
+    struct link turn;                  /* ...in front.turns, or front.paced: until it is due */
+    uint64_t due_us;
     unsigned n_headers;
     struct {
         char *name, *value;
@@ -85,12 +88,20 @@ struct front_exchange {
     const char *type; /* what `text` is; static */
     char *text;       /* the answer's, until there is a response */
     size_t text_len;
-    bool packable; /* it goes with gzip to whoever takes that... */
-    bool packed;   /* ...and this one does */
+    struct shared_text *shared; /* whose `text` is, packed or not; NULL: it is the exchange's own */
+    bool packable;              /* it goes with gzip to whoever takes that... */
+    bool packed;                /* ...and this one does */
     struct packer_job job;
     struct MHD_Response *response; /* NULL: not yet; it may be answered, and not be packed */
     size_t response_len;
     uint64_t response_ms;
+};
+
+#define FRONT_STATIC_TEXTS_MAX 32
+
+struct static_text {
+    const char *begin;        /* where the program has it */
+    struct shared_text *text; /* NULL: the place is free, as are all behind it */
 };
 
 struct front {
@@ -116,7 +127,10 @@ struct front {
     unsigned n_by_fd;
     struct api_unfinished bodies, answers, waits;
     struct packer packer;
-    struct link turns; /* of exchanges whose answers are made in slices */
+    struct static_text static_texts[FRONT_STATIC_TEXTS_MAX];
+    struct link turns;     /* of exchanges whose answers are made in slices */
+    struct link paced;     /* of exchanges that came too early... */
+    uint64_t paced_due_us; /* ...when the first of them is due; UINT64_MAX: there is none */
     bool stopping, ended;
     uint64_t stop_until_ms;
     uint64_t rested_ms, logged_ms;
@@ -172,6 +186,8 @@ size_t exchange_flaw_text(const struct front *f, const struct http_flaw *flaw, c
 
 /* What was answered is sent: as it is, or packed. */
 void exchange_respond(struct front_exchange *e);
+/* What was to be sent is not. */
+void exchange_drop_text(struct front_exchange *e);
 
 /* packing.c */
 /* True: there will be a response once it is packed. */
@@ -179,12 +195,22 @@ bool exchange_pack(struct front_exchange *e);
 void exchange_pack_no_more(struct front_exchange *e); /* where it waits for that: as it is, now */
 void packing_run(struct front *f);                    /* a slice */
 
+/* static_texts.c */
+void static_texts_free(struct front *f);
+
 /* front_ask.c */
 void exchange_drop_asks(struct front_exchange *e);
 
 /* turns.c */
 void turns_run(struct front *f); /* a slice of the first one's work */
 void exchange_drop_turn(struct front_exchange *e);
+struct front_exchange *exchange_of_turn(struct link *turn);
+
+/* pacing.c */
+/* Have it handled by this: now, or when it is due. */
+void exchange_pace(struct front_exchange *e, void (*handle)(struct exchange *x));
+/* Those that are due have their turns from now on. Returns when the next one is, by clocks_running_ms(). */
+uint64_t pacing_run(struct front *f);
 
 /* resources.c */
 void resources_handle(struct front_exchange *e);

@@ -27,12 +27,14 @@ struct gateway_part {
 struct gateway_ask {
     struct gateway_ask *next, **at; /* of all; `at` points here */
     struct gateway_ask *refused_next;
+    struct link turn; /* while it waits for its turn to be told */
     struct gateway *gateway;
     enum gateway_lane lane;
     bool beginning, dropped;
     gateway_done done;
     void *arg;
     unsigned n, left;
+    size_t bytes;                      /* of what was answered */
     struct ordersched_answer *answers; /* n, behind the parts */
     struct gateway_part parts[];
 };
@@ -109,8 +111,17 @@ static void gateway_reported(void *arg, const struct sp_report *report)
 
 /* --- asks --- */
 
+static void ask_leave_turn(struct gateway_ask *ask)
+{
+    if (link_linked(&ask->turn)) {
+        link_remove(&ask->turn);
+        ask->gateway->long_bytes -= ask->bytes;
+    }
+}
+
 static void ask_free(struct gateway_ask *ask)
 {
+    ask_leave_turn(ask);
     *ask->at = ask->next;
     if (ask->next != NULL) {
         ask->next->at = ask->at;
@@ -124,8 +135,34 @@ static void ask_free(struct gateway_ask *ask)
 /* All parts have ended. */
 static void ask_end(struct gateway_ask *ask)
 {
+    ask_leave_turn(ask);
     ask->done(ask->arg, ask->answers, ask->n);
     ask_free(ask);
+}
+
+bool gateway_has_more(const struct gateway *g)
+{
+    return !link_empty(&g->long_answers);
+}
+
+void gateway_tell_next(struct gateway *g)
+{
+    if (gateway_has_more(g)) {
+        struct link *first = g->long_answers.next;
+        ask_end((struct gateway_ask *)(void *)((char *)first - offsetof(struct gateway_ask, turn)));
+    }
+}
+
+/* Long ones come many at once, in one message, and each takes long to be made JSON of. */
+static void ask_wait_turn(struct gateway_ask *ask)
+{
+    struct gateway *g = ask->gateway;
+
+    link_append(&g->long_answers, &ask->turn);
+    g->long_bytes += ask->bytes;
+    while (g->long_bytes > GATEWAY_LONG_MAX) {
+        gateway_tell_next(g);
+    }
 }
 
 static void part_ended(struct gateway_part *part)
@@ -141,6 +178,8 @@ static void part_ended(struct gateway_part *part)
     if (ask->beginning) {
         *g->refused_last = ask;
         g->refused_last = &ask->refused_next;
+    } else if (ask->bytes > GATEWAY_LONG) {
+        ask_wait_turn(ask);
     } else {
         ask_end(ask);
     }
@@ -182,6 +221,7 @@ static void part_answered_cb(void *arg, const struct ordersched_answer *answer)
     }
     if (part->memory != NULL) {
         uint8_t *body = part->memory;
+        part->ask->bytes += answer->body_len + text_len;
         if (answer->body_len > 0) {
             memcpy(body, answer->body, answer->body_len);
             to->body = body;
@@ -416,6 +456,7 @@ bool gateway_init(struct gateway *g, uv_loop_t *loop, const struct gateway_confi
     g->budget.calls_max = GATEWAY_CALLS_MAX;
     g->budget.bytes_max = GATEWAY_BYTES_MAX;
     g->refused_last = &g->refused_first;
+    link_head_init(&g->long_answers);
     for (unsigned i = 0; i < GATEWAY_LANES; i++) {
         g->ways[i].gateway = g;
         g->links[i] = (struct sp_links){.loop = loop,
@@ -445,6 +486,9 @@ void gateway_close(struct gateway *g)
         sp_lines_close(&g->ways[i].lines);
     }
     gateway_tell_refused(g);
+    while (gateway_has_more(g)) {
+        gateway_tell_next(g);
+    }
 }
 
 bool gateway_is_closed(const struct gateway *g)

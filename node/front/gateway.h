@@ -12,11 +12,16 @@
 #ifndef FRONT_GATEWAY_H
 #define FRONT_GATEWAY_H
 
+#include "../../raft/memory/link.h"
 #include "../resource/exchange.h"
 #include "sp_lines.h"
 
 #define GATEWAY_CALLS_MAX 65536u
 #define GATEWAY_BYTES_MAX (64u << 20)
+
+#define GATEWAY_LONG 5120u /* bytes of answers: more than an order has */
+/* Bytes of such answers, of all, that wait for their turn; beyond it the first is told at once. */
+#define GATEWAY_LONG_MAX (16u << 20)
 
 enum gateway_lane { GATEWAY_WRITES, GATEWAY_READS, GATEWAY_WAITS, GATEWAY_LANES };
 
@@ -52,7 +57,9 @@ struct gateway {
     struct call_budget budget;
     struct gateway_ask *asks; /* all of them */
     struct gateway_ask *refused_first,
-        **refused_last; /* ended before they began: told in the tick */
+        **refused_last;       /* ended before they began: told in the tick */
+    struct link long_answers; /* of asks that are answered, and wait for their turn to be told */
+    size_t long_bytes;        /* of them */
     uint8_t random[512];
     size_t random_left;
 };
@@ -66,7 +73,8 @@ void gateway_close(struct gateway *g);
 bool gateway_is_closed(const struct gateway *g);
 void gateway_free(struct gateway *g);
 
-/* Called once, never from inside gateway_ask(): the answers, valid during the call. */
+/* Called once, never from inside gateway_ask(): the answers, valid during the call. Those of more than GATEWAY_LONG
+ * bytes wait for gateway_tell_next(). */
 typedef void (*gateway_done)(void *arg, const struct ordersched_answer *answers, unsigned n);
 
 struct gateway_question {
@@ -87,6 +95,11 @@ void gateway_drop(struct gateway *g, struct gateway_ask *ask);
 
 /* Send what was asked. Returns when to call again at the latest; UINT64_MAX: when something happens. */
 uint64_t gateway_tick(struct gateway *g);
+
+/* Tell the first whose answers are long, if any waits for that: once in a round of the loop, so that others are served
+ * in between. Are there any? */
+void gateway_tell_next(struct gateway *g);
+bool gateway_has_more(const struct gateway *g);
 
 /* The client server of a node that has answered before or was named as the leader, by its number, or NULL. */
 const char *gateway_address_of(const struct gateway *g, uint64_t node);

@@ -96,12 +96,18 @@ static struct packer_job *packer_end(struct packer *p, struct packer_job *job, b
     return job;
 }
 
+struct packer_job *packer_first(const struct packer *p)
+{
+    return packer_has_more(p) ? job_of_link(p->queue.next) : NULL;
+}
+
 struct packer_job *packer_run(struct packer *p)
 {
-    if (!packer_has_more(p)) {
+    struct packer_job *job = packer_first(p);
+
+    if (job == NULL) {
         return NULL;
     }
-    struct packer_job *job = job_of_link(p->queue.next);
     if (job->out == NULL) {
         job->out = packer_stream(p, IN_TURN) != NULL ? malloc(job->out_cap) : NULL;
         if (job->out == NULL) {

@@ -44,7 +44,9 @@ void packer_init(struct packer *p);
 uint8_t *packer_pack(struct packer *p, const void *in, size_t len, size_t *out_len);
 /* False: too much waits, or there is no memory. Else `in` stays until the job has ended or was dropped. */
 bool packer_begin(struct packer *p, struct packer_job *job, const void *in, size_t len);
-/* A slice of work. The job that has ended with it, whose `out` is the caller's now, or NULL in it: send it as it is.
+/* Whose turn it is; NULL: none waits. */
+struct packer_job *packer_first(const struct packer *p);
+/* A slice of its work. The job that has ended with it, whose `out` is the caller's now, or NULL in it: send it as it is.
  * NULL: none has. */
 struct packer_job *packer_run(struct packer *p);
 void packer_drop(struct packer *p, struct packer_job *job); /* one that does not wait: nothing */

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "../../client/text/units.h"
+#include "../resource/resource_openapi.h"
 #include "../resource/resource_table.h"
 #include "browser_guard.h"
 #include "cors.h"
@@ -89,6 +90,12 @@ static unsigned list_methods(const struct exchange *x, char *out, size_t size)
 static bool is_of_api(const struct exchange *x)
 {
     return x->n_segments > 0 && slice_is(x->segments[0], "v1", 2);
+}
+
+/* By this node, without the cluster. */
+static bool is_answered_alone(const struct exchange *x, const struct resource *r)
+{
+    return !is_of_api(x) || r->handle == resource_openapi;
 }
 
 /* Is it a name under which this node is known, so that nobody else can have given it this node's address? */
@@ -179,7 +186,12 @@ void resources_handle(struct front_exchange *e)
     for (unsigned i = 0; i < resource_table_n; i++) {
         const struct resource *r = &resource_table[i];
         if (pattern_fits(r->pattern, x) && strcmp(r->method, x->method) == 0) {
-            if (check_params(x, r)) {
+            if (!check_params(x, r)) {
+                return;
+            }
+            if (is_answered_alone(x, r)) {
+                exchange_pace(e, r->handle);
+            } else {
                 r->handle(x);
             }
             return;

@@ -3,7 +3,7 @@
 
 #include "front_internal.h"
 
-static struct front_exchange *exchange_of_turn(struct link *link)
+struct front_exchange *exchange_of_turn(struct link *link)
 {
     return (struct front_exchange *)(void *)((char *)link - offsetof(struct front_exchange, turn));
 }

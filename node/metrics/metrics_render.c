@@ -1,11 +1,13 @@
 /* metrics_render.c - see metrics_render.h.
  *
- * A new metric is a field of the sample, which the raft loop fills, a family written here, and a row of
- * docs/metrics.md. Labels have few values: members, routes, and words of ours; never orders or clients. */
+ * A new metric is a field of the sample, which the raft loop fills, a family written here, or of each route in
+ * metrics_routes.c, and a row of docs/metrics.md. Labels have few values: members, routes, and words of ours; never orders or clients. */
 #include "metrics_render.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "metrics_routes.h"
 
 #define ID_TEXT 24
 
@@ -187,7 +189,7 @@ static void render_peers(struct buffer *b, const struct metrics_sample *s)
     }
 }
 
-/* --- orders and their routes --- */
+/* --- orders --- */
 
 static void render_orders(struct buffer *b, const struct metrics_sample *s)
 {
@@ -225,128 +227,6 @@ static void render_canary(struct buffer *b, const struct metrics_sample *s)
     histogram(b, "orderschedd_canary_lateness_seconds",
               "From a canary's deadline until it was settled, while this node led.",
               &metrics_scale_coarse, &s->canary);
-}
-
-struct route_family {
-    struct metrics_family family;
-    bool leader_only;
-    uint64_t (*value)(const struct metrics_sample_route *r);
-};
-
-static uint64_t route_orders(const struct metrics_sample_route *r)
-{
-    return r->orders;
-}
-
-static uint64_t route_ready(const struct metrics_sample_route *r)
-{
-    return r->ready;
-}
-
-static uint64_t route_dead(const struct metrics_sample_route *r)
-{
-    return r->dead;
-}
-
-static uint64_t route_paused(const struct metrics_sample_route *r)
-{
-    return r->paused;
-}
-
-static uint64_t route_in_flight(const struct metrics_sample_route *r)
-{
-    return r->in_flight;
-}
-
-static uint64_t route_window(const struct metrics_sample_route *r)
-{
-    return r->window;
-}
-
-static uint64_t route_window_limit(const struct metrics_sample_route *r)
-{
-    return r->window_limit;
-}
-
-static void render_route_numbers(struct buffer *b, const struct metrics_sample *s)
-{
-    static const struct route_family families[] = {
-        {{"orderschedd_route_orders", METRICS_GAUGE, "Orders of this route that are known."},
-         false,
-         route_orders},
-        {{"orderschedd_ready", METRICS_GAUGE, "Due orders that wait to be delivered."},
-         false,
-         route_ready},
-        {{"orderschedd_dead", METRICS_GAUGE, "Dead letters."}, false, route_dead},
-        {{"orderschedd_route_paused", METRICS_GAUGE, "1 if the route is paused."},
-         false,
-         route_paused},
-        {{"orderschedd_deliveries_in_flight", METRICS_GAUGE,
-          "Of the leader: deliveries under way."},
-         true,
-         route_in_flight},
-        {{"orderschedd_window", METRICS_GAUGE,
-          "Of the leader: how many deliveries may be under way now."},
-         true,
-         route_window},
-        {{"orderschedd_window_limit", METRICS_GAUGE,
-          "Of the leader: how many there may be while the receiver is well (window)."},
-         true,
-         route_window_limit},
-    };
-
-    for (unsigned f = 0; f < sizeof families / sizeof *families; f++) {
-        metrics_text_begin(b, &families[f].family);
-        for (uint32_t i = 0; i < s->n_routes; i++) {
-            const struct metrics_sample_route *r = &s->routes[i];
-            struct metrics_labels labels = one_label("route", r->name);
-            if (r->active || !families[f].leader_only) {
-                metrics_text_number(b, &families[f].family, &labels, families[f].value(r));
-            }
-        }
-    }
-}
-
-static void render_silence(struct buffer *b, const struct metrics_sample *s)
-{
-    const struct metrics_family silence = {
-        "orderschedd_silence_seconds", METRICS_GAUGE,
-        "Of the leader: what is left of a pause of the route, or that its receiver asked for."};
-
-    metrics_text_begin(b, &silence);
-    for (uint32_t i = 0; i < s->n_routes; i++) {
-        struct metrics_labels labels = one_label("route", s->routes[i].name);
-        if (s->routes[i].active) {
-            metrics_text_seconds(b, &silence, &labels, (int64_t)s->routes[i].silence_us);
-        }
-    }
-}
-
-static void render_deliveries(struct buffer *b, const struct metrics_sample *s)
-{
-    const struct metrics_family deliveries = {"orderschedd_deliveries_total", METRICS_COUNTER,
-                                              "Deliveries of this node that ended, by outcome."};
-    const struct metrics_family lateness = {
-        "orderschedd_lateness_seconds", METRICS_HISTOGRAM,
-        "From the deadline to the receiver's answer, and where the time went."};
-
-    metrics_text_begin(b, &deliveries);
-    for (uint32_t i = 0; i < s->n_routes; i++) {
-        for (unsigned k = 1; s->routes[i].measured && k < METRICS_OUTCOMES; k++) {
-            struct metrics_labels labels = {
-                {{"route", s->routes[i].name}, {"outcome", metrics_outcome_name(k)}}};
-            metrics_text_number(b, &deliveries, &labels, s->routes[i].outcomes[k]);
-        }
-    }
-    metrics_text_begin(b, &lateness);
-    for (uint32_t i = 0; i < s->n_routes; i++) {
-        for (unsigned k = 0; s->routes[i].measured && k < METRICS_LATENESS_PARTS; k++) {
-            struct metrics_labels labels = {
-                {{"route", s->routes[i].name}, {"part", metrics_part_name(k)}}};
-            metrics_text_histogram(b, &lateness, &labels, &metrics_scale_coarse,
-                                   &s->routes[i].lateness[k]);
-        }
-    }
 }
 
 /* --- clients --- */
@@ -501,8 +381,9 @@ static void render_process(struct buffer *b, const struct metrics_sample *s,
                   (int64_t)p->started_us);
 }
 
-void metrics_render(struct buffer *b, const struct metrics_sample *s,
-                    const struct metrics_present *present)
+/* Of these none is long: they are written with the first slice. */
+static void render_node(struct buffer *b, const struct metrics_sample *s,
+                        const struct metrics_present *present)
 {
     render_build(b, s);
     render_raft(b, s);
@@ -510,12 +391,27 @@ void metrics_render(struct buffer *b, const struct metrics_sample *s,
     render_peers(b, s);
     render_orders(b, s);
     render_canary(b, s);
-    render_route_numbers(b, s);
-    render_silence(b, s);
-    render_deliveries(b, s);
     render_requests(b, s);
     render_connections(b, s);
     render_clocks(b, s);
     render_disk(b, s);
     render_process(b, s, present);
+}
+
+bool metrics_render_on(struct metrics_render *r, struct buffer *b)
+{
+    uint32_t lines = METRICS_RENDER_LINES;
+
+    if (!r->begun) {
+        render_node(b, r->sample, &r->present);
+        r->begun = true;
+    }
+    while (r->family < METRICS_ROUTES_FAMILIES && lines > 0) {
+        r->route = metrics_routes_render(b, r->sample, r->family, r->route, &lines);
+        if (r->route == r->sample->n_routes) {
+            r->route = 0;
+            r->family++;
+        }
+    }
+    return r->family == METRICS_ROUTES_FAMILIES;
 }

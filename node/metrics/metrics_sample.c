@@ -35,8 +35,9 @@ int metrics_exchange_init(struct metrics_exchange *x)
     }
     x->filling = sample_new();
     x->ready = sample_new();
-    x->reading = sample_new();
-    if (x->filling == NULL || x->ready == NULL || x->reading == NULL) {
+    x->kept = x->reading = sample_new();
+    x->spare = sample_new();
+    if (x->filling == NULL || x->ready == NULL || x->reading == NULL || x->spare == NULL) {
         metrics_exchange_close(x);
         return -1;
     }
@@ -48,6 +49,7 @@ void metrics_exchange_close(struct metrics_exchange *x)
     sample_free(x->filling);
     sample_free(x->ready);
     sample_free(x->reading);
+    sample_free(x->kept != x->reading ? x->kept : x->spare);
     pthread_mutex_destroy(&x->mutex);
     memset(x, 0, sizeof *x);
 }
@@ -77,9 +79,21 @@ const struct metrics_sample *metrics_exchange_take(struct metrics_exchange *x)
     if (x->fresh) {
         struct metrics_sample *old = x->reading;
         x->reading = x->ready;
-        x->ready = old;
+        x->ready = old != x->kept ? old : x->spare;
+        x->spare = NULL;
         x->fresh = false;
     }
     pthread_mutex_unlock(&x->mutex);
     return x->reading;
+}
+
+const struct metrics_sample *metrics_exchange_keep(struct metrics_exchange *x)
+{
+    const struct metrics_sample *newest = metrics_exchange_take(x);
+
+    if (x->kept != newest) { /* both are the reader's: nobody else looks at them */
+        x->spare = x->kept;
+        x->kept = x->reading;
+    }
+    return newest;
 }

@@ -1,7 +1,7 @@
 /* metrics_sample.h - all that a node tells of itself at one moment, and its way from the raft loop, which
  * fills it, to the thread that shows it.
  *
- * The raft loop fills one sample while the newest whole one lies ready and the reader holds the one before:
+ * The raft loop fills one sample while the newest whole one lies ready and the reader holds one or two before:
  * nobody waits for anybody, and the loop copies a bounded number of bytes. Routes are filled in slices, so
  * those of one sample are of moments a few milliseconds apart. */
 #ifndef METRICS_SAMPLE_H
@@ -93,12 +93,14 @@ struct metrics_sample {
     uint64_t disk_free, disk_total;
 };
 
-/* Three samples, changing hands. */
+/* Four samples, changing hands. */
 struct metrics_exchange {
     pthread_mutex_t mutex;
     struct metrics_sample *filling; /* the raft loop's */
     struct metrics_sample *ready;
-    struct metrics_sample *reading; /* the reader's */
+    struct metrics_sample *reading; /* the reader's... */
+    struct metrics_sample *kept;    /* ...and this, which may be the same: then */
+    struct metrics_sample *spare;   /* this is one that nobody has; else NULL */
     bool fresh;                     /* `ready` was not taken yet */
 };
 
@@ -112,5 +114,7 @@ void metrics_exchange_publish(struct metrics_exchange *x);
 /* One other thread: the newest whole one, the reader's until its next call. Before the first was
  * published all of it is zero. */
 const struct metrics_sample *metrics_exchange_take(struct metrics_exchange *x);
+/* The same, for who takes longer: it stays until the next call of this one. */
+const struct metrics_sample *metrics_exchange_keep(struct metrics_exchange *x);
 
 #endif

@@ -16,6 +16,8 @@
 
 #define FRONT_SEGMENTS_MAX 6
 
+struct shared_text;
+
 struct front_param {
     struct slice name, value;
 }; /* decoded */
@@ -53,6 +55,12 @@ void exchange_header(struct exchange *x, const char *name,
 /* An answer that is no JSON; takes `text` (malloc'ed) over. `type` is static. */
 void exchange_answer_text(struct exchange *x, unsigned status, const char *type, char *text,
                           size_t len);
+/* The same with a text that others are answered with, too; holds it for itself. */
+void exchange_answer_shared(struct exchange *x, unsigned status, const char *type,
+                            struct shared_text *text);
+/* The same with a text that is as it is as long as the program runs: known by where it begins, and copied once. */
+void exchange_answer_static(struct exchange *x, unsigned status, const char *type, const char *text,
+                            size_t len);
 /* A problem of an error of ordersched.h (HTTP status by table), with the order's state if answer != NULL. */
 void exchange_problem(struct exchange *x, int error, const char *detail, json_t *order);
 /* A problem of HTTP's own: status, "NAME", a sentence; extra members (reference taken over) or NULL. */

@@ -22,13 +22,15 @@ static void answer_copy(struct exchange *x, unsigned status, const char *type, c
 
 void resource_metrics(struct exchange *x)
 {
-    const struct buffer *text = metrics_view_text(exchange_metrics(x));
+    struct shared_text *text;
 
-    if (text == NULL) {
-        exchange_problem(x, ORDERSCHED_BUSY, "there is no memory for the metrics", NULL);
-        return;
+    switch (metrics_view_text(exchange_metrics(x), &text)) {
+        case METRICS_VIEW_READY: exchange_answer_shared(x, 200, METRICS_CONTENT_TYPE, text); break;
+        case METRICS_VIEW_MORE: exchange_go_on(x, resource_metrics); break;
+        case METRICS_VIEW_NO_MEMORY:
+            exchange_problem(x, ORDERSCHED_BUSY, "there is no memory for the metrics", NULL);
+            break;
     }
-    answer_copy(x, 200, METRICS_CONTENT_TYPE, text->data, text->len);
 }
 
 void resource_livez(struct exchange *x)

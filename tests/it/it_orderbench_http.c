@@ -122,6 +122,24 @@ static void hostile_clients_come_and_leave_all_well(void **state)
     json_decref(row);
 }
 
+static void one_kind_of_hostile_clients_comes_alone(void **state)
+{
+    json_t *row = bench_run_row((const char *const[]){"http", "--hostile", "--only", "metrics",
+                                                      "--orders", "500", "--over", "500ms",
+                                                      "--rounds", "1", "-q", "-w", "json", NULL});
+    const json_t *crowds = json_object_get(row, "crowds");
+    const json_t *crowd = json_array_get(crowds, 0);
+
+    (void)state;
+    bench_run_expect_row(row, "http_hostile", 3, 500);
+    assert_int_equal(json_array_size(crowds), 1);
+    assert_string_equal(json_string_value(json_object_get(crowd, "crowd")), "metrics");
+    assert_true(bench_run_figure(crowd, "answered") > 0);
+    assert_true(bench_run_figure(crowd, "refused") == 0);
+    assert_true(bench_run_figure(row, "wrong") == 0);
+    json_decref(row);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +149,7 @@ int main(void)
         cmocka_unit_test(an_open_loop_takes_as_long_as_its_rate_says),
         cmocka_unit_test(a_cluster_of_one_has_no_follower),
         cmocka_unit_test(hostile_clients_come_and_leave_all_well),
+        cmocka_unit_test(one_kind_of_hostile_clients_comes_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../client/base/shared_text.h"
 #include "../../../client/json/json_write.h"
 #include "../../../node/resource/problem.h"
 #include "../../../node/resource/resource_table.h"
@@ -52,6 +53,22 @@ void exchange_answer_text(struct exchange *x, unsigned status, const char *type,
         d->json = json_loadb((char *)d->text.data, d->text.len - 1, JSON_ALLOW_NUL, NULL);
         assert(d->json != NULL);
     }
+}
+
+void exchange_answer_static(struct exchange *x, unsigned status, const char *type, const char *text,
+                            size_t len)
+{
+    char *copy = malloc(len);
+
+    assert(copy != NULL);
+    memcpy(copy, text, len);
+    exchange_answer_text(x, status, type, copy, len);
+}
+
+void exchange_answer_shared(struct exchange *x, unsigned status, const char *type,
+                            struct shared_text *text)
+{
+    exchange_answer_static(x, status, type, text->data, text->len);
 }
 
 struct metrics_view *exchange_metrics(struct exchange *x)
