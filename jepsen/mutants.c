@@ -29,6 +29,7 @@ static const struct {
     {"own-clock-though-outvoted", MUTANT_OWN_CLOCK_THOUGH_OUTVOTED},
     {"role-checked-before-log", MUTANT_ROLE_CHECKED_BEFORE_LOG},
     {"revoked-token-counts", MUTANT_REVOKED_TOKEN_COUNTS},
+    {"retry-without-traceparent", MUTANT_RETRY_WITHOUT_TRACEPARENT},
     {"http-paid-at-once", MUTANT_HTTP_PAID_AT_ONCE},
     {"http-reads-itself", MUTANT_HTTP_READS_ITSELF},
     {"http-forgets-copies", MUTANT_HTTP_FORGETS_COPIES},

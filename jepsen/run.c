@@ -69,7 +69,7 @@ static void record_header(struct run *r)
                 ", :time-limit-s %" PRIu64 ", :commit %s, :version \"" ORDERSCHEDD_VERSION
                 "\", :mutant %s, :epoch-ms %" PRIu64
                 ", :lateness-bound-ms %d, :recovery-bound-ms %d, :retries %d, :clock-faults %s, "
-                ":clock-error-ms %d, :clients %u, :authorisation %s, :http %s}",
+                ":clock-error-ms %d, :clients %u, :authorisation %s, :http %s, :traces true}",
                 o->workload, nemesis, r->nodes.n, o->seed, o->time_ms / 1000, commit, mutant,
                 record_epoch_ms(r->record), RUN_LATENESS_BOUND_MS, RUN_RECOVERY_BOUND_MS,
                 RECEIVER_RETRIES, nemesis_moves_clocks(o->nemesis) ? "true" : "false",
@@ -129,9 +129,10 @@ static void put_routes(struct run *r)
     }
     for (unsigned i = 0; i < r->receivers.n; i++) {
         const struct bed_receiver *to = &r->receivers.receivers[i];
-        const char *put[] = {"route",    "put",           to->name,    "--url", to->url,
-                             "--secret", RECEIVER_SECRET, "--timeout", "2s",    "--window",
-                             "256",      "--retry",       retries,     NULL};
+        const char *put[] = {
+            "route",         "put",           to->name, "--url",    to->url, "--secret",
+            RECEIVER_SECRET, "--timeout",     "2s",     "--window", "256",   "--retry",
+            retries,         "--traceparent", "on",     NULL};
         if (run_orderctl(r, put) != 0) {
             bed_fail("the route %s cannot be put; see %s/orderctl.log", to->name, r->store);
         }

@@ -35,6 +35,7 @@ cascade-drops-slot         conserve  none                          12  I7
 own-clock-though-outvoted  conserve  clock-start                   30  I6
 role-checked-before-log    grants    none                          40  AUTH
 revoked-token-counts       grants    none                          40  AUTH
+retry-without-traceparent  delivery  none                          15  TRACE
 http-paid-at-once          http:register  none                     15  I2
 http-reads-itself          http:register  partition-minority       30  I2
 http-forgets-copies        http:register  none                     15  I10

@@ -65,11 +65,17 @@ enum mutant {
     MUTANT_QUOTA_NOT_GIVEN_BACK,     /* of an order that is decided */
     MUTANT_QUOTA_CHARGED_AGAIN,      /* for a copy of a request */
     MUTANT_KEYED_BY_TIME,            /* copies of a keyed request that differ in time are two */
-    MUTANT_HTTP_PAID_AT_ONCE,        /* a node says that an order is paid before the leader does */
-    MUTANT_HTTP_READS_ITSELF,        /* and answers a read from its own state */
-    MUTANT_HTTP_FORGETS_COPIES,      /* a copy of a request is a request of its own */
-    MUTANT_HTTP_UNKNOWN_IS_DEFINITE, /* what may have happened is told as what did not */
-    MUTANT_HTTP_LOSES_ANSWERS,       /* an answer of the leader's is lost now and then */
+    MUTANT_SNAPSHOT_FORGETS_TRACEPARENTS,
+    MUTANT_DIGEST_FORGETS_TRACEPARENT,
+    MUTANT_LATER_TRACEPARENT_COUNTS,  /* a schedule of an order that is there leaves its own */
+    MUTANT_RETRY_WITHOUT_TRACEPARENT, /* only the first attempt at a delivery has it */
+    MUTANT_TRACEPARENT_OF_ANY_ROUTE,  /* it is kept whether or not the route carries it */
+    MUTANT_TRACEPARENT_OR_SNAPSHOT,   /* a node that builds a snapshot keeps none meanwhile */
+    MUTANT_HTTP_PAID_AT_ONCE,         /* a node says that an order is paid before the leader does */
+    MUTANT_HTTP_READS_ITSELF,         /* and answers a read from its own state */
+    MUTANT_HTTP_FORGETS_COPIES,       /* a copy of a request is a request of its own */
+    MUTANT_HTTP_UNKNOWN_IS_DEFINITE,  /* what may have happened is told as what did not */
+    MUTANT_HTTP_LOSES_ANSWERS,        /* an answer of the leader's is lost now and then */
     MUTANT_COUNT
 };
 

@@ -220,6 +220,7 @@ static enum MHD_Result http_complete(struct sink_http *h, struct MHD_Connection 
     r->webhook.signature = http_header(connection, "webhook-signature");
     r->webhook.body = r->body;
     r->fence_text = http_header(connection, "orderschedd-fence");
+    r->traceparent = http_header(connection, "traceparent");
     sink_request_read(r, h->options);
     if (!sink_judge_submit(h->judge, r, http_suspend)) {
         return http_refuse(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");

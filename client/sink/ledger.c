@@ -51,6 +51,9 @@ void sink_ledger_write(struct sink_ledger *l, const struct sink_request *r,
     if (r->cluster_ms > 0) {
         sink_journal_printf(&l->journal, ",\"cluster_ms\":%llu", (unsigned long long)r->cluster_ms);
     }
+    if (r->traceparent != NULL) {
+        write_text(&l->journal, "traceparent", r->traceparent);
+    }
     if (item->repeat) {
         sink_journal_printf(&l->journal, ",\"repeat\":true");
     }

@@ -3,7 +3,8 @@
  *
  * A line of the journal: when the request came (t_ms, and the microseconds beyond it in "us"), its
  * kind (delivery, effect, refused), the order's webhook-id (its idempotency key), in a batch also
- * the batch's, order, attempt, fence, deadline, answer, and status and reason of what failed. */
+ * the batch's, order, attempt, fence, deadline, the request's traceparent if it has one, answer, and
+ * status and reason of what failed. */
 #ifndef ORDERSINK_LEDGER_H
 #define ORDERSINK_LEDGER_H
 

@@ -175,6 +175,9 @@ void sink_request_read(struct sink_request *r, const struct sink_options *o)
                                                   o->tolerance_ms / 1000);
 
     r->id_is_text = r->webhook.id != NULL && key_is_text(r->webhook.id);
+    if (r->traceparent != NULL && !key_is_text(r->traceparent)) {
+        r->traceparent = NULL;
+    }
     if (verdict != WEBHOOK_GENUINE) {
         sink_request_refuse(r, 401, "%s", webhook_verdict_text(verdict));
     } else if (!r->id_is_text) {

@@ -47,7 +47,8 @@ struct sink_request {
     /* As it came. Header values belong to the connection. */
     uint64_t t_us; /* arrival, wall clock */
     struct webhook webhook;
-    const char *fence_text; /* NULL in a batch */
+    const char *fence_text;  /* NULL in a batch */
+    const char *traceparent; /* for the journal; NULL: none that is text */
     char *body;
     size_t body_cap;
     size_t body_max;

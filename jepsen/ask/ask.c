@@ -79,6 +79,43 @@ void asked_free(struct asked *a)
     a->body_len = 0;
 }
 
+/* The body of an answer; false when there is none. Destroy it in every case. */
+static bool unpack(const struct asked *a, msgpack_unpacked *unpacked)
+{
+    size_t at = 0;
+
+    msgpack_unpacked_init(unpacked);
+    return a->error == ORDERSCHED_OK && a->body != NULL &&
+           msgpack_unpack_next(unpacked, (const char *)a->body, a->body_len, &at) ==
+               MSGPACK_UNPACK_SUCCESS;
+}
+
+/* Element i of an array of at least `least`, or NULL. */
+static const msgpack_object *element(const msgpack_object *array, uint32_t i, uint32_t least)
+{
+    return array->type == MSGPACK_OBJECT_ARRAY && array->via.array.size >= least
+               ? &array->via.array.ptr[i]
+               : NULL;
+}
+
+/* The eighth field of a read, where there is one: 25 bytes. */
+static void take_traceparent(struct asked *a)
+{
+    static const char form[] = "00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    msgpack_unpacked u;
+    const msgpack_object *bytes = unpack(a, &u) ? element(&u.data, 7, 8) : NULL;
+    bool whole = bytes != NULL && bytes->type == MSGPACK_OBJECT_BIN && bytes->via.bin.size == 25;
+    size_t n = 0;
+
+    for (size_t i = 0; whole && i < sizeof form - 1; i++) {
+        uint8_t byte = (uint8_t)bytes->via.bin.ptr[n / 2];
+        a->traceparent[i] = form[i] != 'x' ? form[i]
+                                           : "0123456789abcdef"[n % 2 == 0 ? byte >> 4 : byte & 15];
+        n += form[i] == 'x';
+    }
+    msgpack_unpacked_destroy(&u);
+}
+
 void ask_order(ordersched_client *client, const struct ordersched_operation *operation,
                unsigned timeout_ms, struct asked *a)
 {
@@ -86,6 +123,9 @@ void ask_order(ordersched_client *client, const struct ordersched_operation *ope
 
     waiting_init(&w, a);
     waiting_end(&w, ordersched_submit(client, operation, timeout_ms, ask_cb, &w));
+    if (operation->kind == ORDERSCHED_GET) {
+        take_traceparent(a);
+    }
 }
 
 void ask_raw(ordersched_client *client, const void *operation, size_t len, bool mutating,
@@ -130,17 +170,6 @@ static void status_field(struct asked_status *s, msgpack_object_str key, msgpack
     }
 }
 
-/* The body of an answer; false when there is none. Destroy it in every case. */
-static bool unpack(const struct asked *a, msgpack_unpacked *unpacked)
-{
-    size_t at = 0;
-
-    msgpack_unpacked_init(unpacked);
-    return a->error == ORDERSCHED_OK && a->body != NULL &&
-           msgpack_unpack_next(unpacked, (const char *)a->body, a->body_len, &at) ==
-               MSGPACK_UNPACK_SUCCESS;
-}
-
 struct asked_status ask_status(ordersched_client *client, const char *endpoint, unsigned timeout_ms)
 {
     struct asked_status s = {0};
@@ -160,14 +189,6 @@ struct asked_status ask_status(ordersched_client *client, const char *endpoint, 
     msgpack_unpacked_destroy(&u);
     asked_free(&a);
     return s;
-}
-
-/* Element i of an array of at least `least`, or NULL. */
-static const msgpack_object *element(const msgpack_object *array, uint32_t i, uint32_t least)
-{
-    return array->type == MSGPACK_OBJECT_ARRAY && array->via.array.size >= least
-               ? &array->via.array.ptr[i]
-               : NULL;
 }
 
 static uint64_t uint_of(const msgpack_object *o)

@@ -9,6 +9,8 @@
 
 #include "../../client/ordersched.h"
 
+#define ASK_TRACEPARENT_SIZE 56 /* of its text, with the NUL */
+
 /* What HTTP tells besides (http.h). */
 struct asked_http {
     unsigned status;  /* 0: there was no answer */
@@ -24,7 +26,8 @@ struct asked {
     int state;
     uint64_t deadline_ms, remaining_ms, index;
     char text[256];
-    uint8_t *body; /* malloc'ed, or NULL */
+    char traceparent[ASK_TRACEPARENT_SIZE]; /* of a get: the order's; "": none */
+    uint8_t *body;                          /* malloc'ed, or NULL */
     size_t body_len;
     struct asked_http http; /* where it was asked for so */
 };

@@ -159,7 +159,7 @@ static void call_way(const struct caller *c, const struct call *call, unsigned p
 static void call_arguments(const struct caller *c, const struct call *call, unsigned place,
                            char *out, size_t len)
 {
-    char who[128], way[128], rest[260];
+    char who[128], way[128], rest[260], traced[96] = "";
     char route[96], payload[CALL_PAYLOAD_MAX * 2];
     const char *time = call->relative ? "delay" : "deadline";
 
@@ -167,12 +167,15 @@ static void call_arguments(const struct caller *c, const struct call *call, unsi
     call_way(c, call, place, way, sizeof way);
     snprintf(rest, sizeof rest, "%s%s%s", who, who[0] != '\0' && way[0] != '\0' ? ", " : "", way);
     const char *comma = rest[0] != '\0' ? ", " : "";
+    if (call->traceparent[0] != '\0') {
+        snprintf(traced, sizeof traced, ", :traceparent \"%s\"", call->traceparent);
+    }
 
     switch (call->kind) {
         case ORDERSCHED_SCHEDULE:
-            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s%s%s}", time,
+            snprintf(out, len, "{:%s-ms %" PRIu64 ", :route %s, :payload %s%s%s%s}", time,
                      call->time_ms, record_string(route, sizeof route, call->route),
-                     record_string(payload, sizeof payload, call->payload), comma, rest);
+                     record_string(payload, sizeof payload, call->payload), traced, comma, rest);
             break;
         case ORDERSCHED_EXTEND:
             snprintf(out, len, "{:%s-ms %" PRIu64 "%s%s}", time, call->time_ms, comma, rest);
@@ -200,17 +203,22 @@ static void answer_way(const struct asked_http *a, char *out, size_t len)
 
 static void call_answer(const struct asked *a, char *out, size_t len)
 {
-    char text[600], member[640] = "", way[128];
+    char text[600], member[640] = "", way[128], traced[140] = "";
 
     answer_way(&a->http, way, sizeof way);
+    if (a->traceparent[0] != '\0') {
+        char name[2 * ASK_TRACEPARENT_SIZE];
+        snprintf(traced, sizeof traced, ", :traceparent %s",
+                 record_string(name, sizeof name, a->traceparent));
+    }
     if (a->error != ORDERSCHED_OK && a->text[0] != '\0') {
         snprintf(member, sizeof member, ", :text %s", record_string(text, sizeof text, a->text));
     }
     snprintf(out, len,
              "{:error :%s, :state :%s, :deadline-ms %" PRIu64 ", :remaining-ms %" PRIu64
-             ", :index %" PRIu64 "%s%s}",
+             ", :index %" PRIu64 "%s%s%s}",
              ordersched_error_name(a->error), ordersched_state_name(a->state), a->deadline_ms,
-             a->remaining_ms, a->index, way, member);
+             a->remaining_ms, a->index, way, traced, member);
 }
 
 /* That an order is not known is what a read was asked for. */
@@ -239,6 +247,7 @@ static struct ordersched_operation operation_of(const struct call *call)
         .payload = call->payload,
         .payload_len = strlen(call->payload),
         .request_id = call->has_request ? call->request : NULL,
+        .traceparent = call->traceparent[0] != '\0' ? call->traceparent : NULL,
     };
 }
 

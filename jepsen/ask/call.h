@@ -21,6 +21,7 @@ struct call {
     uint64_t time_ms;
     const char *route; /* schedule */
     char payload[CALL_PAYLOAD_MAX];
+    char traceparent[ASK_TRACEPARENT_SIZE]; /* schedule; "": none */
     /* Over HTTP alone. */
     bool keyed;           /* with an Idempotency-Key */
     char if_match[32];    /* extend: an entity tag, or "" */

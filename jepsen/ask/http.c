@@ -195,6 +195,9 @@ static struct curl_slist *headers_of(const struct ask_http *h, const struct ask_
     if (q->if_match != NULL) {
         add_header(&list, "If-Match: %s", q->if_match);
     }
+    if (q->operation->traceparent != NULL) {
+        add_header(&list, "traceparent: %s", q->operation->traceparent);
+    }
     return list;
 }
 

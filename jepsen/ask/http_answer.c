@@ -146,6 +146,7 @@ void http_answer_read(unsigned status, const char *body, size_t len,
         take_order(read, a);
         if (kind == ORDERSCHED_GET) {
             take_version(read, a);
+            snprintf(a->traceparent, sizeof a->traceparent, "%s", text_of(read, "traceparent"));
         }
     } else if (status < 400) {
         a->error = ORDERSCHED_UNKNOWN_OUTCOME;

@@ -109,7 +109,7 @@ static const char *verdict(const json_t *line)
 static void journal_line(const struct bed_receiver *r, const json_t *line, struct record *record)
 {
     const char *kind = member(line, "kind");
-    char order[320], key[128], committed[48] = "";
+    char order[320], key[128], trace[300], committed[48] = "", traced[320] = "";
     json_int_t committed_ms = json_integer_value(json_object_get(line, "cluster_ms"));
 
     if (*member(line, "order_id") == '\0') {
@@ -120,12 +120,16 @@ static void journal_line(const struct bed_receiver *r, const json_t *line, struc
     if (committed_ms > 0) {
         snprintf(committed, sizeof committed, ", :committed-ms %lld", (long long)committed_ms);
     }
+    if (*member(line, "traceparent") != '\0') {
+        snprintf(traced, sizeof traced, ", :traceparent %s",
+                 record_string(trace, sizeof trace, member(line, "traceparent")));
+    }
     bool effect = strcmp(kind, "effect") == 0;
-    char tail[128] = "";
+    char tail[480] = "";
     if (!effect) {
-        snprintf(tail, sizeof tail, ", :attempt %lld, :verdict :%s%s",
+        snprintf(tail, sizeof tail, ", :attempt %lld, :verdict :%s%s%s",
                  (long long)json_integer_value(json_object_get(line, "attempt")), verdict(line),
-                 committed);
+                 committed, traced);
     }
     record_line(record, RECORD_RECEIVER, RECORD_INFO, effect ? "effect" : "delivery",
                 "{:receiver \"%s\", :at-ms %lld, :order %s, :key %s, :fence \"%s\", "

@@ -27,6 +27,8 @@ const struct checker judge_checkers[] = {
     {"liveness", "I12", "after healing, every operation succeeds within the bound", check_liveness},
     {"http", "HTTP", "unknown, and no leader, only where the leader or the asked node was lost",
      check_http},
+    {"trace", "TRACE", "an order has the traceparent of its schedule, and so has each delivery",
+     check_trace},
     {"auth", "AUTH", "nobody was let in, denied or shown an order against the log's grants",
      check_auth},
     {"logs", "I13", "no node stops by itself, fails an assertion or is caught by a sanitizer",

@@ -39,12 +39,13 @@ void check_idempotence(const struct judged *j, struct verdict *v);
 void check_digests(const struct judged *j, struct verdict *v);
 void check_liveness(const struct judged *j, struct verdict *v);
 void check_http(const struct judged *j, struct verdict *v);
+void check_trace(const struct judged *j, struct verdict *v);
 void check_auth(const struct judged *j, struct verdict *v);
 void check_logs(const struct judged *j, struct verdict *v);
 
 /* All of them; the table ends with a name of NULL. */
 extern const struct checker judge_checkers[];
-#define JUDGE_CHECKERS_MAX 16
+#define JUDGE_CHECKERS_MAX 20
 #define JUDGE_SECONDS_MAX 600 /* for one checker; then it is :unknown */
 
 void judged_init(struct judged *j, const struct history *h);

@@ -35,6 +35,7 @@ struct history_answer {
     uint64_t version; /* of a get over HTTP: the order's; 0: not told */
     uint64_t status;  /* of HTTP; 0: none */
     bool broken;      /* HTTP: no connection, or it was lost, or the node was silent */
+    uint32_t trace;   /* of a get: name of the traceparent; NAME_NONE: none */
 };
 
 /* An invocation of a client operation, and its completion. */
@@ -46,6 +47,7 @@ struct history_call {
     uint32_t principal; /* name; NAME_NONE: somebody who may do all of this */
     uint32_t token;     /* number of the token that was stated; 0: none, but a certificate */
     uint32_t route;     /* schedule: name */
+    uint32_t trace;     /* schedule: name of its traceparent; NAME_NONE: none */
     bool relative;      /* schedule, extend: time_ms is a delay */
     uint64_t time_ms;
     uint64_t node;    /* over HTTP: the node that was asked; 0: by the client library */
@@ -117,6 +119,7 @@ struct history_delivery {
     uint64_t deadline_ms;
     uint64_t committed_ms; /* the cluster's time that it carried; 0: not known */
     uint32_t attempt;
+    uint32_t trace;                /* name of the traceparent; NAME_NONE: none */
     enum delivery_verdict verdict; /* not of an effect */
 };
 
@@ -193,6 +196,7 @@ struct history_header {
     bool clock_faults;
     bool authorisation;
     bool http;              /* the clients speak HTTP */
+    bool traces;            /* all routes carry traceparents */
     int64_t clock_error_ms; /* by which a delivery may be early, by the harness's clock */
 };
 

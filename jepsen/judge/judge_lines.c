@@ -122,7 +122,9 @@ static const char *take_invoke(struct lines *l, const struct line *line, int64_t
                                 .process = line->process->number,
                                 .request = NAME_NONE,
                                 .principal = NAME_NONE,
-                                .route = NAME_NONE};
+                                .route = NAME_NONE,
+                                .trace = NAME_NONE,
+                                .answer = {.trace = NAME_NONE}};
     int f = call_f_number(line->f);
 
     if (f < 0) {
@@ -155,6 +157,7 @@ static const char *take_invoke(struct lines *l, const struct line *line, int64_t
         return why;
     }
     call.route = lines_name(l, &line->value->items[2], "route");
+    call.trace = lines_name(l, &line->value->items[2], "traceparent");
     call.order = lines_order(l, &line->value->items[0]);
     *open = (int64_t)h->n_calls;
     *JUDGE_ADD(h->calls, h->n_calls, h->cap_calls) = call;
@@ -167,7 +170,7 @@ static const char *take_answer(struct lines *l, const struct edn *map,
     const struct edn *error = edn_get_type(map, "error", EDN_KEYWORD);
     const struct edn *state = edn_get_type(map, "state", EDN_KEYWORD);
 
-    *answer = (struct history_answer){0};
+    *answer = (struct history_answer){.trace = lines_name(l, map, "traceparent")};
     answer->error = error != NULL ? history_error_number(error->text) : -1;
     if (answer->error < 0) {
         return lines_error(l, "no error :%.40s is known", error != NULL ? error->text : "");

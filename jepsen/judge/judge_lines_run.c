@@ -52,6 +52,7 @@ const char *lines_take_header(struct lines *l, const struct line *line)
     header->retries = number_or(v, "retries", -1);
     header->authorisation = lines_flag(v, "authorisation");
     header->http = lines_flag(v, "http");
+    header->traces = lines_flag(v, "traces");
     header->clock_faults = lines_flag(v, "clock-faults");
     header->clock_error_ms = number_or(v, "clock-error-ms", 0);
     return NULL;
@@ -92,6 +93,7 @@ const char *lines_take_delivery(struct lines *l, const struct line *line, bool e
     }
     d.receiver = lines_name(l, v, "receiver");
     d.key = lines_name(l, v, "key");
+    d.trace = lines_name(l, v, "traceparent");
     d.attempt = (uint32_t)number_or(v, "attempt", 0);
     d.verdict = (enum delivery_verdict)verdict;
     (void)lines_number(v, "committed-ms", &d.committed_ms);

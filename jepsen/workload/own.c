@@ -20,6 +20,11 @@ static struct call schedule(struct worker *w, const char *prefix, uint64_t delay
 
     worker_new_id(w, prefix, call.id);
     snprintf(call.payload, sizeof call.payload, "{\"sku\":%" PRIu64 "}", w->orders);
+    if (w->orders % 2 == 0) { /* a trace of its own; the others have none */
+        snprintf(call.traceparent, sizeof call.traceparent,
+                 "00-%016" PRIx64 "%08x%08x-%016" PRIx64 "-01", w->run->options.seed, w->number,
+                 (unsigned)w->orders, w->orders << 8);
+    }
     return call;
 }
 

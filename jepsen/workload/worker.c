@@ -1,4 +1,7 @@
 /* worker.c - what the steps of workloads are made of. See workload.h. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "../../client/base/clocks.h"
 #include "workload.h"
 
@@ -31,6 +34,18 @@ void worker_plan(struct worker *w, const struct call *call, uint64_t delay_ms)
     }
 }
 
+/* A copy is sent by another span of the trace: the last two digits of the parent id count them. */
+static void copy_to_another_span(struct call *call)
+{
+    char *digits = strrchr(call->traceparent, '-');
+
+    if (digits != NULL) {
+        unsigned span = (unsigned)strtoul(digits - 2, NULL, 16) + 1;
+        digits[-2] = "0123456789abcdef"[span >> 4 & 15];
+        digits[-1] = "0123456789abcdef"[span & 15];
+    }
+}
+
 /* Soon, as an impatient shop does it, or late, when the cluster may have forgotten it. */
 static void worker_perhaps_repeat(struct worker *w, const struct call *call, int error)
 {
@@ -38,6 +53,7 @@ static void worker_perhaps_repeat(struct worker *w, const struct call *call, int
     struct call again = *call;
 
     again.has_request = call_is_same_again(call);
+    copy_to_another_span(&again);
     if (call->has_request &&
         worker_random_bool(w, unknown ? REPEAT_UNKNOWN_PERCENT : REPEAT_PERCENT)) {
         worker_plan(w, &again,

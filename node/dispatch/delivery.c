@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../client/base/must.h"
+#include "../../raft/mutant.h"
 
 /* --- settings --- */
 
@@ -109,7 +110,7 @@ struct delivery *delivery_make(const struct machine *m, const struct order *o,
     memcpy(v->payload, order_payload(o), o->payload_len);
     v->payload[o->payload_len] = '\0';
     v->payload_len = o->payload_len;
-    v->traced = o->traced;
+    v->traced = o->traced && !(MUTANT(RETRY_WITHOUT_TRACEPARENT) && v->attempt > 1);
     if (v->traced) {
         memcpy(v->traceparent, order_traceparent(o), sizeof v->traceparent);
     }

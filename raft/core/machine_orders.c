@@ -75,11 +75,22 @@ static int judge_schedule(const struct machine *m, const struct operation *op)
                                                                          : ORDERSCHED_OK;
 }
 
+/* The deliberate bug: the order is another's by now. */
+static void mutant_leave_traceparent(struct machine *m, struct order *o, const struct operation *op)
+{
+    if (MUTANT(LATER_TRACEPARENT_COUNTS) && op->traceparent.len > 0 && o->traced) {
+        machine_touch(m, o);
+        memcpy(o->bytes + o->id_len + o->payload_len, op->traceparent.data, op->traceparent.len);
+    }
+}
+
 static struct order *orders_schedule(struct machine *m, const struct operation *op,
                                      struct store_place place)
 {
     struct route *route = machine_find_route(m, op->route);
-    struct order *o = must_have(order_new(&m->slab, op->id, op->payload, op->traceparent));
+    bool takes = !MUTANT(TRACEPARENT_OR_SNAPSHOT) || m->observer == NULL;
+    struct slice traceparent = takes ? op->traceparent : (struct slice){0};
+    struct order *o = must_have(order_new(&m->slab, op->id, op->payload, traceparent));
 
     m->traced = m->traced || o->traced;
     o->deadline_ms = deadline_of(m, op);
@@ -213,6 +224,7 @@ static void apply_to_known(struct machine *m, struct order *o, const struct oper
     struct verdict verdict = orders_judge(m, o, op);
     bool with_order = belongs_to_order(m, o, verdict);
 
+    mutant_leave_traceparent(m, o, op);
     if (!with_order && !machine_recent_has_room(m, verdict.change != ORDER_CHANGE_NONE)) {
         machine_describe(m, o, ORDERSCHED_BUSY, result);
         return;

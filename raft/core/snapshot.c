@@ -169,10 +169,10 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
 {
     bool extra = has_extra(o);
     /* Their number tells which they are: a traceparent has a charge in front of it, if need be 0. */
-    bool charged = order_charge(o) != 0 || o->traced;
+    bool traced = o->traced && !MUTANT(SNAPSHOT_FORGETS_TRACEPARENTS);
+    bool charged = order_charge(o) != 0 || traced;
 
-    write_array(b,
-                SNAPSHOT_ORDER_FIELDS + charged + o->traced + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
+    write_array(b, SNAPSHOT_ORDER_FIELDS + charged + traced + (extra ? SNAPSHOT_EXTRA_FIELDS : 0));
     write_bin(b, order_id(o), o->id_len);
     write_uint(b, o->state);
     write_uint(b, o->deadline_ms);
@@ -186,7 +186,7 @@ void snapshot_write_order(struct buffer *b, const struct order *o)
     if (charged) {
         write_uint(b, order_charge(o));
     }
-    if (o->traced) {
+    if (traced) {
         write_bin(b, order_traceparent(o), PROTOCOL_TRACEPARENT_SIZE);
     }
     if (!extra) {

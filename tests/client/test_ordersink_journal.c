@@ -49,6 +49,26 @@ static void journal_append(const struct sinkbed *s, const char *text)
     fclose(f);
 }
 
+/* Whoever sends bytes that are no text gets an answer, and the journal can be read all the same. */
+static void a_traceparent_is_written_down_if_it_is_text(void **state)
+{
+    static const char trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct sinkbed s;
+
+    (void)state;
+    sinkbed_open(&s, NULL);
+    assert_answered(POST(&s, .webhook_id = "a", .fence = "1.1", .traceparent = trace), 200,
+                    EXPIRED);
+    sinkbed_assert_last_line(&s, "traceparent", trace);
+    assert_answered(POST(&s, .webhook_id = "b", .fence = "1.2", .traceparent = "\xff\xfe"), 200,
+                    EXPIRED);
+    struct sinkbed_seen seen = sinkbed_journal(&s, "b");
+    assert_int_equal(seen.deliveries, 1);
+    assert_null(json_object_get(seen.last, "traceparent"));
+    json_decref(seen.last);
+    sinkbed_close(&s);
+}
+
 static void a_torn_last_line_is_cut_off(void **state)
 {
     struct sinkbed s;
@@ -342,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_kill_forgets_nothing_that_was_answered),
+        cmocka_unit_test(a_traceparent_is_written_down_if_it_is_text),
         cmocka_unit_test(a_torn_last_line_is_cut_off),
         cmocka_unit_test(a_journal_that_is_none_is_named_and_left_alone),
         cmocka_unit_test(a_journal_belongs_to_one_process),

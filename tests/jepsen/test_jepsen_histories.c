@@ -78,7 +78,7 @@ static unsigned judge_file(const char *part, const char *file, unsigned refused[
 
 static void each_history_is_judged_as_its_name_says(void **state)
 {
-    static const char *const parts[] = {"good", "orders", "cluster", "access", "http"};
+    static const char *const parts[] = {"good", "orders", "cluster", "access", "http", "traces"};
     unsigned refused[JUDGE_CHECKERS_MAX] = {0};
     unsigned wrong = 0, files = 0;
     char path[512];

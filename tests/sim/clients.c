@@ -71,6 +71,7 @@ struct job *job_new(struct sim_client *c, const struct operation *op, unsigned i
     j->check.code = op->code;
     j->check.principal = c->principal;
     j->check.delay_ms = op->code == OPERATION_SCHEDULE && op->relative ? op->time_ms : 0;
+    j->check.trace = check_trace_of(op->traceparent);
     j->pauses = op->paused;
     j->limits_rate = op->settings.rate_per_s > 0;
     j->check.id = id;
@@ -274,6 +275,7 @@ struct clients *clients_new(struct sim_loop *loop, const struct sim_options *opt
     s->check = check;
     s->coverage = coverage;
     s->receivers = receivers;
+    traces_init(s);
     for (unsigned i = 0; i < options->clients; i++) {
         client_init(&s->client[i], s, i);
     }

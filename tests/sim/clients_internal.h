@@ -1,6 +1,6 @@
 /* clients_internal.h - shared by the files of the simulated clients: clients.c (life and calls),
  * clients_load.c (what they ask for), clients_lists.c (lists), clients_access.c (who may do what),
- * clients_wire.c (how it travels). */
+ * clients_traces.c (of which trace), clients_wire.c (how it travels). */
 #ifndef SIM_CLIENTS_INTERNAL_H
 #define SIM_CLIENTS_INTERNAL_H
 
@@ -122,6 +122,7 @@ struct clients {
     uint64_t n_past;
     struct listing listing;
     struct admin admin;
+    struct sim_loop traces; /* a stream: for all that clients_traces.c draws */
 };
 
 /* clients.c */
@@ -149,6 +150,15 @@ void access_begin(struct clients *s);
 void access_note_request(struct clients *s);
 /* Does every client have a grant for everything, for good? */
 bool access_is_settled(const struct clients *s);
+
+/* clients_traces.c */
+void traces_init(struct clients *s);
+/* What a schedule states of its trace, in `bytes`, or nothing. */
+void traces_draw(struct clients *s, struct operation *op, uint8_t bytes[PROTOCOL_TRACEPARENT_SIZE]);
+/* A copy of a request may state something else. */
+void traces_draw_copy(struct clients *s, struct operation *op,
+                      uint8_t bytes[PROTOCOL_TRACEPARENT_SIZE]);
+void traces_draw_route(struct clients *s, struct route_settings *settings);
 
 /* clients_wire.c */
 bool wire_send(void *arg, unsigned slot, const char *address, const uint8_t *message, size_t len,

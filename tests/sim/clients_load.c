@@ -93,7 +93,10 @@ static void ask_twice(struct job *j, const struct operation *op)
     if (other->muted || other->n_jobs >= CLIENT_JOBS_MAX || !loop_random_bool(s->loop, 400)) {
         return;
     }
-    struct job *copy = job_new(other, op, j->check.id);
+    struct operation again = *op;
+    uint8_t trace[PROTOCOL_TRACEPARENT_SIZE];
+    traces_draw_copy(s, &again, trace);
+    struct job *copy = job_new(other, &again, j->check.id);
     copy->check.delay_ms = j->check.delay_ms;
     make_copy(j, op->request_id);
     make_copy(copy, op->request_id);
@@ -107,7 +110,7 @@ static struct job *order_job(struct sim_client *c, enum operation_code code, uns
     struct clients *s = c->clients;
     char name[16];
     char route_name[16];
-    uint8_t payload[64], key[ORDERSCHED_REQUEST_ID_SIZE];
+    uint8_t payload[64], trace[PROTOCOL_TRACEPARENT_SIZE], key[ORDERSCHED_REQUEST_ID_SIZE];
     size_t len = check_order_name(s->check, id, name);
     struct operation op = {
         .code = code,
@@ -120,6 +123,7 @@ static struct job *order_job(struct sim_client *c, enum operation_code code, uns
         memset(payload, (int)loop_below(s->loop, 256), sizeof payload);
         op.route = text_slice(route_name);
         op.payload = (struct slice){payload, loop_below(s->loop, sizeof payload)};
+        traces_draw(s, &op, trace);
     }
     if (code == OPERATION_SCHEDULE || code == OPERATION_EXTEND) {
         draw_time(c, &op, id);
@@ -209,13 +213,16 @@ static void ask_again(struct sim_client *c)
     struct clients *s = c->clients;
     uint64_t n = s->n_past < CLIENT_PAST_MAX ? s->n_past : CLIENT_PAST_MAX;
     const struct past *p = &s->past[loop_below(s->loop, n)];
+    uint8_t trace[PROTOCOL_TRACEPARENT_SIZE];
     struct operation op;
 
     if (operation_decode(p->bytes.data, p->bytes.len, &op) != ORDERSCHED_OK) {
         abort();
     }
+    traces_draw_copy(s, &op, trace);
     struct job *j = job_new(c, &op, p->check.id);
     j->check = p->check;
+    j->check.trace = check_trace_of(op.traceparent);
     j->check.principal = c->principal; /* another's copy is a request of its own */
     if (request_id_is_keyed(op.request_id)) {
         request_id_set_time(j->bytes.data + j->request_at, 0);
@@ -268,6 +275,7 @@ static struct job *route_job(struct sim_client *c, enum operation_code code, uns
     for (unsigned i = 0; i < op.settings.n_retries; i++) {
         op.settings.retries_ms[i] = (uint32_t)loop_between(s->loop, 0, 3000);
     }
+    traces_draw_route(s, &op.settings);
     if (route % 2 == 1) { /* no draw: all seeds would be others */
         op.settings.signing_keys[op.settings.n_signing_keys++] = text_slice(SIM_KEY);
         op.secret = op.keep % 2 == 0 ? op.secret : text_slice(SIM_OTHER_KEY);

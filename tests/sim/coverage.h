@@ -50,7 +50,10 @@
     X(half_answered) X(refused_busy) X(refused_with_silence) X(batches_blamed)                  \
     /* workers */                                                                               \
     X(reserved) X(leases_extended) X(workers_died) X(reports_settled) X(reports_stale)          \
-    X(reports_repeated)
+    X(reports_repeated)                                                                         \
+    /* traceparents */                                                                          \
+    X(traced) X(traces_not_carried) X(traces_read) X(traces_sent) X(traces_sent_again)          \
+    X(trace_copies)
 /* clang-format on */
 
 struct coverage {

@@ -361,6 +361,16 @@ static void draw_keyed(struct sim_options *o)
     o->clock_step_max_ms = o->clock_step_max_ms < 10000 ? o->clock_step_max_ms : 10000;
 }
 
+static void draw_traces(struct sim_options *o)
+{
+    struct sim_loop stream;
+
+    if (options_extra(o, "traces", 250, &stream)) {
+        o->trace_per_mille = (unsigned)loop_between(&stream, 300, 1000);
+        o->carry_per_mille = (unsigned)ONE_OF(&stream, 500, 800, 1000);
+    }
+}
+
 void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, const char *with)
 {
     memset(o, 0, sizeof *o);
@@ -380,6 +390,7 @@ void options_draw(struct sim_options *o, struct sim_loop *l, uint64_t seed, cons
     draw_clocks(o);
     draw_set_back(o);
     draw_keyed(o);
+    draw_traces(o);
 }
 
 void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
@@ -411,7 +422,8 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             "foreign=%" PRIu64 "ms lists=%" PRIu64 "ms/%u votes=%u clones=%" PRIu64
             "ms/%u starts=%u repeat=%u local=%u told=%u/%" PRIu64 "ms epoch=%" PRIu64
             " wrong_clocks=%u/%u/%u two=%u silence=%u set_back=%" PRIu64
-            "ms turns=%u clients_waiting=%u access=%" PRIu64 "ms/%u keyed=%u with=%s\n",
+            "ms turns=%u clients_waiting=%u access=%" PRIu64
+            "ms/%u keyed=%u traces=%u/%u with=%s\n",
             o->clients, o->orders, o->operation_every_us, o->delay_min_ms, o->delay_max_ms,
             o->near_deadline_per_mille, o->resend_per_mille, o->client_delay_per_mille,
             o->receiver_min_us, o->receiver_max_us, o->receiver_fail_per_mille,
@@ -425,5 +437,5 @@ void options_print(const struct sim_options *o, uint64_t seed, FILE *out)
             o->told_wrongly_every_ms, o->epoch_ms, o->wrong_clocks, o->clocks_wrong,
             o->clock_lost_per_mille, o->two_clocks, o->clock_silence, o->set_back_every_ms,
             o->take_turns, o->clients_waiting, o->access_every_ms, o->quotas, o->keyed_per_mille,
-            o->extras[0] != '\0' ? o->extras : "none");
+            o->trace_per_mille, o->carry_per_mille, o->extras[0] != '\0' ? o->extras : "none");
 }

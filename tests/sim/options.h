@@ -114,6 +114,8 @@ struct sim_options {
     unsigned keyed_per_mille;   /* "keyed": of requests: made by whoever, without knowing when */
     bool clock_silence;         /* none comes through any more, long after the faults have ended */
     uint64_t canary_ms;         /* "canary": a leader's so often; 0: none */
+    unsigned trace_per_mille;   /* "traces": of schedules that state a traceparent, */
+    unsigned carry_per_mille;   /* and of routes' settings that let orders keep it */
 };
 
 /* Draw everything from the loop's generator, the loop being new and of this seed; and the extras

@@ -77,6 +77,7 @@ void check_free(struct check *c)
         free(h->stands);
     }
     check_access_free(c);
+    check_traces_free(c);
     free(c->histories);
     free(c->entries);
     free(c->requests);
@@ -260,6 +261,16 @@ struct life *check_life_at(const struct check *c, unsigned id, uint64_t index)
         life = life->older;
     }
     return life != NULL && (life->gone == 0 || life->gone > index) ? life : NULL;
+}
+
+struct life *check_life_scheduled(const struct check *c, unsigned id, uint64_t scheduled)
+{
+    struct life *life = c->histories[id].life;
+
+    while (life != NULL && life->scheduled != scheduled) {
+        life = life->older;
+    }
+    return life;
 }
 
 /* --- leaders --- */
@@ -496,6 +507,7 @@ void check_applied(struct check *c, unsigned node, uint64_t index, const struct 
         check_access_applied(c, index, m);
         chronicle_write(c, node, index, m);
         check_quota_applied(c, index, m);
+        check_traces_applied(c, index, m);
         c->max_index = index;
         if (c->epoch != m->epoch) {
             c->epoch = m->epoch;

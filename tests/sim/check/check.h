@@ -22,6 +22,7 @@
  *   I9        fences never decrease, keys do not change, only the leadership's outcomes count
  *   ROUTE     no more under way than a route's window, nothing while it is paused
  *   I10       one request: one answer, one effect      I11     equal digests after healing
+ *   TRACE     an order has the traceparent of the schedule that made it, if its route carries them
  *   DIGEST    no field of the state is left out of its digest
  *   I13       no node stops by itself but for a fault of ours
  *   LIVENESS  after healing everything works again within bounded time
@@ -42,6 +43,13 @@ struct check; /* opaque */
 /* Does this operation change an order? */
 bool check_changes_order(enum operation_code code);
 
+/* What a schedule states of its trace, or an order keeps of it. */
+struct check_trace {
+    bool is; /* else there is none, and the bytes are 0 */
+    uint8_t bytes[PROTOCOL_TRACEPARENT_SIZE];
+};
+struct check_trace check_trace_of(struct slice traceparent); /* may be empty */
+
 /* What a client asked for. */
 struct check_call {
     enum operation_code code;
@@ -49,6 +57,7 @@ struct check_call {
     unsigned id;                                 /* number of the order; not for routes */
     uint8_t request[ORDERSCHED_REQUEST_ID_SIZE]; /* not for GET */
     uint64_t delay_ms;                           /* of a relative deadline; 0: it has none */
+    struct check_trace trace;                    /* of a schedule */
     bool local;       /* a read from one node's own state, which may be behind */
     bool has_request; /* false: a mutating call that was never sent, or a GET */
     uint64_t floor;   /* log index known to be acknowledged when the call began */

@@ -18,6 +18,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     }
     if (r != NULL) {
         r->failed = false;
+        check_trace_stated(c, r, call);
         return;
     }
     r = check_request_add(c, key);
@@ -27,6 +28,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     r->floor = call->floor;
     r->asked_ms = cluster_true_ms(c->cluster);
     r->delay_ms = call->delay_ms;
+    check_trace_stated(c, r, call);
     check_audit_invoked(c, call);
 }
 
@@ -385,12 +387,14 @@ static void check_write(struct check *c, const struct check_call *call, struct r
 
 /* --- reads --- */
 
-static bool read_body(const struct ordersched_answer *a, struct wanted *w)
+static bool read_body(const struct ordersched_answer *a, struct wanted *w,
+                      struct slice *traceparent)
 {
     struct cursor body;
 
     cursor_init(&body, a->body, a->body_len);
-    if (cursor_array(&body) < 7) {
+    uint32_t n = cursor_array(&body);
+    if (n < 7) {
         return false;
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -398,6 +402,8 @@ static bool read_body(const struct ordersched_answer *a, struct wanted *w)
     }
     w->version = (uint32_t)cursor_uint(&body);
     w->scheduled = cursor_uint(&body);
+    (void)cursor_uint(&body); /* when it was decided */
+    *traceparent = n > 7 ? cursor_bytes(&body) : (struct slice){0};
     return cursor_ok(&body);
 }
 
@@ -411,7 +417,10 @@ static void check_read(struct check *c, const struct check_call *call,
         .decision = a->index,
     };
 
-    if (!w.absent && call->code == OPERATION_GET && !read_body(a, &w)) {
+    struct slice traceparent = {0};
+    bool shown = !w.absent && call->code == OPERATION_GET;
+
+    if (shown && !read_body(a, &w, &traceparent)) {
         check_fail(c, "I2", (int)call->id, "a read is answered without its body");
         return;
     }
@@ -431,6 +440,8 @@ static void check_read(struct check *c, const struct check_call *call,
     }
     if (!w.absent && call->code == OPERATION_HISTORY) {
         check_history(c, call, a);
+    } else if (shown) {
+        check_trace_read(c, check_life_scheduled(c, call->id, w.scheduled), traceparent);
     }
     c->coverage->reads_local += call->local;
     if (call->local) {

@@ -57,6 +57,9 @@ void chronicle_verify(struct check *c, unsigned node, uint64_t index, const stru
     for (unsigned id = 0; id < c->n_ids && check_is_alive(c); id++) {
         const struct life *life = check_life_at(c, id, top);
         const struct order *o = life != NULL ? order_of(c, id, m) : NULL;
+        if (o != NULL && o->schedule_index == life->scheduled) {
+            check_trace_kept(c, node, index, life, o);
+        }
         bool may_be_gone = life != NULL && check_is_terminal(life->state) &&
                            life->decided_ms + m->retention_ms <= m->now_ms;
         if (life != NULL && !may_be_gone) {
@@ -159,6 +162,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
                                            .state = ORDERSCHED_PENDING};
         check_access_effect(c, r, index, life->route);
     }
+    check_trace_begin(c, life, r, index, o);
     return life;
 }
 

@@ -25,16 +25,6 @@ static int delivery_id(const struct check *c, const struct delivery *d)
     return -1;
 }
 
-static struct life *life_scheduled_at(const struct check *c, unsigned id, uint64_t scheduled)
-{
-    struct life *life = c->histories[id].life;
-
-    while (life != NULL && life->scheduled != scheduled) {
-        life = life->older;
-    }
-    return life;
-}
-
 /* --- fences and keys --- */
 
 static bool fence_is_lower(uint64_t epoch, uint64_t index, uint64_t than_epoch, uint64_t than_index)
@@ -182,7 +172,7 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const st
     }
     struct life *life = number < 0 || o == NULL
                             ? NULL
-                            : life_scheduled_at(c, (unsigned)number, o->schedule_index);
+                            : check_life_scheduled(c, (unsigned)number, o->schedule_index);
     if (life == NULL) {
         check_fail(c, "I4", number, "node %u delivers %.*s\n  no such order was ever asked for",
                    node + 1, (int)d->id_len, (const char *)d->id);
@@ -206,6 +196,7 @@ uint64_t check_delivery(struct check *c, unsigned node, uint64_t token, const st
     check_time(c, node, life, &s->machine, d);
     check_delay(c, node, life, d);
     check_route(c, node, life, &s->machine, d);
+    check_trace_sent(c, node, life, d);
     check_fence(c, life, sent);
     check_leadership(c, life, sent);
     check_epoch(c, life, sent);
@@ -238,7 +229,7 @@ void check_delivery_done(struct check *c, unsigned node, uint64_t token, enum ou
 
 void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state, uint64_t index)
 {
-    const struct life *life = life_scheduled_at(c, id, scheduled);
+    const struct life *life = check_life_scheduled(c, id, scheduled);
     bool settled = state == ORDERSCHED_EXPIRED || state == ORDERSCHED_PAID;
 
     if (life != NULL && settled && (life->state != state || life->decision != index)) {
@@ -254,7 +245,7 @@ void check_reported(struct check *c, unsigned id, uint64_t scheduled, int state,
 
 void check_effect(struct check *c, unsigned id, uint64_t scheduled, const char *key)
 {
-    struct life *life = life_scheduled_at(c, id, scheduled);
+    struct life *life = check_life_scheduled(c, id, scheduled);
 
     c->coverage->effects++;
     life->effects++;

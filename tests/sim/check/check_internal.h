@@ -2,7 +2,7 @@
  * nodes must agree on), check_chronicle.c (orders in log order), check_calls.c (answers),
  * check_lists.c (lists, histories), check_deliveries.c (deliveries, effects), check_end.c (after
  * healing), check_state.c (the state, field by field), check_access.c (who may do what),
- * check_quota.c (how much of it), check_audit.c (who did). */
+ * check_quota.c (how much of it), check_audit.c (who did), check_traces.c (of which trace). */
 #ifndef SIM_CHECK_INTERNAL_H
 #define SIM_CHECK_INTERNAL_H
 
@@ -74,6 +74,7 @@ struct life {
     struct sent *sent;
     int route;            /* its number */
     unsigned counted_for; /* against the quota of this principal; CHECK_NOBODY */
+    struct check_trace trace;
     struct happening *events;
     size_t n_events, cap_events;
 };
@@ -93,6 +94,9 @@ struct request_record {
     unsigned order;
     unsigned principal;
     uint64_t delay_ms; /* of a relative deadline; 0: it has none */
+    /* What its copies state of their trace, each once; without the extra "traces" nothing is kept. */
+    struct check_trace *traces;
+    unsigned n_traces;
     uint64_t floor;    /* when it was first sent: log index... */
     uint64_t asked_ms; /* ...and true time */
     bool charged;      /* the log remembers it: check_quota.c has it */
@@ -174,6 +178,13 @@ struct trail {
     size_t n_asked, cap_asked;
 };
 
+/* Since a log index a route carries traceparents, or does no more. */
+struct carrying {
+    uint64_t index;
+    unsigned route;
+    bool carries;
+};
+
 /* What is asked for by whom. */
 struct request_ask {
     unsigned principal;
@@ -232,6 +243,8 @@ struct check {
     struct access access;
     struct quotas quotas;
     struct trail trail;
+    struct carrying *carrying; /* by log index */
+    size_t n_carrying, cap_carrying;
     /* the end */
     bool healed;
     uint64_t healed_us;
@@ -279,6 +292,23 @@ void check_audit_changed(struct check *c, uint64_t index, bool by_admin);
 /* A client's request is sent for the first time; it has its first answer. */
 void check_audit_invoked(struct check *c, const struct check_call *call);
 void check_audit_answered(struct check *c, const struct check_call *call, int error);
+/* check_traces.c */
+void check_traces_free(struct check *c);
+/* A copy of a request is about to be sent. */
+void check_trace_stated(struct check *c, struct request_record *r, const struct check_call *call);
+/* A new log index, once the chronicle has it: which routes carry traceparents from here on. */
+void check_traces_applied(struct check *c, uint64_t index, const struct machine *m);
+/* The request has made this order at this log index. `r`: NULL: nobody made it. */
+void check_trace_begin(struct check *c, struct life *life, const struct request_record *r,
+                       uint64_t index, const struct order *o);
+/* The order as a node's state has it, as a read shows it, and as a delivery does. */
+void check_trace_kept(struct check *c, unsigned node, uint64_t index, const struct life *life,
+                      const struct order *o);
+void check_trace_read(struct check *c, const struct life *life, struct slice traceparent);
+void check_trace_sent(struct check *c, unsigned node, const struct life *life,
+                      const struct delivery *d);
+/* The order of an id that was scheduled at this log index, or NULL. */
+struct life *check_life_scheduled(const struct check *c, unsigned id, uint64_t scheduled);
 /* The order of an id as of this log index, or NULL. */
 struct life *check_life_at(const struct check *c, unsigned id, uint64_t index);
 /* An id that was stale, and forgotten, until a set-back: a copy that was as late may have an effect. */

@@ -212,16 +212,6 @@ static bool told_one(const struct check *c, struct told *t, const struct history
     }
 }
 
-static const struct life *life_scheduled(const struct check *c, unsigned id, uint64_t index)
-{
-    const struct life *life = c->histories[id].life;
-
-    while (life != NULL && life->scheduled != index) {
-        life = life->older;
-    }
-    return life;
-}
-
 static bool told_all(const struct check *c, unsigned id, struct told *t)
 {
     struct history_event e;
@@ -235,7 +225,7 @@ static bool told_all(const struct check *c, unsigned id, struct told *t)
             history_event_decode(one.data, one.len, &e, &used) != ORDERSCHED_OK) {
             return false;
         }
-        t->life = t->life == NULL ? life_scheduled(c, id, e.index) : t->life;
+        t->life = t->life == NULL ? check_life_scheduled(c, id, e.index) : t->life;
         if (t->life == NULL || !told_one(c, t, &e)) {
             return false;
         }

@@ -220,6 +220,9 @@ void sinkbed_post_prepare(struct sinkbed_post *p, const struct sinkbed *s)
     if (p->fence != NULL) {
         post_header(p, "orderschedd-fence", p->fence);
     }
+    if (p->traceparent != NULL) {
+        post_header(p, "traceparent", p->traceparent);
+    }
     if (p->chunked) {
         post_header(p, "transfer-encoding", "chunked");
     }

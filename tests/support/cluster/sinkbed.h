@@ -63,7 +63,8 @@ struct sinkbed_post {
     const char *secret;
     const char *signature; /* instead of the right one; "" = none */
     const char *body;      /* instead of the usual one */
-    int64_t age_s;         /* of the timestamp */
+    const char *traceparent;
+    int64_t age_s; /* of the timestamp */
     long timeout_ms;
     bool chunked;
     /* The answer. */
