@@ -303,9 +303,14 @@ static void a_new_leader_whom_nobody_confirms_goes_on_from_what_it_was_told(void
  * somebody wrote meanwhile, or the leadership changed more often than that; then who has it was told in time. */
 static bool goes_not_on_as_told_late(void)
 {
+    static const char *const canary_off[] = {"--canary", "off", NULL};
     struct clock_bed b;
 
-    start(&b, 3, (const int64_t[]){0, 0, 0});
+    clock_bed_init(&b, 3);
+    for (unsigned i = 0; i < 3; i++) { /* a canary tells the time, too */
+        memcpy(b.cluster.nodes[i].args, canary_off, sizeof canary_off);
+    }
+    clock_bed_start(&b);
     (void)make_leader(&b, 0);
     cluster_kill(&b.cluster, 2);
     b.shims[2].is->wall_us = -3600 * SECOND_US;
