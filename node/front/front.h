@@ -39,7 +39,7 @@ struct tls_files;
 #define FRONT_ANSWERS_MAX (64u << 20)
 #define FRONT_WAITS_MAX 512u /* requests that wait for orders */
 #define FRONT_ALONE_PER_S 200u
-#define FRONT_ALONE_AT_ONCE 200u
+#define FRONT_ALONE_AT_ONCE 50u
 #define FRONT_LEFT_MS 1000u
 #define FRONT_CROWD 4u
 #define FRONT_LINGER_MS \

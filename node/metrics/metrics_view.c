@@ -1,6 +1,8 @@
 /* metrics_view.c - see metrics_view.h. */
 #include "metrics_view.h"
 
+#include <stdlib.h>
+
 #include "../../client/base/clocks.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -12,13 +14,26 @@ static bool text_is_new(const struct metrics_view *v, uint64_t now_ns)
            metrics_exchange_take(v->exchange)->taken_ns == v->text_taken_ns;
 }
 
+/* Room for what will be about as long as the last one: growing would copy it all, in one slice. */
+static void make_room(struct metrics_view *v)
+{
+    size_t len = v->text != NULL ? v->text->len + v->text->len / 8 : 0;
+
+    buffer_reset(&v->rendered);
+    if (v->rendered.cap < len) {
+        buffer_free(&v->rendered);
+        v->rendered.data = malloc(len);
+        v->rendered.cap = v->rendered.data != NULL ? len : 0;
+    }
+}
+
 static void render_begin(struct metrics_view *v, uint64_t now_ns)
 {
     v->render = (struct metrics_render){.sample = metrics_exchange_keep(v->exchange),
                                         .present = {.now_ns = now_ns,
                                                     .beat_ns = v->beat_ns(v->beat_arg)}};
     metrics_process_read(&v->render.present.process);
-    buffer_reset(&v->rendered);
+    make_room(v);
 }
 
 static enum metrics_view_state render_end(struct metrics_view *v)
