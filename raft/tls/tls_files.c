@@ -365,7 +365,9 @@ static SSL_CTX *context_new(const struct draft *d, enum tls_use use)
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
                                  SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    if (clients) { /* of members there are few, and each record would take its memory anew */
+        SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    }
     SSL_CTX_set_max_cert_list(ctx, PEER_CHAIN_MAX);
     bool nameless = clients && d->files->takes_nameless;
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | (nameless ? 0 : SSL_VERIFY_FAIL_IF_NO_PEER_CERT),
