@@ -112,22 +112,6 @@ static int conn_seal(nng_tls_engine_conn *c)
     return 0;
 }
 
-static _Thread_local nng_msg *in_hand; /* client_engine_hand() */
-
-/* The pieces behind this length. nng goes on in what it has to send by as much as it is told that was taken, in
- * all of its versions 1, so they need not come one by one. */
-static void conn_gather_rest(nng_tls_engine_conn *c)
-{
-    nng_msg *msg = in_hand;
-
-    if (msg != NULL && client_gather_rest(&c->gather, nng_msg_header(msg), nng_msg_header_len(msg),
-                                          nng_msg_body(msg), nng_msg_len(msg))) {
-        c->held += nng_msg_header_len(msg) + nng_msg_len(msg);
-        c->sealing = true;
-        in_hand = NULL;
-    }
-}
-
 /* All of it, or nothing: what was gathered of a piece that could not leave yet is known when nng hands the
  * same one over again, as it does unless the connection ends. */
 static int conn_send(nng_tls_engine_conn *c, const uint8_t *data, size_t *len)
@@ -137,7 +121,6 @@ static int conn_send(nng_tls_engine_conn *c, const uint8_t *data, size_t *len)
     while (rv == 0 && (c->sealing || c->held < *len)) {
         if (!c->sealing) {
             c->held += client_gather_take(&c->gather, data + c->held, *len - c->held, &c->sealing);
-            conn_gather_rest(c);
         }
         rv = c->sealing ? conn_seal(c) : 0;
     }
@@ -205,9 +188,4 @@ void client_engine_use(void)
     if (nng_has_its_own()) { /* again after nng_fini() */
         (void)nng_tls_engine_register(&engine);
     }
-}
-
-void client_engine_hand(nng_msg *msg)
-{
-    in_hand = msg;
 }

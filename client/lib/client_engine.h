@@ -11,13 +11,7 @@
 #ifndef CLIENT_ENGINE_H
 #define CLIENT_ENGINE_H
 
-#include <nng/nng.h>
-
 /* Let the configurations that are made from now on be ours, where that may be. Any thread. */
 void client_engine_use(void);
-/* The message that this thread gives to nng next; NULL, when it has. nng passes its length on to the engine on
- * this thread, and each of the other pieces on another one when it has woken that; knowing the message, the engine
- * takes all of it with its length. */
-void client_engine_hand(nng_msg *msg);
 
 #endif

@@ -68,18 +68,3 @@ void client_gather_forget(struct client_gather *g)
 {
     g->len = 0;
 }
-
-bool client_gather_rest(struct client_gather *g, const void *header, size_t header_len,
-                        const void *body, size_t body_len)
-{
-    size_t len = header_len + body_len;
-
-    if (len == 0 || g->left != len || g->len != sizeof g->head || len > sizeof g->bytes - g->len) {
-        return false;
-    }
-    memcpy(g->bytes + g->len, header, header_len);
-    memcpy(g->bytes + g->len + header_len, body, body_len);
-    g->len += len;
-    g->left = 0;
-    return true;
-}

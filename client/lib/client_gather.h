@@ -32,9 +32,4 @@ struct client_gather { /* zero it to start */
 size_t client_gather_take(struct client_gather *g, const uint8_t *data, size_t len, bool *full);
 void client_gather_forget(struct client_gather *g);
 
-/* Take the rest of a message whose length, alone, was just taken: all of it is a record now, as above. False,
- * and nothing is taken: the length is another message's, or it is longer than a record. */
-bool client_gather_rest(struct client_gather *g, const void *header, size_t header_len,
-                        const void *body, size_t body_len);
-
 #endif

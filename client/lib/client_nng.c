@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "client_diagnosis.h"
-#include "client_engine.h"
 #include "client_logic.h"
 #include "client_socket.h"
 #include "client_tls.h"
@@ -292,9 +291,7 @@ bool client_nng_send(struct client_nng *t, unsigned slot, const char *address, c
     a->until = nng_clock() + timeout_ms;
     nng_aio_set_msg(a->aio, msg);
     nng_aio_set_timeout(a->aio, patience_ms);
-    client_engine_hand(msg);
     nng_ctx_send(a->ctx, a->aio);
-    client_engine_hand(NULL);
     return true;
 }
 

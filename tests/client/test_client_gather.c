@@ -109,60 +109,6 @@ static void a_long_message_is_full_records_and_a_rest(void **state)
     assert_int_equal(s->n, 6);
 }
 
-static bool give_rest(struct client_gather *g, struct sealed *s, const char *header,
-                      const uint8_t *body, size_t body_len)
-{
-    if (!client_gather_rest(g, header, 4, body, body_len)) {
-        return false;
-    }
-    memcpy(s->bytes + s->len, g->bytes, g->len);
-    s->len += g->len;
-    s->ends[s->n++] = s->len;
-    client_gather_forget(g);
-    return true;
-}
-
-static void a_message_that_is_known_is_a_record_with_its_length(void **state)
-{
-    static const uint8_t body[] = "abcdef";
-    struct sealed *s = *state;
-    struct client_gather *g = gather_of(s);
-
-    assert_false(give_rest(g, s, "\x80\0\0\1", body, 6)); /* nothing of it was announced */
-    give(g, s, greeting, 8);
-    assert_false(give_rest(g, s, "\x80\0\0\1", body, 6));
-    for (unsigned i = 0; i < 3; i++) {
-        give_length(g, s, 10);
-        assert_int_equal(s->n, 1 + i);
-        assert_true(give_rest(g, s, "\x80\0\0\1", body, 6));
-        assert_int_equal(s->n, 2 + i);
-        assert_int_equal(s->len, 8 + (1 + i) * (8 + 10));
-        assert_memory_equal(s->bytes + s->len - 18, "\0\0\0\0\0\0\0\12\x80\0\0\1abcdef", 18);
-    }
-}
-
-static void another_message_is_not_taken_for_the_one_that_is_known(void **state)
-{
-    static uint8_t body[CLIENT_GATHER_MAX];
-    struct sealed *s = *state;
-    struct client_gather *g = gather_of(s);
-
-    give(g, s, greeting, 8);
-    give_length(g, s, 11);
-    assert_false(give_rest(g, s, "\x80\0\0\1", body, 6));
-    give(g, s, body, 5);
-    assert_false(give_rest(g, s, "\x80\0\0\1", body, 2)); /* a part of it has come */
-    give(g, s, body, 6);
-    assert_int_equal(s->n, 2);
-    give_length(g, s, CLIENT_GATHER_MAX - 7); /* no record holds it */
-    assert_false(give_rest(g, s, "\x80\0\0\1", body, CLIENT_GATHER_MAX - 11));
-    give(g, s, body, CLIENT_GATHER_MAX - 7);
-    assert_int_equal(s->n, 4);
-    give_length(g, s, CLIENT_GATHER_MAX - 8);
-    assert_true(give_rest(g, s, "\x80\0\0\1", body, CLIENT_GATHER_MAX - 12));
-    assert_int_equal(s->n, 5);
-}
-
 static void what_is_not_sp_is_not_held_back(void **state)
 {
     struct sealed *s = *state;
@@ -222,10 +168,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_three_pieces_of_a_message_are_one_record, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_long_message_is_full_records_and_a_rest, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_message_that_is_known_is_a_record_with_its_length, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(another_message_is_not_taken_for_the_one_that_is_known,
-                                        setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_not_sp_is_not_held_back, setup, teardown),
         cmocka_unit_test_setup_teardown(however_it_is_cut_the_records_are_the_same, setup,
                                         teardown),
