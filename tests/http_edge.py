@@ -153,6 +153,14 @@ def plain():
     return PLAIN
 
 
+@test
+def the_server_goes_behind_the_nodes_other_threads():
+    c = plain()
+    for p in c.pids:
+        nices = sorted(os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir("/proc/%d/task" % p.pid))
+        same((nices[-1] - nices[0], nices.count(nices[-1])), (5, 1), "%r" % nices)
+
+
 # --- any node takes any request ---
 
 @test

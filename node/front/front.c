@@ -2,10 +2,12 @@
 #include "front.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "front_internal.h"
 #include "front_recv.h"
 
+#define FRONT_NICE 5 /* more than the rest of the process has */
 #define FRONT_TICK_MS 250
 #define FRONT_ROUNDS 4 /* of requests in one turn of the loop, before what they ask is sent */
 
@@ -175,10 +178,24 @@ static void front_end_thread(struct front *f)
     uv_close((uv_handle_t *)&f->tick, NULL);
 }
 
+/* A crowd of callers can keep this thread busy for as long as it likes. On a processor that has too much to do the
+ * raft loop, the log and the kernel's own threads that complete what is written go first. (On Linux a nice value is a
+ * thread's, sched(7); where it cannot be had all goes on as before.) */
+static void front_yield(void)
+{
+    errno = 0;
+    int nice = getpriority(PRIO_PROCESS, 0);
+
+    if (nice != -1 || errno == 0) {
+        (void)setpriority(PRIO_PROCESS, 0, nice + FRONT_NICE);
+    }
+}
+
 static void front_thread(void *arg)
 {
     struct front *f = arg;
 
+    front_yield();
     front_recv_set(visitor_receive, f);
     uv_run(&f->loop, UV_RUN_DEFAULT);
     front_recv_set(NULL, NULL);
