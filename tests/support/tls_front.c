@@ -199,7 +199,12 @@ void tls_front_start(struct tls_front *f)
 
 void tls_front_cut(struct tls_front *f)
 {
+    unsigned accepted = f->accepted;
+
     f->cuts++;
+    for (int i = 0; i < 15000 && f->live > 0 && f->accepted == accepted; i++) {
+        sleep_ms(1);
+    }
 }
 
 void tls_front_end(struct tls_front *f)
