@@ -325,28 +325,25 @@ bool visitor_waits(struct visitor *v)
 {
     struct front *f = v->front;
     uint64_t now_ms = clocks_running_ms();
-    struct api_unfinished_of *of;
 
     if (v->seat.address == NULL) { /* it has been cut already */
         return false;
     }
     api_unfinished_add(&f->waits, &v->wait, VISITOR_WAIT_BYTES, api_seats_held(&v->seat), now_ms);
-    while ((of = api_unfinished_victim(&f->waits, now_ms)) != NULL) {
-        bool own = of->by_address == v->wait.by_address; /* then those that wait go on */
-        struct visitor *victim = own ? v
-                                     : (struct visitor *)((char *)of -
-                                                          offsetof(struct visitor, wait));
-        front_log_refused(f, "HTTP request refused", (struct sockaddr *)&victim->from, "BUSY",
-                          "too many wait for orders");
-        api_unfinished_end(&f->waits, &victim->wait);
-        if (own) {
-            return false;
-        }
-        if (visitor_waits_no_more(victim)) {
-            exchange_problem(&victim->exchange->x, ORDERSCHED_BUSY, visitor_no_wait, NULL);
-        }
+    struct api_unfinished_of *of = api_unfinished_victim(&f->waits, now_ms);
+    if (of == NULL) {
+        return true;
     }
-    return true;
+    bool own = of->by_address == v->wait.by_address; /* then those that wait go on */
+    of = own ? &v->wait : of;
+    struct visitor *victim = (struct visitor *)((char *)of - offsetof(struct visitor, wait));
+    front_log_refused(f, "HTTP request refused", (struct sockaddr *)&victim->from, "BUSY",
+                      "too many wait for orders");
+    api_unfinished_end(&f->waits, of);
+    if (!own && visitor_waits_no_more(victim)) {
+        exchange_problem(&victim->exchange->x, ORDERSCHED_BUSY, visitor_no_wait, NULL);
+    }
+    return !own;
 }
 
 /* Throw away what it goes on to send: a socket that is closed with bytes unread takes the answer back. */
