@@ -75,14 +75,16 @@ END
     } >"$SYSROOT/targets"
 }
 
+# Directories, of which nothing is read.
+debian=file:/srv/debian/debian vendor=file:/srv/vendor/debian
 one_line_sources() {
     rm "$sources/debian.sources"
-    cat >"$SYSROOT/etc/apt/sources.list" <<'END'
-# deb file:/srv/debian/debian bookworm main
-deb [ trusted=yes signed-by=/vendor.gpg ] file:/srv/vendor/debian bookworm main
-deb [ arch=amd64 signed-by=/debian.gpg ] file:/srv/debian/debian bookworm main contrib # mine
+    cat >"$SYSROOT/etc/apt/sources.list" <<END
+# deb $debian bookworm main
+deb [ trusted=yes signed-by=/vendor.gpg ] $vendor bookworm main
+deb [ arch=amd64 signed-by=/debian.gpg ] $debian bookworm main contrib # mine
 END
-    echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|file:/srv/debian/debian/" >"$SYSROOT/targets"
+    echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|$debian/" >"$SYSROOT/targets"
 }
 
 # shellcheck source=tests/support/tap.sh
@@ -140,9 +142,9 @@ fresh
 one_line_sources
 run
 check a_one_line_source_keeps_its_options_and_components \
-    file_is "$sources/orderschedd-backports.list" <<'END'
+    file_is "$sources/orderschedd-backports.list" <<END
 # For libraft 0.22 or newer, needed by orderschedd.
-deb [ arch=amd64 signed-by=/debian.gpg ] file:/srv/debian/debian bookworm-backports main contrib
+deb [ arch=amd64 signed-by=/debian.gpg ] $debian bookworm-backports main contrib
 END
 
 fresh
