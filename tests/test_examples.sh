@@ -3,6 +3,7 @@
 # node, real deadlines and real signatures; and with forged, replayed and repeated requests. And the
 # clients schedule, pay and work over HTTP.
 # Runs beside others: waits 25 s.
+# Same for each build: what it asks of the nodes, other tests ask of each.
 #
 #   tests/test_examples.sh [BUILD]     the directory with the programs, default: $BUILD or build
 #

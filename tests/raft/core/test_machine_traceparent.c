@@ -1,5 +1,7 @@
 /* test_machine_traceparent.c - the traceparent of who scheduled an order: kept with it, through copies and snapshots, and
- * where none is, all is as it was before there was such a thing. */
+ * where none is, all is as it was before there was such a thing.
+ *
+ * Runs beside others: computes 9 s. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
