@@ -277,6 +277,38 @@ def who_asks_for_metrics_without_end_is_told_what_was_made_once_and_waits():
 
 
 @test
+def who_asks_for_lists_without_end_waits_and_others_of_its_address_do_not():
+    c = plain()
+    i = c.follower()
+    lines = [Line(c.http(i), source=CROWD, wait_s=60) for _ in range(16)]
+    begun, n = time.monotonic(), 0
+    for _ in range(8):
+        for target in ("/v1/orders?limit=256", "/v1/dead", "/v1/routes", "/v1/audit"):
+            for line in lines:
+                line.send(request("GET", target, None, PATIENT))
+            for line in lines:
+                same(line.answer().status, 200, target)
+                n += 1
+    took = time.monotonic() - begun
+    true(took > (n - 50) / 200 - 0.1, "%d lists in %.1f s" % (n, took))
+    for line in lines:
+        line.close()
+    # What is counted by itself, and what is not counted, does not wait behind lists.
+    lines = [Line(c.http(i), source=CROWD, wait_s=60).send(request("GET", "/v1/orders")) for _ in range(300)]
+    begun = time.monotonic()
+    for target, status in (("/livez", 200), ("/v1/orders/nobody", 404)):
+        same(Line(c.http(i), source=CROWD, wait_s=60).send(request("GET", target, None, PATIENT)).answer().status, status,
+             target)
+    beside = time.monotonic() - begun
+    for line in lines:
+        line.answer()
+        line.close()
+    took = time.monotonic() - begun
+    print("# beside 300 lists in %.2f s: %.2f s" % (took, beside))
+    true(beside < took, "%.2f s beside lists in %.2f s" % (beside, took))
+
+
+@test
 def who_waits_for_metrics_may_leave_and_hold_up_nobody():
     c = plain()
     i = c.follower()

@@ -16,7 +16,7 @@ struct api_address {
     uint8_t prefix[8];
     unsigned n;    /* seats */
     uint64_t held; /* the host's, as is the next */
-    uint64_t paced;
+    uint64_t paced[API_PACES];
     unsigned reads;
 };
 
@@ -138,9 +138,10 @@ uint64_t *api_seats_held(const struct api_seat *seat)
     return &seat->address->held;
 }
 
-uint64_t *api_seats_paced(const struct api_seat *seat)
+uint64_t *api_seats_paced(const struct api_seat *seat, unsigned kind)
 {
-    return &seat->address->paced;
+    assert(kind < API_PACES);
+    return &seat->address->paced[kind];
 }
 
 void api_seats_leave(struct api_seats *s, struct api_seat *seat)

@@ -18,6 +18,8 @@
 struct sockaddr;
 struct api_address; /* one that has seats, or reads in hand */
 
+#define API_PACES 2 /* kinds of what a host spaces out for an address */
+
 struct api_seat {                 /* part of a connection; zero it to start */
     struct api_seat *prev, *next; /* among the idle */
     struct api_address *address;  /* NULL: it has no seat */
@@ -42,8 +44,8 @@ void api_seats_read_end(struct api_seats *s, struct api_address *address);
 uint64_t api_seats_address(const struct api_seat *seat); /* a number for it; never 0 */
 /* What the host counts for its address: 0 when its first seat is taken. */
 uint64_t *api_seats_held(const struct api_seat *seat);
-/* The same, of what is counted in time. */
-uint64_t *api_seats_paced(const struct api_seat *seat);
+/* The same, of what is counted in time, each `kind` (of API_PACES) by itself. */
+uint64_t *api_seats_paced(const struct api_seat *seat, unsigned kind);
 void api_seats_leave(struct api_seats *s, struct api_seat *seat); /* without one: nothing */
 void api_seats_busy(struct api_seats *s, struct api_seat *seat);
 void api_seats_idle(struct api_seats *s, struct api_seat *seat);

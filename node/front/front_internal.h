@@ -207,8 +207,9 @@ void exchange_drop_turn(struct front_exchange *e);
 struct front_exchange *exchange_of_turn(struct link *turn);
 
 /* pacing.c */
+enum pace { PACE_ALONE, PACE_LISTS };
 /* Have it handled by this: now, or when it is due. */
-void exchange_pace(struct front_exchange *e, void (*handle)(struct exchange *x));
+void exchange_pace(struct front_exchange *e, enum pace pace, void (*handle)(struct exchange *x));
 /* Those that are due have their turns from now on. Returns when the next one is, by clocks_running_ms(). */
 uint64_t pacing_run(struct front *f);
 

@@ -1,17 +1,22 @@
-/* pacing.c - what the node answers alone is answered so often to an address: who asks for more waits.
+/* pacing.c - what the node answers alone, and lists, are answered so often to an address: who asks for more waits.
  *
  * Nothing else holds up a crowd that asks for metrics without end: with each answer the next request comes, and between
  * them its threads and the front's can keep a processor from all that should run there, also from the kernel's own threads
- * that complete what is written to the disk. To be refused would be as good to it as an answer; waiting costs nothing. */
+ * that complete what is written to the disk. A crowd that asks for lists keeps all busy at the price of a line a list. To
+ * be refused would be as good to it as an answer; waiting costs nothing. */
+#include <assert.h>
+
 #include "../../client/base/clocks.h"
 #include "front_internal.h"
 
 #define US_PER_MS 1000u
 
-static const struct spacing alone = {.interval_us = 1000000 / FRONT_ALONE_PER_S,
-                                     .at_once = FRONT_ALONE_AT_ONCE};
+static const struct spacing paced = {.interval_us = 1000000 / FRONT_PACED_PER_S,
+                                     .at_once = FRONT_PACED_AT_ONCE};
 
-void exchange_pace(struct front_exchange *e, void (*handle)(struct exchange *x))
+static_assert(PACE_LISTS < API_PACES, "a number of its address's for each");
+
+void exchange_pace(struct front_exchange *e, enum pace pace, void (*handle)(struct exchange *x))
 {
     struct front *f = e->front;
     const struct api_seat *seat = &e->visitor->seat;
@@ -19,7 +24,7 @@ void exchange_pace(struct front_exchange *e, void (*handle)(struct exchange *x))
 
     e->due_us = now_us;
     if (seat->address != NULL) {
-        e->due_us = spacing_next_us(&alone, api_seats_paced(seat), api_seats_of_address(seat),
+        e->due_us = spacing_next_us(&paced, api_seats_paced(seat, pace), api_seats_of_address(seat),
                                     now_us);
     }
     if (e->due_us <= now_us) {

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "../../client/text/units.h"
+#include "../resource/resource_handlers.h"
 #include "../resource/resource_openapi.h"
 #include "../resource/resource_table.h"
 #include "browser_guard.h"
@@ -98,6 +99,14 @@ static bool is_answered_alone(const struct exchange *x, const struct resource *r
     return !is_of_api(x) || r->handle == resource_openapi;
 }
 
+/* Much work for a line of text. */
+static bool is_list(const struct resource *r)
+{
+    return r->handle == resource_order_list || r->handle == resource_dead_list ||
+           r->handle == resource_route_list || r->handle == resource_principal_list ||
+           r->handle == resource_audit_list;
+}
+
 /* Is it a name under which this node is known, so that nobody else can have given it this node's address? */
 static bool is_own_name(const struct front *f, const char *name)
 {
@@ -190,7 +199,9 @@ void resources_handle(struct front_exchange *e)
                 return;
             }
             if (is_answered_alone(x, r)) {
-                exchange_pace(e, r->handle);
+                exchange_pace(e, PACE_ALONE, r->handle);
+            } else if (is_list(r)) {
+                exchange_pace(e, PACE_LISTS, r->handle);
             } else {
                 r->handle(x);
             }
