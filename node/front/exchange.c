@@ -21,6 +21,7 @@
 #define EXCHANGE_PATIENCE_MS 5000u
 #define EXCHANGE_PATIENCE_MAX_S 60u
 #define PROBLEM_TYPE "urn:orderschedd:error:"
+#define TRIMMED_LEAST (64u << 10) /* bytes */
 
 /* --- the request --- */
 
@@ -365,6 +366,15 @@ static void release_shared_cb(void *shared)
     shared_text_release(shared);
 }
 
+/* A client may leave it lying, and it counts by its length: it was made in a room that doubles. */
+static void trim_text(struct front_exchange *e)
+{
+    if (e->shared == NULL && e->text_len >= TRIMMED_LEAST) {
+        char *exact = realloc(e->text, e->text_len);
+        e->text = exact != NULL ? exact : e->text;
+    }
+}
+
 /* The response frees the text, or lets go of it. */
 static struct MHD_Response *response_of_text(struct front_exchange *e)
 {
@@ -383,6 +393,7 @@ void exchange_respond(struct front_exchange *e)
 
     e->response_ms = clocks_running_ms();
     e->response_len = e->text_len;
+    trim_text(e);
     e->response = must_have(response_of_text(e));
     e->text = NULL;
     e->shared = NULL;
