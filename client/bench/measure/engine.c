@@ -331,15 +331,6 @@ static void *client_run(void *arg)
 
 /* ---- open and close ---- */
 
-/* The leader is asked for something that it answers at once. */
-static int client_look(struct engine_client *c)
-{
-    const struct ordersched_operation look = {.kind = ORDERSCHED_GET, .id = "nobody", .id_len = 6};
-    int rv = ordersched_call(c->handle, &look, FIND_TIMEOUT_MS, NULL);
-
-    return rv == ORDERSCHED_NOT_FOUND ? ORDERSCHED_OK : rv;
-}
-
 static int client_open(struct engine_client *c, struct engine *e)
 {
     c->engine = e;
@@ -361,7 +352,9 @@ static int client_open(struct engine_client *c, struct engine *e)
     }
     /* So that the search for the leader is not part of what is measured, nor bound by the time that
      * its calls have. */
-    return client_look(c);
+    const struct ordersched_operation look = {.kind = ORDERSCHED_GET, .id = "nobody", .id_len = 6};
+    rv = ordersched_call(c->handle, &look, FIND_TIMEOUT_MS, NULL);
+    return rv == ORDERSCHED_NOT_FOUND ? ORDERSCHED_OK : rv;
 }
 
 static void client_close(struct engine_client *c)
@@ -371,11 +364,6 @@ static void client_close(struct engine_client *c)
     }
     if (c->has_thread) {
         pthread_join(c->thread, NULL);
-        if (c->engine->config.go_on) {
-            /* What comes in for calls that have run out of time has come when this is answered: nng 1.5.2 does
-             * not bear that a connection is closed amid a message (client_nng.h). */
-            (void)client_look(c);
-        }
     }
     ordersched_close(c->handle);
     free(c->slots);
