@@ -9,6 +9,7 @@
 
 #include "../../client/base/clocks.h"
 #include "../../client/base/must.h"
+#include "../../client/base/trimmed.h"
 #include "../../client/json/json_write.h"
 #include "../../client/wire/traceparent.h"
 #include "../resource/problem.h"
@@ -366,12 +367,12 @@ static void release_shared_cb(void *shared)
     shared_text_release(shared);
 }
 
-/* A client may leave it lying, and it counts by its length: it was made in a room that doubles. */
+/* A client may leave it lying, and it counts by its length: it was made in a room that doubles. Packed it is
+ * trimmed already. */
 static void trim_text(struct front_exchange *e)
 {
-    if (e->shared == NULL && e->text_len >= TRIMMED_LEAST) {
-        char *exact = realloc(e->text, e->text_len);
-        e->text = exact != NULL ? exact : e->text;
+    if (e->shared == NULL && !e->packed && e->text_len >= TRIMMED_LEAST) {
+        e->text = trimmed(e->text, e->text_len);
     }
 }
 

@@ -17,8 +17,9 @@
  * FRONT_ANSWERS_MAX of answers that are not taken: beyond that the address that holds most of them loses the one
  * that has cost most (node/api/unfinished.h). FRONT_WAITS_MAX requests wait for orders: then the address that holds most
  * loses one to another's, and is refused its own. What the node answers alone (metrics, health, the console) an address
- * gets FRONT_PACED_PER_S times a second, and as often lists. Where all seats are busy, who comes gets that of an answer which is not taken
- * for FRONT_LEFT_MS; or, of an address with more than one in FRONT_CROWD seats, of any that is answered or only reads. */
+ * gets FRONT_PACED_PER_S times a second, and as often lists. Where all seats are busy, who comes gets that of an answer
+ * which is not taken for FRONT_LEFT_MS; or, of an address with more than one in FRONT_CROWD seats, of any that is
+ * answered or only reads. */
 #ifndef FRONT_H
 #define FRONT_H
 

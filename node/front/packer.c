@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "../../client/base/trimmed.h"
+
 #define PACKER_LEVEL 1
 #define PACKER_MEMORY 8          /* zlib's default: 268 KB a stream */
 #define PACKER_GZIP (15 + 16)    /* the largest window, and gzip's frame */
@@ -65,8 +67,7 @@ uint8_t *packer_pack(struct packer *p, const void *in, size_t len, size_t *out_l
         return NULL;
     }
     *out_len = cap - z->avail_out;
-    uint8_t *shorter = realloc(out, *out_len);
-    return shorter != NULL ? shorter : out;
+    return trimmed(out, *out_len);
 }
 
 bool packer_begin(struct packer *p, struct packer_job *job, const void *in, size_t len)
@@ -87,8 +88,7 @@ static struct packer_job *packer_end(struct packer *p, struct packer_job *job, b
     p->waiting -= job->len;
     assert(link_empty(&p->queue) == (p->waiting == 0));
     if (packed) {
-        uint8_t *shorter = realloc(job->out, job->out_len);
-        job->out = shorter != NULL ? shorter : job->out;
+        job->out = trimmed(job->out, job->out_len);
     } else {
         free(job->out);
         job->out = NULL;
