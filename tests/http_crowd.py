@@ -248,6 +248,16 @@ def who_waits_for_orders_on_every_place_gives_one_up():
     same(again.json()["jobs"], [], "when all have gone")
 
 
+def ask_at_once(lines, asked):
+    for line in lines:
+        line.send(asked)
+    return [line.answer() for line in lines]
+
+
+def paced(n, took):
+    true(took > (n - 50) / 200 - 0.1, "%d answers in %.1f s" % (n, took))
+
+
 @test
 def who_asks_for_metrics_without_end_is_told_what_was_made_once_and_waits():
     c = plain()
@@ -258,10 +268,7 @@ def who_asks_for_metrics_without_end_is_told_what_was_made_once_and_waits():
         get = request("GET", "/metrics", None, coding)
         since, told = time.monotonic(), set()
         for _ in range(40):
-            for line in lines:
-                line.send(get)
-            for line in lines:
-                answer = line.answer()
+            for answer in ask_at_once(lines, get):
                 same(answer.status, 200, "metrics")
                 same(answer.headers.get("content-encoding"), coding.get("Accept-Encoding"), "the coding")
                 told.add(answer.body)
@@ -271,7 +278,7 @@ def who_asks_for_metrics_without_end_is_told_what_was_made_once_and_waits():
         print("# %d answers of %d so far, in %.1f s: %d texts" % (n, 1280, took, len(told)))
         true(len(told) <= 2 * took + 2, "%d texts in %.1f s" % (len(told), took))
     took = time.monotonic() - begun
-    true(took > (n - 50) / 200 - 0.1, "%d answers in %.1f s" % (n, took))
+    paced(n, took)
     for line in lines:
         line.close()
 
@@ -284,13 +291,10 @@ def who_asks_for_lists_without_end_waits_and_others_of_its_address_do_not():
     begun, n = time.monotonic(), 0
     for _ in range(8):
         for target in ("/v1/orders?limit=256", "/v1/dead", "/v1/routes", "/v1/audit"):
-            for line in lines:
-                line.send(request("GET", target, None, PATIENT))
-            for line in lines:
-                same(line.answer().status, 200, target)
+            for answer in ask_at_once(lines, request("GET", target, None, PATIENT)):
+                same(answer.status, 200, target)
                 n += 1
-    took = time.monotonic() - begun
-    true(took > (n - 50) / 200 - 0.1, "%d lists in %.1f s" % (n, took))
+    paced(n, time.monotonic() - begun)
     for line in lines:
         line.close()
     # What is counted by itself, and what is not counted, does not wait behind lists.
