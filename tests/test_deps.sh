@@ -75,14 +75,16 @@ END
     } >"$SYSROOT/targets"
 }
 
+one_line() { echo "deb [ $1 ] ${*:2}"; } # options, where it is, the suite and its components
+
 # Directories, of which nothing is read.
 debian=file:/srv/debian/debian vendor=file:/srv/vendor/debian
 one_line_sources() {
     rm "$sources/debian.sources"
     cat >"$SYSROOT/etc/apt/sources.list" <<END
 # deb $debian bookworm main
-deb [ trusted=yes signed-by=/vendor.gpg ] $vendor bookworm main
-deb [ arch=amd64 signed-by=/debian.gpg ] $debian bookworm main contrib # mine
+$(one_line 'trusted=yes signed-by=/vendor.gpg' $vendor bookworm main)
+$(one_line 'arch=amd64 signed-by=/debian.gpg' $debian bookworm main contrib '# mine')
 END
     echo "Debian|bookworm|$SYSROOT/etc/apt/sources.list:3|bookworm|$debian/" >"$SYSROOT/targets"
 }
@@ -144,7 +146,7 @@ run
 check a_one_line_source_keeps_its_options_and_components \
     file_is "$sources/orderschedd-backports.list" <<END
 # For libraft 0.22 or newer, needed by orderschedd.
-deb [ arch=amd64 signed-by=/debian.gpg ] $debian bookworm-backports main contrib
+$(one_line 'arch=amd64 signed-by=/debian.gpg' $debian bookworm-backports main contrib)
 END
 
 fresh
