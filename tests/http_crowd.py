@@ -5,6 +5,8 @@
 The crowd has addresses of its own of the loopback, and so have those whom it must cost nothing. Prints TAP;
 tests/test_http_crowd.sh runs it.
 """
+import functools
+import os
 import socket
 import sys
 import threading
@@ -17,12 +19,32 @@ from http_raw import Gone, Line, ask, ask_until, request
 TESTS = []
 CROWD, CROWD_2, CALM = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 PATIENT = {"Prefer": "wait=20"}  # a leader is lost now and then, on a machine that is busy
+OWN_DESCRIPTORS = 100  # of a node to which nobody is connected: its disk, its loops, the other nodes
 SANITIZED = "-" in edge.BUILD.rsplit("/", 1)[-1]
 
 
 def test(function):
-    TESTS.append(function)
-    return function
+    """And afterwards no node keeps a connection of the crowd's: what the next test counts is its own."""
+    @functools.wraps(function)
+    def and_all_leave():
+        function()
+        for i in range(3):
+            all_leave(edge.plain(), i)
+
+    TESTS.append(and_all_leave)
+    return and_all_leave
+
+
+def descriptors(c, i):
+    return len(os.listdir("/proc/%d/fd" % c.pids[i].pid))
+
+
+def all_leave(c, i, within_s=60):
+    """Of those who came over HTTP and have gone the node keeps none: what has ended, the kernel no longer shows."""
+    until = time.monotonic() + within_s
+    while (n := descriptors(c, i)) > OWN_DESCRIPTORS:
+        true(time.monotonic() < until, "node %d has %d descriptors" % (i + 1, n))
+        time.sleep(0.05)
 
 
 def memory_mib(c, i):
@@ -229,6 +251,7 @@ def wait_beside_a_crowd(c, i):
     after = answers_there(lines)
     for line in lines + [calm]:
         line.close()
+    all_leave(c, i)
     return before, answer, after
 
 
