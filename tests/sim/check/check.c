@@ -277,6 +277,13 @@ struct life *check_life_scheduled(const struct check *c, unsigned id, uint64_t s
 
 #define CHECK_TERM_MAX 1000000 /* elections of a run, and more than enough */
 
+uint64_t check_reached(const struct check *c, unsigned node)
+{
+    const struct scheduler *s = cluster_scheduler(c->cluster, node);
+
+    return s != NULL ? scheduler_machine(s)->applied : 0;
+}
+
 void check_leads(struct check *c, unsigned node, uint64_t term)
 {
     for (size_t i = 0; i < c->n_terms; i++) {
@@ -298,6 +305,7 @@ void check_leads(struct check *c, unsigned node, uint64_t term)
     c->terms = check_grow(c->terms, c->n_terms, &c->cap_terms, sizeof *c->terms);
     c->terms[c->n_terms].term = term;
     c->terms[c->n_terms].index = c->max_index;
+    c->terms[c->n_terms].applied = check_reached(c, node);
     c->terms[c->n_terms++].node = node;
 }
 

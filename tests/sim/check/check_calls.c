@@ -28,6 +28,7 @@ void check_invoked(struct check *c, const struct check_call *call)
     r->floor = call->floor;
     r->asked_ms = cluster_true_ms(c->cluster);
     r->delay_ms = call->delay_ms;
+    check_trace_asked(c, r);
     check_trace_stated(c, r, call);
     check_audit_invoked(c, call);
 }

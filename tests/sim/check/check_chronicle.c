@@ -162,7 +162,7 @@ static struct life *life_begin(struct check *c, unsigned id, uint64_t index,
                                            .state = ORDERSCHED_PENDING};
         check_access_effect(c, r, index, life->route);
     }
-    check_trace_begin(c, life, r, index, o);
+    check_trace_begin(c, life, r, index, m->epoch, o);
     return life;
 }
 

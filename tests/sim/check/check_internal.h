@@ -97,6 +97,8 @@ struct request_record {
     /* What its copies state of their trace, each once; without the extra "traces" nothing is kept. */
     struct check_trace *traces;
     unsigned n_traces;
+    uint64_t term;     /* the latest that had a leader when it was first sent, 0: none... */
+    uint64_t applied;  /* ...and what that one had applied */
     uint64_t floor;    /* when it was first sent: log index... */
     uint64_t asked_ms; /* ...and true time */
     bool charged;      /* the log remembers it: check_quota.c has it */
@@ -224,7 +226,8 @@ struct check {
     struct {
         uint64_t term;
         unsigned node;
-        uint64_t index; /* the highest applied anywhere when it was elected */
+        uint64_t index;   /* the highest applied anywhere when it was elected */
+        uint64_t applied; /* by itself then */
     } * terms;
     size_t n_terms, cap_terms;
     struct {
@@ -258,6 +261,8 @@ void check_fail(struct check *c, const char *invariant, int id, const char *form
 /* False when the run has failed already. */
 bool check_is_alive(const struct check *c);
 void *check_grow(void *array, size_t n, size_t *cap, size_t size);
+/* What a node has applied; 0: it is not running. */
+uint64_t check_reached(const struct check *c, unsigned node);
 
 struct request_record *check_request(struct check *c, const uint8_t *id); /* or NULL */
 struct request_record *check_request_add(struct check *c, const uint8_t *id);
@@ -294,13 +299,15 @@ void check_audit_invoked(struct check *c, const struct check_call *call);
 void check_audit_answered(struct check *c, const struct check_call *call, int error);
 /* check_traces.c */
 void check_traces_free(struct check *c);
+/* A request is about to be sent for the first time. */
+void check_trace_asked(struct check *c, struct request_record *r);
 /* A copy of a request is about to be sent. */
 void check_trace_stated(struct check *c, struct request_record *r, const struct check_call *call);
 /* A new log index, once the chronicle has it: which routes carry traceparents from here on. */
 void check_traces_applied(struct check *c, uint64_t index, const struct machine *m);
-/* The request has made this order at this log index. `r`: NULL: nobody made it. */
+/* The request has made this order at this log index, in this term. `r`: NULL: nobody made it. */
 void check_trace_begin(struct check *c, struct life *life, const struct request_record *r,
-                       uint64_t index, const struct order *o);
+                       uint64_t index, uint64_t term, const struct order *o);
 /* The order as a node's state has it, as a read shows it, and as a delivery does. */
 void check_trace_kept(struct check *c, unsigned node, uint64_t index, const struct life *life,
                       const struct order *o);

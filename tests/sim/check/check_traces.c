@@ -54,6 +54,14 @@ static bool is_stated(const struct request_record *r, const struct check_trace *
     return r->n_traces == 0 && !trace->is;
 }
 
+void check_trace_asked(struct check *c, struct request_record *r)
+{
+    if (c->n_terms > 0) {
+        r->term = c->terms[c->n_terms - 1].term;
+        r->applied = check_reached(c, c->terms[c->n_terms - 1].node);
+    }
+}
+
 void check_trace_stated(struct check *c, struct request_record *r, const struct check_call *call)
 {
     if (c->options->trace_per_mille == 0 || (r->n_traces > 0 && is_stated(r, &call->trace))) {
@@ -135,10 +143,26 @@ static struct carried carried_between(const struct check *c, unsigned route, uin
 
 /* --- what becomes of it --- */
 
-/* The leader goes by the route as it stands where it takes the request in: somewhere behind all that was
- * acknowledged before the request was made, and in front of the entry that carries it out. */
+/* The leader goes by the route as it stands where it takes the request in: in front of the entry that carries it out,
+ * and behind all that was acknowledged before the request was made, but for what one that was just elected has not
+ * applied yet. */
+static uint64_t taken_in_from(const struct check *c, const struct request_record *r, uint64_t term)
+{
+    uint64_t applied = r->floor;
+
+    if (term == r->term) {
+        applied = r->applied;
+    }
+    for (size_t i = 0; i < c->n_terms && term > r->term; i++) {
+        if (c->terms[i].term == term) {
+            applied = c->terms[i].applied;
+        }
+    }
+    return applied < r->floor ? applied : r->floor;
+}
+
 void check_trace_begin(struct check *c, struct life *life, const struct request_record *r,
-                       uint64_t index, const struct order *o)
+                       uint64_t index, uint64_t term, const struct order *o)
 {
     static const struct check_trace none;
     char text[TRACEPARENT_TEXT_SIZE];
@@ -147,7 +171,8 @@ void check_trace_begin(struct check *c, struct life *life, const struct request_
     if (r == NULL) {
         return; /* a phantom */
     }
-    struct carried carried = carried_between(c, (unsigned)life->route, r->floor, index - 1);
+    uint64_t from = taken_in_from(c, r, term);
+    struct carried carried = carried_between(c, (unsigned)life->route, from, index - 1);
     bool stated = is_stated(r, &life->trace);
     bool dropped = !life->trace.is && !is_stated(r, &none);
     if (life->trace.is ? !stated || !carried.on : dropped && !carried.off) {
@@ -156,7 +181,7 @@ void check_trace_begin(struct check *c, struct life *life, const struct request_
                    "  its traceparent: %s\n  copies of its schedule state %u, %s\n"
                    "  from log index %" PRIu64 " on its route, r%d, carries %s",
                    index, in_words(&life->trace, text), r->n_traces,
-                   stated ? "this among them" : "not this", r->floor, life->route,
+                   stated ? "this among them" : "not this", from, life->route,
                    !carried.on   ? "none"
                    : carried.off ? "them at times"
                                  : "them");
