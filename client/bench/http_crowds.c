@@ -124,7 +124,7 @@ static void slow_request(uint64_t n, struct buffer *out)
 }
 
 const struct http_kind http_kinds[] = {
-    {"1,000 that are idle", {.connections = 1000}},
+    {"900 that are idle", {.connections = 900}},
     {"1,200 that are idle, for 1,024 places", {.connections = 1200}},
     {"200 that take no answer", {.connections = 200, .request = list_request, .deaf = true}},
     {"500 that send a byte in 50 ms", {.connections = 500, .request = slow_request, .drip_ms = 50}},
