@@ -201,7 +201,8 @@ ORDERSCHED_API int ordersched_open(const struct ordersched_config *config,
                                    ordersched_client **client) ORDERSCHED_MUST_CHECK;
 
 /* Close: every pending call is completed first (TIMEOUT where an attempt was sent, CLOSED
- * otherwise), then the client is freed. Must not be called from a callback. NULL is allowed. */
+ * otherwise), then the client is freed. At once where every call was answered; answers that nodes still owe have until none
+ * has come for half a second, and 2 s at most. Must not be called from a callback. NULL is allowed. */
 ORDERSCHED_API void ordersched_close(ordersched_client *client);
 
 /* Submit without waiting. timeout_ms 0 = the client's default. Returns ORDERSCHED_OK when the

@@ -6,17 +6,19 @@
 #include <nng/supplemental/util/platform.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "client_diagnosis.h"
 #include "client_logic.h"
+#include "client_owed.h"
 #include "client_socket.h"
 #include "client_tls.h"
 #include "../base/clocks.h"
 
-#define NNG_DRAIN_MS 100 /* at the end: for answers that are just coming in */
+#define NNG_QUIET_MS 500  /* at the end: no answer has come for so long, and none is awaited... */
+#define NNG_DRAIN_MS 2000 /* ...nor any longer than this */
+#define NNG_LOOK_MS 5
 #define NNG_BURY_MS 2000 /* at the end: for nng to close its sockets */
 
 enum attempt_phase { ATTEMPT_SENDING, ATTEMPT_WAITING };
@@ -47,6 +49,7 @@ struct client_nng {
     bool abandoned;        /* nobody waits for that any more */
     pthread_cond_t change; /* of `out` or `buried` */
     struct attempt *taken; /* the report our caller is reading */
+    bool unheard;          /* an answer was awaited no longer, and may come yet */
     struct client_socket sockets[CLIENT_ENDPOINTS_MAX];
 };
 
@@ -364,6 +367,7 @@ bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uin
         report->len = nng_msg_len(a->answer);
     } else {
         bool sent = a->aio != NULL && atomic_load(&a->phase) == ATTEMPT_WAITING;
+        t->unheard = t->unheard || sent;
         report->failure = !sent                       ? CLIENT_UNSENT
                           : a->error == NNG_ETIMEDOUT ? CLIENT_SILENT
                                                       : CLIENT_LOST;
@@ -382,16 +386,41 @@ bool client_nng_explain(struct client_nng *t, unsigned slot, const char *address
 
 /* ---------------------------------------------------------------- the end */
 
-/* Let answers that are just coming in come in: see the head of client_nng.h. */
+static struct client_owed client_nng_owed(struct client_nng *t)
+{
+    uint32_t pipes[CLIENT_ENDPOINTS_MAX];
+
+    pthread_mutex_lock(&t->shared.mutex);
+    for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
+        pipes[i] = t->sockets[i].pipe;
+    }
+    pthread_mutex_unlock(&t->shared.mutex);
+    return client_owed_on(pipes, CLIENT_ENDPOINTS_MAX);
+}
+
+/* Let answers that are coming in come in, also those that nobody awaits any more: see the head of client_nng.h. */
 static void client_nng_drain(struct client_nng *t)
 {
-    struct timespec until = clocks_in_ms(CLOCK_MONOTONIC, NNG_DRAIN_MS);
+    uint64_t until_ms = clocks_running_ms() + NNG_DRAIN_MS;
+    uint64_t quiet_ms = clocks_running_ms() + NNG_QUIET_MS;
+    struct client_owed owed = {.answers = t->unheard};
+    uint64_t received = 0;
 
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         socket_abort_sending(&t->sockets[i]);
     }
     pthread_mutex_lock(&t->shared.mutex);
-    while (t->out > 0 && pthread_cond_timedwait(&t->change, &t->shared.mutex, &until) == 0) {
+    while ((t->out > 0 || owed.answers > 0) && clocks_running_ms() < quiet_ms) {
+        struct timespec until = clocks_in_ms(CLOCK_MONOTONIC, NNG_LOOK_MS);
+        (void)pthread_cond_timedwait(&t->change, &t->shared.mutex, &until);
+        pthread_mutex_unlock(&t->shared.mutex); /* nng has locks of its own */
+        owed = client_nng_owed(t);
+        if (owed.received > received) {
+            received = owed.received;
+            quiet_ms = clocks_running_ms() + NNG_QUIET_MS;
+            quiet_ms = quiet_ms < until_ms ? quiet_ms : until_ms;
+        }
+        pthread_mutex_lock(&t->shared.mutex);
     }
     t->shared.closing = true;
     pthread_mutex_unlock(&t->shared.mutex);

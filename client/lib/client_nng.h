@@ -13,7 +13,8 @@
  * nng 1.5.2 loses its grip on a connection that is closed from this side between the head and the
  * body of a message that is coming in (tcptran_pipe_recv_cb goes on with a stopped aio, and the
  * thread that reaps connections then waits for it for ever). So: connections are closed from this
- * side only when nothing is expected on them; nothing here relies on the reaper to notice that a
+ * side only when nothing is expected on them, at the end not even the answers that nobody awaits any
+ * more, but for those that do not come for a while; nothing here relies on the reaper to notice that a
  * connection is gone; and the end waits for nng for a bounded time only.
  *
  * All functions belong to one thread; `wake` is called from nng's threads, and must call nothing
@@ -34,8 +35,9 @@ struct client_tls;
 /* wake(arg): there is something for client_nng_take(). `tls` is the caller's and outlives it; NULL: plain
  * TCP. NULL: no memory. */
 struct client_nng *client_nng_new(struct client_tls *tls, void (*wake)(void *arg), void *arg);
-/* Close all connections and drop what was not taken. Waits for answers that may be just coming in
- * (briefly), and for nng to let go (for a bounded time, after which the memory is left to it). */
+/* Close all connections and drop what was not taken. Waits for answers that are coming in, also to messages whose time
+ * was up (until none has come for half a second, and 2 s at most), and for nng to let go (as long, after which the memory
+ * is left to it). */
 void client_nng_free(struct client_nng *t);
 
 /* Start to connect (also done by the first send). A slot that had another address loses it; none

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,23 +36,35 @@ static bool pump(int from, int to)
     return n > 0 && send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
+/* To this port of this machine; -1. */
+static int connect_to(int port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (connect(fd, (struct sockaddr *)&in, sizeof in) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static void *cutter_run(void *arg)
 {
     struct cutter *c = arg;
     unsigned passed = 0;
 
     while (!c->stop) {
-        struct sockaddr_in in = {.sin_family = AF_INET,
-                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                 .sin_port = htons((uint16_t)c->port)};
         struct pollfd p[2] = {{.fd = c->fd, .events = POLLIN}};
         if (poll(p, 1, 20) <= 0) {
             continue;
         }
         p[0].fd = accept(c->fd, NULL, NULL);
-        p[1].fd = socket(AF_INET, SOCK_STREAM, 0);
+        p[1].fd = connect_to(c->port);
         p[1].events = POLLIN;
-        bool up = connect(p[1].fd, (struct sockaddr *)&in, sizeof in) == 0;
+        bool up = p[1].fd >= 0;
         while (up && !c->stop) {
             poll(p, 2, 20);
             up = (p[0].revents == 0 || pump(p[0].fd, p[1].fd)) &&
@@ -81,6 +94,93 @@ static void cutter_free(struct cutter *c)
     pthread_join(c->thread, NULL);
     close(c->fd);
     free(c);
+}
+
+/* Stands between a client and a server, and holds what the server says back until the client has given it up; then it
+ * passes the beginning of a message on, and the rest a while later. */
+struct holder {
+    int fd;
+    int port; /* of the server */
+    char address[32];
+    pthread_t thread;
+    atomic_bool holds, lets_go, stop;
+    atomic_int held; /* bytes that were passed late */
+    atomic_bool left_early;
+};
+
+#define HOLDER_BEGINNING 12 /* bytes: the length of SP over TCP, and some */
+
+/* It has closed its end. */
+static bool has_left(int fd)
+{
+    char byte;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    return n == 0 || (n < 0 && errno != EAGAIN);
+}
+
+static bool pass_late(struct holder *h, int from, int to)
+{
+    char buf[4096];
+    ssize_t n = recv(from, buf, sizeof buf, 0);
+
+    while (h->holds && !h->lets_go && !h->stop) {
+        sleep_ms(1);
+    }
+    if (!h->lets_go || n <= HOLDER_BEGINNING) {
+        return n > 0 && send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
+    }
+    bool passed = send(to, buf, HOLDER_BEGINNING, MSG_NOSIGNAL) == HOLDER_BEGINNING;
+    sleep_ms(200);
+    h->left_early = h->left_early || has_left(to);
+    size_t rest = (size_t)n - HOLDER_BEGINNING;
+    passed = passed && send(to, buf + HOLDER_BEGINNING, rest, MSG_NOSIGNAL) == (ssize_t)rest;
+    h->held += (int)n;
+    return passed;
+}
+
+static void *holder_run(void *arg)
+{
+    struct holder *h = arg;
+    struct pollfd p[2] = {{.fd = accept(h->fd, NULL, NULL), .events = POLLIN},
+                          {.fd = connect_to(h->port), .events = POLLIN}};
+    bool up = true;
+
+    while (up && !h->stop) {
+        poll(p, 2, 20);
+        up = (p[0].revents == 0 || pump(p[0].fd, p[1].fd)) &&
+             (p[1].revents == 0 || pass_late(h, p[1].fd, p[0].fd));
+    }
+    close(p[0].fd);
+    close(p[1].fd);
+    return NULL;
+}
+
+static void a_connection_is_closed_when_late_answers_have_come(void **state)
+{
+    (void)state;
+    const struct ordersched_operation pay = {.kind = ORDERSCHED_PAY, .id = "a", .id_len = 1};
+    struct fleet *fleet = fleet_new();
+    struct holder h = {.port = fleet_start(fleet, 0, 1, 0, LEADS)->port};
+    unsigned at;
+
+    h.fd = listen_somewhere(&at);
+    snprintf(h.address, sizeof h.address, "127.0.0.1:%u", at);
+    assert_int_equal(pthread_create(&h.thread, NULL, holder_run, &h), 0);
+    struct ordersched_client *client = fleet_client(h.address, 20000);
+    assert_int_equal(ordersched_call(client, &pay, 20000, NULL), ORDERSCHED_OK);
+    h.holds = true;
+    assert_int_equal(ordersched_call(client, &pay, 300, NULL), ORDERSCHED_TIMEOUT);
+    h.lets_go = true;
+    uint64_t began = monotonic_ms();
+    ordersched_close(client);
+    assert_true(monotonic_ms() - began < 2000);
+    h.stop = true;
+    pthread_join(h.thread, NULL);
+    assert_true(h.held > HOLDER_BEGINNING);
+    assert_false(h.left_early);
+    close(h.fd);
+    fleet_free(fleet);
 }
 
 static void lost_connections_are_mended_and_repeat_nothing_but_the_request_id(void **state)
@@ -164,6 +264,7 @@ int main(int argc, char **argv)
 {
     fleet_main(argc, argv);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_is_closed_when_late_answers_have_come),
         cmocka_unit_test(lost_connections_are_mended_and_repeat_nothing_but_the_request_id),
         cmocka_unit_test(calls_survive_the_death_of_the_leader),
         cmocka_unit_test(a_connection_that_went_dead_is_replaced),
