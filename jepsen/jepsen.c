@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../client/base/descriptors.h"
 #include "bed/command.h"
 #include "run.h"
 
@@ -164,6 +165,7 @@ int main(int argc, char **argv)
         case RUN_OPTIONS_HELP: return 0;
         case RUN_OPTIONS_ERROR: return 2;
     }
+    (void)descriptors_raise(); /* clients come and go, and nng keeps those of some */
     require();
     find_programs(&run);
     if (unshare(CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC) != 0) {

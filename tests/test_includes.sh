@@ -23,7 +23,7 @@ only_libraft_h_includes_raft() {
     includes_elsewhere '<raft(\.h|/)' 'raft/libraft\.h|tests/.*'
 }
 only_the_client_includes_nng() {
-    includes_elsewhere '<nng/' 'client/lib/client_(nng\.c|socket\.[ch]|tls\.c|engine[a-z_]*\.[ch])|tests/.*'
+    includes_elsewhere '<nng/' 'client/lib/client_(nng\.c|owed\.c|socket\.[ch]|tls\.c|engine[a-z_]*\.[ch])|tests/.*'
 }
 # For what nng does not say of certificates.
 only_the_clients_tls_includes_mbedtls() {
