@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <arpa/inet.h>
 #include <cmocka.h>
 #include <errno.h>
 #include <poll.h>
@@ -36,21 +35,6 @@ static bool pump(int from, int to)
     return n > 0 && send(to, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
 
-/* To this port of this machine; -1. */
-static int connect_to(int port)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    if (connect(fd, (struct sockaddr *)&in, sizeof in) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 static void *cutter_run(void *arg)
 {
     struct cutter *c = arg;
@@ -62,7 +46,7 @@ static void *cutter_run(void *arg)
             continue;
         }
         p[0].fd = accept(c->fd, NULL, NULL);
-        p[1].fd = connect_to(c->port);
+        p[1].fd = connect_to_port((unsigned)c->port);
         p[1].events = POLLIN;
         bool up = p[1].fd >= 0;
         while (up && !c->stop) {
@@ -143,7 +127,7 @@ static void *holder_run(void *arg)
 {
     struct holder *h = arg;
     struct pollfd p[2] = {{.fd = accept(h->fd, NULL, NULL), .events = POLLIN},
-                          {.fd = connect_to(h->port), .events = POLLIN}};
+                          {.fd = connect_to_port((unsigned)h->port), .events = POLLIN}};
     bool up = true;
 
     while (up && !h->stop) {

@@ -48,20 +48,6 @@ static SSL_CTX *make_context(const struct tls_front *f)
     return context;
 }
 
-static int connect_behind(const struct tls_front *f)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)f->port_behind)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&in, sizeof in) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
 static bool send_all(int fd, const char *data, size_t len)
 {
     while (len > 0) {
@@ -117,7 +103,7 @@ static void serve(struct connection *c, SSL_CTX *context)
         c->front->shaken++;
         c->front->with_cert += cert != NULL;
         X509_free(cert);
-        int behind = connect_behind(c->front);
+        int behind = connect_to_port((unsigned)c->front->port_behind);
         if (behind >= 0) {
             setsockopt(behind, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
             pass_on(c, ssl, behind);

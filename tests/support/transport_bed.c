@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "cluster/process.h"
+
 static void tick_cb(uv_timer_t *timer)
 {
     (void)timer;
@@ -286,11 +288,9 @@ void outlet_close(struct outlet *o)
 
 int raw_connect(const char *address)
 {
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = connect_to_port((unsigned)atoi(strrchr(address, ':') + 1));
+
     assert_true(fd >= 0);
-    sa.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
     return fd;
 }
 

@@ -151,6 +151,20 @@ int listen_somewhere(unsigned *port)
     return fd;
 }
 
+int connect_to_port(unsigned port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 /* Below the ephemeral range (32768 up), so that no client's port takes one in between. */
 unsigned ports_free(unsigned n)
 {

@@ -31,6 +31,8 @@ unsigned ports_free(unsigned n);
 bool port_is_free(unsigned port);
 /* A socket that listens on 127.0.0.1, where the kernel connects and nobody reads. */
 int listen_somewhere(unsigned *port);
+/* A socket that is connected to this port of 127.0.0.1; -1: nobody listens there. */
+int connect_to_port(unsigned port);
 
 uint64_t wall_ms(void);
 uint64_t monotonic_ms(void);
