@@ -39,12 +39,12 @@ static void node_wake_cb(uv_timer_t *timer)
     (void)timer; /* waking was all: prepare and check do the work */
 }
 
-static void node_pump(struct node *n)
+static void node_pump(struct node *n, uint64_t (*run)(struct scheduler *s))
 {
     if (n->scheduler == NULL || n->stopped) {
         return;
     }
-    uint64_t sleep_us = scheduler_run(n->scheduler);
+    uint64_t sleep_us = run(n->scheduler);
     node_look_at_routes(n);
     /* Rounded up: a timer that fires a fraction early would only spin. */
     uv_timer_start(&n->wake, node_wake_cb, (sleep_us + 999) / 1000, 0);
@@ -53,13 +53,13 @@ static void node_pump(struct node *n)
 /* Before the loop sleeps: whatever libraft's own handles did in this round is followed up. */
 static void node_prepare_cb(uv_prepare_t *prepare)
 {
-    node_pump(prepare->data);
+    node_pump(prepare->data, scheduler_run);
 }
 
 /* After the poll: what just arrived is acted on at once. */
 static void node_check_cb(uv_check_t *check)
 {
-    node_pump(check->data);
+    node_pump(check->data, scheduler_run_on);
 }
 
 static void node_disk_work(uv_work_t *work)

@@ -368,8 +368,6 @@ static int look_at_load(struct stall_reads *s, const struct load *load, struct s
         rv = 3;
     } else {
         measure_watch(m, &writes, load->name, s->over_ms);
-        seen->machine_us = watched ? witness_stop(&witness) : UINT64_MAX;
-        watched = false;
         flood_stop(&f);
         seen->sent = atomic_load(&f.sent);
         seen->answered = atomic_load(&f.answered);
@@ -378,6 +376,9 @@ static int look_at_load(struct stall_reads *s, const struct load *load, struct s
         for (unsigned i = 0; i < 50 && !look(s, began_ms, &term, &seen->most); i++) {
             clocks_sleep_ms(SLICE_MS);
         }
+        /* Until here: the seconds that were looked at end with it. */
+        seen->machine_us = watched ? witness_stop(&witness) : UINT64_MAX;
+        watched = false;
         seen->elections = term > status.term ? term - status.term : 0;
     }
     if (watched) {

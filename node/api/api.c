@@ -426,8 +426,14 @@ static void api_init_handles(struct api *a, uv_loop_t *loop)
         wakeup_init(&a->stop, &a->loop, api_stop_cb, a) != 0) {
         abort(); /* no descriptors at the very start */
     }
-    a->listening = (struct listening){.came = api_came_cb, .rests = api_rests_cb, .data = a};
-    a->local = (struct listening){.came = api_owner_came_cb, .rests = api_rests_cb, .data = a};
+    a->listening = (struct listening){.came = api_came_cb,
+                                      .rests = api_rests_cb,
+                                      .send_bytes = LISTENING_SEND_BYTES,
+                                      .data = a};
+    a->local = (struct listening){.came = api_owner_came_cb,
+                                  .rests = api_rests_cb,
+                                  .send_bytes = LISTENING_SEND_BYTES,
+                                  .data = a};
     uv_timer_init(&a->loop, &a->patience);
     uv_check_init(&a->loop, &a->turn);
     a->patience.data = a->turn.data = a;

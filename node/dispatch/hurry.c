@@ -13,7 +13,7 @@ void hurry_begin_leadership(struct hurry *h, const struct machine *m)
     for (uint32_t i = 0; i < m->n_routes; i++) {
         h->done_index[i] = m->routes[i].hurry_index;
     }
-    h->seen_index = m->applied;
+    h->seen_index = m->routes_index;
 }
 
 void hurry_order(const struct machine *m, struct batcher *batcher, const struct order *o,
@@ -33,7 +33,7 @@ void hurry_order(const struct machine *m, struct batcher *batcher, const struct 
 /* The next route that is to be gone through. */
 static bool hurry_choose(struct hurry *h, const struct machine *m)
 {
-    if (h->seen_index == m->applied) {
+    if (h->seen_index == m->routes_index) {
         return false;
     }
     for (uint32_t i = 0; i < m->n_routes; i++) {
@@ -52,7 +52,7 @@ static bool hurry_choose(struct hurry *h, const struct machine *m)
             return true;
         }
     }
-    h->seen_index = m->applied;
+    h->seen_index = m->routes_index;
     return false;
 }
 

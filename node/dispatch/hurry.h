@@ -13,7 +13,7 @@
 
 struct hurry {
     uint64_t done_index[MACHINE_ROUTES_MAX]; /* of each route's hurry_index */
-    uint64_t seen_index; /* the machine's, when all of them were last looked at */
+    uint64_t seen_index; /* the machine's routes_index, when all of them were last looked at */
     bool active;
     uint16_t slot; /* while active: */
     uint64_t index;

@@ -229,7 +229,10 @@ static int front_listen(struct front *f, char *why, size_t why_size)
     char host[256], service[16];
     unsigned port;
 
-    f->listening = (struct listening){.came = front_came_cb, .rests = front_rests_cb, .data = f};
+    f->listening = (struct listening){.came = front_came_cb,
+                                      .rests = front_rests_cb,
+                                      .send_bytes = LISTENING_SEND_BYTES,
+                                      .data = f};
     if (!units_split_address(f->config.address, host, sizeof host, &port)) {
         snprintf(why, why_size, "cannot serve HTTP at %s: not HOST:PORT", f->config.address);
         return -1;

@@ -15,7 +15,6 @@
 
 #define VISITOR_KEEPALIVE_S 60
 #define VISITOR_LOGGED_MAX 8
-#define VISITOR_SEND_BYTES (128 * 1024) /* of an answer in the kernel, instead of up to 4 MiB */
 
 static const struct http_flaw too_slow = {408, "REQUEST_TIMEOUT",
                                           "The request was not complete within 10 seconds."};
@@ -182,7 +181,7 @@ static bool visitor_sit_down(struct visitor *v)
 static void visitor_read_address(struct visitor *v, const struct tls_arrival *arrival)
 {
     socklen_t len = sizeof v->from;
-    int on = 1, idle_s = VISITOR_KEEPALIVE_S, send_bytes = VISITOR_SEND_BYTES;
+    int on = 1, idle_s = VISITOR_KEEPALIVE_S;
 
     if (arrival != NULL) {
         v->from = arrival->from;
@@ -194,7 +193,6 @@ static void visitor_read_address(struct visitor *v, const struct tls_arrival *ar
                           &len); /* on a failure: of no family */
         (void)setsockopt(v->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
         (void)setsockopt(v->fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
-        (void)setsockopt(v->fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes);
     }
     if (uv_ip_name((struct sockaddr *)&v->from, v->from_text, sizeof v->from_text) != 0) {
         v->from_text[0] = '\0';

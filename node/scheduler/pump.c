@@ -88,7 +88,6 @@ static uint64_t scheduler_round(struct scheduler *s, uint64_t now_us)
         scheduler_lose_leadership(s, ORDERSCHED_NOT_LEADER);
     }
     assert(scheduler_is_consistent(s));
-    reader_turn(&s->reader);
     scheduler_read_on(s);
     s->again = s->again || scheduler_has_reads(s);
     return next_ms;
@@ -145,6 +144,14 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
 }
 
 uint64_t scheduler_run(struct scheduler *s)
+{
+    if (!s->running && !s->closing) {
+        reader_turn(&s->reader);
+    }
+    return scheduler_run_on(s);
+}
+
+uint64_t scheduler_run_on(struct scheduler *s)
 {
     if (s->running || s->closing) {
         return SCHEDULER_IDLE_US;

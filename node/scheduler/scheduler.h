@@ -143,8 +143,11 @@ void scheduler_refuse(struct scheduler *s, struct inbound *in, int error, const 
  * its leadership to a voter that has more room (transfer.c). */
 void scheduler_set_disk(struct scheduler *s, enum scheduler_disk disk);
 
-/* Do what there is to do. Returns in how many microseconds to call again at the latest. */
+/* Do what there is to do; reads get the budget of a new turn of the loop (reader.h). Returns in how many
+ * microseconds to call again at the latest. */
 uint64_t scheduler_run(struct scheduler *s);
+/* The same, later in that turn: reads have what is left of its budget. */
+uint64_t scheduler_run_on(struct scheduler *s);
 
 /* Stop accepting; transfer the leadership to another voter if leading; then `cb`. Pending requests
  * are still answered. Bounded by `timeout_ms`. */

@@ -69,7 +69,8 @@ static void poll_cb(uv_poll_t *poll, int status, int events)
     }
 }
 
-static int listening_socket(const struct sockaddr *address, bool v6_only, int backlog)
+static int listening_socket(const struct sockaddr *address, bool v6_only, int backlog,
+                            int send_bytes)
 {
     socklen_t len = address->sa_family == AF_INET6  ? sizeof(struct sockaddr_in6)
                     : address->sa_family == AF_UNIX ? sizeof(struct sockaddr_un)
@@ -83,6 +84,8 @@ static int listening_socket(const struct sockaddr *address, bool v6_only, int ba
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         (address->sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone) != 0) ||
+        (send_bytes > 0 && /* who is accepted has it from here */
+         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) != 0) ||
         bind(fd, address, len) != 0 || listen(fd, backlog) != 0) {
         int rv = uv_translate_sys_error(errno);
         close(fd);
@@ -96,7 +99,7 @@ int listening_open(struct listening *l, uv_loop_t *loop, const struct sockaddr *
 {
     assert(l->came != NULL);
     l->open = 0;
-    l->fd = listening_socket(address, v6_only, backlog);
+    l->fd = listening_socket(address, v6_only, backlog, l->send_bytes);
     if (l->fd < 0) {
         return l->fd;
     }

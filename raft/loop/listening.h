@@ -12,10 +12,15 @@
 #include <uv.h>
 
 #define LISTENING_REST_MS 100
+/* Of an answer in the kernel (socket(7), SO_SNDBUF), for clients of any kind, instead of up to 4 MiB: a thousand that
+ * take none must not fill its memory. And who writes into a full buffer's room copies all of that in one system call,
+ * which a kernel that preempts voluntarily lets nobody interrupt: 4 MiB kept a processor from the raft loop for 12 ms. */
+#define LISTENING_SEND_BYTES (128 * 1024)
 
 struct listening {
     uv_poll_t poll;
     uv_timer_t rest;
+    int send_bytes; /* of each connection that comes, in the kernel; 0: as many as it finds good */
     int fd;
     unsigned open; /* handles */
     /* A connection came: the descriptor is the callee's to close, or to give to uv_tcp_open().
@@ -27,7 +32,7 @@ struct listening {
     void *data; /* the caller's */
 };
 
-/* Listen at an address; came, rests and data are set. 0, or a libuv error: then nothing is open. */
+/* Listen at an address; came, rests, send_bytes and data are set. 0, or a libuv error: then nothing is open. */
 __attribute__((warn_unused_result)) int listening_open(struct listening *l, uv_loop_t *loop,
                                                        const struct sockaddr *address, bool v6_only,
                                                        int backlog);

@@ -61,6 +61,27 @@ static void reads_that_take_long_go_on_over_many_turns(void **state)
     stage_close(&t);
 }
 
+/* A loop runs it before it polls and behind. */
+static void what_runs_again_in_a_turn_reads_within_the_same_budget(void **state)
+{
+    struct stage t;
+    unsigned turns = 0;
+
+    (void)state;
+    stage_with_many_orders(&t);
+    struct stage_message *m = heavy_message(100);
+    scheduler_submit(t.s, &m->in);
+    for (; m->replies == 0; turns++) {
+        (void)scheduler_run(t.s);
+        for (unsigned i = 0; i < 3 && m->replies == 0; i++) {
+            assert_int_equal(scheduler_run_on(t.s), 0); /* the next turn is to come at once */
+        }
+    }
+    assert_true(turns >= 100 * 1001 * 250 / READER_TURN_NS / 2);
+    stage_message_free(m);
+    stage_close(&t);
+}
+
 static void a_small_read_does_not_wait_for_what_others_read(void **state)
 {
     struct stage t;
@@ -252,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_that_take_long_go_on_over_many_turns),
+        cmocka_unit_test(what_runs_again_in_a_turn_reads_within_the_same_budget),
         cmocka_unit_test(a_small_read_does_not_wait_for_what_others_read),
         cmocka_unit_test(writes_go_on_while_others_read),
         cmocka_unit_test(one_digest_is_made_for_all_that_ask_before_it_is_begun),

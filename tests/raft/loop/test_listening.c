@@ -22,6 +22,7 @@ struct door {
     unsigned came, rested, closed;
     int error;
     bool close_at_once;
+    int send_bytes; /* of the last one */
 };
 
 static void closed_cb(struct listening *l)
@@ -36,6 +37,8 @@ static void came_cb(struct listening *l, int fd)
     d->came++;
     assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    socklen_t len = sizeof d->send_bytes;
+    assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &d->send_bytes, &len), 0);
     close(fd);
     if (d->close_at_once) {
         listening_close(l, closed_cb);
@@ -51,7 +54,10 @@ static void rests_cb(struct listening *l, int error)
 
 static int door_listen(struct door *d)
 {
-    d->listening = (struct listening){.came = came_cb, .rests = rests_cb, .data = d};
+    d->listening = (struct listening){.came = came_cb,
+                                      .rests = rests_cb,
+                                      .send_bytes = LISTENING_SEND_BYTES,
+                                      .data = d};
     return listening_open(&d->listening, &d->loop, (struct sockaddr *)&d->address, false, 16);
 }
 
@@ -96,6 +102,7 @@ static void every_connection_comes(void **state)
         int fd = socket_new();
         dial(&d, fd);
         assert_true(bed_run_until(&d.loop, d.came == i + 1, 5000));
+        assert_int_equal(d.send_bytes, 2 * LISTENING_SEND_BYTES); /* socket(7): it is doubled */
         close(fd);
     }
     assert_int_equal(d.rested, 0);
