@@ -68,6 +68,7 @@ void dispatch_end_leadership(struct dispatch *d)
     for (unsigned i = 0; i < MACHINE_ROUTES_MAX; i++) {
         lane_forget(&d->lanes[i]);
     }
+    d->busy_lanes = 0;
     machine_put_back_all(d->machine);
     if (d->deliveries != NULL && d->receiver->abandon != NULL) {
         d->receiver->abandon(d->receiver);
@@ -260,6 +261,7 @@ static void dispatch_done(struct delivery *v, void *arg)
         }
         v->times.ended_us = v->times.started_us + (now_us - v->started_us);
         lane_ended(l, v, now_us);
+        d->busy_lanes -= l->inflight == 0;
         lateness_add(d->lateness, &v->times, v->attempt == 1);
         dispatch_log_pace(d, l);
         dispatch_report(d, v, company);
@@ -379,6 +381,7 @@ static uint32_t dispatch_start(struct dispatch *d, uint16_t slot, uint32_t n, bo
     assert(b->n > 0);
     b->left = b->n;
     n = b->n; /* the receiver may be done with it at any time */
+    d->busy_lanes += l->inflight == 0;
     lane_started(l, n, r->now_us);
     d->receiver->start(d->receiver, first);
     return n;
@@ -438,30 +441,51 @@ static uint32_t dispatch_turn(struct dispatch *d, uint16_t slot, const struct di
     return dispatch_start(d, slot, plan.n < room ? plan.n : (uint32_t)room, divided, r);
 }
 
-/* Who takes part in this run, beginning with who is next. */
-static void dispatch_gather(struct dispatch *d, struct dispatch_round *r)
+/* Who takes part in this run, of the slots in front of `end`. */
+static void dispatch_gather_from(struct dispatch *d, struct dispatch_round *r, uint32_t from,
+                                 uint32_t end)
 {
     const struct machine *m = d->machine;
+
+    for (uint32_t i = machine_next_ready_route(m, from); i < end;
+         i = machine_next_ready_route(m, i + 1)) {
+        uint16_t slot = (uint16_t)i;
+        struct route_lane *l = &d->lanes[slot];
+        if (dispatch_ready(d, slot) == 0) {
+            continue; /* paused */
+        }
+        if (l->run + 1 != d->run) {
+            l->linger_us = 0; /* there was nothing ready in between */
+        }
+        l->run = d->run;
+        lane_follow(l, &m->routes[slot], r->now_us);
+        r->contenders += l->inflight == 0;
+        r->slots[r->n++] = slot;
+    }
+}
+
+/* Is there another route than the only one that has to do? It may have soon. */
+static bool has_two_routes(const struct machine *m)
+{
     uint32_t used = 0;
 
-    for (uint32_t i = 0; i < m->n_routes; i++) {
-        uint16_t slot = (uint16_t)((d->turn + i) % m->n_routes);
-        struct route_lane *l = &d->lanes[slot];
-        if (!m->routes[slot].used) {
-            continue;
-        }
-        uint64_t ready = dispatch_ready(d, slot);
-        used++;
-        r->contenders += ready > 0 || l->inflight > 0;
-        if (ready > 0) {
-            lane_follow(l, &m->routes[slot], r->now_us);
-            r->slots[r->n++] = slot;
-        } else {
-            l->linger_us = 0;
-        }
+    for (uint32_t i = 0; i < m->n_routes && used < 2; i++) {
+        used += m->routes[i].used;
     }
+    return used == 2;
+}
+
+/* All of them, beginning with who is next. */
+static void dispatch_gather(struct dispatch *d, struct dispatch_round *r)
+{
+    uint32_t next = d->turn % d->machine->n_routes;
+
+    d->run++;
+    r->contenders = d->busy_lanes;
+    dispatch_gather_from(d, r, next, MACHINE_ROUTES_MAX);
+    dispatch_gather_from(d, r, 0, next);
     if (r->contenders < 2) {
-        r->contenders = used < 2 ? 1 : 2; /* who has nothing to do now may have soon */
+        r->contenders = has_two_routes(d->machine) ? 2 : 1;
     }
 }
 

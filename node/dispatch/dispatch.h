@@ -14,7 +14,7 @@
  * routes that hold less than an equal share, so that receivers which stand still cannot take it
  * all. Orphans count among the caps, not in the windows; the receiver is told to end them.
  *
- * A run costs a look at each route and a step for each delivery. Pure: the receiver, the clocks
+ * A run costs a look at each route that has orders ready and a step for each delivery. Pure: the receiver, the clocks
  * and randomness come from outside. Raft loop only. */
 #ifndef DISPATCH_H
 #define DISPATCH_H
@@ -54,6 +54,8 @@ struct dispatch {
     uint16_t turn;             /* route that is asked first next time */
     uint64_t wake_us;          /* monotonic: call dispatch_run again then; UINT64_MAX: no need */
     struct route_lane *lanes;  /* MACHINE_ROUTES_MAX, by slot */
+    uint32_t busy_lanes;       /* that have deliveries in flight */
+    uint64_t run;              /* counts them */
     struct lateness *lateness; /* of all routes together */
     struct delivery *deliveries;
     uint64_t log_second; /* failure lines written in this second, to bound them */

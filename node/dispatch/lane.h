@@ -22,6 +22,7 @@ struct route_lane {              /* zero it to start */
     uint32_t firsts;    /* first deliveries taken since a retry was, while retries waited */
     uint32_t wholes;    /* requests started since a divided one was, while divided ones waited */
     uint64_t linger_us; /* until when a batch may wait to fill; 0 = none waits */
+    uint64_t run;       /* the dispatcher's last one that found orders ready */
     bool slowed;        /* it was told that the receiver takes one at a time only */
     struct lateness *lateness; /* NULL: nothing was measured yet */
 };

@@ -122,9 +122,10 @@ struct machine {
     struct audit_trail audit;
     /* derived */
     struct wheel wheel;
-    struct forecast forecast;     /* of the orders that are PENDING and not in the closing list */
-    struct link closing;          /* order_extra.closing, in order of becoming due */
-    struct link terminal;         /* order.link, in order of decision */
+    struct forecast forecast; /* of the orders that are PENDING and not in the closing list */
+    struct link closing;      /* order_extra.closing, in order of becoming due */
+    struct link terminal;     /* order.link, in order of decision */
+    uint64_t ready_routes[MACHINE_ROUTES_MAX / 64]; /* bits, by slot: it has orders ready */
     struct machine_counts stored; /* pending: not in the closing list; closing: in it */
     uint64_t purge_wait_ms; /* the floor at which the first decided orders can be purged; 0: look */
     size_t memory;          /* bytes of orders and tables */
@@ -228,6 +229,9 @@ struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_r
 bool machine_is_waiting(const struct machine *m, const struct order *o);
 /* The one that would be taken; it stays where it is. */
 struct order *machine_peek_ready(const struct machine *m, uint16_t route, enum route_ready which);
+/* The first slot from `from` on (at most MACHINE_ROUTES_MAX) of a route that has orders ready, paused or not;
+ * MACHINE_ROUTES_MAX: there is none. A few words, however many routes there are. */
+uint32_t machine_next_ready_route(const struct machine *m, uint32_t from);
 /* How many it could take there; 0 while the route is paused. */
 uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which);
 /* Put an order in flight back to the head of the ready list it belongs in. */

@@ -39,6 +39,7 @@ void machine_index_reset(struct machine *m)
     link_head_init(&m->closing);
     link_head_init(&m->terminal);
     memset(&m->stored, 0, sizeof m->stored);
+    memset(m->ready_routes, 0, sizeof m->ready_routes);
 }
 
 void machine_index_empty(struct machine *m)
@@ -122,6 +123,31 @@ void machine_index_add(struct machine *m, struct order *o, struct store_place pl
     machine_index_await(m, o);
 }
 
+/* A ready list of the route has changed. */
+static void note_ready(struct machine *m, uint16_t slot)
+{
+    const struct route *r = &m->routes[slot];
+    uint64_t bit = UINT64_C(1) << slot % 64;
+
+    if (r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY] > 0) {
+        m->ready_routes[slot / 64] |= bit;
+    } else {
+        m->ready_routes[slot / 64] &= ~bit;
+    }
+}
+
+void machine_index_ready(struct machine *m, struct order *o)
+{
+    route_ready_append(&m->routes[o->route], o);
+    note_ready(m, o->route);
+}
+
+static void leave_ready(struct machine *m, struct order *o)
+{
+    route_ready_remove(&m->routes[o->route], o);
+    note_ready(m, o->route);
+}
+
 void machine_index_await(struct machine *m, struct order *o)
 {
     assert(!o->due);
@@ -137,7 +163,7 @@ void machine_index_detach(struct machine *m, struct order *o)
     if (o->in_flight) {
         o->in_flight = 0;
     } else if (o->ready) {
-        route_ready_remove(&m->routes[o->route], o);
+        leave_ready(m, o);
     } else {
         wheel_remove(&m->wheel, o);
     }
@@ -195,7 +221,7 @@ void machine_index_make_due(struct machine *m, struct order *o)
         if (MUTANT(CASCADE_DROPS_SLOT) && done && !o->due) { /* it must show as lateness alone */
             wheel_remove(&m->wheel, o);
             enter_closing(m, o);
-            route_ready_append(&m->routes[o->route], o);
+            machine_index_ready(m, o);
         }
         assert(!done || o->due);
     }
@@ -269,7 +295,7 @@ bool machine_advance(struct machine *m, unsigned max)
         if (!o->due) {
             enter_closing(m, o);
         }
-        route_ready_append(&m->routes[o->route], o);
+        machine_index_ready(m, o);
     }
     return done;
 }
@@ -277,6 +303,20 @@ bool machine_advance(struct machine *m, unsigned max)
 uint64_t machine_next_ms(const struct machine *m)
 {
     return wheel_next_ms(&m->wheel);
+}
+
+uint32_t machine_next_ready_route(const struct machine *m, uint32_t from)
+{
+    uint64_t mask = ~UINT64_C(0) << from % 64; /* of the first word */
+
+    for (uint32_t i = from / 64; i < MACHINE_ROUTES_MAX / 64; i++) {
+        uint64_t word = m->ready_routes[i] & mask;
+        if (word != 0) {
+            return i * 64 + (uint32_t)__builtin_ctzll(word);
+        }
+        mask = ~UINT64_C(0);
+    }
+    return MACHINE_ROUTES_MAX;
 }
 
 uint32_t machine_count_ready(const struct machine *m, uint16_t route, enum route_ready which)
@@ -299,7 +339,7 @@ struct order *machine_take_ready(struct machine *m, uint16_t route, enum route_r
 
     if (o != NULL) {
         assert(o->route == route && o->due);
-        route_ready_remove(&m->routes[route], o);
+        leave_ready(m, o);
         o->in_flight = 1;
     }
     return o;
@@ -310,6 +350,7 @@ void machine_put_back(struct machine *m, struct order *o)
     assert(o->in_flight && o->due && o->state == ORDERSCHED_PENDING);
     o->in_flight = 0;
     route_ready_prepend(&m->routes[o->route], o);
+    note_ready(m, o->route);
 }
 
 void machine_put_back_all(struct machine *m)

@@ -130,6 +130,8 @@ void machine_index_empty(struct machine *m);
 struct order *machine_order_of_closing(const struct link *link); /* order_extra.closing */
 /* Bring a new PENDING order, not due, into the store and the indexes; `place` is its id's. */
 void machine_index_add(struct machine *m, struct order *o, struct store_place place);
+/* Its time has come: into the ready list of its route. */
+void machine_index_ready(struct machine *m, struct order *o);
 /* Let a PENDING order that is not in the closing list wait for its time, in the wheel and the forecast. */
 void machine_index_await(struct machine *m, struct order *o);
 /* Take an order that is PENDING out of what it waits in, or the ready list. Its time must not

@@ -11,7 +11,8 @@
 #include "secret.h"
 
 #define LIST_SCAN_MAX 4096u /* orders looked at for one page: a page may be empty, not slow */
-#define LIST_STEP PROTOCOL_LIST_MAX /* of them at a time */
+#define LIST_STEP PROTOCOL_LIST_MAX /* of them at a time, */
+#define LIST_EMPTY_STEP 64u         /* or so many while none is listed: each may be in no cache */
 
 /* Nominal costs, in ns. */
 #define READ_NS 1000u
@@ -312,7 +313,8 @@ static void fill_page(const struct machine *m, const struct operation *op,
             page->last = NULL;
             return;
         }
-        if (page->seen == LIST_STEP || page->n == page->limit) {
+        if (page->seen == LIST_STEP || page->n == page->limit ||
+            (page->n == 0 && page->seen == LIST_EMPTY_STEP)) {
             page->last = MUTANT(LIST_SKIPS_ORDER) ? o : page->last;
             return;
         }

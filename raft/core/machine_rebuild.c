@@ -101,7 +101,7 @@ static void link_due(struct machine *m, struct order *o)
     if (order_time_ms(o) > m->now_ms) {
         wheel_insert(&m->wheel, o);
     } else {
-        route_ready_append(&m->routes[o->route], o);
+        machine_index_ready(m, o);
     }
 }
 

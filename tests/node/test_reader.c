@@ -259,7 +259,8 @@ static void nothing_is_written_while_all_clients_have_too_much_to_take(void **st
     assert_true(reader_is_held_up(&b.r));
     assert_true(b.n_finished < 100);
     assert_true(b.unread > READER_UNREAD_ALL_MAX);
-    assert_true(most <= READER_UNREAD_ALL_MAX + READER_BYTES_MAX + 4 * (READER_BYTES_MAX / 8));
+    assert_true(most <= READER_UNREAD_ALL_MAX + READER_BYTES_MAX +
+                            READER_TURN_NS / READER_SHARE_NS * (READER_BYTES_MAX / 8));
     b.unread = READER_UNREAD_ALL_MAX; /* who had most of them was closed */
     for (unsigned turn = 0; turn < 500; turn++) {
         bench_turn(&b);

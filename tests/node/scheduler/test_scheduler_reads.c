@@ -99,7 +99,7 @@ static void a_small_read_does_not_wait_for_what_others_read(void **state)
     struct stage_message *small = stage_message_new(&get, 1, PROTOCOL_LOCAL);
     small->in.source = &sources[50];
     scheduler_submit(t.s, &small->in);
-    for (unsigned i = 0; i < 4; i++) { /* eleven shares of a quarter of a turn */
+    for (unsigned i = 0; i < 4; i++) { /* eleven shares, of sixteen that a turn has */
         (void)scheduler_run(t.s);
     }
     assert_int_equal(small->replies, 1);
