@@ -23,16 +23,27 @@
 
 /* --- raft loop: messages in, answers out --- */
 
-/* Into the queue back to the api thread. */
-static void api_return(struct api_slot *slot)
+static void queue_init(struct api_queue *q)
 {
-    struct api *a = slot->api;
+    *q = (struct api_queue){.last = &q->first};
+}
 
+static void api_put(struct api *a, struct api_queue *q, struct api_slot *slot)
+{
     slot->next = NULL;
     uv_mutex_lock(&a->mutex);
-    *a->answered_last = slot;
-    a->answered_last = &slot->next;
+    *q->last = slot;
+    q->last = &slot->next;
     uv_mutex_unlock(&a->mutex);
+}
+
+static struct api_slot *api_take_all(struct api *a, struct api_queue *q)
+{
+    uv_mutex_lock(&a->mutex);
+    struct api_slot *slot = q->first;
+    queue_init(q);
+    uv_mutex_unlock(&a->mutex);
+    return slot;
 }
 
 #define API_COPY_MAX (16u * 1024) /* a larger answer is taken over with its memory */
@@ -70,27 +81,29 @@ static void slot_reply(struct inbound *in, const uint8_t *answer, size_t len)
     atomic_fetch_add_explicit(&in->source->unread, slot->answer_len, memory_order_relaxed);
     atomic_fetch_add_explicit(&a->load_unread, slot->answer_len, memory_order_relaxed);
     inbound_release(in);
-    api_return(slot);
+    api_put(a, &a->answers, slot);
     wakeup_send(&a->answered);
-}
-
-static struct api_slot *api_take(struct api *a, struct api_slot **first, struct api_slot ***last)
-{
-    uv_mutex_lock(&a->mutex);
-    struct api_slot *slot = *first;
-    *first = NULL;
-    *last = first;
-    uv_mutex_unlock(&a->mutex);
-    return slot;
 }
 
 /* What a message is worth of the API_ARRIVALS of a turn. */
 #define API_ARRIVALS 8192
+#define API_ARRIVALS_HEAVY (API_ARRIVALS / 8) /* is for heavy ones, whatever else came */
 #define API_ARRIVAL_WEIGHT 16
+#define API_LIGHT_ITEMS 16 /* reads of a message that is not heavy */
 
 static unsigned slot_weight(const struct api_slot *slot)
 {
     return API_ARRIVAL_WEIGHT + slot->in.n_items;
+}
+
+/* Some 30 us each: a thousand of them, which one address may have in hand, would keep a payment from the log for as
+ * long as they take all together. */
+static enum api_rank slot_rank(const struct api_slot *slot)
+{
+    const struct inbound *in = &slot->in;
+
+    return api_reads_is_read(in) && in->n_items - in->n_logged > API_LIGHT_ITEMS ? API_HEAVY
+                                                                                 : API_LIGHT;
 }
 
 /* Would nobody miss it? */
@@ -102,33 +115,45 @@ static bool slot_is_vain(const struct api_slot *slot)
 static void slot_drop(struct api_slot *slot)
 {
     inbound_release(&slot->in);
-    api_return(slot);
+    api_put(slot->api, &slot->api->answers, slot);
+}
+
+static void api_pass_on(struct api *a, struct api_slot *slot)
+{
+    if (a->closing) {
+        slot_drop(slot); /* without an answer, and without haste: api_free looks */
+    } else if (slot_is_vain(slot)) {
+        slot_drop(slot);
+        wakeup_send(&a->answered);
+    } else {
+        slot->in.reply = slot_reply;
+        a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
+    }
+}
+
+/* Pass on what is worth `left`, and what that ends in the middle of. Returns what is left of it. */
+static unsigned api_receive(struct api *a, enum api_rank rank, unsigned left)
+{
+    if (a->taken[rank] == NULL) {
+        a->taken[rank] = api_take_all(a, &a->arrivals[rank]);
+    }
+    while (a->taken[rank] != NULL && (left > 0 || a->closing)) {
+        struct api_slot *slot = a->taken[rank];
+        a->taken[rank] = slot->next;
+        left -= slot_weight(slot) < left ? slot_weight(slot) : left;
+        api_pass_on(a, slot);
+    }
+    return left;
 }
 
 static void api_arrived_cb(void *arg)
 {
     struct api *a = arg;
-    unsigned left = API_ARRIVALS;
+    unsigned left = api_receive(a, API_LIGHT, API_ARRIVALS);
 
-    if (a->taken == NULL) {
-        a->taken = api_take(a, &a->arrived_first, &a->arrived_last);
-    }
-    while (a->taken != NULL && (left > 0 || a->closing)) {
-        struct api_slot *slot = a->taken;
-        a->taken = slot->next;
-        left -= slot_weight(slot) < left ? slot_weight(slot) : left;
-        if (a->closing) {
-            slot_drop(slot); /* without an answer, and without haste: api_free looks */
-        } else if (slot_is_vain(slot)) {
-            slot_drop(slot);
-            wakeup_send(&a->answered);
-        } else {
-            slot->in.reply = slot_reply;
-            a->config.received(a->config.arg, &slot->in, slot->error, slot->text);
-        }
-    }
-    if (a->taken != NULL || left == 0) { /* the rest in the next turn */
-        wakeup_send(&a->arrived);
+    left = api_receive(a, API_HEAVY, left > API_ARRIVALS_HEAVY ? left : API_ARRIVALS_HEAVY);
+    if (a->taken[API_LIGHT] != NULL || a->taken[API_HEAVY] != NULL || left == 0) {
+        wakeup_send(&a->arrived); /* the rest in the next turn */
     }
 }
 
@@ -138,18 +163,14 @@ void api_hand_over(struct api_slot *slot)
 {
     struct api *a = slot->api;
 
-    slot->next = NULL;
-    uv_mutex_lock(&a->mutex);
-    *a->arrived_last = slot;
-    a->arrived_last = &slot->next;
-    uv_mutex_unlock(&a->mutex);
+    api_put(a, &a->arrivals[slot_rank(slot)], slot);
     wakeup_send(&a->arrived);
 }
 
 static void api_answered_cb(void *arg)
 {
     struct api *a = arg;
-    struct api_slot *slot = api_take(a, &a->answered_first, &a->answered_last);
+    struct api_slot *slot = api_take_all(a, &a->answers);
 
     while (slot != NULL) {
         struct api_slot *next = slot->next;
@@ -410,7 +431,9 @@ static void api_ended_cb(void *arg)
         uv_thread_join(&a->thread);
         api_arrived_cb(a); /* what came last is dropped... */
         api_arrived_cb(a); /* ...if there was a rest, in two goes */
-        assert(a->taken == NULL && a->arrived_first == NULL);
+        for (unsigned i = 0; i < API_RANKS; i++) {
+            assert(a->taken[i] == NULL && a->arrivals[i].first == NULL);
+        }
         wakeup_close(&a->arrived, NULL);
         wakeup_close(&a->ended, api_closed_cb);
     }
@@ -459,8 +482,10 @@ struct api *api_new(const struct api_config *config, uv_loop_t *loop, char *errb
     api_unfinished_init(&a->unfinished, config->bytes_max + PROTOCOL_MESSAGE_MAX);
     api_reads_init(&a->reads, config->slots, config->bytes_max);
     a->paused_last = &a->paused_first;
-    a->arrived_last = &a->arrived_first;
-    a->answered_last = &a->answered_first;
+    for (unsigned i = 0; i < API_RANKS; i++) {
+        queue_init(&a->arrivals[i]);
+    }
+    queue_init(&a->answers);
     api_init_handles(a, loop);
     /* On a failure the caller ends the process: the handles stay with their loops. */
     if (!api_start_relay(a, errbuf, errbuf_len) || api_listen(a, errbuf, errbuf_len) != 0 ||
@@ -499,7 +524,7 @@ void api_close(struct api *a, void (*cb)(void *arg), void *arg)
 
 void api_free(struct api *a)
 {
-    struct api_slot *slot = api_take(a, &a->answered_first, &a->answered_last);
+    struct api_slot *slot = api_take_all(a, &a->answers);
 
     while (slot != NULL) { /* whose connections were closed before */
         struct api_slot *next = slot->next;

@@ -41,17 +41,24 @@ struct api_slot {
     struct wire_write write;
 };
 
+/* Messages on their way to the raft loop: those of many reads wait behind all others. */
+enum api_rank { API_LIGHT, API_HEAVY, API_RANKS };
+
+/* Between the threads. */
+struct api_queue {
+    struct api_slot *first, **last;
+};
+
 struct api {
     struct api_config config;
-    uv_mutex_t mutex; /* guards the two queues and `over` */
-    struct api_slot *arrived_first, **arrived_last;
-    struct api_slot *answered_first, **answered_last;
+    uv_mutex_t mutex; /* guards the queues and `over` */
+    struct api_queue arrivals[API_RANKS], answers;
     bool over;
     int inside[API_INSIDE_MAX]; /* the same: ends of connections from inside, to be taken in */
     unsigned n_inside;
     /* raft loop */
     struct wakeup arrived, ended;
-    struct api_slot *taken; /* of the arrived ones, not looked at yet */
+    struct api_slot *taken[API_RANKS]; /* of the arrived ones, not looked at yet */
     bool closing;
     void (*close_cb)(void *arg);
     void *close_arg;

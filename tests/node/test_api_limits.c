@@ -167,6 +167,39 @@ static void reads_leave_slots_to_payments_and_to_other_addresses(void **state)
     api_bench_close(t);
 }
 
+static void payments_and_single_reads_do_not_wait_behind_messages_of_many_reads(void **state)
+{
+    struct api_bench *t = api_bench_open((struct api_config){.slots = 4096});
+    int fds[20], payer, reader;
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        fds[i] = api_client_dial(t);
+    }
+    payer = api_client_dial(t);
+    reader = api_client_dial(t);
+    for (unsigned i = 0; i < 20; i++) { /* the raft loop stands still */
+        api_client_ask_to_read_much(fds[i], i, 10, 100);
+    }
+    while (api_bench_load(t).in_hand < 200) {
+        usleep(1000);
+    }
+    api_client_ask(payer, 20, 1);
+    api_client_ask_to_read(reader, 21, 1);
+    while (api_bench_load(t).in_hand < 202) {
+        usleep(1000);
+    }
+    API_BENCH_WAIT(t, t->received[20] == 1 && t->received[21] == 1);
+    assert_in_range(t->n_received, 2, 100);
+    API_BENCH_WAIT(t, t->n_received == 202); /* all have their turn */
+    for (unsigned i = 0; i < 20; i++) {
+        close(fds[i]);
+    }
+    close(payer);
+    close(reader);
+    api_bench_close(t);
+}
+
 static void reads_of_who_has_gone_are_dropped_where_they_wait(void **state)
 {
     struct api_bench *t = api_bench_open((struct api_config){.slots = 16});
@@ -292,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_leaves_while_it_waits_takes_no_turn_with_it),
         cmocka_unit_test(one_that_leaves_while_it_is_not_read_from_is_noticed),
         cmocka_unit_test(reads_leave_slots_to_payments_and_to_other_addresses),
+        cmocka_unit_test(payments_and_single_reads_do_not_wait_behind_messages_of_many_reads),
         cmocka_unit_test(reads_of_who_has_gone_are_dropped_where_they_wait),
         cmocka_unit_test(too_many_bytes_of_reads_that_wait_are_busy),
         cmocka_unit_test(who_does_not_take_its_answers_is_not_read_from_until_it_does),

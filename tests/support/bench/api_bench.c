@@ -172,7 +172,8 @@ int api_client_dial(struct api_bench *t)
     return fd;
 }
 
-static void send_operations(int fd, enum operation_code code, unsigned client, unsigned n)
+static void send_operations(int fd, enum operation_code code, unsigned client, unsigned n,
+                            unsigned each)
 {
     static const uint8_t request_id[16] = {1};
     uint8_t head[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 1};
@@ -182,8 +183,11 @@ static void send_operations(int fd, enum operation_code code, unsigned client, u
 
     op.request_id = operation_is_logged(code) ? request_id : NULL;
     buffer_append(&b, head, sizeof head);
-    request_encode_head(&b, "c", 0, 1);
-    operation_encode(&b, &op);
+    request_encode_head(&b, "c", 0, each);
+    for (unsigned i = 0; i < each; i++) {
+        operation_encode(&b, &op);
+    }
+    b.data[6] = (uint8_t)((b.len - 8) >> 8);
     b.data[7] = (uint8_t)(b.len - 8);
     while (n-- > 0) {
         assert_int_equal(send(fd, b.data, b.len, MSG_NOSIGNAL), b.len);
@@ -193,12 +197,17 @@ static void send_operations(int fd, enum operation_code code, unsigned client, u
 
 void api_client_ask(int fd, unsigned client, unsigned n)
 {
-    send_operations(fd, OPERATION_PAY, client, n);
+    send_operations(fd, OPERATION_PAY, client, n, 1);
 }
 
 void api_client_ask_to_read(int fd, unsigned client, unsigned n)
 {
-    send_operations(fd, OPERATION_GET, client, n);
+    send_operations(fd, OPERATION_GET, client, n, 1);
+}
+
+void api_client_ask_to_read_much(int fd, unsigned client, unsigned n, unsigned each)
+{
+    send_operations(fd, OPERATION_GET, client, n, each);
 }
 
 size_t api_client_drink(int fd, bool *ended)

@@ -42,6 +42,8 @@ int api_client_dial(struct api_bench *t);
 void api_client_ask(int fd, unsigned client, unsigned n);
 /* So many reads. */
 void api_client_ask_to_read(int fd, unsigned client, unsigned n);
+/* So many messages of `each` reads. */
+void api_client_ask_to_read_much(int fd, unsigned client, unsigned n, unsigned each);
 /* Bytes that it can take just now; *ended: the server has closed it. */
 size_t api_client_drink(int fd, bool *ended);
 /* Has the server closed it? Takes what is there. */
