@@ -170,12 +170,27 @@ static void slot_sort(struct wheel *w, unsigned level, unsigned slot)
 
 /* --- the earliest --- */
 
+/* When now enters a slot of the present turn of its level. */
+static uint64_t slot_begin_ms(const struct wheel *w, unsigned level, unsigned slot)
+{
+    unsigned shift = level * WHEEL_BITS;
+    uint64_t above = level + 1 == WHEEL_LEVELS ? 0 : ~UINT64_C(0) << (shift + WHEEL_BITS);
+    return (w->now_ms & above) | (uint64_t)slot << shift;
+}
+
+/* Of an occupied slot: the earliest time, or when it begins if that takes too long to find. A client
+ * may fill one, for 4 hours of a day to come, with as many orders as there are, and pay the earliest
+ * again and again. */
 static uint64_t slot_earliest_ms(const struct wheel *w, unsigned level, unsigned slot)
 {
     const struct link *head = &w->slots[level][slot];
     uint64_t earliest_ms = time_of(head->next);
     if (bit_get(w->unsorted[level], slot)) {
+        unsigned looks = 0;
         for (const struct link *l = head->next; l != head; l = l->next) {
+            if (looks++ == WHEEL_LOOKS) {
+                return slot_begin_ms(w, level, slot);
+            }
             uint64_t time_ms = time_of(l);
             earliest_ms = time_ms < earliest_ms ? time_ms : earliest_ms;
         }
@@ -198,6 +213,18 @@ static uint64_t find_earliest_ms(const struct wheel *w)
         earliest_ms = held_ms < earliest_ms ? held_ms : earliest_ms;
     }
     return earliest_ms;
+}
+
+/* An order of this time is not in the wheel any more. */
+static void note_left(struct wheel *w, uint64_t time_ms)
+{
+    w->n--;
+    if (w->n == 0) {
+        w->earliest_known = true;
+        w->earliest_ms = UINT64_MAX;
+    } else if (w->earliest_known && time_ms == w->earliest_ms) {
+        w->earliest_known = false;
+    }
 }
 
 uint64_t wheel_next_ms(const struct wheel *w)
@@ -244,12 +271,9 @@ static bool hand_out(struct wheel *w, struct link *due, unsigned *budget)
         --*budget;
         struct link *l = head->next;
         assert(w->n > 0 && time_of(l) <= w->now_ms); /* never early */
-        if (w->earliest_known && time_of(l) == w->earliest_ms) {
-            w->earliest_known = false;
-        }
         slot_remove(w, l);
         link_append(due, l);
-        w->n--;
+        note_left(w, time_of(l));
     }
     return true;
 }
@@ -263,9 +287,7 @@ static bool enter_next_slot(struct wheel *w, uint64_t until_ms)
         if (slot == WHEEL_SLOTS) {
             continue;
         }
-        unsigned shift = level * WHEEL_BITS;
-        uint64_t above = level + 1 == WHEEL_LEVELS ? 0 : ~UINT64_C(0) << (shift + WHEEL_BITS);
-        uint64_t begin_ms = (w->now_ms & above) | (uint64_t)slot << shift;
+        uint64_t begin_ms = slot_begin_ms(w, level, slot);
         assert(begin_ms > w->now_ms);
         if (begin_ms > until_ms) {
             return false;
@@ -288,7 +310,7 @@ bool wheel_advance(struct wheel *w, uint64_t now_ms, struct link *due, unsigned 
         }
     } while (enter_next_slot(w, until_ms));
     w->now_ms = until_ms;
-    if (!w->earliest_known) {
+    if (!w->earliest_known || w->earliest_ms <= until_ms) { /* that slot is smaller now */
         w->earliest_ms = find_earliest_ms(w);
         w->earliest_known = true;
     }
@@ -328,9 +350,6 @@ void wheel_insert(struct wheel *w, struct order *o)
 void wheel_remove(struct wheel *w, struct order *o)
 {
     assert(w->n > 0 && !o->ready && !o->in_flight); /* other lists have the same link */
-    if (w->earliest_known && order_time_ms(o) == w->earliest_ms) {
-        w->earliest_known = false;
-    }
     slot_remove(w, &o->link);
-    w->n--;
+    note_left(w, order_time_ms(o));
 }

@@ -23,12 +23,13 @@
 #define WHEEL_BITS 8
 #define WHEEL_SLOTS (1u << WHEEL_BITS)
 #define WHEEL_LEVELS 8 /* times are 64 bits */
+#define WHEEL_LOOKS 1024u
 
 struct wheel {
     uint64_t now_ms;     /* everything before this has been handed out */
     uint64_t n;          /* orders in the wheel */
     unsigned cascading;  /* level whose slot at now_ms waits to be cascaded; 0 = none */
-    bool earliest_known; /* a memory for wheel_next_ms, so that it rarely searches a slot */
+    bool earliest_known; /* a memory of wheel_next_ms, so that it rarely searches a slot */
     uint64_t earliest_ms;
     uint64_t occupied[WHEEL_LEVELS][WHEEL_SLOTS / 64];
     uint64_t unsorted[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* slots that may be out of order of time */
@@ -45,9 +46,12 @@ void wheel_remove(struct wheel *w, struct order *o);
  * between, orders may be inserted and removed. Each order costs at most WHEEL_LEVELS of `max` in
  * its life. Never goes back in time: a now_ms before w->now_ms counts as that. */
 bool wheel_advance(struct wheel *w, uint64_t now_ms, struct link *due, unsigned max);
-/* The exact earliest time of an order in the wheel, or UINT64_MAX when empty. May be <= now.
- * O(1) after an advance that returned true, until that earliest order is removed; then it may
- * search one slot. */
+/* The earliest time of an order in the wheel, or UINT64_MAX when empty. May be <= now. Where the first slot
+ * that is occupied holds more than WHEEL_LOOKS orders that came out of order of time, a time from which
+ * on an advance makes that slot smaller, before all of theirs and after the last advance: who waits for
+ * it, advances and asks again is never late.
+ * O(1) after an advance that returned true, until the earliest order is removed; then it may look at
+ * WHEEL_LOOKS orders. */
 uint64_t wheel_next_ms(const struct wheel *w);
 
 #endif

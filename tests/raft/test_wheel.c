@@ -198,6 +198,42 @@ static void a_closing_order_comes_at_its_next_attempt(void **state)
     order_free(NULL, o);
 }
 
+/* Who pays the earliest of a million that came in the wrong order must not have all of them looked at. */
+static void a_full_slot_out_of_order_is_not_searched_and_who_waits_is_never_late(void **state)
+{
+    enum { ORDERS = 5000, PAID = 100, LEVEL_3 = 24 };
+    static struct order *orders[ORDERS];
+    const uint64_t last_ms = (((NOW + 24 * HOUR) >> LEVEL_3) << LEVEL_3) + ORDERS * 1000;
+    struct wheel w;
+    struct link due;
+    unsigned left = ORDERS, steps = 0;
+    (void)state;
+    link_head_init(&due);
+    wheel_init(&w, NOW);
+    for (unsigned i = 0; i < ORDERS; i++) { /* all in one slot, the earliest is the last */
+        orders[i] = make(last_ms - i * 1000);
+        wheel_insert(&w, orders[i]);
+    }
+    for (unsigned i = 0; i < PAID; i++) {
+        left--;
+        wheel_remove(&w, orders[left]);
+        order_free(NULL, orders[left]);
+        assert_int_equal(wheel_next_ms(&w) & ((1u << LEVEL_3) - 1), 0); /* where it begins */
+        assert_in_range(wheel_next_ms(&w), NOW + 1, order_time_ms(orders[left - 1]));
+    }
+    for (; left > 0; steps++) {
+        uint64_t next_ms = wheel_next_ms(&w);
+        assert_in_range(next_ms, w.now_ms + 1, order_time_ms(orders[left - 1]));
+        assert_true(wheel_advance(&w, next_ms, &due, UNLIMITED));
+        for (struct order *o; (o = take(&due)) != NULL; order_free(NULL, o)) {
+            assert_ptr_equal(o, orders[--left]);
+            assert_true(order_time_ms(o) == next_ms);
+        }
+    }
+    assert_in_range(steps, ORDERS - PAID + 1, ORDERS - PAID + WHEEL_SLOTS);
+    assert_true(wheel_next_ms(&w) == UINT64_MAX);
+}
+
 /* A million orders for the same midnight must not stop the loop, nor be handed out twice. */
 static void orders_of_one_millisecond_come_in_bounded_calls_in_order_of_insertion(void **state)
 {
@@ -516,6 +552,7 @@ int main(void)
         cmocka_unit_test(an_advance_to_a_time_before_now_does_not_go_back),
         cmocka_unit_test(what_is_handed_out_goes_behind_what_is_in_the_list),
         cmocka_unit_test(a_closing_order_comes_at_its_next_attempt),
+        cmocka_unit_test(a_full_slot_out_of_order_is_not_searched_and_who_waits_is_never_late),
         cmocka_unit_test(orders_of_one_millisecond_come_in_bounded_calls_in_order_of_insertion),
         cmocka_unit_test(an_order_inserted_while_its_slot_cascades_waits_its_turn),
         cmocka_unit_test(orders_inserted_after_their_time_still_come_in_order_of_time),
