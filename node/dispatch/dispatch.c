@@ -457,8 +457,8 @@ static void dispatch_gather_from(struct dispatch *d, struct dispatch_round *r, u
         if (l->run + 1 != d->run) {
             l->linger_us = 0; /* there was nothing ready in between */
         }
-        l->run = d->run;
         lane_follow(l, &m->routes[slot], r->now_us);
+        l->run = d->run;
         r->contenders += l->inflight == 0;
         r->slots[r->n++] = slot;
     }

@@ -133,6 +133,37 @@ static void a_batch_lingers_to_fill_and_no_longer(void **state)
     desk_close(&t);
 }
 
+static void set_paused(struct desk *t, bool paused)
+{
+    desk_apply(t,
+               (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                                  .id = desk_text("r"),
+                                  .paused = paused},
+               ORDERSCHED_OK);
+    desk_run(t);
+}
+
+static void a_batch_lingers_anew_after_a_pause(void **state)
+{
+    struct desk t;
+
+    (void)state;
+    desk_open(&t, 1000);
+    desk_epoch(&t);
+    desk_put(&t, "r", (struct route_settings){.window = 100, .batch = 3, .linger_ms = 50});
+    desk_order(&t, "r", "a", 10);
+    desk_pass(&t, 10);
+    desk_run(&t);
+    assert_int_equal(desk_wake_in_ms(&t), 50);
+    set_paused(&t, true);
+    assert_int_equal(desk_wake_in_ms(&t), UINT64_MAX);
+    t.now_ms += 100;
+    set_paused(&t, false);
+    assert_int_equal(t.receiver.n_started, 0);
+    assert_int_equal(desk_wake_in_ms(&t), 50);
+    desk_close(&t);
+}
+
 /* --- batches that fail as a whole --- */
 
 /* End the request that was started first of those under way, all of it in this way. */
@@ -307,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_no_larger_than_the_window_and_waits_for_a_full_one),
         cmocka_unit_test(each_of_a_batch_has_its_own_outcome),
         cmocka_unit_test(a_batch_lingers_to_fill_and_no_longer),
+        cmocka_unit_test(a_batch_lingers_anew_after_a_pause),
         cmocka_unit_test(a_batch_that_is_too_large_is_halved_at_once_down_to_singles),
         cmocka_unit_test(an_order_that_fails_its_batches_fails_alone_in_the_end),
         cmocka_unit_test(others_are_not_put_together_with_those_under_suspicion),
