@@ -143,18 +143,13 @@ static uint64_t scheduler_sleep_us(struct scheduler *s, uint64_t next_ms, uint64
     return sleep_us;
 }
 
-uint64_t scheduler_run(struct scheduler *s)
-{
-    if (!s->running && !s->closing) {
-        reader_turn(&s->reader);
-    }
-    return scheduler_run_on(s);
-}
-
-uint64_t scheduler_run_on(struct scheduler *s)
+static uint64_t scheduler_go(struct scheduler *s, bool turn_begins)
 {
     if (s->running || s->closing) {
         return SCHEDULER_IDLE_US;
+    }
+    if (turn_begins) {
+        reader_turn(&s->reader);
     }
     s->running = true;
     s->again = false;
@@ -169,4 +164,14 @@ uint64_t scheduler_run_on(struct scheduler *s)
     scheduler_transfer_if_outvoted(s, now_us);
     s->running = false;
     return scheduler_sleep_us(s, next_ms, now_us);
+}
+
+uint64_t scheduler_run(struct scheduler *s)
+{
+    return scheduler_go(s, true);
+}
+
+uint64_t scheduler_run_on(struct scheduler *s)
+{
+    return scheduler_go(s, false);
 }

@@ -23,11 +23,6 @@ static void write_lateness(struct buffer *b, const struct lateness *l)
     }
 }
 
-static uint64_t ready_of(const struct route *r)
-{
-    return (uint64_t)r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY];
-}
-
 static void write_row(struct buffer *b, const char *name, uint64_t inflight, uint64_t ready,
                       uint64_t window, uint64_t silent_ms, const struct lateness *l)
 {
@@ -58,7 +53,7 @@ static void write_first_row(struct scheduler *s, struct buffer *b)
     uint64_t ready = 0;
 
     for (uint32_t i = 0; i < m->n_routes; i++) {
-        ready += m->routes[i].used ? ready_of(&m->routes[i]) : 0;
+        ready += m->routes[i].used ? route_count_ready(&m->routes[i]) : 0;
     }
     write_row(b, "", s->dispatch.inflight.used, ready, s->dispatch.inflight.max, 0,
               s->dispatch.lateness);
@@ -70,7 +65,7 @@ static void write_route_row(struct scheduler *s, uint32_t slot, uint64_t now_us,
     const struct route *r = &s->machine.routes[slot];
     uint64_t closed_us = pace_closed_until_us(&l->pace, now_us);
 
-    write_row(b, r->name, l->inflight, ready_of(r), pace_window(&l->pace),
+    write_row(b, r->name, l->inflight, route_count_ready(r), pace_window(&l->pace),
               closed_us > now_us ? (closed_us - now_us + 999) / 1000 : 0, l->lateness);
 }
 

@@ -243,7 +243,7 @@ static void sample_route(struct scheduler *s, uint32_t slot, uint64_t now_us,
     out->paused = r->paused;
     out->orders = r->orders;
     out->dead = r->dead;
-    out->ready = (uint64_t)r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY];
+    out->ready = route_count_ready(r);
     out->active = false;
     sample_lane(s, slot, now_us, out);
     out->measured = m != NULL && strcmp(m->routes[slot].name, r->name) == 0;

@@ -201,8 +201,7 @@ static uint64_t check_routes(const struct machine *m, const struct census *c)
 
         CHECK(r->orders == c->of_route[i] && r->dead == c->dead_of_route[i]);
         bool listed = (m->ready_routes[i / 64] >> i % 64 & 1) != 0;
-        CHECK(listed ==
-              (r->used && r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY] > 0));
+        CHECK(listed == (r->used && route_count_ready(r) > 0));
         if (!r->used) {
             CHECK(r->orders == 0 && !r->bytes);
             continue;

@@ -126,10 +126,9 @@ void machine_index_add(struct machine *m, struct order *o, struct store_place pl
 /* A ready list of the route has changed. */
 static void note_ready(struct machine *m, uint16_t slot)
 {
-    const struct route *r = &m->routes[slot];
     uint64_t bit = UINT64_C(1) << slot % 64;
 
-    if (r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY] > 0) {
+    if (route_count_ready(&m->routes[slot]) > 0) {
         m->ready_routes[slot / 64] |= bit;
     } else {
         m->ready_routes[slot / 64] &= ~bit;

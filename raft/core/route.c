@@ -90,6 +90,11 @@ enum route_ready route_ready_of(const struct order *o)
     return o->extra && o->extra->attempts > 0 ? ROUTE_READY_RETRY : ROUTE_READY_FIRST;
 }
 
+uint64_t route_count_ready(const struct route *r)
+{
+    return (uint64_t)r->n_ready[ROUTE_READY_FIRST] + r->n_ready[ROUTE_READY_RETRY];
+}
+
 void route_ready_append(struct route *r, struct order *o)
 {
     enum route_ready which = route_ready_of(o);

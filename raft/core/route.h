@@ -47,6 +47,8 @@ void route_set(struct route *r, const struct route_settings *settings);
  * not the same again. A public key stands for the signing key that it is of, which the route must have. */
 void route_rotate(struct route *r, struct slice secret, uint32_t keep);
 
+/* In both ready lists, whether it is paused or not. */
+uint64_t route_count_ready(const struct route *r);
 /* The ready list that an order belongs in when its time has come. */
 enum route_ready route_ready_of(const struct order *o);
 void route_ready_append(struct route *r, struct order *o);

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../../client/base/descriptors.h"
 #include "../../node/api/api.h"
 #include "../support/random.h"
 
@@ -527,23 +528,9 @@ static void too_many_bytes_at_once_are_busy(void **state)
     stage_free(t);
 }
 
-/* Clients come faster than their ends are seen: more than the 1,024 that a shell gives. */
-#define DESCRIPTORS 16384
-
-static void have_descriptors(void)
-{
-    struct rlimit limit;
-
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    if (limit.rlim_cur < DESCRIPTORS) {
-        limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    }
-}
-
 int main(void)
 {
-    have_descriptors();
+    (void)descriptors_raise(); /* clients come faster than their ends are seen */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_client_gets_the_answers_to_its_own_messages),
         cmocka_unit_test(clients_that_leave_take_no_slot_with_them),

@@ -99,15 +99,21 @@ static void each_of_a_batch_has_its_own_outcome(void **state)
     desk_close(&t);
 }
 
+/* A route that waits 50 ms for batches of 3, and an order for it in 10 ms. */
+static void open_lingering(struct desk *t)
+{
+    desk_open(t, 1000);
+    desk_epoch(t);
+    desk_put(t, "r", (struct route_settings){.window = 100, .batch = 3, .linger_ms = 50});
+    desk_order(t, "r", "a", 10);
+}
+
 static void a_batch_lingers_to_fill_and_no_longer(void **state)
 {
     struct desk t;
 
     (void)state;
-    desk_open(&t, 1000);
-    desk_epoch(&t);
-    desk_put(&t, "r", (struct route_settings){.window = 100, .batch = 3, .linger_ms = 50});
-    desk_order(&t, "r", "a", 10);
+    open_lingering(&t);
     desk_order(&t, "r", "b", 30);
     desk_pass(&t, 10);
     desk_run(&t);
@@ -133,32 +139,21 @@ static void a_batch_lingers_to_fill_and_no_longer(void **state)
     desk_close(&t);
 }
 
-static void set_paused(struct desk *t, bool paused)
-{
-    desk_apply(t,
-               (struct operation){.code = OPERATION_ROUTE_PAUSE,
-                                  .id = desk_text("r"),
-                                  .paused = paused},
-               ORDERSCHED_OK);
-    desk_run(t);
-}
-
 static void a_batch_lingers_anew_after_a_pause(void **state)
 {
     struct desk t;
 
     (void)state;
-    desk_open(&t, 1000);
-    desk_epoch(&t);
-    desk_put(&t, "r", (struct route_settings){.window = 100, .batch = 3, .linger_ms = 50});
-    desk_order(&t, "r", "a", 10);
+    open_lingering(&t);
     desk_pass(&t, 10);
     desk_run(&t);
     assert_int_equal(desk_wake_in_ms(&t), 50);
-    set_paused(&t, true);
+    desk_pause(&t, "r", true);
+    desk_run(&t);
     assert_int_equal(desk_wake_in_ms(&t), UINT64_MAX);
     t.now_ms += 100;
-    set_paused(&t, false);
+    desk_pause(&t, "r", false);
+    desk_run(&t);
     assert_int_equal(t.receiver.n_started, 0);
     assert_int_equal(desk_wake_in_ms(&t), 50);
     desk_close(&t);

@@ -280,17 +280,14 @@ static void a_paused_route_keeps_its_due_orders(void **state)
     desk_orders(&t, "r", 10);
     desk_pass(&t, 100);
     desk_run(&t);
-    desk_apply(
-        &t, (struct operation){.code = OPERATION_ROUTE_PAUSE, .id = desk_text("r"), .paused = true},
-        ORDERSCHED_OK);
+    desk_pause(&t, "r", true);
     desk_end_all(&t, OUTCOME_EXPIRED); /* what was under way ends as ever */
     desk_commit(&t);
     desk_pass(&t, 3600000);
     desk_run(&t);
     assert_int_equal(t.receiver.n_held, 0);
     assert_int_equal(t.machine.stored.closing, 6);
-    desk_apply(&t, (struct operation){.code = OPERATION_ROUTE_PAUSE, .id = desk_text("r")},
-               ORDERSCHED_OK);
+    desk_pause(&t, "r", false);
     desk_run(&t);
     assert_int_equal(t.receiver.n_held, 4);
     desk_close(&t);

@@ -112,6 +112,15 @@ void desk_put(struct desk *t, const char *name, struct route_settings settings)
                ORDERSCHED_OK);
 }
 
+void desk_pause(struct desk *t, const char *name, bool paused)
+{
+    desk_apply(t,
+               (struct operation){.code = OPERATION_ROUTE_PAUSE,
+                                  .id = desk_text(name),
+                                  .paused = paused},
+               ORDERSCHED_OK);
+}
+
 void desk_route(struct desk *t, const char *name, const char *url, uint32_t window)
 {
     desk_put(t, name,

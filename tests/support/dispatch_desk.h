@@ -31,6 +31,7 @@ void desk_close(struct desk *t);
 void desk_apply(struct desk *t, struct operation op, int expected);
 /* A route with these settings; a URL and retries where they name none. */
 void desk_put(struct desk *t, const char *name, struct route_settings settings);
+void desk_pause(struct desk *t, const char *name, bool paused);
 void desk_route(struct desk *t, const char *name, const char *url, uint32_t window);
 void desk_order(struct desk *t, const char *route, const char *id, uint64_t delay_ms);
 /* n orders "ROUTE-I", due in a millisecond. */
