@@ -48,8 +48,8 @@ struct client_nng {
     bool buried;           /* nng has closed all sockets */
     bool abandoned;        /* nobody waits for that any more */
     pthread_cond_t change; /* of `out` or `buried` */
+    bool unheard;          /* likewise: an answer was awaited no longer, and may come yet */
     struct attempt *taken; /* the report our caller is reading */
-    bool unheard;          /* an answer was awaited no longer, and may come yet */
     struct client_socket sockets[CLIENT_ENDPOINTS_MAX];
 };
 
@@ -127,6 +127,11 @@ static void attempt_link(struct attempt **list, struct attempt *a)
     *list = a;
 }
 
+static bool attempt_was_sent(const struct attempt *a)
+{
+    return a->aio != NULL && atomic_load(&a->phase) == ATTEMPT_WAITING;
+}
+
 /* Hand the ended attempt to our thread. The last touch of it on any other one. */
 static void attempt_done(struct attempt *a)
 {
@@ -134,6 +139,9 @@ static void attempt_done(struct attempt *a)
 
     pthread_mutex_lock(&t->shared.mutex);
     bool closing = t->shared.closing;
+    if (a->error != 0 && attempt_was_sent(a)) {
+        t->unheard = true; /* noted here: the end may come before it is taken */
+    }
     if (!closing) {
         a->next_done = NULL;
         *t->done_last = a;
@@ -366,9 +374,7 @@ bool client_nng_take(struct client_nng *t, struct client_nng_report *report, uin
         report->data = nng_msg_body(a->answer);
         report->len = nng_msg_len(a->answer);
     } else {
-        bool sent = a->aio != NULL && atomic_load(&a->phase) == ATTEMPT_WAITING;
-        t->unheard = t->unheard || sent;
-        report->failure = !sent                       ? CLIENT_UNSENT
+        report->failure = !attempt_was_sent(a)        ? CLIENT_UNSENT
                           : a->error == NNG_ETIMEDOUT ? CLIENT_SILENT
                                                       : CLIENT_LOST;
         if (a->error == NNG_ETIMEDOUT && client_socket_is_silent(s, now_ms)) {
@@ -403,13 +409,14 @@ static void client_nng_drain(struct client_nng *t)
 {
     uint64_t until_ms = clocks_running_ms() + NNG_DRAIN_MS;
     uint64_t quiet_ms = clocks_running_ms() + NNG_QUIET_MS;
-    struct client_owed owed = {.answers = t->unheard};
+    struct client_owed owed = {0};
     uint64_t received = 0;
 
     for (unsigned i = 0; i < CLIENT_ENDPOINTS_MAX; i++) {
         socket_abort_sending(&t->sockets[i]);
     }
     pthread_mutex_lock(&t->shared.mutex);
+    owed.answers = t->unheard;
     while ((t->out > 0 || owed.answers > 0) && clocks_running_ms() < quiet_ms) {
         struct timespec until = clocks_in_ms(CLOCK_MONOTONIC, NNG_LOOK_MS);
         (void)pthread_cond_timedwait(&t->change, &t->shared.mutex, &until);
