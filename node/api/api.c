@@ -97,7 +97,7 @@ static unsigned slot_weight(const struct api_slot *slot)
 }
 
 /* Some 30 us each: a thousand of them, which one address may have in hand, would keep a payment from the log for as
- * long as they take all together. */
+ * long as they take all together. A payment inside such a message waits with it. */
 static enum api_rank slot_rank(const struct api_slot *slot)
 {
     const struct inbound *in = &slot->in;
@@ -146,14 +146,21 @@ static unsigned api_receive(struct api *a, enum api_rank rank, unsigned left)
     return left;
 }
 
+static bool api_has_rest(const struct api *a)
+{
+    return a->taken[API_LIGHT] != NULL || a->taken[API_HEAVY] != NULL;
+}
+
 static void api_arrived_cb(void *arg)
 {
     struct api *a = arg;
+    bool had_rest = api_has_rest(a);
     unsigned left = api_receive(a, API_LIGHT, API_ARRIVALS);
 
-    left = api_receive(a, API_HEAVY, left > API_ARRIVALS_HEAVY ? left : API_ARRIVALS_HEAVY);
-    if (a->taken[API_LIGHT] != NULL || a->taken[API_HEAVY] != NULL || left == 0) {
-        wakeup_send(&a->arrived); /* the rest in the next turn */
+    (void)api_receive(a, API_HEAVY, left > API_ARRIVALS_HEAVY ? left : API_ARRIVALS_HEAVY);
+    /* The rest in the next turn; and what had come behind a rest: its wake-up was this one. */
+    if (had_rest || api_has_rest(a)) {
+        wakeup_send(&a->arrived);
     }
 }
 

@@ -200,6 +200,45 @@ static void payments_and_single_reads_do_not_wait_behind_messages_of_many_reads(
     api_bench_close(t);
 }
 
+static void wait_in_hand(struct api_bench *t, unsigned n)
+{
+    while (api_bench_load(t).in_hand != n) {
+        usleep(1000);
+    }
+}
+
+/* Its wake-up is one with that for the rest. */
+static void what_comes_while_a_rest_waits_is_passed_on_behind_it(void **state)
+{
+    struct api_bench *t = api_bench_open((struct api_config){.slots = 4096});
+    int fds[10], late;
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        fds[i] = api_client_dial(t);
+    }
+    late = api_client_dial(t);
+    for (unsigned i = 0; i < 10; i++) {
+        api_client_ask_to_read_much(fds[i], i, 10, 100);
+    }
+    wait_in_hand(t, 100);
+    uv_run(&t->loop, UV_RUN_ONCE);
+    unsigned rest = 100 - (unsigned)t->n_received;
+    assert_in_range(rest, 1, 50);
+    wait_in_hand(t, rest);
+    api_client_ask_to_read_much(late, 10, 1, 100);
+    wait_in_hand(t, rest + 1);
+    for (unsigned i = 0; i < 3; i++) { /* turns that do not wait */
+        uv_run(&t->loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(t->n_received, 101);
+    for (unsigned i = 0; i < 10; i++) {
+        close(fds[i]);
+    }
+    close(late);
+    api_bench_close(t);
+}
+
 static void reads_of_who_has_gone_are_dropped_where_they_wait(void **state)
 {
     struct api_bench *t = api_bench_open((struct api_config){.slots = 16});
@@ -326,6 +365,7 @@ int main(void)
         cmocka_unit_test(one_that_leaves_while_it_is_not_read_from_is_noticed),
         cmocka_unit_test(reads_leave_slots_to_payments_and_to_other_addresses),
         cmocka_unit_test(payments_and_single_reads_do_not_wait_behind_messages_of_many_reads),
+        cmocka_unit_test(what_comes_while_a_rest_waits_is_passed_on_behind_it),
         cmocka_unit_test(reads_of_who_has_gone_are_dropped_where_they_wait),
         cmocka_unit_test(too_many_bytes_of_reads_that_wait_are_busy),
         cmocka_unit_test(who_does_not_take_its_answers_is_not_read_from_until_it_does),
