@@ -48,7 +48,7 @@ struct client_nng {
     bool buried;           /* nng has closed all sockets */
     bool abandoned;        /* nobody waits for that any more */
     pthread_cond_t change; /* of `out` or `buried` */
-    bool unheard;          /* likewise: an answer was awaited no longer, and may come yet */
+    bool unheard;          /* under the mutex: an answer was awaited no longer, and may come yet */
     struct attempt *taken; /* the report our caller is reading */
     struct client_socket sockets[CLIENT_ENDPOINTS_MAX];
 };
