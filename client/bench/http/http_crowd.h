@@ -31,6 +31,7 @@ struct http_crowd {
     int poll_fd;
     pthread_t thread;
     atomic_bool stopping;
+    atomic_bool there; /* one of them got as far as its kind gets */
     uint64_t requests; /* begun */
     /* To be read when it has been stopped. */
     uint64_t opened;   /* connections */
@@ -42,6 +43,9 @@ struct http_crowd {
 
 /* 0, or -1: no thread, memory or descriptors. */
 int http_crowd_start(struct http_crowd *c, const struct http_crowd_config *config);
+/* Waits `ms`, and then until one of them got as far as its kind gets: an answer, a whole request of those that
+ * read none, a connection of those that end none. Not longer than `most_ms`. */
+void http_crowd_gather(const struct http_crowd *c, unsigned ms, unsigned most_ms);
 void http_crowd_stop(struct http_crowd *c);
 
 #endif
