@@ -190,9 +190,10 @@ static int run_turn(struct hostile *h, const struct http_kind *kind, struct host
         if (http_crowd_start(&crowd, &config) != 0) {
             return bench_out_of_memory();
         }
-        http_crowd_gather(&crowd, GATHER_MS, GATHER_MOST_MS);
-    } else {
-        clocks_sleep_ms(GATHER_MS);
+    }
+    clocks_sleep_ms(GATHER_MS);
+    if (kind != NULL) {
+        http_crowd_await(&crowd, GATHER_MOST_MS);
     }
     bool watched = witness_start(&witness);
     int rv = run_honest(h, (unsigned)leader, t);

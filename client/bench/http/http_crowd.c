@@ -148,14 +148,6 @@ static void crowd_wake(struct http_crowd *c, uint64_t now_ms, unsigned may_open)
     }
 }
 
-static bool crowd_is_there(const struct http_crowd *c)
-{
-    if (c->config.request == NULL || c->config.drip_ms > 0) {
-        return c->opened > 0;
-    }
-    return c->config.deaf ? c->sent > 0 : c->answered > 0;
-}
-
 static void *crowd_thread(void *arg)
 {
     struct http_crowd *c = arg;
@@ -177,9 +169,6 @@ static void *crowd_thread(void *arg)
             if (m->c.fd >= 0) {
                 member_serve(c, m, events[i].events, now_ms);
             }
-        }
-        if (crowd_is_there(c)) {
-            atomic_store(&c->there, true);
         }
     }
     return NULL;
@@ -213,12 +202,19 @@ int http_crowd_start(struct http_crowd *c, const struct http_crowd_config *confi
     return 0;
 }
 
-void http_crowd_gather(const struct http_crowd *c, unsigned ms, unsigned most_ms)
+static bool crowd_is_there(const struct http_crowd *c)
+{
+    if (c->config.request == NULL || c->config.drip_ms > 0) {
+        return c->opened > 0;
+    }
+    return c->config.deaf ? c->sent > 0 : c->answered > 0;
+}
+
+void http_crowd_await(const struct http_crowd *c, unsigned most_ms)
 {
     uint64_t until_ms = clocks_running_ms() + most_ms;
 
-    clocks_sleep_ms(ms);
-    while (!atomic_load(&c->there) && clocks_running_ms() < until_ms) {
+    while (!crowd_is_there(c) && clocks_running_ms() < until_ms) {
         clocks_sleep_ms(10);
     }
 }

@@ -31,21 +31,20 @@ struct http_crowd {
     int poll_fd;
     pthread_t thread;
     atomic_bool stopping;
-    atomic_bool there; /* one of them got as far as its kind gets */
-    uint64_t requests; /* begun */
+    uint64_t requests;             /* begun */
+    atomic_uint_fast64_t opened;   /* connections */
+    atomic_uint_fast64_t sent;     /* requests, whole */
+    atomic_uint_fast64_t answered; /* and of these `refused` */
     /* To be read when it has been stopped. */
-    uint64_t opened;   /* connections */
-    uint64_t closed;   /* of those, by the node */
-    uint64_t sent;     /* requests, whole */
-    uint64_t answered; /* ...and refused: a status of 400 or more */
-    uint64_t refused;
+    uint64_t closed;  /* connections, by the node */
+    uint64_t refused; /* with a status of 400 or more */
 };
 
 /* 0, or -1: no thread, memory or descriptors. */
 int http_crowd_start(struct http_crowd *c, const struct http_crowd_config *config);
-/* Waits `ms`, and then until one of them got as far as its kind gets: an answer, a whole request of those that
- * read none, a connection of those that end none. Not longer than `most_ms`. */
-void http_crowd_gather(const struct http_crowd *c, unsigned ms, unsigned most_ms);
+/* Waits, for `most_ms` at most, until one of them got as far as its kind gets: an answer, a whole request of those
+ * that read none, a connection of those that end none. */
+void http_crowd_await(const struct http_crowd *c, unsigned most_ms);
 void http_crowd_stop(struct http_crowd *c);
 
 #endif
