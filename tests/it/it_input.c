@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
+#include <endian.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,30 +56,54 @@ static void expect_service(struct world *w)
     assert_int_equal(ordersched_get(w->client, "nobody", &answer), ORDERSCHED_NOT_FOUND);
 }
 
-/* Send raw bytes as one nng message; returns the answer's error, or -1 when none came. */
+static int connect_to(unsigned port)
+{
+    int fd = connect_to_port(port);
+
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static bool hear(int fd, void *memory, size_t len)
+{
+    errno = 0;
+    return recv(fd, memory, len, MSG_WAITALL) == (ssize_t)len;
+}
+
+/* Send these bytes as one message, as an nng REQ socket does; returns the answer's error, or -1 when the node closed
+ * the connection instead. Not by nng: by its code, 1.5.2 can wait for ever for its own end when a node closes a connection on
+ * which it is still sending (tcptran_pipe_send_cb goes on with a stopped aio; see client_nng.h). */
 static int send_message(struct world *w, const void *data, size_t len, struct answer *answer,
                         uint8_t *memory, size_t memory_len)
 {
-    char url[64];
-    nng_socket socket;
-    void *got;
-    size_t got_len;
+    static const uint8_t greeting[] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    static const struct timeval patience = {.tv_sec = 60};
+    struct {
+        uint64_t len;
+        uint8_t number[4];
+    } __attribute__((packed)) head = {htobe64(4 + len), {0x80, 0, 0, 1}}, heard;
+    int fd = connect_to(w->cluster.nodes[0].port + 1);
     int error = -1;
 
-    snprintf(url, sizeof url, "tcp://127.0.0.1:%u", w->cluster.nodes[0].port + 1);
-    assert_int_equal(nng_req0_open(&socket), 0);
-    nng_socket_set_ms(socket, NNG_OPT_RECVTIMEO, 1000);
-    nng_socket_set_ms(socket, NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-    assert_int_equal(nng_dial(socket, url, NULL, 0), 0);
-    assert_int_equal(nng_send(socket, (void *)data, len, 0), 0);
-    if (nng_recv(socket, &got, &got_len, NNG_FLAG_ALLOC) == 0) {
-        assert_true(got_len <= memory_len);
-        memcpy(memory, got, got_len);
-        nng_free(got, got_len);
-        assert_int_equal(answer_decode(memory, got_len, answer), ORDERSCHED_OK);
-        error = answer->error;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), 0);
+    assert_int_equal(send(fd, greeting, sizeof greeting, MSG_NOSIGNAL), sizeof greeting);
+    assert_true(hear(fd, &heard, sizeof greeting));
+    assert_int_equal(send(fd, &head, sizeof head, MSG_NOSIGNAL), sizeof head);
+    if (send(fd, data, len, MSG_NOSIGNAL) < 0) {
+        assert_true(errno == EPIPE || errno == ECONNRESET);
     }
-    nng_close(socket);
+    if (hear(fd, &heard, sizeof heard)) {
+        assert_memory_equal(heard.number, head.number, sizeof head.number);
+        uint64_t answer_len = be64toh(heard.len) - sizeof heard.number;
+        assert_true(answer_len <= memory_len);
+        assert_true(hear(fd, memory, answer_len));
+        assert_int_equal(answer_decode(memory, answer_len, answer), ORDERSCHED_OK);
+        error = answer->error;
+    } else {
+        assert_true(errno != EAGAIN); /* closed, and not only silent */
+    }
+    close(fd);
     return error;
 }
 
@@ -221,14 +245,6 @@ static void a_message_past_the_maximum_closes_its_connection_alone(void **state)
     assert_int_equal(error_of(*state, big, 2 * PROTOCOL_MESSAGE_MAX), -1);
     free(big);
     expect_service(*state);
-}
-
-static int connect_to(unsigned port)
-{
-    int fd = connect_to_port(port);
-
-    assert_true(fd >= 0);
-    return fd;
 }
 
 static void clients_that_say_nothing_or_garbage_disturb_nobody(void **state)
