@@ -145,7 +145,7 @@ static bool batcher_ready(const struct batcher *b)
         return b->open && b->alone == BATCHER_WAITS_ALONE;
     }
     if (!b->open || !anything || b->inflight >= BATCHER_ENTRIES_MAX ||
-        b->inflight_operations >= BATCHER_FLIGHT_OPERATIONS) {
+        b->inflight_operations > BATCHER_FLIGHT_OPERATIONS - BATCHER_ENTRY_OPERATIONS) {
         return false;
     }
     return b->inflight < BATCHER_ENTRIES_EAGER || MUTANT(HAZARD_GROUPED_APPLY) ||

@@ -12,9 +12,9 @@
  * Who asks stands in front of the operations of a message, unless it is who asked for those before
  * it (docs/roles.md). An entry begins with nobody.
  *
- * Bounds: BATCHER_ENTRIES_MAX entries in flight, and no further one once they hold
- * BATCHER_FLIGHT_OPERATIONS, as all of them may be committed, applied and answered in one round of
- * the loop. An entry takes operations of our own, then messages, until BATCHER_ENTRY_OPERATIONS,
+ * Bounds: BATCHER_ENTRIES_MAX entries in flight, with BATCHER_FLIGHT_OPERATIONS in all of them (and a word of who
+ * asks, where an entry is one full message), as all may be committed, applied and answered in one round of the loop.
+ * An entry takes operations of our own, then messages, until BATCHER_ENTRY_OPERATIONS,
  * BATCHER_ENTRY_BYTES or BATCHER_ENTRY_READS is reached (one message always); queued messages and
  * bytes are capped by the config (BUSY). Outcomes are bounded by the dispatcher's deliveries in
  * flight.
@@ -29,7 +29,7 @@
 #define BATCHER_ENTRIES_MAX 16
 #define BATCHER_ENTRIES_EAGER 2 /* up to here, propose whatever is there */
 #define BATCHER_ENTRY_OPERATIONS 1024
-#define BATCHER_FLIGHT_OPERATIONS 4096 /* with the one that passes it 5,119 at most */
+#define BATCHER_FLIGHT_OPERATIONS 4096
 #define BATCHER_ENTRY_BYTES (256u * 1024)
 #define BATCHER_ENTRY_READS 4096    /* messages with reads, 8 for each and 1 for 16 reads */
 #define BATCHER_FILL_OPERATIONS 128 /* above EAGER, wait until this much has gathered */

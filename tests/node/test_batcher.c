@@ -91,6 +91,39 @@ static void entries_in_flight_and_their_size_are_bounded(void **state)
     batcher_close(&t.batcher);
 }
 
+/* Whatever the messages' sizes: an entry that would pass the bound waits. */
+static void entries_in_flight_hold_no_more_than_so_many_operations(void **state)
+{
+    static const unsigned sizes[] = {513, 700, 1000, BATCHER_ENTRY_OPERATIONS - 1};
+    enum { N = 20 };
+    static struct message m[N];
+    struct bench t;
+
+    (void)state;
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        uint64_t operations = 0;
+        batcher_bench_init(&t, N, 1 << 24);
+        for (unsigned i = 0; i < N; i++) {
+            bench_message_init(&m[i], sizes[k], 0);
+            assert_true(batcher_submit(&t.batcher, &m[i].in));
+        }
+        batcher_pump(&t.batcher);
+        for (unsigned i = 0; i < t.n_proposed; i++) {
+            operations += batcher_bench_operations(&t, i);
+        }
+        assert_in_range(operations, BATCHER_FLIGHT_OPERATIONS / 2, BATCHER_FLIGHT_OPERATIONS);
+        batcher_end_leadership(&t.batcher, ORDERSCHED_NOT_LEADER, NULL);
+        while (t.n_settled < t.n_proposed) {
+            batcher_bench_lose(&t);
+        }
+        for (unsigned i = 0; i < N; i++) {
+            assert_int_equal(m[i].answers, 1);
+            bench_message_free(&m[i]);
+        }
+        batcher_close(&t.batcher);
+    }
+}
+
 static void no_more_than_so_many_entries_are_in_flight(void **state)
 {
     enum { N = BATCHER_ENTRIES_MAX + 4, EACH = BATCHER_FILL_OPERATIONS };
@@ -320,6 +353,7 @@ int main(void)
         cmocka_unit_test(an_idle_batcher_proposes_at_once),
         cmocka_unit_test(a_busy_batcher_lets_messages_gather),
         cmocka_unit_test(entries_in_flight_and_their_size_are_bounded),
+        cmocka_unit_test(entries_in_flight_hold_no_more_than_so_many_operations),
         cmocka_unit_test(no_more_than_so_many_entries_are_in_flight),
         cmocka_unit_test(a_full_queue_takes_no_more),
         cmocka_unit_test(losing_leadership_tells_the_queued_definite_and_the_proposed_unknown),
