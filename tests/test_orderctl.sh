@@ -305,6 +305,10 @@ expect "help of with" 0 'ORDERSCHED_ENDPOINTS' - $bench with --help
 expect "no orders to schedule" 2 - '--orders must be a number from 1' $bench schedule --orders 0
 expect "nobody outstanding" 2 - '--outstanding' $bench pay --outstanding 0
 expect "no rate" 2 - '--rate' $bench schedule --rate 0
+expect "by hand, many at once" 2 - 'leave out --outstanding' $bench schedule --by-hand --outstanding 2
+expect "by hand at a rate" 2 - 'leave out --outstanding' $bench schedule --by-hand --rate 5
+expect "by hand at somebody else's" 2 - 'a cluster of its own' \
+    $bench schedule --by-hand --endpoints 127.0.0.1:1
 expect "too many nodes" 2 - '--nodes must be a number from 1 to 9' $bench memory --nodes 10
 expect "kill nodes of somebody else" 2 - 'cluster of its own only' $bench restart --endpoints 127.0.0.1:1
 expect "kill leaders of somebody else" 2 - 'cluster of its own only' $bench failover --endpoints 127.0.0.1:1

@@ -1,11 +1,13 @@
 /* schedule.c - how many orders a second the cluster takes, and how many payments. */
+#include "by_hand.h"
 #include "commands.h"
-#include "measure/measure.h"
 
-enum { THROUGHPUT_PENDING = MEASURE_FLAGS };
+enum { THROUGHPUT_PENDING = MEASURE_FLAGS, THROUGHPUT_BY_HAND };
 
 static const struct flag schedule_flags[] = {
     {THROUGHPUT_PENDING, "pending", 0, "N", "orders that are pending before (0)"},
+    {THROUGHPUT_BY_HAND, "by-hand", 0, NULL,
+     "one at a time, without the client library: over a socket, with --tls by OpenSSL"},
     {0},
 };
 
@@ -25,6 +27,11 @@ static const struct measure_command pay_command = {
     .outstanding = 4096,
 };
 
+static bool throughput_by_hand(const struct measure *m)
+{
+    return m->command == &schedule_command && m->values[THROUGHPUT_BY_HAND] != NULL;
+}
+
 /* The run that is measured, with what the nodes use meanwhile. */
 static int throughput_run(struct measure *m, enum ordersched_operation_kind kind, uint64_t first,
                           const char *doing)
@@ -35,7 +42,8 @@ static int throughput_run(struct measure *m, enum ordersched_operation_kind kind
     struct engine_result result;
 
     bench_cluster_usage(&m->cluster, before);
-    int rv = measure_run(m, &config, doing, &result);
+    int rv = throughput_by_hand(m) ? by_hand_schedule(m, first, m->orders, &result)
+                                   : measure_run(m, &config, doing, &result);
     if (rv == 0) {
         bench_cluster_usage(&m->cluster, after);
         bench_row_take(&m->row, &result);
@@ -48,11 +56,28 @@ static int schedule_run(struct measure *m, uint64_t pending)
 {
     int rv = measure_load(m, pending);
 
-    if (m->cluster_config.tls) { /* goals of its own, beside the plain one's */
-        m->row.bench = "schedule_tls";
-    }
+    /* TLS has goals of its own, beside the plain one's. */
+    m->row.bench = throughput_by_hand(m)   ? (m->cluster_config.tls ? "by_hand_tls" : "by_hand")
+                   : m->cluster_config.tls ? "schedule_tls"
+                                           : m->row.bench;
     json_object_set_new(m->row.settings, "pending", json_integer((json_int_t)pending));
     return rv != 0 ? rv : throughput_run(m, ORDERSCHED_SCHEDULE, m->next, "scheduling");
+}
+
+/* By hand there is one connection with one call under way, and its cluster is our own. */
+static int by_hand_settle(struct measure *m)
+{
+    m->outstanding = 1;
+    if (m->values[MEASURE_ENDPOINTS] != NULL) {
+        return bench_usage("--by-hand needs a cluster of its own: leave out --endpoints", NULL);
+    }
+    if (m->values[MEASURE_OUTSTANDING] != NULL || m->values[MEASURE_CLIENTS] != NULL ||
+        m->values[MEASURE_RATE] != NULL) {
+        return bench_usage("--by-hand makes one call after the other: leave out --outstanding,"
+                           " --clients and --rate",
+                           NULL);
+    }
+    return 0;
 }
 
 int bench_schedule(int argc, char **argv)
@@ -66,6 +91,9 @@ int bench_schedule(int argc, char **argv)
     }
     if (!measure_count(&m, THROUGHPUT_PENDING, "--pending", 0, 0, 1000000000, &pending)) {
         return 2;
+    }
+    if (throughput_by_hand(&m) && (rv = by_hand_settle(&m)) != 0) {
+        return rv;
     }
     rv = measure_open(&m);
     return rv != 0 ? rv : measure_close(&m, schedule_run(&m, pending));

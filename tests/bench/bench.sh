@@ -89,6 +89,8 @@ measure 60 schedule --orders "$(size 1000000)"
 measure 60 schedule --orders "$(size 1000000)" --tls
 measure 60 schedule --orders "$(size 10000)" --outstanding 1
 measure 60 schedule --orders "$(size 10000)" --outstanding 1 --tls
+measure 60 schedule --orders "$(size 10000)" --by-hand
+measure 60 schedule --orders "$(size 10000)" --by-hand --tls
 measure 60 pay --orders "$(size 1000000)"
 if has fire; then
     measure 120 fire --orders "$(size 100000)" --over 20s

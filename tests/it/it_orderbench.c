@@ -52,6 +52,22 @@ static void schedule_gives_a_row_for_calls_one_at_a_time(void **state)
     json_decref(row);
 }
 
+/* Without the client library, in the clear and by OpenSSL. */
+static void schedule_gives_a_row_for_calls_by_hand(void **state)
+{
+    (void)state;
+    for (unsigned tls = 0; tls < 2; tls++) {
+        json_t *row = bench_run_row((const char *const[]){"schedule", "--by-hand", "--orders", "50",
+                                                          "-q", "-w", "json", tls ? "--tls" : NULL,
+                                                          NULL});
+        bench_run_expect_row(row, tls ? "by_hand_tls" : "by_hand", 3, 50);
+        bench_run_expect_latencies(row);
+        assert_true(bench_run_figure(json_object_get(row, "settings"), "outstanding") == 1);
+        assert_true(json_is_true(json_object_get(json_object_get(row, "settings"), "tls")) == tls);
+        json_decref(row);
+    }
+}
+
 static void an_open_loop_takes_as_long_as_its_rate_says(void **state)
 {
     json_t *row = bench_run_row((const char *const[]){"schedule", "--orders", "200", "--rate",
@@ -359,6 +375,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(schedule_gives_a_row_for_pipelined_calls),
         cmocka_unit_test(schedule_gives_a_row_for_calls_one_at_a_time),
+        cmocka_unit_test(schedule_gives_a_row_for_calls_by_hand),
         cmocka_unit_test(an_open_loop_takes_as_long_as_its_rate_says),
         cmocka_unit_test(pay_gives_a_row),
         cmocka_unit_test(memory_gives_bytes_for_each_order),
