@@ -116,16 +116,16 @@ static void by_hand_close(struct by_hand *h)
 
 /* ---- a call ---- */
 
-/* The message, whole. False: no memory, or the client has no time for its request id. */
-static bool write_request(struct by_hand *h, const struct measure *m, uint64_t number)
+/* The message, whole. ORDERSCHED_OK, NO_MEMORY, or UNREACHABLE: the client knows no time for its request id. */
+static int write_request(struct by_hand *h, const struct measure *m, uint64_t number)
 {
     const char *route = measure_engine(m, ORDERSCHED_SCHEDULE, number, 1).route;
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
     char id[BENCH_ID_SIZE];
     struct by_hand_head head = {0};
-
-    if (ordersched_request_id(m->client, m->timeout_ms, request_id) != ORDERSCHED_OK) {
-        return false;
+    int error = ordersched_request_id(m->client, m->timeout_ms, request_id);
+    if (error != ORDERSCHED_OK) {
+        return error;
     }
     bench_id(m->run, number, id);
     const struct operation op = {.code = OPERATION_SCHEDULE,
@@ -140,12 +140,12 @@ static bool write_request(struct by_hand *h, const struct measure *m, uint64_t n
     request_encode_head(&h->out, m->cluster_config.name, 0, 1);
     operation_encode(&h->out, &op);
     if (h->out.failed) {
-        return false;
+        return ORDERSCHED_NO_MEMORY;
     }
     head = (struct by_hand_head){htobe64(h->out.len - sizeof head.len),
                                  htobe32(0x80000000u | ++h->number)};
     memcpy(h->out.data, &head, sizeof head);
-    return true;
+    return ORDERSCHED_OK;
 }
 
 /* ORDERSCHED_OK, what the node answered, or UNKNOWN_OUTCOME when no good answer came. */
@@ -184,10 +184,8 @@ static int schedule_all(struct by_hand *h, struct measure *m, uint64_t first, ui
     *result = (struct engine_result){0};
     for (uint64_t i = 0; i < n; i++) {
         uint64_t began_us = clocks_running_us();
-        if (!write_request(h, m, first + i)) {
-            return bench_out_of_memory();
-        }
-        int error = exchange(h);
+        int error = write_request(h, m, first + i);
+        error = error == ORDERSCHED_OK ? exchange(h) : error;
         if (error != ORDERSCHED_OK) {
             return bench_explain(error, NULL, "scheduling by hand");
         }
