@@ -81,10 +81,11 @@ static int listening_socket(const struct sockaddr *address, bool v6_only, int ba
     if (fd < 0) {
         return uv_translate_sys_error(errno);
     }
+    /* Who is accepted over TCP has these bytes from here; over a Unix socket its own, the system's 208 KiB. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         (address->sa_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone) != 0) ||
-        (send_bytes > 0 && /* who is accepted has it from here */
+        (send_bytes > 0 &&
          setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof send_bytes) != 0) ||
         bind(fd, address, len) != 0 || listen(fd, backlog) != 0) {
         int rv = uv_translate_sys_error(errno);

@@ -20,7 +20,7 @@
 struct listening {
     uv_poll_t poll;
     uv_timer_t rest;
-    int send_bytes; /* of each connection that comes, in the kernel; 0: as many as it finds good */
+    int send_bytes; /* of each TCP connection that comes, in the kernel; 0: as many as it finds good */
     int fd;
     unsigned open; /* handles */
     /* A connection came: the descriptor is the callee's to close, or to give to uv_tcp_open().
