@@ -29,11 +29,11 @@ void clock_bed_end(struct clock_bed *b);
 /* With this delay, or, if that is 0, this deadline. What the client says. */
 int clock_bed_schedule(struct clock_bed *b, const char *id, uint64_t delay_ms,
                        uint64_t deadline_ms);
-/* This order is, or comes to be, delivered first between these, or a second later, as the receiver's
+/* This order is, or comes to be, delivered first between these, or up to five seconds later, as the receiver's
  * clock says. */
 void clock_bed_expect(const struct clock_bed *b, const char *id, uint64_t from_ms, uint64_t to_ms);
 /* Orders that are due in CLOCK_BED_DUE_MS are fired on time: by a delay, and, if `by_day`, half of them by a time
- * of day. None is so early, or a second late. */
+ * of day. None is so early, or more than five seconds late. */
 void clock_bed_fire(struct clock_bed *b, const char *prefix, bool by_day, unsigned early_ms);
 /* Each delivery was taken: none had to be repeated. */
 void clock_bed_expect_all_taken(const struct clock_bed *b);
