@@ -92,6 +92,7 @@ static bool set_unseen(struct linear_state *s, const struct linear_op *op, uint6
     s->deadline_ms = lowest_ms > at_least_ms ? lowest_ms : at_least_ms;
     s->highest_ms = add_ms(before_ms - 1, op->time_ms);
     s->delay_ms = op->time_ms;
+    s->now_ms = s->deadline_ms - op->time_ms; /* it was counted from no earlier moment */
     return s->deadline_ms <= s->highest_ms;
 }
 

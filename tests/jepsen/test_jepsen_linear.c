@@ -473,6 +473,25 @@ static void an_extend_never_leads_back(void **state)
     assert_int_equal(result_of(ops, 2, false), LINEAR_NO);
 }
 
+/* Seed 1796281546042243619 of the comparison: to lead no earlier than 8, two were counted from 6 or later. */
+static void an_extend_that_nobody_saw_tells_the_time(void **state)
+{
+    struct linear_op ops[] = {
+        op_at(LINEAR_SCHEDULE, 0, 1, ORDERSCHED_OK, ORDERSCHED_PENDING, 8),
+        op_at(LINEAR_EXTEND, 10, LINEAR_NEVER, 0, 0, 0),
+        op_at(LINEAR_EXTEND, 10, 11, ORDERSCHED_OK, ORDERSCHED_PENDING, 8),
+    };
+
+    (void)state;
+    ops[1].relative = ops[2].relative = true;
+    ops[1].time_ms = 2;
+    ops[2].version = 2; /* behind the other */
+    ops[2].time_ms = 3; /* counted from 5 */
+    assert_int_equal(result_of(ops, 3, false), LINEAR_NO);
+    ops[2].time_ms = 2; /* from 6 */
+    assert_int_equal(result_of(ops, 3, false), LINEAR_YES);
+}
+
 /* Seed 1795650675724911645 of the comparison. */
 static void a_decision_that_nobody_saw_was_before_the_deadline(void **state)
 {
@@ -534,6 +553,7 @@ int main(void)
         cmocka_unit_test(only_a_veto_pays_an_order_behind_its_deadline),
         cmocka_unit_test(an_extend_that_expects_a_version_meets_it),
         cmocka_unit_test(an_extend_never_leads_back),
+        cmocka_unit_test(an_extend_that_nobody_saw_tells_the_time),
         cmocka_unit_test(a_decision_that_nobody_saw_was_before_the_deadline),
         cmocka_unit_test(a_pay_is_bounded_by_the_time_that_others_saw),
         cmocka_unit_test(what_is_too_much_is_said_to_be_undecided),
