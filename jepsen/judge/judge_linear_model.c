@@ -120,6 +120,13 @@ static bool apply_schedule(struct linear_state *s, const struct linear_op *op, b
     return set_deadline(s, op, answered) && is_before_deadline(s);
 }
 
+/* An extend's new deadline had not come, as it is no earlier than the one before, which had not. Of one that nobody saw
+ * that is not known otherwise. */
+static bool is_to_come(const struct linear_state *s)
+{
+    return s->now_ms < s->deadline_ms;
+}
+
 /* Before the present deadline, and to none before it; of the version that is expected. */
 static bool apply_extend(struct linear_state *s, const struct linear_op *op, bool answered)
 {
@@ -132,13 +139,14 @@ static bool apply_extend(struct linear_state *s, const struct linear_op *op, boo
     s->version++;
     if (op->relative && !answered) {
         return set_unseen(s, op, before.deadline_ms,
-                          before.unseen ? before.highest_ms : before.deadline_ms);
+                          before.unseen ? before.highest_ms : before.deadline_ms) &&
+               is_to_come(s);
     }
     if (!set_deadline(s, op, answered)) {
         return false;
     }
     before.now_ms = s->now_ms; /* a delay may have been counted from later than the lowest time */
-    return s->deadline_ms >= before.deadline_ms && is_before_deadline(&before);
+    return s->deadline_ms >= before.deadline_ms && is_before_deadline(&before) && is_to_come(s);
 }
 
 /* Pay or cancel: decides a pending order; of one that is decided so already it is OK again. */

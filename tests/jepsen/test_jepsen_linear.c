@@ -492,6 +492,24 @@ static void an_extend_that_nobody_saw_tells_the_time(void **state)
     assert_int_equal(result_of(ops, 3, false), LINEAR_YES);
 }
 
+/* Seed 12043912 of the comparison. */
+static void an_extend_was_before_a_deadline_that_nobody_saw(void **state)
+{
+    struct linear_op ops[] = {
+        op_at(LINEAR_SCHEDULE, 0, LINEAR_NEVER, 0, 0, 0),
+        op_at(LINEAR_EXTEND, 0, LINEAR_NEVER, 0, 0, 0),
+        op_at(LINEAR_GET, 10, 11, ORDERSCHED_OK, ORDERSCHED_DEAD, 2),
+    };
+
+    (void)state;
+    ops[0].relative = true;
+    ops[0].time_ms = ops[1].time_ms = 2;
+    ops[2].version = 2; /* it was extended */
+    assert_int_equal(result_of(ops, 3, false), LINEAR_YES);
+    ops[1].now_min_ms = 3; /* to 2, at 3 or later */
+    assert_int_equal(result_of(ops, 3, false), LINEAR_NO);
+}
+
 /* Seed 1795650675724911645 of the comparison. */
 static void a_decision_that_nobody_saw_was_before_the_deadline(void **state)
 {
@@ -554,6 +572,7 @@ int main(void)
         cmocka_unit_test(an_extend_that_expects_a_version_meets_it),
         cmocka_unit_test(an_extend_never_leads_back),
         cmocka_unit_test(an_extend_that_nobody_saw_tells_the_time),
+        cmocka_unit_test(an_extend_was_before_a_deadline_that_nobody_saw),
         cmocka_unit_test(a_decision_that_nobody_saw_was_before_the_deadline),
         cmocka_unit_test(a_pay_is_bounded_by_the_time_that_others_saw),
         cmocka_unit_test(what_is_too_much_is_said_to_be_undecided),
