@@ -1,9 +1,9 @@
 /* by_hand.c - see by_hand.h. */
 #include "by_hand.h"
 
-#include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -14,8 +14,8 @@
 
 #include "../base/clocks.h"
 #include "../text/tls_flags.h"
-#include "../text/units.h"
 #include "../wire/certificate_name.h"
+#include "measure/flood.h"
 #include "measure/ids.h"
 
 #define LEADER_TIMEOUT_MS 10000
@@ -83,23 +83,14 @@ static bool by_hand_open(struct by_hand *h, const struct measure *m, const char 
     static const uint8_t greeting[] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
     const struct timeval patience = {.tv_sec = m->timeout_ms / 1000,
                                      .tv_usec = m->timeout_ms % 1000 * 1000};
-    struct sockaddr_in to = {.sin_family = AF_INET};
     uint8_t greeted[sizeof greeting];
-    char host[64];
-    unsigned port = 0;
     int on = 1;
 
-    if (!units_split_address(api, host, sizeof host, &port) ||
-        inet_pton(AF_INET, host, &to.sin_addr) != 1) {
-        return false;
-    }
-    to.sin_port = htons((uint16_t)port);
-    h->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    h->fd = flood_connect(api);
     return h->fd >= 0 &&
            setsockopt(h->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0 &&
            setsockopt(h->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
            setsockopt(h->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-           connect(h->fd, (struct sockaddr *)&to, sizeof to) == 0 &&
            (!m->cluster_config.tls || shake_hands(h, m->cluster_config.name)) &&
            say(h, greeting, sizeof greeting) && hear(h, greeted, sizeof greeted);
 }
@@ -117,27 +108,28 @@ static void by_hand_close(struct by_hand *h)
 /* ---- a call ---- */
 
 /* The message, whole. ORDERSCHED_OK, NO_MEMORY, or UNREACHABLE: the client knows no time for its request id. */
-static int write_request(struct by_hand *h, const struct measure *m, uint64_t number)
+static int write_request(struct by_hand *h, const struct measure *m,
+                         const struct engine_config *config, uint64_t number)
 {
-    const char *route = measure_engine(m, ORDERSCHED_SCHEDULE, number, 1).route;
     uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE];
     char id[BENCH_ID_SIZE];
     struct by_hand_head head = {0};
-    int error = ordersched_request_id(m->client, m->timeout_ms, request_id);
+    int error = ordersched_request_id(m->client, config->timeout_ms, request_id);
+
     if (error != ORDERSCHED_OK) {
         return error;
     }
-    bench_id(m->run, number, id);
+    bench_id(config->run, number, id);
     const struct operation op = {.code = OPERATION_SCHEDULE,
                                  .request_id = request_id,
                                  .id = {(const uint8_t *)id, sizeof id},
                                  .relative = true,
                                  .time_ms = bench_delay_ms(number),
-                                 .route = {(const uint8_t *)route, strlen(route)},
+                                 .route = {(const uint8_t *)config->route, strlen(config->route)},
                                  .payload = {(const uint8_t *)bench_payload, BENCH_PAYLOAD_SIZE}};
     buffer_reset(&h->out);
     buffer_append(&h->out, &head, sizeof head); /* its place */
-    request_encode_head(&h->out, m->cluster_config.name, 0, 1);
+    request_encode_head(&h->out, config->cluster, 0, 1);
     operation_encode(&h->out, &op);
     if (h->out.failed) {
         return ORDERSCHED_NO_MEMORY;
@@ -174,17 +166,17 @@ static int exchange(struct by_hand *h)
                : ORDERSCHED_UNKNOWN_OUTCOME;
 }
 
-static int schedule_all(struct by_hand *h, struct measure *m, uint64_t first, uint64_t n,
-                        struct engine_result *result)
+static int schedule_all(struct by_hand *h, const struct measure *m,
+                        const struct engine_config *config, struct engine_result *result)
 {
     double cpu_before_s = clocks_process_cpu_s();
     uint64_t start_us = clocks_running_us();
     uint64_t ended_us = start_us;
 
     *result = (struct engine_result){0};
-    for (uint64_t i = 0; i < n; i++) {
+    for (uint64_t i = 0; i < config->n; i++) {
         uint64_t began_us = clocks_running_us();
-        int error = write_request(h, m, first + i);
+        int error = write_request(h, m, config, config->first + i);
         error = error == ORDERSCHED_OK ? exchange(h) : error;
         if (error != ORDERSCHED_OK) {
             return bench_explain(error, NULL, "scheduling by hand");
@@ -198,24 +190,25 @@ static int schedule_all(struct by_hand *h, struct measure *m, uint64_t first, ui
     return 0;
 }
 
-int by_hand_schedule(struct measure *m, uint64_t first, uint64_t n, struct engine_result *result)
+int by_hand_schedule(const struct measure *m, const struct engine_config *config,
+                     struct engine_result *result)
 {
     static struct by_hand h; /* too large for a stack */
-    struct node_status status;
-    int leader = measure_leader(m, LEADER_TIMEOUT_MS, &status);
+    int leader = measure_leader(m, LEADER_TIMEOUT_MS, NULL);
     int rv = 3;
 
+    if (leader < 0) {
+        return 3;
+    }
     h = (struct by_hand){.fd = -1};
     signal(SIGPIPE, SIG_IGN); /* SSL_write() has no MSG_NOSIGNAL */
-    if (leader < 0) {
-        fputs("orderbench: no node leads\n", stderr);
-    } else if (!by_hand_open(&h, m, m->cluster.nodes[leader].api)) {
+    if (!by_hand_open(&h, m, m->cluster.nodes[leader].api)) {
         unsigned long error = ERR_peek_last_error();
         fprintf(stderr, "orderbench: no connection by hand to %s: %s\n",
                 m->cluster.nodes[leader].api,
                 error != 0 ? ERR_reason_error_string(error) : strerror(errno));
     } else {
-        rv = schedule_all(&h, m, first, n, result);
+        rv = schedule_all(&h, m, config, result);
     }
     by_hand_close(&h);
     return rv;

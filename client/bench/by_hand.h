@@ -8,9 +8,10 @@
 
 #include "measure/measure.h"
 
-/* Schedule n orders of the numbers from `first` on at the leader of our own cluster, which speaks TLS if
- * m->cluster_config.tls. Returns when the last was answered; 0, or an exit code of orderbench after a sentence on
- * stderr: the first that was not scheduled ends it. Main thread. */
-int by_hand_schedule(struct measure *m, uint64_t first, uint64_t n, struct engine_result *result);
+/* Schedule the orders of `config` at the leader of our own cluster, which speaks TLS if m->cluster_config.tls. Returns
+ * when the last was answered; 0, or an exit code of orderbench after a sentence on stderr: the first that was not
+ * scheduled ends it. Main thread. */
+int by_hand_schedule(const struct measure *m, const struct engine_config *config,
+                     struct engine_result *result);
 
 #endif

@@ -29,7 +29,7 @@ static const struct measure_command pay_command = {
 
 static bool throughput_by_hand(const struct measure *m)
 {
-    return m->command == &schedule_command && m->values[THROUGHPUT_BY_HAND] != NULL;
+    return m->values[THROUGHPUT_BY_HAND] != NULL;
 }
 
 /* The run that is measured, with what the nodes use meanwhile. */
@@ -42,7 +42,7 @@ static int throughput_run(struct measure *m, enum ordersched_operation_kind kind
     struct engine_result result;
 
     bench_cluster_usage(&m->cluster, before);
-    int rv = throughput_by_hand(m) ? by_hand_schedule(m, first, m->orders, &result)
+    int rv = throughput_by_hand(m) ? by_hand_schedule(m, &config, &result)
                                    : measure_run(m, &config, doing, &result);
     if (rv == 0) {
         bench_cluster_usage(&m->cluster, after);

@@ -59,6 +59,30 @@ static void a_busy_batcher_lets_messages_gather(void **state)
     batcher_close(&t.batcher);
 }
 
+/* n messages of so many operations each come at once. */
+static void submit_all(struct bench *t, struct message *m, unsigned n, unsigned operations)
+{
+    for (unsigned i = 0; i < n; i++) {
+        bench_message_init(&m[i], operations, 0);
+        assert_true(batcher_submit(&t->batcher, &m[i].in));
+    }
+    batcher_pump(&t->batcher);
+}
+
+/* The leadership ends, and with it the batcher: each of n messages has had its one answer. */
+static void lose_all(struct bench *t, struct message *m, unsigned n)
+{
+    batcher_end_leadership(&t->batcher, ORDERSCHED_NOT_LEADER, NULL);
+    while (t->n_settled < t->n_proposed) {
+        batcher_bench_lose(t);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        assert_int_equal(m[i].answers, 1);
+        bench_message_free(&m[i]);
+    }
+    batcher_close(&t->batcher);
+}
+
 static void entries_in_flight_and_their_size_are_bounded(void **state)
 {
     enum { N = 200 };
@@ -67,11 +91,7 @@ static void entries_in_flight_and_their_size_are_bounded(void **state)
 
     (void)state;
     batcher_bench_init(&t, N, 1 << 24);
-    for (unsigned i = 0; i < N; i++) {
-        bench_message_init(&m[i], 512, 0);
-        assert_true(batcher_submit(&t.batcher, &m[i].in));
-    }
-    batcher_pump(&t.batcher);
+    submit_all(&t, m, N, 512);
     assert_int_equal(t.n_proposed, BATCHER_FLIGHT_OPERATIONS / BATCHER_ENTRY_OPERATIONS);
     for (unsigned i = 0; i < t.n_proposed; i++) {
         assert_in_range(batcher_bench_operations(&t, i), 1, BATCHER_ENTRY_OPERATIONS);
@@ -80,15 +100,7 @@ static void entries_in_flight_and_their_size_are_bounded(void **state)
     while (t.n_settled < t.n_proposed && t.n_proposed < PROPOSED_MAX) {
         batcher_bench_commit(&t);
     }
-    batcher_end_leadership(&t.batcher, ORDERSCHED_NOT_LEADER, NULL);
-    while (t.n_settled < t.n_proposed) {
-        batcher_bench_lose(&t);
-    }
-    for (unsigned i = 0; i < N; i++) {
-        assert_int_equal(m[i].answers, 1);
-        bench_message_free(&m[i]);
-    }
-    batcher_close(&t.batcher);
+    lose_all(&t, m, N);
 }
 
 /* Whatever the messages' sizes: an entry that would pass the bound waits. */
@@ -103,24 +115,12 @@ static void entries_in_flight_hold_no_more_than_so_many_operations(void **state)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         uint64_t operations = 0;
         batcher_bench_init(&t, N, 1 << 24);
-        for (unsigned i = 0; i < N; i++) {
-            bench_message_init(&m[i], sizes[k], 0);
-            assert_true(batcher_submit(&t.batcher, &m[i].in));
-        }
-        batcher_pump(&t.batcher);
+        submit_all(&t, m, N, sizes[k]);
         for (unsigned i = 0; i < t.n_proposed; i++) {
             operations += batcher_bench_operations(&t, i);
         }
         assert_in_range(operations, BATCHER_FLIGHT_OPERATIONS / 2, BATCHER_FLIGHT_OPERATIONS);
-        batcher_end_leadership(&t.batcher, ORDERSCHED_NOT_LEADER, NULL);
-        while (t.n_settled < t.n_proposed) {
-            batcher_bench_lose(&t);
-        }
-        for (unsigned i = 0; i < N; i++) {
-            assert_int_equal(m[i].answers, 1);
-            bench_message_free(&m[i]);
-        }
-        batcher_close(&t.batcher);
+        lose_all(&t, m, N);
     }
 }
 

@@ -38,7 +38,6 @@ static void a_group_of_three_commits(void **state)
     assert_int_equal(replica_applied_index(leader->replica), leader->applied);
 }
 
-/* Followers whose answers were late once are probed, as libraft has it, one message a heartbeat. */
 /* How long the first entry takes that is proposed so long after a time alone. */
 static uint64_t first_entry_ms(struct group *g, struct group_member *leader, unsigned after_ms)
 {
@@ -54,7 +53,8 @@ static uint64_t first_entry_ms(struct group *g, struct group_member *leader, uns
     return uv_hrtime() / 1000000 - began_ms;
 }
 
-/* A busy machine may be slow now and then; who waits for a tick does so each time, at one of these points. */
+/* Followers whose answers were late once are probed, as libraft has it, one message a heartbeat. A busy machine may be
+ * slow now and then; who waits for a tick does so each time, at one of these points. */
 static void the_first_entry_after_a_pause_does_not_wait_for_a_tick(void **state)
 {
     struct group *g = *state;

@@ -44,22 +44,33 @@ static void connection_close(struct flood_connection *c)
     }
 }
 
-static void connection_open(struct flood *f, struct flood_connection *c)
+int flood_connect(const char *api)
 {
-    static const uint8_t greeting[GREETING_SIZE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
     struct sockaddr_in to = {.sin_family = AF_INET};
     char host[64];
     unsigned port = 0;
 
-    if (!units_split_address(f->config.api, host, sizeof host, &port) ||
+    if (!units_split_address(api, host, sizeof host, &port) ||
         inet_pton(AF_INET, host, &to.sin_addr) != 1) {
-        return;
+        errno = EINVAL;
+        return -1;
     }
     to.sin_port = htons((uint16_t)port);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd >= 0 && connect(c->fd, (struct sockaddr *)&to, sizeof to) != 0) {
-        connection_close(c);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
     }
+    return fd;
+}
+
+static void connection_open(struct flood *f, struct flood_connection *c)
+{
+    static const uint8_t greeting[GREETING_SIZE] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+
+    c->fd = flood_connect(f->config.api);
     buffer_reset(&c->out);
     buffer_append(&c->out, greeting, sizeof greeting);
     c->sent = c->have = 0;

@@ -34,6 +34,9 @@ struct flood {
     atomic_uint_fast64_t closed; /* connections, by the node */
 };
 
+/* A connection to this HOST:PORT, numeric, with nothing sent on it yet; blocks. The caller's to close; -1: none, see
+ * errno. */
+int flood_connect(const char *api);
 /* 0, or -1: no thread, or no memory. */
 int flood_start(struct flood *f, const struct flood_config *config);
 void flood_stop(struct flood *f);
