@@ -174,7 +174,9 @@ run_one() {
         rc=127
     else
         begin=$(date +%s.%N)
-        case $name in it_* | test_client_lost | test_client_tls_renew) supp=lsan-lost ;; esac
+        case $name in
+        it_* | test_client_lost | test_client_tls_renew | test_tls_rotation.sh) supp=lsan-lost ;;
+        esac
         # To a file, not a pipe: a process left behind must not keep the runner waiting.
         LSAN_OPTIONS=$(lsan $supp) "$@" timeout -k 10 "$limit" "$path" \
             >"$dir/output" 2>&1 </dev/null {ended}>&- &
