@@ -160,6 +160,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     desk.x.idempotency_key = (how & 2) != 0 ? "a-key" : NULL;
     desk.x.has_if_match = (how & 4) != 0;
     desk.x.if_match = how / 8;
+    desk.others_secrets = memmem(data, size, "osdt_", strlen("osdt_")) != NULL ||
+                          memmem(data, size, "whsec_", strlen("whsec_")) != NULL;
     front_desk_request_bytes(&desk, r->method, target, body.data, body.len);
     for (unsigned i = 0; i < ANSWERS_MAX && !desk.answered; i++) {
         answer(&desk, &in);
