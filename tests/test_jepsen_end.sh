@@ -35,15 +35,16 @@ left_of() {
 
 # Ends a run in its midst with a signal; what is left of it is printed and fails.
 nothing_is_left_after() {
-    local signal=$1 store=$scratch/store-$1 left i
+    local signal=$1 store=$scratch/store-$1 midst=$scratch/midst-$1 left i
+    : >"$midst"
     "$build/jepsen" --store "$store" --workload conserve --nemesis delay,slow-link --time 60s \
-        >"$scratch/midst" 2>&1 &
+        >"$midst" 2>&1 &
     harness=$!
     for ((i = 0; i < 1200; i++)); do
-        grep -q 'phase load' "$scratch/midst" && break
+        grep -q 'phase load' "$midst" && break
         sleep 0.1
     done
-    grep -q 'phase load' "$scratch/midst" || { cat "$scratch/midst"; return 1; }
+    grep -q 'phase load' "$midst" || { cat "$midst"; return 1; }
     sleep 3
     [ -n "$(left_of "$store")" ] || { echo "nothing runs that could be left"; return 1; }
     kill "-$signal" "$harness"
