@@ -9,7 +9,7 @@
 #
 # A test has the machine for itself, as its bounds of time may need. One that waits for most of its time, with
 # bounds that others who wait do not strain, says so in its first lines: "Runs beside others: waits N s". LANES of
-# these (one more than cores) run at once, those that take longest first, before all others; each has a network of its
+# these (two for each core) run at once, those that take longest first, before all others; each has a network of its
 # own, in which all ports are free. Where none can be made (root and `ip` are needed) they run one after the other.
 #
 # What they leave of the cores goes to those that say "Runs beside others: computes N s": they have no bounds of
@@ -40,7 +40,7 @@ fi
 unit_timeout=${UNIT_TIMEOUT:-300}
 long_timeout=${LONG_TIMEOUT:-900}
 cores=$(nproc)
-lanes=${LANES:-$((cores + 1))}
+lanes=${LANES:-$((2 * cores))}
 
 # Tests compare what programs say, and a locale that was not generated makes each shell complain.
 export LC_ALL=C.UTF-8
