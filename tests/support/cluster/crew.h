@@ -6,6 +6,7 @@
 #define CREW_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "cluster.h"
 
@@ -26,7 +27,7 @@ struct crew {
     unsigned n;
     unsigned batch;
     unsigned work_ms; /* how long a worker takes over its orders */
-    volatile bool stop;
+    atomic_bool stop;
     pthread_t threads[CREW_MAX];
     unsigned shares[CREW_MAX]; /* orders that each thread settled */
     pthread_mutex_t mutex;

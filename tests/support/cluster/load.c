@@ -73,7 +73,7 @@ static unsigned load_pay_due(struct load *l, unsigned from)
 
     for (unsigned i = from; i < l->n; i++) {
         struct load_order *o = &l->orders[i];
-        bool over = o->pay_at_ms == 0 || o->pay.sent || o->pay.done;
+        bool over = o->pay_at_ms == 0 || o->pay.sent || call_done(&o->pay);
         if (!over && o->pay_at_ms <= now && call_done(&o->schedule)) {
             if (o->schedule.error == ORDERSCHED_OK) {
                 load_submit(l, i, ORDERSCHED_PAY, 0, &o->pay);

@@ -5,6 +5,7 @@
 #define LOAD_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "cluster.h"
 #include "../random.h"
@@ -39,7 +40,7 @@ struct load {
     unsigned n_max;
     unsigned delay_min_ms, delay_max_ms;
     unsigned early_ms; /* how early by this host's clock is no violation: 0 but in clock tests */
-    volatile bool stop;
+    atomic_bool stop;
     volatile unsigned n; /* orders made so far */
     struct load_order *orders;
     pthread_t thread;
