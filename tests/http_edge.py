@@ -29,6 +29,7 @@ TESTS = []
 HOUR = {"delay": "1h", "route": "r"}
 JSON = "Content-Type: application/json\r\n"
 MIB = 1 << 20
+HEAD_MAX = 16384
 
 
 class Wrong(Exception):
@@ -597,6 +598,12 @@ SHAPES = [
     ("a long target", "GET /" + 65536 * "a" + " HTTP/1.1\r\nHost: a\r\n\r\n", 414),
     ("a long line", "GET /livez HTTP/1.1\r\nHost: a\r\nX: " + 20000 * "a" + "\r\n\r\n", 431),
     ("many lines", "GET /livez HTTP/1.1\r\nHost: a\r\n" + 100 * "X: y\r\n" + "\r\n", 431),
+    ("many query parameters", "GET /?" + 1100 * "&" + " HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("many cookies", "GET /livez HTTP/1.1\r\nHost: a\r\nCookie: " + 700 * "a=1; " + "\r\n\r\n", 431),
+    ("many cookies in lines", "GET /livez HTTP/1.1\r\nHost: a\r\n" + 10 * ("Cookie: " + 20 * "a=1; " + "\r\n") +
+     "\r\n", 431),
+    ("many of both before a body", "POST /v1/orders/shape/pay?" + 400 * "&" + " HTTP/1.1\r\nHost: a\r\nCookie: " +
+     400 * "a=1; " + "\r\nContent-Length: 1000000\r\n\r\n" + 30000 * " ", 400),
     ("a long body", PAY + "Content-Length: %d\r\n\r\n" % (MIB + 1), 413),
     ("a body past all numbers", PAY + "Content-Length: 99999999999999999999999\r\n\r\n", 413),
 ]
@@ -619,6 +626,23 @@ def smuggling_shapes_are_refused_and_their_connections_closed():
         same(answer.headers["content-type"], "application/problem+json", name)
         same(answer.json()["class"], "definite", name)
         true(line.is_closed(), name + ": the connection goes on: %r" % line.have[:200])
+        line.close()
+    same(ask(port, "GET", "/livez").status, 200, "and after all of it")
+
+
+@test
+def as_much_in_a_head_as_may_be_leaves_room_for_the_body():
+    port = plain().http(0)
+    for cookies, params in ((128, 16), (128, 64), (1, 64), (128, 1)):
+        head = ("POST /v1/orders/much/pay?" + "&".join("p%d=" % i for i in range(params)) + " HTTP/1.1\r\nHost: a\r\n" +
+                "Content-Type: application/json\r\nContent-Length: 1000000\r\nCookie: " +
+                "; ".join("c%d=1" % i for i in range(cookies)) + "\r\n" + 58 * "X: y\r\n")
+        head += "Y: " + (HEAD_MAX - len(head) - len("Y: \r\n\r\n")) * "y" + "\r\n\r\n"
+        same(len(head), HEAD_MAX, "a head")
+        line = Line(port)
+        answer = line.send(head).send(999998 * " " + "{}").answer()
+        same(answer.status, 400, "%d cookies, %d parameters" % (cookies, params))
+        same(answer.headers["content-type"], "application/problem+json", "its type")
         line.close()
     same(ask(port, "GET", "/livez").status, 200, "and after all of it")
 

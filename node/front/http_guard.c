@@ -35,6 +35,7 @@ enum guard_field {
     FIELD_KEY,
     FIELD_ORIGIN,
     FIELD_FETCH_SITE,
+    FIELD_COOKIE, /* may come more than once */
 };
 
 static const struct {
@@ -50,6 +51,7 @@ static const struct {
     {"idempotency-key", FIELD_KEY},
     {"origin", FIELD_ORIGIN},
     {"sec-fetch-site", FIELD_FETCH_SITE},
+    {"cookie", FIELD_COOKIE},
 };
 
 #define FLAW(variable, status_, name_, detail_) \
@@ -60,6 +62,7 @@ FLAW(http_2, 400, "BAD_REQUEST", "HTTP/2 is not spoken here; HTTP/1.1 is.");
 FLAW(bad_target, 400, "BAD_REQUEST",
      "The target must be a path that begins with a slash, of visible ASCII characters.");
 FLAW(long_target, 414, "URI_TOO_LONG", "The target is longer than 8192 bytes.");
+FLAW(many_params, 400, "BAD_REQUEST", "The target has more than 64 query parameters.");
 FLAW(http_0_9, 400, "BAD_REQUEST", "The request line has no version: HTTP/1.1 is spoken here.");
 FLAW(bad_version, 505, "HTTP_VERSION_NOT_SUPPORTED", "HTTP/1.1 and HTTP/1.0 are spoken here.");
 FLAW(bare_cr, 400, "BAD_REQUEST", "There is a CR without an LF behind it in the head.");
@@ -69,6 +72,7 @@ FLAW(folded, 400, "BAD_REQUEST", "A line of the head begins with a space.");
 FLAW(bad_value, 400, "BAD_REQUEST", "A line of the head has a control character in it.");
 FLAW(long_head, 431, "HEADERS_TOO_LARGE", "The head of the request is longer than 16384 bytes.");
 FLAW(many_fields, 431, "HEADERS_TOO_LARGE", "The head of the request has more than 64 lines.");
+FLAW(many_cookies, 431, "HEADERS_TOO_LARGE", "The request has more than 128 cookies.");
 FLAW(no_host, 400, "BAD_REQUEST", "A request of HTTP/1.1 needs a Host.");
 FLAW(twice, 400, "BAD_REQUEST", "A line of the head that must come once comes twice.");
 FLAW(bad_length, 400, "BAD_REQUEST", "The Content-Length is not a number.");
@@ -119,7 +123,7 @@ static void keep(struct http_guard *g, uint8_t c)
 
 static void request_begin(struct http_guard *g)
 {
-    g->bytes = g->fields = g->singles = 0;
+    g->bytes = g->fields = g->params = g->cookies = g->singles = 0;
     g->is_1_1 = g->chunked = g->has_length = false;
     g->left = g->body = 0;
 }
@@ -159,6 +163,9 @@ static const struct http_flaw *take_target(struct http_guard *g, uint8_t c)
     if (c <= ' ' || c >= 0x7f || c == '#' ||
         (g->at == 0 && c != '/' && !(c == '*' && strcmp(g->word, "OPTIONS") == 0))) {
         return &bad_target;
+    }
+    if ((c == '?' || c == '&') && ++g->params > HTTP_PARAMS_MAX) {
+        return &many_params;
     }
     return ++g->at > HTTP_TARGET_MAX ? &long_target : NULL;
 }
@@ -223,7 +230,9 @@ static const struct http_flaw *take_name(struct http_guard *g, uint8_t c)
             g->field = known_fields[i].field;
         }
     }
-    if (g->field != FIELD_OTHER && (g->singles & 1u << g->field) != 0) {
+    if (g->field == FIELD_COOKIE) {
+        g->cookies++;
+    } else if (g->field != FIELD_OTHER && (g->singles & 1u << g->field) != 0) {
         return &twice;
     }
     g->singles |= 1u << g->field;
@@ -290,6 +299,10 @@ static const struct http_flaw *take_value(struct http_guard *g, uint8_t c)
     }
     if ((c < ' ' && c != '\t') || c == 0x7f) {
         return &bad_value;
+    }
+    g->cookies += g->field == FIELD_COOKIE && (c == ';' || c == ',');
+    if (g->cookies > HTTP_COOKIES_MAX) {
+        return &many_cookies;
     }
     if (g->value_len > 0 || (c != ' ' && c != '\t')) {
         if (g->value_len < sizeof g->value) {
