@@ -21,6 +21,7 @@
 
 #define EXCHANGE_PATIENCE_MS 5000u
 #define EXCHANGE_PATIENCE_MAX_S 60u
+#define EXCHANGE_PATIENCE_LEAST_MS 250u /* with wait=0 */
 #define PROBLEM_TYPE "urn:orderschedd:error:"
 #define TRIMMED_LEAST (64u << 10) /* bytes */
 
@@ -65,7 +66,7 @@ static void take_patience(struct front_exchange *e)
             char applied[24];
             snprintf(applied, sizeof applied, "wait=%u", seconds);
             exchange_header(&e->x, "Preference-Applied", applied);
-            e->x.patience_ms = seconds * 1000;
+            e->x.patience_ms = seconds > 0 ? seconds * 1000 : EXCHANGE_PATIENCE_LEAST_MS;
             break;
         }
         at += strcspn(at, ",");

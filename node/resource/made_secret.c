@@ -64,17 +64,19 @@ char *made_secret_token(struct exchange *x)
     return secret;
 }
 
-/* Of a repeated request: what was made is shown in its first answer alone. */
+/* Of a repeated request: what was made is shown in its first answer alone. That may have been lost on its way between
+ * two nodes, and this be the only one that the caller gets: it has happened all the same. */
 static void shown_before(struct exchange *x, const char *what)
 {
-    char detail[160];
+    char detail[192];
+    json_t *extra = json_object();
 
-    snprintf(
-        detail, sizeof detail,
-        "this was done before, with this Idempotency-Key; the %s was shown in that answer alone: "
-        "ask for another one with a new key",
-        what);
-    exchange_refuse(x, 409, "SHOWN_ONCE", detail, NULL);
+    snprintf(detail, sizeof detail,
+             "this was done, with this Idempotency-Key; the %s was shown in the first answer alone, which may "
+             "have been lost: ask for another one with a new key",
+             what);
+    out_text(extra, "class", "unknown");
+    exchange_refuse(x, 409, "SHOWN_ONCE", detail, extra);
 }
 
 bool made_secret_taken(struct exchange *x, const struct ordersched_answer *answer,

@@ -156,7 +156,7 @@ static bool is_meant(const struct acting *a, const struct dead_letter *letter)
 }
 
 /* [cursor or "", [letter, ...]]. A limit in the middle of a page goes on with the same page, of which what was
- * acted on is gone then. */
+ * acted on is gone then: a dry run, in which nothing is gone, counts a page to its end. */
 static bool take_page(const struct exchange *x, struct acting *a,
                       const struct ordersched_answer *got)
 {
@@ -172,7 +172,7 @@ static bool take_page(const struct exchange *x, struct acting *a,
         if (!list_read_letter(&c, &letter)) {
             return false;
         }
-        if (is_meant(a, &letter) && a->matched < a->limit) {
+        if (is_meant(a, &letter) && (a->matched < a->limit || a->dry_run)) {
             add(a, x, letter.id);
         } else {
             cut = cut || is_meant(a, &letter);
@@ -195,15 +195,18 @@ static void answer_page_cb(struct exchange *x, const struct ordersched_answer *a
 {
     struct acting *a = x->state;
 
+    uint64_t matched = a->matched;
+
     (void)n;
     a->n_asked = 0;
     buffer_reset(&a->asked);
-    if (!resource_done_well(x, &answers[0], (struct slice){0})) {
-        return;
-    }
-    if (take_page(x, a, &answers[0])) {
+    if (answers[0].error == ORDERSCHED_OK && take_page(x, a, &answers[0])) {
         act(x, a);
-    } else {
+    } else if (matched > 0) { /* those of earlier pages have been acted on: that is told, and where to go on */
+        a->matched = matched;
+        a->more = true;
+        answer(x, a);
+    } else if (resource_done_well(x, &answers[0], (struct slice){0})) {
         resource_malformed(x);
     }
 }

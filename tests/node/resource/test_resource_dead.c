@@ -159,6 +159,32 @@ static void a_dry_run_only_counts(void **state)
     assert_string_equal(text(), "{\"matched\":20,\"done\":0,\"failed\":[],\"cursor\":null}");
 }
 
+/* A page has 256: what is cut off of one would be counted again with it. */
+static void a_dry_run_counts_a_page_to_its_end(void **state)
+{
+    (void)state;
+    ask("POST", "/v1/dead/drop", "{\"limit\":3,\"dry_run\":true}");
+    front_desk_answer_one(&desk, letters("p1", 0, 10));
+    assert_string_equal(text(), "{\"matched\":10,\"done\":0,\"failed\":[],\"cursor\":\"cDE\"}");
+}
+
+static void what_was_done_is_told_though_the_next_page_cannot_be_read(void **state)
+{
+    const struct ordersched_answer lost[] = {{.error = ORDERSCHED_UNREACHABLE},
+                                             {.error = ORDERSCHED_TIMEOUT},
+                                             letters("p1", 0, 10)}; /* the same place again */
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof lost / sizeof *lost; i++) {
+        ask("POST", "/v1/dead/drop", "{\"limit\":100}");
+        front_desk_answer_one(&desk, letters("p1", 0, 10));
+        acted(ORDERSCHED_OK);
+        front_desk_answer_one(&desk, lost[i]);
+        assert_string_equal(text(),
+                            "{\"matched\":10,\"done\":10,\"failed\":[],\"cursor\":\"cDE\"}");
+    }
+}
+
 static void what_is_not_known_is_not_tried_on_others(void **state)
 {
     (void)state;
@@ -234,6 +260,8 @@ int main(void)
         DEAD_TEST(a_filter_goes_through_the_pages),
         DEAD_TEST(a_limit_in_a_page_stops_there_and_says_where_to_go_on),
         DEAD_TEST(a_dry_run_only_counts),
+        DEAD_TEST(a_dry_run_counts_a_page_to_its_end),
+        DEAD_TEST(what_was_done_is_told_though_the_next_page_cannot_be_read),
         DEAD_TEST(what_is_not_known_is_not_tried_on_others),
         DEAD_TEST(pages_without_end_come_to_an_end),
         DEAD_TEST(bad_requests_act_on_nothing),
