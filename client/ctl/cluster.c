@@ -273,9 +273,9 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     }
     putchar('\n');
     if (sum->leader != NULL && sum->leader->status.dead > 0) {
-        printf("%llu %s DEAD and wait for somebody to act: orderctl dead list\n",
+        printf("%llu %s for somebody to act: orderctl dead list\n",
                (unsigned long long)sum->leader->status.dead,
-               sum->leader->status.dead == 1 ? "order is" : "orders are");
+               sum->leader->status.dead == 1 ? "order is DEAD and waits" : "orders are DEAD and wait");
     }
     status_print_unreached(s, stdout);
     status_print_deaf(s, sum);

@@ -93,7 +93,8 @@ static void about_cluster(struct found *f, const struct look *look)
             (number)(s->oldest_overdue_ms / 1000));
     }
     if (s->dead > 0) {
-        say(f, false, "%llu orders are dead letters (orderctl dead list).", (number)s->dead);
+        say(f, false, "%llu %s (orderctl dead list).", (number)s->dead,
+            s->dead == 1 ? "order is a dead letter" : "orders are dead letters");
     }
     if (strcmp(s->authorisation, "off") == 0) {
         say(f, false, "Authorisation is off: whoever reaches a client port may do everything.");
@@ -137,6 +138,8 @@ static bool why_it_waits(const struct look_route *r, char *out, size_t len)
                  (number)row->window, (number)r->window);
     } else if (row->deliveries >= row->window) {
         snprintf(out, len, "the window is full: a slow receiver, or too small a window");
+    } else if (strcmp(r->kind, "worker") == 0) {
+        snprintf(out, len, "no worker asks for them: orderctl work");
     } else {
         snprintf(out, len, "%llu orders wait for a place", (number)row->ready);
     }

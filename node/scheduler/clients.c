@@ -134,17 +134,25 @@ static bool adds_to_an_order(const struct scheduler *s, const struct inbound *in
            (op.code == OPERATION_EXTEND || order_state(o, s->machine.now_ms) != ORDERSCHED_PENDING);
 }
 
-static bool is_full_for(const struct scheduler *s, const struct inbound *in,
-                        const struct inbound_item *item, bool grows, const struct actor *actor)
+static bool is_of_routes(enum operation_code code)
 {
+    return code == OPERATION_ROUTE_PUT || code == OPERATION_ROUTE_SET;
+}
+
+/* Routes are few, and no orders: to point one elsewhere may be the way to make room. */
+static bool is_full_for(const struct scheduler *s, const struct inbound *in,
+                        const struct inbound_item *item, const struct actor *actor)
+{
+    enum operation_code code = (enum operation_code)item->code;
     uint64_t held = memory_held(s);
 
-    if (grows && (held >= s->config.max_bytes ||
-                  s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders)) {
+    if (code == OPERATION_SCHEDULE &&
+        (held >= s->config.max_bytes ||
+         s->machine.store.n + s->batcher.queued_operations >= s->config.max_orders)) {
         return true;
     }
     return held >= s->config.max_bytes + s->config.max_bytes / 8 &&
-           adds_to_an_order(s, in, item, actor);
+           (is_of_routes(code) || adds_to_an_order(s, in, item, actor));
 }
 
 /* A schedule's traceparent goes into the log only where its route carries them: that it does stands in the log
@@ -171,13 +179,12 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
                            const struct actor *actor)
 {
     enum operation_code code = (enum operation_code)item->code;
-    bool grows = code == OPERATION_SCHEDULE || code == OPERATION_ROUTE_PUT ||
-                 code == OPERATION_ROUTE_SET;
+    bool grows = code == OPERATION_SCHEDULE || is_of_routes(code);
 
     if (!operation_is_logged(code)) {
         return ORDERSCHED_OK;
     }
-    if (code == OPERATION_ROUTE_PUT || code == OPERATION_ROUTE_SET) {
+    if (is_of_routes(code)) {
         int error = scheduler_admit_route(s, in, item);
         if (error != ORDERSCHED_OK) {
             return error;
@@ -195,7 +202,7 @@ static int scheduler_admit(const struct scheduler *s, const struct inbound *in,
     if (s->disk == SCHEDULER_DISK_FULL || (s->disk == SCHEDULER_DISK_LOW && grows)) {
         return ORDERSCHED_NO_SPACE;
     }
-    if (is_full_for(s, in, item, grows, actor)) {
+    if (is_full_for(s, in, item, actor)) {
         return ORDERSCHED_FULL;
     }
     return is_greedy(s, in, item, greed, actor) ? ORDERSCHED_BUSY : ORDERSCHED_OK;

@@ -37,13 +37,20 @@ static void write_row(struct buffer *b, const char *name, uint64_t inflight, uin
 
 /* A lane follows its route only when there is something to start, so that one may still be about
  * a route that was deleted. */
-static bool is_shown(const struct scheduler *s, uint32_t slot)
+static bool is_measured(const struct scheduler *s, uint32_t slot)
 {
     const struct route *r = &s->machine.routes[slot];
     const struct route_lane *l = &s->dispatch.lanes[slot];
 
-    return r->used && l->settings != NULL && l->lateness != NULL &&
-           strcmp(l->settings->route, r->name) == 0;
+    return l->settings != NULL && l->lateness != NULL && strcmp(l->settings->route, r->name) == 0;
+}
+
+/* Orders may wait where nothing was delivered since this node leads: nobody asks for them, or their route is paused. */
+static bool is_shown(const struct scheduler *s, uint32_t slot)
+{
+    const struct route *r = &s->machine.routes[slot];
+
+    return r->used && (is_measured(s, slot) || route_count_ready(r) > 0);
 }
 
 /* Of all routes together. */
@@ -61,10 +68,15 @@ static void write_first_row(struct scheduler *s, struct buffer *b)
 
 static void write_route_row(struct scheduler *s, uint32_t slot, uint64_t now_us, struct buffer *b)
 {
+    static const struct lateness none;
     const struct route_lane *l = &s->dispatch.lanes[slot];
     const struct route *r = &s->machine.routes[slot];
-    uint64_t closed_us = pace_closed_until_us(&l->pace, now_us);
 
+    if (!is_measured(s, slot)) {
+        write_row(b, r->name, 0, route_count_ready(r), r->settings.window, 0, &none);
+        return;
+    }
+    uint64_t closed_us = pace_closed_until_us(&l->pace, now_us);
     write_row(b, r->name, l->inflight, route_count_ready(r), pace_window(&l->pace),
               closed_us > now_us ? (closed_us - now_us + 999) / 1000 : 0, l->lateness);
 }

@@ -115,6 +115,35 @@ static void status_tells_how_late_the_routes_are(void **state)
     stage_close(&t);
 }
 
+static void status_tells_of_routes_whose_orders_nobody_takes(void **state)
+{
+    struct stage t;
+    struct route_row rows[4];
+
+    (void)state;
+    stage_open(&t);
+    stage_lead(&t, 3);
+    struct operation put = op_route(&t, "r");
+    put.settings.window = 7;
+    assert_int_equal(stage_ask(&t, put), ORDERSCHED_OK);
+    struct operation pause = put;
+    pause.code = OPERATION_ROUTE_PAUSE;
+    pause.request_id = stage_request_id(&t);
+    pause.paused = true;
+    assert_int_equal(stage_ask(&t, pause), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "a", 1000)), ORDERSCHED_OK);
+    assert_int_equal(read_route_rows(&t, rows, 4), 1);
+    stage_pass(&t, 1000);
+    stage_settle(&t);
+    assert_int_equal(read_route_rows(&t, rows, 4), 2);
+    assert_string_equal(rows[1].route, "r");
+    assert_int_equal(rows[1].ready, 1);
+    assert_int_equal(rows[1].inflight, 0);
+    assert_int_equal(rows[1].window, 7);
+    assert_int_equal(rows[1].parts[LATENESS_TOTAL][0], 0);
+    stage_close(&t);
+}
+
 /* The node asks to be run again for a rate's next token, with nothing else to wake it. */
 static void a_rate_wakes_the_scheduler(void **state)
 {
@@ -349,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_that_knows_nothing_answers_local_reads),
         cmocka_unit_test(status_tells_how_late_the_routes_are),
+        cmocka_unit_test(status_tells_of_routes_whose_orders_nobody_takes),
         cmocka_unit_test(a_rate_wakes_the_scheduler),
         cmocka_unit_test(refused_items_leave_the_others_of_their_message_alone),
         cmocka_unit_test(a_message_of_refused_items_only_is_answered_without_the_log),

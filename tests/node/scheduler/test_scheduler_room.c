@@ -153,6 +153,22 @@ static void what_adds_to_known_orders_ends_a_while_after_the_memory_is_full(void
     stage_close(&t);
 }
 
+static void routes_are_set_right_though_no_order_fits(void **state)
+{
+    struct stage t;
+
+    (void)state;
+    stage_with_order(&t);
+    t.s->config.max_orders = 1;
+    t.s->config.max_bytes = t.s->machine.memory;
+    assert_int_equal(stage_ask(&t, op_schedule(&t, "b", 1000)), ORDERSCHED_FULL);
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(&t, op_route(&t, "another")), ORDERSCHED_OK);
+    t.s->config.max_bytes = t.s->machine.memory * 8 / 9 - 1;
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_FULL);
+    stage_close(&t);
+}
+
 static void memory_that_is_held_in_vain_counts(void **state)
 {
     struct stage t;
@@ -261,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_adds_to_known_orders_ends_a_while_after_the_memory_is_full),
+        cmocka_unit_test(routes_are_set_right_though_no_order_fits),
         cmocka_unit_test(memory_that_is_held_in_vain_counts),
         cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),
         cmocka_unit_test(a_flood_of_route_operations_leaves_room_for_others),
