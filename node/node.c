@@ -233,7 +233,7 @@ static void node_signal_cb(uv_signal_t *handle, int signum)
 
 static int node_open_disk(struct node *n, struct raft_io **io)
 {
-    char err[512];
+    char err[1024];
     struct standing plan;
     struct disk_config disk = {
         .dir = n->config->data,

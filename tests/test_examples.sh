@@ -161,6 +161,8 @@ ctl() { timeout 30 "$build/orderctl" "$@" 2>>"$dir/ctl.log"; }
 state() { ctl get "$1" -w json | grep -o '"state": *"[A-Z]*"' | grep -o '[A-Z]*"$' | tr -d '"'; }
 has_state() { [ "$(state "$1")" = "$2" ]; }
 
+has_failed() { ctl get "$1" --history | grep -q 'attempt 1 failed'; }
+
 # ---- what every receiver must do ----
 
 real_deliveries() { # LANGUAGE
@@ -183,6 +185,10 @@ real_deliveries() { # LANGUAGE
     echo paid >"$dir/payments/$l-slow"
     wait_for has_state "$l-slow" PAID
     is "$l: ... and decided then" "$(state "$l-slow")" PAID
+    mkdir "$dir/payments/$l-lost" # it can be neither closed nor read
+    ctl schedule "$l-lost" --in 1s --route "$r" >/dev/null
+    wait_for has_failed "$l-lost"
+    is "$l: a payment that cannot be asked for is a failed attempt" "$(state "$l-lost")" CLOSING
 }
 
 all_expired() { # ORDER...

@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DISK_READD                                                                            \
-    "Move the directory away and add this machine again under a new id: orderctl member add " \
-    "NEW_ID HOST:PORT, then start it with --id NEW_ID --join; see README."
+#define DISK_READD                                                                             \
+    "Move the directory away, and let this machine take part under a new id: orderctl member " \
+    "remove ID, with its old one; start it with --id NEW_ID --join --address HOST:PORT; then " \
+    "orderctl member add NEW_ID HOST:PORT; see README."
 
 struct disk_check {
     const char *dir; /* libraft's directory */

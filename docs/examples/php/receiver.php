@@ -1,6 +1,7 @@
 <?php
 /* receiver.php - a receiver of orderschedd's callbacks, with nothing but PHP (8.1 or newer) and its SQLite.
  *
+ *     mkdir -p payments
  *     SECRET=whsec_... DATABASE=shop.db PAYMENTS=payments php -S 127.0.0.1:7460 receiver.php
  *
  * Verifies signature and timestamp, does each order once by its idempotency key, refuses old fences, closes
@@ -40,11 +41,14 @@ function close_payment(string $order): array
     }
     $path = (getenv('PAYMENTS') ?: 'payments') . "/$order";
     $file = @fopen($path, 'x'); // whoever comes first, the customer or we
-    if ($file !== false) {
-        fwrite($file, 'closed');
+    if ($file !== false && fwrite($file, 'closed') === 6) {
         return ['outcome' => 'expired'];
     }
-    return match (trim((string) file_get_contents($path))) {
+    $state = $file === false ? @file_get_contents($path) : false;
+    if ($state === false) { // not "later": that would be asked again for ever, and nobody would hear of it
+        answer(500, ['error' => "the payment of $order can be neither closed nor read"]);
+    }
+    return match (trim($state)) {
         'paid' => ['outcome' => 'paid'],
         'closed' => ['outcome' => 'expired'],
         default => ['outcome' => 'later', 'delay_ms' => 2000], // being processed: nobody can close it now

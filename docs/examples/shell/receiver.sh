@@ -63,6 +63,8 @@ close_payment() { # ORDER
         echo expired
         return
     fi
+    # Not "later": that would be asked again for ever, and nobody would hear of it.
+    [ -r "$PAYMENTS/$1" ] || { echo unreadable && return; }
     read -r state <"$PAYMENTS/$1"
     case $state in
     paid) echo paid ;;
@@ -86,7 +88,8 @@ settle() {
     if [ -z "$outcome" ]; then
         outcome=$(close_payment "$order")
         # With "expired" this line is where the stock is released, and the memory of it.
-        [ "$outcome" = later ] || printf '%s %s %q\n' "$key" "$outcome" "$order" >>"$STATE/journal"
+        [[ $outcome == later || $outcome == unreadable ]] ||
+            printf '%s %s %q\n' "$key" "$outcome" "$order" >>"$STATE/journal"
     fi
     echo "$fence" >"$fences.new" && mv "$fences.new" "$fences"
     echo "$outcome"
@@ -97,6 +100,7 @@ result() { # OUTCOME -> the members of an answer
     later) echo '{"outcome":"later","delay_ms":2000}' ;;
     failed) echo '{"outcome":"failed","reason":"a newer fence was seen"}' ;;
     malformed) echo '{"outcome":"failed","reason":"malformed"}' ;;
+    unreadable) echo '{"outcome":"failed","reason":"the payment can be neither closed nor read"}' ;;
     *) echo "{\"outcome\":\"$1\"}" ;;
     esac
 }
@@ -114,6 +118,7 @@ order.expired)
     status="200 OK"
     [ "$outcome" != failed ] || status="409 Conflict"
     [ "$outcome" != malformed ] || status="400 Bad Request"
+    [ "$outcome" != unreadable ] || status="500 Internal Server Error"
     results=$(result "$outcome")
     ;;
 order.expired.batch)
