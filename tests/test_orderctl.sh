@@ -60,6 +60,9 @@ expect "help of a command of two words" 0 '--secret whsec_' - $ctl route put --h
 expect "help wins over a missing argument" 0 'Usage: orderctl pay ID' - $ctl pay --help
 expect "help of a command that runs a program" 0 'orderctl work ROUTE \[FLAGS\] -- COMMAND' - $ctl work --help
 expect "work without a command" 2 - 'command to run is missing' $ctl work jobs --parallel 2
+expect "work without the program" 2 - 'no-such-program cannot be run: No such file' \
+    $ctl work jobs -- no-such-program
+expect "work with a directory for a program" 2 - '/tmp cannot be run: Permission denied' $ctl work jobs -- /tmp
 expect "work of no lanes" 2 - '--parallel must be a number from 1 to' $ctl work jobs --parallel 0 -- true
 expect "work of too many orders" 2 - '--batch must be a number' $ctl work jobs --batch 1001 -- true
 expect "work without a name" 2 - 'name must have 1 to 64 bytes' $ctl work jobs --name '' -- true

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@
 #define SECOND_SIGNAL_MS 500u /* so much later it is a second one */
 #define LAST_WORD_MS 30000u   /* when ending: for an outcome to be recorded */
 #define GIVE_BACK_MS 1000u    /* orders that were not begun are due again after it */
+#define PATH_OTHERWISE \
+    "/bin:/usr/bin" /* where the environment has none, as posix_spawnp(3) looks */
 
 struct work {
     const struct ctl *ctl;
@@ -166,6 +169,56 @@ static void held_settle(struct work *w, const struct ordersched_job *job,
 
 /* ---- one order ---- */
 
+static bool is_program(const char *path)
+{
+    struct stat is;
+
+    if (stat(path, &is) != 0 || access(path, X_OK) != 0) {
+        return false;
+    }
+    if (!S_ISREG(is.st_mode)) {
+        errno = EACCES;
+        return false;
+    }
+    return true;
+}
+
+/* Can it be run, looked for as a shell would? Else errno says why not. */
+static bool program_is_there(const char *name)
+{
+    const char *at = getenv("PATH") != NULL ? getenv("PATH") : PATH_OTHERWISE;
+    char path[4096];
+
+    if (strchr(name, '/') != NULL) {
+        return is_program(name);
+    }
+    for (;; at++) {
+        size_t len = strcspn(at, ":");
+        int n = snprintf(path, sizeof path, "%.*s/%s", (int)len, len > 0 ? at : ".", name);
+        if (n > 0 && (size_t)n < sizeof path && is_program(path)) {
+            return true;
+        }
+        at += len;
+        if (*at == '\0') {
+            errno = ENOENT;
+            return false;
+        }
+    }
+}
+
+/* That is this worker's fault and not the order's, which is given back; and all that it would get went the same way
+ * where the program has gone. */
+static void job_not_started(struct work *w, const struct ordersched_job *job,
+                            struct program_verdict *v)
+{
+    work_complain(job, "given back", v->reason);
+    *v = (struct program_verdict){.outcome = OUTCOME_LATER, .delay_ms = GIVE_BACK_MS};
+    if (!program_is_there(w->ctl->words[0])) {
+        atomic_store(&w->exit_code, CTL_REFUSED);
+        atomic_store(&w->signals, 1);
+    }
+}
+
 static struct program *job_start(struct work *w, const struct ordersched_job *job,
                                  struct program_verdict *v)
 {
@@ -206,6 +259,9 @@ static void job_run(struct work *w, struct held *h, struct program_verdict *v)
 {
     struct program *p = job_start(w, &h->jobs->list[h->next], v);
 
+    if (p == NULL) {
+        job_not_started(w, &h->jobs->list[h->next], v);
+    }
     while (p != NULL && !program_step(p, clocks_running_ms(), v)) {
         struct pollfd fds[PROGRAM_FDS];
         program_fds(p, fds);
@@ -332,6 +388,9 @@ static int check_work(struct ctl *ctl)
 
     if (ctl->words == NULL) {
         return ctl_usage(ctl, "the command to run is missing: -- COMMAND ARG...");
+    }
+    if (!program_is_there(ctl->words[0])) {
+        return ctl_usage(ctl, "%s cannot be run: %s", ctl->words[0], strerror(errno));
     }
     if (parallel != NULL && !ctl_parse_number(parallel, 1, LANES_MAX, &n)) {
         return ctl_usage(ctl, "--parallel must be a number from 1 to %u, not \"%s\"", LANES_MAX,
