@@ -275,7 +275,8 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     if (sum->leader != NULL && sum->leader->status.dead > 0) {
         printf("%llu %s for somebody to act: orderctl dead list\n",
                (unsigned long long)sum->leader->status.dead,
-               sum->leader->status.dead == 1 ? "order is DEAD and waits" : "orders are DEAD and wait");
+               sum->leader->status.dead == 1 ? "order is DEAD and waits"
+                                             : "orders are DEAD and wait");
     }
     status_print_unreached(s, stdout);
     status_print_deaf(s, sum);
@@ -283,6 +284,25 @@ static int status_print_table(const struct survey *s, const struct summary *sum,
     status_print_doors(s);
     ctl_clock_print_warnings(s);
     return ctl_lateness_table(leader) ? rv : CTL_UNKNOWN;
+}
+
+/* Of those that were asked none leads. One that was not may: who follows it knows. */
+static int status_without_leader(const struct ctl *ctl, const struct survey *s)
+{
+    bool local = units_local_path(ctl->endpoints) != NULL;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        const struct survey_node *node = &s->nodes[i];
+        if (node->up && !node->stranger && node->status.leader != 0) {
+            fprintf(stderr, "orderctl: status: node %llu follows node %llu, which %s.\n",
+                    (unsigned long long)node->status.id, (unsigned long long)node->status.leader,
+                    local ? "leads, and can be asked with its own directory" : "did not answer");
+            return local ? CTL_DONE : CTL_UNKNOWN;
+        }
+    }
+    fprintf(stderr, "orderctl: status: no node leads at the moment: nothing is decided or fired"
+                    " until a majority of the members is up.\n");
+    return CTL_UNKNOWN;
 }
 
 static int run_status(struct ctl *ctl)
@@ -314,9 +334,7 @@ static int run_status(struct ctl *ctl)
         fprintf(stderr, "orderctl: status: WRONG_CLUSTER: %s.\n", split);
         rv = CTL_REFUSED;
     } else if (sum.up > 0 && sum.leader == NULL) {
-        fprintf(stderr, "orderctl: status: no node leads at the moment: nothing is decided or fired"
-                        " until a majority of the members is up.\n");
-        rv = CTL_UNKNOWN;
+        rv = status_without_leader(ctl, s);
     }
     free(s);
     return rv;

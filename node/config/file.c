@@ -211,6 +211,12 @@ static enum config_status complain_account(const char *file, const struct text *
                                guess != NULL ? ": did you mean " : "", guess != NULL ? guess : "",
                                guess != NULL ? "?" : "");
     }
+    if (strstr(account->message, "Expecting SEQUENCE") != NULL) {
+        return config_complain(
+            "%s:%u: here belongs a list: a line for each, behind \"- \"; peers as "
+            "\"- {id: 1, address: HOST:PORT}\"",
+            file, line);
+    }
     return config_complain("%s:%u: %s", file, line,
                            account->message[0] != '\0' ? account->message : cyaml_strerror(error));
 }

@@ -17,11 +17,12 @@ static void print_help_row(const char *flag, const char *argument, const char *h
     char left[64];
     snprintf(left, sizeof left, "  --%s%s%s", flag, argument != NULL ? " " : "",
              argument != NULL ? argument : "");
-    printf("%-*s", HELP_COLUMN, left);
+    printf("%-*s%s", HELP_COLUMN, left, strlen(left) < HELP_COLUMN ? "" : "\n");
     for (const char *line = help; line != NULL;) {
         const char *end = strchr(line, '\n');
         int len = end != NULL ? (int)(end - line) : (int)strlen(line);
-        printf("%*s%.*s\n", line == help ? 0 : HELP_COLUMN, "", len, line);
+        bool behind = line == help && strlen(left) < HELP_COLUMN;
+        printf("%*s%.*s\n", behind ? 0 : HELP_COLUMN, "", len, line);
         line = end != NULL ? end + 1 : NULL;
     }
 }

@@ -144,7 +144,10 @@ static void mistakes_among_the_files_peers_are_named_with_their_line(void **stat
                         "unknown key \"addres\"");
     assert_file_refused(f, "data: d\npeers:\n  - id: 1\n    id: 2\n", 4, "id is given twice");
     assert_file_refused(f, "data: d\npeers:\n  - id: 1\n", 3, "address");
-    assert_file_refused(f, "data: d\npeers: 1=127.0.0.1:7400\n", 2, "SEQUENCE");
+    assert_file_refused(f, "data: d\npeers: 1=127.0.0.1:7400\n", 2,
+                        "here belongs a list: a line for each, behind \"- \"; peers as \"- {id: 1, "
+                        "address: HOST:PORT}\"");
+    assert_file_refused(f, "data: d\nhttp-origin: https://a\n", 2, "here belongs a list");
     assert_file_refused(f,
                         "data: d\nid: 1\npeers:\n  - {id: 1, address: \"127.0.0.1:7400\"}\n"
                         "  - {id: 2, address: \"10.0.0.2:7400\"}\n",
