@@ -222,6 +222,8 @@ def heads_options_and_conditions():
     same(ask(port, "GET", "/v1/orders/a/b/c/d/e").error(), "NO_SUCH_RESOURCE", "too deep")
     for query in ("limits=3", "limit=3&limit=4"):
         same(ask(port, "GET", "/v1/orders?" + query).error(), "UNKNOWN_PARAMETER", query)
+    same(ask(port, "GET", "/v1/orders?" + 63 * "a" + "%c3%a9%ff=1").json()["detail"],
+         "An unknown query parameter: " + 63 * "a" + "%C3", "whatever its bytes are")
     same(ask(port, "GET", "/v1/orders/%zz").status, 400, "broken encoding")
     other = ask(port, "PUT", "/v1/orders/hoc2", HOUR, {"Content-Type": "text/plain"})
     same(other.status, 400, "two content types")

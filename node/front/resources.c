@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../../client/json/percent.h"
 #include "../../client/text/units.h"
 #include "../resource/resource_handlers.h"
 #include "../resource/resource_openapi.h"
@@ -45,6 +46,19 @@ static bool is_among(struct slice name, const char *words)
     return false;
 }
 
+/* Whatever its bytes are, its name is told as it may stand in a query. */
+static void refuse_param(struct exchange *x, struct slice name, bool twice)
+{
+    struct buffer b = {0};
+    char detail[256];
+
+    percent_encode(&b, (struct slice){name.data, name.len < 64 ? name.len : 64});
+    snprintf(detail, sizeof detail, "%s query parameter: %.*s", twice ? "A repeated" : "An unknown",
+             (int)b.len, (const char *)b.data);
+    buffer_free(&b);
+    exchange_refuse(x, 400, "UNKNOWN_PARAMETER", detail, NULL);
+}
+
 /* A misspelt filter must not list everything. False: it is answered. */
 static bool check_params(struct exchange *x, const struct resource *r)
 {
@@ -55,11 +69,7 @@ static bool check_params(struct exchange *x, const struct resource *r)
             twice = twice || slice_is(x->params[j].name, (const char *)name.data, name.len);
         }
         if (twice || !is_among(name, r->params)) {
-            char detail[256];
-            snprintf(detail, sizeof detail, "%s query parameter: %.*s",
-                     twice ? "A repeated" : "An unknown", (int)(name.len < 64 ? name.len : 64),
-                     (const char *)name.data);
-            exchange_refuse(x, 400, "UNKNOWN_PARAMETER", detail, NULL);
+            refuse_param(x, name, twice);
             return false;
         }
     }
