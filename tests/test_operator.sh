@@ -38,6 +38,15 @@ raft_port_is_named() {
     [ $? -eq 2 ] && [ $((SECONDS - started)) -le 3 ] &&
         grep -qF "its clients use the port after it, 127.0.0.1:$((port + 1))" "$scratch/said"
 }
+a_forgotten_cluster_is_named() {
+    local command
+    for command in status clock "top --once" "member add 5 127.0.0.1:$port" "leader transfer"; do
+        # shellcheck disable=SC2086 # words
+        ctl --cluster elsewhere $command >"$scratch/said" 2>&1
+        [ $? -eq 1 ] && grep -q 'WRONG_CLUSTER: .*Name the cluster with --cluster' "$scratch/said" || return 1
+    done
+    ! ctl --cluster elsewhere status 2>&1 | grep -q UNREACHABLE
+}
 one_right_endpoint_will_do() { ctl --endpoints "127.0.0.1:$port,127.0.0.1:$((port + 1))" status; }
 an_id_steers_nothing() {
     local id=$'a\xc2\x9b2J\xe2\x80\xaeb'
@@ -66,6 +75,7 @@ interrupted_it_says_what_it_did() {
 }
 
 check the_raft_port_is_named_at_once raft_port_is_named
+check a_forgotten_cluster_is_named_at_once a_forgotten_cluster_is_named
 check one_right_endpoint_among_wrong_ones_will_do one_right_endpoint_will_do
 check an_orders_id_does_not_steer_the_terminal an_id_steers_nothing
 check an_interrupted_redrive_says_what_it_did interrupted_it_says_what_it_did

@@ -389,16 +389,15 @@ static unsigned least(unsigned a, unsigned b)
 }
 
 /* Why there is no more to say; CTL_DONE: a node leads. */
-static int complain(const struct ctl *ctl, const struct clock_look *look)
+static int complain(const struct ctl *ctl, const struct survey *s, const struct clock_look *look)
 {
-    bool any = false, denied = false;
+    bool any = false;
 
     for (unsigned i = 0; i < look->n; i++) {
         any = any || look->rows[i].node->up;
-        denied = denied || look->rows[i].node->error == ORDERSCHED_DENIED;
     }
     if (!any) {
-        return ctl_none_answered(ctl, denied);
+        return ctl_none_answered(ctl, survey_refusal(s));
     } else if (look->leader == NULL) {
         fprintf(stderr,
                 "orderctl: %s: no node leads at the moment, and it is the leader that "
@@ -422,7 +421,7 @@ static int show_clocks(struct ctl *ctl, struct survey *s, struct clock_look *loo
         print_ahead(look);
         print_trust(look);
     }
-    int found = complain(ctl, look);
+    int found = complain(ctl, s, look);
     return found != CTL_DONE ? found : rv;
 }
 

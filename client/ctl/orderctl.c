@@ -29,10 +29,10 @@ static const struct flag global_flags[] = {
 };
 
 static const struct ctl_command *const command_tables[] = {
-    ctl_order_commands,     ctl_list_commands,    ctl_route_commands,      ctl_work_commands,
-    ctl_dead_commands,      ctl_cluster_commands, ctl_top_commands,        ctl_clock_commands,
-    ctl_set_back_commands,  ctl_cert_commands,    ctl_cert_renew_commands, ctl_cert_show_commands,
-    ctl_principal_commands, ctl_audit_commands};
+    ctl_order_commands,     ctl_list_commands,      ctl_route_commands,   ctl_work_commands,
+    ctl_dead_commands,      ctl_member_commands,    ctl_cluster_commands, ctl_top_commands,
+    ctl_clock_commands,     ctl_set_back_commands,  ctl_cert_commands,    ctl_cert_renew_commands,
+    ctl_cert_show_commands, ctl_principal_commands, ctl_audit_commands};
 
 static void help_program(void)
 {

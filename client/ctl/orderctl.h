@@ -140,6 +140,7 @@ extern const struct ctl_command ctl_order_commands[]; /* each ends with a NULL n
 extern const struct ctl_command ctl_list_commands[];
 extern const struct ctl_command ctl_route_commands[];
 extern const struct ctl_command ctl_dead_commands[];
+extern const struct ctl_command ctl_member_commands[];
 extern const struct ctl_command ctl_cluster_commands[];
 extern const struct ctl_command ctl_top_commands[];
 extern const struct ctl_command ctl_clock_commands[];
@@ -164,8 +165,8 @@ bool ctl_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ou
 int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_id,
              const struct ask_reply *reply);
 int ctl_exit_code(int error);
-/* Say that no node told its status; `denied`: as it may not. Returns the exit code. */
-int ctl_none_answered(const struct ctl *ctl, bool denied);
+/* Say that no node told its status, and of a refusal (survey_refusal()) what to do. Returns the exit code. */
+int ctl_none_answered(const struct ctl *ctl, int refusal);
 /* Make a request id. ORDERSCHED_OK, or the error, which is then also in *reply, with the reason
  * that the first endpoint gives if it is no cluster of ours. */
 int ctl_make_request_id(const struct ctl *ctl, uint8_t request_id[ORDERSCHED_REQUEST_ID_SIZE],

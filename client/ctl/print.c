@@ -150,14 +150,22 @@ bool ctl_says_why(const struct ask_reply *reply)
     return reply->text[0] != 0 && strcmp(reply->text, ordersched_error_text(reply->error)) != 0;
 }
 
-int ctl_none_answered(const struct ctl *ctl, bool denied)
+int ctl_none_answered(const struct ctl *ctl, int refusal)
 {
-    if (denied) {
+    if (refusal == ORDERSCHED_DENIED) {
         fprintf(stderr,
                 "orderctl: %s: DENIED: the nodes tell this to whoever has a grant of the role "
                 "observer, for all routes and orders. Say who asks, with --token @FILE or "
                 "ORDERSCHED_TOKEN.\n",
                 ctl->command->name);
+        return CTL_REFUSED;
+    }
+    if (refusal == ORDERSCHED_WRONG_CLUSTER) {
+        fprintf(stderr,
+                "orderctl: %s: WRONG_CLUSTER: the nodes at %s are of another cluster than \"%s\". "
+                "%s.\n",
+                ctl->command->name, ctl->endpoints, ctl->cluster,
+                advice(refusal, ORDERSCHED_STATE_NONE));
         return CTL_REFUSED;
     }
     fprintf(stderr,

@@ -35,6 +35,7 @@ struct top {
     struct past past;
     struct page page;
     unsigned escape; /* bytes of a key's sequence so far */
+    int refusal;     /* of the newest look: survey_refusal() */
     bool ends;
     bool gone; /* nobody is there any more */
     int signal;
@@ -67,7 +68,8 @@ static int check_top(struct ctl *ctl)
 static void take(struct top *t, struct look *look)
 {
     t->page.cut = !look->answered;
-    t->page.denied = !look->answered && look->denied;
+    t->refusal = look->answered ? ORDERSCHED_OK : look->refusal;
+    t->page.denied = t->refusal == ORDERSCHED_DENIED;
     if (!look->answered || (!look->whole && t->look != NULL)) {
         free(look);
         return;
@@ -126,7 +128,7 @@ static int run_lines(struct top *t, bool once)
         bool led = look->leader != NULL;
         take(t, look);
         if (t->look == NULL || (once && t->page.cut)) {
-            return ctl_none_answered(ctl, t->page.denied);
+            return ctl_none_answered(ctl, t->refusal);
         }
         if (n > 0) {
             putchar('\n');
@@ -256,7 +258,7 @@ static void run_live(struct top *t)
             clear = t->terminal.unsent == NULL;
         }
         wait_and_heed(t, clear);
-        t->ends |= t->look == NULL && t->page.denied;
+        t->ends |= t->look == NULL && t->refusal != ORDERSCHED_OK;
     }
     terminal_give_back(&t->terminal);
 }
@@ -267,8 +269,8 @@ static int leave(struct top *t)
     int signal_given = t->signal == SIGINT ? 0 : t->gone && t->signal == 0 ? SIGHUP : t->signal;
     int rv = CTL_DONE;
 
-    if (t->look == NULL && t->page.denied) {
-        rv = ctl_none_answered(t->ctl, true);
+    if (t->look == NULL && t->refusal != ORDERSCHED_OK) {
+        rv = ctl_none_answered(t->ctl, t->refusal);
     }
     bool stopped = looker_stop(t->looker, LEAVE_MS);
     if (signal_given != 0) {

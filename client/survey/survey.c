@@ -342,7 +342,8 @@ static void survey_take_reply(struct survey_node *node, const struct ask_reply *
     if (reply->error == ORDERSCHED_OK && !node->up) {
         node->error = ORDERSCHED_INVALID;
     }
-    bool says_why = node->error == ORDERSCHED_UNREACHABLE &&
+    bool says_why = (node->error == ORDERSCHED_UNREACHABLE ||
+                     node->error == ORDERSCHED_WRONG_CLUSTER) &&
                     strcmp(reply->text, ordersched_error_text(node->error)) != 0;
     snprintf(node->why, sizeof node->why, "%.*s", (int)sizeof node->why - 1,
              says_why ? reply->text : "");
@@ -434,12 +435,16 @@ bool survey_is_split(const struct survey *s, char *sentence, size_t len)
     return false;
 }
 
-bool survey_denies(const struct survey *s)
+int survey_refusal(const struct survey *s)
 {
+    int refusal = ORDERSCHED_OK;
+
     for (unsigned i = 0; i < s->n; i++) {
-        if (!s->nodes[i].up && s->nodes[i].error == ORDERSCHED_DENIED) {
-            return true;
+        int error = s->nodes[i].up ? ORDERSCHED_OK : s->nodes[i].error;
+        if (error == ORDERSCHED_DENIED) {
+            return error;
         }
+        refusal = error == ORDERSCHED_WRONG_CLUSTER ? error : refusal;
     }
-    return false;
+    return refusal;
 }

@@ -113,8 +113,9 @@ void survey_ask_status(struct survey *s, ordersched_client *client, unsigned tim
 /* What is wrong with these nodes together, that none of them can see: two clusters behind one list,
  * or two leaders of one term. A sentence that says so, or false. */
 bool survey_is_split(const struct survey *s, char *sentence, size_t len);
-/* Is there a node that answered, and does not tell who asks? */
-bool survey_denies(const struct survey *s);
+/* Why nodes that are there tell us nothing: ORDERSCHED_DENIED, as it may not be told to who asks, or WRONG_CLUSTER;
+ * ORDERSCHED_OK: there is none such. */
+int survey_refusal(const struct survey *s);
 /* The node that leads with the highest term, or NULL. */
 const struct survey_node *survey_leader(const struct survey *s);
 

@@ -114,7 +114,7 @@ struct look *look_now(ordersched_client *client, const char *endpoints, unsigned
     for (unsigned i = 0; i < look->survey.n; i++) {
         look->answered |= look->survey.nodes[i].up;
     }
-    look->denied = survey_denies(&look->survey);
+    look->refusal = survey_refusal(&look->survey);
     look->leader = survey_leader(&look->survey);
     if (!survey_is_split(&look->survey, look->split, sizeof look->split)) {
         look->split[0] = '\0';

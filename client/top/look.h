@@ -28,7 +28,7 @@ struct look {
     uint64_t at_ms;                   /* when it was begun, by the clock that only runs */
     bool answered;                    /* a node told its status */
     bool whole;                       /* so did the leader, if there is one, of its routes */
-    bool denied;                      /* a node is there, and does not tell us */
+    int refusal;                      /* survey_refusal() */
     const struct survey_node *leader; /* into `survey`; or NULL */
     struct survey survey;
     char split[512]; /* what is wrong with the nodes together, or "" */

@@ -72,7 +72,8 @@ static void shown_before(struct exchange *x, const char *what)
     json_t *extra = json_object();
 
     snprintf(detail, sizeof detail,
-             "this was done, with this Idempotency-Key; the %s was shown in the first answer alone, which may "
+             "this was done, with this Idempotency-Key; the %s was shown in the first answer "
+             "alone, which may "
              "have been lost: ask for another one with a new key",
              what);
     out_text(extra, "class", "unknown");
