@@ -274,23 +274,23 @@ void callback_worker_reserve(struct callback_worker *w, struct inbound *in,
 
 /* ---- the receiver ---- */
 
-/* How many orders of the route the waiting workers would take now. */
+/* How many orders of the route the waiting workers would take now. Wherever they stand, none of those that wait for a
+ * route that had this slot before, or have left, is to get one. */
 static unsigned worker_room(struct receiver *receiver, uint16_t slot, const char *name)
 {
     struct callback_worker *w = receiver->impl;
     struct worker_polls *route = &w->routes[slot];
+    struct worker_poll *next;
 
-    while (route->first != NULL) {
-        struct worker_poll *poll = route->first;
+    for (struct worker_poll *poll = route->first; poll != NULL; poll = next) {
+        next = poll->next;
         if (poll->n > 0) {
-            break; /* being filled: looked at before */
+            continue; /* being filled: looked at before */
         }
         if (strcmp(poll->route, name) != 0) {
-            poll_end_unknown(w, poll); /* the slot is another route's now */
+            poll_end_unknown(w, poll);
         } else if (inbound_is_gone(poll->in)) {
             poll_refuse(w, poll, ORDERSCHED_BUSY, NULL);
-        } else {
-            break;
         }
     }
     return route->room;
@@ -315,6 +315,7 @@ static void worker_start_one(struct callback_worker *w, struct delivery *d)
 
     assert(poll != NULL); /* the dispatcher asks for room first */
     assert(d->settings->settings.kind == ROUTE_WORKER && poll->n < poll->max);
+    assert(strcmp(poll->route, d->settings->route) == 0);
     if (poll->n == 0) {
         poll->filling = NULL;
         *w->filling_last = poll;

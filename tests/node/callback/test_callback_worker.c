@@ -247,6 +247,34 @@ static void a_poll_for_a_route_that_another_has_taken_the_place_of_gets_nothing_
     worker_bench_close(b);
 }
 
+/* Behind a good one, where ranks put those of a connection that has asked before. */
+static void neither_do_those_that_stand_behind_a_good_one(void **state)
+{
+    struct worker_bench *b = worker_bench_open();
+    struct inbound_source theirs = {0}, ours = {0};
+    struct worker_message stale[2] = {{.source = &theirs}, {.source = &theirs}};
+    struct worker_message good = {.source = &ours}, gone = {.source = &ours};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        worker_reserve_of(b, &stale[i], "before", 1, 60000);
+    }
+    worker_reserve(b, &good, 1, 60000);
+    worker_reserve(b, &gone, 5, 60000);
+    atomic_store(&gone.gone, true);
+    assert_int_equal(worker_room(b), 1);
+    assert_int_equal(gone.replies, 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(stale[i].refused, ORDERSCHED_UNKNOWN_ROUTE);
+    }
+    worker_start(b, "a");
+    assert_int_equal(worker_room(b), 0);
+    worker_run(b, 0);
+    assert_int_equal(worker_jobs_of(&good, 0, NULL), 1);
+    worker_message_reset(&good);
+    worker_bench_close(b);
+}
+
 static void a_report_waits_for_its_outcome_and_not_for_what_follows_from_it(void **state)
 {
     struct worker_bench *b = worker_bench_open();
@@ -282,6 +310,7 @@ int main(void)
         cmocka_unit_test(who_does_not_want_to_wait_is_answered_at_once_however_many_wait),
         cmocka_unit_test(a_client_that_has_left_gets_no_orders),
         cmocka_unit_test(a_poll_for_a_route_that_another_has_taken_the_place_of_gets_nothing_of_it),
+        cmocka_unit_test(neither_do_those_that_stand_behind_a_good_one),
         cmocka_unit_test(a_report_waits_for_its_outcome_and_not_for_what_follows_from_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

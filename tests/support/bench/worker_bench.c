@@ -171,10 +171,16 @@ static struct operation over_the_wire(struct buffer *b, const struct operation *
 void worker_reserve(struct worker_bench *b, struct worker_message *m, unsigned max,
                     unsigned wait_ms)
 {
+    worker_reserve_of(b, m, WORKER_ROUTE, max, wait_ms);
+}
+
+void worker_reserve_of(struct worker_bench *b, struct worker_message *m, const char *route,
+                       unsigned max, unsigned wait_ms)
+{
     struct buffer bytes = {0};
     struct operation op = {
         .code = OPERATION_RESERVE,
-        .route = {(const uint8_t *)WORKER_ROUTE, strlen(WORKER_ROUTE)},
+        .route = {(const uint8_t *)route, strlen(route)},
         .limit = max,
         .time_ms = wait_ms,
         .worker = {(const uint8_t *)"w1", 2},

@@ -57,6 +57,9 @@ void worker_message_reset(struct worker_message *m);
 /* A worker asks for up to `max` orders, and waits for them. */
 void worker_reserve(struct worker_bench *b, struct worker_message *m, unsigned max,
                     unsigned wait_ms);
+/* ...of the route that had the slot then. */
+void worker_reserve_of(struct worker_bench *b, struct worker_message *m, const char *route,
+                       unsigned max, unsigned wait_ms);
 /* The orders that a RESERVE brought: how many, and the token of one of them. */
 uint32_t worker_jobs_of(const struct worker_message *m, unsigned which, uint8_t *token);
 /* The one order that a RESERVE brought has this payload. */
