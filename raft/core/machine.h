@@ -217,8 +217,8 @@ void machine_foresee_set_back(const struct machine *m, uint64_t time_ms,
 /* When machine_advance will next have work: the earliest time in the wheel, or UINT64_MAX. */
 uint64_t machine_next_ms(const struct machine *m);
 
-/* When the oldest decided order is forgotten, and an entry gives its memory back; UINT64_MAX: there
- * is none. */
+/* When the oldest decided order is forgotten, and an entry gives its memory back (not before its requests are
+ * stale, where an entry found that they are not); UINT64_MAX: there is none. */
 uint64_t machine_next_forgotten_ms(const struct machine *m);
 
 /* Leader only. Take the first ready order of a route from one of its two lists (NULL if it has

@@ -70,6 +70,8 @@ bool machine_move_requests(struct machine *m, const struct order *o);
 uint64_t machine_latest_request_ms(const struct machine *m, const struct order *o);
 /* The floor of unseen ids is never above this: now less their lifetime, or what it is. */
 uint64_t machine_fair_floor_ms(const struct machine *m);
+/* When that will be at least this. */
+uint64_t machine_fair_floor_reaches_ms(const struct machine *m, uint64_t ms);
 void machine_raise_floor(struct machine *m, uint64_t time_ms);
 /* An entry with operations begins: the floor follows now, and the recent follow the floor. */
 void machine_follow_now(struct machine *m, uint32_t n_operations);

@@ -57,7 +57,14 @@ uint64_t machine_next_forgotten_ms(const struct machine *m)
 {
     const struct order *o = first_decided(m);
 
-    return o ? machine_add_ms(order_decided_ms(o), m->retention_ms) : UINT64_MAX;
+    if (!o) {
+        return UINT64_MAX;
+    }
+    uint64_t next_ms = machine_add_ms(order_decided_ms(o), m->retention_ms);
+    uint64_t stale_ms = m->purge_wait_ms > machine_fair_floor_ms(m)
+                            ? machine_fair_floor_reaches_ms(m, m->purge_wait_ms)
+                            : 0;
+    return next_ms > stale_ms ? next_ms : stale_ms;
 }
 
 /* The deliberate bug: a closing order counts its retention from its deadline. */

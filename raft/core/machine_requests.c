@@ -183,6 +183,11 @@ uint64_t machine_fair_floor_ms(const struct machine *m)
                                                                   : m->request_floor_ms;
 }
 
+uint64_t machine_fair_floor_reaches_ms(const struct machine *m, uint64_t ms)
+{
+    return machine_add_ms(ms, lifetime_ms(m));
+}
+
 /* --- the recent --- */
 
 static void drop_oldest(struct machine *m)

@@ -169,6 +169,38 @@ static void routes_are_set_right_though_no_order_fits(void **state)
     stage_close(&t);
 }
 
+/* An order whose request id lies ahead can go only once that is stale: until then an entry for the time gives nothing
+ * back, and none follows another at once. */
+static void what_is_kept_for_its_requests_is_waited_for_and_not_asked_for(void **state)
+{
+    uint8_t ahead[ORDERSCHED_REQUEST_ID_SIZE];
+    struct stage t;
+
+    (void)state;
+    stage_open(&t);
+    t.s->config.retention_ms = 60000;
+    t.s->config.max_orders = 1;
+    stage_lead(&t, 3);
+    assert_int_equal(stage_ask(&t, op_route(&t, "r")), ORDERSCHED_OK);
+    struct operation schedule = op_schedule(&t, "a", 900000);
+    request_id_make(ahead, t.s->machine.now_ms + 9000, (const uint8_t[10]){1});
+    schedule.request_id = ahead;
+    assert_int_equal(stage_ask(&t, schedule), ORDERSCHED_OK);
+    assert_int_equal(stage_ask(&t, op_pay(&t, "a")), ORDERSCHED_OK);
+    stage_pass(&t, 62000);
+    uint64_t before = t.s->machine.applied;
+    for (unsigned i = 0; i < 100; i++) {
+        (void)stage_run(&t);
+        stage_settle(&t);
+    }
+    assert_in_range(t.s->machine.applied - before, 1, 2);
+    assert_int_equal(t.s->machine.store.n, 1);
+    stage_pass(&t, 9000);
+    stage_settle(&t);
+    assert_int_equal(t.s->machine.store.n, 0);
+    stage_close(&t);
+}
+
 static void memory_that_is_held_in_vain_counts(void **state)
 {
     struct stage t;
@@ -278,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_adds_to_known_orders_ends_a_while_after_the_memory_is_full),
         cmocka_unit_test(routes_are_set_right_though_no_order_fits),
+        cmocka_unit_test(what_is_kept_for_its_requests_is_waited_for_and_not_asked_for),
         cmocka_unit_test(memory_that_is_held_in_vain_counts),
         cmocka_unit_test(a_flood_of_refusals_leaves_room_for_those_of_others),
         cmocka_unit_test(a_flood_of_route_operations_leaves_room_for_others),
