@@ -7,13 +7,25 @@
 #define HURRY_LOOKED_MAX 256u   /* orders a slice: some 50 us */
 #define HURRY_PROPOSED_MAX 512u /* waiting for an entry, before more are proposed */
 
-void hurry_begin_leadership(struct hurry *h, const struct machine *m)
+void hurry_begin_leadership(struct hurry *h, const struct machine *m, uint64_t tickets)
 {
     memset(h, 0, sizeof *h);
     for (uint32_t i = 0; i < m->n_routes; i++) {
         h->done_index[i] = m->routes[i].hurry_index;
     }
     h->seen_index = m->routes_index;
+    h->applied_ticket = tickets;
+}
+
+void hurry_ticket(struct hurry *h, uint64_t ticket)
+{
+    h->applied_ticket = ticket > h->applied_ticket ? ticket : h->applied_ticket;
+}
+
+void hurry_again(struct hurry *h)
+{
+    h->active = false;
+    h->seen_index = 0;
 }
 
 void hurry_order(const struct machine *m, struct batcher *batcher, const struct order *o,
@@ -31,7 +43,7 @@ void hurry_order(const struct machine *m, struct batcher *batcher, const struct 
 }
 
 /* The next route that is to be gone through. */
-static bool hurry_choose(struct hurry *h, const struct machine *m)
+static bool hurry_choose(struct hurry *h, const struct machine *m, uint64_t tickets)
 {
     if (h->seen_index == m->routes_index) {
         return false;
@@ -47,6 +59,7 @@ static bool hurry_choose(struct hurry *h, const struct machine *m)
             h->active = true;
             h->slot = (uint16_t)i;
             h->index = r->hurry_index;
+            h->after_ticket = tickets;
             h->keyed = false;
             h->id_len = 0;
             return true;
@@ -58,8 +71,11 @@ static bool hurry_choose(struct hurry *h, const struct machine *m)
 
 bool hurry_run(struct hurry *h, const struct machine *m, struct batcher *batcher)
 {
-    if (!h->active && !hurry_choose(h, m)) {
+    if (!h->active && !hurry_choose(h, m, batcher->tickets)) {
         return false;
+    }
+    if (h->applied_ticket < h->after_ticket) {
+        return false; /* its entry will bring us back */
     }
     assert(h->slot < m->n_routes && h->index > h->done_index[h->slot]);
     struct store_position position = {.keyed = h->keyed, .id = {h->id, h->id_len}};

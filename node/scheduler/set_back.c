@@ -189,7 +189,7 @@ void scheduler_follow_era(struct scheduler *s)
     batcher_forget_time(&s->batcher);
     s->told = (struct told_time){0};
     if (s->state == SCHEDULER_LEADING) {
-        hurry_begin_leadership(&s->hurry, &s->machine);
+        hurry_again(&s->hurry);
     }
     s->again = true;
     if (s->config.log != NULL && !s->starting && s->machine.applied > s->own_index) {
