@@ -12,8 +12,11 @@ void scheduler_canary_step(struct scheduler *s, uint64_t now_us)
         !scheduler_time_goes(s) || scheduler_is_setting_back(s)) {
         return;
     }
-    struct operation op = {.code = OPERATION_CANARY,
-                           .time_ms = scheduler_now_ms(s) + CANARY_AHEAD_MS};
+    uint64_t now_ms = scheduler_now_ms(s);
+    struct operation op = {.code = OPERATION_CANARY, .time_ms = now_ms + CANARY_AHEAD_MS};
+    if (now_ms > ENTRY_TIME_MAX_MS - CANARY_AHEAD_MS) { /* no node could read it */
+        return;
+    }
     s->canary_next_us = now_us + s->config.canary_ms * 1000;
     s->canary_ticket = batcher_submit_internal(&s->batcher, &op);
 }
