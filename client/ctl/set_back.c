@@ -41,6 +41,16 @@ static void print_orders(const struct set_back_told *told, bool done)
     }
 }
 
+/* Those that nobody can tell from what was meant (docs/semantics.md, "Set back"). */
+static void print_what_keeps_its_time(const char *to)
+{
+    printf(
+        "what got its time meanwhile keeps it, that far ahead; look at both:\n"
+        "  orders that were scheduled with a delay: orderctl list --state pending --due-after %s\n"
+        "  tokens that were made or rotated: orderctl token list\n",
+        to);
+}
+
 static void print_told(const struct set_back_told *told, bool carry_out)
 {
     char from[40], to[40], by[32];
@@ -57,10 +67,12 @@ static void print_told(const struct set_back_told *told, bool carry_out)
     if (carry_out) {
         printf("the cluster's time was set back by %s, from %s to %s\n", by, from, to);
         print_orders(told, true);
+        print_what_keeps_its_time(to);
         return;
     }
     printf("the cluster's time is %s, %s ahead of what the clocks agree on (%s)\n", from, by, to);
     print_orders(told, false);
+    print_what_keeps_its_time(to);
     printf("what was decided stays decided. Nothing was changed; to set it back: orderctl clock "
            "set-back --yes\n");
 }
