@@ -29,8 +29,8 @@
 #define SECOND_SIGNAL_MS 500u /* so much later it is a second one */
 #define LAST_WORD_MS 30000u   /* when ending: for an outcome to be recorded */
 #define GIVE_BACK_MS 1000u    /* orders that were not begun are due again after it */
-#define PATH_OTHERWISE \
-    "/bin:/usr/bin" /* where the environment has none, as posix_spawnp(3) looks */
+/* Where posix_spawnp(3) looks if the environment has no PATH. */
+#define PATH_OTHERWISE "/bin:/usr/bin"
 
 struct work {
     const struct ctl *ctl;

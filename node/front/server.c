@@ -80,8 +80,8 @@ static void server_connection_cb(void *arg, struct MHD_Connection *connection, v
         *context = info != NULL ? visitor_started(f, info->connect_fd) : NULL;
     } else if (*context != NULL) {
         struct visitor *v = *context;
-        if (v->exchange !=
-            NULL) { /* out of memory before it was begun: of its end nobody was told */
+        /* Where the library ran out of memory before it had begun with it, of its end nobody was told. */
+        if (v->exchange != NULL) {
             exchange_end(v->exchange);
         }
         visitor_gone(v);

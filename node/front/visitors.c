@@ -404,8 +404,8 @@ void visitor_exchange_ended(struct visitor *v)
     if (v->seat.address != NULL && !v->seat.idle) {
         api_seats_idle(&v->front->seats, &v->seat);
     }
-    v->since_ms =
-        clocks_running_ms(); /* of the next one nothing was read meanwhile, though it may have begun */
+    /* Of the next one nothing was read meanwhile, though it may have begun. */
+    v->since_ms = clocks_running_ms();
     if (v->guard.flaw != NULL) {
         visitor_refuse(v, v->guard.flaw, clocks_running_ms());
     } else if (v->front->stopping && v->guard.requests == v->answered) {

@@ -73,8 +73,7 @@ static void shown_before(struct exchange *x, const char *what)
 
     snprintf(detail, sizeof detail,
              "this was done, with this Idempotency-Key; the %s was shown in the first answer "
-             "alone, which may "
-             "have been lost: ask for another one with a new key",
+             "alone, which may have been lost: ask for another one with a new key",
              what);
     out_text(extra, "class", "unknown");
     exchange_refuse(x, 409, "SHOWN_ONCE", detail, extra);

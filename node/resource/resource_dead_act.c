@@ -194,7 +194,6 @@ static bool take_page(const struct exchange *x, struct acting *a,
 static void answer_page_cb(struct exchange *x, const struct ordersched_answer *answers, unsigned n)
 {
     struct acting *a = x->state;
-
     uint64_t matched = a->matched;
 
     (void)n;
@@ -202,9 +201,8 @@ static void answer_page_cb(struct exchange *x, const struct ordersched_answer *a
     buffer_reset(&a->asked);
     if (answers[0].error == ORDERSCHED_OK && take_page(x, a, &answers[0])) {
         act(x, a);
-    } else if (
-        matched >
-        0) { /* those of earlier pages have been acted on: that is told, and where to go on */
+    } else if (matched > 0) {
+        /* Those of earlier pages have been acted on: that is told, and where to go on. */
         a->matched = matched;
         a->more = true;
         answer(x, a);
