@@ -47,6 +47,19 @@ a_forgotten_cluster_is_named() {
     done
     ! ctl --cluster elsewhere status 2>&1 | grep -q UNREACHABLE
 }
+says() { # WORDS COMMAND: it fails with these, and speaks of no order
+    ctl "${@:2}" >"$scratch/said" 2>&1
+    [ $? -eq 1 ] && grep -qF "$1" "$scratch/said" && ! grep -qw order "$scratch/said"
+}
+words_fit_what_was_asked() {
+    ctl token create web --role observer --expires 1d >/dev/null &&
+        says "EXISTS: there is one of this name already. Nothing was changed; choose another." \
+            token create web --role observer --expires 1d &&
+        says "NOT_FOUND: there is none of this name. Nothing was changed; check the name." token revoke nobody &&
+        says "NOT_FOUND: there is none of this name. Nothing was changed; check the name." route set nowhere --window 3 &&
+        says "Check the name, see: " dead list --route nowhere &&
+        says "Check the name, see: " work nowhere -- true
+}
 one_right_endpoint_will_do() { ctl --endpoints "127.0.0.1:$port,127.0.0.1:$((port + 1))" status; }
 an_id_steers_nothing() {
     local id=$'a\xc2\x9b2J\xe2\x80\xaeb'
@@ -76,6 +89,7 @@ interrupted_it_says_what_it_did() {
 
 check the_raft_port_is_named_at_once raft_port_is_named
 check a_forgotten_cluster_is_named_at_once a_forgotten_cluster_is_named
+check words_fit_what_was_asked words_fit_what_was_asked
 check one_right_endpoint_among_wrong_ones_will_do one_right_endpoint_will_do
 check an_orders_id_does_not_steer_the_terminal an_id_steers_nothing
 check an_interrupted_redrive_says_what_it_did interrupted_it_says_what_it_did

@@ -76,13 +76,45 @@ void ctl_hex(const uint8_t *data, size_t len, char *out)
     }
 }
 
+/* Is what the command names a route, a principal or a member, and no order? */
+static bool names_no_order(const struct ctl *ctl)
+{
+    static const char *const groups[] = {"route ", "token ", "grant ", "member "};
+
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        if (strncmp(ctl->command->name, groups[i], strlen(groups[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The node's own words, or those of the error. */
+static const char *words_of(const struct ctl *ctl, const struct ask_reply *reply)
+{
+    if (ctl_says_why(reply)) {
+        return reply->text;
+    }
+    if (names_no_order(ctl) && reply->error == ORDERSCHED_EXISTS) {
+        return "there is one of this name already";
+    }
+    if (names_no_order(ctl) && reply->error == ORDERSCHED_NOT_FOUND) {
+        return "there is none of this name";
+    }
+    return ordersched_error_text(reply->error);
+}
+
 /* What the person at the keyboard can do about it. */
-static const char *advice(int error, int state)
+static const char *advice(const struct ctl *ctl, int error, int state)
 {
     switch (error) {
-        case ORDERSCHED_EXISTS: return "Nothing was changed; look at it with: orderctl get";
+        case ORDERSCHED_EXISTS:
+            return names_no_order(ctl) ? "Nothing was changed; choose another"
+                                       : "Nothing was changed; look at it with: orderctl get";
         case ORDERSCHED_NOT_FOUND:
-            return "Check the name; an order is forgotten some time after its decision";
+            return names_no_order(ctl)
+                       ? "Nothing was changed; check the name"
+                       : "Check the name; an order is forgotten some time after its decision";
         case ORDERSCHED_TOO_LATE:
             return state == ORDERSCHED_CLOSING
                        ? "Do not ship yet: the callback's answer decides, see: orderctl get"
@@ -90,7 +122,10 @@ static const char *advice(int error, int state)
         case ORDERSCHED_DECIDED: return "Nothing was changed; see: orderctl get";
         case ORDERSCHED_STALE_REQUEST:
             return "Look at the order, then ask again with a new request id";
-        case ORDERSCHED_UNKNOWN_ROUTE: return "Create it first: orderctl route put NAME --url URL";
+        case ORDERSCHED_UNKNOWN_ROUTE:
+            return strcmp(ctl->command->name, "schedule") == 0
+                       ? "Create it first: orderctl route put NAME, with --url URL or --kind worker"
+                       : "Check the name, see: orderctl route list";
         case ORDERSCHED_NOT_DEAD: return "Nothing was changed; see: orderctl get ID --history";
         case ORDERSCHED_ROUTE_IN_USE: return "See which orders use it: orderctl list --route NAME";
         case ORDERSCHED_BAD_DEADLINE:
@@ -165,7 +200,7 @@ int ctl_none_answered(const struct ctl *ctl, int refusal)
                 "orderctl: %s: WRONG_CLUSTER: the nodes at %s are of another cluster than \"%s\". "
                 "%s.\n",
                 ctl->command->name, ctl->endpoints, ctl->cluster,
-                advice(refusal, ORDERSCHED_STATE_NONE));
+                advice(ctl, refusal, ORDERSCHED_STATE_NONE));
         return CTL_REFUSED;
     }
     fprintf(stderr,
@@ -185,12 +220,13 @@ int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_
              const struct ask_reply *reply)
 {
     bool told = reply->error == ORDERSCHED_UNREACHABLE && ctl_says_why(reply);
-    const char *what_now = told ? "Nothing was done" : advice(reply->error, reply->state);
+    const char *what_now = told ? "Nothing was done" : advice(ctl, reply->error, reply->state);
     if (ctl->local[0] != '\0' && reply->error == ORDERSCHED_NOT_LEADER) {
         what_now = "This node does not lead; ask the one that does, with its own directory";
     }
     char *name = subject != NULL ? table_escape(subject, strlen(subject)) : NULL;
-    char *why = table_escape(reply->text, strlen(reply->text));
+    const char *words = words_of(ctl, reply);
+    char *why = table_escape(words, strlen(words));
     char request[2 * ORDERSCHED_REQUEST_ID_SIZE + 1] = "";
     bool unknown = ordersched_error_class(reply->error) == ORDERSCHED_UNKNOWN;
 
@@ -199,7 +235,7 @@ int ctl_fail(const struct ctl *ctl, const char *subject, const uint8_t *request_
     }
     fprintf(stderr, "orderctl: %s%s%s: %s: %s", ctl->command->name, name != NULL ? " " : "",
             name != NULL ? name : "", ordersched_error_name(reply->error),
-            why != NULL && *why != 0 ? why : ordersched_error_text(reply->error));
+            why != NULL ? why : ordersched_error_text(reply->error));
     if (reply->state != ORDERSCHED_STATE_NONE) {
         fprintf(stderr, " (the order is %s)", ordersched_state_name(reply->state));
     }

@@ -82,7 +82,8 @@ static void log_denied(struct scheduler *s, const struct caller *caller, enum op
         return;
     }
     log_line(s->config.log, LOG_WARN, "denied", LOG_STR("principal", who),
-             LOG_U64("operation", code), LOG_STR("reason", why), LOG_U64("since_last", s->denied));
+             LOG_U64("operation", code), LOG_BYTES("from", caller->from.data, caller->from.len),
+             LOG_STR("reason", why), LOG_U64("since_last", s->denied));
     s->denied = 0;
     s->denied_at_us = now_us;
 }

@@ -163,7 +163,13 @@ static void scheduler_transfer(struct administration *a, uint64_t id)
         scheduler_administered(a, ORDERSCHED_MEMBER_CHANGE, text);
         return;
     }
-    replica_transfer(s->replica, id != 0 ? id : scheduler_successor(s), scheduler_administered, a);
+    id = id != 0 ? id : scheduler_successor(s); /* 0: whoever has the log */
+    if (s->config.log != NULL && id != s->config.replica.id) {
+        log_line(s->config.log, LOG_INFO, "the leadership is handed over, as a client asked",
+                 LOG_U64("to", id),
+                 LOG_BYTES("from", a->in->caller.from.data, a->in->caller.from.len));
+    }
+    replica_transfer(s->replica, id, scheduler_administered, a);
 }
 
 static void administration_begin(struct administration *a)
