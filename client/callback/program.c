@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -278,6 +279,47 @@ struct program *program_start(const struct program_options *options,
     snprintf(verdict->reason, sizeof verdict->reason, "cannot run %.80s: %s", options->argv[0],
              strerror(rv));
     return NULL;
+}
+
+/* ---- is there one? ---- */
+
+/* Where posix_spawnp(3) looks if the environment has no PATH. */
+#define PATH_OTHERWISE "/bin:/usr/bin"
+
+static bool is_program(const char *path)
+{
+    struct stat is;
+
+    if (stat(path, &is) != 0 || access(path, X_OK) != 0) {
+        return false;
+    }
+    if (!S_ISREG(is.st_mode)) {
+        errno = EACCES;
+        return false;
+    }
+    return true;
+}
+
+bool program_is_there(const char *name)
+{
+    const char *at = getenv("PATH") != NULL ? getenv("PATH") : PATH_OTHERWISE;
+    char path[4096];
+
+    if (strchr(name, '/') != NULL) {
+        return is_program(name);
+    }
+    for (;; at++) {
+        size_t len = strcspn(at, ":");
+        int n = snprintf(path, sizeof path, "%.*s/%s", (int)len, len > 0 ? at : ".", name);
+        if (n > 0 && (size_t)n < sizeof path && is_program(path)) {
+            return true;
+        }
+        at += len;
+        if (*at == '\0') {
+            errno = ENOENT;
+            return false;
+        }
+    }
 }
 
 /* ---- while it runs ---- */

@@ -63,6 +63,9 @@ struct program_options {
     bool echo_stderr;        /* copy it to the caller's as well */
 };
 
+/* Could it be started, as things are: is there an executable file of this name, looked for as argv[0] is? Else errno
+ * says why not. Any thread. */
+bool program_is_there(const char *name);
 /* Start it. NULL: it could not be started; *verdict says why, as FAILED. */
 struct program *program_start(const struct program_options *options,
                               const struct program_order *order, struct program_verdict *verdict);

@@ -187,8 +187,8 @@ static void status_print_unreached(const struct survey *s, FILE *out)
     for (unsigned i = 0; i < s->n; i++) {
         if (!s->nodes[i].up && s->nodes[i].why[0] != 0) {
             char *why = table_escape(s->nodes[i].why, strlen(s->nodes[i].why));
-            bool elsewhere = s->nodes[i].error ==
-                             ORDERSCHED_WRONG_CLUSTER; /* the sentence names no address */
+            /* Its own sentence names no address. */
+            bool elsewhere = s->nodes[i].error == ORDERSCHED_WRONG_CLUSTER;
             fprintf(out, "%s%s%s\n", elsewhere ? s->nodes[i].api : "", elsewhere ? ": " : "",
                     why != NULL ? why : "");
             free(why);

@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,8 +28,6 @@
 #define SECOND_SIGNAL_MS 500u /* so much later it is a second one */
 #define LAST_WORD_MS 30000u   /* when ending: for an outcome to be recorded */
 #define GIVE_BACK_MS 1000u    /* orders that were not begun are due again after it */
-/* Where posix_spawnp(3) looks if the environment has no PATH. */
-#define PATH_OTHERWISE "/bin:/usr/bin"
 
 struct work {
     const struct ctl *ctl;
@@ -168,43 +165,6 @@ static void held_settle(struct work *w, const struct ordersched_job *job,
 }
 
 /* ---- one order ---- */
-
-static bool is_program(const char *path)
-{
-    struct stat is;
-
-    if (stat(path, &is) != 0 || access(path, X_OK) != 0) {
-        return false;
-    }
-    if (!S_ISREG(is.st_mode)) {
-        errno = EACCES;
-        return false;
-    }
-    return true;
-}
-
-/* Can it be run, looked for as a shell would? Else errno says why not. */
-static bool program_is_there(const char *name)
-{
-    const char *at = getenv("PATH") != NULL ? getenv("PATH") : PATH_OTHERWISE;
-    char path[4096];
-
-    if (strchr(name, '/') != NULL) {
-        return is_program(name);
-    }
-    for (;; at++) {
-        size_t len = strcspn(at, ":");
-        int n = snprintf(path, sizeof path, "%.*s/%s", (int)len, len > 0 ? at : ".", name);
-        if (n > 0 && (size_t)n < sizeof path && is_program(path)) {
-            return true;
-        }
-        at += len;
-        if (*at == '\0') {
-            errno = ENOENT;
-            return false;
-        }
-    }
-}
 
 /* That is this worker's fault and not the order's, which is given back; and all that it would get went the same way
  * where the program has gone. */

@@ -468,6 +468,9 @@ void batcher_applied(struct batcher *b)
     batch->applied = true;
     b->alone = batch->alone ? BATCHER_FREE : b->alone;
     b->applied_sequence = batch->sequence;
+    if (batch->n_internal > 0) {
+        b->applied_ticket = batch->first_ticket + batch->n_internal - 1;
+    }
     for (uint32_t i = 0; b->host.internal != NULL && i < batch->n_internal; i++) {
         assert(i < b->results.n);
         b->host.internal(b->host.arg, batch->first_ticket + i, &b->results.results[i]);

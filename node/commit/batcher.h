@@ -67,8 +67,9 @@ struct batcher {
     uint64_t queued_bytes_max;
     struct buffer internal; /* operations of our own: epoch, outcomes */
     uint32_t n_internal;
-    uint64_t tickets; /* given to operations of our own so far, dropped ones included */
-    bool want_time;   /* an entry is wanted just for its time */
+    uint64_t tickets;        /* given to operations of our own so far, dropped ones included */
+    uint64_t applied_ticket; /* the last whose operation was applied */
+    bool want_time;          /* an entry is wanted just for its time */
     enum { BATCHER_FREE, BATCHER_HELD, BATCHER_WAITS_ALONE, BATCHER_GOES_ALONE } alone;
     struct batch *inflight_first, **inflight_last;
     unsigned inflight;              /* entries... */

@@ -7,19 +7,13 @@
 #define HURRY_LOOKED_MAX 256u   /* orders a slice: some 50 us */
 #define HURRY_PROPOSED_MAX 512u /* waiting for an entry, before more are proposed */
 
-void hurry_begin_leadership(struct hurry *h, const struct machine *m, uint64_t tickets)
+void hurry_begin_leadership(struct hurry *h, const struct machine *m)
 {
     memset(h, 0, sizeof *h);
     for (uint32_t i = 0; i < m->n_routes; i++) {
         h->done_index[i] = m->routes[i].hurry_index;
     }
     h->seen_index = m->routes_index;
-    h->applied_ticket = tickets;
-}
-
-void hurry_ticket(struct hurry *h, uint64_t ticket)
-{
-    h->applied_ticket = ticket > h->applied_ticket ? ticket : h->applied_ticket;
 }
 
 void hurry_again(struct hurry *h)
@@ -74,7 +68,7 @@ bool hurry_run(struct hurry *h, const struct machine *m, struct batcher *batcher
     if (!h->active && !hurry_choose(h, m, batcher->tickets)) {
         return false;
     }
-    if (h->applied_ticket < h->after_ticket) {
+    if (batcher->applied_ticket < h->after_ticket) {
         return false; /* its entry will bring us back */
     }
     assert(h->slot < m->n_routes && h->index > h->done_index[h->slot]);

@@ -15,22 +15,18 @@
 
 struct hurry {
     uint64_t done_index[MACHINE_ROUTES_MAX]; /* of each route's hurry_index */
-    uint64_t seen_index;     /* the machine's routes_index, when all of them were last looked at */
-    uint64_t applied_ticket; /* of the batcher's, the last whose operation was applied */
+    uint64_t seen_index; /* the machine's routes_index, when all of them were last looked at */
     bool active;
     uint16_t slot;         /* while active: */
-    uint64_t after_ticket; /* the walk begins when this one is applied */
+    uint64_t after_ticket; /* of the batcher's: the walk begins when this one is applied */
     uint64_t index;
     bool keyed; /* the position in the store: behind this id */
     uint8_t id[ORDERSCHED_ID_MAX];
     size_t id_len;
 };
 
-/* A leadership begins: what was asked for before is over, and of the tickets given until now none is an
- * outcome of its own. */
-void hurry_begin_leadership(struct hurry *h, const struct machine *m, uint64_t tickets);
-/* The operation of this ticket was applied. */
-void hurry_ticket(struct hurry *h, uint64_t ticket);
+/* A leadership begins: what was asked for before is over. */
+void hurry_begin_leadership(struct hurry *h, const struct machine *m);
 /* Orders have changed in other ways than by their own operations: what is not done yet begins anew. */
 void hurry_again(struct hurry *h);
 /* A slice of the work. Returns true when there is more to do at once. */

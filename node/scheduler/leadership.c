@@ -14,7 +14,7 @@ void scheduler_gain_leadership(struct scheduler *s)
     s->state = SCHEDULER_LEADING;
     scheduler_catch_up_time(s); /* entries of the last leader came since */
     dispatch_open(&s->dispatch);
-    hurry_begin_leadership(&s->hurry, &s->machine, s->batcher.tickets);
+    hurry_begin_leadership(&s->hurry, &s->machine);
     callback_worker_open(&s->worker, s->machine.epoch);
     if (s->config.log != NULL) {
         log_line(s->config.log, LOG_INFO, "leadership gained: this node decides and fires",
@@ -57,7 +57,7 @@ void scheduler_take_over(struct scheduler *s)
     if (MUTANT(FIRE_WITHOUT_EPOCH)) {
         s->state = SCHEDULER_LEADING;
         dispatch_open(&s->dispatch);
-        hurry_begin_leadership(&s->hurry, &s->machine, s->batcher.tickets);
+        hurry_begin_leadership(&s->hurry, &s->machine);
         callback_worker_open(&s->worker, s->machine.epoch);
     }
 }

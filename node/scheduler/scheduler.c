@@ -96,7 +96,6 @@ static void host_internal(void *arg, uint64_t ticket, const struct result *resul
     struct scheduler *s = arg;
 
     callback_worker_ticket(&s->worker, ticket, result);
-    hurry_ticket(&s->hurry, ticket);
     scheduler_set_back_applied(s, ticket, result);
     scheduler_administer_noted(s, ticket);
     scheduler_canary_ticket(s, ticket);

@@ -41,7 +41,7 @@ function close_payment(string $order): array
     }
     $path = (getenv('PAYMENTS') ?: 'payments') . "/$order";
     $file = @fopen($path, 'x'); // whoever comes first, the customer or we
-    if ($file !== false && fwrite($file, 'closed') === 6) {
+    if ($file !== false && fwrite($file, 'closed') === strlen('closed')) {
         return ['outcome' => 'expired'];
     }
     $state = $file === false ? @file_get_contents($path) : false;

@@ -89,8 +89,8 @@ static void nor_where_the_time_is_set_back_meanwhile(void **state)
     assert_int_equal(back->replies, 0);
     struct operation retry = op_retry(&t);
     uint8_t id[ORDERSCHED_REQUEST_ID_SIZE];
-    request_id_make(id, t.s->machine.now_ms,
-                    (const uint8_t[10]){1}); /* of the time that is ahead */
+    /* Of the time that is ahead. */
+    request_id_make(id, t.s->machine.now_ms, (const uint8_t[10]){1});
     retry.request_id = id;
     assert_int_equal(stage_ask(&t, retry), ORDERSCHED_OK);
     idle_receiver_end(&t.receiver, 0, OUTCOME_EXPIRED, 0);

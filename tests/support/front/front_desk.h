@@ -24,8 +24,8 @@ struct front_desk {
     unsigned rounds; /* how often was asked */
     void (*go_on)(struct exchange *x);
     struct metrics_view *metrics;
-    bool
-        others_secrets; /* what comes in may look like a secret, and then may stand in the response */
+    /* What comes in may look like a secret, and then may stand in the response. */
+    bool others_secrets;
     /* the response */
     bool answered;
     unsigned status;
